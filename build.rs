@@ -1,0 +1,36 @@
+//! Lists the committed template objects, so that adding a template touches no
+//! Rust file. No compiler for eBPF is needed here: `make templates` builds the
+//! objects, and they are committed.
+
+use std::{env, fmt::Write as _, fs, io, path::Path};
+
+fn main() -> io::Result<()> {
+    let folder = Path::new("ebpf-templates/objects");
+    println!("cargo::rerun-if-changed={}", folder.display());
+
+    let mut stems = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if let Some(stem) = name.strip_suffix(".bpf.o") {
+            stems.push(stem.to_owned());
+        }
+    }
+    stems.sort();
+
+    let root = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
+    let (internal, templates): (Vec<_>, Vec<_>) = stems.iter().partition(|s| s.starts_with('_'));
+    let mut code = String::from("/// The committed objects of the templates, by file stem.\n");
+    let mut list = |name: &str, stems: &[&String]| {
+        let _ = writeln!(code, "pub(crate) const {name}: &[(&str, &[u8])] = &[");
+        for stem in stems {
+            let path = format!("{root}/ebpf-templates/objects/{stem}.bpf.o");
+            println!("cargo::rerun-if-changed={path}");
+            let _ = writeln!(code, "    ({stem:?}, include_bytes!({path:?})),");
+        }
+        code.push_str("];\n");
+    };
+    list("OBJECTS", &templates);
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    let _ = internal;
+    fs::write(Path::new(&out).join("objects.rs"), code)
+}

@@ -1,0 +1,214 @@
+//! From a record's bytes to named, typed values, by the template's layout.
+
+use std::sync::Arc;
+
+use super::{Event, Value};
+use crate::template::{Field, FieldKind, NamedValue, Template};
+
+/// A record that cannot be what the template says it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("a record of {actual} bytes from template `{template}`, which sends {least} to {most}")]
+    Length { template: String, actual: usize, least: usize, most: usize },
+}
+
+impl Event {
+    /// Takes a record as the kernel wrote it.
+    ///
+    /// # Errors
+    /// If the record is shorter than all fields but the last, or longer than the struct.
+    pub fn decode(
+        template: &Arc<Template>,
+        probe: &Arc<str>,
+        bytes: &[u8],
+        wall_offset_ns: i64,
+    ) -> Result<Self, DecodeError> {
+        let least = template.fields.last().map_or(0, |f| f.offset);
+        let most = template.event_size;
+        if bytes.len() < least || bytes.len() > most {
+            return Err(DecodeError::Length {
+                template: template.name.clone(),
+                actual: bytes.len(),
+                least,
+                most,
+            });
+        }
+        Ok(Event {
+            template: Arc::clone(template),
+            probe: Arc::clone(probe),
+            bytes: bytes.into(),
+            wall_offset_ns,
+        })
+    }
+
+    #[must_use]
+    pub fn template(&self) -> &Arc<Template> {
+        &self.template
+    }
+
+    /// The name of the probe that sent it.
+    #[must_use]
+    pub fn probe(&self) -> &str {
+        &self.probe
+    }
+
+    /// A field's value, or `None` if the template has no such field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value> {
+        self.template.field(name).map(|field| self.read(field))
+    }
+
+    /// All fields in the template's order.
+    pub fn fields(&self) -> impl Iterator<Item = (&Field, Value)> {
+        self.template.fields.iter().map(|field| (field, self.read(field)))
+    }
+
+    /// A text field as a string; what is not UTF-8 is replaced. Empty if there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        match self.get(name) {
+            Some(Value::Text(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(Value::Name(name)) => name,
+            _ => String::new(),
+        }
+    }
+
+    /// A numeric field; 0 if there is none.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        match self.get(name) {
+            Some(Value::Unsigned(n)) => n,
+            Some(Value::Signed(n)) => n.unsigned_abs(),
+            Some(Value::Bool(b)) => u64::from(b),
+            _ => 0,
+        }
+    }
+
+    fn read(&self, field: &Field) -> Value {
+        let bytes = self.bytes.get(field.offset..).unwrap_or_default();
+        let bytes = &bytes[..bytes.len().min(field.size)];
+        match &field.kind {
+            FieldKind::Text => Value::Text(until_nul(bytes).to_vec()),
+            FieldKind::Unsigned if field.name == WALL_CLOCK => {
+                Value::Unsigned(unsigned(bytes).saturating_add_signed(self.wall_offset_ns))
+            }
+            FieldKind::Unsigned => Value::Unsigned(unsigned(bytes)),
+            FieldKind::Signed => Value::Signed(signed(bytes)),
+            FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
+            FieldKind::Flags(names) => Value::Flags(flag_names(names, unsigned(bytes))),
+            FieldKind::Enum(names) => Value::Name(value_name(names, unsigned(bytes))),
+            FieldKind::Device => {
+                let device = unsigned(bytes);
+                // The kernel's own split (MKDEV, include/linux/kdev_t.h), not stat's.
+                const MINOR_BITS: u32 = 20;
+                Value::Device {
+                    major: (device >> MINOR_BITS) as u32,
+                    minor: (device & ((1 << MINOR_BITS) - 1)) as u32,
+                }
+            }
+        }
+    }
+}
+
+/// The kernel has no wall clock for tracing programs before 5.8 semantics and
+/// none that cannot jump, so the header carries the monotonic time twice and
+/// this one is moved to the wall's by the offset seen when the record was read.
+const WALL_CLOCK: &str = "wall_ns";
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or_default()
+}
+
+/// eBPF objects here are built for the little-endian target.
+fn unsigned(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).rev().fold(0, |acc, b| acc << 8 | u64::from(*b))
+}
+
+fn signed(bytes: &[u8]) -> i64 {
+    let width = bytes.len().min(8) * 8;
+    if width == 0 {
+        return 0;
+    }
+    let shift = 64 - width as u32;
+    (unsigned(bytes) as i64) << shift >> shift
+}
+
+fn flag_names(names: &[NamedValue], value: u64) -> Vec<String> {
+    let mut set: Vec<String> =
+        names.iter().filter(|n| n.value != 0 && value & n.value == n.value).map(|n| n.name.clone()).collect();
+    let known = names.iter().fold(0, |acc, n| acc | n.value);
+    if value & !known != 0 {
+        set.push(format!("{:#x}", value & !known));
+    }
+    set
+}
+
+fn value_name(names: &[NamedValue], value: u64) -> String {
+    names.iter().find(|n| n.value == value).map_or_else(|| value.to_string(), |n| n.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::template::Layout;
+
+    fn template(fields: Vec<Field>, event_size: usize) -> Arc<Template> {
+        Arc::new(Template {
+            name: "t".into(),
+            summary: String::new(),
+            attack: vec![],
+            hooks: vec![],
+            can_deny: true,
+            params: vec![],
+            fields,
+            event_size,
+            layout: Layout::default(),
+            object: Cow::Borrowed(&[]),
+        })
+    }
+
+    fn field(name: &str, kind: FieldKind, offset: usize, size: usize) -> Field {
+        Field { name: name.into(), kind, unit: None, doc: String::new(), offset, size }
+    }
+
+    fn decode(fields: Vec<Field>, size: usize, bytes: &[u8]) -> Result<Event, DecodeError> {
+        Event::decode(&template(fields, size), &"p".into(), bytes, 1000)
+    }
+
+    #[test]
+    fn numbers_keep_their_width_and_sign() {
+        let fields = vec![
+            field("u", FieldKind::Unsigned, 0, 4),
+            field("i", FieldKind::Signed, 4, 4),
+            field("wall_ns", FieldKind::Unsigned, 8, 8),
+            field("dev", FieldKind::Device, 16, 4),
+        ];
+        let mut bytes = vec![0xff; 8];
+        bytes.extend(5u64.to_le_bytes());
+        bytes.extend(((8u32 << 20) | 3).to_le_bytes());
+        let event = decode(fields, 20, &bytes).unwrap();
+        assert_eq!(event.get("u"), Some(Value::Unsigned(0xffff_ffff)));
+        assert_eq!(event.get("i"), Some(Value::Signed(-1)));
+        assert_eq!(event.get("wall_ns"), Some(Value::Unsigned(1005)));
+        assert_eq!(event.get("dev"), Some(Value::Device { major: 8, minor: 3 }));
+        assert_eq!(event.get("none"), None);
+    }
+
+    #[test]
+    fn the_last_text_may_be_cut_and_nothing_else() {
+        let fields = || vec![field("n", FieldKind::Unsigned, 0, 4), field("path", FieldKind::Text, 4, 16)];
+        let event = decode(fields(), 20, b"\x01\0\0\0/tmp").unwrap();
+        assert_eq!(event.get("path"), Some(Value::Text(b"/tmp".to_vec())));
+        assert!(decode(fields(), 20, b"\x01\0\0").is_err());
+        assert!(decode(fields(), 20, &[0; 21]).is_err());
+        assert_eq!(decode(fields(), 20, b"\x01\0\0\0").unwrap().get("path"), Some(Value::Text(vec![])));
+    }
+
+    #[test]
+    fn a_bit_without_a_name_is_shown_as_a_number() {
+        let names = vec![NamedValue { name: "memfd".into(), value: 1 }];
+        assert_eq!(flag_names(&names, 0b101), vec!["memfd".to_string(), "0x4".into()]);
+    }
+}

@@ -1,0 +1,46 @@
+//! Events: one record from the kernel each, typed by its template.
+//!
+//! In: the bytes of one ring-buffer record and the template they belong to.
+//! Out: an [`Event`], whose fields are read by name through the template's
+//! layout. Decoding checks lengths and never trusts the text: bytes are kept as
+//! they came, and made printable only where they are shown
+//! ([`crate::report::printable`]).
+
+mod decode;
+
+use std::sync::Arc;
+
+use crate::template::Template;
+
+pub use decode::DecodeError;
+
+/// One record from the kernel.
+#[derive(Debug, Clone)]
+pub struct Event {
+    template: Arc<Template>,
+    /// Name of the probe, as the script gave it (`exec-1` if it gave none).
+    probe: Arc<str>,
+    /// As the kernel wrote them; the tail of the last text field may be missing.
+    bytes: Box<[u8]>,
+    /// `CLOCK_REALTIME - CLOCK_MONOTONIC` in nanoseconds when the record was read.
+    wall_offset_ns: i64,
+}
+
+/// A field's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Unsigned(u64),
+    Signed(i64),
+    Bool(bool),
+    /// Bytes up to the first NUL; control bytes and invalid UTF-8 are still in it.
+    Text(Vec<u8>),
+    /// The names of the bits that are set (bits without a name as `0x…`).
+    Flags(Vec<String>),
+    /// The value's name, or its number where it has none.
+    Name(String),
+    /// `major:minor`.
+    Device {
+        major: u32,
+        minor: u32,
+    },
+}

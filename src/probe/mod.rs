@@ -1,0 +1,137 @@
+//! Probes: a template plus what a script says about it.
+//!
+//! A probe is configured as a [`Spec`], which is complete and checked before
+//! the kernel hears of it; `kernel::Kernel::attach` turns it into
+//! an attachment. Params, mode and lease can change while it is attached.
+//! This module holds the words of the configuration and parses each of them
+//! once, at the edge, into types that cannot be wrong.
+
+pub mod duration;
+pub mod mode;
+pub mod param;
+pub mod scope;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::template::Template;
+
+pub use self::{
+    mode::{Errno, Mode, Signal},
+    param::ParamValue,
+    scope::Scope,
+};
+
+/// Everything a script has said about one probe.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    pub template: Arc<Template>,
+    /// Unique in the session; by default `TEMPLATE-N`.
+    pub name: String,
+    pub params: BTreeMap<String, ParamValue>,
+    pub scope: Scope,
+    /// Set by `.everywhere()`: enforcement without a scope is meant.
+    pub everywhere: bool,
+    pub mode: Mode,
+    pub lease: Option<Duration>,
+    pub on_error: OnError,
+}
+
+/// What an enforcing probe answers when it could not find out what it needs to
+/// know (a path that cannot be read, no memory): DESIGN.md, invariant 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    #[default]
+    Allow,
+    Deny,
+}
+
+/// Why a spec may not be attached, though each word of it is right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    #[error(
+        "`{mode}` without a scope would reach every task on this machine; \
+         add `.scope(#{{…}})`, or say `.everywhere()` together with `.lease(\"10m\")` if that is meant"
+    )]
+    Unscoped { mode: Mode },
+    #[error(
+        "`.everywhere()` with `{mode}` needs a lease, so that a mistake ends by itself; add `.lease(\"10m\")`"
+    )]
+    NoLease { mode: Mode },
+    #[error("template `{template}` cannot deny: its hook returns nothing to the kernel; use `.observe()`")]
+    CannotDeny { template: String },
+}
+
+impl Spec {
+    #[must_use]
+    pub fn new(template: Arc<Template>, name: String) -> Self {
+        Spec {
+            template,
+            name,
+            params: BTreeMap::new(),
+            scope: Scope::default(),
+            everywhere: false,
+            mode: Mode::Observe,
+            lease: None,
+            on_error: OnError::default(),
+        }
+    }
+
+    /// Checks what no single word can: enforcement needs a scope, or
+    /// `.everywhere()` and a lease; and a hook that can deny.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if !self.mode.enforces() {
+            return Ok(());
+        }
+        if !self.template.can_deny {
+            return Err(SpecError::CannotDeny { template: self.template.name.clone() });
+        }
+        if self.scope.is_empty() {
+            if !self.everywhere {
+                return Err(SpecError::Unscoped { mode: self.mode });
+            }
+            if self.lease.is_none() {
+                return Err(SpecError::NoLease { mode: self.mode });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A probe's books (DESIGN.md, invariant 4). All are counts of decisions
+/// since the attach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    pub seen: u64,
+    pub out_of_scope: u64,
+    pub filtered: u64,
+    pub matched: u64,
+    pub allow: u64,
+    pub would_deny: u64,
+    pub deny: u64,
+    pub kill: u64,
+    pub emitted: u64,
+    pub suppressed: u64,
+    pub lost_ring: u64,
+    pub delivered: u64,
+    pub lost_queue: u64,
+    /// Decisions for which something could not be gathered (not a part of the books).
+    pub errors: u64,
+    /// Decisions that would have been enforced, had the lease not run out.
+    pub lapsed: u64,
+    /// Decisions that would have been enforced, had the task not been guarded.
+    pub guarded: u64,
+}
+
+impl Counters {
+    /// Whether the four sums of invariant 4 hold.
+    #[must_use]
+    pub fn balanced(&self) -> bool {
+        self.seen == self.out_of_scope + self.filtered + self.matched
+            && self.matched == self.allow + self.would_deny + self.deny + self.kill
+            && self.matched == self.emitted + self.suppressed + self.lost_ring
+            && self.emitted == self.delivered + self.lost_queue
+    }
+}

@@ -1,0 +1,201 @@
+//! The value of a param, checked against the template's description of it.
+
+use serde_json::Value;
+
+use crate::{
+    suggest::nearest,
+    template::{Param, ParamKind, Template},
+};
+
+/// Longest text that the prefix and suffix tables hold, in bytes: the kernel's
+/// LPM trie takes keys up to 256 (`LPM_DATA_SIZE_MAX`), and one byte ends the path.
+pub const LONGEST_TEXT: usize = 255;
+
+/// A checked value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParamValue {
+    Texts(Vec<String>),
+    Bits(u64),
+}
+
+/// Why a param is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParamError {
+    #[error("template `{template}` has no param `{given}`{}; allowed: {allowed}", did_you_mean(.nearest))]
+    Unknown { template: String, given: String, nearest: Option<String>, allowed: String },
+    #[error("param `{param}` takes {allowed}, not {given}")]
+    Type { param: String, allowed: String, given: String },
+    #[error(
+        "param `{param}` must not be empty: an empty set would match nothing; leave it out, or give `()`, to match everything"
+    )]
+    Empty { param: String },
+    #[error("param `{param}`: `{given}` is no absolute path; a path starts with `/`")]
+    Relative { param: String, given: String },
+    #[error("param `{param}`: a text of {length} bytes is too long; the longest is {LONGEST_TEXT}")]
+    TooLong { param: String, length: usize },
+    #[error("param `{param}`: a text must not contain a NUL byte")]
+    Nul { param: String },
+    #[error("param `{param}` has no `{given}`{}; allowed: {allowed}", did_you_mean(.nearest))]
+    UnknownFlag { param: String, given: String, nearest: Option<String>, allowed: String },
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"))
+}
+
+/// Finds a template's param by name.
+///
+/// # Errors
+/// If there is none: with the nearest name and all that are allowed.
+pub fn find<'t>(template: &'t Template, name: &str) -> Result<&'t Param, ParamError> {
+    template.param(name).ok_or_else(|| {
+        let names = || template.params.iter().map(|p| p.name.as_str());
+        ParamError::Unknown {
+            template: template.name.clone(),
+            given: name.to_owned(),
+            nearest: nearest(name, names()).map(str::to_owned),
+            allowed: names().collect::<Vec<_>>().join(", "),
+        }
+    })
+}
+
+impl ParamValue {
+    /// Checks what a script gave for `param`. `null` (Rhai's `()`) takes the
+    /// param back: `None`.
+    ///
+    /// # Errors
+    /// Wrong type, empty set, unknown flag, impossible path.
+    pub fn parse(param: &Param, value: &Value) -> Result<Option<Self>, ParamError> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        let allowed = match &param.kind {
+            ParamKind::Flags(flags) => format!("one of {} or an array of them", names(flags)),
+            other => format!("a text or an array of texts ({})", other.type_name()),
+        };
+        let texts = strings(value).ok_or_else(|| ParamError::Type {
+            param: param.name.clone(),
+            allowed,
+            given: describe(value),
+        })?;
+        if texts.is_empty() {
+            return Err(ParamError::Empty { param: param.name.clone() });
+        }
+        match &param.kind {
+            ParamKind::Flags(flags) => {
+                let bits = texts
+                    .iter()
+                    .map(|t| flag(param, flags, t))
+                    .try_fold(0, |acc, bit| bit.map(|b| acc | b))?;
+                Ok(Some(ParamValue::Bits(bits)))
+            }
+            kind => {
+                for text in &texts {
+                    check_text(param, kind, text)?;
+                }
+                Ok(Some(ParamValue::Texts(texts)))
+            }
+        }
+    }
+}
+
+fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamError> {
+    let name = || param.name.clone();
+    if text.is_empty() {
+        return Err(ParamError::Empty { param: name() });
+    }
+    if text.contains('\0') {
+        return Err(ParamError::Nul { param: name() });
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err(ParamError::TooLong { param: name(), length: text.len() });
+    }
+    if *kind != ParamKind::Suffixes && !text.starts_with('/') {
+        return Err(ParamError::Relative { param: name(), given: text.to_owned() });
+    }
+    Ok(())
+}
+
+fn flag(param: &Param, flags: &[crate::template::NamedValue], given: &str) -> Result<u64, ParamError> {
+    flags.iter().find(|f| f.name == given).map(|f| f.value).ok_or_else(|| ParamError::UnknownFlag {
+        param: param.name.clone(),
+        given: given.to_owned(),
+        nearest: nearest(given, flags.iter().map(|f| f.name.as_str())).map(str::to_owned),
+        allowed: names(flags),
+    })
+}
+
+fn names(flags: &[crate::template::NamedValue]) -> String {
+    flags.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// One text, or an array of nothing but texts.
+pub(super) fn strings(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(items) => items.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+/// A refused value, in a user's words.
+pub(super) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(b) => format!("the boolean {b}"),
+        Value::Number(n) => format!("the number {n}"),
+        Value::String(s) => format!("the text \"{s}\""),
+        Value::Array(items) => {
+            // The array itself is fine somewhere; its odd member is not.
+            items
+                .iter()
+                .find(|v| !v.is_string())
+                .map_or("an array".into(), |odd| format!("an array with {}", describe(odd)))
+        }
+        Value::Object(_) => "a map".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::NamedValue;
+
+    fn param(kind: ParamKind) -> Param {
+        Param { name: "p".into(), kind, doc: String::new(), default: String::new(), offset: 0 }
+    }
+
+    #[test]
+    fn one_text_and_an_array_are_both_taken() {
+        let p = param(ParamKind::Paths);
+        assert_eq!(ParamValue::parse(&p, &json!("/a")), Ok(Some(ParamValue::Texts(vec!["/a".into()]))));
+        assert_eq!(
+            ParamValue::parse(&p, &json!(["/a", "/b"])).unwrap(),
+            Some(ParamValue::Texts(vec!["/a".into(), "/b".into()]))
+        );
+        assert_eq!(ParamValue::parse(&p, &json!(null)), Ok(None));
+    }
+
+    #[test]
+    fn impossible_paths_are_refused() {
+        let p = param(ParamKind::Paths);
+        assert!(matches!(ParamValue::parse(&p, &json!([])), Err(ParamError::Empty { .. })));
+        assert!(matches!(ParamValue::parse(&p, &json!("a")), Err(ParamError::Relative { .. })));
+        assert!(matches!(ParamValue::parse(&p, &json!("/a\0b")), Err(ParamError::Nul { .. })));
+        assert!(matches!(ParamValue::parse(&p, &json!("/".repeat(256))), Err(ParamError::TooLong { .. })));
+        assert!(matches!(ParamValue::parse(&p, &json!(["/a", 7])), Err(ParamError::Type { .. })));
+        assert!(ParamValue::parse(&param(ParamKind::Suffixes), &json!(".so")).is_ok());
+    }
+
+    #[test]
+    fn flags_join_and_a_mistyped_one_names_the_nearest() {
+        let flags =
+            vec![NamedValue { name: "read".into(), value: 1 }, NamedValue { name: "write".into(), value: 2 }];
+        let p = param(ParamKind::Flags(flags));
+        assert_eq!(ParamValue::parse(&p, &json!(["read", "write"])), Ok(Some(ParamValue::Bits(3))));
+        let error = ParamValue::parse(&p, &json!("wirte")).unwrap_err().to_string();
+        assert!(error.contains("did you mean `write`?"), "{error}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Templates: what a probe can be made of.
+//!
+//! A template is one precompiled eBPF object that describes itself: the names,
+//! types, units and docs of its params and event fields stand in the object's
+//! own BTF, as struct layout plus `btf_decl_tag`s (`ebpf-templates/include/krsi.bpf.h`
+//! has the vocabulary). Everything above this module (help, completion, the
+//! decoder, the checks on a script's params) reads these types and nothing else,
+//! so adding a template touches one C file.
+//!
+//! In: object bytes. Out: a [`Catalogue`] of [`Template`]s that cannot be wrong:
+//! an object that describes itself badly is refused here, with the reason.
+//! This module never talks to the kernel.
+
+mod catalogue;
+mod describe;
+
+use std::borrow::Cow;
+
+pub use catalogue::Catalogue;
+pub use describe::DescribeError;
+
+/// One template: its documentation, the shape of its events, and the object
+/// that implements it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// MITRE ATT&CK technique ids, such as `T1059`.
+    pub attack: Vec<String>,
+    /// LSM hooks, in the order of the object: `bprm_check_security`, …
+    pub hooks: Vec<String>,
+    /// Whether every hook's return value is a verdict (void hooks have none).
+    pub can_deny: bool,
+    pub params: Vec<Param>,
+    /// The header's fields first, then the template's own.
+    pub fields: Vec<Field>,
+    /// Size of the whole event struct in bytes. A record may be shorter: the
+    /// last field is text, and only its used part is sent.
+    pub event_size: usize,
+    pub layout: Layout,
+    /// The ELF object.
+    pub object: Cow<'static, [u8]>,
+}
+
+impl Template {
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&Param> {
+        self.params.iter().find(|p| p.name == name)
+    }
+
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}
+
+/// Where the control words lie that the kernel side reads on every decision,
+/// and which counter is which. Read from the object, so that neither side can
+/// drift from the other.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layout {
+    /// Byte offset of each control word (all `u64`) in the settings map's value.
+    pub control: Vec<(String, usize)>,
+    /// Size of the settings map's value in bytes.
+    pub settings_size: usize,
+    /// Index of each counter in the counters map.
+    pub counters: Vec<(String, u32)>,
+}
+
+/// A named, typed setting of a template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    pub name: String,
+    pub kind: ParamKind,
+    pub doc: String,
+    /// What holds while a script says nothing, in words.
+    pub default: String,
+    /// Byte offset of the param's word (`u64`) in the settings map's value.
+    pub offset: usize,
+}
+
+/// What a param holds, and so what a script may write for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParamKind {
+    /// Exact absolute paths, matched by inode too where the file exists.
+    Paths,
+    /// Byte prefixes of paths.
+    Prefixes,
+    /// Byte suffixes of paths.
+    Suffixes,
+    /// Any of these named bits.
+    Flags(Vec<NamedValue>),
+}
+
+impl ParamKind {
+    /// The type as documentation prints it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            ParamKind::Paths => "set of paths",
+            ParamKind::Prefixes => "set of path prefixes",
+            ParamKind::Suffixes => "set of path suffixes",
+            ParamKind::Flags(_) => "set of flags",
+        }
+    }
+}
+
+/// One field of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    pub kind: FieldKind,
+    pub unit: Option<String>,
+    pub doc: String,
+    /// Byte offset in the event struct.
+    pub offset: usize,
+    /// Size in bytes; for text the capacity, terminating NUL included.
+    pub size: usize,
+}
+
+/// How a field's bytes are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldKind {
+    Unsigned,
+    Signed,
+    Bool,
+    /// NUL-terminated bytes from the kernel; may be anything, UTF-8 or not.
+    Text,
+    /// An unsigned number whose bits have names.
+    Flags(Vec<NamedValue>),
+    /// An unsigned number whose values have names.
+    Enum(Vec<NamedValue>),
+    /// A device number in the kernel's internal form (`MKDEV`: minor in the low 20 bits).
+    Device,
+}
+
+impl FieldKind {
+    /// The type as documentation prints it: `u32`, `text`, `flags`, …
+    #[must_use]
+    pub fn type_name(&self, size: usize) -> String {
+        match self {
+            FieldKind::Unsigned => format!("u{}", size * 8),
+            FieldKind::Signed => format!("i{}", size * 8),
+            FieldKind::Bool => "bool".into(),
+            FieldKind::Text => "text".into(),
+            FieldKind::Flags(_) => "flags".into(),
+            FieldKind::Enum(_) => "enum".into(),
+            FieldKind::Device => "device".into(),
+        }
+    }
+}
+
+/// A name for a bit or a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedValue {
+    pub name: String,
+    pub value: u64,
+}
