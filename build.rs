@@ -18,19 +18,15 @@ fn main() -> io::Result<()> {
     stems.sort();
 
     let root = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
-    let (internal, templates): (Vec<_>, Vec<_>) = stems.iter().partition(|s| s.starts_with('_'));
-    let mut code = String::from("/// The committed objects of the templates, by file stem.\n");
-    let mut list = |name: &str, stems: &[&String]| {
-        let _ = writeln!(code, "pub(crate) const {name}: &[(&str, &[u8])] = &[");
-        for stem in stems {
-            let path = format!("{root}/ebpf-templates/objects/{stem}.bpf.o");
-            println!("cargo::rerun-if-changed={path}");
-            let _ = writeln!(code, "    ({stem:?}, include_bytes!({path:?})),");
-        }
-        code.push_str("];\n");
-    };
-    list("OBJECTS", &templates);
+    let mut code =
+        String::from("/// The templates' objects, by file stem.\nconst OBJECTS: &[(&str, &[u8])] = &[\n");
+    // An object whose name begins with an underscore is the kernel side's own, and no template.
+    for stem in stems.iter().filter(|stem| !stem.starts_with('_')) {
+        let path = format!("{root}/ebpf-templates/objects/{stem}.bpf.o");
+        println!("cargo::rerun-if-changed={path}");
+        let _ = writeln!(code, "    ({stem:?}, include_bytes!({path:?})),");
+    }
+    code.push_str("];\n");
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    let _ = internal;
     fs::write(Path::new(&out).join("objects.rs"), code)
 }

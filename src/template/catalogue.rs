@@ -20,7 +20,15 @@ impl Catalogue {
     /// If an object does not describe itself completely; a test keeps the
     /// committed ones right, so a user meets this only after tampering.
     pub fn builtin() -> Result<Self, DescribeError> {
-        let mut templates = OBJECTS
+        Self::from_objects(OBJECTS)
+    }
+
+    /// Reads templates from objects, given with the names to call them by in an error.
+    ///
+    /// # Errors
+    /// If an object does not describe itself completely.
+    pub fn from_objects(objects: &[(&str, &'static [u8])]) -> Result<Self, DescribeError> {
+        let mut templates = objects
             .iter()
             .map(|(stem, bytes)| describe(stem, Cow::Borrowed(bytes)).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;

@@ -1,17 +1,342 @@
-//! Reads a template's description out of its object.
-use std::borrow::Cow;
+//! Reads a template's description out of its object: `.BTF` for shapes and docs,
+//! section names for hooks.
+//!
+//! The vocabulary is that of `ebpf-templates/include/krsi.bpf.h`: `struct event`
+//! and `struct params`, whose members carry `krsi:` declaration tags. Whatever
+//! is missing is an error here, so that nothing above needs to handle a field
+//! without a doc or a param without a type.
 
-use super::Template;
+use std::{borrow::Cow, collections::HashMap};
+
+use btf_rs::{Btf, BtfType, Member, Struct, Type};
+use object::{Object, ObjectSection};
+
+use super::{Field, FieldKind, Layout, NamedValue, Param, ParamKind, Template};
 
 /// An object that is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("template object `{object}`: {reason}")]
 pub struct DescribeError {
+    /// File name without its extension.
     pub object: String,
     pub reason: String,
 }
 
+type Fallible<T> = Result<T, String>;
+
 pub(super) fn describe(stem: &str, object: Cow<'static, [u8]>) -> Result<Template, DescribeError> {
-    let _ = object;
-    Err(DescribeError { object: stem.into(), reason: "no description".into() })
+    read(object).map_err(|reason| DescribeError { object: stem.to_owned(), reason })
+}
+
+fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
+    let elf = object::File::parse(&*object).map_err(|e| format!("not an ELF object: {e}"))?;
+    let section = elf.section_by_name(".BTF").ok_or("no .BTF section")?;
+    let btf = section.data().map_err(|e| format!("unreadable .BTF section: {e}"))?;
+    let hooks = hooks(&elf);
+    let types = Types::read(btf)?;
+
+    let (event_id, event) = types.structure("event")?;
+    let about = types.tags(event_id, None);
+    let mut fields = Vec::new();
+    types.fields(event_id, &event, 0, &mut fields)?;
+    if hooks.is_empty() {
+        return Err("no program in a section `lsm/HOOK`".into());
+    }
+    check_text_is_last(&fields)?;
+
+    let template = Template {
+        name: about.need("template", "struct event")?,
+        summary: about.need("summary", "struct event")?,
+        attack: about.need("attack", "struct event")?.split_whitespace().map(str::to_owned).collect(),
+        hooks,
+        can_deny: !about.has("observe-only"),
+        params: types.params()?,
+        fields,
+        event_size: event.size(),
+        layout: types.layout()?,
+        object: Cow::Borrowed(&[]),
+    };
+    drop(elf);
+    Ok(Template { object, ..template })
+}
+
+fn hooks(elf: &object::File<'_>) -> Vec<String> {
+    elf.sections()
+        .filter_map(|section| {
+            let name = section.name().ok()?;
+            name.strip_prefix("lsm/").or_else(|| name.strip_prefix("lsm.s/")).map(str::to_owned)
+        })
+        .collect()
+}
+
+/// Only the used part of the last text is sent, so nothing may stand behind it.
+fn check_text_is_last(fields: &[Field]) -> Fallible<()> {
+    let last_offset = fields.iter().map(|f| f.offset).max();
+    match fields.last() {
+        Some(last) if Some(last.offset) == last_offset => Ok(()),
+        Some(last) => Err(format!("field `{}` must lie last in struct event", last.name)),
+        None => Err("struct event has no fields".into()),
+    }
+}
+
+/// The `krsi:` tags of one declaration.
+struct Tags<'a>(Vec<&'a str>);
+
+impl Tags<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find_map(|tag| tag.strip_prefix(key)?.strip_prefix(':'))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.contains(&key)
+    }
+
+    fn need(&self, key: &str, of: &str) -> Fallible<String> {
+        self.get(key).map(str::to_owned).ok_or_else(|| format!("{of} has no tag `krsi:{key}:…`"))
+    }
+
+    /// `"read=1 write=2"` under `key`.
+    fn named_values(&self, key: &str) -> Fallible<Option<Vec<NamedValue>>> {
+        let Some(list) = self.get(key) else { return Ok(None) };
+        list.split_whitespace()
+            .map(|pair| {
+                let (name, value) =
+                    pair.split_once('=').ok_or_else(|| format!("`{pair}` is no name=number"))?;
+                let value = value.parse().map_err(|_| format!("`{pair}` is no name=number"))?;
+                Ok(NamedValue { name: name.to_owned(), value })
+            })
+            .collect::<Fallible<Vec<_>>>()
+            .map(Some)
+    }
+}
+
+/// An object's types, and the tags that belong to them.
+struct Types {
+    btf: Btf,
+    /// By type id and member index.
+    tags: HashMap<(u32, Option<u32>), Vec<String>>,
+}
+
+impl Types {
+    fn read(bytes: &[u8]) -> Fallible<Self> {
+        let btf = Btf::from_bytes(bytes).map_err(|e| format!("malformed BTF: {e}"))?;
+        let mut tags: HashMap<_, Vec<String>> = HashMap::new();
+        let (first, last) = btf.base().type_id_range();
+        for id in first..=last {
+            let kind = btf.resolve_type_by_id(id).map_err(|e| e.to_string())?;
+            let Type::DeclTag(tag) = kind else { continue };
+            let Some(target) = tag.get_type_id() else { continue };
+            let text = btf.resolve_name(&tag).map_err(|e| e.to_string())?;
+            if let Some(text) = text.strip_prefix("krsi:") {
+                tags.entry((target, tag.component_index())).or_default().push(text.to_owned());
+            }
+        }
+        Ok(Types { btf, tags })
+    }
+
+    fn tags(&self, id: u32, member: Option<u32>) -> Tags<'_> {
+        Tags(self.tags.get(&(id, member)).map_or_else(Vec::new, |t| t.iter().map(String::as_str).collect()))
+    }
+
+    fn name(&self, of: &dyn BtfType) -> Fallible<String> {
+        self.btf.resolve_name(of).map_err(|e| e.to_string())
+    }
+
+    fn kind(&self, id: u32) -> Fallible<Type> {
+        self.btf.resolve_type_by_id(id).map_err(|e| e.to_string())
+    }
+
+    fn structure(&self, name: &str) -> Fallible<(u32, Struct)> {
+        let ids = self.btf.resolve_ids_by_name(name).map_err(|e| e.to_string())?;
+        for id in ids {
+            if let Type::Struct(found) = self.kind(id)? {
+                return Ok((id, found));
+            }
+        }
+        Err(format!("no `struct {name}`"))
+    }
+
+    fn enumeration(&self, name: &str) -> Fallible<Vec<NamedValue>> {
+        let ids = self.btf.resolve_ids_by_name(name).map_err(|e| e.to_string())?;
+        for id in ids {
+            if let Type::Enum(found) = self.kind(id)? {
+                return self.enum_names(name, &found);
+            }
+        }
+        Err(format!("no `enum {name}`"))
+    }
+
+    /// Members named after their enum (`krsi_hook_file_open` of `krsi_hook`), without that part.
+    fn enum_names(&self, of: &str, found: &btf_rs::Enum) -> Fallible<Vec<NamedValue>> {
+        let mut names = Vec::new();
+        for member in &found.members {
+            let name = self.name(member)?;
+            if let Some(short) = name.strip_prefix(of).and_then(|n| n.strip_prefix('_')) {
+                names.push(NamedValue { name: short.to_owned(), value: u64::from(member.val()) });
+            }
+        }
+        Ok(names)
+    }
+
+    /// A struct's members with their index and byte offset.
+    fn members<'s>(&self, of: &'s Struct) -> impl Iterator<Item = (u32, &'s Member, usize)> {
+        (0..).zip(&of.members).map(|(index, member)| (index, member, member.bit_offset() as usize / 8))
+    }
+
+    /// The fields of an event; nested structs are laid flat, in order.
+    fn fields(&self, id: u32, of: &Struct, base: usize, into: &mut Vec<Field>) -> Fallible<()> {
+        for (index, member, offset) in self.members(of) {
+            let offset = base + offset;
+            let tags = self.tags(id, Some(index));
+            let name = self.name(member)?;
+            let Some(type_id) = member.get_type_id() else { continue };
+            match self.kind(type_id)? {
+                Type::Struct(nested) if self.name(&nested)? == "krsi_path" => {
+                    self.path_fields(&name, type_id, &nested, offset, &tags, into)?;
+                }
+                Type::Struct(nested) => self.fields(type_id, &nested, offset, into)?,
+                _ => into.push(self.field(&name, type_id, offset, &tags)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// A path is a length and a text: `path_length`, `path`.
+    fn path_fields(
+        &self,
+        name: &str,
+        id: u32,
+        of: &Struct,
+        base: usize,
+        tags: &Tags<'_>,
+        into: &mut Vec<Field>,
+    ) -> Fallible<()> {
+        for (index, member, offset) in self.members(of) {
+            let Some(type_id) = member.get_type_id() else { continue };
+            let field = match self.name(member)?.as_str() {
+                "text" => self.field(name, type_id, base + offset, tags)?,
+                part => {
+                    let own = self.tags(id, Some(index));
+                    self.field(&format!("{name}_{part}"), type_id, base + offset, &own)?
+                }
+            };
+            into.push(field);
+        }
+        Ok(())
+    }
+
+    fn field(&self, name: &str, type_id: u32, offset: usize, tags: &Tags<'_>) -> Fallible<Field> {
+        let of = format!("field `{name}`");
+        let (kind, size) = self.field_kind(type_id).map_err(|e| format!("{of}: {e}"))?;
+        let named = |e| format!("{of}: {e}");
+        let kind = if let Some(bits) = tags.named_values("bits").map_err(named)? {
+            FieldKind::Flags(bits)
+        } else if let Some(names) = tags.named_values("names").map_err(named)? {
+            FieldKind::Enum(names)
+        } else {
+            kind
+        };
+        Ok(Field {
+            name: name.to_owned(),
+            kind,
+            unit: tags.get("unit").map(str::to_owned),
+            doc: tags.need("doc", &of)?,
+            offset,
+            size,
+        })
+    }
+
+    /// Follows typedefs; a typedef whose name is a kind of its own decides.
+    fn field_kind(&self, mut id: u32) -> Fallible<(FieldKind, usize)> {
+        let mut named = None;
+        loop {
+            match self.kind(id)? {
+                Type::Typedef(alias) => {
+                    if self.name(&alias)? == "krsi_device" {
+                        named = Some(FieldKind::Device);
+                    }
+                    id = alias.get_type_id().ok_or("a typedef of nothing")?;
+                }
+                Type::Int(int) => {
+                    let kind = match named {
+                        Some(kind) => kind,
+                        None if int.is_bool() => FieldKind::Bool,
+                        None if int.is_signed() => FieldKind::Signed,
+                        None => FieldKind::Unsigned,
+                    };
+                    return Ok((kind, int.size()));
+                }
+                Type::Enum(found) => {
+                    let name = self.name(&found)?;
+                    return Ok((FieldKind::Enum(self.enum_names(&name, &found)?), found.size()));
+                }
+                Type::Array(array) => {
+                    let element = array.get_type_id().ok_or("an array of nothing")?;
+                    return match self.kind(element)? {
+                        Type::Int(int) if int.size() == 1 => Ok((FieldKind::Text, array.len())),
+                        _ => Err("only arrays of characters can be a field".into()),
+                    };
+                }
+                other => return Err(format!("a {} cannot be a field", other.name())),
+            }
+        }
+    }
+
+    fn params(&self) -> Fallible<Vec<Param>> {
+        let base = self.member_offset("settings", "params")?;
+        let (id, params) = self.structure("params")?;
+        self.members(&params)
+            .map(|(index, member, offset)| {
+                let name = self.name(member)?;
+                let of = format!("param `{name}`");
+                let tags = self.tags(id, Some(index));
+                Ok(Param {
+                    kind: self.param_kind(member, &tags).map_err(|e| format!("{of}: {e}"))?,
+                    doc: tags.need("doc", &of)?,
+                    default: tags.need("default", &of)?,
+                    offset: base + offset,
+                    name,
+                })
+            })
+            .collect()
+    }
+
+    fn param_kind(&self, member: &Member, tags: &Tags<'_>) -> Fallible<ParamKind> {
+        let id = member.get_type_id().ok_or("no type")?;
+        let Type::Typedef(alias) = self.kind(id)? else { return Err("its type is no param type".into()) };
+        match self.name(&alias)?.as_str() {
+            "krsi_paths" => Ok(ParamKind::Paths),
+            "krsi_prefixes" => Ok(ParamKind::Prefixes),
+            "krsi_suffixes" => Ok(ParamKind::Suffixes),
+            "krsi_flags" => {
+                tags.named_values("bits")?.map(ParamKind::Flags).ok_or("no tag `krsi:bits:…`".into())
+            }
+            other => Err(format!("`{other}` is no param type")),
+        }
+    }
+
+    fn member_offset(&self, of: &str, name: &str) -> Fallible<usize> {
+        let (_, found) = self.structure(of)?;
+        for (_, member, offset) in self.members(&found) {
+            if self.name(member)? == name {
+                return Ok(offset);
+            }
+        }
+        Err(format!("struct {of} has no `{name}`"))
+    }
+
+    fn layout(&self) -> Fallible<Layout> {
+        let base = self.member_offset("settings", "control")?;
+        let (_, control) = self.structure("krsi_control")?;
+        let control = self
+            .members(&control)
+            .map(|(_, member, offset)| Ok((self.name(member)?, base + offset)))
+            .collect::<Fallible<_>>()?;
+        let counters = self
+            .enumeration("krsi_counter")?
+            .into_iter()
+            .filter_map(|c| Some((c.name, u32::try_from(c.value).ok()?)))
+            .collect();
+        Ok(Layout { control, settings_size: self.structure("settings")?.1.size(), counters })
+    }
 }

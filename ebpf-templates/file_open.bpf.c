@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * file_open: a file is being opened.
+ *
+ * Hook: file_open (fs/open.c, do_dentry_open). Name and permissions are
+ * settled, the file is not usable yet. A refusal makes open(2) fail with the
+ * errno. A file that this open has just created stays behind, empty: creation
+ * itself is asked about in other hooks.
+ *
+ * O_PATH opens are not asked about; nor are files that exist already as open
+ * descriptors (inherited, passed over a socket). An execution opens the program
+ * too, with `exec` among the access bits. On overlayfs one open is asked about
+ * twice, as the overlay's file and as the one beneath. io_uring opens are asked about
+ * in the context of the worker, which has the submitter's credentials.
+ *
+ * Trouble (a path that cannot be read) allows, unless the probe says otherwise.
+ */
+enum krsi_hook {
+	krsi_hook_file_open,
+};
+
+#include "include/krsi.bpf.h"
+
+#define ACCESS_NAMES "read=1 write=2 append=4 create=8 truncate=16 exec=32"
+
+enum file_access {
+	ACCESS_READ = 1,
+	ACCESS_WRITE = 2,
+	ACCESS_APPEND = 4,
+	ACCESS_CREATE = 8,
+	ACCESS_TRUNCATE = 16,
+	ACCESS_EXEC = 32,
+};
+
+struct params {
+	KRSI_PATH_PARAMS
+	krsi_flags access KRSI_DOC("Opens that ask for at least one of these. `create` means that this open made "
+				   "the file.")
+		KRSI_DEFAULT("every access") KRSI_BITS(ACCESS_NAMES);
+};
+
+struct event {
+	struct krsi_header header;
+	u64 inode KRSI_DOC("Inode of the file.");
+	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
+		KRSI_UNIT("major:minor");
+	u32 access KRSI_DOC("What the open asks for.") KRSI_BITS(ACCESS_NAMES);
+	u32 flags KRSI_DOC("Flags of open(2).")
+		KRSI_BITS("O_WRONLY=1 O_RDWR=2 O_CREAT=64 O_EXCL=128 O_NOCTTY=256 O_TRUNC=512 O_APPEND=1024 "
+			  "O_NONBLOCK=2048 O_DSYNC=4096 FASYNC=8192 O_DIRECT=16384 O_LARGEFILE=32768 "
+			  "O_DIRECTORY=65536 O_NOFOLLOW=131072 O_NOATIME=262144 O_CLOEXEC=524288 "
+			  "__O_SYNC=1048576 O_PATH=2097152 __O_TMPFILE=4194304");
+	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
+	struct krsi_path path KRSI_DOC("The file, from the task's root.");
+} KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
+		"T1005 T1083 T1552.001 T1565.001");
+
+#include "include/krsi_engine.bpf.h"
+
+/* include/linux/fs.h; unchanged since 4.19 */
+#define FMODE_READ 0x1
+#define FMODE_WRITE 0x2
+#define FMODE_EXEC 0x20
+#define FMODE_CREATED 0x100000
+#define O_TRUNC 01000
+#define O_APPEND 02000
+
+static __always_inline u32 access_of(u32 mode, u32 flags)
+{
+	u32 access = 0;
+
+	if (mode & FMODE_READ)
+		access |= ACCESS_READ;
+	if (mode & FMODE_WRITE)
+		access |= ACCESS_WRITE;
+	if (mode & FMODE_CREATED)
+		access |= ACCESS_CREATE;
+	/* The kernel marks the open for an execution in the flags. */
+	if ((mode | flags) & FMODE_EXEC)
+		access |= ACCESS_EXEC;
+	if (flags & O_APPEND)
+		access |= ACCESS_APPEND;
+	if (flags & O_TRUNC)
+		access |= ACCESS_TRUNCATE;
+	return access;
+}
+
+SEC("lsm/file_open")
+int krsi_file_open(u64 *context)
+{
+	struct file *file = ARG(context, 0, struct file *);
+	int refused = ARG(context, 1, int);
+	volatile struct settings *settings;
+	struct scratch *scratch;
+
+	if (refused)
+		return refused;
+	settings = krsi_enter();
+	if (!settings)
+		return 0;
+
+	u32 flags = file->f_flags;
+	u32 access = access_of(file->f_mode, flags);
+	u64 wanted = settings->params.access;
+
+	if (wanted && !(access & wanted))
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed(settings);
+
+	struct event *event = &scratch->event;
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *super = READ(inode, i_sb);
+
+	krsi_gather_path(scratch, file);
+	event->inode = READ(inode, i_ino);
+	event->device = READ(super, s_dev);
+	event->access = access;
+	event->flags = flags;
+	event->file_mode = READ(inode, i_mode);
+	return krsi_decide(settings, scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
+}

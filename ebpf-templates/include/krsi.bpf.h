@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * The vocabulary of a template. A template is one file:
+ *
+ *   1. an essay on its hooks: when the kernel calls them, what a denial means
+ *      there, what is not seen;
+ *   2. `enum krsi_hook`, then `#include "krsi.bpf.h"`;
+ *   3. `struct params` and `struct event`, each member with a KRSI_DOC;
+ *   4. `#include "krsi_engine.bpf.h"`, which makes maps and machinery of them;
+ *   5. one LSM program for each hook.
+ *
+ * The docs, units and names given here are compiled into the object as BTF
+ * declaration tags. The shell's catalogue, help, decoder and checks read them
+ * there, and nowhere else.
+ */
+#ifndef KRSI_BPF_H
+#define KRSI_BPF_H
+
+#include "krsi_kernel.bpf.h"
+
+#define KRSI_TAG(text) __attribute__((btf_decl_tag("krsi:" text)))
+
+/* On `struct event`: what the template is. */
+#define KRSI_TEMPLATE(name, summary, attack)                                                               \
+	KRSI_TAG("template:" name) KRSI_TAG("summary:" summary) KRSI_TAG("attack:" attack)
+/* On a member of `struct params` or `struct event`. */
+#define KRSI_DOC(text) KRSI_TAG("doc:" text)
+#define KRSI_DEFAULT(text) KRSI_TAG("default:" text)
+#define KRSI_UNIT(text) KRSI_TAG("unit:" text)
+/* Names for the bits, or the values, of a number: "name=number name=number". */
+#define KRSI_BITS(names) KRSI_TAG("bits:" names)
+#define KRSI_NAMES(names) KRSI_TAG("names:" names)
+
+/*
+ * The types of params. Each is a word of the probe's settings, which the shell
+ * writes while the probe runs: a set's word says whether the set is in force
+ * (its members are in the table of that kind), a flags' word is its bits.
+ */
+typedef u64 krsi_paths;
+typedef u64 krsi_prefixes;
+typedef u64 krsi_suffixes;
+typedef u64 krsi_flags;
+
+/* The three params that every template with a file has. */
+#define KRSI_PATH_PARAMS                                                                                   \
+	krsi_paths path KRSI_DOC("Exact paths. Where a file of that path exists when the param is set, it "       \
+				 "also matches by inode: under any name, link, mount or root.")                    \
+		KRSI_DEFAULT("every file");                                                                \
+	krsi_prefixes path_prefix KRSI_DOC("Paths that start with one of these, byte by byte: `/tmp/`. Of "        \
+					   "path, path_prefix and path_suffix any one match is enough.")           \
+		KRSI_DEFAULT("every file");                                                                \
+	krsi_suffixes path_suffix KRSI_DOC("Paths that end with one of these, byte by byte: `.so`. Of path, "      \
+					   "path_prefix and path_suffix any one match is enough.")                 \
+		KRSI_DEFAULT("every file");
+
+/* A device number in the kernel's own form (MKDEV). */
+typedef u32 krsi_device;
+
+#define KRSI_PATH_SIZE 4096
+#define KRSI_EXE_SIZE 256
+
+/*
+ * A path, and room before it for the length an LPM trie wants in front of a
+ * key: the tables are searched in place. Last member of an event; only its
+ * used part is sent.
+ */
+struct krsi_path {
+	u32 length KRSI_DOC("Length of the path; 0 if it could not be read.") KRSI_UNIT("bytes");
+	char text[KRSI_PATH_SIZE];
+};
+
+enum krsi_verdict {
+	KRSI_ALLOW = 0,
+	KRSI_WOULD_DENY = 1,
+	KRSI_DENY = 2,
+	KRSI_KILL = 3,
+};
+
+enum krsi_mode {
+	KRSI_MODE_OBSERVE = 0,
+	KRSI_MODE_SHADOW = 1,
+	KRSI_MODE_DENY = 2,
+	KRSI_MODE_KILL = 3,
+};
+
+/* Things worth knowing about a decision that are no field of their own. */
+enum krsi_note {
+	KRSI_NOTE_LAPSED = 1,
+	KRSI_NOTE_GUARDED = 2,
+	KRSI_NOTE_NO_PATH = 4,
+};
+
+/* What every event says about the decision and the task, before its own fields. */
+struct krsi_header {
+	u64 mono_ns KRSI_DOC("When, on the monotonic clock.") KRSI_UNIT("ns");
+	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns");
+	u64 seq KRSI_DOC("Number of the event within its probe, from 1; a gap is a loss.");
+	u64 start_ns KRSI_DOC("When the process started, since boot: with pid it names a process for ever.")
+		KRSI_UNIT("ns");
+	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its folder.");
+	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.");
+	u32 probe_id KRSI_DOC("Id of the probe.");
+	enum krsi_hook hook KRSI_DOC("LSM hook that asked.");
+	u32 verdict KRSI_DOC("What the decision came to.") KRSI_NAMES("allow=0 would-deny=1 deny=2 kill=3");
+	u32 mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES("observe=0 shadow=1 deny=2 kill=3");
+	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.");
+	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
+			   "the path could not be read.") KRSI_BITS("lapsed=1 guarded=2 no-path=4");
+	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
+	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
+	u32 ppid KRSI_DOC("Process id of the parent.");
+	u32 uid KRSI_DOC("Real user id, in the initial user namespace.");
+	u32 euid KRSI_DOC("Effective user id, in the initial user namespace.");
+	u32 gid KRSI_DOC("Real group id, in the initial user namespace.");
+	u32 loginuid KRSI_DOC("Audit login user id; 4294967295 if never set.");
+	u32 session KRSI_DOC("Audit session id; 4294967295 if never set.");
+	u32 pid_ns KRSI_DOC("Inode of the pid namespace.");
+	u32 mnt_ns KRSI_DOC("Inode of the mount namespace.");
+	u32 user_ns KRSI_DOC("Inode of the user namespace of the task's credentials.");
+	char comm[16] KRSI_DOC("Name of the thread.");
+	char parent_comm[16] KRSI_DOC("Name of the parent process.");
+	char exe[KRSI_EXE_SIZE] KRSI_DOC("Path of the executable the process runs, from the task's root; cut "
+					 "after 255 bytes.");
+};
+
+#endif

@@ -1,0 +1,803 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * The machinery of a probe, made from the template's `struct params` and
+ * `struct event`. A hook's program goes through it in this order, and leaves
+ * at the first step that settles the matter:
+ *
+ *   krsi_enter      scope: task credentials only, no memory taken
+ *   (the template)  cheap params
+ *   krsi_take       memory of this task's own
+ *   (the template)  gather, krsi_match_path
+ *   krsi_decide     header, filter, mode, lease, guard, books, event
+ *
+ * Three rules hold everywhere here:
+ *
+ * - An earlier program's refusal is returned unchanged, and counted nowhere.
+ * - Trouble of our own (no memory, no path) never refuses anything unless the
+ *   probe is enforcing and was told `on_error("deny")`; it is counted.
+ * - LSM programs are preemptible. So the scratch memory belongs to the task, not
+ *   to the CPU, and counters are added to atomically though they are per CPU.
+ *
+ * Instructions that 5.10 does not know (atomics that fetch, for one) stand nowhere:
+ * its loader refuses them even in a branch that is never taken.
+ */
+#ifndef KRSI_ENGINE_BPF_H
+#define KRSI_ENGINE_BPF_H
+
+/* "Dual MIT/GPL" is a licence the kernel takes as compatible with the GPL. */
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* Constants of a probe, set before the load; dead branches are then pruned. */
+const volatile u32 krsi_probe_id = 0;
+const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+
+/* ---- settings: what the shell changes while the probe runs --------------- */
+
+enum krsi_scope_bit {
+	KRSI_SCOPE_CGROUP = 1,
+	KRSI_SCOPE_UID = 2,
+	KRSI_SCOPE_PID = 4,
+};
+
+struct krsi_control {
+	/* One word, so that a reader never sees half a change:
+	 * bits 0-7 mode, 8-15 signal, 16-31 errno, 32 deny on error. */
+	u64 mode;
+	/* On the monotonic clock; enforcement lapses after it. 0: never. */
+	u64 lease_ns;
+	/* Which kinds of scope are in force. */
+	u64 scope;
+};
+
+struct settings {
+	struct krsi_control control;
+	struct params params;
+};
+
+/* Mapped by the shell, which stores whole words: a change costs no system call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct settings);
+} krsi_settings SEC(".maps");
+
+static __always_inline volatile struct settings *krsi_read_settings(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&krsi_settings, &zero);
+}
+
+/* ---- books --------------------------------------------------------------- */
+
+enum krsi_counter {
+	krsi_counter_seen,
+	krsi_counter_out_of_scope,
+	krsi_counter_filtered,
+	krsi_counter_matched,
+	krsi_counter_allow,
+	krsi_counter_would_deny,
+	krsi_counter_deny,
+	krsi_counter_kill,
+	krsi_counter_emitted,
+	krsi_counter_suppressed,
+	krsi_counter_lost_ring,
+	krsi_counter_errors,
+	krsi_counter_lapsed,
+	krsi_counter_guarded,
+	KRSI_COUNTERS, /* how many */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KRSI_COUNTERS);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_counters SEC(".maps");
+
+/* Keeps the enum in the object's BTF, where the shell reads which counter is which. */
+const volatile enum krsi_counter krsi_counter_count = KRSI_COUNTERS;
+
+static __always_inline void krsi_count(enum krsi_counter counter)
+{
+	u32 key = counter;
+	u64 *count = bpf_map_lookup_elem(&krsi_counters, &key);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* ---- scope --------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, u8);
+} krsi_scope_cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u8);
+} krsi_scope_uids SEC(".maps");
+
+/*
+ * Processes of the subtrees in scope. The shell seeds it; from then on the
+ * two tracepoint programs below keep it: membership is inherited at fork, so a
+ * daemon that has lost its parent is still in scope.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u8);
+} krsi_scope_pids SEC(".maps");
+
+SEC("tp_btf/sched_process_fork")
+int krsi_scope_fork(u64 *context)
+{
+	struct task_struct *parent = ARG(context, 0, struct task_struct *);
+	struct task_struct *child = ARG(context, 1, struct task_struct *);
+	u32 parent_pid = READ(parent, tgid);
+	u32 child_pid = READ(child, tgid);
+	u8 member = 1;
+
+	if (parent_pid == child_pid || !bpf_map_lookup_elem(&krsi_scope_pids, &parent_pid))
+		return 0;
+	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &member, BPF_ANY))
+		krsi_count(krsi_counter_errors);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int krsi_scope_exit(u64 *context)
+{
+	struct task_struct *task = ARG(context, 0, struct task_struct *);
+	struct signal_struct *signal = READ(task, signal);
+	u32 pid = READ(task, tgid);
+
+	/* The leader may go before other threads of its process. */
+	if (READ(signal, live.counter) == 0)
+		bpf_map_delete_elem(&krsi_scope_pids, &pid);
+	return 0;
+}
+
+/* Deeper cgroups than this are not looked at from further up. */
+#define KRSI_CGROUP_DEPTH 32
+
+static __always_inline bool krsi_in_cgroups(struct task_struct *task)
+{
+	struct css_set *set = READ(task, cgroups);
+	struct cgroup *cgroup = READ(set, dfl_cgrp);
+
+	for (int depth = 0; depth < KRSI_CGROUP_DEPTH && cgroup; depth++) {
+		struct kernfs_node *node = READ(cgroup, kn);
+		u64 id = READ(node, id);
+
+		if (bpf_map_lookup_elem(&krsi_scope_cgroups, &id))
+			return true;
+		/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
+		cgroup = (struct cgroup *)READ(cgroup, self.parent);
+	}
+	return false;
+}
+
+static __always_inline bool krsi_in_scope(u64 kinds)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (kinds & KRSI_SCOPE_UID) {
+		struct cred *cred = READ(task, cred);
+		u32 uid = READ(cred, uid.val);
+
+		if (!bpf_map_lookup_elem(&krsi_scope_uids, &uid))
+			return false;
+	}
+	if (kinds & KRSI_SCOPE_PID) {
+		u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+		if (!bpf_map_lookup_elem(&krsi_scope_pids, &pid))
+			return false;
+	}
+	if (kinds & KRSI_SCOPE_CGROUP)
+		return krsi_in_cgroups(task);
+	return true;
+}
+
+/*
+ * First step of every hook: the settings if this task is in scope, else NULL,
+ * with the decision counted.
+ */
+static __always_inline volatile struct settings *krsi_enter(void)
+{
+	volatile struct settings *settings = krsi_read_settings();
+
+	if (!settings)
+		return NULL; /* the verifier cannot know that index 0 exists */
+	krsi_count(krsi_counter_seen);
+	if (!krsi_in_scope(settings->control.scope)) {
+		krsi_count(krsi_counter_out_of_scope);
+		return NULL;
+	}
+	return settings;
+}
+
+/* A param said no. */
+static __always_inline int krsi_filtered(void)
+{
+	krsi_count(krsi_counter_filtered);
+	return 0;
+}
+
+/* ---- scratch ------------------------------------------------------------- */
+
+#define KRSI_KEY_SIZE 256 /* LPM_DATA_SIZE_MAX */
+#define KRSI_DEPTH 64     /* components and mounts of a path, for kernels without d_path and for `exe` */
+#define KRSI_WALK_SIZE 1024
+
+struct krsi_reversed {
+	u32 bits;
+	u8 text[KRSI_KEY_SIZE];
+};
+
+struct scratch {
+	struct event event;
+	struct krsi_reversed reversed;
+	const unsigned char *names[KRSI_DEPTH];
+	char exe[KRSI_WALK_SIZE];
+};
+
+/*
+ * One entry for each task that is inside a hook right now, not one for each CPU: a task
+ * preempted here must find its bytes as it left them. Preallocated, so it
+ * neither allocates in the hook nor fails before this many tasks are in it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, u32);
+	__type(value, struct scratch);
+} krsi_scratch SEC(".maps");
+
+/* What a new entry is made from. Never written. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} krsi_blank SEC(".maps");
+
+static __always_inline struct scratch *krsi_take(void)
+{
+	u32 zero = 0;
+	u32 task = bpf_get_current_pid_tgid();
+	struct scratch *blank = bpf_map_lookup_elem(&krsi_blank, &zero);
+
+	if (!blank || bpf_map_update_elem(&krsi_scratch, &task, blank, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&krsi_scratch, &task);
+}
+
+static __always_inline void krsi_give_back(void)
+{
+	u32 task = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&krsi_scratch, &task);
+}
+
+/* ---- mode, lease, guard -------------------------------------------------- */
+
+/*
+ * Tasks that enforcement spares: the shell and its ancestors, by pid and start
+ * time, so that nobody inherits the exemption with a recycled pid.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_guard SEC(".maps");
+
+static __always_inline bool krsi_guarded(void)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u64 *start = bpf_map_lookup_elem(&krsi_guard, &pid);
+
+	if (!start)
+		return false;
+
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = READ(task, group_leader);
+
+	return *start == READ(leader, start_boottime);
+}
+
+struct krsi_answer {
+	u32 mode;    /* as set */
+	u32 verdict; /* enum krsi_verdict */
+	u32 errno;
+	u32 signal;
+	u32 notes;
+};
+
+/* What a match is answered with now. */
+static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings)
+{
+	u64 word = settings->control.mode;
+	u64 lease = settings->control.lease_ns;
+	struct krsi_answer answer = { .mode = word & 0xff };
+
+	if (answer.mode == KRSI_MODE_SHADOW)
+		answer.verdict = KRSI_WOULD_DENY;
+	if (answer.mode < KRSI_MODE_DENY)
+		return answer;
+	if (lease && bpf_ktime_get_ns() > lease) {
+		answer.notes = KRSI_NOTE_LAPSED;
+		return answer;
+	}
+	if (krsi_guarded()) {
+		answer.notes = KRSI_NOTE_GUARDED;
+		return answer;
+	}
+	answer.signal = word >> 8 & 0xff;
+	answer.errno = word >> 16 & 0xffff;
+	/* The verifier wants to see -4095..0, and 0 would be no denial. */
+	if (answer.errno == 0 || answer.errno > 4095)
+		answer.errno = 1; /* EPERM */
+	answer.verdict = answer.mode == KRSI_MODE_KILL ? KRSI_KILL : KRSI_DENY;
+	return answer;
+}
+
+/* Books and deed of a match. Gives what the hook returns. */
+static __always_inline int krsi_enforce(const struct krsi_answer *answer)
+{
+	krsi_count(krsi_counter_matched);
+	if (answer->notes & KRSI_NOTE_LAPSED)
+		krsi_count(krsi_counter_lapsed);
+	if (answer->notes & KRSI_NOTE_GUARDED)
+		krsi_count(krsi_counter_guarded);
+
+	if (answer->verdict == KRSI_ALLOW) {
+		krsi_count(krsi_counter_allow);
+		return 0;
+	}
+	if (answer->verdict == KRSI_WOULD_DENY) {
+		krsi_count(krsi_counter_would_deny);
+		return 0;
+	}
+	if (answer->verdict == KRSI_KILL) {
+		krsi_count(krsi_counter_kill);
+		bpf_send_signal(answer->signal);
+	} else {
+		krsi_count(krsi_counter_deny);
+	}
+
+	u32 errno = answer->errno;
+
+	return -(int)(errno & 4095);
+}
+
+/*
+ * Something needed for the decision could not be had. Allows, unless the probe
+ * enforces and was told to deny on error; then there is no event to send.
+ */
+static __always_inline int krsi_failed(volatile struct settings *settings)
+{
+	struct krsi_answer answer = krsi_answer(settings);
+
+	krsi_count(krsi_counter_errors);
+	if (!(settings->control.mode >> 32 & 1) || answer.verdict < KRSI_DENY)
+		return krsi_filtered();
+	krsi_count(krsi_counter_suppressed);
+	return krsi_enforce(&answer);
+}
+
+/* ---- paths --------------------------------------------------------------- */
+
+/*
+ * Writes the path from the task's root (or the root of all mounts, for a file
+ * outside of it) into `to`, as d_path would, without its locks: a rename under
+ * way may be seen half done. For kernels whose LSM programs have no d_path
+ * (before 5.11), and for paths that no BTF pointer leads to. Gives the length,
+ * or 0 if the path is too deep or too long.
+ */
+static __always_inline u32 krsi_walk(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry,
+				     char *to, const u32 size)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = READ(task, fs);
+	struct path root = {};
+	u32 names = 0, length = 0;
+	bool complete = false;
+
+	bpf_probe_read_kernel(&root, sizeof(root), __builtin_preserve_access_index(&fs->root));
+	for (int step = 0; step < KRSI_DEPTH; step++) {
+		struct dentry *parent = READ(dentry, d_parent);
+
+		if (dentry == root.dentry && mount == root.mnt) {
+			complete = true;
+			break;
+		}
+		if (dentry == READ(mount, mnt_root)) {
+			struct mount *inner = OWNER(mount, struct mount, mnt);
+			struct mount *outer = READ(inner, mnt_parent);
+
+			if (outer == inner) {
+				complete = true;
+				break;
+			}
+			dentry = READ(inner, mnt_mountpoint);
+			mount = (struct vfsmount *)__builtin_preserve_access_index(&outer->mnt);
+			continue;
+		}
+		scratch->names[names & (KRSI_DEPTH - 1)] = READ(dentry, d_name.name);
+		names++;
+		if (dentry == parent) { /* in no tree: a memfd, a pipe */
+			complete = true;
+			break;
+		}
+		dentry = parent;
+	}
+	if (!complete)
+		return 0;
+	if (names == 0) {
+		to[0] = '/';
+		to[1] = '\0';
+		return 1;
+	}
+	for (int step = 0; step < KRSI_DEPTH; step++) {
+		long read;
+
+		if (names == 0)
+			break;
+		names--;
+		/* A component has at most 255 bytes (NAME_MAX); then its NUL. */
+		if (length > size - 258)
+			return 0;
+		to[length] = '/';
+		read = bpf_probe_read_kernel_str(to + length + 1, 256, scratch->names[names & (KRSI_DEPTH - 1)]);
+		if (read < 1 || read > 256)
+			return 0;
+		length += read; /* the slash, and the text without its NUL */
+	}
+	return length;
+}
+
+static __noinline u32 krsi_walk_event(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	return krsi_walk(scratch, mount, dentry, scratch->event.path.text, KRSI_PATH_SIZE);
+}
+
+static __noinline u32 krsi_walk_exe(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	return krsi_walk(scratch, mount, dentry, scratch->exe, KRSI_WALK_SIZE);
+}
+
+/* d_path writes " (deleted)" behind the path of a file without a name. */
+#define KRSI_DELETED " (deleted)"
+#define KRSI_DELETED_LENGTH 10
+
+static __always_inline u32 krsi_without_deleted(struct krsi_path *path, u32 length)
+{
+	static const char mark[] = KRSI_DELETED;
+	u32 at = length - KRSI_DELETED_LENGTH;
+
+	if (length <= KRSI_DELETED_LENGTH || at > KRSI_PATH_SIZE - KRSI_DELETED_LENGTH)
+		return length;
+	for (int i = 0; i < KRSI_DELETED_LENGTH; i++)
+		if (path->text[at + i] != mark[i])
+			return length;
+	path->text[at] = '\0';
+	return at;
+}
+
+/*
+ * The path of a file the hook was given, without " (deleted)". The pointer must
+ * be one the verifier has types for.
+ */
+static __always_inline void krsi_gather_path(struct scratch *scratch, struct file *file)
+{
+	struct krsi_path *path = &scratch->event.path;
+	long length;
+
+	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0)) {
+		length = bpf_d_path(&file->f_path, path->text, KRSI_PATH_SIZE);
+		/* The length of d_path counts the NUL. */
+		length = length < 1 || length > KRSI_PATH_SIZE ? 0 : length - 1;
+	} else {
+		length = krsi_walk_event(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry));
+	}
+	struct inode *inode = READ(file, f_inode);
+
+	if (length && READ(inode, i_nlink) == 0)
+		length = krsi_without_deleted(path, length);
+	if (!length) {
+		path->text[0] = '\0';
+		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
+	}
+	path->length = length;
+}
+
+/* ---- path tables --------------------------------------------------------- */
+
+struct krsi_inode {
+	u64 inode;
+	u32 device;
+	u32 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct krsi_inode);
+	__type(value, u8);
+} krsi_inodes SEC(".maps");
+
+struct krsi_key {
+	u32 bits;
+	u8 text[KRSI_KEY_SIZE];
+};
+
+/* Prefixes as they are, and whole paths with the NUL that ends them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct krsi_key);
+	__type(value, u8);
+} krsi_prefixes_table SEC(".maps");
+
+/* Suffixes, last byte first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct krsi_key);
+	__type(value, u8);
+} krsi_suffixes_table SEC(".maps");
+
+static __always_inline bool krsi_match_inode(struct inode *inode)
+{
+	struct super_block *super = READ(inode, i_sb);
+	struct krsi_inode key = { .inode = READ(inode, i_ino), .device = READ(super, s_dev) };
+
+	return bpf_map_lookup_elem(&krsi_inodes, &key);
+}
+
+static __always_inline bool krsi_match_prefix(struct krsi_path *path)
+{
+	u32 length = path->length;
+	bool match;
+
+	/* The NUL belongs to the key: it is what ends a whole path in the table. */
+	path->length = (length + 1 > KRSI_KEY_SIZE ? KRSI_KEY_SIZE : length + 1) * 8;
+	match = bpf_map_lookup_elem(&krsi_prefixes_table, path);
+	path->length = length;
+	return match;
+}
+
+static __noinline bool krsi_match_suffix(struct scratch *scratch)
+{
+	u32 length = scratch->event.path.length;
+	u32 bytes = 0;
+
+	for (u32 i = 0; i < KRSI_KEY_SIZE - 1; i++) {
+		u32 from = length - 1 - i;
+
+		if (i >= length || from >= KRSI_PATH_SIZE)
+			break;
+		scratch->reversed.text[i] = scratch->event.path.text[from];
+		bytes = i + 1;
+	}
+	scratch->reversed.bits = bytes * 8;
+	return bpf_map_lookup_elem(&krsi_suffixes_table, &scratch->reversed);
+}
+
+enum krsi_match {
+	KRSI_NO_MATCH,
+	KRSI_MATCH,
+	KRSI_UNKNOWN,
+};
+
+/* Whether the file is one of those that path, path_prefix and path_suffix name. */
+static __always_inline enum krsi_match krsi_match_path(volatile struct settings *settings,
+						       struct scratch *scratch, struct inode *inode)
+{
+	bool paths = settings->params.path;
+	bool prefixes = settings->params.path_prefix;
+	bool suffixes = settings->params.path_suffix;
+
+	if (!paths && !prefixes && !suffixes)
+		return KRSI_MATCH;
+	if (paths && krsi_match_inode(inode))
+		return KRSI_MATCH;
+	if (scratch->event.path.length == 0)
+		return KRSI_UNKNOWN;
+	if ((paths || prefixes) && krsi_match_prefix(&scratch->event.path))
+		return KRSI_MATCH;
+	if (suffixes && krsi_match_suffix(scratch))
+		return KRSI_MATCH;
+	return KRSI_NO_MATCH;
+}
+
+/* ---- the filter's slot --------------------------------------------------- */
+
+#define KRSI_FILTER_SLOTS 1000
+
+#define KRSI_TEXT_(x) #x
+#define KRSI_TEXT(x) KRSI_TEXT_(x)
+
+/*
+ * Where a compiled `when(…)` goes: its instructions are written over the last of
+ * these no-ops, with the event in r1, and leave their answer in r0. Every
+ * instruction stays reachable, no relocation stands inside, and the verifier
+ * removes what is left of the run. Without a filter it says yes.
+ */
+__attribute__((naked)) static __noinline u64 krsi_filter(struct event *event)
+{
+	asm volatile("r0 = 1;"
+		     ".rept " KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
+		     "goto +0;"
+		     ".endr;"
+		     "exit;");
+}
+
+/* ---- the event ----------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} krsi_events SEC(".maps");
+
+struct krsi_sequence {
+	struct bpf_spin_lock lock;
+	u32 zero;
+	u64 last;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct krsi_sequence);
+} krsi_sequence SEC(".maps");
+
+/* A lock, since 5.10 has no atomic addition that gives its result. */
+static __always_inline u64 krsi_next_number(void)
+{
+	u32 zero = 0;
+	struct krsi_sequence *sequence = bpf_map_lookup_elem(&krsi_sequence, &zero);
+	u64 number;
+
+	if (!sequence)
+		return 0;
+	bpf_spin_lock(&sequence->lock);
+	number = ++sequence->last;
+	bpf_spin_unlock(&sequence->lock);
+	return number;
+}
+
+static __always_inline void krsi_gather_namespaces(struct krsi_header *header, struct task_struct *task,
+						   struct cred *cred)
+{
+	struct nsproxy *proxy = READ(task, nsproxy);
+	struct pid *pid = READ(task, thread_pid);
+	u32 level = READ(pid, level);
+	struct mnt_namespace *mnt_ns = READ(proxy, mnt_ns);
+	struct user_namespace *user_ns = READ(cred, user_ns);
+	/* The namespace a task lives in is the last of its pid's numbers. */
+	struct upid *numbers = (struct upid *)__builtin_preserve_access_index(&pid->numbers[0]);
+	struct pid_namespace *pid_ns = READ(numbers + (level & 31), ns);
+
+	header->pid_ns = READ(pid_ns, ns.inum);
+	header->mnt_ns = READ(mnt_ns, ns.inum);
+	header->user_ns = READ(user_ns, ns.inum);
+}
+
+static __always_inline void krsi_gather_exe(struct scratch *scratch, struct task_struct *task)
+{
+	struct krsi_header *header = &scratch->event.header;
+	struct mm_struct *mm = READ(task, mm);
+	struct file *file = READ(mm, exe_file);
+
+	if (!file)
+		return; /* a kernel thread */
+
+	struct inode *inode = READ(file, f_inode);
+
+	header->exe_inode = READ(inode, i_ino);
+	if (krsi_walk_exe(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry)))
+		bpf_probe_read_kernel_str(header->exe, sizeof(header->exe), scratch->exe);
+}
+
+static __always_inline void krsi_gather_header(struct scratch *scratch, enum krsi_hook hook)
+{
+	struct krsi_header *header = &scratch->event.header;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
+	struct task_struct *parent_leader = READ(parent, group_leader);
+	struct cred *cred = READ(task, cred);
+
+	header->mono_ns = bpf_ktime_get_ns();
+	header->wall_ns = header->mono_ns; /* moved to the wall's clock by the reader */
+	header->start_ns = READ(leader, start_boottime);
+	header->cgroup = bpf_get_current_cgroup_id();
+	header->probe_id = krsi_probe_id;
+	header->hook = hook;
+	header->pid = READ(task, tgid);
+	header->tid = READ(task, pid);
+	header->ppid = READ(parent, tgid);
+	header->uid = READ(cred, uid.val);
+	header->euid = READ(cred, euid.val);
+	header->gid = READ(cred, gid.val);
+	header->loginuid = READ(task, loginuid.val);
+	header->session = READ(task, sessionid);
+	bpf_probe_read_kernel_str(header->comm, sizeof(header->comm),
+				  __builtin_preserve_access_index(&task->comm));
+	bpf_probe_read_kernel_str(header->parent_comm, sizeof(header->parent_comm),
+				  __builtin_preserve_access_index(&parent_leader->comm));
+	krsi_gather_namespaces(header, task, cred);
+	krsi_gather_exe(scratch, task);
+}
+
+static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi_answer *answer)
+{
+	struct krsi_header *header = &scratch->event.header;
+	u64 size = sizeof(struct event) - KRSI_PATH_SIZE + scratch->event.path.length + 1;
+
+	header->verdict = answer->verdict;
+	header->mode = answer->mode;
+	header->errno = answer->verdict >= KRSI_DENY ? answer->errno : 0;
+	header->notes |= answer->notes;
+	header->seq = krsi_next_number();
+	if (size > sizeof(struct event))
+		size = sizeof(struct event);
+	if (bpf_ringbuf_output(&krsi_events, &scratch->event, size, 0))
+		krsi_count(krsi_counter_lost_ring);
+	else
+		krsi_count(krsi_counter_emitted);
+}
+
+/*
+ * Last step of every hook: the template has gathered its fields and says
+ * whether its params match. Gives what the hook returns, and takes the
+ * scratch back.
+ */
+static __always_inline int krsi_decide(volatile struct settings *settings, struct scratch *scratch,
+				       enum krsi_hook hook, enum krsi_match match)
+{
+	struct krsi_answer answer;
+	int result;
+
+	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH)
+		krsi_count(krsi_counter_errors);
+	if (match == KRSI_UNKNOWN &&
+	    (settings->control.mode & 0xff) >= KRSI_MODE_DENY && settings->control.mode >> 32 & 1)
+		match = KRSI_MATCH;
+	if (match != KRSI_MATCH) {
+		result = krsi_filtered();
+		goto out;
+	}
+	krsi_gather_header(scratch, hook);
+	if (!krsi_filter(&scratch->event)) {
+		result = krsi_filtered();
+		goto out;
+	}
+	answer = krsi_answer(settings);
+	krsi_emit(scratch, &answer);
+	result = krsi_enforce(&answer);
+out:
+	krsi_give_back();
+	return result;
+}
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * The kernel as the templates see it: just the fields in use, each relocated
+ * at load time (CO-RE) to where the running kernel keeps it, and just the
+ * helpers in use, by their numbers in the kernel's ABI (include/uapi/linux/bpf.h).
+ *
+ * Nothing of the build machine is included, so the committed objects depend on
+ * the compiler's version alone.
+ */
+#ifndef KRSI_KERNEL_BPF_H
+#define KRSI_KERNEL_BPF_H
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef signed int s32;
+typedef signed long long s64;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+#define SEC(name) __attribute__((section(name), used))
+#define __always_inline inline __attribute__((always_inline))
+#define __noinline __attribute__((noinline))
+#define __relocated __attribute__((preserve_access_index))
+
+/* The libbpf convention for maps described by BTF. */
+#define __uint(name, val) int(*name)[val]
+#define __type(name, val) typeof(val) *name
+
+#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))
+
+enum {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LPM_TRIE = 11,
+	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum {
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+};
+
+enum {
+	BPF_F_NO_PREALLOC = 1U << 0,
+	BPF_F_MMAPABLE = 1U << 10,
+};
+
+/* ---- types, fields in use only ------------------------------------------- */
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+typedef struct {
+	u32 val;
+} kgid_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct ns_common {
+	u32 inum;
+} __relocated;
+
+struct user_namespace {
+	struct ns_common ns;
+} __relocated;
+
+struct mnt_namespace {
+	struct ns_common ns;
+} __relocated;
+
+struct pid_namespace {
+	struct ns_common ns;
+} __relocated;
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+} __relocated;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+} __relocated;
+
+struct pid {
+	u32 level;
+	struct upid numbers[1];
+} __relocated;
+
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+	kuid_t euid;
+	struct user_namespace *user_ns;
+} __relocated;
+
+struct qstr {
+	u32 len;
+	const unsigned char *name;
+} __relocated;
+
+struct super_block {
+	u32 s_dev;
+} __relocated;
+
+struct inode {
+	u16 i_mode;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	u32 i_nlink;
+} __relocated;
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+} __relocated;
+
+struct vfsmount {
+	struct dentry *mnt_root;
+	int mnt_flags;
+} __relocated;
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+} __relocated;
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+} __relocated;
+
+struct file {
+	u32 f_mode;
+	u32 f_flags;
+	struct inode *f_inode;
+	struct path f_path;
+} __relocated;
+
+struct fs_struct {
+	struct path root;
+} __relocated;
+
+struct mm_struct {
+	struct file *exe_file;
+} __relocated;
+
+struct kernfs_node {
+	u64 id;
+} __relocated;
+
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+} __relocated;
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+} __relocated;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} __relocated;
+
+struct signal_struct {
+	atomic_t live;
+} __relocated;
+
+struct task_struct {
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 start_boottime;
+	unsigned long atomic_flags;
+	struct cred *cred;
+	char comm[16];
+	kuid_t loginuid;
+	u32 sessionid;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
+	struct pid *thread_pid;
+	struct signal_struct *signal;
+} __relocated;
+
+struct linux_binprm {
+	struct file *file;
+	const char *filename;
+	const char *interp;
+} __relocated;
+
+/* Its name and shape are the verifier's, which finds it in a map's BTF. */
+struct bpf_spin_lock {
+	u32 val;
+};
+
+/* ---- helpers in use ------------------------------------------------------ */
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
+static u64 (*const bpf_get_current_task)(void) = (void *)35;
+static u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
+static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)93;
+static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)94;
+static long (*const bpf_send_signal)(u32 signal) = (void *)109;
+static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
+static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void *)147;
+
+/*
+ * One field behind a pointer the verifier knows nothing of, relocated; zero if
+ * it cannot be read.
+ */
+#define READ(object, field)                                                                                \
+	({                                                                                                 \
+		typeof((object)->field) value_ = {};                                                       \
+		bpf_probe_read_kernel(&value_, sizeof(value_),                                             \
+				      __builtin_preserve_access_index(&(object)->field));                  \
+		value_;                                                                                    \
+	})
+
+/* From the address of a member to its owner, by the running kernel's layout. */
+#define OWNER(pointer, type, member)                                                                       \
+	((type *)((char *)(pointer) - __builtin_preserve_field_info(((type *)0)->member, 0 /* byte offset */)))
+
+/* An LSM hook's arguments come as an array of 64-bit words. */
+#define ARG(context, index, type) ((type)((context)[index]))
+
+#endif

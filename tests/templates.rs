@@ -1,0 +1,129 @@
+//! The catalogue's contract: every committed object parses and describes itself
+//! fully, and its layout is one the decoder and the kernel side can rely on.
+
+use krsi_sh::template::{Catalogue, FieldKind, ParamKind};
+
+fn catalogue() -> Catalogue {
+    Catalogue::builtin().expect("every committed object describes itself")
+}
+
+/// DESIGN.md, "Event header".
+const HEADER: &[&str] = &[
+    "mono_ns",
+    "wall_ns",
+    "seq",
+    "start_ns",
+    "cgroup",
+    "exe_inode",
+    "probe_id",
+    "hook",
+    "verdict",
+    "mode",
+    "pid",
+    "tid",
+    "ppid",
+    "uid",
+    "euid",
+    "gid",
+    "loginuid",
+    "session",
+    "pid_ns",
+    "mnt_ns",
+    "user_ns",
+    "comm",
+    "parent_comm",
+    "exe",
+];
+
+#[test]
+fn the_catalogue_has_every_committed_template() {
+    let names: Vec<_> = catalogue().names().map(str::to_owned).collect();
+    let mut files: Vec<_> = std::fs::read_dir("ebpf-templates")
+        .unwrap()
+        .filter_map(|e| e.unwrap().file_name().to_string_lossy().strip_suffix(".bpf.c").map(str::to_owned))
+        .filter(|stem| !stem.starts_with('_'))
+        .collect();
+    files.sort();
+    assert_eq!(names, files, "a template is named as its file");
+}
+
+#[test]
+fn every_event_carries_the_whole_header() {
+    for template in catalogue().iter() {
+        for name in HEADER {
+            assert!(template.field(name).is_some(), "{}: no field {name}", template.name);
+        }
+    }
+}
+
+#[test]
+fn every_description_is_complete() {
+    for template in catalogue().iter() {
+        assert!(!template.summary.is_empty() && !template.attack.is_empty() && !template.hooks.is_empty());
+        for param in &template.params {
+            assert!(!param.doc.is_empty() && !param.default.is_empty(), "{}.{}", template.name, param.name);
+        }
+        for field in &template.fields {
+            assert!(field.doc.ends_with('.'), "{}.{}: {}", template.name, field.name, field.doc);
+        }
+    }
+}
+
+#[test]
+fn no_two_fields_share_a_name_or_a_byte() {
+    for template in catalogue().iter() {
+        let mut end = 0;
+        let mut names = std::collections::HashSet::new();
+        for field in &template.fields {
+            assert!(names.insert(&field.name), "{}: {} twice", template.name, field.name);
+            assert!(field.offset >= end, "{}: {} overlaps", template.name, field.name);
+            end = field.offset + field.size;
+        }
+        assert!(end <= template.event_size);
+        assert_eq!(
+            template.fields.last().map(|f| &f.kind),
+            Some(&FieldKind::Text),
+            "the cut field is a text"
+        );
+    }
+}
+
+#[test]
+fn every_hook_has_a_name_in_the_event() {
+    for template in catalogue().iter() {
+        let Some(FieldKind::Enum(names)) = template.field("hook").map(|f| f.kind.clone()) else {
+            panic!("{}: hook is no enum", template.name);
+        };
+        let names: Vec<_> = names.into_iter().map(|n| n.name).collect();
+        assert_eq!(names, template.hooks, "{}", template.name);
+    }
+}
+
+#[test]
+fn the_control_words_and_counters_are_those_the_shell_uses() {
+    for template in catalogue().iter() {
+        let words: Vec<_> = template.layout.control.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(words, ["mode", "lease_ns", "scope"]);
+        assert!(template.layout.counters.iter().any(|(name, _)| name == "lost_ring"));
+        for param in &template.params {
+            assert!(param.offset + 8 <= template.layout.settings_size && param.offset % 8 == 0);
+        }
+    }
+}
+
+#[test]
+fn file_open_can_be_narrowed_by_access() {
+    let catalogue = catalogue();
+    let template = catalogue.get("file_open").expect("file_open is there");
+    let Some(ParamKind::Flags(flags)) = template.param("access").map(|p| p.kind.clone()) else {
+        panic!("access is no set of flags");
+    };
+    let names: Vec<_> = flags.into_iter().map(|f| f.name).collect();
+    assert_eq!(names, ["read", "write", "append", "create", "truncate", "exec"]);
+}
+
+#[test]
+fn an_object_without_a_description_is_refused_with_the_reason() {
+    let error = Catalogue::from_objects(&[("noise", b"not an object")]).unwrap_err().to_string();
+    assert!(error.contains("noise") && error.contains("not an ELF object"), "{error}");
+}
