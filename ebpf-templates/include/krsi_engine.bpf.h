@@ -294,9 +294,13 @@ static __always_inline void krsi_give_back(void)
 
 /* ---- mode, lease, guard -------------------------------------------------- */
 
+/* /proc/PID/stat tells start times in these. */
+#define KRSI_TICK_NS (1000000000 / 100 /* USER_HZ */)
+
 /*
- * Tasks that enforcement spares: the shell and its ancestors, by pid and start
- * time, so that nobody inherits the exemption with a recycled pid.
+ * Processes that enforcement spares: the shell and its ancestors, by pid and start
+ * time (in ticks since boot), so that nobody inherits the exemption with a
+ * recycled pid.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -316,7 +320,7 @@ static __always_inline bool krsi_guarded(void)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct task_struct *leader = READ(task, group_leader);
 
-	return *start == READ(leader, start_boottime);
+	return *start == READ(leader, start_boottime) / KRSI_TICK_NS;
 }
 
 struct krsi_answer {
@@ -379,9 +383,11 @@ static __always_inline int krsi_enforce(const struct krsi_answer *answer)
 		krsi_count(krsi_counter_deny);
 	}
 
-	u32 errno = answer->errno;
+	/* A subtraction: the verifier follows its bounds (-4095..0), those of a negation it forgets. */
+	s32 result = 0;
 
-	return -(int)(errno & 4095);
+	asm volatile("" : "+r"(result));
+	return result - (s32)(answer->errno & 4095);
 }
 
 /*
@@ -414,60 +420,60 @@ static __always_inline u32 krsi_walk(struct scratch *scratch, struct vfsmount *m
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct fs_struct *fs = READ(task, fs);
 	struct path root = {};
-	u32 names = 0, length = 0;
 	bool complete = false;
+	u32 length = 0;
 
+	/*
+	 * Both loops are written so that the verifier finds every turn's state equal to the
+	 * last one's: slots are used by turn, not by count, and `length` is masked.
+	 * Otherwise it would follow each of thousands of combinations.
+	 */
 	bpf_probe_read_kernel(&root, sizeof(root), __builtin_preserve_access_index(&fs->root));
-	for (int step = 0; step < KRSI_DEPTH; step++) {
+	for (int turn = 0; turn < KRSI_DEPTH; turn++) {
 		struct dentry *parent = READ(dentry, d_parent);
 
+		scratch->names[turn] = NULL;
+		if (complete)
+			continue;
 		if (dentry == root.dentry && mount == root.mnt) {
 			complete = true;
-			break;
-		}
-		if (dentry == READ(mount, mnt_root)) {
+		} else if (dentry == READ(mount, mnt_root)) {
 			struct mount *inner = OWNER(mount, struct mount, mnt);
 			struct mount *outer = READ(inner, mnt_parent);
 
 			if (outer == inner) {
 				complete = true;
-				break;
+			} else {
+				dentry = READ(inner, mnt_mountpoint);
+				mount = (struct vfsmount *)__builtin_preserve_access_index(&outer->mnt);
 			}
-			dentry = READ(inner, mnt_mountpoint);
-			mount = (struct vfsmount *)__builtin_preserve_access_index(&outer->mnt);
-			continue;
+		} else {
+			scratch->names[turn] = READ(dentry, d_name.name);
+			complete = dentry == parent; /* in no tree: a memfd, a pipe */
+			dentry = parent;
 		}
-		scratch->names[names & (KRSI_DEPTH - 1)] = READ(dentry, d_name.name);
-		names++;
-		if (dentry == parent) { /* in no tree: a memfd, a pipe */
-			complete = true;
-			break;
-		}
-		dentry = parent;
 	}
 	if (!complete)
 		return 0;
-	if (names == 0) {
-		to[0] = '/';
-		to[1] = '\0';
-		return 1;
-	}
-	for (int step = 0; step < KRSI_DEPTH; step++) {
+	to[0] = '/';
+	to[1] = '\0';
+	for (int turn = KRSI_DEPTH - 1; turn >= 0; turn--) {
+		const unsigned char *name = scratch->names[turn];
 		long read;
 
-		if (names == 0)
-			break;
-		names--;
+		asm volatile("%[length] &= %[mask]" : [length] "+r"(length) : [mask] "i"(size - 1));
+		if (!name)
+			continue;
 		/* A component has at most 255 bytes (NAME_MAX); then its NUL. */
 		if (length > size - 258)
 			return 0;
 		to[length] = '/';
-		read = bpf_probe_read_kernel_str(to + length + 1, 256, scratch->names[names & (KRSI_DEPTH - 1)]);
+		read = bpf_probe_read_kernel_str(to + length + 1, 256, name);
 		if (read < 1 || read > 256)
 			return 0;
 		length += read; /* the slash, and the text without its NUL */
 	}
-	return length;
+	return length ? length : 1;
 }
 
 static __noinline u32 krsi_walk_event(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
@@ -480,6 +486,13 @@ static __noinline u32 krsi_walk_exe(struct scratch *scratch, struct vfsmount *mo
 	return krsi_walk(scratch, mount, dentry, scratch->exe, KRSI_WALK_SIZE);
 }
 
+/* An index that the verifier, too, sees to be inside of a path. */
+static __always_inline u32 krsi_path_index(u32 index)
+{
+	asm volatile("%[index] &= %[mask]" : [index] "+r"(index) : [mask] "i"(KRSI_PATH_SIZE - 1));
+	return index;
+}
+
 /* d_path writes " (deleted)" behind the path of a file without a name. */
 #define KRSI_DELETED " (deleted)"
 #define KRSI_DELETED_LENGTH 10
@@ -489,8 +502,9 @@ static __always_inline u32 krsi_without_deleted(struct krsi_path *path, u32 leng
 	static const char mark[] = KRSI_DELETED;
 	u32 at = length - KRSI_DELETED_LENGTH;
 
-	if (length <= KRSI_DELETED_LENGTH || at > KRSI_PATH_SIZE - KRSI_DELETED_LENGTH)
+	if (length <= KRSI_DELETED_LENGTH)
 		return length;
+	at = krsi_path_index(at);
 	for (int i = 0; i < KRSI_DELETED_LENGTH; i++)
 		if (path->text[at + i] != mark[i])
 			return length;
@@ -590,11 +604,9 @@ static __noinline bool krsi_match_suffix(struct scratch *scratch)
 	u32 bytes = 0;
 
 	for (u32 i = 0; i < KRSI_KEY_SIZE - 1; i++) {
-		u32 from = length - 1 - i;
-
-		if (i >= length || from >= KRSI_PATH_SIZE)
+		if (i >= length)
 			break;
-		scratch->reversed.text[i] = scratch->event.path.text[from];
+		scratch->reversed.text[i] = scratch->event.path.text[krsi_path_index(length - 1 - i)];
 		bytes = i + 1;
 	}
 	scratch->reversed.bits = bytes * 8;

@@ -1,11 +1,62 @@
 //! What the kernel, or this host's configuration of it, refuses: each with
 //! cause and cure.
 
-/// Why a probe cannot be had here.
+use std::{io, path::PathBuf};
+
+/// Why a probe cannot be had here, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     #[error(
-        "this kernel has no BPF LSM: `bpf` is not in /sys/kernel/security/lsm\n  cure: boot with `lsm=…,bpf` on the kernel command line, or rehearse in the lab: krsi-sh lab SCRIPT"
+        "probes need privilege: CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON; this process has neither\n\
+         cure: run krsi-sh as root (sudo krsi-sh …)"
     )]
-    NotLsm,
+    Privilege,
+    #[error(
+        "BPF LSM is not active: `bpf` is not in the kernel's list of LSMs ({list})\n\
+         cure: boot with `lsm={list},bpf` on the kernel command line, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
+    )]
+    NotInLsmList { list: String },
+    #[error(
+        "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)\n\
+         cure: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is), or: krsi-sh lab SCRIPT"
+    )]
+    NoBtf,
+    #[error("this kernel's types cannot be read: {error}")]
+    Btf { error: String },
+    #[error(
+        "this host refuses LSM programs: loading `{hook}` gave EPERM though this process is privileged\n\
+         cause: a hardened kernel, a hypervisor's policy or a container's seccomp profile\n\
+         cure: try on the host itself, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
+    )]
+    Refused { hook: String },
+    #[error(
+        "hook `{hook}` is unknown to this kernel ({release})\ncure: use a kernel that has it, or another template"
+    )]
+    UnknownHook { hook: String, release: String },
+    #[error(
+        "the kernel's verifier refused `{hook}`: {error}\n{log}\nthis is a defect of krsi-sh or of a foreign template; please report it with `uname -r`"
+    )]
+    Verifier { hook: String, error: io::Error, log: String },
+    #[error(
+        "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\ncure: detach a probe, or put more into one probe's params"
+    )]
+    TooManyOnHook { hook: String, error: io::Error },
+    #[error("cannot {what}: {error}")]
+    Program { what: String, error: String },
+    #[error("template `{template}`: {reason}\nthis object is not a template of this version of krsi-sh")]
+    Object { template: String, reason: String },
+    #[error("cannot write table `{table}`: {reason}")]
+    Table { table: &'static str, reason: String },
+    #[error(
+        "table `{table}` is full: it takes {limit} entries\ncure: give fewer, or a prefix instead of many paths"
+    )]
+    TableFull { table: &'static str, limit: u32 },
+    #[error("cannot learn which file `{path}` is: {error}", path = .path.display())]
+    Identity { path: PathBuf, error: String },
+    #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = .path.display())]
+    Cgroup { path: PathBuf, reason: String },
+    #[error("scope pid {pid}: {reason}")]
+    Pid { pid: u32, reason: String },
+    #[error("cannot {what}: {error}")]
+    Host { what: &'static str, error: io::Error },
 }

@@ -8,37 +8,64 @@
 //! [`Attachment`] and goes with it), and the ring-buffer side never waits for
 //! whoever consumes the events (the queue is bounded, and losses are counted).
 
+mod attachment;
+mod books;
 mod error;
+mod guard;
+mod host;
+mod identity;
+mod load;
+mod ring;
+mod settings;
+mod subtree;
+mod tables;
 
-use std::{sync::Arc, time::Duration};
+use std::cell::OnceCell;
 
+use aya::Btf;
 use crossbeam_channel::Sender;
+use tokio::runtime::Runtime;
 
-use crate::{
-    event::Event,
-    probe::{Counters, Mode, ParamValue, Spec},
-    template::Param,
-};
+use self::identity::Identities;
+use crate::{event::Event, probe::Spec};
 
-pub use error::KernelError;
+pub use self::{attachment::Attachment, error::KernelError};
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
     events: Sender<Event>,
-}
-
-/// An attached probe. Dropping it detaches.
-pub struct Attachment {
-    _private: (),
+    /// `KERNEL_VERSION(a, b, c)`.
+    version: u32,
+    /// Parsed at the first attach: it costs tens of milliseconds.
+    btf: OnceCell<Btf>,
+    identities: Identities,
+    /// Reads the ring buffers, on a thread of its own.
+    runtime: Runtime,
 }
 
 impl Kernel {
-    /// Looks at privilege and BPF LSM; nothing is loaded yet.
+    /// Looks at privilege, BTF and the list of active LSMs; nothing is loaded yet.
+    /// Decoded events will go to `events`; when that queue is full they are
+    /// counted as lost.
     ///
     /// # Errors
     /// What is missing, with its cure.
     pub fn open(events: Sender<Event>) -> Result<Self, KernelError> {
-        Ok(Kernel { events })
+        host::check()?;
+        host::lift_memory_limit();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("krsi-rings")
+            .enable_io()
+            .build()
+            .map_err(|error| KernelError::Host { what: "start the thread that reads events", error })?;
+        Ok(Kernel {
+            events,
+            version: host::version()?,
+            btf: OnceCell::new(),
+            identities: Identities::default(),
+            runtime,
+        })
     }
 
     /// Loads, verifies and attaches a probe.
@@ -46,46 +73,16 @@ impl Kernel {
     /// # Errors
     /// If any step fails; then nothing stays attached.
     pub fn attach(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
-        let _ = (id, spec, &self.events);
-        Err(KernelError::NotLsm)
+        let btf = self.btf()?;
+        let loaded = load::load(&spec.template, btf, id, self.version)?;
+        Attachment::new(self, btf, loaded, spec)
+    }
+
+    fn btf(&self) -> Result<&Btf, KernelError> {
+        if let Some(btf) = self.btf.get() {
+            return Ok(btf);
+        }
+        let btf = Btf::from_sys_fs().map_err(|error| KernelError::Btf { error: error.to_string() })?;
+        Ok(self.btf.get_or_init(|| btf))
     }
 }
-
-impl Attachment {
-    pub fn set_mode(&mut self, mode: Mode) {
-        let _ = mode;
-    }
-
-    /// Enforcement lapses this long from now; `None`: never.
-    pub fn set_lease(&mut self, lease: Option<Duration>) {
-        let _ = lease;
-    }
-
-    /// Replaces a param's value; `None` takes it back.
-    ///
-    /// # Errors
-    /// If the kernel refuses an entry; the old value then still holds.
-    pub fn set_param(&mut self, param: &Param, value: Option<&ParamValue>) -> Result<(), KernelError> {
-        let _ = (param, value);
-        Ok(())
-    }
-
-    /// The books so far. While events are under way they may not balance yet.
-    ///
-    /// # Errors
-    /// If the counters map cannot be read.
-    pub fn counters(&self) -> Result<Counters, KernelError> {
-        Ok(Counters::default())
-    }
-
-    /// Detaches, drains the ring buffer, and closes the books.
-    ///
-    /// # Errors
-    /// If the counters map cannot be read; the probe is detached all the same.
-    pub fn detach(self) -> Result<Counters, KernelError> {
-        Ok(Counters::default())
-    }
-}
-
-/// Kept so that the type is shared between the queue's two ends.
-pub type EventSender = Arc<Sender<Event>>;

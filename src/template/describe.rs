@@ -9,7 +9,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use btf_rs::{Btf, BtfType, Member, Struct, Type};
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{Field, FieldKind, Layout, NamedValue, Param, ParamKind, Template};
 
@@ -32,14 +32,14 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let elf = object::File::parse(&*object).map_err(|e| format!("not an ELF object: {e}"))?;
     let section = elf.section_by_name(".BTF").ok_or("no .BTF section")?;
     let btf = section.data().map_err(|e| format!("unreadable .BTF section: {e}"))?;
-    let hooks = hooks(&elf);
+    let programs = programs(&elf);
     let types = Types::read(btf)?;
 
     let (event_id, event) = types.structure("event")?;
     let about = types.tags(event_id, None);
     let mut fields = Vec::new();
     types.fields(event_id, &event, 0, &mut fields)?;
-    if hooks.is_empty() {
+    if programs.is_empty() {
         return Err("no program in a section `lsm/HOOK`".into());
     }
     check_text_is_last(&fields)?;
@@ -48,25 +48,34 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
         name: about.need("template", "struct event")?,
         summary: about.need("summary", "struct event")?,
         attack: about.need("attack", "struct event")?.split_whitespace().map(str::to_owned).collect(),
-        hooks,
+        hooks: programs.iter().map(|(hook, _)| hook.clone()).collect(),
         can_deny: !about.has("observe-only"),
         params: types.params()?,
         fields,
         event_size: event.size(),
-        layout: types.layout()?,
+        layout: types.layout(programs)?,
         object: Cow::Borrowed(&[]),
     };
     drop(elf);
     Ok(Template { object, ..template })
 }
 
-fn hooks(elf: &object::File<'_>) -> Vec<String> {
-    elf.sections()
-        .filter_map(|section| {
-            let name = section.name().ok()?;
-            name.strip_prefix("lsm/").or_else(|| name.strip_prefix("lsm.s/")).map(str::to_owned)
+/// Hook and program of each function in a section `lsm/HOOK`.
+fn programs(elf: &object::File<'_>) -> Vec<(String, String)> {
+    let hook = |index| {
+        let name = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
+        name.strip_prefix("lsm/").or_else(|| name.strip_prefix("lsm.s/")).map(str::to_owned)
+    };
+    let mut programs: Vec<_> = elf
+        .symbols()
+        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_global())
+        .filter_map(|symbol| {
+            let index = symbol.section_index()?;
+            Some((index, hook(index)?, symbol.name().ok()?.to_owned()))
         })
-        .collect()
+        .collect();
+    programs.sort_by_key(|(index, ..)| index.0);
+    programs.into_iter().map(|(_, hook, program)| (hook, program)).collect()
 }
 
 /// Only the used part of the last text is sent, so nothing may stand behind it.
@@ -325,7 +334,7 @@ impl Types {
         Err(format!("struct {of} has no `{name}`"))
     }
 
-    fn layout(&self) -> Fallible<Layout> {
+    fn layout(&self, programs: Vec<(String, String)>) -> Fallible<Layout> {
         let base = self.member_offset("settings", "control")?;
         let (_, control) = self.structure("krsi_control")?;
         let control = self
@@ -337,6 +346,6 @@ impl Types {
             .into_iter()
             .filter_map(|c| Some((c.name, u32::try_from(c.value).ok()?)))
             .collect();
-        Ok(Layout { control, settings_size: self.structure("settings")?.1.size(), counters })
+        Ok(Layout { control, settings_size: self.structure("settings")?.1.size(), counters, programs })
     }
 }

@@ -56,7 +56,7 @@ impl Template {
 }
 
 /// Where the control words lie that the kernel side reads on every decision,
-/// and which counter is which. Read from the object, so that neither side can
+/// which counter is which, and which program belongs to which hook. Read from the object, so that neither side can
 /// drift from the other.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
@@ -66,6 +66,8 @@ pub struct Layout {
     pub settings_size: usize,
     /// Index of each counter in the counters map.
     pub counters: Vec<(String, u32)>,
+    /// LSM hook and the name of the program for it, in the order of the object.
+    pub programs: Vec<(String, String)>,
 }
 
 /// A named, typed setting of a template.

@@ -1,0 +1,246 @@
+//! An attached probe: everything it has in the kernel, in one place that is
+//! dropped as a whole.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aya::{Btf, Ebpf, maps::Map, programs::Program};
+use nix::{
+    sys::statfs::{CGROUP2_SUPER_MAGIC, statfs},
+    time::{ClockId, clock_gettime},
+};
+
+use super::{
+    Kernel, KernelError,
+    books::{Books, Delivery},
+    guard,
+    identity::Identities,
+    load::{Loaded, attach_refusal, chain},
+    ring::{Outlet, Reader},
+    settings::Settings,
+    subtree,
+    tables::{self, Tables},
+};
+use crate::{
+    probe::{Counters, Mode, OnError, ParamValue, Scope, Spec},
+    template::{Param, Template},
+};
+
+// enum krsi_scope_bit of the templates
+const SCOPE_CGROUP: u64 = 1;
+const SCOPE_UID: u64 = 2;
+const SCOPE_PID: u64 = 4;
+
+/// An attached probe. Dropping it detaches.
+///
+/// The order of the fields is the order of the drop: first the programs leave
+/// the hooks, then the readers end, then the maps go.
+pub struct Attachment {
+    ebpf: Ebpf,
+    reader: Reader,
+    books: Books,
+    tables: Tables,
+    settings: Settings,
+    template: Arc<Template>,
+    on_error: OnError,
+}
+
+impl Attachment {
+    pub(super) fn new(kernel: &Kernel, btf: &Btf, loaded: Loaded, spec: &Spec) -> Result<Self, KernelError> {
+        let Loaded { mut ebpf, programs } = loaded;
+        let template = Arc::clone(&spec.template);
+        let delivery = Arc::new(Delivery::default());
+        let outlet = Outlet {
+            template: Arc::clone(&template),
+            probe: spec.name.as_str().into(),
+            events: kernel.events.clone(),
+            delivery: Arc::clone(&delivery),
+        };
+        let scope = apply_scope(&mut ebpf, btf, &spec.scope)?;
+        guard::set(take(&mut ebpf, "krsi_guard")?)?;
+        let mut attachment = Attachment {
+            reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
+            books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
+            tables: Tables::new(
+                take(&mut ebpf, "krsi_inodes")?,
+                take(&mut ebpf, "krsi_prefixes_table")?,
+                take(&mut ebpf, "krsi_suffixes_table")?,
+            )?,
+            settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
+            ebpf,
+            template,
+            on_error: spec.on_error,
+        };
+        attachment.store("scope", scope)?;
+        attachment.set_lease(spec.lease)?;
+        attachment.set_mode(spec.mode)?;
+        for (name, value) in &spec.params {
+            if let Some(param) = spec.template.param(name) {
+                attachment.write_param(param, Some(value), &kernel.identities, btf)?;
+            }
+        }
+        // Last: a program must not decide anything before its settings are whole.
+        for ((hook, _), program) in spec.template.layout.programs.iter().zip(&programs) {
+            attachment.attach_hook(hook, program)?;
+        }
+        Ok(attachment)
+    }
+
+    fn attach_hook(&mut self, hook: &str, program: &str) -> Result<(), KernelError> {
+        let Some(Program::Lsm(program)) = self.ebpf.program_mut(program) else {
+            let reason = format!("`{program}` is no LSM program");
+            return Err(KernelError::Object { template: self.template.name.clone(), reason });
+        };
+        program.attach().map_err(|e| attach_refusal(hook, e))?;
+        Ok(())
+    }
+
+    fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
+        let control = &self.template.layout.control;
+        let offset =
+            control.iter().find(|(name, _)| name == word).map(|(_, offset)| *offset).ok_or_else(|| {
+                KernelError::Object {
+                    template: self.template.name.clone(),
+                    reason: format!("no control word `{word}`"),
+                }
+            })?;
+        self.settings.store(offset, value)
+    }
+
+    /// Changes what the kernel answers, from the next decision on.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn set_mode(&mut self, mode: Mode) -> Result<(), KernelError> {
+        self.store("mode", mode_word(mode, self.on_error))
+    }
+
+    /// Enforcement lapses this long from now; `None`: never.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), KernelError> {
+        let deadline = lease.map_or(0, |lease| {
+            let lease = u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX);
+            monotonic_ns().saturating_add(lease)
+        });
+        self.store("lease_ns", deadline)
+    }
+
+    /// Replaces a param's value; `None` takes it back.
+    ///
+    /// # Errors
+    /// If the kernel refuses an entry; the former value then still holds.
+    pub fn set_param(
+        &mut self,
+        kernel: &Kernel,
+        param: &Param,
+        value: Option<&ParamValue>,
+    ) -> Result<(), KernelError> {
+        let btf = kernel.btf()?;
+        self.write_param(param, value, &kernel.identities, btf)
+    }
+
+    fn write_param(
+        &mut self,
+        param: &Param,
+        value: Option<&ParamValue>,
+        identities: &Identities,
+        btf: &Btf,
+    ) -> Result<(), KernelError> {
+        // Taking a set back empties its table: the kernel side must stop asking it first.
+        if value.is_none() {
+            self.settings.store(param.offset, 0)?;
+        }
+        let word = self.tables.set(param, value, identities, btf)?;
+        self.settings.store(param.offset, word)
+    }
+
+    /// The books so far. While events are under way they may not balance yet.
+    ///
+    /// # Errors
+    /// If the counters map cannot be read.
+    pub fn counters(&self) -> Result<Counters, KernelError> {
+        self.books.read()
+    }
+
+    /// Detaches, reads what is left in the ring buffer, and closes the books.
+    ///
+    /// # Errors
+    /// If the counters map cannot be read; the probe is detached all the same.
+    pub fn detach(mut self) -> Result<Counters, KernelError> {
+        for (_, program) in &self.template.layout.programs {
+            if let Some(Program::Lsm(program)) = self.ebpf.program_mut(program) {
+                program
+                    .unload()
+                    .map_err(|e| KernelError::Program { what: "detach".into(), error: chain(&e) })?;
+            }
+        }
+        self.reader.stop();
+        // A task may have been inside the program when it left the hook; nothing tells
+        // when the last one is through but the books themselves.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let begun = Instant::now();
+        loop {
+            self.reader.drain();
+            let counters = self.books.read()?;
+            if counters.balanced() || begun.elapsed() > PATIENCE {
+                return Ok(counters);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// `struct krsi_control.mode` of the templates.
+fn mode_word(mode: Mode, on_error: OnError) -> u64 {
+    let word = match mode {
+        Mode::Observe => 0,
+        Mode::Shadow => 1,
+        Mode::Deny(errno) => 2 | u64::from(errno.number().unsigned_abs()) << 16,
+        Mode::Kill(signal) => 3 | u64::from(signal.number().unsigned_abs()) << 8 | 1 << 16,
+    };
+    word | u64::from(on_error == OnError::Deny) << 32
+}
+
+fn take(ebpf: &mut Ebpf, table: &'static str) -> Result<Map, KernelError> {
+    ebpf.take_map(table).ok_or(KernelError::Table { table, reason: "the object has no such map".into() })
+}
+
+/// Fills the scope's tables. Gives the kinds that are in force.
+fn apply_scope(ebpf: &mut Ebpf, btf: &Btf, scope: &Scope) -> Result<u64, KernelError> {
+    let mut kinds = 0;
+    if !scope.cgroups.is_empty() {
+        let ids = scope.cgroups.iter().map(|path| cgroup_id(path)).collect::<Result<Vec<_>, _>>()?;
+        tables::fill(take(ebpf, "krsi_scope_cgroups")?, "krsi_scope_cgroups", ids)?;
+        kinds |= SCOPE_CGROUP;
+    }
+    if !scope.uids.is_empty() {
+        tables::fill(take(ebpf, "krsi_scope_uids")?, "krsi_scope_uids", scope.uids.iter().copied())?;
+        kinds |= SCOPE_UID;
+    }
+    if !scope.pids.is_empty() {
+        subtree::follow(ebpf, btf, &scope.pids)?;
+        kinds |= SCOPE_PID;
+    }
+    Ok(kinds)
+}
+
+/// A cgroup's id is the inode number of its folder (kernfs).
+fn cgroup_id(path: &Path) -> Result<u64, KernelError> {
+    let refuse = |reason: String| KernelError::Cgroup { path: PathBuf::from(path), reason };
+    let kind = statfs(path).map_err(|e| refuse(e.desc().to_owned()))?.filesystem_type();
+    if kind != CGROUP2_SUPER_MAGIC {
+        return Err(refuse("this is no cgroup v2 folder".into()));
+    }
+    path.metadata().map(|m| m.ino()).map_err(|e| refuse(e.to_string()))
+}
+
+fn monotonic_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |t| t.tv_sec().unsigned_abs() * 1_000_000_000 + t.tv_nsec().unsigned_abs())
+}

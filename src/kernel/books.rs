@@ -1,0 +1,73 @@
+//! A probe's books: the kernel's per-CPU counters, summed, and the reader's own two.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aya::maps::{Map, MapData, PerCpuArray};
+
+use super::{KernelError, load::chain};
+use crate::{probe::Counters, template::Layout};
+
+/// Counted on this side of the ring buffer.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    pub delivered: AtomicU64,
+    pub lost_queue: AtomicU64,
+    /// Records that could not be decoded; they count as lost in the queue too.
+    pub malformed: AtomicU64,
+}
+
+pub struct Books {
+    counters: PerCpuArray<MapData, u64>,
+    index: Vec<(String, u32)>,
+    delivery: Arc<Delivery>,
+}
+
+impl Books {
+    pub fn new(map: Map, layout: &Layout, delivery: Arc<Delivery>) -> Result<Self, KernelError> {
+        let counters = PerCpuArray::try_from(map).map_err(|e| unreadable(&e))?;
+        Ok(Books { counters, index: layout.counters.clone(), delivery })
+    }
+
+    /// All counts so far. While a decision is under way they may not balance yet.
+    pub fn read(&self) -> Result<Counters, KernelError> {
+        let delivered = self.delivery.delivered.load(Ordering::Acquire);
+        let lost_queue = self.delivery.lost_queue.load(Ordering::Acquire);
+        Ok(Counters {
+            seen: self.counter("seen")?,
+            out_of_scope: self.counter("out_of_scope")?,
+            filtered: self.counter("filtered")?,
+            matched: self.counter("matched")?,
+            allow: self.counter("allow")?,
+            would_deny: self.counter("would_deny")?,
+            deny: self.counter("deny")?,
+            kill: self.counter("kill")?,
+            emitted: self.counter("emitted")?,
+            suppressed: self.counter("suppressed")?,
+            lost_ring: self.counter("lost_ring")?,
+            delivered,
+            lost_queue,
+            errors: self.counter("errors")? + self.delivery.malformed.load(Ordering::Acquire),
+            lapsed: self.counter("lapsed")?,
+            guarded: self.counter("guarded")?,
+        })
+    }
+
+    fn counter(&self, name: &str) -> Result<u64, KernelError> {
+        let index =
+            self.index.iter().find(|(known, _)| known == name).map(|(_, index)| *index).ok_or_else(|| {
+                KernelError::Table {
+                    table: "krsi_counters",
+                    reason: format!("the object has no counter `{name}`"),
+                }
+            })?;
+        let values = self.counters.get(&index, 0).map_err(|e| unreadable(&e))?;
+        Ok(values.iter().sum())
+    }
+}
+
+fn unreadable(error: &dyn std::error::Error) -> KernelError {
+    KernelError::Table { table: "krsi_counters", reason: chain(error) }
+}

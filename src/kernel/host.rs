@@ -1,0 +1,86 @@
+//! What this host has: privilege, LSM list, version.
+
+use std::{fs, io, path::Path};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use procfs::process::Process;
+
+use super::KernelError;
+
+// include/uapi/linux/capability.h
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+const CAP_PERFMON: u64 = 1 << 38;
+const CAP_BPF: u64 = 1 << 39;
+
+const LSM_LIST: &str = "/sys/kernel/security/lsm";
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// # Errors
+/// The first thing that is missing.
+pub fn check() -> Result<(), KernelError> {
+    let capabilities = Process::myself()
+        .and_then(|p| p.status())
+        .map_err(|e| KernelError::Host {
+            what: "read this process's capabilities",
+            error: io::Error::other(e),
+        })?
+        .capeff;
+    if capabilities & CAP_SYS_ADMIN == 0 && capabilities & (CAP_BPF | CAP_PERFMON) != CAP_BPF | CAP_PERFMON {
+        return Err(KernelError::Privilege);
+    }
+    if !Path::new(BTF).exists() {
+        return Err(KernelError::NoBtf);
+    }
+    // Where securityfs is not mounted (most containers) the list cannot be had, and the
+    // load has to tell. Where it can be read it must be believed: with `bpf` missing,
+    // load and attach succeed, and nothing ever fires.
+    match fs::read_to_string(LSM_LIST) {
+        Ok(list) if !list.trim().split(',').any(|lsm| lsm == "bpf") => {
+            Err(KernelError::NotInLsmList { list: list.trim().to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Before 5.11 maps count against RLIMIT_MEMLOCK. A limit that cannot be lifted
+/// shows itself as EPERM when the maps are made.
+pub fn lift_memory_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_MEMLOCK) {
+        let unlimited = nix::libc::RLIM_INFINITY;
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, unlimited, unlimited)
+            .or_else(|_| setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard));
+    }
+}
+
+/// `uname -r`.
+pub fn release() -> Result<String, KernelError> {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| KernelError::Host { what: "read the kernel's release", error })
+}
+
+/// The running kernel as `KERNEL_VERSION(a, b, c)` of the templates.
+pub fn version() -> Result<u32, KernelError> {
+    let release = release()?;
+    Ok(parse_version(&release))
+}
+
+fn parse_version(release: &str) -> u32 {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    let (major, minor, patch) = (next(), next(), next());
+    (major << 16) + (minor << 8) + patch.min(255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_version;
+
+    #[test]
+    fn releases_become_kernel_versions() {
+        assert_eq!(parse_version("5.10.0-30-cloud-amd64"), 5 << 16 | 10 << 8);
+        assert_eq!(parse_version("6.1.192"), 6 << 16 | 1 << 8 | 192);
+        assert_eq!(parse_version("4.4.302-x"), 4 << 16 | 4 << 8 | 255);
+        assert_eq!(parse_version("7.3-rc1"), 7 << 16 | 3 << 8);
+    }
+}

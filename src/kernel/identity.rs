@@ -1,0 +1,163 @@
+//! Which inode a path is, as an LSM hook will see it.
+//!
+//! `stat(2)` is not the one to ask: on overlayfs and btrfs it tells another device than the
+//! inode's own, and a denial keyed on that misses in silence. So the file is
+//! opened (`O_PATH`: no permission is used up, no hook is run), and an iterator
+//! program tells what the kernel has behind the descriptor. The descriptor stays open
+//! as long as the param holds: an inode that is open cannot be freed, and
+//! its number cannot be given to another file.
+
+use std::{
+    cell::RefCell,
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    programs::{Iter, Program},
+};
+
+use super::{KernelError, load::chain};
+
+static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
+const PROGRAM: &str = "krsi_identity";
+
+/// A file as the kernel knows it, kept from being freed.
+#[derive(Debug)]
+pub struct Identity {
+    pub inode: u64,
+    /// Device of the file system, in the kernel's own form (`MKDEV`).
+    pub device: u32,
+    /// The path the descriptor has: symbolic links followed.
+    pub resolved: PathBuf,
+    _open: OwnedFd,
+}
+
+/// Asks the kernel; the iterator is loaded at the first question.
+#[derive(Default)]
+pub struct Identities {
+    loaded: RefCell<Option<Ebpf>>,
+}
+
+impl Identities {
+    /// The identities of those of `paths` that exist now; the others are left out.
+    ///
+    /// # Errors
+    /// If a file exists but cannot be opened, or the kernel does not answer.
+    pub fn of(&self, btf: &Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
+        let mut open = Vec::new();
+        for path in paths {
+            match OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(path) {
+                Ok(file) => open.push((path, file)),
+                Err(error) if is_absent(&error) => {}
+                Err(error) => {
+                    return Err(KernelError::Identity { path: path.into(), error: error.to_string() });
+                }
+            }
+        }
+        let Some((first, _)) = open.first() else { return Ok(Vec::new()) };
+        let failed = |error: String| KernelError::Identity { path: first.into(), error };
+        let records = self.ask(btf).map_err(failed)?;
+        open.into_iter()
+            .map(|(path, file)| {
+                let found = records.iter().find(|r| i64::from(r.fd) == i64::from(file.as_raw_fd()));
+                let record = found.ok_or_else(|| KernelError::Identity {
+                    path: path.into(),
+                    error: "the kernel's list of open files does not have it".into(),
+                })?;
+                let resolved = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+                    .unwrap_or_else(|_| Path::new(path).to_owned());
+                Ok(Identity { inode: record.inode, device: record.device, resolved, _open: file.into() })
+            })
+            .collect()
+    }
+
+    fn ask(&self, btf: &Btf) -> Result<Vec<Record>, String> {
+        let mut loaded = self.loaded.borrow_mut();
+        if loaded.is_none() {
+            *loaded = Some(load(btf)?);
+        }
+        let Some(Program::Iter(program)) = loaded.as_mut().and_then(|e| e.program_mut(PROGRAM)) else {
+            return Err(format!("`{PROGRAM}` is no iterator"));
+        };
+        let mut output = output(program)?;
+        let mut bytes = Vec::new();
+        output.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        Ok(bytes.chunks_exact(Record::SIZE).map(Record::read).collect())
+    }
+}
+
+/// A name that is not there is no error: the path is then matched as text.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ENOTDIR))
+}
+
+fn load(btf: &Btf) -> Result<Ebpf, String> {
+    let pid = i32::try_from(std::process::id()).map_err(|e| e.to_string())?;
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("krsi_self", &pid, true)
+        .load(OBJECT)
+        .map_err(|e| chain(&e))?;
+    let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
+        return Err(format!("`{PROGRAM}` is no iterator"));
+    };
+    program.load("task_file", btf).map_err(|e| chain(&e))?;
+    Ok(ebpf)
+}
+
+fn output(program: &mut Iter) -> Result<File, String> {
+    let link = program.attach().map_err(|e| chain(&e))?;
+    let link = program.take_link(link).map_err(|e| chain(&e))?;
+    link.into_file().map_err(|e| chain(&e))
+}
+
+/// `struct identity` of `_identity.bpf.c`.
+struct Record {
+    fd: u32,
+    device: u32,
+    inode: u64,
+}
+
+impl Record {
+    const SIZE: usize = 16;
+
+    fn read(bytes: &[u8]) -> Self {
+        let word = |at: usize, width: usize| {
+            bytes[at..at + width].iter().rev().fold(0u64, |acc, b| acc << 8 | u64::from(*b))
+        };
+        Record { fd: word(0, 4) as u32, device: word(4, 4) as u32, inode: word(8, 8) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    /// Iterators load where LSM programs are refused too, so this runs wherever there is privilege.
+    #[test]
+    fn the_kernel_tells_the_inode_behind_a_path() {
+        let Ok(btf) = Btf::from_sys_fs() else {
+            eprintln!("skipped: no kernel BTF here");
+            return;
+        };
+        if super::super::host::check().is_err() {
+            eprintln!("skipped: no privilege here");
+            return;
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let found = Identities::default().of(&btf, &[path, "/no/such/file".into()]).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].inode, file.as_file().metadata().unwrap().ino());
+        assert_eq!(found[0].resolved, file.path());
+    }
+}

@@ -1,0 +1,98 @@
+//! From a template's object to verified programs that are not attached yet.
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    programs::{Program, ProgramError},
+};
+use aya_obj::btf::BtfKind;
+
+use super::{KernelError, host};
+use crate::template::Template;
+
+/// A verified object: its maps exist, its hooks are ready to attach.
+pub struct Loaded {
+    pub ebpf: Ebpf,
+    /// Names of the programs, one for each hook of the template.
+    pub programs: Vec<String>,
+}
+
+/// Loads the object with this probe's constants and verifies the hooks' programs.
+///
+/// # Errors
+/// A hook the kernel does not know, a host that refuses LSM programs, the verifier.
+pub fn load(template: &Template, btf: &Btf, id: u32, version: u32) -> Result<Loaded, KernelError> {
+    for hook in &template.hooks {
+        let stub = format!("bpf_lsm_{hook}");
+        if btf.id_by_type_name_kind(&stub, BtfKind::Func).is_err() {
+            return Err(KernelError::UnknownHook { hook: hook.clone(), release: host::release()? });
+        }
+    }
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("krsi_probe_id", &id, true)
+        .override_global("krsi_kernel", &version, true)
+        .load(&template.object)
+        .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })?;
+    let mut programs = Vec::new();
+    for (hook, name) in &template.layout.programs {
+        let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
+            let reason = format!("`{name}` is no LSM program");
+            return Err(KernelError::Object { template: template.name.clone(), reason });
+        };
+        program.load(hook, btf).map_err(|error| refusal(hook, error))?;
+        programs.push(name.clone());
+    }
+    Ok(Loaded { ebpf, programs })
+}
+
+fn refusal(hook: &str, error: ProgramError) -> KernelError {
+    let hook = hook.to_owned();
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            let log = tail(&log);
+            // The verifier always explains itself; a refusal without a word is policy.
+            if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.is_empty() {
+                return KernelError::Refused { hook };
+            }
+            KernelError::Verifier { hook, error: io_error, log }
+        }
+        other => {
+            KernelError::Program { what: format!("load the program for `{hook}`"), error: chain(&other) }
+        }
+    }
+}
+
+/// What attaching says: the trampoline of a hook has room for 38 programs
+/// (BPF_MAX_TRAMP_LINKS), and its image must fit a page.
+pub fn attach_refusal(hook: &str, error: ProgramError) -> KernelError {
+    let hook = hook.to_owned();
+    match error {
+        ProgramError::SyscallError(failed) if failed.io_error.raw_os_error() == Some(nix::libc::E2BIG) => {
+            KernelError::TooManyOnHook { hook, error: failed.io_error }
+        }
+        other => KernelError::Program { what: format!("attach to `{hook}`"), error: chain(&other) },
+    }
+}
+
+/// The end of the verifier's log, where the reason is.
+fn tail(log: &str) -> String {
+    const LINES: usize = 25;
+    let lines: Vec<_> = log.lines().filter(|l| !l.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// An error with all its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,79 @@
+//! The settings of an attached probe, mapped into this process: the kernel side reads a
+//! whole word, this side stores a whole word, and a change costs no system call.
+
+use std::{
+    num::NonZeroUsize,
+    os::fd::AsFd,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use aya::maps::{Map, MapData};
+use nix::{
+    sys::mman::{MapFlags, ProtFlags, mmap, munmap},
+    unistd::{SysconfVar, sysconf},
+};
+
+use super::KernelError;
+
+/// The one value of the settings map.
+pub struct Settings {
+    address: NonNull<u8>,
+    mapped: NonZeroUsize,
+    size: usize,
+    /// Keeps the map's descriptor, and so the map, alive.
+    _map: MapData,
+}
+
+impl Settings {
+    /// # Errors
+    /// If the map is not one that can be mapped.
+    pub fn new(map: Map, size: usize) -> Result<Self, KernelError> {
+        let refuse = |reason: String| KernelError::Table { table: "krsi_settings", reason };
+        let Map::Array(map) = map else { return Err(refuse("it is no array".into())) };
+        let page = sysconf(SysconfVar::PAGE_SIZE)
+            .ok()
+            .flatten()
+            .and_then(|p| usize::try_from(p).ok())
+            .unwrap_or(4096);
+        let mapped =
+            NonZeroUsize::new(size.next_multiple_of(page)).ok_or_else(|| refuse("it is empty".into()))?;
+        // SAFETY: a fresh mapping at an address of the kernel's choice; nothing else of
+        // this process lies there, and it is unmapped only in `drop`.
+        let address = unsafe {
+            mmap(
+                None,
+                mapped,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+                map.fd().as_fd(),
+                0,
+            )
+        }
+        .map_err(|e| refuse(e.to_string()))?;
+        Ok(Settings { address: address.cast(), mapped, size, _map: map })
+    }
+
+    /// Stores the word at a byte offset taken from the object's own layout.
+    ///
+    /// # Errors
+    /// If the layout lies about the size of the map.
+    pub fn store(&self, offset: usize, word: u64) -> Result<(), KernelError> {
+        if offset % 8 != 0 || offset + 8 > self.size {
+            let reason = format!("no word at offset {offset} of {}", self.size);
+            return Err(KernelError::Table { table: "krsi_settings", reason });
+        }
+        // SAFETY: in bounds and aligned (checked above; the mapping is page aligned), and
+        // whoever else writes there does so through this same function.
+        let cell = unsafe { AtomicU64::from_ptr(self.address.as_ptr().add(offset).cast()) };
+        cell.store(word, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`, of the same length; no reference to it is left.
+        let _ = unsafe { munmap(self.address.cast(), self.mapped.get()) };
+    }
+}
