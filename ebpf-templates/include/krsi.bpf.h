@@ -94,7 +94,8 @@ enum krsi_note {
 struct krsi_header {
 	u64 mono_ns KRSI_DOC("When, on the monotonic clock.") KRSI_UNIT("ns");
 	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns");
-	u64 seq KRSI_DOC("Number of the event within its probe, from 1; a gap is a loss.");
+	u64 seq KRSI_DOC("Number of the event within its probe, from 1; from Linux 6.1 on, a gap is a "
+		     "loss.");
 	u64 start_ns KRSI_DOC("When the process started, since boot: with pid it names a process for ever.")
 		KRSI_UNIT("ns");
 	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its folder.");

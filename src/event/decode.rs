@@ -41,6 +41,18 @@ impl Event {
         })
     }
 
+    /// Gives the event a number if the kernel could not (`seq` is 0 before Linux 6.1).
+    #[must_use]
+    pub fn numbered(mut self, number: u64) -> Self {
+        if let Some(field) = self.template.field("seq")
+            && let Some(bytes) = self.bytes.get_mut(field.offset..field.offset + 8)
+            && bytes.iter().all(|b| *b == 0)
+        {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        self
+    }
+
     #[must_use]
     pub fn template(&self) -> &Arc<Template> {
         &self.template

@@ -19,6 +19,13 @@ pub struct Delivery {
     pub malformed: AtomicU64,
 }
 
+impl Delivery {
+    /// Records taken from the ring buffer so far.
+    pub fn received(&self) -> u64 {
+        self.delivered.load(Ordering::Acquire) + self.lost_queue.load(Ordering::Acquire)
+    }
+}
+
 pub struct Books {
     counters: PerCpuArray<MapData, u64>,
     index: Vec<(String, u32)>,

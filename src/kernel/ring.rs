@@ -102,7 +102,7 @@ fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet) {
                 delivery.malformed.fetch_add(1, Ordering::AcqRel);
                 &delivery.lost_queue
             }
-            Ok(event) => match outlet.events.try_send(event) {
+            Ok(event) => match outlet.events.try_send(event.numbered(delivery.received() + 1)) {
                 Ok(()) => &delivery.delivered,
                 Err(_) => &delivery.lost_queue,
             },
