@@ -66,9 +66,13 @@ fn no_kernel(asked: Option<&str>, cached: &[String], cache: &std::path::Path) ->
             _ = write!(text, "; fetch it with `scripts/kernels {asked}`, or all five with `make kernels`");
         }
         Some(_) => {
-            text.push_str("; `make kernels` fetches the five of the matrix, and a path may be given instead of a name");
+            text.push_str(
+                "; `make kernels` fetches the five of the matrix, and a path may be given instead of a name",
+            );
         }
-        None => text.push_str("; fetch the five of the matrix with `make kernels`, or one with `scripts/kernels 6.12`"),
+        None => text.push_str(
+            "; fetch the five of the matrix with `make kernels`, or one with `scripts/kernels 6.12`",
+        ),
     }
     text
 }

@@ -25,8 +25,7 @@ pub(super) fn in_path(name: &str) -> Option<PathBuf> {
 /// Whether a program runs without a loader, that is, names no interpreter. (A
 /// static position-independent executable has a dynamic section all the same.)
 pub(super) fn is_static(path: &Path) -> Result<bool, LabError> {
-    let bytes =
-        fs::read(path).map_err(|error| LabError::io(format!("reading {}", path.display()), error))?;
+    let bytes = fs::read(path).map_err(|error| LabError::io(format!("reading {}", path.display()), error))?;
     let interpreted = || -> object::read::Result<bool> {
         let header = FileHeader64::<Endianness>::parse(bytes.as_slice())?;
         let endian = header.endian()?;

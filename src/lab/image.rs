@@ -20,8 +20,9 @@ use super::{Command, LabError, Request, quote, terminal};
 const INIT: &str = include_str!("init.sh");
 
 /// Mount points and homes; parents of other entries come by themselves.
-const FOLDERS: [&str; 11] =
-    ["dev", "etc/lab", "lab", "mnt", "proc", "root", "run", "sys", "tmp", "var/log", "var/tmp"];
+/// The first is the root, which without an entry of its own is anybody's to write.
+const FOLDERS: [&str; 12] =
+    [".", "dev", "etc/lab", "lab", "mnt", "proc", "root", "run", "sys", "tmp", "var/log", "var/tmp"];
 
 const FILES: [(&str, &str); 4] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"),

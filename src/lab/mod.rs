@@ -134,7 +134,9 @@ pub fn run(request: &Request, streams: Streams<'_>) -> Result<Verdict, LabError>
     let kernel = kernels::find(&kernels::cache(), request.kernel.as_deref())?;
     let shell = match &request.shell {
         Some(path) => path.clone(),
-        None => std::env::current_exe().map_err(|error| LabError::io("finding this program's file", error))?,
+        None => {
+            std::env::current_exe().map_err(|error| LabError::io("finding this program's file", error))?
+        }
     };
     if !executable::is_static(&shell)? {
         return Err(LabError::NotStatic { path: shell });
