@@ -19,8 +19,10 @@
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
+pub mod commands;
 pub mod event;
 pub mod kernel;
+pub mod lab;
 pub mod probe;
 pub mod report;
 pub mod script;

@@ -1,0 +1,315 @@
+//! `krsi-sh lab`: the same command line, in a throwaway virtual machine.
+//!
+//! In: arguments, and the global flags as they were given. Out: the guest's
+//! output and exit code as if they were this process's own. What is asked of the
+//! guest is `krsi-sh` with the same flags, so a script cannot tell the lab from
+//! the host but by what it finds there.
+
+use std::{
+    fs,
+    io::{self, IsTerminal, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::lab::{self, Command, Extra, LabError, Request, Streams, Verdict};
+
+/// What the lab's command line takes, but for the global flags.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LabArgs {
+    /// Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image
+    #[arg(long, value_name = "NAME|PATH")]
+    pub kernel: Option<String>,
+
+    /// File to put into the guest, under /lab or at the path after a colon
+    #[arg(long = "with", value_name = "FILE[:/PATH]", value_parser = parse_with)]
+    pub with: Vec<With>,
+
+    /// Time the guest may take, boot included (an interactive one has no limit of its own)
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    pub timeout: Option<Duration>,
+
+    /// Further words for the kernel's command line, such as `lockdown=integrity`
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+
+    /// Processors of the guest
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub cpus: u32,
+
+    /// Memory of the guest
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_memory)]
+    pub memory: String,
+
+    /// Let guest time count instructions, so that measured ratios repeat exactly (slower)
+    #[arg(long)]
+    pub icount: bool,
+
+    /// Run this code instead of a script
+    #[arg(short = 'e', value_name = "CODE", conflicts_with = "script", allow_hyphen_values = true)]
+    pub code: Option<String>,
+
+    /// Script to run in the guest, `-` for standard input; without one, an interactive shell
+    #[arg(value_name = "SCRIPT")]
+    pub script: Option<PathBuf>,
+
+    /// Arguments of the script
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+/// One `--with`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct With {
+    pub host: PathBuf,
+    pub guest: PathBuf,
+}
+
+/// The global flags, for the shell inside as well as for this command.
+#[derive(Debug, Clone, Default)]
+pub struct Passed {
+    /// As words of a command line: `--format=json`, `--audit`, `-q` …
+    pub flags: Vec<String>,
+    pub verbose: u8,
+    pub quiet: bool,
+}
+
+/// The environment's failure, not the script's.
+const ENVIRONMENT: i32 = 3;
+/// 128 and SIGINT's number, as shells say it.
+const INTERRUPTED: i32 = 130;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+/// A guest somebody types into ends when they say so.
+const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Runs the command; gives the process's exit code.
+#[must_use]
+pub fn run(args: &LabArgs, globals: &Passed) -> i32 {
+    let outcome = request(args, globals).and_then(|request| {
+        if matches!(request.command, Command::Interactive { .. }) && !globals.quiet {
+            eprintln!("lab: booting a guest; Ctrl-] ends it");
+        }
+        let (mut stdout, mut stderr, mut log) = (io::stdout(), io::stderr(), Log);
+        let console: Option<&mut (dyn Write + Send)> =
+            if globals.verbose > 0 { Some(&mut log) } else { None };
+        lab::run(&request, Streams { stdout: &mut stdout, stderr: &mut stderr, console })
+    });
+    match outcome {
+        Ok(verdict) => {
+            if globals.verbose > 0 {
+                eprintln!("lab: {}", summary(&verdict));
+            }
+            verdict.exit_code
+        }
+        // A reader that has enough is content.
+        Err(LabError::OutputClosed) => 0,
+        Err(error) => {
+            eprintln!("krsi-sh: lab: {error}");
+            if matches!(error, LabError::Interrupted) { INTERRUPTED } else { ENVIRONMENT }
+        }
+    }
+}
+
+fn summary(verdict: &Verdict) -> String {
+    format!(
+        "exit code {} after {:.1} s, {:.1} s of them the boot ({})",
+        verdict.exit_code,
+        verdict.total.as_secs_f64(),
+        verdict.boot.as_secs_f64(),
+        verdict.acceleration
+    )
+}
+
+/// The kernel's log, told from what the script writes.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr().lock();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            stderr.write_all(line)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+fn request(args: &LabArgs, globals: &Passed) -> Result<Request, LabError> {
+    let mut files = Vec::new();
+    for with in &args.with {
+        files.push(extra(&with.host, with.guest.clone())?);
+    }
+
+    let mut argv = vec!["krsi-sh".to_owned()];
+    let mut stdin = Vec::new();
+    let command = match (&args.code, &args.script) {
+        (None, None) => {
+            argv.extend(globals.flags.iter().cloned());
+            Command::Interactive { argv }
+        }
+        (code, script) => {
+            argv.extend(settled_color(&globals.flags, color_wanted()));
+            match (code, script) {
+                (Some(code), _) => argv.extend(["-e".to_owned(), code.clone()]),
+                (None, Some(script)) if script.as_os_str() == "-" => {
+                    io::stdin()
+                        .read_to_end(&mut stdin)
+                        .map_err(|error| LabError::io("reading the script from standard input", error))?;
+                    argv.push("-".to_owned());
+                }
+                (None, Some(script)) => {
+                    let guest = lab::guest_path(script);
+                    argv.push(in_lab(&guest));
+                    files.push(extra(script, guest)?);
+                }
+                (None, None) => {}
+            }
+            if !args.args.is_empty() {
+                argv.push("--".to_owned());
+                argv.extend(args.args.iter().cloned());
+            }
+            Command::Run { argv, stdin }
+        }
+    };
+
+    let timeout = args.timeout.unwrap_or(match command {
+        Command::Run { .. } => DEFAULT_TIMEOUT,
+        Command::Interactive { .. } => INTERACTIVE_TIMEOUT,
+    });
+    Ok(Request {
+        kernel: args.kernel.clone(),
+        files,
+        timeout,
+        append: args.append.clone(),
+        memory: args.memory.clone(),
+        cpus: args.cpus,
+        icount: args.icount,
+        chatty: globals.verbose > 0,
+        ..Request::new(command)
+    })
+}
+
+/// A guest path as seen from `/lab`, where the command starts: scripts are named
+/// in messages as they are on the host, and never look like a subcommand.
+fn in_lab(guest: &Path) -> String {
+    let name = guest.strip_prefix("/lab").unwrap_or(guest).display().to_string();
+    if name.contains('/') { name } else { format!("./{name}") }
+}
+
+fn extra(host: &Path, guest: PathBuf) -> Result<Extra, LabError> {
+    let meta =
+        fs::metadata(host).map_err(|error| LabError::io(format!("reading {}", host.display()), error))?;
+    if !meta.is_file() {
+        let error = io::Error::other("it is not a regular file");
+        return Err(LabError::io(format!("putting {} into the guest", host.display()), error));
+    }
+    // What others may do to the host's file says nothing about the guest's copy.
+    let mode = if meta.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+    Ok(Extra { host: host.to_owned(), guest, mode })
+}
+
+fn color_wanted() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !refused
+}
+
+/// In the guest standard output is a pipe; whether it ends at a terminal is known
+/// here only, so `auto` is settled here.
+fn settled_color(flags: &[String], wanted: bool) -> Vec<String> {
+    let mut settled = Vec::new();
+    let mut said = false;
+    let mut words = flags.iter();
+    while let Some(word) = words.next() {
+        let color = match word.strip_prefix("--color=") {
+            Some(value) => value,
+            None if word == "--color" => words.next().map_or("auto", String::as_str),
+            None => {
+                settled.push(word.clone());
+                continue;
+            }
+        };
+        if color != "auto" {
+            settled.push(format!("--color={color}"));
+            said = true;
+        }
+    }
+    if !said {
+        settled.push(format!("--color={}", if wanted { "always" } else { "never" }));
+    }
+    settled
+}
+
+fn parse_with(text: &str) -> Result<With, String> {
+    let (host, guest) = match text.rsplit_once(":/") {
+        Some((host, guest)) => (host, Some(format!("/{guest}"))),
+        None => (text, None),
+    };
+    let name = Path::new(host).file_name().ok_or_else(|| format!("`{host}` names no file"))?;
+    let guest = match guest {
+        Some(guest) if guest.ends_with('/') => Path::new(&guest).join(name),
+        Some(guest) if guest.split('/').any(|part| part == "..") => {
+            return Err(format!("`{guest}` has `..` in it; the guest's path is taken as it is"));
+        }
+        Some(guest) => guest.into(),
+        None => Path::new("/lab").join(name),
+    };
+    Ok(With { host: host.into(), guest })
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    crate::probe::duration::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_memory(text: &str) -> Result<String, String> {
+    let number = text.strip_suffix(['K', 'M', 'G']).unwrap_or(text);
+    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no size; allowed: a number with a unit, such as 512M or 2G"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn automatic_colour_is_settled_on_this_side_and_a_said_one_kept() {
+        assert_eq!(settled_color(&words("--audit"), true), words("--audit --color=always"));
+        assert_eq!(settled_color(&words("--color=auto -q"), false), words("-q --color=never"));
+        assert_eq!(settled_color(&words("--color auto -q"), true), words("-q --color=always"));
+        assert_eq!(settled_color(&words("--color=never"), true), words("--color=never"));
+    }
+
+    #[test]
+    fn a_file_goes_under_lab_or_where_it_is_told() {
+        let with = |host: &str, guest: &str| With { host: host.into(), guest: guest.into() };
+        assert_eq!(parse_with("a/rules.json"), Ok(with("a/rules.json", "/lab/rules.json")));
+        assert_eq!(parse_with("a:/etc/b"), Ok(with("a", "/etc/b")));
+        assert_eq!(parse_with("x/a:/etc/"), Ok(with("x/a", "/etc/a")));
+        assert!(parse_with("a:/lab/../init").is_err());
+        assert!(parse_with("/").is_err());
+    }
+
+    #[test]
+    fn a_script_is_named_inside_as_outside_and_never_like_a_subcommand() {
+        assert_eq!(in_lab(Path::new("/lab/scripts/demo.rhai")), "scripts/demo.rhai");
+        assert_eq!(in_lab(Path::new("/lab/check")), "./check");
+    }
+
+    #[test]
+    fn a_size_is_a_number_with_a_unit_and_nothing_else() {
+        assert!(parse_memory("512M").is_ok());
+        assert!(parse_memory("1G,slots=3").is_err());
+        assert!(parse_memory("G").is_err());
+    }
+}
