@@ -1,0 +1,305 @@
+//! Claims about the template `exec`.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+};
+
+use nix::{
+    errno::Errno,
+    sys::memfd::{MFdFlags, memfd_create},
+    unistd::write,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome, holds, same,
+    shell::{self, Shell},
+    task::{self, Deed, Identity, compare_header, execute},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+
+/// A program of this step's own, in a folder that everyone may search.
+pub fn program(name: &str) -> Result<String, String> {
+    let folder = "/tmp/programs";
+    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    let path = format!("{folder}/{name}");
+    fs::copy("/bin/busybox", &path).map_err(|e| format!("{path}: {e}"))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())?;
+    Ok(path)
+}
+
+/// A script that attaches one probe on `path` with this scope to the suite's own subtree.
+fn probe(path: &str, mode: &str) -> String {
+    format!(
+        "let p = probe(\"exec\", #{{path: \"{path}\"}}).scope(#{{pid: {}}}){mode}.name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    )
+}
+
+pub fn fields() -> Outcome {
+    let path = program("fields")?;
+    let cgroup = "/sys/fs/cgroup/fields";
+    fs::create_dir_all(cgroup).map_err(|e| e.to_string())?;
+    let mut shell = Shell::ready(&probe(&path, ".observe()"))?;
+    let identity = Identity {
+        uid: 1234,
+        euid: Some(1235),
+        gid: 4321,
+        comm: Some("known-task"),
+        cgroup: Some(cgroup),
+        loginuid: Some(777),
+        new_namespaces: false,
+    };
+    let task = execute(&identity, &path)?;
+    same("the program", task.deed, Deed::Done)?;
+    let event = shell.event(task.pid, &path)?;
+    let file = fs::metadata(&path).map_err(|e| e.to_string())?;
+    compare_header(
+        &event,
+        &task,
+        &json!({
+            "probe": "t", "template": "exec", "seq": 1, "probe_id": 1, "hook": "bprm_check_security", "verdict": "allow",
+            "mode": "observe", "errno": 0, "notes": [],
+            "inode": file.ino(), "device": device(file.dev()), "flags": [], "filename": path, "interpreter": "",
+            "path": path, "path_length": path.len(),
+        }),
+    )?;
+    let task = execute(&Identity { new_namespaces: true, ..ME }, &path)?;
+    let event = shell.event(task.pid, &path)?;
+    compare_header(&event, &task, &json!({ "seq": 2 }))?;
+    shell.stop()?.well()
+}
+
+/// `major:minor` of stat's device number.
+pub fn device(dev: u64) -> String {
+    format!("{}:{}", nix::sys::stat::major(dev), nix::sys::stat::minor(dev))
+}
+
+/// Attaches in this mode, executes once, gives the deed and the event, and closes well.
+fn decide(name: &str, mode: &str) -> Result<(Deed, Value), String> {
+    let path = program(name)?;
+    let mut shell = Shell::ready(&probe(&path, mode))?;
+    let task = execute(&ME, &path)?;
+    let event = shell.event(task.pid, &path)?;
+    compare_header(&event, &task, &json!({}))?;
+    shell.stop()?.well()?;
+    Ok((task.deed, event))
+}
+
+pub fn shadow() -> Outcome {
+    let (deed, event) = decide("shadow", ".shadow()")?;
+    same("the program", deed, Deed::Done)?;
+    same("verdict", &event["verdict"], &json!("would-deny"))?;
+    same("mode", &event["mode"], &json!("shadow"))
+}
+
+pub fn deny() -> Outcome {
+    for (given, errno) in [("\"EPERM\"", Errno::EPERM), ("\"EACCES\"", Errno::EACCES), ("2", Errno::ENOENT)] {
+        let (deed, event) = decide("deny", &format!(".deny({given})"))?;
+        same("the program", deed, Deed::Refused(errno))?;
+        same("verdict", &event["verdict"], &json!("deny"))?;
+        same("errno", &event["errno"], &json!(errno as i32))?;
+    }
+    Ok(())
+}
+
+pub fn kill() -> Outcome {
+    let (deed, event) = decide("kill", ".kill(\"SIGKILL\")")?;
+    same("the program", deed, Deed::Killed(9))?;
+    same("verdict", &event["verdict"], &json!("kill"))
+}
+
+pub fn every_name() -> Outcome {
+    let path = program("named")?;
+    let renamed = "/tmp/programs/renamed";
+    for stale in ["/tmp/hardlink", "/tmp/symlink", renamed] {
+        let _ = fs::remove_file(stale);
+    }
+    let shell = Shell::ready(&probe(&path, ".deny(\"EPERM\")"))?;
+    let refused = Deed::Refused(Errno::EPERM);
+    fs::hard_link(&path, "/tmp/hardlink").map_err(|e| e.to_string())?;
+    same("by a hard link", execute(&ME, "/tmp/hardlink")?.deed, refused)?;
+    symlink(&path, "/tmp/symlink").map_err(|e| e.to_string())?;
+    same("by a symbolic link", execute(&ME, "/tmp/symlink")?.deed, refused)?;
+    fs::rename(&path, renamed).map_err(|e| e.to_string())?;
+    same("after a rename", execute(&ME, renamed)?.deed, refused)?;
+    // And another file put in its place is the path again.
+    program("named")?;
+    same("replaced by another file", execute(&ME, &path)?.deed, refused)?;
+    same("another program", execute(&ME, &program("unnamed")?)?.deed, Deed::Done)?;
+    shell.stop()?.well()
+}
+
+pub fn prefix_and_suffix() -> Outcome {
+    let (inside, outside, suffixed) = (program("pre-fix")?, program("pref")?, program("long.name.evil")?);
+    let shell = Shell::ready(&format!(
+        "probe(\"exec\", #{{path_prefix: \"/tmp/programs/pre-\", path_suffix: [\".evil\", \".bad\"]}})\
+         .scope(#{{pid: {}}}).deny(\"EPERM\").attach(); print(\"ready\");",
+        std::process::id()
+    ))?;
+    same("prefix", execute(&ME, &inside)?.deed, Deed::Refused(Errno::EPERM))?;
+    same("suffix", execute(&ME, &suffixed)?.deed, Deed::Refused(Errno::EPERM))?;
+    same("neither", execute(&ME, &outside)?.deed, Deed::Done)?;
+    shell.stop()?.well()
+}
+
+pub fn interpreter() -> Outcome {
+    let script = "/tmp/programs/script.sh";
+    fs::create_dir_all("/tmp/programs").map_err(|e| e.to_string())?;
+    fs::write(script, "#!/bin/sh\nexit 0\n").map_err(|e| e.to_string())?;
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())?;
+    let mut shell = Shell::ready(&format!(
+        "probe(\"exec\").scope(#{{pid: {}}}).attach(); print(\"ready\");",
+        std::process::id()
+    ))?;
+    let task = execute(&ME, script)?;
+    let first = shell.event(task.pid, script)?;
+    same("filename of the script", &first["filename"], &json!(script))?;
+    same("flags of the script", &first["flags"], &json!([]))?;
+    same("interpreter of the script", &first["interpreter"], &json!(""))?;
+    let second =
+        shell.wait_for(|l| l["type"] == "event" && l["pid"] == task.pid && l["interpreter"] == "/bin/sh")?;
+    same("filename at the interpreter", &second["filename"], &json!(script))?;
+    same("flags of the interpreter", &second["flags"], &json!(["interpreter"]))?;
+    let real = fs::canonicalize("/bin/sh").map_err(|e| e.to_string())?;
+    same("path of the interpreter", &second["path"], &json!(real))?;
+    shell.stop()?.well()
+}
+
+pub fn flags() -> Outcome {
+    let mut shell = Shell::ready(&format!(
+        "probe(\"exec\").scope(#{{pid: {}}}).attach(); print(\"ready\");",
+        std::process::id()
+    ))?;
+    let bytes = fs::read("/bin/busybox").map_err(|e| e.to_string())?;
+    let memfd = memfd_create(c"hidden", MFdFlags::empty()).map_err(|e| e.to_string())?;
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        rest = &rest[write(&memfd, rest).map_err(|e| e.to_string())?..];
+    }
+    let by_descriptor = |fd: &dyn std::os::fd::AsRawFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let task = execute(&ME, &by_descriptor(&memfd))?;
+    same("a memfd", task.deed, Deed::Done)?;
+    let event = shell.event(task.pid, "/memfd:hidden")?;
+    same("flags of a memfd", &event["flags"], &json!(["memfd", "deleted"]))?;
+
+    let path = program("deleted")?;
+    let open = fs::File::open(&path).map_err(|e| e.to_string())?;
+    fs::remove_file(&path).map_err(|e| e.to_string())?;
+    let task = execute(&ME, &by_descriptor(&open))?;
+    let event = shell.event(task.pid, &path)?;
+    same("flags of a deleted file", &event["flags"], &json!(["deleted"]))?;
+
+    let path = program("setuid")?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o6755)).map_err(|e| e.to_string())?;
+    let task = execute(&Identity { uid: 1000, gid: 1000, ..ME }, &path)?;
+    let event = shell.event(task.pid, &path)?;
+    same("flags of a set-uid file", &event["flags"], &json!(["setuid", "setgid"]))?;
+    let task = task::perform(&ME, || {
+        if nix::sys::prctl::set_no_new_privs().is_err() {
+            return 98;
+        }
+        match execute(&ME, "/tmp/programs/setuid") {
+            Ok(inner) => i32::from(inner.deed != Deed::Done),
+            Err(_) => 97,
+        }
+    })?;
+    same("under no_new_privs", task.deed, Deed::Done)?;
+    let event =
+        shell.wait_for(|l| l["type"] == "event" && l["ppid"] == task.pid && l["path"] == path.as_str())?;
+    same("flags under no_new_privs", &event["flags"], &json!([]))?;
+    shell.stop()?.well()
+}
+
+pub fn live_changes() -> Outcome {
+    let (a, b) = (program("live-a")?, program("live-b")?);
+    let ended = shell::run(&format!(
+        r#"
+        let p = probe("exec", #{{path: "{a}"}}).scope(#{{pid: getpid()}}).name("t").attach();
+        let out = [];
+        let both = || out.push([run(["{a}", "true"]).errno, run(["{b}", "true"]).errno]);
+        both.call();
+        p.deny("EACCES"); both.call();
+        p.set("path", ["{b}"]); both.call();
+        p.set("path", ["{a}", "{b}"]); both.call();
+        p.shadow(); both.call();
+        p.deny("EPERM"); p.set("path", ()); p.set("path_prefix", "/tmp/programs/live-b"); both.call();
+        emit(#{{out: out}});
+        p.detach();
+        "#
+    ))?;
+    let expected = json!([
+        [null, null],
+        ["EACCES", null],
+        [null, "EACCES"],
+        ["EACCES", "EACCES"],
+        [null, null],
+        [null, "EPERM"]
+    ]);
+    same("errnos of both programs in each phase", &ended.emitted()?["out"], &expected)?;
+    ended.well()
+}
+
+pub fn lease() -> Outcome {
+    let path = program("leased")?;
+    let ended = shell::run(&format!(
+        r#"
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").deny("EPERM").lease("3s").attach();
+        let before = run(["{path}", "true"]).errno;
+        run_for("3500ms");
+        let after = run(["{path}", "true"]).errno;
+        p.lease("1m");
+        let renewed = run(["{path}", "true"]).errno;
+        emit(#{{before: before, after: after, renewed: renewed, lapsed: p.stats().lapsed}});
+        p.detach();
+        "#
+    ))?;
+    let emitted = ended.emitted()?;
+    same("before", &emitted["before"], &json!("EPERM"))?;
+    same("after", &emitted["after"], &json!(null))?;
+    same("renewed", &emitted["renewed"], &json!("EPERM"))?;
+    same("lapsed", &emitted["lapsed"], &json!(1))?;
+    ended.well()
+}
+
+pub fn detach() -> Outcome {
+    let path = program("detached")?;
+    let ended = shell::run(&format!(
+        r#"
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EPERM").name("t").attach();
+        let on = run(["{path}", "true"]).errno;
+        p.detach();
+        let off = run(["{path}", "true"]).errno;
+        emit(#{{on: on, off: off, seen: p.stats().seen}});
+        "#
+    ))?;
+    let emitted = ended.emitted()?;
+    same("attached", &emitted["on"], &json!("EPERM"))?;
+    same("detached", &emitted["off"], &json!(null))?;
+    same("seen while attached", &emitted["seen"], &json!(1))?;
+    ended.well()
+}
+
+pub fn earlier_refusal() -> Outcome {
+    let path = program("twice")?;
+    let ended = shell::run(&format!(
+        r#"
+        let first = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EACCES").name("first").attach();
+        let second = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("ENOENT").name("second").attach();
+        let both = run(["{path}", "true"]).errno;
+        first.observe();
+        let one = run(["{path}", "true"]).errno;
+        emit(#{{both: both, one: one, second_seen: second.stats().seen}});
+        first.detach(); second.detach();
+        "#
+    ))?;
+    let emitted = ended.emitted()?;
+    same("both deny", &emitted["both"], &json!("EACCES"))?;
+    same("the second denies", &emitted["one"], &json!("ENOENT"))?;
+    same("decisions of the second", &emitted["second_seen"], &json!(1))?;
+    holds(ended.books("first").is_ok() && ended.books("second").is_ok(), "both have books")?;
+    ended.well()
+}

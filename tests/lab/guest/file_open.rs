@@ -1,0 +1,276 @@
+//! Claims about the template `file_open`.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+    process::Command,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    mount::{MsFlags, mount, umount},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome,
+    exec::device,
+    holds, same,
+    shell::{self, Shell},
+    task::{Deed, Identity, compare_header, open_file},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+const REFUSED: Deed = Deed::Refused(Errno::EPERM);
+
+/// A file of this step's own.
+fn file(name: &str) -> Result<String, String> {
+    let folder = "/tmp/files";
+    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    let path = format!("{folder}/{name}");
+    fs::write(&path, "content").map_err(|e| format!("{path}: {e}"))?;
+    Ok(path)
+}
+
+fn probe(params: &str, mode: &str) -> String {
+    format!(
+        "probe(\"file_open\", #{{{params}}}).scope(#{{pid: {}}}){mode}.name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    )
+}
+
+pub fn fields() -> Outcome {
+    let path = file("fields")?;
+    let mut shell = Shell::ready(&probe("path_prefix: \"/tmp/files/fields\"", ""))?;
+    let identity = Identity { comm: Some("opener"), loginuid: Some(42), ..ME };
+    let task = open_file(&identity, &path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CLOEXEC)?;
+    same("the open", task.deed, Deed::Done)?;
+    let event = shell.event(task.pid, &path)?;
+    let found = fs::metadata(&path).map_err(|e| e.to_string())?;
+    compare_header(
+        &event,
+        &task,
+        &json!({
+            "probe": "t", "template": "file_open", "seq": 1, "probe_id": 1, "hook": "file_open", "verdict": "allow",
+            "mode": "observe", "errno": 0, "notes": [],
+            "inode": found.ino(), "device": device(found.dev()), "file_mode": found.mode(),
+            "access": ["read", "write", "append"], "path": path, "path_length": path.len(),
+        }),
+    )?;
+    flags_are(&event, &["O_RDWR", "O_APPEND"])?;
+
+    let made = "/tmp/files/fields-made";
+    let _ = fs::remove_file(made);
+    let task = open_file(&ME, made, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_TRUNC)?;
+    let event = shell.event(task.pid, made)?;
+    same("access of a creation", &event["access"], &json!(["write", "create", "truncate"]))?;
+    flags_are(&event, &["O_WRONLY", "O_CREAT", "O_EXCL", "O_TRUNC"])?;
+    let found = fs::metadata(made).map_err(|e| e.to_string())?;
+    same("file_mode of a creation", &event["file_mode"], &json!(found.mode()))?;
+
+    let task = open_file(&Identity { uid: 1000, gid: 1000, ..ME }, &path, OFlag::O_RDONLY)?;
+    let event = shell.event(task.pid, &path)?;
+    compare_header(&event, &task, &json!({ "access": ["read"] }))?;
+    flags_are(&event, &[])?;
+    shell.stop()?.well()
+}
+
+/// These flags, and besides them only what open(2) in libc and kernel add.
+fn flags_are(event: &Value, expected: &[&str]) -> Outcome {
+    let names: Vec<_> = event["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let own: Vec<_> = names.iter().copied().filter(|n| !["O_LARGEFILE", "O_CLOEXEC"].contains(n)).collect();
+    same("flags", own, expected.to_vec())
+}
+
+fn decide(name: &str, mode: &str) -> Result<(Deed, Value), String> {
+    let path = file(name)?;
+    let mut shell = Shell::ready(&probe(&format!("path: \"{path}\""), mode))?;
+    let task = open_file(&ME, &path, OFlag::O_RDONLY)?;
+    let event = shell.event(task.pid, &path)?;
+    compare_header(&event, &task, &json!({}))?;
+    shell.stop()?.well()?;
+    Ok((task.deed, event))
+}
+
+pub fn shadow() -> Outcome {
+    let (deed, event) = decide("shadow", ".shadow()")?;
+    same("the open", deed, Deed::Done)?;
+    same("verdict", &event["verdict"], &json!("would-deny"))
+}
+
+pub fn deny() -> Outcome {
+    for (given, errno) in [("\"EPERM\"", Errno::EPERM), ("\"EIO\"", Errno::EIO), ("13", Errno::EACCES)] {
+        let (deed, event) = decide("deny", &format!(".deny({given})"))?;
+        same("the open", deed, Deed::Refused(errno))?;
+        same("verdict", &event["verdict"], &json!("deny"))?;
+        same("errno", &event["errno"], &json!(errno as i32))?;
+    }
+    Ok(())
+}
+
+pub fn kill() -> Outcome {
+    let (deed, event) = decide("kill", ".kill(\"KILL\")")?;
+    same("the open", deed, Deed::Killed(9))?;
+    same("verdict", &event["verdict"], &json!("kill"))
+}
+
+pub fn every_name() -> Outcome {
+    let path = file("named")?;
+    for stale in ["/tmp/files/hard", "/tmp/files/sym", "/tmp/files/renamed"] {
+        let _ = fs::remove_file(stale);
+    }
+    let text = |e: std::io::Error| e.to_string();
+    fs::create_dir_all("/tmp/bound").map_err(text)?;
+    let shell = Shell::ready(&probe(&format!("path: \"{path}\""), ".deny(\"EPERM\")"))?;
+    let read = |path: &str| open_file(&ME, path, OFlag::O_RDONLY).map(|t| t.deed);
+    fs::hard_link(&path, "/tmp/files/hard").map_err(text)?;
+    same("by a hard link", read("/tmp/files/hard")?, REFUSED)?;
+    symlink(&path, "/tmp/files/sym").map_err(text)?;
+    same("by a symbolic link", read("/tmp/files/sym")?, REFUSED)?;
+    mount(Some("/tmp/files"), "/tmp/bound", None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(|e| e.to_string())?;
+    let bound = read("/tmp/bound/named");
+    umount("/tmp/bound").map_err(|e| e.to_string())?;
+    same("by a bind mount", bound?, REFUSED)?;
+    same("by its descriptor's name", read("/proc/self/root/tmp/files/named")?, REFUSED)?;
+    fs::rename(&path, "/tmp/files/renamed").map_err(text)?;
+    same("after a rename", read("/tmp/files/renamed")?, REFUSED)?;
+    file("named")?;
+    same("replaced by another file", read(&path)?, REFUSED)?;
+    same("another file", read(&file("unnamed")?)?, Deed::Done)?;
+    shell.stop()?.well()
+}
+
+pub fn prefix_and_suffix() -> Outcome {
+    let (inside, outside, suffixed) = (file("pre-fix")?, file("pref")?, file("key.pem")?);
+    let params = "path_prefix: [\"/tmp/files/pre-\"], path_suffix: \".pem\"";
+    let shell = Shell::ready(&probe(params, ".deny(\"EPERM\")"))?;
+    let read = |path: &str| open_file(&ME, path, OFlag::O_RDONLY).map(|t| t.deed);
+    same("prefix", read(&inside)?, REFUSED)?;
+    same("suffix", read(&suffixed)?, REFUSED)?;
+    same("neither", read(&outside)?, Deed::Done)?;
+    shell.stop()?.well()
+}
+
+pub fn access() -> Outcome {
+    let path = file("access")?;
+    let shell = Shell::ready(&probe(
+        &format!("path: \"{path}\", access: [\"write\", \"truncate\"]"),
+        ".deny(\"EPERM\")",
+    ))?;
+    let open = |flags| open_file(&ME, &path, flags).map(|t| t.deed);
+    same("read", open(OFlag::O_RDONLY)?, Deed::Done)?;
+    same("write", open(OFlag::O_WRONLY)?, REFUSED)?;
+    same("read and write", open(OFlag::O_RDWR)?, REFUSED)?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same("denied", &books["deny"], &json!(2))?;
+    holds(books["filtered"].as_u64() > Some(0), "the read was filtered")?;
+    ended.well()
+}
+
+pub fn overlayfs() -> Outcome {
+    let text = |e: std::io::Error| e.to_string();
+    for folder in ["/tmp/lower", "/tmp/upper", "/tmp/merged"] {
+        fs::create_dir_all(folder).map_err(text)?;
+    }
+    // Lower and upper on different file systems: then stat's device is not the inode's.
+    mount(Some("lower"), "/tmp/lower", Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .map_err(|e| e.to_string())?;
+    mount(Some("upper"), "/tmp/upper", Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .map_err(|e| e.to_string())?;
+    for folder in ["/tmp/upper/files", "/tmp/upper/work"] {
+        fs::create_dir_all(folder).map_err(text)?;
+    }
+    fs::write("/tmp/lower/secret", "content").map_err(text)?;
+    let options = "lowerdir=/tmp/lower,upperdir=/tmp/upper/files,workdir=/tmp/upper/work";
+    mount(Some("overlay"), "/tmp/merged", Some("overlay"), MsFlags::empty(), Some(options))
+        .map_err(|e| format!("no overlayfs: {e}"))?;
+    let outcome = overlaid();
+    for folder in ["/tmp/merged", "/tmp/upper", "/tmp/lower"] {
+        umount(folder).map_err(|e| e.to_string())?;
+    }
+    outcome
+}
+
+fn overlaid() -> Outcome {
+    let shell = Shell::ready(&probe("path: \"/tmp/merged/secret\"", ".deny(\"EPERM\")"))?;
+    fs::hard_link("/tmp/merged/secret", "/tmp/merged/link").map_err(|e| e.to_string())?;
+    let read = |path: &str| open_file(&ME, path, OFlag::O_RDONLY).map(|t| t.deed);
+    same("the file", read("/tmp/merged/secret")?, REFUSED)?;
+    // The hard link has copied it up: another inode beneath, the same above.
+    same("a hard link, after copy-up", read("/tmp/merged/link")?, REFUSED)?;
+    shell.stop()?.well()
+}
+
+pub fn hostile_name() -> Outcome {
+    let name = "evil\u{1b}[2J\nroot\u{202e}txt";
+    let path = file(name)?;
+    let script = format!(
+        "probe(\"file_open\", #{{path_prefix: \"/tmp/files/evil\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\"); run_for(\"2s\"); exit(0)",
+        std::process::id()
+    );
+    let mut child = Command::new(shell::SHELL)
+        .args(["--color", "never", "-e", &script])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let mut stdout = std::io::BufReader::new(child.stdout.take().ok_or("no output")?);
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut stdout, &mut first).map_err(|e| e.to_string())?;
+    same("first line", first.trim_end(), "ready")?;
+    open_file(&ME, &path, OFlag::O_RDONLY)?;
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut stdout, &mut bytes).map_err(|e| e.to_string())?;
+    let _ = child.wait();
+    let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
+    holds(text.contains("/tmp/files/evil"), format!("the event is shown: {text:?}"))?;
+    holds(
+        !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+        format!("raw control characters: {text:?}"),
+    )?;
+    holds(!text.lines().any(|line| line.starts_with("root")), format!("the name broke the line: {text:?}"))
+}
+
+pub fn too_long() -> Outcome {
+    let deep = "d".repeat(250);
+    let make = || -> std::io::Result<()> {
+        fs::create_dir_all("/tmp/deep")?;
+        std::env::set_current_dir("/tmp/deep")?;
+        for _ in 0..18 {
+            fs::create_dir_all(&deep)?;
+            std::env::set_current_dir(&deep)?;
+        }
+        fs::write("secret", "content")
+    };
+    make().map_err(|e| e.to_string())?;
+    let outcome = too_long_here();
+    std::env::set_current_dir("/").map_err(|e| e.to_string())?;
+    outcome
+}
+
+/// In a folder whose path is longer than PATH_MAX, with a file `secret`.
+fn too_long_here() -> Outcome {
+    let params = "path_prefix: \"/tmp/deep/\"";
+    let shell = Shell::ready(&probe(params, ".deny(\"EPERM\")"))?;
+    let read = || open_file(&ME, "secret", OFlag::O_RDONLY).map(|t| t.deed);
+    same("on_error allow", read()?, Deed::Done)?;
+    let ended = shell.stop()?;
+    holds(ended.books("t")?["errors"].as_u64() > Some(0), "the error is counted")?;
+    ended.well()?;
+    let shell = Shell::ready(&probe(params, ".deny(\"EPERM\").on_error(\"deny\")"))?;
+    same("on_error deny", read()?, REFUSED)?;
+    shell.stop()?.well()
+}
+
+pub fn detach() -> Outcome {
+    let path = file("detached")?;
+    let shell = Shell::ready(&probe(&format!("path: \"{path}\""), ".deny(\"EPERM\")"))?;
+    let read = || open_file(&ME, &path, OFlag::O_RDONLY).map(|t| t.deed);
+    same("attached", read()?, REFUSED)?;
+    shell.stop()?.well()?;
+    same("detached", read()?, Deed::Done)
+}

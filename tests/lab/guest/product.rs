@@ -1,0 +1,127 @@
+//! Claims about the product around the templates.
+
+use serde_json::json;
+
+use super::{
+    Outcome,
+    exec::program,
+    holds, same,
+    shell::{run, run_as, run_with},
+};
+
+pub fn failed_attach() -> Outcome {
+    let path = program("failed")?;
+    // The first probe attaches and denies; the second cannot be attached.
+    let ended = run(&format!(
+        r#"
+        probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EPERM").name("first").attach();
+        emit(#{{errno: run(["{path}", "true"]).errno}});
+        probe("exec").scope(#{{cgroup: "/sys/fs/cgroup/none"}}).deny("EPERM").name("second").attach();
+        print("never");
+        "#
+    ))?;
+    same("exit", ended.code, Some(3))?;
+    same("before", &ended.emitted()?["errno"], &json!("EPERM"))?;
+    holds(ended.stderr.contains("/sys/fs/cgroup/none"), format!("the cause is named: {}", ended.stderr))?;
+    holds(!ended.lines.iter().any(|l| l["text"] == "never"), "the script went on")?;
+    let after = std::process::Command::new(&path).arg("true").status().map_err(|e| e.to_string())?;
+    holds(after.success() || after.code().is_some(), "the program is still refused")
+}
+
+pub fn audit() -> Outcome {
+    let path = program("audited")?;
+    let script = format!(
+        r#"
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EPERM").name("t").attach();
+        let first = run(["{path}", "true"]).errno;
+        p.kill("SIGKILL");
+        let second = run(["{path}", "true"]);
+        emit(#{{first: first, second: second.signal, would: p.stats().would_deny}});
+        p.detach();
+        "#
+    );
+    let ended = run_with(&["--audit"], &script)?;
+    let emitted = ended.emitted()?;
+    same("deny", &emitted["first"], &json!(null))?;
+    same("kill", &emitted["second"], &json!(null))?;
+    same("would have denied", &emitted["would"], &json!(2))?;
+    ended.well()
+}
+
+pub fn unprivileged() -> Outcome {
+    let (code, stdout, stderr) = run_as(1000, "probe(\"exec\").attach(); print(\"never\")")?;
+    same("exit", code, Some(3))?;
+    same("standard output", stdout.as_str(), "")?;
+    for word in ["CAP_BPF", "cure"] {
+        holds(stderr.contains(word), format!("`{word}` is missing: {stderr}"))?;
+    }
+    let (code, stdout, _) = run_as(1000, "print(1 + 2)")?;
+    same("a script without probes", (code, stdout.as_str()), (Some(0), "3\n"))
+}
+
+pub fn exit_codes() -> Outcome {
+    same("a script's error", run("probe(\"exce\")")?.code, Some(1))?;
+    same("the kernel's refusal", run("probe(\"exec\").scope(#{pid: 4000000}).attach()")?.code, Some(3))?;
+    same("exit(7)", run("exit(7)")?.code, Some(7))
+}
+
+pub fn ndjson() -> Outcome {
+    let path = program("ndjson")?;
+    let ended = run(&format!(
+        r#"
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").attach();
+        run(["{path}", "true"]);
+        print("text"); emit(#{{key: 1}});
+        run_for("200ms");
+        p.on_event(|e| alert("high", "seen", e));
+        run(["{path}", "true"]);
+        run_for("200ms");
+        p.detach();
+        "#
+    ))?;
+    holds(ended.lines.iter().all(|l| l.is_object() && l["type"].is_string()), format!("{:?}", ended.lines))?;
+    let kinds: Vec<_> = ended.lines.iter().filter_map(|l| l["type"].as_str()).collect();
+    for kind in ["event", "print", "emit", "alert", "books"] {
+        holds(kinds.contains(&kind), format!("no `{kind}` among {kinds:?}"))?;
+    }
+    ended.well()
+}
+
+pub fn events_during_run() -> Outcome {
+    let path = program("during")?;
+    let ended = run(&format!(
+        r#"
+        let seen = 0;
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t");
+        p.on_event(|e| seen += 1);
+        p.attach();
+        run(["/bin/sh", "-c", "{path} true; {path} true; sleep 1"]);
+        emit(#{{seen: seen}});
+        p.detach();
+        "#
+    ))?;
+    same("events handled before run came back", &ended.emitted()?["seen"], &json!(2))?;
+    ended.well()
+}
+
+pub fn failing_callback() -> Outcome {
+    let path = program("failing")?;
+    let ended = run(&format!(
+        r#"
+        let calls = 0;
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t");
+        p.on_event(|e| {{ calls += 1; e.no_such_field }});
+        p.attach();
+        run(["{path}", "true"]); run(["{path}", "true"]);
+        run_for("300ms");
+        emit(#{{calls: calls}});
+        p.detach();
+        "#
+    ))?;
+    same("calls", &ended.emitted()?["calls"], &json!(2))?;
+    holds(
+        ended.stderr.contains("no_such_field"),
+        format!("the callback's error is reported: {}", ended.stderr),
+    )?;
+    ended.well()
+}

@@ -1,0 +1,108 @@
+//! Claims about scope: which tasks a probe applies to.
+
+use std::{fs, process::Command};
+
+use nix::{errno::Errno, fcntl::OFlag};
+use serde_json::json;
+
+use super::{
+    Outcome, same,
+    shell::Shell,
+    task::{self, Deed, Identity, open_file},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+const REFUSED: Deed = Deed::Refused(Errno::EPERM);
+const FILE: &str = "/tmp/scoped";
+
+/// A shell that denies opening FILE to those in scope.
+fn denying(scope: &str) -> Result<Shell, String> {
+    fs::write(FILE, "content").map_err(|e| e.to_string())?;
+    Shell::ready(&format!(
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").name(\"t\").attach(); print(\"ready\");"
+    ))
+}
+
+fn read(identity: &Identity) -> Result<Deed, String> {
+    open_file(identity, FILE, OFlag::O_RDONLY).map(|t| t.deed)
+}
+
+pub fn uid() -> Outcome {
+    let shell = denying("uid: [1001, 1002]")?;
+    let user = |uid| Identity { uid, gid: uid, ..ME };
+    same("root", read(&ME)?, Deed::Done)?;
+    same("1000", read(&user(1000))?, Deed::Done)?;
+    same("1001", read(&user(1001))?, REFUSED)?;
+    same("1002", read(&user(1002))?, REFUSED)?;
+    // Real, not effective: a set-uid program does not leave the scope.
+    same("1001 as 1000", read(&Identity { euid: Some(1000), ..user(1001) })?, REFUSED)?;
+    let ended = shell.stop()?;
+    same("denied", &ended.books("t")?["deny"], &json!(3))?;
+    ended.well()
+}
+
+pub fn cgroup() -> Outcome {
+    let inner = "/sys/fs/cgroup/scoped/inner/deeper";
+    for folder in [inner, "/sys/fs/cgroup/other"] {
+        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    }
+    let shell = denying("cgroup: \"/sys/fs/cgroup/scoped\"")?;
+    let in_group = |folder| Identity { cgroup: Some(folder), ..ME };
+    same("the cgroup itself", read(&in_group("/sys/fs/cgroup/scoped"))?, REFUSED)?;
+    same("two levels down", read(&in_group(inner))?, REFUSED)?;
+    same("a sibling", read(&in_group("/sys/fs/cgroup/other"))?, Deed::Done)?;
+    same("the root", read(&ME)?, Deed::Done)?;
+    shell.stop()?.well()
+}
+
+pub fn pid() -> Outcome {
+    // A process that exists before the probe, with a child, both told to read later.
+    let script = "sleep 600 & read go; (cat /tmp/scoped; echo child $?) 2>/dev/null; \
+                  ( ( read late </tmp/orphan.go; cat /tmp/scoped; echo orphan $? >/tmp/orphan ) 2>/dev/null & ); exit 0";
+    let _ = fs::remove_file("/tmp/orphan.go");
+    let _ = fs::remove_file("/tmp/orphan");
+    nix::unistd::mkfifo("/tmp/orphan.go", nix::sys::stat::Mode::S_IRWXU).map_err(|e| e.to_string())?;
+    let mut parent = Command::new("/bin/sh")
+        .args(["-c", script])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let shell = denying(&format!("pid: {}", parent.id()))?;
+    same("outside of the subtree", read(&ME)?, Deed::Done)?;
+    drop(parent.stdin.take().map(|mut pipe| std::io::Write::write_all(&mut pipe, b"go\n")));
+    let mut line = String::new();
+    let stdout = parent.stdout.take().ok_or("no output")?;
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
+        .map_err(|e| e.to_string())?;
+    same("a child", line.trim(), "child 1")?;
+    parent.wait().map_err(|e| e.to_string())?;
+    // Its parent is gone: it was inherited by init, and is still in the subtree.
+    fs::write("/tmp/orphan.go", "go\n").map_err(|e| e.to_string())?;
+    let told = wait_for_file("/tmp/orphan")?;
+    same("an orphan", told.trim(), "orphan 1")?;
+    shell.stop()?.well()
+}
+
+/// The file's content once it has any.
+fn wait_for_file(path: &str) -> Result<String, String> {
+    for _ in 0..600 {
+        if let Ok(text) = fs::read_to_string(path)
+            && text.ends_with('\n')
+        {
+            return Ok(text);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Err(format!("{path} was never written"))
+}
+
+pub fn conjunction() -> Outcome {
+    let shell = denying(&format!("uid: 1001, pid: {}", std::process::id()))?;
+    same("the pid alone", read(&ME)?, Deed::Done)?;
+    same("pid and uid", read(&Identity { uid: 1001, gid: 1001, ..ME })?, REFUSED)?;
+    let other = task::perform(&ME, || 0)?;
+    same("a task that opens nothing", other.deed, Deed::Done)?;
+    shell.stop()?.well()
+}

@@ -1,0 +1,210 @@
+//! The real shell, driven as a user's program would: a script in, NDJSON out.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use super::{Outcome, holds};
+
+pub const SHELL: &str = "/bin/krsi-sh";
+/// Loading takes about a second in software emulation; this is for the day it does not.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running shell.
+pub struct Shell {
+    child: Child,
+    lines: Receiver<Value>,
+    /// Everything on standard output so far.
+    pub seen: Vec<Value>,
+}
+
+/// How a shell ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub lines: Vec<Value>,
+    pub stderr: String,
+}
+
+impl Shell {
+    /// Starts `script`, which says `print("ready")` once its probes are attached, and waits for that.
+    pub fn ready(script: &str) -> Result<Self, String> {
+        let mut shell = Self::start(&["--format", "json", "-e", script])?;
+        shell.wait_for(|line| line["type"] == "print" && line["text"] == "ready").map(|_| ())?;
+        Ok(shell)
+    }
+
+    pub fn start(arguments: &[&str]) -> Result<Self, String> {
+        let mut child = Command::new(SHELL)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("cannot start the shell: {e}"))?;
+        let stdout = child.stdout.take().ok_or("no standard output")?;
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if send.send(value).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Shell { child, lines, seen: Vec::new() })
+    }
+
+    pub fn signal(&self, signal: Signal) -> Outcome {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal)
+            .map_err(|e| format!("cannot send {signal}: {e}"))
+    }
+
+    /// The first line, read already or to come, that is what the caller looks for.
+    pub fn wait_for(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, String> {
+        if let Some(found) = self.seen.iter().find(|line| wanted(line)) {
+            return Ok(found.clone());
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(&line) {
+                        return Ok(line);
+                    }
+                }
+                Err(error) => {
+                    let mut stderr = String::new();
+                    let _ = self.child.kill();
+                    if let Some(mut pipe) = self.child.stderr.take() {
+                        let _ = pipe.read_to_string(&mut stderr);
+                    }
+                    return Err(format!(
+                        "{error}; standard output: {:?}; standard error: {stderr}",
+                        self.seen
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Reads on until a second passes without a line.
+    pub fn drain(&mut self) {
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
+            self.seen.push(line);
+        }
+    }
+
+    /// The event about this process and path.
+    pub fn event(&mut self, pid: u32, path: &str) -> Result<Value, String> {
+        self.wait_for(|line| line["type"] == "event" && line["pid"] == pid && line["path"] == path)
+            .map_err(|e| format!("no event of pid {pid} about {path}: {e}"))
+    }
+
+    /// Ends it as Ctrl-C does, and reads the rest.
+    pub fn stop(self) -> Result<Ended, String> {
+        self.signal(Signal::SIGINT)?;
+        self.end()
+    }
+
+    /// Waits for its end, and reads the rest.
+    pub fn end(mut self) -> Result<Ended, String> {
+        let mut stderr = String::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            pipe.read_to_string(&mut stderr).map_err(|e| e.to_string())?;
+        }
+        let code = self.child.wait().map_err(|e| e.to_string())?.code();
+        let mut lines = std::mem::take(&mut self.seen);
+        lines.extend(self.lines.iter());
+        Ok(Ended { code, lines, stderr })
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    pub fn events(&self) -> impl Iterator<Item = &Value> {
+        self.lines.iter().filter(|line| line["type"] == "event")
+    }
+
+    pub fn emitted(&self) -> Result<&Value, String> {
+        self.lines
+            .iter()
+            .find(|line| line["type"] == "emit")
+            .ok_or_else(|| format!("nothing emitted: {:?}; {}", self.lines, self.stderr))
+    }
+
+    /// The closing books of a probe.
+    pub fn books(&self, probe: &str) -> Result<&Value, String> {
+        self.lines
+            .iter()
+            .find(|line| line["type"] == "books" && line["probe"] == probe)
+            .ok_or_else(|| format!("no books of {probe}: {:?}; {}", self.lines, self.stderr))
+    }
+
+    /// It ended well, and every probe's books balance, by this test's own addition.
+    pub fn well(&self) -> Outcome {
+        if self.code != Some(0) {
+            return Err(format!("exit {:?}: {}", self.code, self.stderr));
+        }
+        let mut any = false;
+        for books in self.lines.iter().filter(|line| line["type"] == "books") {
+            any = true;
+            balance(books)?;
+        }
+        holds(any, "no closing books")
+    }
+}
+
+/// DESIGN.md, invariant 4.
+pub fn balance(books: &Value) -> Outcome {
+    let n = |name: &str| books[name].as_u64().ok_or_else(|| format!("no `{name}` in {books}"));
+    let sums = [
+        (n("seen")?, n("out_of_scope")? + n("filtered")? + n("matched")?),
+        (n("matched")?, n("allow")? + n("would_deny")? + n("deny")? + n("kill")?),
+        (n("matched")?, n("emitted")? + n("suppressed")? + n("lost_ring")?),
+        (n("emitted")?, n("delivered")? + n("lost_queue")?),
+    ];
+    holds(sums.iter().all(|(a, b)| a == b), format!("the books do not balance: {books}"))
+}
+
+/// Runs a script that ends by itself.
+pub fn run(script: &str) -> Result<Ended, String> {
+    run_with(&[], script)
+}
+
+pub fn run_with(flags: &[&str], script: &str) -> Result<Ended, String> {
+    let mut arguments = vec!["--format", "json"];
+    arguments.extend(flags);
+    arguments.extend(["-e", script]);
+    Shell::start(&arguments)?.end()
+}
+
+/// Runs a script as another user.
+pub fn run_as(uid: u32, script: &str) -> Result<(Option<i32>, String, String), String> {
+    let output = Command::new(SHELL)
+        .args(["-e", script])
+        .uid(uid)
+        .gid(uid)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| e.to_string())?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((output.status.code(), text(output.stdout), text(output.stderr)))
+}

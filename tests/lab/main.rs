@@ -1,0 +1,21 @@
+//! The lab: what krsi-sh does in a real kernel, on every kernel of the matrix.
+//!
+//! One binary with two roles. On the host it boots one guest for each kernel,
+//! puts itself and the shell into it, and turns what the guest reports into one
+//! trial for each kernel, template and step, and into `target/lab/matrix.json`. In the guest
+//! (`--guest`) it is root in a throwaway machine: it starts the real
+//! shell with real scripts, does with its own hands what a probe should see or
+//! refuse, and compares.
+//!
+//! A guest that panics, hangs or gives no verdict fails each of its steps, and in CI a
+//! missing kernel does too.
+
+mod gaps;
+mod guest;
+mod host;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--guest") { guest::main() } else { host::main() }
+}
