@@ -27,13 +27,16 @@ ulimit -l unlimited
 . /etc/lab/settings
 
 if [ "$mode" = interactive ]; then
-  stty -F /dev/ttyS1 115200 sane rows "$rows" cols "$cols"
+  # Open before the host hears of it: what is typed at a closed port is lost.
+  exec 9<>/dev/ttyS1
+  stty 115200 sane rows "$rows" cols "$cols" <&9
   echo ready >/dev/ttyS3
   (
     cd /lab || exit 125
     exec setsid -c sh /etc/lab/command
-  ) <>/dev/ttyS1 >&0 2>&0
+  ) <&9 >&9 2>&9 9>&-
   code=$?
+  exec 9>&-
 else
   # Raw, so that what is written arrives byte for byte.
   stty -F /dev/ttyS1 115200 raw -echo

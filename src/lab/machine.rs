@@ -80,10 +80,13 @@ impl Machine<'_> {
             // A kernel that broke must not go on to a verdict.
             "panic=-1",
             "oops=panic",
-            // An emulated processor has an instruction for random numbers; without
-            // trust in it, the first to ask waits seconds for the pool.
+            // Crypto's self-tests are a fifth of an emulated boot, and prove nothing here.
+            "cryptomgr.notests",
+            // The processor has an instruction for random numbers; a kernel built
+            // without trust in it lets the first who asks wait for the pool.
             "random.trust_cpu=on",
-            // The clock is checked against slower ones otherwise.
+            // A busy host makes an emulated clock look broken: the first check would
+            // switch to a slow clock, the second end in a panic.
             "tsc=reliable",
             "no_timer_check",
         ]

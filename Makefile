@@ -1,0 +1,58 @@
+# What a person types here; each target sees to its own needs first, so nothing
+# has to be done by hand before. One release build serves all of them.
+
+PREFIX ?= /usr/local
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# .cargo/config.toml names the host as a target, so its name is in the path.
+BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/krsi-sh
+ROOT := $(DESTDIR)$(PREFIX)
+
+.PHONY: help demo test kernels templates templates-check lint bench install
+
+help: ## Say what there is
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: ## Boot a kernel in the lab and watch a script observe and deny in it
+	@scripts/setup lab
+	@scripts/kernels 6.12
+	@cargo build --release --quiet
+	@$(BIN) lab --kernel 6.12 scripts/demo.rhai
+
+test: ## Run everything: lints, the objects' rebuild check, all tests on five kernels
+	@scripts/setup lab
+	@scripts/kernels --all
+	@$(MAKE) --no-print-directory templates-check
+	@$(MAKE) --no-print-directory lint
+	KRSI_REQUIRE_LAB=1 cargo test --release
+
+kernels: ## Fetch the five kernels of the matrix into the cache
+	@scripts/setup lab
+	@scripts/kernels -v --all
+
+templates: ## Rebuild the committed eBPF objects
+	@scripts/setup templates
+	scripts/templates
+
+templates-check: ## Fail if the committed eBPF objects differ from their sources by a byte
+	@scripts/setup templates
+	scripts/templates --check
+
+lint: ## Formatting and lints, warnings being errors
+	cargo fmt --check
+	cargo clippy --release --all-targets -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/kernels scripts/bench .ci/run; fi
+
+bench: ## Measure against the goals, on each cached kernel
+	@scripts/setup lab
+	@scripts/kernels 6.12
+	@cargo build --release --quiet
+	@scripts/bench $(BIN)
+
+install: ## Install to $(PREFIX): the program, completions, man page
+	cargo install --path . --locked --no-track --force --root "$(ROOT)"
+	@set -e; \
+	place() { if [ -e "$$1" ]; then install -D -m 644 "$$1" "$(ROOT)/share/$$2"; fi; }; \
+	place completions/krsi-sh.bash bash-completion/completions/krsi-sh; \
+	place completions/_krsi-sh zsh/site-functions/_krsi-sh; \
+	place completions/krsi-sh.fish fish/vendor_completions.d/krsi-sh.fish; \
+	place docs/krsi-sh.1 man/man1/krsi-sh.1
