@@ -129,11 +129,16 @@ fn boot(kernel: &str) -> Vec<Row> {
 
 fn run_guest(kernel: &str, streams: Streams<'_>) -> Result<Verdict, Box<dyn std::error::Error>> {
     let suite = Extra { host: std::env::current_exe()?, guest: "/lab/suite".into(), mode: 0o755 };
+    let overlay = Extra {
+        host: kernels::cache().join(kernel).join("overlay.ko"),
+        guest: "/lab/overlay.ko".into(),
+        mode: 0o644,
+    };
     let argv = ["/lab/suite", "--guest"].map(str::to_owned).to_vec();
     let request = Request {
         kernel: Some(kernel.to_owned()),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
-        files: vec![suite],
+        files: vec![suite, overlay],
         timeout: Duration::from_secs(480),
         ..Request::new(Command::Run { argv, stdin: Vec::new() })
     };
