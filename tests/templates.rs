@@ -111,6 +111,38 @@ fn the_control_words_and_counters_are_those_the_shell_uses() {
     }
 }
 
+/// Where a compiled filter will go: one run of no-ops that ends in `exit`, with no relocation inside.
+#[test]
+fn every_object_reserves_the_filters_slot() {
+    use object::{Object, ObjectSection, ObjectSymbol};
+    const RETURN_TRUE: [u8; 8] = [0xb7, 0, 0, 0, 1, 0, 0, 0];
+    const GOTO_NEXT: [u8; 8] = [0x05, 0, 0, 0, 0, 0, 0, 0];
+    const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
+    for template in catalogue().iter() {
+        let elf = object::File::parse(&*template.object).unwrap();
+        let slot = elf.symbols().find(|s| s.name() == Ok("krsi_filter")).expect("the object has a slot");
+        let section = elf.section_by_index(slot.section_index().unwrap()).unwrap();
+        assert_eq!(
+            section.name(),
+            Ok(".text"),
+            "{}: callees are found there and nowhere else",
+            template.name
+        );
+        let range = slot.address()..slot.address() + slot.size();
+        assert!(
+            !section.relocations().any(|(at, _)| range.contains(&at)),
+            "{}: a relocation inside",
+            template.name
+        );
+        let code = &section.data().unwrap()[range.start as usize..range.end as usize];
+        let words: Vec<_> = code.chunks(8).collect();
+        assert_eq!(words.len(), 1002, "{}", template.name);
+        assert_eq!(words.first(), Some(&&RETURN_TRUE[..]));
+        assert!(words[1..1001].iter().all(|word| *word == GOTO_NEXT));
+        assert_eq!(words.last(), Some(&&EXIT[..]));
+    }
+}
+
 #[test]
 fn file_open_can_be_narrowed_by_access() {
     let catalogue = catalogue();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{gaps, guest};
 
-/// The matrix: fewer than these is a failure in CI.
+/// The matrix: fewer than these is a failure under `make test`.
 const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3"];
 /// Guests at a time; each has one CPU.
 const PARALLEL: usize = 2;
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
         return libtest_mimic::run(&arguments, trials(&[], None)).exit_code();
     }
     let missing: Vec<_> = KERNELS.iter().copied().filter(|k| !cached(k)).collect();
-    if missing.len() == KERNELS.len() && std::env::var_os("CI").is_none() {
+    if missing.len() == KERNELS.len() && std::env::var_os("KRSI_REQUIRE_LAB").is_none() {
         let reason = "no kernel is cached; run: make kernels";
         println!("skipped: {reason}");
         return libtest_mimic::run(&arguments, trials(&[], Some(reason))).exit_code();

@@ -7,7 +7,7 @@
 //! shell with real scripts, does with its own hands what a probe should see or
 //! refuse, and compares.
 //!
-//! A guest that panics, hangs or gives no verdict fails each of its steps, and in CI a
+//! A guest that panics, hangs or gives no verdict fails each of its steps, and under `make test` a
 //! missing kernel does too.
 
 mod gaps;
