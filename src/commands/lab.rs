@@ -91,7 +91,7 @@ pub fn run(args: &LabArgs, globals: &Passed) -> i32 {
         if matches!(request.command, Command::Interactive { .. }) && !globals.quiet {
             eprintln!("lab: booting a guest; Ctrl-] ends it");
         }
-        let (mut stdout, mut stderr, mut log) = (io::stdout(), io::stderr(), Log);
+        let (mut stdout, mut stderr, mut log) = (io::stdout(), io::stderr(), io::stderr());
         let console: Option<&mut (dyn Write + Send)> =
             if globals.verbose > 0 { Some(&mut log) } else { None };
         lab::run(&request, Streams { stdout: &mut stdout, stderr: &mut stderr, console })
@@ -120,23 +120,6 @@ fn summary(verdict: &Verdict) -> String {
         verdict.boot.as_secs_f64(),
         verdict.acceleration
     )
-}
-
-/// The kernel's log, told from what the script writes.
-struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stderr = io::stderr().lock();
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            stderr.write_all(line)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }
 
 fn request(args: &LabArgs, globals: &Passed) -> Result<Request, LabError> {

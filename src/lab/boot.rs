@@ -204,10 +204,12 @@ impl<'a> Guest<'a> {
     }
 
     fn log(&mut self, bytes: &[u8], log: &mut Option<&mut (dyn Write + Send)>) {
-        for line in self.console.take(bytes) {
+        for mut line in self.console.take(bytes) {
             if let Some(log) = log {
+                // In one write, or the command's standard error may come between.
+                line.push('\n');
                 // The log is an extra: that nobody reads it ends nothing.
-                let _ = writeln!(log, "{line}");
+                let _ = log.write_all(line.as_bytes());
             }
         }
         if self.console.panicked() {

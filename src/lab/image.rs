@@ -4,6 +4,9 @@
 //! with a cpio archive, which QEMU reads through its descriptor, so that no run
 //! leaves a file behind however it ends. Uncompressed: the guest's processor is
 //! emulated, and copying is cheaper there than decompressing.
+//!
+//! A trait of this userland that probes notice: busybox's shell runs busybox's
+//! other applets itself, without an exec, unless they are named by their path.
 
 use std::{
     collections::BTreeSet,
