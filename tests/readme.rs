@@ -14,7 +14,10 @@ const END: &str = "```\n<!-- /transcript -->";
 #[test]
 fn the_transcript_in_the_readme_is_what_the_demo_prints() {
     if kernels::find(&kernels::cache(), Some(KERNEL)).is_err() {
-        assert!(std::env::var_os("KRSI_REQUIRE_LAB").is_none(), "kernel {KERNEL} is not cached; run: make kernels");
+        assert!(
+            std::env::var_os("KRSI_REQUIRE_LAB").is_none(),
+            "kernel {KERNEL} is not cached; run: make kernels"
+        );
         println!("skipped: kernel {KERNEL} is not cached; run: make kernels");
         return;
     }

@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
 fn trials(rows: &[Row], skipped: Option<&str>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for kernel in KERNELS {
-        for step in guest::STEPS {
+        for step in steps() {
             let row = rows
                 .iter()
                 .find(|r| r.kernel == *kernel && r.template == step.template && r.step == step.name)
@@ -89,6 +89,7 @@ fn boot_all() -> Vec<Row> {
         }
     });
     let mut rows = rows.into_inner().unwrap();
+    rows.extend(KERNELS.iter().map(|kernel| without_bpf(kernel)));
     let order = |r: &Row| KERNELS.iter().position(|k| *k == r.kernel);
     rows.sort_by_key(order);
     rows
@@ -149,9 +150,49 @@ fn cached(kernel: &str) -> bool {
     kernels::find(&kernels::cache(), Some(kernel)).is_ok()
 }
 
+/// The claim that needs a boot of its own.
+const WITHOUT_BPF: guest::Step =
+    guest::Step { template: "shell", name: "without bpf in lsm=: cause, cure, exit 3", run: || Ok(()) };
+
+/// Boots a kernel whose list of LSMs lacks `bpf`: there load and attach would succeed, and nothing ever fire.
+fn without_bpf(kernel: &str) -> Row {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let argv = ["krsi-sh", "-e", "probe(\"exec\").attach(); print(\"attached\")"].map(str::to_owned).to_vec();
+    let request = Request {
+        kernel: Some(kernel.to_owned()),
+        shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
+        lsm: Some("lockdown,yama".to_owned()),
+        ..Request::new(Command::Run { argv, stdin: Vec::new() })
+    };
+    let verdict = lab::run(&request, Streams { stdout: &mut stdout, stderr: &mut stderr, console: None });
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    let said = stderr.contains("lsm=") && stderr.contains("cure") && stdout.is_empty();
+    let (result, reason) = match verdict {
+        Ok(verdict) if verdict.exit_code == 3 && said => ("pass", String::new()),
+        Ok(verdict) => ("fail", format!("exit {}; {stdout}; {stderr}", verdict.exit_code)),
+        Err(error) => ("fail", format!("no verdict of the guest: {error}")),
+    };
+    row(kernel, &WITHOUT_BPF, result, reason)
+}
+
+fn row(kernel: &str, step: &guest::Step, result: &str, reason: String) -> Row {
+    Row {
+        kernel: kernel.to_owned(),
+        template: step.template.to_owned(),
+        step: step.name.to_owned(),
+        result: result.to_owned(),
+        reason,
+    }
+}
+
+/// Every claim of the matrix.
+fn steps() -> impl Iterator<Item = &'static guest::Step> {
+    guest::STEPS.iter().chain(std::iter::once(&WITHOUT_BPF))
+}
+
 fn judge(kernel: &str, step: &guest::Step, reported: Option<Row>, trouble: Option<&str>) -> Row {
     let (result, reason) = match reported {
-        Some(row) => (row.result, row.reason),
+        Some(reported) => (reported.result, reported.reason),
         None => ("fail".to_owned(), trouble.unwrap_or("the guest did not report this step").to_owned()),
     };
     let (result, reason) = match (result.as_str(), gaps::gap(kernel, step.template, step.name)) {
@@ -162,7 +203,7 @@ fn judge(kernel: &str, step: &guest::Step, reported: Option<Row>, trouble: Optio
         }
         _ => (result, reason),
     };
-    Row { kernel: kernel.into(), template: step.template.into(), step: step.name.into(), result, reason }
+    row(kernel, step, &result, reason)
 }
 
 fn write_matrix(rows: &[Row]) -> std::io::Result<()> {
@@ -175,7 +216,7 @@ fn print_table(rows: &[Row]) {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["template", "step"].iter().copied().chain(KERNELS.iter().copied()));
-    for step in guest::STEPS {
+    for step in steps() {
         let cells = KERNELS.iter().map(|kernel| {
             rows.iter()
                 .find(|r| r.kernel == *kernel && r.template == step.template && r.step == step.name)
