@@ -59,7 +59,7 @@ impl Settings {
     /// # Errors
     /// If the layout lies about the size of the map.
     pub fn store(&self, offset: usize, word: u64) -> Result<(), KernelError> {
-        if offset % 8 != 0 || offset + 8 > self.size {
+        if !offset.is_multiple_of(8) || offset + 8 > self.size {
             let reason = format!("no word at offset {offset} of {}", self.size);
             return Err(KernelError::Table { table: "krsi_settings", reason });
         }

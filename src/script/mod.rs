@@ -5,6 +5,8 @@
 //! engine has one owner, the thread that made the [`Session`]; everything else
 //! reaches it through queues. Works without `shell/`.
 
+use crossbeam_channel::Receiver;
+
 use crate::{
     report::{Format, Sink},
     template::Catalogue,
@@ -48,6 +50,16 @@ pub enum Completeness {
     Incomplete,
 }
 
+/// Why [`Session::serve_until`] came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served<T> {
+    Received(T),
+    /// Nobody can send any more.
+    Disconnected,
+    /// A callback called `exit`, or the process was told to end (SIGTERM, SIGHUP).
+    Ended(Outcome),
+}
+
 /// One engine, its scope, its probes.
 pub struct Session {
     _private: (),
@@ -77,16 +89,10 @@ impl Session {
         None
     }
 
-    /// Delivers what is due (events, timers) without waiting for more; the shell calls
-    /// it between lines. `Some` if a callback called `exit`.
-    pub fn deliver(&mut self) -> Option<Outcome> {
-        None
-    }
-
-    /// Wakes up when [`Session::deliver`] has something to do.
-    #[must_use]
-    pub fn wake(&self) -> crossbeam_channel::Receiver<()> {
-        crossbeam_channel::never()
+    /// Delivers events and timers until something comes on `other`, which is
+    /// how the interactive shell waits for the next line.
+    pub fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {
+        other.recv().map_or(Served::Disconnected, Served::Received)
     }
 
     /// Ends an interactive session as `run` ends a script.
