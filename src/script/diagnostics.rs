@@ -10,7 +10,7 @@ use std::{fmt, ops::Range, rc::Rc};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::{Fault, Source, docs, fault::Cause, runtime::Runtime};
+use super::{Fault, Source, docs, engine, fault::Cause, runtime::Runtime};
 use crate::{report::printable_lines, suggest::nearest};
 
 /// How far behind the call its arguments are looked for.
@@ -34,16 +34,20 @@ impl Diagnostic {
     }
 
     /// A text that does not parse; `known` are the variables it could have used.
-    pub fn of_parse(error: &ParseError, source: &Rc<Source>, known: Vec<String>, runtime: &Runtime) -> Self {
+    pub fn of_parse(error: &ParseError, source: &Rc<Source>, known: &[String], runtime: &Runtime) -> Self {
         let mut diagnostic = Self::sentence(&parse_text(error.err_type()));
+        let at = offset(&source.text, error.position());
         diagnostic.advice = match error.err_type() {
-            ParseErrorType::VariableUndefined(name) => undefined(name, &known, runtime),
+            ParseErrorType::VariableUndefined(name) => {
+                let declared = declared(source.text.get(..at).unwrap_or_default());
+                let known: Vec<_> = known.iter().map(String::as_str).chain(declared).collect();
+                undefined(name, &known, runtime)
+            }
             ParseErrorType::Reserved(word) if word == "eval" => {
                 Some("scripts cannot evaluate text; write a function".into())
             }
             _ => None,
         };
-        let at = offset(&source.text, error.position());
         diagnostic.place = Some((Rc::clone(source), word_at(&source.text, at)));
         diagnostic
     }
@@ -89,6 +93,23 @@ impl Diagnostic {
                 (format!("there is no variable `{name}` here"), undefined(name, &[], runtime))
             }
             EvalAltResult::ErrorRuntime(value, _) => (format!("the script threw: {value}"), None),
+            EvalAltResult::ErrorPropertyNotFound(name, _) => (format!("the map has no `{name}`"), None),
+            EvalAltResult::ErrorStackOverflow(_) => {
+                (format!("functions call each other more than {} deep", engine::CALL_DEPTH), None)
+            }
+            EvalAltResult::ErrorDataTooLarge(..) => (
+                "a value grew too large".into(),
+                Some(format!(
+                    "a text takes {} bytes, an array {} items, a map {} entries",
+                    engine::STRING_BYTES,
+                    engine::ARRAY_ITEMS,
+                    engine::MAP_ENTRIES
+                )),
+            ),
+            EvalAltResult::ErrorModuleNotFound(name, _) => (
+                format!("there is no module `{name}`"),
+                Some("a script is one file: it cannot import another".into()),
+            ),
             other => (without_place(other), None),
         };
         Diagnostic { advice, ..Self::sentence(&text) }
@@ -174,7 +195,7 @@ impl miette::Diagnostic for Shown<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let (_, place) = self.diagnostic.place.as_ref()?;
         let span = |range: &Range<usize>| SourceSpan::from(range.clone());
-        let here = LabeledSpan::new_primary_with_span(Some("here".into()), span(place));
+        let here = LabeledSpan::new_primary_with_span(None, span(place));
         let calls = self
             .diagnostic
             .calls
@@ -206,13 +227,23 @@ fn parse_text(kind: &ParseErrorType) -> String {
     }
 }
 
-fn undefined(name: &str, known: &[String], runtime: &Runtime) -> Option<String> {
+/// Names that stand behind `let` or `const`, wherever that is.
+fn declared(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    words
+        .clone()
+        .zip(words.skip(1))
+        .filter(|(word, _)| matches!(*word, "let" | "const"))
+        .map(|(_, name)| name)
+}
+
+fn undefined(name: &str, known: &[&str], runtime: &Runtime) -> Option<String> {
     let functions = docs::index(&runtime.catalogue);
-    let names = functions.function_names();
+    let names = functions.callable_names();
     if names.contains(&name) {
         return Some(format!("`{name}` is a function: write `{name}(…)`"));
     }
-    let candidates = known.iter().map(String::as_str).chain(names);
+    let candidates = known.iter().copied().chain(names);
     nearest(name, candidates).map(|near| format!("did you mean `{near}`?"))
 }
 
@@ -223,10 +254,16 @@ fn unknown_function(signature: &str, runtime: &Runtime) -> (String, Option<Strin
     let index = docs::index(&runtime.catalogue);
     let known = index.signatures(name);
     if !known.is_empty() {
-        let given = if types.is_empty() { "nothing".to_owned() } else { docs::plain_types(types) };
+        // A method's first type is that of its probe or event, which is right.
+        let plain = docs::plain_types(types);
+        let given = match plain.split_once(", ") {
+            Some((of, rest)) if docs::is_method_type(of) => rest.to_owned(),
+            None if types.is_empty() || docs::is_method_type(&plain) => "nothing".to_owned(),
+            _ => plain,
+        };
         return (format!("`{name}` does not take {given}"), Some(format!("it takes: {}", known.join("; "))));
     }
-    let near = nearest(name, index.function_names());
+    let near = nearest(name, index.callable_names());
     (
         format!("there is no function `{name}`"),
         near.map(|near| format!("did you mean `{near}`?")).or(Some("`help()` lists what there is".into())),

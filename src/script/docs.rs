@@ -29,6 +29,8 @@ pub struct Function {
 #[derive(Debug)]
 pub struct Index {
     functions: Vec<Function>,
+    /// Of the language's own library: `print`, `len`, `parse_int` …
+    library: Vec<String>,
     catalogue: Catalogue,
 }
 
@@ -43,14 +45,20 @@ pub fn index(catalogue: &Catalogue) -> Rc<Index> {
 
 impl Index {
     fn new(catalogue: Catalogue) -> Self {
-        let mut engine = rhai::Engine::new_raw();
+        let mut engine = rhai::Engine::new();
         api::register(&mut engine);
-        let metadata = engine.gen_fn_metadata_to_json(false).unwrap_or_default();
-        let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();
-        let mut functions: Vec<Function> =
-            metadata["functions"].as_array().into_iter().flatten().filter_map(function).collect();
+        let described = |library: bool| -> Vec<Value> {
+            let metadata = engine.gen_fn_metadata_to_json(library).unwrap_or_default();
+            let mut metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();
+            metadata["functions"].as_array_mut().map(std::mem::take).unwrap_or_default()
+        };
+        let mut functions: Vec<Function> = described(false).iter().filter_map(function).collect();
         functions.sort_by(|a, b| (&a.name, &a.signature).cmp(&(&b.name, &b.signature)));
-        Index { functions, catalogue }
+        let mut library: Vec<String> =
+            described(true).iter().filter_map(|entry| plain_name(entry).map(str::to_owned)).collect();
+        library.sort();
+        library.dedup();
+        Index { functions, library, catalogue }
     }
 
     #[must_use]
@@ -64,6 +72,12 @@ impl Index {
         let mut names: Vec<&str> = self.functions.iter().map(|f| f.name.as_str()).collect();
         names.dedup();
         names
+    }
+
+    /// Those of the language's own library among them.
+    #[must_use]
+    pub fn callable_names(&self) -> Vec<&str> {
+        self.library.iter().map(String::as_str).collect()
     }
 
     /// All forms of a function.
@@ -229,12 +243,12 @@ fn example(template: &Template) -> String {
 }
 
 fn function(entry: &Value) -> Option<Function> {
-    let name = entry["name"].as_str()?;
-    // Operators and what `x.property` and `x[i]` become.
-    if !name.starts_with(char::is_alphabetic) || name.starts_with("get$") || name.starts_with("set$") {
+    let name = plain_name(entry)?;
+    let doc = entry["docComments"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain_doc);
+    let doc = doc.collect::<Vec<_>>().join("\n");
+    if doc.is_empty() {
         return None;
     }
-    let doc = entry["docComments"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain_doc);
     let params: Vec<(String, String)> = entry["params"]
         .as_array()
         .into_iter()
@@ -256,7 +270,18 @@ fn function(entry: &Value) -> Option<Function> {
         Some(of) => format!("{}.{name}({}){returns}", of.to_lowercase(), listed(1)),
         None => format!("{name}({}){returns}", listed(0)),
     };
-    Some(Function { name: name.to_owned(), signature, of, doc: doc.collect::<Vec<_>>().join("\n") })
+    Some(Function { name: name.to_owned(), signature, of, doc })
+}
+
+/// Operators, and what `x.property` and `x[i]` become, have names that no script writes.
+fn plain_name(entry: &Value) -> Option<&str> {
+    entry["name"].as_str().filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+}
+
+/// Whether functions whose first parameter is of this type are methods of it.
+#[must_use]
+pub fn is_method_type(name: &str) -> bool {
+    METHOD_TYPES.contains(&name)
 }
 
 const METHOD_TYPES: [&str; 3] = ["Probe", "Event", "Timer"];

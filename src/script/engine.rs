@@ -7,14 +7,14 @@ use rhai::{Dynamic, Engine, OptimizationLevel, module_resolvers::DummyModuleReso
 use super::{api, runtime::Runtime};
 
 /// Scripts run as root, next to enforcement: each of these is far beyond any honest use.
-const CALL_DEPTH: usize = 64;
+pub const CALL_DEPTH: usize = 64;
 const EXPRESSION_DEPTH: usize = 128;
 const FUNCTION_EXPRESSION_DEPTH: usize = 64;
 const VARIABLES: usize = 10_000;
 const FUNCTIONS: usize = 10_000;
-const STRING_BYTES: usize = 16 << 20;
-const ARRAY_ITEMS: usize = 1_000_000;
-const MAP_ENTRIES: usize = 1_000_000;
+pub const STRING_BYTES: usize = 16 << 20;
+pub const ARRAY_ITEMS: usize = 1_000_000;
+pub const MAP_ENTRIES: usize = 1_000_000;
 
 /// An engine whose bindings act on `runtime`.
 pub fn build(runtime: &Rc<Runtime>) -> Engine {

@@ -146,8 +146,8 @@ impl Started {
     fn evaluate(&mut self, source: &Source) -> Result<Dynamic, Failure> {
         let source = Rc::new(source.clone());
         let compiled = self.engine.compile_with_scope(&self.scope, &source.text).map_err(|error| {
-            let known = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
-            self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, known, &self.runtime));
+            let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
+            self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, &known, &self.runtime));
             Failure::Reported(FAILED)
         })?;
         self.runtime.learn(&source, compiled.iter_functions().map(|f| f.name.to_owned()));
