@@ -260,6 +260,7 @@ pub const SECTIONS: &[Section] = &[
             ("1", "the script failed"),
             ("2", "usage: the command line, or a script that cannot or must not be read"),
             ("3", "this machine lacks something: privilege, BPF LSM, QEMU; the message has cause and cure"),
+            ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
             ("other", "what the script gave to exit()"),
         ],
     },
