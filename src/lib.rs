@@ -19,12 +19,15 @@
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
+pub mod cli;
 pub mod commands;
 pub mod event;
 pub mod kernel;
 pub mod lab;
 pub mod probe;
+pub mod reaction;
 pub mod report;
 pub mod script;
+pub mod source;
 pub mod suggest;
 pub mod template;
