@@ -263,20 +263,30 @@ fn path(key: Condition, text: &str) -> Result<Member, ScopeError> {
     }
 }
 
-/// `uid 1000, 1001; cgroup /sys/fs/cgroup/web.slice`
-impl std::fmt::Display for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let list = |words: Vec<String>| words.join(", ");
-        let kinds = [
-            ("cgroup", list(self.cgroups.iter().map(|c| c.display().to_string()).collect())),
-            ("uid", list(self.uids.iter().map(u32::to_string).collect())),
-            ("pid", list(self.pids.iter().map(u32::to_string).collect())),
-        ];
-        let said: Vec<_> = kinds
-            .iter()
-            .filter(|(_, list)| !list.is_empty())
-            .map(|(kind, list)| format!("{kind} {list}"))
-            .collect();
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::Number(number) => number.fmt(f),
+            Member::Comm(comm) => f.write_str(comm),
+            Member::Path(path) => path.display().fmt(f),
+            Member::Host => f.write_str("host"),
+        }
+    }
+}
+
+/// `uid 1000, 1001; not_cgroup /sys/fs/cgroup/web.slice`; of a long list the beginning and how many.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        let one = |(condition, members): (&Condition, &BTreeSet<Member>)| {
+            let shown: Vec<_> = members.iter().take(SHOWN).map(Member::to_string).collect();
+            let more = match members.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                left => format!(" and {left} more"),
+            };
+            format!("{condition} {}{more}", shown.join(", "))
+        };
+        let said: Vec<_> = self.conditions.iter().map(one).collect();
         f.write_str(&said.join("; "))
     }
 }
@@ -338,6 +348,12 @@ mod tests {
         assert!(parse(json!({"comm": "fifteen-bytes-x"})).is_ok());
         let error = parse(json!({"cgruop": "/x"})).unwrap_err().to_string();
         assert!(error.contains("did you mean `cgroup`?") && error.contains("`not_uid`"), "{error}");
+    }
+
+    #[test]
+    fn a_scope_is_shown_as_it_was_written_and_a_long_one_is_cut() {
+        let scope = parse(json!({"not_mnt_ns": "host", "uid": (0..10).collect::<Vec<_>>()})).unwrap();
+        assert_eq!(scope.to_string(), "uid 0, 1, 2, 3, 4, 5, 6, 7 and 2 more; not_mnt_ns host");
     }
 
     #[test]
