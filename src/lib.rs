@@ -26,5 +26,6 @@ pub mod lab;
 pub mod probe;
 pub mod report;
 pub mod script;
+pub mod shell;
 pub mod suggest;
 pub mod template;

@@ -29,7 +29,11 @@ use tokio::runtime::Runtime;
 use self::identity::Identities;
 use crate::{event::Event, probe::Spec};
 
-pub use self::{attachment::Attachment, error::KernelError};
+pub use self::{
+    attachment::Attachment,
+    error::KernelError,
+    host::{check, release},
+};
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {

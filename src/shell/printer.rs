@@ -1,0 +1,346 @@
+//! The only way to the terminal for what is not typed.
+//!
+//! In: whole lines, from the engine. Out: lines on the terminal, and never one
+//! in the middle of what somebody types. There are two times:
+//!
+//! - The *user's own*: a line is being evaluated, the editor waits, the terminal
+//!   is in its ordinary mode. Values and diagnostics are written at once, all of
+//!   them; if the terminal is slow, the script waits, as any program would.
+//! - The *prompt's*: events and timers are delivered while somebody types. Lines
+//!   go into a bounded queue, and a thread of its own hands them to the editor,
+//!   which prints them above the prompt. The engine never waits here: what finds
+//!   the queue full is counted, and the number is said when there is room again.
+//!
+//! The editor's printer (rustyline's) blocks while nobody reads keys, and writes
+//! straight to the terminal when the editor is not in raw mode. So lines are
+//! handed to it only while the [`Gate`] says that the editor reads keys.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use crate::report::{Sink, Stream};
+
+/// What prints above the prompt.
+pub trait Above: Send {
+    /// Prints whole lines.
+    fn print(&mut self, lines: String);
+}
+
+/// Lines that may wait for the terminal.
+const ROOM: usize = 2048;
+/// Lines handed over at once: few enough that a key's echo never waits long behind them.
+const BATCH: usize = 64;
+/// How long a new prompt waits for the last print to end. It ends at once, or it
+/// waits for this very prompt, and then there is nothing to wait for.
+const LAST_PRINT: Duration = Duration::from_millis(10);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Own,
+    Prompt,
+}
+
+#[derive(Debug)]
+struct State {
+    time: Time,
+    /// The editor reads keys.
+    editing: bool,
+    /// The thread is handing lines over.
+    printing: bool,
+    waiting: VecDeque<String>,
+    /// Lines that found no room.
+    dropped: u64,
+    muted: bool,
+    /// Lines not shown because events are off.
+    hidden: u64,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is a single assignment: a panic elsewhere leaves no half state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, line: &str) {
+        if self.waiting.len() >= ROOM {
+            self.dropped += 1;
+        } else {
+            self.waiting.push_back(line.to_owned());
+        }
+    }
+
+    /// At most `limit` lines, and the note on what was lost behind all of them.
+    fn take(&mut self, limit: usize) -> Option<String> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let mut lines = String::new();
+        for line in self.waiting.drain(..limit.min(self.waiting.len())) {
+            lines.push_str(&line);
+            lines.push('\n');
+        }
+        if self.dropped > 0 {
+            self.waiting.push_back(format!("({} events not shown: more than the terminal takes)", self.dropped));
+            self.dropped = 0;
+        }
+        Some(lines)
+    }
+}
+
+/// Which of the two output streams are the terminal that somebody types at.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminals {
+    pub data: bool,
+    pub log: bool,
+}
+
+/// The engine's end.
+#[derive(Debug, Clone)]
+pub struct Printer {
+    shared: Arc<Shared>,
+    terminals: Terminals,
+}
+
+/// The editor's end: it says when keys are read.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+impl Printer {
+    #[must_use]
+    pub fn new(terminals: Terminals) -> Self {
+        let state = State {
+            time: Time::Own,
+            editing: false,
+            printing: false,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            muted: false,
+            hidden: 0,
+            ended: false,
+        };
+        Printer { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), terminals }
+    }
+
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        Gate { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Starts the thread that prints above the prompt.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub fn start(&self, mut above: Box<dyn Above>) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let hand_over = move || {
+            while let Some(lines) = next(&shared) {
+                above.print(lines);
+                shared.lock().printing = false;
+                shared.changed.notify_all();
+            }
+        };
+        thread::Builder::new().name("krsi-printer".into()).spawn(hand_over).map(drop)
+    }
+
+    /// From here on somebody types.
+    pub fn prompt_time(&self) {
+        self.shared.lock().time = Time::Prompt;
+    }
+
+    /// From here on a line of the user is evaluated, or the session ends. What
+    /// waited is written first.
+    pub fn own_time(&self) {
+        let waiting = {
+            let mut state = self.shared.lock();
+            state.time = Time::Own;
+            let mut waiting = state.take(usize::MAX).unwrap_or_default();
+            waiting.push_str(&state.take(usize::MAX).unwrap_or_default());
+            waiting
+        };
+        // Whoever closed the terminal does not miss these.
+        let _ = write(Stream::Data, waiting.as_bytes());
+    }
+
+    /// Events on or off; gives how many lines were not shown while they were off.
+    pub fn mute(&self, muted: bool) -> u64 {
+        let mut state = self.shared.lock();
+        state.muted = muted;
+        std::mem::take(&mut state.hidden)
+    }
+
+    #[must_use]
+    pub fn muted(&self) -> bool {
+        self.shared.lock().muted
+    }
+
+    /// Whether a prompt stands on the terminal.
+    #[must_use]
+    pub fn editing(&self) -> bool {
+        self.shared.lock().editing
+    }
+
+    /// Ends the thread, unless it waits for an editor that will not read again.
+    pub fn end(&self) {
+        self.shared.lock().ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    fn is_terminal(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Data => self.terminals.data,
+            Stream::Log => self.terminals.log,
+        }
+    }
+}
+
+/// The next lines to hand over; `None` at the end.
+fn next(shared: &Shared) -> Option<String> {
+    let mut state = shared.lock();
+    loop {
+        if state.ended {
+            return None;
+        }
+        if state.editing && let Some(lines) = state.take(BATCH) {
+            state.printing = true;
+            return Some(lines);
+        }
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+impl Sink for Printer {
+    fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if state.time == Time::Prompt {
+            if state.muted && stream == Stream::Data {
+                state.hidden += 1;
+                return Ok(());
+            }
+            if self.is_terminal(stream) {
+                state.push(line);
+                self.shared.changed.notify_all();
+                return Ok(());
+            }
+        }
+        drop(state);
+        write(stream, format!("{line}\n").as_bytes())
+    }
+}
+
+/// In one piece, so that nothing of another thread comes between.
+fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    match stream {
+        Stream::Data => {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes)?;
+            out.flush()
+        }
+        Stream::Log => io::stderr().lock().write_all(bytes),
+    }
+}
+
+impl Gate {
+    /// The editor is about to show a prompt: the last print has to be over, or it
+    /// would land in it.
+    pub fn entering(&self) {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(state, LAST_PRINT, |state| state.printing);
+        drop(waited);
+    }
+
+    /// The editor reads keys, and prints what it is handed.
+    pub fn open(&self) {
+        let mut state = self.shared.lock();
+        if !state.editing {
+            state.editing = true;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// The editor has stopped reading keys.
+    pub fn close(&self) {
+        self.shared.lock().editing = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::{Receiver, bounded};
+
+    /// A terminal that takes a batch only when it is asked to.
+    struct Slow(crossbeam_channel::Sender<String>);
+
+    impl Above for Slow {
+        fn print(&mut self, lines: String) {
+            let _ = self.0.send(lines);
+        }
+    }
+
+    fn printer() -> (Printer, Receiver<String>) {
+        let printer = Printer::new(Terminals { data: true, log: true });
+        let (slow, taken) = bounded(0);
+        printer.start(Box::new(Slow(slow))).unwrap();
+        printer.prompt_time();
+        (printer, taken)
+    }
+
+    #[test]
+    fn nothing_is_printed_before_the_editor_reads_keys() {
+        let (mut printer, taken) = printer();
+        printer.line(Stream::Data, "one").unwrap();
+        assert!(taken.try_recv().is_err());
+        printer.gate().open();
+        assert_eq!(taken.recv().unwrap(), "one\n");
+    }
+
+    #[test]
+    fn a_stalled_terminal_costs_lines_which_are_counted_and_never_the_engine() {
+        let (mut printer, taken) = printer();
+        printer.gate().open();
+        for number in 0..3 * ROOM {
+            printer.line(Stream::Data, &number.to_string()).unwrap();
+        }
+        let mut shown = 0;
+        let note = loop {
+            let lines = taken.recv().unwrap();
+            assert!(lines.lines().count() <= BATCH);
+            match lines.lines().find(|line| line.contains("not shown")) {
+                Some(note) => break note.to_owned(),
+                None => shown += lines.lines().count(),
+            }
+        };
+        let lost: usize = note.trim_start_matches('(').split(' ').next().unwrap().parse().unwrap();
+        assert!(shown + lost <= 3 * ROOM && shown + lost > 3 * ROOM - BATCH, "{shown} shown, {lost} lost");
+    }
+
+    #[test]
+    fn muted_events_are_counted_and_diagnostics_still_shown() {
+        let (mut printer, taken) = printer();
+        printer.mute(true);
+        printer.gate().open();
+        printer.line(Stream::Data, "an event").unwrap();
+        printer.line(Stream::Log, "a callback failed").unwrap();
+        assert_eq!(taken.recv().unwrap(), "a callback failed\n");
+        assert_eq!(printer.mute(false), 1);
+    }
+}
