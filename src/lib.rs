@@ -24,6 +24,7 @@ pub mod event;
 pub mod kernel;
 pub mod lab;
 pub mod probe;
+pub mod reaction;
 pub mod report;
 pub mod script;
 pub mod shell;

@@ -3,7 +3,11 @@
 
 /// The candidate most like `given`, if any is like it enough to be a slip.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const ALIKE: f64 = 0.7;
+    const ALIKE: f64 = 0.75;
+    // One letter is like everything that begins with it.
+    if given.chars().count() < 2 {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|c| (strsim::jaro_winkler(&given.to_lowercase(), &c.to_lowercase()), c))

@@ -160,6 +160,11 @@ impl Attachment {
         self.settings.store(param.offset, word)
     }
 
+    /// Waits until every event emitted so far is in the session's queue, or counted as lost.
+    pub fn flush(&self) {
+        self.reader.flush();
+    }
+
     /// The books so far. While events are under way they may not balance yet.
     ///
     /// # Errors

@@ -6,7 +6,12 @@ use std::sync::{Arc, atomic::Ordering};
 use aya::maps::{Map, MapData, RingBuf};
 use crossbeam_channel::Sender;
 use nix::time::{ClockId, clock_gettime};
-use tokio::{io::unix::AsyncFd, runtime::Runtime, sync::oneshot, task::JoinHandle};
+use tokio::{
+    io::unix::AsyncFd,
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use super::{KernelError, books::Delivery, load::chain};
 use crate::{event::Event, template::Template};
@@ -22,6 +27,8 @@ pub struct Outlet {
 /// A ring buffer being read.
 pub struct Reader {
     stop: Option<oneshot::Sender<()>>,
+    /// Each is answered once everything emitted before the asking is in the queue.
+    asked: mpsc::UnboundedSender<oneshot::Sender<()>>,
     task: Option<JoinHandle<RingBuf<MapData>>>,
     /// Back in our hands after [`Reader::stop`]: what comes late is still read.
     ring: Option<RingBuf<MapData>>,
@@ -35,19 +42,30 @@ impl Reader {
         let ring = RingBuf::try_from(map).map_err(|e| unreadable(chain(&e)))?;
         let outlet = Arc::new(outlet);
         let (stop, stopped) = oneshot::channel();
+        let (asked, asking) = mpsc::unbounded_channel();
         // Registering with epoll needs the runtime's context.
         let _context = runtime.enter();
         // SAFETY: the ring buffer owns its map's descriptor, gives the same one every time,
         // and closes it only when it is dropped, which is after the AsyncFd has let go.
         let ring = unsafe { AsyncFd::register(ring) }.map_err(|e| unreadable(e.to_string()))?;
-        let task = runtime.spawn(follow(ring, Arc::clone(&outlet), stopped));
+        let task = runtime.spawn(follow(ring, Arc::clone(&outlet), asking, stopped));
         Ok(Reader {
             stop: Some(stop),
+            asked,
             task: Some(task),
             ring: None,
             outlet,
             runtime: runtime.handle().clone(),
         })
+    }
+
+    /// Waits until everything the kernel has emitted until now is in the queue, or counted as lost.
+    pub fn flush(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.asked.send(answer).is_ok() {
+            // A reader that has ended has nothing left to bring.
+            let _ = answered.blocking_recv();
+        }
     }
 
     /// Ends the following. Afterwards [`Reader::drain`] reads what is left.
@@ -77,11 +95,16 @@ impl Drop for Reader {
 async fn follow(
     mut ring: AsyncFd<RingBuf<MapData>>,
     outlet: Arc<Outlet>,
+    mut asking: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     mut stopped: oneshot::Receiver<()>,
 ) -> RingBuf<MapData> {
     loop {
         tokio::select! {
             _ = &mut stopped => break,
+            Some(answer) = asking.recv() => {
+                drain(ring.get_mut(), &outlet);
+                let _ = answer.send(());
+            }
             ready = ring.readable_mut() => {
                 let Ok(mut ready) = ready else { break };
                 drain(ready.get_inner_mut(), &outlet);

@@ -125,6 +125,32 @@ pub struct Counters {
     pub guarded: u64,
 }
 
+/// Two attachments of one probe, together.
+impl std::ops::Add for Counters {
+    type Output = Counters;
+
+    fn add(self, other: Counters) -> Counters {
+        Counters {
+            seen: self.seen + other.seen,
+            out_of_scope: self.out_of_scope + other.out_of_scope,
+            filtered: self.filtered + other.filtered,
+            matched: self.matched + other.matched,
+            allow: self.allow + other.allow,
+            would_deny: self.would_deny + other.would_deny,
+            deny: self.deny + other.deny,
+            kill: self.kill + other.kill,
+            emitted: self.emitted + other.emitted,
+            suppressed: self.suppressed + other.suppressed,
+            lost_ring: self.lost_ring + other.lost_ring,
+            delivered: self.delivered + other.delivered,
+            lost_queue: self.lost_queue + other.lost_queue,
+            errors: self.errors + other.errors,
+            lapsed: self.lapsed + other.lapsed,
+            guarded: self.guarded + other.guarded,
+        }
+    }
+}
+
 impl Counters {
     /// Whether the four sums of invariant 4 hold.
     #[must_use]

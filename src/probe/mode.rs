@@ -140,6 +140,14 @@ impl Signal {
     }
 }
 
+impl Signal {
+    /// As the operating system's interface wants it.
+    #[must_use]
+    pub fn raw(self) -> RawSignal {
+        self.0
+    }
+}
+
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str())

@@ -92,6 +92,24 @@ fn numbers(key: &'static str, allowed: &'static str, value: &Value) -> Result<BT
     Ok(set)
 }
 
+/// `uid 1000, 1001; cgroup /sys/fs/cgroup/web.slice`
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list = |words: Vec<String>| words.join(", ");
+        let kinds = [
+            ("cgroup", list(self.cgroups.iter().map(|c| c.display().to_string()).collect())),
+            ("uid", list(self.uids.iter().map(u32::to_string).collect())),
+            ("pid", list(self.pids.iter().map(u32::to_string).collect())),
+        ];
+        let said: Vec<_> = kinds
+            .iter()
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(kind, list)| format!("{kind} {list}"))
+            .collect();
+        f.write_str(&said.join("; "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -3,7 +3,27 @@
 //! In: events, alerts, records, printed lines, closing books. Out: whole lines
 //! on one of two streams. Standard output carries data, standard error carries
 //! logs, diagnostics and the banner. Strings from the kernel are hostile: no
-//! control byte of theirs reaches a terminal or a log raw.
+//! control byte of theirs reaches a terminal or a log raw ([`printable`]).
+//!
+//! ```text
+//! reporter    one record ─▶ line(s), in the session's format
+//! text, json  the two formats
+//! printable   what keeps a name from moving the cursor or breaking a line
+//! streams     the process's own standard output and error
+//! ```
+
+mod json;
+mod printable;
+mod reporter;
+mod streams;
+mod text;
+
+pub use self::{
+    json::event as event_json,
+    printable::{printable, printable_lines},
+    reporter::{Books, Reporter, Severity, SeverityError},
+    streams::Streams,
+};
 
 /// How standard output is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,10 +34,15 @@ pub enum Format {
     Json,
 }
 
-/// Which stream a line belongs to.
+/// Where a line belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
+    /// Standard output: what the script said.
     Data,
+    /// Standard output as well, but nobody asked for it just now: events and
+    /// alerts. The interactive shell may hold these back.
+    Event,
+    /// Standard error.
     Log,
 }
 

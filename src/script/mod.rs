@@ -4,13 +4,34 @@
 //! on their events, and an [`Outcome`] that is the process's exit code. The
 //! engine has one owner, the thread that made the [`Session`]; everything else
 //! reaches it through queues. Works without `shell/`.
+//!
+//! ```text
+//! engine       Rhai, bounded, with the bindings of api/
+//! session      a script from its text to its exit code; a line from its text to its value
+//! runtime      what the bindings act on; the loop over events, timers, signals
+//! handle       a probe as a script holds it
+//! diagnostics  an error ─▶ file, line, caret, reason, advice
+//! docs         the index that help and completion share
+//! ```
 
-use crossbeam_channel::Receiver;
+mod api;
+mod diagnostics;
+pub mod docs;
+mod engine;
+mod fault;
+mod handle;
+mod interrupt;
+mod program;
+mod runtime;
+mod session;
+mod stop;
+mod timers;
+mod value;
 
-use crate::{
-    report::{Format, Sink},
-    template::Catalogue,
-};
+use self::fault::Fault;
+use crate::report::Format;
+
+pub use self::session::{Session, completeness};
 
 /// What the command line says about a session.
 #[derive(Debug, Clone, Default)]
@@ -42,14 +63,6 @@ pub struct Outcome {
     pub code: i32,
 }
 
-/// What became of a line typed at the prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Completeness {
-    Complete,
-    /// More lines are needed: an open bracket, string or comment.
-    Incomplete,
-}
-
 /// Why [`Session::serve_until`] came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served<T> {
@@ -60,50 +73,10 @@ pub enum Served<T> {
     Ended(Outcome),
 }
 
-/// One engine, its scope, its probes.
-pub struct Session {
-    _private: (),
-}
-
-impl Session {
-    /// Nothing touches the kernel before the first attach.
-    #[must_use]
-    pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
-        let _ = (catalogue, options, sink);
-        Session { _private: () }
-    }
-
-    /// Runs a whole script: its text, then, while probes are attached or timers
-    /// are pending, the event loop; then `on_exit`, detach, closing books.
-    /// Errors are reported through the sink.
-    pub fn run(&mut self, source: &Source) -> Outcome {
-        let _ = source;
-        Outcome { code: 0 }
-    }
-
-    /// Evaluates one complete input of the interactive shell; variables,
-    /// functions and probes stay. Its value or diagnostic goes to the sink.
-    /// `Some` if the line called `exit`.
-    pub fn line(&mut self, text: &str) -> Option<Outcome> {
-        let _ = text;
-        None
-    }
-
-    /// Delivers events and timers until something comes on `other`, which is
-    /// how the interactive shell waits for the next line.
-    pub fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {
-        other.recv().map_or(Served::Disconnected, Served::Received)
-    }
-
-    /// Ends an interactive session as `run` ends a script.
-    pub fn finish(&mut self) -> Outcome {
-        Outcome { code: 0 }
-    }
-}
-
-/// Whether a text can be evaluated as it stands, by real parsing.
-#[must_use]
-pub fn completeness(text: &str) -> Completeness {
-    let _ = text;
-    Completeness::Complete
+/// What became of a line typed at the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completeness {
+    Complete,
+    /// More lines are needed: an open bracket, string or comment.
+    Incomplete,
 }

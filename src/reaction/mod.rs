@@ -1,0 +1,13 @@
+//! What a script may do to the system about an event: run a program, signal a process.
+//!
+//! Always after the kernel decided; nothing here waits inside of a hook. In: words of a command
+//! line, a process. Out: what became of them. A child never outlives the
+//! script that waits for it, and a signal never hits who only inherited a process id.
+
+mod child;
+mod signal;
+
+pub use self::{
+    child::{Child, Ended, StartError},
+    signal::{SignalError, signal},
+};

@@ -1,0 +1,57 @@
+//! A signal to one process, and to no other that has its id later.
+
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use procfs::process::Process;
+
+use crate::probe::Signal;
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot send {signal} to process {pid}: {error}")]
+pub struct SignalError {
+    pid: i32,
+    signal: Signal,
+    error: Errno,
+}
+
+/// Start times in /proc are in these (USER_HZ).
+const TICK_NS: u64 = 10_000_000;
+
+/// Sends the signal; false if the process has gone. With a start time (nanoseconds
+/// since boot, as events have it) the process must be the very one. Between looking and
+/// signalling the id is held by nothing, so a reuse in that moment is not excluded, but it takes
+/// the kernel a whole round of process ids to come to it.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn signal(pid: i32, start_ns: Option<u64>, signal: Signal) -> Result<bool, SignalError> {
+    if let Some(start) = start_ns {
+        let Ok(stat) = Process::new(pid).and_then(|process| process.stat()) else { return Ok(false) };
+        if stat.starttime != start / TICK_NS {
+            return Ok(false);
+        }
+    }
+    match kill(Pid::from_raw(pid), signal.raw()) {
+        Ok(()) => Ok(true),
+        Err(Errno::ESRCH) => Ok(false),
+        Err(error) => Err(SignalError { pid, signal, error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_the_process_with_that_start_is_hit() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let start = Process::new(pid).unwrap().stat().unwrap().starttime * TICK_NS;
+        let term = Signal::from_name("SIGTERM").unwrap();
+        assert!(!signal(pid, Some(start + TICK_NS), term).unwrap());
+        assert!(child.try_wait().unwrap().is_none());
+        assert!(signal(pid, Some(start), term).unwrap());
+        assert!(!child.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,188 @@
+//! One record in, one line out (a table's worth for the books), in the session's format.
+
+use std::{fmt, io};
+
+use serde_json::{Map, Value, json};
+
+use super::{Format, Sink, Stream, json, printable_lines, text};
+use crate::{event::Event, probe::Counters, suggest::nearest};
+
+/// How bad an alert says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// A word that is no severity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is no severity{}; allowed: info, low, medium, high, critical", nearest.map_or_else(String::new, |n| format!(" (did you mean `{n}`?)")))]
+pub struct SeverityError {
+    pub given: String,
+    nearest: Option<&'static str>,
+}
+
+impl Severity {
+    const ALL: [(Severity, &'static str); 5] = [
+        (Severity::Info, "info"),
+        (Severity::Low, "low"),
+        (Severity::Medium, "medium"),
+        (Severity::High, "high"),
+        (Severity::Critical, "critical"),
+    ];
+
+    /// # Errors
+    /// If there is no severity of this name.
+    pub fn from_name(name: &str) -> Result<Self, SeverityError> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(s, _)| *s).ok_or_else(|| SeverityError {
+            given: name.to_owned(),
+            nearest: nearest(name, Self::ALL.iter().map(|(_, n)| *n)),
+        })
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL.iter().find(|(s, _)| s == self).map_or("", |(_, n)| n);
+        f.write_str(name)
+    }
+}
+
+/// What became of one probe, from its attach to its detach.
+#[derive(Debug, Clone)]
+pub struct Books {
+    pub probe: String,
+    pub template: String,
+    /// The last one.
+    pub mode: String,
+    pub counters: Counters,
+}
+
+/// Writes a session's records.
+pub struct Reporter {
+    sink: Box<dyn Sink>,
+    format: Format,
+    paint: text::Paint,
+    quiet: bool,
+}
+
+impl Reporter {
+    #[must_use]
+    pub fn new(sink: Box<dyn Sink>, format: Format, color: bool, quiet: bool) -> Self {
+        Reporter { sink, format, paint: text::Paint { enabled: color }, quiet }
+    }
+
+    /// Whether text output carries colour.
+    #[must_use]
+    pub fn color(&self) -> bool {
+        self.paint.enabled
+    }
+
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// # Errors
+    /// As all of these: if the stream is closed.
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        let line = match self.format {
+            Format::Text => text::event(event, self.paint),
+            Format::Json => json::line("event", json::event(event)),
+        };
+        self.sink.line(Stream::Event, &line)
+    }
+
+    pub fn alert(&mut self, severity: Severity, text: &str, event: Option<&Event>) -> io::Result<()> {
+        let line = match self.format {
+            Format::Text => text::alert(severity, text, self.paint),
+            Format::Json => {
+                let mut fields = Map::new();
+                fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
+                fields.insert("severity".into(), severity.to_string().into());
+                fields.insert("text".into(), text.into());
+                if let Some(event) = event {
+                    fields.insert("event".into(), json::event(event).into());
+                }
+                json::line("alert", fields)
+            }
+        };
+        self.sink.line(Stream::Event, &line)
+    }
+
+    /// A record of the script's own making.
+    pub fn emit(&mut self, record: Map<String, Value>) -> io::Result<()> {
+        let line = match self.format {
+            Format::Text => json::safe(&Value::Object(record).to_string()),
+            Format::Json => json::line("emit", record),
+        };
+        self.sink.line(Stream::Data, &line)
+    }
+
+    /// What `print` says, and the value of a line at the prompt.
+    pub fn print(&mut self, text: &str) -> io::Result<()> {
+        match self.format {
+            Format::Text => {
+                let text = printable_lines(text);
+                text.split('\n').try_for_each(|line| self.sink.line(Stream::Data, line))
+            }
+            Format::Json => {
+                let mut fields = Map::new();
+                fields.insert("text".into(), text.into());
+                self.sink.line(Stream::Data, &json::line("print", fields))
+            }
+        }
+    }
+
+    /// The closing books of all probes; nothing if there were none, or if quiet.
+    pub fn books(&mut self, all: &[Books]) -> io::Result<()> {
+        if self.quiet || all.is_empty() {
+            return Ok(());
+        }
+        match self.format {
+            Format::Text => {
+                text::books(all, self.paint).iter().try_for_each(|line| self.sink.line(Stream::Data, line))
+            }
+            Format::Json => all
+                .iter()
+                .try_for_each(|books| self.sink.line(Stream::Data, &json::line("books", fields(books)))),
+        }
+    }
+
+    /// Something worth knowing, on standard error; nothing if quiet.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        if self.quiet { Ok(()) } else { self.log(text) }
+    }
+
+    /// A diagnostic, on standard error, whatever was asked.
+    pub fn log(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| self.sink.line(Stream::Log, line))
+    }
+}
+
+fn fields(books: &Books) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("probe".into(), books.probe.as_str().into());
+    fields.insert("template".into(), books.template.as_str().into());
+    fields.insert("mode".into(), books.mode.as_str().into());
+    if let Ok(Value::Object(counters)) = serde_json::to_value(books.counters) {
+        fields.extend(counters);
+    }
+    fields.insert("balanced".into(), json!(books.counters.balanced()));
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_severity_names_the_nearest() {
+        assert_eq!(Severity::from_name("high"), Ok(Severity::High));
+        let error = Severity::from_name("hihg").unwrap_err().to_string();
+        assert!(error.contains("did you mean `high`?") && error.contains("critical"), "{error}");
+    }
+}

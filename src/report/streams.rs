@@ -1,0 +1,38 @@
+//! The process's own standard output and error as a [`Sink`].
+
+use std::io::{self, Write};
+
+use super::{Sink, Stream};
+
+/// Writes each line at once, so that a reader downstream sees an event when it happens.
+#[derive(Debug, Default)]
+pub struct Streams;
+
+impl Streams {
+    #[must_use]
+    pub fn new() -> Self {
+        Streams
+    }
+}
+
+impl Sink for Streams {
+    fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
+        match stream {
+            Stream::Data | Stream::Event => {
+                let mut out = io::stdout().lock();
+                out.write_all(line.as_bytes())?;
+                out.write_all(b"\n")?;
+                out.flush()
+            }
+            Stream::Log => {
+                // In one write, or a child's own words could come between.
+                let mut whole = String::with_capacity(line.len() + 1);
+                whole.push_str(line);
+                whole.push('\n');
+                // Nobody who reads logs is no reason to stop.
+                let _ = io::stderr().lock().write_all(whole.as_bytes());
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Text for people: one line an event, a table of books at the end.
+
+use comfy_table::{CellAlignment, Table, presets};
+use jiff::{Timestamp, tz::TimeZone};
+use owo_colors::{OwoColorize, Style};
+
+use super::{
+    printable,
+    reporter::{Books, Severity},
+};
+use crate::event::{Event, Value};
+
+/// Colour for one word, or none at all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paint {
+    pub enabled: bool,
+}
+
+impl Paint {
+    fn with(self, style: Style, text: &str) -> String {
+        if self.enabled { text.style(style).to_string() } else { text.to_owned() }
+    }
+
+    fn verdict(self, verdict: &str) -> String {
+        let style = match verdict {
+            "deny" | "kill" => Style::new().red().bold(),
+            "would-deny" => Style::new().yellow(),
+            _ => Style::new().green(),
+        };
+        self.with(style, verdict)
+    }
+}
+
+/// `TIME PROBE VERDICT COMM[PID] uid UID PATH field=value …`
+pub(super) fn event(event: &Event, paint: Paint) -> String {
+    let text = |name: &str| printable(&event.text(name)).into_owned();
+    let mut verdict = paint.verdict(&text("verdict"));
+    let errno = event.number("errno");
+    if errno != 0 {
+        let name = crate::probe::Errno::from_number(errno.cast_signed())
+            .map_or_else(|_| errno.to_string(), |e| e.to_string());
+        verdict = format!("{verdict}({name})");
+    }
+    let mut line = format!(
+        "{} {} {verdict} {}[{}] uid {}",
+        paint.with(Style::new().dimmed(), &clock(event.number("wall_ns"))),
+        paint.with(Style::new().cyan(), &printable(event.probe())),
+        text("comm"),
+        event.number("pid"),
+        event.number("uid"),
+    );
+    let subject = event.template().fields.last().map_or("", |f| f.name.as_str());
+    if !event.text(subject).is_empty() {
+        line.push(' ');
+        line.push_str(&paint.with(Style::new().bold(), &text(subject)));
+    }
+    for (name, value) in details(event, subject) {
+        line.push_str(&paint.with(Style::new().dimmed(), &format!(" {name}=")));
+        line.push_str(&value);
+    }
+    line
+}
+
+/// What the template tells beyond the header and its subject, where it tells something.
+/// Numbers that only a machine reads are left to NDJSON.
+fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
+    let own = event.template().fields.iter().skip_while(|f| f.name != LAST_OF_HEADER).skip(1);
+    let told = event.text(subject);
+    let mut details = Vec::new();
+    for name in std::iter::once("notes").chain(own.map(|f| f.name.as_str())) {
+        let value = match event.get(name) {
+            Some(Value::Flags(names)) if !names.is_empty() => names.join(","),
+            Some(Value::Text(bytes)) if name != subject && !bytes.is_empty() => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                if text == told {
+                    continue;
+                }
+                printable(&text).into_owned()
+            }
+            Some(Value::Name(text)) => text,
+            Some(Value::Bool(true)) => "true".into(),
+            _ => continue,
+        };
+        details.push((name.to_owned(), value));
+    }
+    details
+}
+
+/// The header's own fields end here (`struct krsi_header`).
+const LAST_OF_HEADER: &str = "exe";
+
+/// Time of day here, to the millisecond.
+fn clock(wall_ns: u64) -> String {
+    let time = Timestamp::from_nanosecond(i128::from(wall_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+}
+
+pub(super) fn alert(severity: Severity, text: &str, paint: Paint) -> String {
+    let style = match severity {
+        Severity::Info | Severity::Low => Style::new().cyan(),
+        Severity::Medium => Style::new().yellow(),
+        Severity::High => Style::new().red(),
+        Severity::Critical => Style::new().red().bold().reversed(),
+    };
+    format!("{} {}", paint.with(style, &format!("alert {severity}:")), printable(text))
+}
+
+/// The closing table: one row a probe, in the order of their attach.
+pub(super) fn books(all: &[Books], paint: Paint) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "probe",
+        "mode",
+        "seen",
+        "out of scope",
+        "filtered",
+        "matched",
+        "allow",
+        "would-deny",
+        "deny",
+        "kill",
+        "events",
+        "lost",
+        "books",
+    ]);
+    for books in all {
+        let c = &books.counters;
+        let lost = c.lost_ring + c.lost_queue;
+        let numbers = [
+            c.seen,
+            c.out_of_scope,
+            c.filtered,
+            c.matched,
+            c.allow,
+            c.would_deny,
+            c.deny,
+            c.kill,
+            c.delivered,
+            lost,
+        ];
+        let mut row = vec![printable(&books.probe).into_owned(), books.mode.clone()];
+        row.extend(numbers.map(|n| n.to_string()));
+        row.push(if c.balanced() { "balance".into() } else { "DO NOT BALANCE".into() });
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let text = table.to_string();
+    let mut lines: Vec<String> = text.lines().map(|l| l.trim_end().to_owned()).collect();
+    if let Some(header) = lines.first_mut() {
+        *header = paint.with(Style::new().bold(), header);
+    }
+    lines.extend(all.iter().flat_map(remarks));
+    lines
+}
+
+/// What is worth a sentence besides the table.
+fn remarks(books: &Books) -> Vec<String> {
+    let c = &books.counters;
+    let said = [
+        (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
+        (c.lapsed, "would have been enforced, had the lease not run out"),
+        (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
+        (c.suppressed, "matched without an event"),
+    ];
+    said.iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{}: {count} {what}", printable(&books.probe)))
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! Events as scripts read them: `e.FIELD`, by the template's own names.
+
+use std::rc::Rc;
+
+use rhai::{Array, Dynamic, Engine, Map, plugin::*};
+
+use super::Fallible;
+use crate::{
+    event::Event,
+    script::{Fault, value},
+    suggest::nearest,
+};
+
+/// An event that a script holds; clones share it.
+#[derive(Debug, Clone)]
+pub struct ScriptEvent(Rc<Event>);
+
+impl ScriptEvent {
+    pub fn new(event: Event) -> Self {
+        ScriptEvent(Rc::new(event))
+    }
+
+    pub fn inner(&self) -> &Event {
+        &self.0
+    }
+
+    fn field(&self, name: &str) -> Fallible<Dynamic> {
+        match name {
+            "probe" => return Ok(self.0.probe().to_owned().into()),
+            "template" => return Ok(self.0.template().name.clone().into()),
+            _ => {}
+        }
+        self.0.get(name).map(value::from_event).ok_or_else(|| {
+            let template = self.0.template();
+            let names = || template.fields.iter().map(|f| f.name.as_str());
+            let near = nearest(name, names()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
+            let allowed = names().collect::<Vec<_>>().join(", ");
+            Fault::script(format!(
+                "an event of `{}` has no field `{name}`{near}; it has: {allowed}",
+                template.name
+            ))
+            .about(name)
+            .into()
+        })
+    }
+
+    /// All fields, as JSON has them.
+    pub fn describe(&self) -> String {
+        serde_json::Value::Object(crate::report::event_json(&self.0)).to_string()
+    }
+}
+
+#[export_module]
+mod functions {
+    /// All fields of the event as a map.
+    pub fn fields(event: &mut ScriptEvent) -> Map {
+        let named = |(field, value): (&crate::template::Field, _)| {
+            (field.name.as_str().into(), value::from_event(value))
+        };
+        event.inner().fields().map(named).collect()
+    }
+
+    /// The names of the event's fields, in the template's order.
+    pub fn keys(event: &mut ScriptEvent) -> Array {
+        event.inner().template().fields.iter().map(|f| f.name.clone().into()).collect()
+    }
+
+    /// The event as one line of JSON.
+    #[rhai_fn(name = "to_json", name = "to_string", name = "to_debug")]
+    pub fn to_json(event: &mut ScriptEvent) -> String {
+        event.describe()
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<ScriptEvent>("Event")
+        .register_indexer_get(|event: &mut ScriptEvent, name: &str| event.field(name))
+        .register_global_module(rhai::exported_module!(functions).into());
+}

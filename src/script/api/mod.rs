@@ -1,0 +1,50 @@
+//! What a script can say: one file a domain, each with one `register`.
+//!
+//! The doc comment on a function is its documentation: `help` prints it. Functions
+//! find what they act on through the engine's tag.
+
+pub mod event;
+mod output;
+mod probe;
+mod process;
+mod session;
+mod time;
+
+use std::rc::Rc;
+
+use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext};
+
+use super::{Fault, runtime::Runtime};
+
+/// Everything there is.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Fault>("Error").register_fn("to_string", |fault: Fault| fault.text);
+    probe::register(engine);
+    event::register(engine);
+    time::register(engine);
+    process::register(engine);
+    output::register(engine);
+    session::register(engine);
+}
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+fn runtime(context: &NativeCallContext) -> Fallible<Rc<Runtime>> {
+    let tag = context.tag().and_then(|tag| tag.clone().try_cast::<Rc<Runtime>>());
+    tag.ok_or_else(|| Fault::script("this function works inside of a session only").into())
+}
+
+/// A value as the prompt shows it.
+#[must_use]
+pub fn shown(value: &Dynamic) -> String {
+    if let Some(event) = value.read_lock::<event::ScriptEvent>() {
+        return event.describe();
+    }
+    if let Some(probe) = value.read_lock::<super::handle::ProbeHandle>() {
+        return probe.describe();
+    }
+    if value.is_map() || value.is_array() {
+        return serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
+    }
+    if value.is_string() { format!("{value:?}") } else { value.to_string() }
+}

@@ -1,0 +1,259 @@
+//! Probes: configure, attach, change, read, detach.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FnPtr, Map, plugin::*};
+
+use super::{Fallible, runtime};
+use crate::{
+    probe::{Errno, Mode, OnError, Scope, Signal, Spec, duration},
+    script::{Fault, handle::ProbeHandle, program::Callback, runtime::Runtime, value},
+    suggest::nearest,
+};
+
+fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHandle, Fault> {
+    let catalogue = &runtime.catalogue;
+    let found = catalogue.get(template).ok_or_else(|| {
+        let near = nearest(template, catalogue.names())
+            .map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
+        let allowed = catalogue.names().collect::<Vec<_>>().join(", ");
+        Fault::script(format!("there is no template `{template}`{near}; allowed: {allowed}")).about(template)
+    })?;
+    let id = runtime.next_id();
+    let probe = ProbeHandle::new(id, Spec::new(Arc::clone(found), format!("{template}-{id}")));
+    for (name, param) in params {
+        probe.set_param(runtime, name, &value::to_json(param))?;
+    }
+    Ok(probe)
+}
+
+/// `--audit` has the last word.
+fn change_mode(runtime: &Runtime, probe: &ProbeHandle, mode: Mode) -> Result<(), Fault> {
+    let wanted = if runtime.options.audit { mode.audited() } else { mode };
+    if wanted != mode {
+        runtime.note(&format!("--audit: probe `{}` is in shadow instead of {mode}", probe.name()));
+    }
+    probe.set_mode(wanted)
+}
+
+fn errno(name: &str) -> Result<Mode, Fault> {
+    Ok(Mode::Deny(Errno::from_name(name)?))
+}
+
+fn signal(name: &str) -> Result<Mode, Fault> {
+    Ok(Mode::Kill(Signal::from_name(name)?))
+}
+
+#[export_module]
+mod functions {
+    /// A probe made of a template; it does nothing before `.attach()`.
+    /// `templates()` lists the templates, `help("exec")` tells the params of one.
+    #[rhai_fn(return_raw)]
+    pub fn probe(context: NativeCallContext, template: &str) -> Fallible<ProbeHandle> {
+        Ok(new_probe(&*runtime(&context)?, template, &Map::new())?)
+    }
+
+    /// A probe made of a template, with params: `probe("exec", #{ path: "/bin/date" })`.
+    #[rhai_fn(name = "probe", return_raw)]
+    pub fn probe_with(context: NativeCallContext, template: &str, params: Map) -> Fallible<ProbeHandle> {
+        Ok(new_probe(&*runtime(&context)?, template, &params)?)
+    }
+
+    /// Names the probe, for events, books and `probes()`; by default TEMPLATE-NUMBER.
+    #[rhai_fn(return_raw)]
+    pub fn name(probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
+        probe.rename(name)?;
+        Ok(probe)
+    }
+
+    /// Whom the probe applies to: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
+    /// Different kinds must all hold; of one kind any is enough. A cgroup or pid stands for its whole subtree.
+    #[rhai_fn(return_raw)]
+    pub fn scope(probe: ProbeHandle, scope: Map) -> Fallible<ProbeHandle> {
+        probe.set_scope(Scope::parse(&value::to_object(&scope)).map_err(Fault::from)?)?;
+        Ok(probe)
+    }
+
+    /// Says that enforcement without a scope is meant; it then needs a lease.
+    #[rhai_fn(return_raw)]
+    pub fn everywhere(probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        probe.set_everywhere()?;
+        Ok(probe)
+    }
+
+    /// Report, and allow. The default.
+    #[rhai_fn(return_raw)]
+    pub fn observe(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        change_mode(&*runtime(&context)?, &probe, Mode::Observe)?;
+        Ok(probe)
+    }
+
+    /// Report what would have been denied, and allow.
+    #[rhai_fn(return_raw)]
+    pub fn shadow(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        change_mode(&*runtime(&context)?, &probe, Mode::Shadow)?;
+        Ok(probe)
+    }
+
+    /// Refuse the operation, with EPERM unless another errno is named.
+    #[rhai_fn(return_raw)]
+    pub fn deny(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        change_mode(&*runtime(&context)?, &probe, errno("EPERM")?)?;
+        Ok(probe)
+    }
+
+    /// Refuse the operation with an errno: `.deny("EACCES")`.
+    #[rhai_fn(name = "deny", return_raw)]
+    pub fn deny_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
+        change_mode(&*runtime(&context)?, &probe, errno(name)?)?;
+        Ok(probe)
+    }
+
+    /// Refuse the operation with an errno, by its number.
+    #[rhai_fn(name = "deny", return_raw)]
+    pub fn deny_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
+        let mode = Mode::Deny(Errno::from_number(number).map_err(Fault::from)?);
+        change_mode(&*runtime(&context)?, &probe, mode)?;
+        Ok(probe)
+    }
+
+    /// Kill the process that asks, with SIGKILL unless another signal is named, and refuse the operation.
+    #[rhai_fn(return_raw)]
+    pub fn kill(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        change_mode(&*runtime(&context)?, &probe, signal("SIGKILL")?)?;
+        Ok(probe)
+    }
+
+    /// Send the process that asks a signal, and refuse the operation: `.kill("SIGTERM")`.
+    #[rhai_fn(name = "kill", return_raw)]
+    pub fn kill_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
+        change_mode(&*runtime(&context)?, &probe, signal(name)?)?;
+        Ok(probe)
+    }
+
+    /// Send the process that asks a signal, by its number, and refuse the operation.
+    #[rhai_fn(name = "kill", return_raw)]
+    pub fn kill_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
+        let mode = Mode::Kill(Signal::from_number(number).map_err(Fault::from)?);
+        change_mode(&*runtime(&context)?, &probe, mode)?;
+        Ok(probe)
+    }
+
+    /// Enforcement lapses to observing this long from now (or from the attach): `.lease("10m")`.
+    /// The kernel compares the time, so it lapses even if this shell hangs. Called again, it renews.
+    #[rhai_fn(return_raw)]
+    pub fn lease(probe: ProbeHandle, lasts: &str) -> Fallible<ProbeHandle> {
+        probe.set_lease(Some(duration::parse(lasts).map_err(Fault::from)?))?;
+        Ok(probe)
+    }
+
+    /// Takes the lease away: `.lease(())`. Refused where enforcement needs one.
+    #[rhai_fn(name = "lease", return_raw)]
+    pub fn no_lease(probe: ProbeHandle, nothing: ()) -> Fallible<ProbeHandle> {
+        let () = nothing;
+        probe.set_lease(None)?;
+        Ok(probe)
+    }
+
+    /// What an enforcing probe answers where it cannot find out what it needs to know (a path that
+    /// cannot be read): "allow", the default, or "deny".
+    #[rhai_fn(return_raw)]
+    pub fn on_error(probe: ProbeHandle, answer: &str) -> Fallible<ProbeHandle> {
+        let answer = match answer {
+            "allow" => OnError::Allow,
+            "deny" => OnError::Deny,
+            other => {
+                let text = format!("`on_error` takes no `{other}`; allowed: \"allow\", \"deny\"");
+                return Err(Fault::script(text).about(other).into());
+            }
+        };
+        probe.set_on_error(answer)?;
+        Ok(probe)
+    }
+
+    /// Sets a param, also while attached: `.set("path", ["/etc/shadow"])`; `()` takes it back.
+    #[rhai_fn(return_raw)]
+    pub fn set(
+        context: NativeCallContext,
+        probe: ProbeHandle,
+        param: &str,
+        value: Dynamic,
+    ) -> Fallible<ProbeHandle> {
+        probe.set_param(&*runtime(&context)?, param, &value::to_json(&value))?;
+        Ok(probe)
+    }
+
+    /// Calls a function for each event: `.on_event(|e| print(e.path))`. Set again, it replaces the former;
+    /// without one, events are printed.
+    #[rhai_fn(return_raw)]
+    pub fn on_event(
+        context: NativeCallContext,
+        probe: ProbeHandle,
+        function: FnPtr,
+    ) -> Fallible<ProbeHandle> {
+        let callback = Callback::new(function, runtime(&context)?.program()?, 1, "on_event")?;
+        probe.set_callback(Some(callback));
+        Ok(probe)
+    }
+
+    /// Loads the probe into the kernel and puts it in force.
+    #[rhai_fn(return_raw)]
+    pub fn attach(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        runtime(&context)?.attach(&probe)?;
+        Ok(probe)
+    }
+
+    /// Takes the probe out of the kernel. Its books stay, and it can be attached again.
+    #[rhai_fn(return_raw)]
+    pub fn detach(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        probe.detach()?;
+        runtime(&context)?.settle(context.engine())?;
+        Ok(probe)
+    }
+
+    /// What the probe has decided so far, as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
+    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded.
+    #[rhai_fn(return_raw)]
+    pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
+        probe.flush();
+        let counters = serde_json::to_value(probe.counters()?).unwrap_or_default();
+        Ok(value::from_json(counters).try_cast::<Map>().unwrap_or_default())
+    }
+
+    /// The probe in one line.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn to_text(probe: ProbeHandle) -> String {
+        probe.describe()
+    }
+
+    #[rhai_fn(get = "id")]
+    pub fn id(probe: &mut ProbeHandle) -> i64 {
+        probe.id().into()
+    }
+
+    #[rhai_fn(get = "name")]
+    pub fn own_name(probe: &mut ProbeHandle) -> String {
+        probe.name()
+    }
+
+    #[rhai_fn(get = "template")]
+    pub fn template(probe: &mut ProbeHandle) -> String {
+        probe.template()
+    }
+
+    #[rhai_fn(get = "mode")]
+    pub fn mode(probe: &mut ProbeHandle) -> String {
+        probe.mode().to_string()
+    }
+
+    #[rhai_fn(get = "attached")]
+    pub fn attached(probe: &mut ProbeHandle) -> bool {
+        probe.attached()
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<ProbeHandle>("Probe")
+        .register_global_module(rhai::exported_module!(functions).into());
+}

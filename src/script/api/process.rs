@@ -1,0 +1,113 @@
+//! Processes: run one, signal one.
+
+use rhai::{Array, Engine, Map, plugin::*};
+
+use super::{Fallible, event::ScriptEvent, runtime};
+use crate::{
+    probe::Signal,
+    reaction::{self, Child, Ended},
+    script::{
+        Fault,
+        runtime::{Turn, Until},
+    },
+};
+
+fn words(argv: &Array) -> Result<Vec<String>, Fault> {
+    let word = |value: &Dynamic| {
+        value.clone().into_string().map_err(|kind| {
+            Fault::script(format!("`run` takes an array of texts, the program first; one of them is {kind}"))
+        })
+    };
+    let words = argv.iter().map(word).collect::<Result<Vec<_>, _>>()?;
+    if words.first().is_none_or(String::is_empty) {
+        return Err(Fault::script("`run` needs a program: `run([\"ls\", \"/\"])`"));
+    }
+    if let Some(word) = words.iter().find(|word| word.contains('\0')) {
+        return Err(Fault::script("`run`: a word of a command line must not contain a NUL byte").about(word));
+    }
+    Ok(words)
+}
+
+fn as_map(ended: &Ended) -> Map {
+    let mut map = Map::new();
+    let text = |bytes: &[u8]| Dynamic::from(String::from_utf8_lossy(bytes).into_owned());
+    let named = |name: &Option<String>| name.clone().map_or(Dynamic::UNIT, Dynamic::from);
+    map.insert("code".into(), ended.code.map_or(Dynamic::UNIT, |code| i64::from(code).into()));
+    map.insert("signal".into(), named(&ended.signal));
+    map.insert("errno".into(), named(&ended.errno));
+    map.insert("stdout".into(), text(&ended.stdout));
+    map.insert("stderr".into(), text(&ended.stderr));
+    map.insert("truncated".into(), ended.truncated.into());
+    map
+}
+
+fn pid(number: i64) -> Result<i32, Fault> {
+    let refused = || {
+        let text = format!(
+            "`kill` takes the id of one process, not {number}; allowed: 2 and up, and not this shell's"
+        );
+        Fault::script(text).about(number)
+    };
+    // 0 and below are whole groups, 1 is init.
+    let own = i64::from(std::process::id());
+    let pid = i32::try_from(number).map_err(|_| refused())?;
+    if pid > 1 && number != own { Ok(pid) } else { Err(refused()) }
+}
+
+#[export_module]
+mod functions {
+    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between. Gives a map: code, signal,
+    /// errno (each `()` where there is none: `errno` if the program could not be executed), stdout, stderr,
+    /// truncated. Events are delivered meanwhile.
+    #[rhai_fn(return_raw)]
+    pub fn run(context: NativeCallContext, command: Array) -> Fallible<Map> {
+        let runtime = runtime(&context)?;
+        let mut child = match Child::start(&words(&command)?) {
+            Ok(child) => child,
+            Err(reaction::StartError::Refused(ended)) => {
+                runtime.settle(context.engine())?;
+                return Ok(as_map(&ended));
+            }
+            Err(error) => return Err(Fault::environment(error).into()),
+        };
+        match runtime.serve(context.engine(), &child.ended(), Until::Never)? {
+            Turn::Received(()) | Turn::Disconnected | Turn::Over => {}
+        }
+        let ended = child.finish().map_err(Fault::environment)?;
+        runtime.settle(context.engine())?;
+        Ok(as_map(&ended))
+    }
+
+    /// Sends a process a signal: `kill(1234, "SIGTERM")`. False if there is no such process any more.
+    #[rhai_fn(name = "kill", return_raw)]
+    pub fn kill_pid(number: i64, signal: &str) -> Fallible<bool> {
+        let signal = Signal::from_name(signal).map_err(Fault::from)?;
+        Ok(reaction::signal(pid(number)?, None, signal).map_err(Fault::environment)?)
+    }
+
+    /// Sends a process a signal, by its number.
+    #[rhai_fn(name = "kill", return_raw)]
+    pub fn kill_pid_number(number: i64, signal: i64) -> Fallible<bool> {
+        let signal = Signal::from_number(signal).map_err(Fault::from)?;
+        Ok(reaction::signal(pid(number)?, None, signal).map_err(Fault::environment)?)
+    }
+
+    /// Sends the process of an event a signal: `kill(e, "SIGKILL")`. It is looked at by its start time as well, so
+    /// a process that got the same id later is left alone; false then.
+    #[rhai_fn(name = "kill", return_raw)]
+    pub fn kill_event(event: ScriptEvent, signal: &str) -> Fallible<bool> {
+        let signal = Signal::from_name(signal).map_err(Fault::from)?;
+        let number = event.inner().number("pid").cast_signed();
+        let start = event.inner().number("start_ns");
+        Ok(reaction::signal(pid(number)?, Some(start), signal).map_err(Fault::environment)?)
+    }
+
+    /// The id of this shell's process: its children are in `.scope(#{ pid: getpid() })`.
+    pub fn getpid() -> i64 {
+        std::process::id().into()
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(rhai::exported_module!(functions).into());
+}

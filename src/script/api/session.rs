@@ -1,0 +1,90 @@
+//! The session: its end, its probes, its catalogue, its help.
+
+use rhai::{Array, Engine, FnPtr, Map, plugin::*};
+
+use super::{Fallible, runtime};
+use crate::script::{Fault, docs, program::Callback, stop::Stop};
+
+#[export_module]
+mod functions {
+    /// Ends the session with this exit code, 0 to 255. `on_exit` functions run, everything is detached.
+    #[rhai_fn(return_raw)]
+    pub fn exit(code: i64) -> Fallible<()> {
+        match i32::try_from(code) {
+            Ok(code @ 0..=255) => Err(Stop::Exit(code).into()),
+            _ => Err(Fault::script(format!("`exit` cannot end with {code}; allowed: 0 to 255"))
+                .about(code)
+                .into()),
+        }
+    }
+
+    /// Ends the session with exit code 0.
+    #[rhai_fn(name = "exit", return_raw)]
+    pub fn exit_well() -> Fallible<()> {
+        Err(Stop::Exit(0).into())
+    }
+
+    /// Calls a function when the session ends, before anything is detached.
+    #[rhai_fn(return_raw)]
+    pub fn on_exit(context: NativeCallContext, function: FnPtr) -> Fallible<()> {
+        let runtime = runtime(&context)?;
+        let callback = Callback::new(function, runtime.program()?, 0, "on_exit")?;
+        runtime.on_exit.borrow_mut().push(callback);
+        Ok(())
+    }
+
+    /// From here on a callback that fails ends the script; otherwise it is reported and the script goes on.
+    #[rhai_fn(return_raw)]
+    pub fn fail_fast(context: NativeCallContext) -> Fallible<()> {
+        runtime(&context)?.fail_fast.set(true);
+        Ok(())
+    }
+
+    /// Everything that is attached, as an array of probes.
+    #[rhai_fn(return_raw)]
+    pub fn probes(context: NativeCallContext) -> Fallible<Array> {
+        let attached = runtime(&context)?.probes().into_iter().filter(|probe| probe.attached());
+        Ok(attached.map(Dynamic::from).collect())
+    }
+
+    /// What probes can be made of: an array of maps with name, summary, hooks, params and fields.
+    #[rhai_fn(return_raw)]
+    pub fn templates(context: NativeCallContext) -> Fallible<Array> {
+        let names = |list: &[String]| -> Array { list.iter().map(|name| name.clone().into()).collect() };
+        let one = |template: &crate::template::Template| {
+            let mut map = Map::new();
+            map.insert("name".into(), template.name.clone().into());
+            map.insert("summary".into(), template.summary.clone().into());
+            map.insert("hooks".into(), names(&template.hooks).into());
+            map.insert("can_deny".into(), template.can_deny.into());
+            let params: Vec<_> = template.params.iter().map(|p| p.name.clone()).collect();
+            map.insert("params".into(), names(&params).into());
+            let fields: Vec<_> = template.fields.iter().map(|f| f.name.clone()).collect();
+            map.insert("fields".into(), names(&fields).into());
+            Dynamic::from(map)
+        };
+        Ok(runtime(&context)?.catalogue.iter().map(|template| one(template)).collect())
+    }
+
+    /// Lists everything a script can say.
+    #[rhai_fn(return_raw)]
+    pub fn help(context: NativeCallContext) -> Fallible<()> {
+        let runtime = runtime(&context)?;
+        let text = docs::index(&runtime.catalogue).overview();
+        runtime.report(|reporter| reporter.print(&text));
+        Ok(())
+    }
+
+    /// Tells about one thing (a function, template, param or field), or searches: `help("exec")`, `help("user id")`.
+    #[rhai_fn(name = "help", return_raw)]
+    pub fn help_about(context: NativeCallContext, topic: &str) -> Fallible<()> {
+        let runtime = runtime(&context)?;
+        let text = docs::index(&runtime.catalogue).topic(topic);
+        runtime.report(|reporter| reporter.print(&text));
+        Ok(())
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(rhai::exported_module!(functions).into());
+}

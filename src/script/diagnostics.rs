@@ -1,0 +1,341 @@
+//! From an error to what a person needs: what is wrong, where (a caret under the
+//! word), what is allowed, what to do.
+//!
+//! Rhai knows the place of the call; the word that the error is about stands
+//! somewhere behind it, and the caret belongs there. Names that do not exist are
+//! answered with the nearest that do, and calls with the wrong types with the right ones.
+
+use std::{fmt, ops::Range, rc::Rc};
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
+
+use super::{Fault, Source, docs, engine, fault::Cause, runtime::Runtime};
+use crate::{report::printable_lines, suggest::nearest};
+
+/// How far behind the call its arguments are looked for.
+const ARGUMENT_LINES: usize = 30;
+
+/// An error, ready to be shown.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    text: String,
+    advice: Option<String>,
+    place: Option<(Rc<Source>, Range<usize>)>,
+    /// Where the functions in between were called, innermost first; only those in the same text.
+    calls: Vec<(Range<usize>, String)>,
+    cause: Cause,
+}
+
+impl Diagnostic {
+    /// One without a place.
+    pub fn sentence(text: &str) -> Self {
+        Diagnostic { text: text.to_owned(), advice: None, place: None, calls: vec![], cause: Cause::Script }
+    }
+
+    /// A text that does not parse; `known` are the variables it could have used.
+    pub fn of_parse(error: &ParseError, source: &Rc<Source>, known: &[String], runtime: &Runtime) -> Self {
+        let mut diagnostic = Self::sentence(&parse_text(error.err_type()));
+        let at = offset(&source.text, error.position());
+        diagnostic.advice = match error.err_type() {
+            ParseErrorType::VariableUndefined(name) => {
+                let declared = declared(source.text.get(..at).unwrap_or_default());
+                let known: Vec<_> = known.iter().map(String::as_str).chain(declared).collect();
+                undefined(name, &known, runtime)
+            }
+            ParseErrorType::Reserved(word) if word == "eval" => {
+                Some("scripts cannot evaluate text; write a function".into())
+            }
+            _ => None,
+        };
+        diagnostic.place = Some((Rc::clone(source), word_at(&source.text, at)));
+        diagnostic
+    }
+
+    /// An error while running `source`.
+    pub fn of_evaluation(error: &EvalAltResult, source: &Rc<Source>, runtime: &Runtime) -> Self {
+        let mut source = Rc::clone(source);
+        let mut calls = Vec::new();
+        let mut error = error;
+        while let EvalAltResult::ErrorInFunctionCall(name, _, inner, position) = error {
+            let text = runtime.text_of(name).unwrap_or_else(|| Rc::clone(&source));
+            if !position.is_none() {
+                calls.push((Rc::clone(&source), offset(&source.text, *position), called(name)));
+            }
+            source = text;
+            error = inner;
+        }
+        calls.reverse();
+        let mut diagnostic = Self::of_innermost(error, runtime);
+        diagnostic.calls = calls
+            .into_iter()
+            .filter(|(text, ..)| Rc::ptr_eq(text, &source))
+            .map(|(text, at, label)| (word_at(&text.text, at), label))
+            .collect();
+        let position = error.position();
+        if !position.is_none() {
+            let at = offset(&source.text, position);
+            let about = fault_of(error).and_then(|fault| fault.about);
+            let span = about.and_then(|word| argument(&source.text, at, &word));
+            let span = span.unwrap_or_else(|| word_at(&source.text, at));
+            diagnostic.place = Some((source, span));
+        }
+        diagnostic
+    }
+
+    fn of_innermost(error: &EvalAltResult, runtime: &Runtime) -> Self {
+        if let Some(fault) = fault_of(error) {
+            return Diagnostic { cause: fault.cause, ..Self::sentence(&fault.text) };
+        }
+        let (text, advice) = match error {
+            EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature, runtime),
+            EvalAltResult::ErrorVariableNotFound(name, _) => {
+                (format!("there is no variable `{name}` here"), undefined(name, &[], runtime))
+            }
+            EvalAltResult::ErrorRuntime(value, _) => (format!("the script threw: {value}"), None),
+            EvalAltResult::ErrorPropertyNotFound(name, _) => (format!("the map has no `{name}`"), None),
+            EvalAltResult::ErrorStackOverflow(_) => {
+                (format!("functions call each other more than {} deep", engine::CALL_DEPTH), None)
+            }
+            EvalAltResult::ErrorDataTooLarge(..) => (
+                "a value grew too large".into(),
+                Some(format!(
+                    "a text takes {} bytes, an array {} items, a map {} entries",
+                    engine::STRING_BYTES,
+                    engine::ARRAY_ITEMS,
+                    engine::MAP_ENTRIES
+                )),
+            ),
+            EvalAltResult::ErrorModuleNotFound(name, _) => (
+                format!("there is no module `{name}`"),
+                Some("a script is one file: it cannot import another".into()),
+            ),
+            other => (without_place(other), None),
+        };
+        Diagnostic { advice, ..Self::sentence(&text) }
+    }
+
+    pub fn exit_code(&self) -> i32 {
+        match self.cause {
+            Cause::Script => 1,
+            Cause::Environment => 3,
+        }
+    }
+
+    /// The same, with whose callback it was and what happens next.
+    #[must_use]
+    pub fn in_callback(&self, of: &str, next: &str) -> Self {
+        let advice =
+            self.advice.as_ref().map_or_else(|| next.to_owned(), |advice| format!("{advice}\n{next}"));
+        Diagnostic { text: format!("in {of}: {}", self.text), advice: Some(advice), ..self.clone() }
+    }
+
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            // A command to copy must not be broken in two.
+            .with_wrap_lines(false)
+            .with_context_lines(1);
+        let mut text = String::new();
+        let shown = Shown::new(self);
+        match handler.render_report(&mut text, &shown) {
+            Ok(()) => text.trim_end().to_owned(),
+            Err(_) => format!("error: {shown}"),
+        }
+    }
+}
+
+/// A diagnostic as miette takes it.
+#[derive(Debug)]
+struct Shown<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Option<NamedSource<String>>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(diagnostic: &'a Diagnostic) -> Self {
+        // A script's text is as hostile as any other file.
+        let named = |source: &Source| NamedSource::new(&source.name, harmless(&source.text));
+        let source = diagnostic.place.as_ref().map(|(source, _)| named(source));
+        Shown { diagnostic, source }
+    }
+}
+
+/// Keeps every byte's place: a caret must still stand under its word.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(
+            |c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') && c.len_utf8() == 1 { '?' } else { c },
+        )
+        .collect()
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable_lines(&self.diagnostic.text))
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl miette::Diagnostic for Shown<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.diagnostic
+            .advice
+            .as_ref()
+            .map(|advice| Box::new(printable_lines(advice)) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let (_, place) = self.diagnostic.place.as_ref()?;
+        let span = |range: &Range<usize>| SourceSpan::from(range.clone());
+        let here = LabeledSpan::new_primary_with_span(None, span(place));
+        let calls = self
+            .diagnostic
+            .calls
+            .iter()
+            .map(move |(range, label)| LabeledSpan::new_with_span(Some(label.clone()), span(range)));
+        Some(Box::new(std::iter::once(here).chain(calls)))
+    }
+}
+
+fn fault_of(error: &EvalAltResult) -> Option<Fault> {
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) => value.clone().try_cast::<Fault>(),
+        _ => None,
+    }
+}
+
+/// A closure's own name means nothing to anyone.
+fn called(function: &str) -> String {
+    if function.starts_with("anon$") { "called here".into() } else { format!("`{function}` was called here") }
+}
+
+/// Rhai's words for a text that does not parse, without its shouting.
+fn parse_text(kind: &ParseErrorType) -> String {
+    match kind {
+        ParseErrorType::VariableUndefined(name) => format!("there is no variable `{name}` here"),
+        ParseErrorType::UnexpectedEOF => "the script ends in the middle of something".into(),
+        ParseErrorType::MissingToken(token, what) => format!("`{token}` is missing {what}"),
+        other => other.to_string(),
+    }
+}
+
+/// Names that stand behind `let` or `const`, wherever that is.
+fn declared(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    words
+        .clone()
+        .zip(words.skip(1))
+        .filter(|(word, _)| matches!(*word, "let" | "const"))
+        .map(|(_, name)| name)
+}
+
+fn undefined(name: &str, known: &[&str], runtime: &Runtime) -> Option<String> {
+    let functions = docs::index(&runtime.catalogue);
+    let names = functions.callable_names();
+    if names.contains(&name) {
+        return Some(format!("`{name}` is a function: write `{name}(…)`"));
+    }
+    let candidates = known.iter().copied().chain(names);
+    nearest(name, candidates).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// `name (type, type)` as Rhai has it, to a sentence and advice.
+fn unknown_function(signature: &str, runtime: &Runtime) -> (String, Option<String>) {
+    let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
+    let types = types.trim_end_matches(')');
+    let index = docs::index(&runtime.catalogue);
+    let known = index.signatures(name);
+    if !known.is_empty() {
+        // A method's first type is that of its probe or event, which is right.
+        let plain = docs::plain_types(types);
+        let given = match plain.split_once(", ") {
+            Some((of, rest)) if docs::is_method_type(of) => rest.to_owned(),
+            None if types.is_empty() || docs::is_method_type(&plain) => "nothing".to_owned(),
+            _ => plain,
+        };
+        return (format!("`{name}` does not take {given}"), Some(format!("it takes: {}", known.join("; "))));
+    }
+    let near = nearest(name, index.callable_names());
+    (
+        format!("there is no function `{name}`"),
+        near.map(|near| format!("did you mean `{near}`?")).or(Some("`help()` lists what there is".into())),
+    )
+}
+
+/// An error's own words; its place is shown by the caret.
+fn without_place(error: &EvalAltResult) -> String {
+    let text = error.to_string();
+    let position = error.position();
+    text.strip_suffix(&format!(" ({position})")).unwrap_or(&text).to_owned()
+}
+
+/// From line and column (in characters, from 1) to a byte.
+fn offset(text: &str, position: Position) -> usize {
+    let (Some(line), column) = (position.line(), position.position().unwrap_or(1)) else { return 0 };
+    let start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>()
+}
+
+/// The word, string or sign that begins at this byte.
+fn word_at(text: &str, at: usize) -> Range<usize> {
+    let rest = text.get(at..).unwrap_or_default();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let length = match rest.chars().next() {
+        None => 0,
+        Some(quote @ ('"' | '`' | '\'')) => rest[1..].find(quote).map_or(1, |end| end + 2),
+        Some(c) if is_name(c) => rest.find(|c| !is_name(c)).unwrap_or(rest.len()),
+        Some(c) => c.len_utf8(),
+    };
+    at..at + length
+}
+
+/// The argument `word`, as a text or bare, behind the call at this byte.
+fn argument(text: &str, at: usize, word: &str) -> Option<Range<usize>> {
+    let rest = text.get(at..)?;
+    let end = rest.split_inclusive('\n').take(ARGUMENT_LINES).map(str::len).sum::<usize>();
+    let rest = &rest[..end];
+    let quoted = [format!("\"{word}\""), format!("`{word}`")];
+    for form in &quoted {
+        if let Some(found) = rest.find(form.as_str()) {
+            return Some(at + found..at + found + form.len());
+        }
+    }
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let bare = rest.match_indices(word).find(|(found, _)| {
+        let before = rest[..*found].chars().next_back().is_some_and(is_name);
+        let after = rest[found + word.len()..].chars().next().is_some_and(is_name);
+        !before && !after
+    });
+    bare.map(|(found, _)| at + found..at + found + word.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_byte_even_behind_wide_letters() {
+        assert_eq!(offset("ab\nüöx", Position::new(2, 3)), 7);
+        assert_eq!(word_at("let name = 1", 4), 4..8);
+        assert_eq!(word_at("f(\"a b\")", 2), 2..7);
+        assert_eq!(word_at("", 0), 0..0);
+    }
+
+    #[test]
+    fn the_caret_goes_under_the_argument_not_the_call() {
+        let text = "probe(\"exec\",\n  #{ pathh: \"/x\" })";
+        assert_eq!(argument(text, 0, "pathh").map(|r| &text[r]), Some("pathh"));
+        assert_eq!(argument(text, 0, "exec").map(|r| &text[r]), Some("\"exec\""));
+        assert_eq!(argument("ab abc", 0, "abc"), Some(3..6));
+        assert_eq!(argument("f(1)", 0, "none"), None);
+    }
+}

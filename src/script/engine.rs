@@ -1,0 +1,54 @@
+//! Rhai as this program uses it: bounded, without files of its own, with the bindings.
+
+use std::rc::Rc;
+
+use rhai::{Dynamic, Engine, OptimizationLevel, module_resolvers::DummyModuleResolver};
+
+use super::{api, runtime::Runtime};
+
+/// Scripts run as root, next to enforcement: each of these is far beyond any honest use.
+pub const CALL_DEPTH: usize = 64;
+const EXPRESSION_DEPTH: usize = 128;
+const FUNCTION_EXPRESSION_DEPTH: usize = 64;
+const VARIABLES: usize = 10_000;
+const FUNCTIONS: usize = 10_000;
+pub const STRING_BYTES: usize = 16 << 20;
+pub const ARRAY_ITEMS: usize = 1_000_000;
+pub const MAP_ENTRIES: usize = 1_000_000;
+
+/// An engine whose bindings act on `runtime`.
+pub fn build(runtime: &Rc<Runtime>) -> Engine {
+    let mut engine = bare();
+    api::register(&mut engine);
+    engine.set_default_tag(Dynamic::from(Rc::clone(runtime)));
+
+    let acting = Rc::clone(runtime);
+    engine.on_print(move |text| acting.report(|reporter| reporter.print(text)));
+    let acting = Rc::clone(runtime);
+    engine.on_debug(move |text, _, position| {
+        acting.report(|reporter| reporter.log(&format!("debug {position:?}: {text}")));
+    });
+    let acting = Rc::clone(runtime);
+    engine.on_progress(move |steps| acting.progress(steps).map(Dynamic::from));
+    engine
+}
+
+/// The language with its limits and without the bindings: enough to parse.
+pub fn bare() -> Engine {
+    let mut engine = Engine::new();
+    engine
+        // Every expression keeps its place, for carets.
+        .set_optimization_level(OptimizationLevel::None)
+        .set_module_resolver(DummyModuleResolver::new())
+        .disable_symbol("eval")
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        .set_max_call_levels(CALL_DEPTH)
+        .set_max_expr_depths(EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH)
+        .set_max_variables(VARIABLES)
+        .set_max_functions(FUNCTIONS)
+        .set_max_string_size(STRING_BYTES)
+        .set_max_array_size(ARRAY_ITEMS)
+        .set_max_map_size(MAP_ENTRIES);
+    engine
+}

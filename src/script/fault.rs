@@ -1,0 +1,130 @@
+//! What a binding refuses: a sentence, what it is about, and whose fault it is.
+//!
+//! A fault travels through Rhai as the value of a runtime error, so a script may catch
+//! it (`try { … } catch (error) { print(error) }`), and one that is not caught keeps
+//! what the diagnostic needs: the word the caret belongs under, and the exit code.
+
+use rhai::{Dynamic, EvalAltResult, Position};
+
+use crate::{
+    kernel::KernelError,
+    probe::{SpecError, duration::DurationError, mode::ModeError, param::ParamError, scope::ScopeError},
+    report::SeverityError,
+};
+
+/// Who has to do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The script: exit code 1.
+    Script,
+    /// The kernel, or this host's configuration of it: exit code 3.
+    Environment,
+}
+
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pub text: String,
+    pub cause: Cause,
+    /// The word of the script that it is about, if there is one.
+    pub about: Option<String>,
+}
+
+impl Fault {
+    pub fn script(text: impl ToString) -> Self {
+        Fault { text: text.to_string(), cause: Cause::Script, about: None }
+    }
+
+    pub fn environment(text: impl ToString) -> Self {
+        Fault { text: text.to_string(), cause: Cause::Environment, about: None }
+    }
+
+    #[must_use]
+    pub fn about(mut self, word: impl ToString) -> Self {
+        self.about = Some(word.to_string());
+        self
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Fault> for Box<EvalAltResult> {
+    fn from(fault: Fault) -> Self {
+        EvalAltResult::ErrorRuntime(Dynamic::from(fault), Position::NONE).into()
+    }
+}
+
+impl From<KernelError> for Fault {
+    fn from(error: KernelError) -> Self {
+        let about = match &error {
+            KernelError::Cgroup { path, .. } | KernelError::Identity { path, .. } => {
+                path.to_str().map(str::to_owned)
+            }
+            KernelError::Pid { pid, .. } => Some(pid.to_string()),
+            _ => None,
+        };
+        Fault { about, ..Fault::environment(error) }
+    }
+}
+
+impl From<ParamError> for Fault {
+    fn from(error: ParamError) -> Self {
+        let about = match &error {
+            ParamError::Unknown { given, .. }
+            | ParamError::Relative { given, .. }
+            | ParamError::UnknownFlag { given, .. } => given,
+            ParamError::Type { param, .. }
+            | ParamError::Empty { param }
+            | ParamError::TooLong { param, .. }
+            | ParamError::Nul { param } => param,
+        };
+        let about = about.clone();
+        Fault::script(error).about(about)
+    }
+}
+
+impl From<ScopeError> for Fault {
+    fn from(error: ScopeError) -> Self {
+        let about = match &error {
+            ScopeError::UnknownKey { given, .. } => given.clone(),
+            ScopeError::Empty { key } | ScopeError::Type { key, .. } => (*key).to_owned(),
+            ScopeError::Relative(path) => path.clone(),
+        };
+        Fault::script(error).about(about)
+    }
+}
+
+impl From<ModeError> for Fault {
+    fn from(error: ModeError) -> Self {
+        let about = match &error {
+            ModeError::Errno { given, .. } | ModeError::Signal { given, .. } => given.clone(),
+        };
+        Fault::script(error).about(about)
+    }
+}
+
+impl From<DurationError> for Fault {
+    fn from(error: DurationError) -> Self {
+        let about = match &error {
+            DurationError::Malformed { given, .. } | DurationError::TooLong { given } => Some(given.clone()),
+            DurationError::Zero => None,
+        };
+        Fault { about, ..Fault::script(error) }
+    }
+}
+
+impl From<SeverityError> for Fault {
+    fn from(error: SeverityError) -> Self {
+        let given = error.given.clone();
+        Fault::script(error).about(given)
+    }
+}
+
+impl From<SpecError> for Fault {
+    fn from(error: SpecError) -> Self {
+        Fault::script(error)
+    }
+}

@@ -1,0 +1,259 @@
+//! A probe as a script holds it: its spec, what it has in the kernel while it is
+//! attached, its callback, and its books.
+//!
+//! Configured first, attached once it is whole; mode, lease and params then change
+//! in the kernel as well as here. A change that the kernel refuses leaves both as they were.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use super::{Fault, program::Callback, runtime::Runtime};
+use crate::{
+    kernel::Attachment,
+    probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
+    report::Books,
+};
+
+/// A probe that a script holds; clones are the same probe.
+#[derive(Clone)]
+pub struct ProbeHandle(Rc<RefCell<State>>);
+
+struct State {
+    id: u32,
+    spec: Spec,
+    attachment: Option<Attachment>,
+    callback: Option<Callback>,
+    /// Of former attachments.
+    closed: Counters,
+    /// Whether it has been attached at all, and so has books.
+    has_books: bool,
+}
+
+impl ProbeHandle {
+    pub fn new(id: u32, spec: Spec) -> Self {
+        ProbeHandle(Rc::new(RefCell::new(State {
+            id,
+            spec,
+            attachment: None,
+            callback: None,
+            closed: Counters::default(),
+            has_books: false,
+        })))
+    }
+
+    pub fn is(&self, other: &ProbeHandle) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.borrow().id
+    }
+
+    pub fn name(&self) -> String {
+        self.0.borrow().spec.name.clone()
+    }
+
+    pub fn template(&self) -> String {
+        self.0.borrow().spec.template.name.clone()
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.0.borrow().spec.mode
+    }
+
+    pub fn attached(&self) -> bool {
+        self.0.borrow().attachment.is_some()
+    }
+
+    pub fn callback(&self) -> Option<Callback> {
+        self.0.borrow().callback.clone()
+    }
+
+    pub fn set_callback(&self, callback: Option<Callback>) {
+        self.0.borrow_mut().callback = callback;
+    }
+
+    /// Attaches; nothing happens if it is attached already.
+    ///
+    /// # Errors
+    /// If the spec may not be attached or the kernel refuses; then nothing is left behind.
+    pub fn attach(&self, runtime: &Runtime) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        if state.attachment.is_some() {
+            return Ok(());
+        }
+        state.spec.check()?;
+        if let Some(other) = runtime.probe_named(&state.spec.name)
+            && !self.is(&other)
+            && other.attached()
+        {
+            return Err(Fault::script(format!(
+                "there is an attached probe named `{0}` already; give this one another `.name(…)`, or detach the other",
+                state.spec.name
+            ))
+            .about(&state.spec.name));
+        }
+        let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
+        state.attachment = Some(attachment);
+        state.has_books = true;
+        Ok(())
+    }
+
+    /// Detaches; nothing happens if it is not attached. Its books stay.
+    ///
+    /// # Errors
+    /// If the books cannot be read; it is detached all the same.
+    pub fn detach(&self) -> Result<(), Fault> {
+        let Some(attachment) = self.0.borrow_mut().attachment.take() else { return Ok(()) };
+        let counters = attachment.detach()?;
+        let mut state = self.0.borrow_mut();
+        state.closed = state.closed + counters;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the name is empty or the probe is attached.
+    pub fn rename(&self, name: &str) -> Result<(), Fault> {
+        self.before_attach("name")?;
+        if name.trim().is_empty() {
+            return Err(Fault::script("a probe's name must not be empty"));
+        }
+        name.clone_into(&mut self.0.borrow_mut().spec.name);
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_scope(&self, scope: Scope) -> Result<(), Fault> {
+        self.before_attach("scope")?;
+        self.0.borrow_mut().spec.scope = scope;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_everywhere(&self) -> Result<(), Fault> {
+        self.before_attach("everywhere")?;
+        self.0.borrow_mut().spec.everywhere = true;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_on_error(&self, answer: OnError) -> Result<(), Fault> {
+        self.before_attach("on_error")?;
+        self.0.borrow_mut().spec.on_error = answer;
+        Ok(())
+    }
+
+    fn before_attach(&self, what: &str) -> Result<(), Fault> {
+        let state = self.0.borrow();
+        if state.attachment.is_none() {
+            return Ok(());
+        }
+        Err(Fault::script(format!(
+            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (mode, lease and params change live)",
+            state.spec.name
+        )))
+    }
+
+    /// Changes what the kernel answers, now if it is attached.
+    ///
+    /// # Errors
+    /// If the spec may not have that mode; the former one still holds.
+    pub fn set_mode(&self, mode: Mode) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        if state.attachment.is_some() {
+            Spec { mode, ..state.spec.clone() }.check()?;
+        }
+        if let Some(attachment) = &mut state.attachment {
+            attachment.set_mode(mode)?;
+        }
+        state.spec.mode = mode;
+        Ok(())
+    }
+
+    /// Enforcement lapses this long from now, or (if not attached yet) from the attach.
+    ///
+    /// # Errors
+    /// If the spec needs a lease and this would take it away.
+    pub fn set_lease(&self, lease: Option<Duration>) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        if state.attachment.is_some() {
+            Spec { lease, ..state.spec.clone() }.check()?;
+        }
+        if let Some(attachment) = &mut state.attachment {
+            attachment.set_lease(lease)?;
+        }
+        state.spec.lease = lease;
+        Ok(())
+    }
+
+    /// Sets a param, now if it is attached; `null` takes it back.
+    ///
+    /// # Errors
+    /// If there is no such param, the value is not one of its kind, or the kernel refuses it.
+    pub fn set_param(&self, runtime: &Runtime, name: &str, value: &serde_json::Value) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        let template = std::sync::Arc::clone(&state.spec.template);
+        let param = param::find(&template, name)?;
+        let value = ParamValue::parse(param, value)?;
+        if let Some(attachment) = &mut state.attachment {
+            attachment.set_param(runtime.kernel()?, param, value.as_ref())?;
+        }
+        match value {
+            Some(value) => state.spec.params.insert(name.to_owned(), value),
+            None => state.spec.params.remove(name),
+        };
+        Ok(())
+    }
+
+    /// What has been decided so far, over all its attachments.
+    ///
+    /// # Errors
+    /// If the kernel's counters cannot be read.
+    pub fn counters(&self) -> Result<Counters, Fault> {
+        let state = self.0.borrow();
+        let now = state.attachment.as_ref().map(Attachment::counters).transpose()?;
+        Ok(state.closed + now.unwrap_or_default())
+    }
+
+    /// Brings what the kernel has emitted until now into the queue.
+    pub fn flush(&self) {
+        if let Some(attachment) = &self.0.borrow().attachment {
+            attachment.flush();
+        }
+    }
+
+    /// The closing books, if it was ever attached.
+    pub fn books(&self) -> Option<Books> {
+        let state = self.0.borrow();
+        state.has_books.then(|| Books {
+            probe: state.spec.name.clone(),
+            template: state.spec.template.name.clone(),
+            mode: state.spec.mode.to_string(),
+            counters: state.closed,
+        })
+    }
+
+    /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.
+    pub fn describe(&self) -> String {
+        let state = self.0.borrow();
+        let spec = &state.spec;
+        let mut text = format!(
+            "{}: {} [{}], {}",
+            spec.name,
+            spec.template.name,
+            spec.template.hooks.join(", "),
+            spec.mode
+        );
+        if spec.everywhere {
+            text.push_str(", everywhere");
+        } else if !spec.scope.is_empty() {
+            text.push_str(&format!(", scope {}", spec.scope));
+        }
+        if let Some(lease) = spec.lease {
+            text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
+        }
+        text
+    }
+}

@@ -1,0 +1,411 @@
+//! What the bindings act on, and the loop that delivers events, timers and signals.
+//!
+//! One runtime belongs to one session and one thread. Bindings reach it through the
+//! engine's tag. While the script waits (`run`, `run_for`, its end), the loop in
+//! [`Runtime::serve`] calls its callbacks; a callback itself is never interrupted by
+//! another one, and what arrives meanwhile stays in the queue.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use rhai::{Dynamic, Engine};
+use signal_hook::consts::SIGINT;
+
+use super::{
+    Fault, Options, Source,
+    api::event::ScriptEvent,
+    diagnostics::Diagnostic,
+    handle::ProbeHandle,
+    interrupt::Interrupts,
+    program::{Callback, Program},
+    stop::Stop,
+    timers::Timers,
+};
+use crate::{
+    event::Event,
+    kernel::{Kernel, KernelError},
+    report::{Books, Reporter, Sink},
+    template::Catalogue,
+};
+
+/// Events between the ring buffers' reader and the script. What does not fit is counted as lost.
+const QUEUE: usize = 1 << 16;
+/// Events handled before signals and timers are looked at again.
+const BATCH: usize = 256;
+/// Steps a callback may take (about five seconds); the script itself may take any time, but not for ever.
+const CALLBACK_STEPS: u64 = 30_000_000;
+const SCRIPT_STEPS: u64 = 10_000_000_000;
+/// Errors of one callback that are shown whole; the rest is counted.
+const SHOWN_ERRORS: u64 = 3;
+
+/// Until when [`Runtime::serve`] goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    Deadline(Instant),
+    /// Nothing can happen any more: no probe is attached, no timer pending.
+    Idle,
+    Never,
+}
+
+/// Why [`Runtime::serve`] came back.
+#[derive(Debug)]
+pub enum Turn<T> {
+    Received(T),
+    Disconnected,
+    /// The deadline has passed, or nothing can happen any more.
+    Over,
+}
+
+pub struct Runtime {
+    pub options: Options,
+    pub catalogue: Catalogue,
+    pub timers: RefCell<Timers>,
+    pub on_exit: RefCell<Vec<Callback>>,
+    /// A failing callback ends the script.
+    pub fail_fast: Cell<bool>,
+    reporter: RefCell<Reporter>,
+    kernel: OnceCell<Kernel>,
+    events: (Sender<Event>, Receiver<Event>),
+    interrupts: Interrupts,
+    /// Every probe that was ever attached, in that order.
+    probes: RefCell<Vec<ProbeHandle>>,
+    last_id: Cell<u32>,
+    /// What is being evaluated.
+    program: RefCell<Option<Rc<Program>>>,
+    /// Which text each function stands in, for diagnostics.
+    texts: RefCell<HashMap<String, Rc<Source>>>,
+    stop: RefCell<Option<Stop>>,
+    in_callback: Cell<bool>,
+    failed_callbacks: RefCell<HashMap<String, u64>>,
+}
+
+impl Runtime {
+    pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
+        Ok(Runtime {
+            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
+            options,
+            catalogue,
+            timers: RefCell::default(),
+            on_exit: RefCell::default(),
+            fail_fast: Cell::new(false),
+            kernel: OnceCell::new(),
+            events: bounded(QUEUE),
+            interrupts: Interrupts::watch()?,
+            probes: RefCell::default(),
+            last_id: Cell::new(0),
+            program: RefCell::new(None),
+            texts: RefCell::default(),
+            stop: RefCell::new(None),
+            in_callback: Cell::new(false),
+            failed_callbacks: RefCell::default(),
+        })
+    }
+
+    /// The running kernel; looked at when the first probe is attached.
+    pub fn kernel(&self) -> Result<&Kernel, KernelError> {
+        if let Some(kernel) = self.kernel.get() {
+            return Ok(kernel);
+        }
+        let kernel = Kernel::open(self.events.0.clone())?;
+        Ok(self.kernel.get_or_init(|| kernel))
+    }
+
+    pub fn next_id(&self) -> u32 {
+        self.last_id.set(self.last_id.get() + 1);
+        self.last_id.get()
+    }
+
+    pub fn probes(&self) -> Vec<ProbeHandle> {
+        self.probes.borrow().clone()
+    }
+
+    /// The last one attached under this name.
+    pub fn probe_named(&self, name: &str) -> Option<ProbeHandle> {
+        self.probes.borrow().iter().rev().find(|p| p.name() == name).cloned()
+    }
+
+    /// Attaches, and keeps the probe until the session's end.
+    pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
+        let was = probe.attached();
+        probe.attach(self)?;
+        let mut probes = self.probes.borrow_mut();
+        if !probes.iter().any(|p| p.is(probe)) {
+            probes.push(probe.clone());
+        }
+        drop(probes);
+        if !was {
+            self.note(&format!("attached {}", probe.describe()));
+        }
+        Ok(())
+    }
+
+    // ---- output -----------------------------------------------------------
+
+    /// Writes a record. That nobody reads any more ends the script at its next step.
+    pub fn report(&self, write: impl FnOnce(&mut Reporter) -> std::io::Result<()>) {
+        if write(&mut self.reporter.borrow_mut()).is_err() {
+            self.stop.borrow_mut().get_or_insert(Stop::OutputClosed);
+        }
+    }
+
+    pub fn note(&self, text: &str) {
+        self.report(|reporter| reporter.note(text));
+    }
+
+    pub fn diagnose(&self, diagnostic: &Diagnostic) {
+        let text = diagnostic.render(self.reporter.borrow().color());
+        self.report(|reporter| reporter.log(&text));
+    }
+
+    // ---- programs ---------------------------------------------------------
+
+    /// What is being evaluated now; before, what a function in it stands in.
+    pub fn enter(&self, program: &Rc<Program>) -> Option<Rc<Program>> {
+        self.program.borrow_mut().replace(Rc::clone(program))
+    }
+
+    pub fn leave(&self, former: Option<Rc<Program>>) {
+        *self.program.borrow_mut() = former;
+    }
+
+    pub fn program(&self) -> Result<Rc<Program>, Fault> {
+        self.program.borrow().clone().ok_or_else(|| Fault::script("no script is running"))
+    }
+
+    /// Remembers where the functions of a newly compiled text stand.
+    pub fn learn(&self, source: &Rc<Source>, functions: impl IntoIterator<Item = String>) {
+        let mut texts = self.texts.borrow_mut();
+        for name in functions {
+            texts.insert(name, Rc::clone(source));
+        }
+    }
+
+    pub fn text_of(&self, function: &str) -> Option<Rc<Source>> {
+        self.texts.borrow().get(function).cloned()
+    }
+
+    // ---- stopping ---------------------------------------------------------
+
+    /// Asked at every step of a script; `Some` ends it.
+    pub fn progress(&self, steps: u64) -> Option<Stop> {
+        if let Some(stop) = self.stop.borrow().clone() {
+            return Some(stop);
+        }
+        if self.interrupts.pending() {
+            return self.taken_signal();
+        }
+        let (limit, what) = if self.in_callback.get() {
+            (
+                CALLBACK_STEPS,
+                "a callback took more than 30 million steps; what takes long belongs into the script itself",
+            )
+        } else {
+            (SCRIPT_STEPS, "the script took more than ten thousand million steps without an end")
+        };
+        (steps > limit).then_some(Stop::Limit(what))
+    }
+
+    fn taken_signal(&self) -> Option<Stop> {
+        self.interrupts.take().map(Stop::Signal)
+    }
+
+    /// Forgets an interruption that was meant for what is over now; what ends the session stays.
+    pub fn forget_interrupt(&self) {
+        match self.interrupts.take() {
+            Some(signal) if signal != SIGINT => {
+                *self.stop.borrow_mut() = Some(Stop::Signal(signal));
+            }
+            _ => {}
+        }
+    }
+
+    /// What ends the script as soon as it looks.
+    pub fn pending_stop(&self) -> Option<Stop> {
+        self.stop.borrow().clone()
+    }
+
+    pub fn take_stop(&self) -> Option<Stop> {
+        self.stop.borrow_mut().take()
+    }
+
+    // ---- the loop ---------------------------------------------------------
+
+    /// Calls callbacks until something comes on `other`, or as `until` says. Inside of a
+    /// callback it only waits.
+    ///
+    /// # Errors
+    /// What ends the script.
+    pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
+        let delivering = !self.in_callback.get();
+        let silent = never();
+        let events = if delivering { &self.events.1 } else { &silent };
+        loop {
+            if let Some(stop) = self.pending_stop() {
+                return Err(stop);
+            }
+            if delivering {
+                self.run_timers(engine)?;
+            }
+            let now = Instant::now();
+            match until {
+                Until::Deadline(deadline) if deadline <= now => {
+                    self.settle(engine)?;
+                    return Ok(Turn::Over);
+                }
+                Until::Idle if self.idle() => {
+                    self.settle(engine)?;
+                    return Ok(Turn::Over);
+                }
+                _ => {}
+            }
+            select! {
+                recv(events) -> event => if let Ok(event) = event {
+                    self.dispatch(engine, &event)?;
+                    self.dispatch_some(engine, BATCH)?;
+                },
+                recv(self.interrupts.arrived()) -> signal => if let Ok(signal) = signal {
+                    // One that ends the session may stand behind it.
+                    let ending = self.interrupts.take().filter(|s| *s != SIGINT);
+                    return Err(Stop::Signal(ending.unwrap_or(signal)));
+                },
+                recv(other) -> received => {
+                    return Ok(received.map_or(Turn::Disconnected, Turn::Received));
+                },
+                default(self.longest_wait(now, until, delivering)) => {}
+            }
+        }
+    }
+
+    fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
+        /// Nothing is missed by waking now and then.
+        const LONG: Duration = Duration::from_secs(3600);
+        let timer = if delivering { self.timers.borrow().next_due() } else { None };
+        let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
+        let due = [timer, deadline].into_iter().flatten().min();
+        due.map_or(LONG, |due| due.saturating_duration_since(now))
+    }
+
+    fn idle(&self) -> bool {
+        self.timers.borrow().is_empty() && !self.probes.borrow().iter().any(ProbeHandle::attached)
+    }
+
+    fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {
+        loop {
+            let due = self.timers.borrow_mut().take_due(Instant::now());
+            let Some(callback) = due else { return Ok(()) };
+            self.call(engine, &callback, vec![], "a timer")?;
+        }
+    }
+
+    /// Handles every event that the kernel has emitted until now; not inside of a callback,
+    /// where they wait.
+    pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
+        for probe in self.probes() {
+            probe.flush();
+        }
+        if self.in_callback.get() { Ok(()) } else { self.dispatch_some(engine, QUEUE) }
+    }
+
+    fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
+        for _ in 0..most {
+            let Ok(event) = self.events.1.try_recv() else { break };
+            self.dispatch(engine, &event)?;
+        }
+        Ok(())
+    }
+
+    fn dispatch(&self, engine: &Engine, event: &Event) -> Result<(), Stop> {
+        match self.probe_named(event.probe()).and_then(|probe| probe.callback()) {
+            Some(callback) => {
+                let event = ScriptEvent::new(event.clone());
+                let of = format!("the callback of probe `{}`", event.inner().probe());
+                self.call(engine, &callback, vec![Dynamic::from(event)], &of)
+            }
+            None => {
+                self.report(|reporter| reporter.event(event));
+                self.pending_stop().map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    /// Calls a function of the script's. Its failure is reported, and ends the script only under `fail_fast()`.
+    pub fn call(
+        &self,
+        engine: &Engine,
+        callback: &Callback,
+        mut arguments: Vec<Dynamic>,
+        of: &str,
+    ) -> Result<(), Stop> {
+        arguments.truncate(callback.arity);
+        let former = self.enter(&callback.program);
+        let was = self.in_callback.replace(true);
+        let outcome = callback.function.call::<Dynamic>(engine, &callback.program.ast, arguments);
+        self.in_callback.set(was);
+        self.leave(former);
+        let Err(error) = outcome else { return self.pending_stop().map_or(Ok(()), Err) };
+        match Stop::of(&error) {
+            Some(Stop::Limit(text)) => self.callback_failed(&Diagnostic::sentence(text), of),
+            Some(stop) => Err(stop),
+            None => {
+                let diagnostic = Diagnostic::of_evaluation(&error, &callback.program.source, self);
+                self.callback_failed(&diagnostic, of)
+            }
+        }
+    }
+
+    fn callback_failed(&self, diagnostic: &Diagnostic, of: &str) -> Result<(), Stop> {
+        let times = {
+            let mut failed = self.failed_callbacks.borrow_mut();
+            let times = failed.entry(of.to_owned()).or_default();
+            *times += 1;
+            *times
+        };
+        if self.fail_fast.get() {
+            self.diagnose(&diagnostic.in_callback(of, "the script ends, as `fail_fast()` asked for"));
+            return Err(Stop::CallbackFailed(diagnostic.exit_code()));
+        }
+        if times <= SHOWN_ERRORS {
+            let after =
+                if times == SHOWN_ERRORS { "further ones are counted only" } else { "the script goes on" };
+            self.diagnose(&diagnostic.in_callback(of, after));
+        }
+        Ok(())
+    }
+
+    // ---- the end ----------------------------------------------------------
+
+    /// Detaches everything, last first, handles what is still in the queue, and gives the books.
+    /// Unless nobody would hear of them, events are handled; the books are given either way.
+    pub fn close(&self, engine: &Engine, heard: bool) -> Vec<Books> {
+        self.timers.borrow_mut().clear();
+        for probe in self.probes().iter().rev() {
+            if let Err(fault) = probe.detach() {
+                self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
+            }
+        }
+        if heard {
+            let _ = self.dispatch_some(engine, QUEUE);
+        }
+        for (of, times) in self.failed_callbacks.borrow_mut().drain() {
+            if times > SHOWN_ERRORS {
+                self.note(&format!("{of} failed {times} times"));
+            }
+        }
+        self.probes.borrow_mut().drain(..).filter_map(|probe| probe.books()).collect()
+    }
+}
+
+impl Drop for Runtime {
+    /// A callback may hold its own probe, and a circle is never dropped; the kernel's side must be.
+    fn drop(&mut self) {
+        for probe in self.probes() {
+            probe.set_callback(None);
+            let _ = probe.detach();
+        }
+    }
+}

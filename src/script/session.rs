@@ -1,0 +1,277 @@
+//! One engine, its scope, its probes: a script from its text to its exit code.
+
+use std::rc::Rc;
+
+use crossbeam_channel::{Receiver, never};
+use rhai::{AST, Dynamic, Engine, ParseErrorType, Scope};
+use signal_hook::consts::SIGINT;
+
+use super::{
+    Completeness, Options, Outcome, Served, Source, api,
+    diagnostics::Diagnostic,
+    engine,
+    program::Program,
+    runtime::{Runtime, Turn, Until},
+    stop::Stop,
+};
+use crate::{report::Sink, template::Catalogue};
+
+/// What `--help` promises.
+const FINE: i32 = 0;
+const FAILED: i32 = 1;
+const ENVIRONMENT: i32 = 3;
+/// Added to a signal's number, as shells do.
+const BY_SIGNAL: i32 = 128;
+
+pub struct Session {
+    /// `None` only if signals cannot be watched, which is said when something is to run.
+    started: Result<Started, String>,
+}
+
+struct Started {
+    engine: Engine,
+    runtime: Rc<Runtime>,
+    scope: Scope<'static>,
+    /// Functions that former lines have defined.
+    library: AST,
+    lines: usize,
+}
+
+/// Why a text has no value.
+enum Failure {
+    Stopped(Stop),
+    /// The exit code it comes to.
+    Reported(i32),
+}
+
+impl Session {
+    /// Nothing touches the kernel before the first attach.
+    #[must_use]
+    pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
+        let started = Runtime::new(catalogue, options, sink)
+            .map(|runtime| Started::new(Rc::new(runtime)))
+            .map_err(|error| format!("cannot watch for signals: {error}"));
+        Session { started }
+    }
+
+    /// Runs a whole script: its text, then, while probes are attached or timers
+    /// are pending, the event loop; then `on_exit`, detach, closing books.
+    /// Errors are reported through the sink.
+    pub fn run(&mut self, source: &Source) -> Outcome {
+        match &mut self.started {
+            Ok(started) => started.run(source),
+            Err(error) => unusable(error),
+        }
+    }
+
+    /// Evaluates one complete input of the interactive shell; variables,
+    /// functions and probes stay. Its value or diagnostic goes to the sink.
+    /// `Some` if the line called `exit`.
+    pub fn line(&mut self, text: &str) -> Option<Outcome> {
+        match &mut self.started {
+            Ok(started) => started.line(text),
+            Err(error) => Some(unusable(error)),
+        }
+    }
+
+    /// Delivers events and timers until something comes on `other`, which is
+    /// how the interactive shell waits for the next line.
+    pub fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {
+        match &mut self.started {
+            Ok(started) => started.serve_until(other),
+            Err(error) => Served::Ended(unusable(error)),
+        }
+    }
+
+    /// Ends an interactive session as `run` ends a script.
+    pub fn finish(&mut self) -> Outcome {
+        match &mut self.started {
+            Ok(started) => started.finish(FINE),
+            Err(error) => unusable(error),
+        }
+    }
+
+    /// The attached probes, one line each.
+    #[must_use]
+    pub fn probes(&self) -> Vec<String> {
+        self.started.as_ref().map_or_else(|_| vec![], |s| s.attached().map(|p| p.describe()).collect())
+    }
+
+    /// Whether a probe that is attached refuses or kills.
+    #[must_use]
+    pub fn enforcing(&self) -> bool {
+        self.started.as_ref().is_ok_and(|s| s.attached().any(|p| p.mode().enforces()))
+    }
+
+    /// Names of the variables that lines have made.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        self.started
+            .as_ref()
+            .map_or_else(|_| vec![], |s| s.scope.iter().map(|(name, ..)| name.to_owned()).collect())
+    }
+}
+
+fn unusable(error: &str) -> Outcome {
+    eprintln!("error: {error}");
+    Outcome { code: ENVIRONMENT }
+}
+
+impl Started {
+    fn new(runtime: Rc<Runtime>) -> Self {
+        let mut scope = Scope::new();
+        let args: Vec<Dynamic> = runtime.options.args.iter().map(|arg| arg.clone().into()).collect();
+        scope.push_constant("args", args);
+        Started { engine: engine::build(&runtime), runtime, scope, library: AST::empty(), lines: 0 }
+    }
+
+    fn attached(&self) -> impl Iterator<Item = super::handle::ProbeHandle> {
+        self.runtime.probes().into_iter().filter(|probe| probe.attached())
+    }
+
+    fn run(&mut self, source: &Source) -> Outcome {
+        let code = match self.evaluate(source) {
+            Ok(_) => match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
+                // Ctrl-C is how one ends a script that only waits.
+                Err(Stop::Signal(_)) | Ok(_) => FINE,
+                Err(stop) => self.stopped(&stop),
+            },
+            Err(Failure::Stopped(stop)) => self.stopped(&stop),
+            Err(Failure::Reported(code)) => code,
+        };
+        self.finish(code)
+    }
+
+    /// Compiles and evaluates a text.
+    fn evaluate(&mut self, source: &Source) -> Result<Dynamic, Failure> {
+        let source = Rc::new(source.clone());
+        let compiled = self.engine.compile_with_scope(&self.scope, &source.text).map_err(|error| {
+            let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
+            self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, &known, &self.runtime));
+            Failure::Reported(FAILED)
+        })?;
+        self.runtime.learn(&source, compiled.iter_functions().map(|f| f.name.to_owned()));
+        let mut ast = self.library.merge(&compiled);
+        ast.set_source(source.name.as_str());
+        let program = Rc::new(Program { source, ast });
+        let former = self.runtime.enter(&program);
+        let outcome = self.engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &program.ast);
+        self.runtime.leave(former);
+        self.library = program.ast.clone_functions_only();
+        outcome.map_err(|error| match Stop::of(&error) {
+            Some(stop) => Failure::Stopped(stop),
+            None => {
+                let diagnostic = Diagnostic::of_evaluation(&error, &program.source, &self.runtime);
+                self.runtime.diagnose(&diagnostic);
+                Failure::Reported(diagnostic.exit_code())
+            }
+        })
+    }
+
+    fn stopped(&self, stop: &Stop) -> i32 {
+        match stop {
+            Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
+            Stop::Signal(signal) => BY_SIGNAL + signal,
+            Stop::OutputClosed => FINE,
+            Stop::Limit(text) => {
+                self.runtime.diagnose(&Diagnostic::sentence(text));
+                FAILED
+            }
+        }
+    }
+
+    fn line(&mut self, text: &str) -> Option<Outcome> {
+        self.lines += 1;
+        self.runtime.forget_interrupt();
+        let source = Source { name: format!("line {}", self.lines), text: text.to_owned() };
+        let stop = match self.evaluate(&source) {
+            Ok(value) => {
+                if !value.is_unit() {
+                    let text = api::shown(&value);
+                    self.runtime.report(|reporter| reporter.print(&text));
+                }
+                self.runtime.pending_stop()?
+            }
+            Err(Failure::Reported(_)) => return None,
+            Err(Failure::Stopped(Stop::Signal(SIGINT))) => {
+                self.runtime.note("interrupted");
+                return None;
+            }
+            Err(Failure::Stopped(Stop::Limit(text))) => {
+                self.runtime.diagnose(&Diagnostic::sentence(text));
+                return None;
+            }
+            Err(Failure::Stopped(stop)) => stop,
+        };
+        let code = self.stopped(&stop);
+        Some(self.finish(code))
+    }
+
+    fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {
+        loop {
+            match self.runtime.serve(&self.engine, other, Until::Never) {
+                Ok(Turn::Received(received)) => return Served::Received(received),
+                Ok(Turn::Disconnected) => return Served::Disconnected,
+                // At the prompt Ctrl-C is the editor's; one that comes from elsewhere asks for nothing.
+                Ok(Turn::Over) | Err(Stop::Signal(SIGINT)) => {}
+                Err(stop) => {
+                    let code = self.stopped(&stop);
+                    return Served::Ended(self.finish(code));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, code: i32) -> Outcome {
+        // Whatever asked for the end must not keep the end from happening.
+        let ended_by = self.runtime.take_stop();
+        let callbacks = std::mem::take(&mut *self.runtime.on_exit.borrow_mut());
+        let mut code = code;
+        for callback in callbacks {
+            if let Err(Stop::Exit(other)) = self.runtime.call(&self.engine, &callback, vec![], "on_exit") {
+                code = other;
+            }
+        }
+        let heard = ended_by != Some(Stop::OutputClosed);
+        let books = self.runtime.close(&self.engine, heard);
+        self.runtime.report(|reporter| reporter.books(&books));
+        Outcome { code }
+    }
+}
+
+/// Whether a text can be evaluated as it stands, by real parsing.
+#[must_use]
+pub fn completeness(text: &str) -> Completeness {
+    thread_local! {
+        static PARSER: Engine = {
+            let mut engine = engine::bare();
+            // A line may use what only evaluation knows.
+            engine.set_strict_variables(false);
+            engine
+        };
+    }
+    let Err(error) = PARSER.with(|parser| parser.compile(text)) else { return Completeness::Complete };
+    let open = match error.err_type() {
+        ParseErrorType::UnexpectedEOF => true,
+        ParseErrorType::BadInput(rhai::LexError::UnterminatedString) => true,
+        // `)` is missing at the end of the text, not in the midst of it.
+        ParseErrorType::MissingToken(..) | ParseErrorType::MissingSymbol(..) => {
+            at_end(text, error.position())
+        }
+        _ => false,
+    };
+    if open { Completeness::Incomplete } else { Completeness::Complete }
+}
+
+/// Whether nothing but white space stands at and behind this place.
+fn at_end(text: &str, position: rhai::Position) -> bool {
+    match (position.line(), position.position()) {
+        (Some(line), Some(column)) => {
+            let mut rest = text.lines().skip(line - 1);
+            let first = rest.next().unwrap_or_default();
+            first.chars().skip(column.saturating_sub(1)).all(char::is_whitespace)
+                && rest.all(|line| line.trim().is_empty())
+        }
+        _ => true,
+    }
+}

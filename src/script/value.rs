@@ -1,0 +1,69 @@
+//! Between Rhai's values and the others: event fields in, JSON out.
+
+use rhai::Dynamic;
+use serde_json::{Map, Value};
+
+use super::api::event::ScriptEvent;
+use crate::event;
+
+/// An event's field as a script sees it. A number beyond Rhai's own (63 bits) keeps
+/// its bits and turns negative; none of the header's is that large.
+pub fn from_event(value: event::Value) -> Dynamic {
+    match value {
+        event::Value::Unsigned(n) => Dynamic::from(n.cast_signed()),
+        event::Value::Signed(n) => Dynamic::from(n),
+        event::Value::Bool(b) => Dynamic::from(b),
+        event::Value::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
+        event::Value::Name(name) => name.into(),
+        event::Value::Device { major, minor } => format!("{major}:{minor}").into(),
+    }
+}
+
+/// A script's value as JSON; what JSON has no form for becomes its text.
+pub fn to_json(value: &Dynamic) -> Value {
+    if value.is_unit() {
+        Value::Null
+    } else if let Some(event) = value.read_lock::<ScriptEvent>() {
+        crate::report::event_json(event.inner()).into()
+    } else if let Ok(b) = value.as_bool() {
+        b.into()
+    } else if let Ok(n) = value.as_int() {
+        n.into()
+    } else if let Ok(x) = value.as_float() {
+        x.into()
+    } else if let Ok(text) = value.as_immutable_string_ref() {
+        text.as_str().into()
+    } else if let Ok(items) = value.as_array_ref() {
+        items.iter().map(to_json).collect()
+    } else if let Ok(map) = value.as_map_ref() {
+        Value::Object(map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect())
+    } else if let Ok(bytes) = value.as_blob_ref() {
+        bytes.iter().copied().collect()
+    } else {
+        value.to_string().into()
+    }
+}
+
+/// A map's entries as JSON.
+pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
+    map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()
+}
+
+/// JSON as a script's value.
+pub fn from_json(value: Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(b) => b.into(),
+        Value::Number(n) => match (n.as_i64(), n.as_u64()) {
+            (Some(n), _) => n.into(),
+            (None, Some(n)) => n.cast_signed().into(),
+            (None, None) => n.as_f64().unwrap_or(f64::NAN).into(),
+        },
+        Value::String(text) => text.into(),
+        Value::Array(items) => items.into_iter().map(from_json).collect::<Vec<_>>().into(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (key.into(), from_json(value))).collect::<rhai::Map>().into()
+        }
+    }
+}
