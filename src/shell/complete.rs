@@ -55,8 +55,15 @@ pub fn choices(
             vocabulary.flags(template, param).unwrap_or_else(|| paths(typed))
         }
         Place::ScopeKey { present } => without(vocabulary.scope.clone(), present),
-        Place::Field(template) => vocabulary.fields(template.as_deref()),
-        Place::Method => vocabulary.methods.clone(),
+        Place::Field(template) => {
+            let mut words = vocabulary.fields(template.as_deref());
+            words.extend(vocabulary.methods(Some("Event")));
+            words
+        }
+        Place::Method { probe, after } => {
+            let probe = *probe && after.as_ref().is_none_or(|method| vocabulary.gives_probe(method));
+            vocabulary.methods(probe.then_some("Probe"))
+        }
         Place::Errno => vocabulary.errnos.clone(),
         Place::Signal => vocabulary.signals.clone(),
         Place::OnError => literal(&["allow", "deny"]),
@@ -102,8 +109,11 @@ fn literal(names: &[&str]) -> Vec<Word> {
 
 fn general(typed: &str, vocabulary: &Vocabulary, variables: &[String]) -> Vec<Word> {
     let mut words: Vec<_> = variables.iter().map(|name| Word::new(name, "", "")).collect();
-    words.extend(vocabulary.functions.iter().chain(&vocabulary.keywords).cloned());
-    words.sort();
+    words.extend(vocabulary.functions());
+    words.extend(vocabulary.keywords.iter().cloned());
+    words.extend(vocabulary.library());
+    // A name that is documented stands before the same name that is not.
+    words.sort_by(|a, b| (&a.name, a.doc.is_empty()).cmp(&(&b.name, b.doc.is_empty())));
     words.dedup_by(|a, b| a.name == b.name);
     // An empty prompt offers what a session begins with, not the whole language.
     if typed.is_empty() { words.into_iter().filter(|word| !word.doc.is_empty()).collect() } else { words }
@@ -151,7 +161,7 @@ mod tests {
     use crate::template::Catalogue;
 
     fn vocabulary() -> Vocabulary {
-        Vocabulary::new(Catalogue::builtin().unwrap(), vec![Word::new("probe", "(template)", "A probe.")], vec![])
+        Vocabulary::new(Catalogue::builtin().unwrap())
     }
 
     fn offered(place: &Place, typed: &str) -> Vec<String> {
@@ -174,8 +184,20 @@ mod tests {
 
     #[test]
     fn words_are_functions_keywords_and_variables() {
-        assert_eq!(offered(&Place::Word, "pr"), ["private", "probe"]);
+        assert_eq!(offered(&Place::Word, "pro"), ["probe", "probes"]);
+        assert_eq!(offered(&Place::Word, "priv"), ["private"]);
         assert_eq!(offered(&Place::Word, "w"), ["web", "while"]);
+        assert_eq!(offered(&Place::Word, "parse_i"), ["parse_int"]);
+    }
+
+    #[test]
+    fn methods_fit_what_stands_before_the_dot() {
+        let method = |probe, after: Option<&str>| Place::Method { probe, after: after.map(str::to_owned) };
+        assert!(offered(&method(true, None), "").contains(&"attach".to_owned()));
+        assert!(offered(&method(true, Some("shadow")), "at").contains(&"attach".to_owned()));
+        assert!(!offered(&method(true, None), "").contains(&"to_upper".to_owned()));
+        assert!(offered(&method(true, Some("stats")), "").contains(&"keys".to_owned()));
+        assert!(offered(&method(false, None), "").contains(&"to_upper".to_owned()));
     }
 
     #[test]

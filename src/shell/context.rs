@@ -26,8 +26,9 @@ pub enum Place {
     ScopeKey { present: Vec<String> },
     /// A field of an event; `None` if it cannot be told of which template.
     Field(Option<String>),
-    /// After a dot on anything else.
-    Method,
+    /// After a dot on anything else: whether it began as a probe, and the last
+    /// method that was called on it.
+    Method { probe: bool, after: Option<String> },
     Errno,
     Signal,
     OnError,
@@ -119,7 +120,14 @@ impl<'r> Reading<'r> {
         if plain && let Some(call) = self.closure_with(self.word(dot - 1)) {
             return Place::Field(self.receiver_of(call));
         }
-        Place::Method
+        let call = dot.checked_sub(1).filter(|at| self.word(*at) == ")");
+        let method = call.and_then(|at| partner(self.text, self.tokens, at)).and_then(|open| self.method_at(open));
+        Place::Method { probe: self.probe_up_to(dot).is_some(), after: method.map(str::to_owned) }
+    }
+
+    /// The method whose arguments open here.
+    fn method_at(self, open: usize) -> Option<&'r str> {
+        self.before(open + 1).call(open).filter(|(_, method, _)| *method).map(|(name, ..)| name)
     }
 
     /// The bracket of the call that was given a closure with this parameter.
@@ -323,8 +331,12 @@ mod tests {
         assert_eq!(word("probe(\"exec\").shadow().when(|ev| { if ev.^"), exec);
         assert_eq!(word("web.on_event(|e| print(`${e.^"), Place::Field(Some("file_open".into())));
         assert_eq!(word("unknown.on_event(|e| e.^"), Place::Field(None));
-        assert_eq!(word("web.on_event(|e| e.path.^"), Place::Method);
-        assert_eq!(word("web.on_event(|e| x.^"), Place::Method);
+        let method = |probe, after: Option<&str>| Place::Method { probe, after: after.map(str::to_owned) };
+        assert_eq!(word("web.on_event(|e| e.path.^"), method(false, None));
+        assert_eq!(word("web.on_event(|e| x.^"), method(false, None));
+        assert_eq!(word("web.^"), method(true, None));
+        assert_eq!(word("probe(\"exec\").sh^"), method(true, None));
+        assert_eq!(word("probe(\"exec\").stats().^"), method(true, Some("stats")));
     }
 
     #[test]

@@ -32,10 +32,9 @@ use super::{
     context, highlight,
     history::{self, Shelf},
     keys,
-    lexer::{Kind, lex},
     margin,
     plain::PlainReader,
-    printer::{Above, Gate},
+    printer::{Above, Gate, Printed},
     prompt::Prompt,
     vocabulary::Vocabulary,
 };
@@ -43,7 +42,11 @@ use super::{
 /// What the engine wants from the editor.
 #[derive(Debug, Clone)]
 pub enum Ask {
-    Line(Prompt),
+    Line {
+        prompt: Prompt,
+        /// The session's, for completion.
+        variables: Vec<String>,
+    },
     /// A question whose answer is yes or no.
     Confirm(String),
     /// The history's entries.
@@ -102,7 +105,7 @@ pub fn start(mut reader: Reader) -> io::Result<(Sender<Ask>, Receiver<Typed>)> {
 
 /// How a [`RichReader`] looks and where it remembers.
 pub struct Setting {
-    pub vocabulary: Vocabulary,
+    pub vocabulary: Arc<Vocabulary>,
     pub color: bool,
     /// Standard output is elsewhere: prompt on the controlling terminal.
     pub own_terminal: bool,
@@ -145,8 +148,8 @@ impl RichReader {
         editor.set_helper(Some(Assistant {
             vocabulary: setting.vocabulary,
             color: setting.color,
-            columns: Cell::new(80),
-            armed: Cell::new(false),
+            columns: 80,
+            armed: false,
             bracket: Cell::new(true),
             typed: RefCell::default(),
             probes: context::Probes::new(),
@@ -166,17 +169,18 @@ impl RichReader {
 
     fn read(&mut self, ask: &Ask) -> Typed {
         match ask {
-            Ask::Line(prompt) => self.input(*prompt),
+            Ask::Line { prompt, variables } => self.input(*prompt, variables),
             Ask::Confirm(question) => self.confirm(question),
             Ask::History => Typed::History(self.editor.history().iter().cloned().collect()),
         }
     }
 
-    fn input(&mut self, prompt: Prompt) -> Typed {
+    fn input(&mut self, prompt: Prompt, variables: &[String]) -> Typed {
         let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
-        if let Some(assistant) = self.editor.helper() {
-            assistant.armed.set(prompt.armed);
-            assistant.columns.set(columns.unwrap_or(80));
+        if let Some(assistant) = self.editor.helper_mut() {
+            assistant.armed = prompt.armed;
+            assistant.columns = columns.unwrap_or(80);
+            assistant.variables = variables.to_vec();
         }
         match self.edit(&prompt.text()) {
             Ok(buffer) => {
@@ -228,7 +232,7 @@ impl RichReader {
             let _ = self.editor.append_history(path);
         }
         if let Some(assistant) = self.editor.helper_mut() {
-            assistant.learn(text);
+            context::learn(text, &mut assistant.probes);
         }
     }
 }
@@ -247,18 +251,21 @@ pub fn history_file() -> Result<Option<PathBuf>, String> {
 struct AboveLine<P>(P);
 
 impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
-    fn print(&mut self, lines: String) {
+    fn print(&mut self, lines: String) -> Printed {
         // It fails when the editor is gone, and then the session is over.
-        let _ = self.0.print(lines);
+        match self.0.print(lines) {
+            Ok(()) => Printed::WithPrompt,
+            Err(_) => Printed::Already,
+        }
     }
 }
 
 /// What the line editor asks while keys are typed.
 struct Assistant {
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
     color: bool,
-    columns: Cell<usize>,
-    armed: Cell<bool>,
+    columns: usize,
+    armed: bool,
     /// Whether the bracket at the cursor is shown; not in a line that was entered.
     bracket: Cell<bool>,
     /// The buffer and its cursor, as last seen.
@@ -274,19 +281,6 @@ impl Assistant {
         let (line, position) = &*self.typed.borrow();
         line.split_at_checked(*position).map_or_else(Default::default, |(l, r)| (l.to_owned(), r.to_owned()))
     }
-
-    /// Names that an entered line gives.
-    fn learn(&mut self, text: &str) {
-        context::learn(text, &mut self.probes);
-        let tokens = lex(text);
-        for pair in tokens.windows(2) {
-            let gives = pair[0].kind == Kind::Keyword && matches!(pair[0].of(text), "let" | "const" | "fn");
-            let name = pair[1].of(text);
-            if gives && pair[1].kind == Kind::Name && !self.variables.iter().any(|known| known == name) {
-                self.variables.push(name.to_owned());
-            }
-        }
-    }
 }
 
 impl Helper for Assistant {}
@@ -300,7 +294,7 @@ impl Completer for Assistant {
         let (start, place) = context::at(line, position, &self.probes);
         let typed = line.get(start..position).unwrap_or_default();
         let choices =
-            complete::choices(&place, typed, &self.vocabulary, &self.variables, self.columns.get());
+            complete::choices(&place, typed, &self.vocabulary, &self.variables, self.columns);
         Ok((start, choices))
     }
 }
@@ -312,7 +306,8 @@ impl Highlighter for Assistant {
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, default: bool) -> Cow<'b, str> {
-        Cow::Owned(highlight::prompt(prompt, self.armed.get(), self.color && default))
+        self.gate.paint();
+        Cow::Owned(highlight::prompt(prompt, self.armed, self.color && default))
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {

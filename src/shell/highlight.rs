@@ -132,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn vocabulary() -> Vocabulary {
-        Vocabulary::new(Catalogue::builtin().unwrap(), vec![], vec![])
+        Vocabulary::new(Catalogue::builtin().unwrap())
     }
 
     /// What a terminal shows: escape sequences taken away.

@@ -27,7 +27,7 @@ mod prompt;
 mod terminal;
 mod vocabulary;
 
-use std::io;
+use std::{io, sync::Arc, thread};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -78,8 +78,8 @@ pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
     let ended = shell.converse();
     // Whatever is printed from here on finds the terminal as it was.
     terminal.restore(shell.printer.editing());
-    shell.printer.own_time();
     shell.printer.end();
+    // An ended session has finished already, and does nothing twice.
     let finished = shell.session.finish();
     ended.unwrap_or(finished).code
 }
@@ -123,7 +123,7 @@ fn rich(
         None
     });
     let setting = Setting {
-        vocabulary: Vocabulary::new(catalogue.clone(), Vec::new(), Vec::new()),
+        vocabulary: vocabulary(catalogue)?,
         color: options.color,
         own_terminal: terminal.is_output_elsewhere(),
         history,
@@ -131,6 +131,14 @@ fn rich(
     let mut reader = RichReader::new(setting, printer.gate())?;
     let above = reader.above()?;
     Ok((Reader::Rich(Box::new(reader)), above))
+}
+
+/// Words for completion, whose documentation is read while the first line is typed.
+fn vocabulary(catalogue: &Catalogue) -> io::Result<Arc<Vocabulary>> {
+    let vocabulary = Arc::new(Vocabulary::new(catalogue.clone()));
+    let prepared = Arc::clone(&vocabulary);
+    thread::Builder::new().name("krsi-words".into()).spawn(move || prepared.prepare())?;
+    Ok(vocabulary)
 }
 
 /// What follows an input.
@@ -158,7 +166,8 @@ impl Shell {
     /// Line after line; gives how the session ended, if it was not by leaving.
     fn converse(&mut self) -> Option<Outcome> {
         loop {
-            let typed = match self.ask(Ask::Line(self.prompt())) {
+            let ask = Ask::Line { prompt: self.prompt(), variables: self.session.variables() };
+            let typed = match self.ask(ask) {
                 Ok(typed) => typed,
                 Err(Flow::Over(outcome)) => return outcome,
                 Err(_) => return None,
@@ -198,8 +207,7 @@ impl Shell {
     }
 
     fn prompt(&self) -> Prompt {
-        let probes = self.session.probes();
-        Prompt { probes: probes.len(), armed: self.armed() }
+        Prompt { probes: self.session.probes().len(), armed: self.session.enforcing() }
     }
 
     fn input(&mut self, text: &str) -> Flow {
@@ -216,18 +224,22 @@ impl Shell {
     }
 
     fn evaluate(&mut self, code: &str) -> Flow {
-        match self.session.line(code) {
-            Some(outcome) => Flow::Over(Some(outcome)),
-            None => {
-                self.journal.add(code);
-                Flow::Stay
-            }
+        let _ = self.printer.diagnosed();
+        let outcome = self.session.line(code);
+        // A line without a diagnostic has succeeded.
+        if !self.printer.diagnosed() {
+            self.journal.add(code);
         }
+        outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
     }
 
     fn help(&mut self, topic: Option<&str>) -> Flow {
         let call = topic.map_or_else(|| "help()".to_owned(), |topic| format!("help({topic:?})"));
-        self.session.line(&call).map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+        let outcome = self.session.line(&call);
+        if topic.is_none() {
+            self.say("`:help` lists the shell's own commands.");
+        }
+        outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
     }
 
     /// Says what leaving detaches; asks first if something is enforced.
@@ -239,7 +251,7 @@ impl Shell {
                 self.note(&format!("  {probe}"));
             }
         }
-        if !self.armed() {
+        if !self.session.enforcing() {
             return Flow::Leave;
         }
         match self.ask(Ask::Confirm("something is enforced; leave all the same? [y/N] ".into())) {
@@ -247,10 +259,6 @@ impl Shell {
             Ok(_) => Flow::Leave,
             Err(flow) => flow,
         }
-    }
-
-    fn armed(&self) -> bool {
-        self.session.probes().iter().any(|probe| probe.contains("deny(") || probe.contains("kill("))
     }
 
     /// An answer to a command; never in between a machine's lines.

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Write};
 use super::{
     editor::{Ask, Typed},
     keys, margin,
-    printer::{Above, Gate},
+    printer::{Above, Gate, Printed},
 };
 
 pub struct PlainReader {
@@ -25,7 +25,7 @@ impl PlainReader {
 
     pub fn read(&mut self, ask: &Ask) -> Typed {
         match ask {
-            Ask::Line(prompt) => self.input(&prompt.text()),
+            Ask::Line { prompt, .. } => self.input(&prompt.text()),
             Ask::Confirm(question) => match self.line(question) {
                 Ok(Some(answer)) => Typed::Answer(super::editor::is_yes(&answer)),
                 Ok(None) => Typed::Answer(true),
@@ -78,10 +78,11 @@ pub struct Between {
 }
 
 impl Above for Between {
-    fn print(&mut self, lines: String) {
+    fn print(&mut self, lines: String) -> Printed {
         let text = if self.prompts { format!("\n{lines}{}", super::prompt::SHORTEST) } else { lines };
         let mut out = io::stdout().lock();
         // A closed terminal is noticed by the reader.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        Printed::Already
     }
 }

@@ -11,9 +11,10 @@
 //!   which prints them above the prompt. The engine never waits here: what finds
 //!   the queue full is counted, and the number is said when there is room again.
 //!
-//! The editor's printer (rustyline's) blocks while nobody reads keys, and writes
-//! straight to the terminal when the editor is not in raw mode. So lines are
-//! handed to it only while the [`Gate`] says that the editor reads keys.
+//! The editor's printer (rustyline's) takes one batch while nobody reads keys and
+//! blocks at the second, and it writes straight to the terminal when the editor is
+//! not in raw mode. So lines are handed to it only while the [`Gate`] says that
+//! keys are read, and the next ones only when the gate has seen them painted.
 
 use std::{
     collections::VecDeque,
@@ -28,7 +29,15 @@ use crate::report::{Sink, Stream};
 /// What prints above the prompt.
 pub trait Above: Send {
     /// Prints whole lines.
-    fn print(&mut self, lines: String);
+    fn print(&mut self, lines: String) -> Printed;
+}
+
+/// When lines that were handed over are on the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printed {
+    Already,
+    /// As soon as the prompt below them is painted again.
+    WithPrompt,
 }
 
 /// Lines that may wait for the terminal.
@@ -38,6 +47,8 @@ const BATCH: usize = 64;
 /// How long a new prompt waits for the last print to end. It ends at once, or it
 /// waits for this very prompt, and then there is nothing to wait for.
 const LAST_PRINT: Duration = Duration::from_millis(10);
+/// How long the session's end waits for a terminal.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Time {
@@ -52,12 +63,19 @@ struct State {
     editing: bool,
     /// The thread is handing lines over.
     printing: bool,
+    /// How often the prompt was painted.
+    painted: u64,
+    /// Handed over, and not painted when the editor stopped reading keys: they
+    /// appear with the next prompt, if there is one.
+    stuck: Option<String>,
     waiting: VecDeque<String>,
     /// Lines that found no room.
     dropped: u64,
     muted: bool,
     /// Lines not shown because events are off.
     hidden: u64,
+    /// Whether a diagnostic was written since the last look.
+    diagnosed: bool,
     ended: bool,
 }
 
@@ -99,6 +117,14 @@ impl State {
         }
         Some(lines)
     }
+
+    fn take_all(&mut self) -> String {
+        self.time = Time::Own;
+        let mut lines = self.take(usize::MAX).unwrap_or_default();
+        // The note on what was lost stands alone now.
+        lines.push_str(&self.take(usize::MAX).unwrap_or_default());
+        lines
+    }
 }
 
 /// Which of the two output streams are the terminal that somebody types at.
@@ -128,10 +154,13 @@ impl Printer {
             time: Time::Own,
             editing: false,
             printing: false,
+            painted: 0,
+            stuck: None,
             waiting: VecDeque::new(),
             dropped: 0,
             muted: false,
             hidden: 0,
+            diagnosed: false,
             ended: false,
         };
         Printer { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), terminals }
@@ -149,9 +178,15 @@ impl Printer {
     pub fn start(&self, mut above: Box<dyn Above>) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let hand_over = move || {
-            while let Some(lines) = next(&shared) {
-                above.print(lines);
-                shared.lock().printing = false;
+            while let Some((lines, painted)) = next(&shared) {
+                let printed = above.print(lines.clone());
+                let mut state = shared.lock();
+                if printed == Printed::WithPrompt {
+                    let unseen = |state: &mut State| state.editing && !state.ended && state.painted == painted;
+                    state = shared.changed.wait_while(state, unseen).unwrap_or_else(PoisonError::into_inner);
+                    state.stuck = (state.painted == painted).then_some(lines);
+                }
+                state.printing = false;
                 shared.changed.notify_all();
             }
         };
@@ -163,18 +198,30 @@ impl Printer {
         self.shared.lock().time = Time::Prompt;
     }
 
-    /// From here on a line of the user is evaluated, or the session ends. What
-    /// waited is written first.
+    /// From here on a line of the user is evaluated. What waited is written first.
     pub fn own_time(&self) {
-        let waiting = {
-            let mut state = self.shared.lock();
-            state.time = Time::Own;
-            let mut waiting = state.take(usize::MAX).unwrap_or_default();
-            waiting.push_str(&state.take(usize::MAX).unwrap_or_default());
-            waiting
-        };
+        let waiting = self.shared.lock().take_all();
         // Whoever closed the terminal does not miss these.
         let _ = write(Stream::Data, waiting.as_bytes());
+    }
+
+    /// From here on nobody is prompted any more: everything that is left is written.
+    pub fn end(&self) {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(state, LAST_WORDS, |state| state.printing);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = state.stuck.take().unwrap_or_default();
+        waiting.push_str(&state.take_all());
+        state.ended = true;
+        drop(state);
+        self.shared.changed.notify_all();
+        let _ = write(Stream::Data, waiting.as_bytes());
+    }
+
+    /// Whether a diagnostic was written since the last time this was asked.
+    #[must_use]
+    pub fn diagnosed(&self) -> bool {
+        std::mem::take(&mut self.shared.lock().diagnosed)
     }
 
     /// Events on or off; gives how many lines were not shown while they were off.
@@ -195,22 +242,17 @@ impl Printer {
         self.shared.lock().editing
     }
 
-    /// Ends the thread, unless it waits for an editor that will not read again.
-    pub fn end(&self) {
-        self.shared.lock().ended = true;
-        self.shared.changed.notify_all();
-    }
-
     fn is_terminal(&self, stream: Stream) -> bool {
         match stream {
-            Stream::Data => self.terminals.data,
+            Stream::Data | Stream::Event => self.terminals.data,
             Stream::Log => self.terminals.log,
         }
     }
 }
 
-/// The next lines to hand over; `None` at the end.
-fn next(shared: &Shared) -> Option<String> {
+/// The next lines to hand over, and how often the prompt was painted before;
+/// `None` at the end.
+fn next(shared: &Shared) -> Option<(String, u64)> {
     let mut state = shared.lock();
     loop {
         if state.ended {
@@ -218,7 +260,7 @@ fn next(shared: &Shared) -> Option<String> {
         }
         if state.editing && let Some(lines) = state.take(BATCH) {
             state.printing = true;
-            return Some(lines);
+            return Some((lines, state.painted));
         }
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
@@ -227,20 +269,28 @@ fn next(shared: &Shared) -> Option<String> {
 impl Sink for Printer {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
         let mut state = self.shared.lock();
-        if state.time == Time::Prompt {
-            if state.muted && stream == Stream::Data {
-                state.hidden += 1;
-                return Ok(());
-            }
-            if self.is_terminal(stream) {
-                state.push(line);
-                self.shared.changed.notify_all();
-                return Ok(());
-            }
+        state.diagnosed |= stream == Stream::Log && is_diagnostic(line);
+        if state.muted && stream == Stream::Event {
+            state.hidden += 1;
+            return Ok(());
+        }
+        if state.time == Time::Prompt && self.is_terminal(stream) {
+            state.push(line);
+            self.shared.changed.notify_all();
+            return Ok(());
         }
         drop(state);
         write(stream, format!("{line}\n").as_bytes())
     }
+}
+
+/// The first line of a diagnostic, as `script::diagnostics` writes it.
+fn is_diagnostic(line: &str) -> bool {
+    let mut plain = line.trim_start();
+    while let Some((_, rest)) = plain.strip_prefix('\x1b').and_then(|rest| rest.split_once('m')) {
+        plain = rest.trim_start();
+    }
+    plain.starts_with('×') || plain.starts_with("error:") || plain == "interrupted"
 }
 
 /// In one piece, so that nothing of another thread comes between.
@@ -249,12 +299,16 @@ fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     match stream {
-        Stream::Data => {
+        Stream::Data | Stream::Event => {
             let mut out = io::stdout().lock();
             out.write_all(bytes)?;
             out.flush()
         }
-        Stream::Log => io::stderr().lock().write_all(bytes),
+        Stream::Log => {
+            // Nobody who reads logs is no reason to stop.
+            let _ = io::stderr().lock().write_all(bytes);
+            Ok(())
+        }
     }
 }
 
@@ -276,23 +330,41 @@ impl Gate {
         }
     }
 
+    /// The editor paints its prompt, below everything it was handed.
+    pub fn paint(&self) {
+        self.shared.lock().painted += 1;
+        self.shared.changed.notify_all();
+    }
+
     /// The editor has stopped reading keys.
     pub fn close(&self) {
         self.shared.lock().editing = false;
+        self.shared.changed.notify_all();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_channel::{Receiver, bounded};
+    use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
     /// A terminal that takes a batch only when it is asked to.
-    struct Slow(crossbeam_channel::Sender<String>);
+    struct Slow(Sender<String>);
 
     impl Above for Slow {
-        fn print(&mut self, lines: String) {
+        fn print(&mut self, lines: String) -> Printed {
             let _ = self.0.send(lines);
+            Printed::Already
+        }
+    }
+
+    /// An editor that takes what it is handed, and paints when it comes to it.
+    struct Lazy(Sender<String>);
+
+    impl Above for Lazy {
+        fn print(&mut self, lines: String) -> Printed {
+            let _ = self.0.send(lines);
+            Printed::WithPrompt
         }
     }
 
@@ -318,19 +390,38 @@ mod tests {
         let (mut printer, taken) = printer();
         printer.gate().open();
         for number in 0..3 * ROOM {
-            printer.line(Stream::Data, &number.to_string()).unwrap();
+            printer.line(Stream::Event, &number.to_string()).unwrap();
         }
         let mut shown = 0;
         let note = loop {
             let lines = taken.recv().unwrap();
             assert!(lines.lines().count() <= BATCH);
-            match lines.lines().find(|line| line.contains("not shown")) {
-                Some(note) => break note.to_owned(),
-                None => shown += lines.lines().count(),
+            shown += lines.lines().filter(|line| !line.contains("not shown")).count();
+            if let Some(note) = lines.lines().find(|line| line.contains("not shown")) {
+                break note.to_owned();
             }
         };
         let lost: usize = note.trim_start_matches('(').split(' ').next().unwrap().parse().unwrap();
-        assert!(shown + lost <= 3 * ROOM && shown + lost > 3 * ROOM - BATCH, "{shown} shown, {lost} lost");
+        assert_eq!(shown + lost, 3 * ROOM);
+    }
+
+    #[test]
+    fn the_next_batch_waits_until_the_last_one_is_painted() {
+        let mut printer = Printer::new(Terminals { data: true, log: true });
+        let (lazy, taken) = unbounded();
+        printer.start(Box::new(Lazy(lazy))).unwrap();
+        printer.prompt_time();
+        let gate = printer.gate();
+        gate.open();
+        printer.line(Stream::Event, "one").unwrap();
+        assert_eq!(taken.recv().unwrap(), "one\n");
+        printer.line(Stream::Event, "two").unwrap();
+        assert!(taken.recv_timeout(Duration::from_millis(50)).is_err());
+        gate.paint();
+        assert_eq!(taken.recv().unwrap(), "two\n");
+        gate.close();
+        gate.entering();
+        assert_eq!(printer.shared.lock().stuck.as_deref(), Some("two\n"));
     }
 
     #[test]
@@ -338,9 +429,16 @@ mod tests {
         let (mut printer, taken) = printer();
         printer.mute(true);
         printer.gate().open();
-        printer.line(Stream::Data, "an event").unwrap();
+        printer.line(Stream::Event, "an event").unwrap();
         printer.line(Stream::Log, "a callback failed").unwrap();
         assert_eq!(taken.recv().unwrap(), "a callback failed\n");
         assert_eq!(printer.mute(false), 1);
+    }
+
+    #[test]
+    fn a_diagnostic_is_told_from_a_note() {
+        assert!(is_diagnostic("  × no template `exce`"));
+        assert!(is_diagnostic("  \x1b[31m×\x1b[0m no template `exce`"));
+        assert!(!is_diagnostic("attached exec-1"));
     }
 }

@@ -1,15 +1,23 @@
 //! What can be said at the prompt: the words that completion and highlighting know.
 //!
-//! In, once: the catalogue (templates, params, fields) and the functions and
-//! methods that the engine registers. Out: lists of [`Word`]s, each with its
-//! signature and a line of documentation, sorted. Nothing here runs code.
+//! In, once: the catalogue (templates, params, fields), and the index of what the
+//! engine registers (`script::docs`). Out: lists of [`Word`]s, each with its
+//! signature and a line of documentation, sorted. Nothing here runs code. The
+//! index takes longer than a prompt may, so it is read when it is first wanted,
+//! or by whoever has time before ([`Vocabulary::prepare`]).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use nix::{errno::Errno, sys::signal::Signal};
 
 use super::lexer;
-use crate::template::{Catalogue, Field, ParamKind, Template};
+use crate::{
+    script::docs,
+    template::{Catalogue, Field, ParamKind, Template},
+};
 
 /// One thing that can be typed, and what is said about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,29 +42,71 @@ impl Word {
 }
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Vocabulary {
     catalogue: Catalogue,
+    callable: OnceLock<Callable>,
     pub keywords: Vec<Word>,
-    pub functions: Vec<Word>,
-    pub methods: Vec<Word>,
     pub scope: Vec<Word>,
     pub errnos: Vec<Word>,
     pub signals: Vec<Word>,
 }
 
+/// What the index knows.
+#[derive(Debug)]
+struct Callable {
+    functions: Vec<Word>,
+    /// With the type each is a method of.
+    methods: Vec<(String, Word)>,
+    /// The language's own functions, which also serve as methods.
+    library: Vec<Word>,
+}
+
 impl Vocabulary {
     #[must_use]
-    pub fn new(catalogue: Catalogue, functions: Vec<Word>, methods: Vec<Word>) -> Self {
+    pub fn new(catalogue: Catalogue) -> Self {
         Vocabulary {
             catalogue,
+            callable: OnceLock::new(),
             keywords: sorted(lexer::KEYWORDS.map(Word::bare)),
-            functions: sorted(functions),
-            methods: sorted(methods),
             scope: sorted(SCOPE.map(|(name, doc)| Word::new(name, "", doc))),
             errnos: errnos(),
             signals: sorted(Signal::iterator().map(|signal| Word::bare(signal.as_str()))),
         }
+    }
+
+    /// Reads the index, so that nobody waits for it later.
+    pub fn prepare(&self) {
+        self.callable();
+    }
+
+    fn callable(&self) -> &Callable {
+        self.callable.get_or_init(|| Callable::read(&self.catalogue))
+    }
+
+    #[must_use]
+    pub fn functions(&self) -> Vec<Word> {
+        self.callable().functions.clone()
+    }
+
+    #[must_use]
+    pub fn library(&self) -> Vec<Word> {
+        self.callable().library.clone()
+    }
+
+    /// The methods of a type; all there are, if it is not known.
+    #[must_use]
+    pub fn methods(&self, of: Option<&str>) -> Vec<Word> {
+        let methods = self.callable().methods.iter();
+        let fitting = methods.filter(|(owner, _)| of.is_none_or(|of| of == owner));
+        let library = if of.is_none() { self.library() } else { Vec::new() };
+        sorted(fitting.map(|(_, word)| word.clone()).chain(library))
+    }
+
+    /// Whether a method of a probe gives a probe again.
+    #[must_use]
+    pub fn gives_probe(&self, method: &str) -> bool {
+        self.callable().methods.iter().any(|(_, word)| word.name == method && word.signature.ends_with("-> Probe"))
     }
 
     #[must_use]
@@ -103,8 +153,27 @@ impl Vocabulary {
     #[must_use]
     pub fn topics(&self) -> Vec<Word> {
         let mut topics = self.templates();
-        topics.extend(self.functions.iter().chain(&self.methods).cloned());
+        topics.extend(self.functions());
+        topics.extend(self.callable().methods.iter().map(|(_, word)| word.clone()));
         sorted(topics)
+    }
+}
+
+impl Callable {
+    fn read(catalogue: &Catalogue) -> Self {
+        let index = docs::index(catalogue);
+        let word = |function: &docs::Function| {
+            // `probe.deny(errno: string) -> Probe`: the name is shown before it.
+            let from = function.signature.find('(').unwrap_or_default();
+            Word::new(&function.name, function.signature.get(from..).unwrap_or_default(), &function.doc)
+        };
+        let (methods, functions): (Vec<_>, Vec<_>) = index.functions().iter().partition(|f| f.of.is_some());
+        let methods = methods.iter().filter_map(|f| Some((f.of.clone()?, word(f))));
+        Callable {
+            functions: sorted(functions.iter().map(|f| word(f))),
+            methods: methods.collect(),
+            library: sorted(index.callable_names().into_iter().map(Word::bare)),
+        }
     }
 }
 
