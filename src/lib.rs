@@ -19,6 +19,7 @@
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
+pub mod cli;
 pub mod commands;
 pub mod event;
 pub mod kernel;
@@ -28,5 +29,6 @@ pub mod reaction;
 pub mod report;
 pub mod script;
 pub mod shell;
+pub mod source;
 pub mod suggest;
 pub mod template;

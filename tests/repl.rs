@@ -195,8 +195,10 @@ impl Drop for Terminal {
 }
 
 fn rows(output: &Output) -> Vec<String> {
-    let contents = output.screen.screen().contents();
-    contents.lines().map(str::trim_end).filter(|row| !row.is_empty()).map(str::to_owned).collect()
+    let screen = output.screen.screen();
+    let (_, columns) = screen.size();
+    let rows = screen.rows(0, columns.get()).map(|row| row.trim_end().to_owned());
+    rows.filter(|row| !row.is_empty()).collect()
 }
 
 fn shown(output: &Output) -> String {
@@ -498,6 +500,7 @@ fn a_key_that_is_no_utf8_costs_nothing_of_the_line() {
     terminal.keys("6 *");
     terminal.last_row("krsi> 6 *");
     terminal.keyboard.write_all(b"\xff").expect("typing");
+    terminal.wait("a new prompt with the line", |rows| rows.ends_with(&vec!["krsi> 6 *".to_owned(); 2]));
     terminal.keys(" 7");
     terminal.last_row("krsi> 6 * 7");
     terminal.enter("", "42");

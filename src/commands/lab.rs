@@ -7,23 +7,31 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use crate::lab::{self, Command, Extra, LabError, Request, Streams, Verdict};
+use super::{complain, exit};
+use crate::{
+    cli::Globals,
+    lab::{self, Command, Extra, LabError, Request, Streams, Verdict},
+};
 
-/// What the lab's command line takes, but for the global flags.
+/// Run a script in a throwaway virtual machine, or get a prompt there
+///
+/// The guest has BPF LSM on, no network, and nothing of this machine but krsi-sh itself, the
+/// script, and what --with puts there. Output and exit code are the script's. Arguments of the
+/// script stand behind `--`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LabArgs {
     /// Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", value_hint = clap::ValueHint::FilePath)]
     pub kernel: Option<String>,
 
     /// File to put into the guest, under /lab or at the path after a colon
-    #[arg(long = "with", value_name = "FILE[:/PATH]", value_parser = parse_with)]
+    #[arg(long = "with", value_hint = clap::ValueHint::FilePath, value_name = "FILE[:/PATH]", value_parser = parse_with)]
     pub with: Vec<With>,
 
     /// Time the guest may take, boot included (an interactive one has no limit of its own)
@@ -51,7 +59,7 @@ pub struct LabArgs {
     pub code: Option<String>,
 
     /// Script to run in the guest, `-` for standard input; without one, an interactive shell
-    #[arg(value_name = "SCRIPT")]
+    #[arg(value_name = "SCRIPT", value_hint = clap::ValueHint::FilePath)]
     pub script: Option<PathBuf>,
 
     /// Arguments of the script
@@ -66,27 +74,13 @@ pub struct With {
     pub guest: PathBuf,
 }
 
-/// The global flags, for the shell inside as well as for this command.
-#[derive(Debug, Clone, Default)]
-pub struct Passed {
-    /// As words of a command line: `--format=json`, `--audit`, `-q` …
-    pub flags: Vec<String>,
-    pub verbose: u8,
-    pub quiet: bool,
-}
-
-/// The environment's failure, not the script's.
-const ENVIRONMENT: i32 = 3;
-/// 128 and SIGINT's number, as shells say it.
-const INTERRUPTED: i32 = 130;
-
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 /// A guest somebody types into ends when they say so.
 const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Runs the command; gives the process's exit code.
 #[must_use]
-pub fn run(args: &LabArgs, globals: &Passed) -> i32 {
+pub fn run(args: &LabArgs, globals: &Globals) -> i32 {
     let outcome = request(args, globals).and_then(|request| {
         if matches!(request.command, Command::Interactive { .. }) && !globals.quiet {
             eprintln!("lab: booting a guest; Ctrl-] ends it");
@@ -104,10 +98,10 @@ pub fn run(args: &LabArgs, globals: &Passed) -> i32 {
             verdict.exit_code
         }
         // A reader that has enough is content.
-        Err(LabError::OutputClosed) => 0,
+        Err(LabError::OutputClosed) => exit::FINE,
         Err(error) => {
-            eprintln!("krsi-sh: lab: {error}");
-            if matches!(error, LabError::Interrupted) { INTERRUPTED } else { ENVIRONMENT }
+            complain(format_args!("lab: {error}"));
+            if matches!(error, LabError::Interrupted) { exit::INTERRUPTED } else { exit::ENVIRONMENT }
         }
     }
 }
@@ -122,21 +116,18 @@ fn summary(verdict: &Verdict) -> String {
     )
 }
 
-fn request(args: &LabArgs, globals: &Passed) -> Result<Request, LabError> {
+fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
     let mut files = Vec::new();
     for with in &args.with {
         files.push(extra(&with.host, with.guest.clone())?);
     }
 
     let mut argv = vec!["krsi-sh".to_owned()];
+    argv.extend(globals.words());
     let mut stdin = Vec::new();
     let command = match (&args.code, &args.script) {
-        (None, None) => {
-            argv.extend(globals.flags.iter().cloned());
-            Command::Interactive { argv }
-        }
+        (None, None) => Command::Interactive { argv },
         (code, script) => {
-            argv.extend(settled_color(&globals.flags, color_wanted()));
             match (code, script) {
                 (Some(code), _) => argv.extend(["-e".to_owned(), code.clone()]),
                 (None, Some(script)) if script.as_os_str() == "-" => {
@@ -196,37 +187,6 @@ fn extra(host: &Path, guest: PathBuf) -> Result<Extra, LabError> {
     Ok(Extra { host: host.to_owned(), guest, mode })
 }
 
-fn color_wanted() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stdout().is_terminal() && !refused
-}
-
-/// In the guest standard output is a pipe; whether it ends at a terminal is known
-/// here only, so `auto` is settled here.
-fn settled_color(flags: &[String], wanted: bool) -> Vec<String> {
-    let mut settled = Vec::new();
-    let mut said = false;
-    let mut words = flags.iter();
-    while let Some(word) = words.next() {
-        let color = match word.strip_prefix("--color=") {
-            Some(value) => value,
-            None if word == "--color" => words.next().map_or("auto", String::as_str),
-            None => {
-                settled.push(word.clone());
-                continue;
-            }
-        };
-        if color != "auto" {
-            settled.push(format!("--color={color}"));
-            said = true;
-        }
-    }
-    if !said {
-        settled.push(format!("--color={}", if wanted { "always" } else { "never" }));
-    }
-    settled
-}
-
 fn parse_with(text: &str) -> Result<With, String> {
     let (host, guest) = match text.rsplit_once(":/") {
         Some((host, guest)) => (host, Some(format!("/{guest}"))),
@@ -260,18 +220,6 @@ fn parse_memory(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn automatic_colour_is_settled_on_this_side_and_a_said_one_kept() {
-        assert_eq!(settled_color(&words("--audit"), true), words("--audit --color=always"));
-        assert_eq!(settled_color(&words("--color=auto -q"), false), words("-q --color=never"));
-        assert_eq!(settled_color(&words("--color auto -q"), true), words("-q --color=always"));
-        assert_eq!(settled_color(&words("--color=never"), true), words("--color=never"));
-    }
 
     #[test]
     fn a_file_goes_under_lab_or_where_it_is_told() {

@@ -1,1 +1,77 @@
-pub mod lab;
+//! Commands: one file each, and one line each below.
+//!
+//! In: a command's own arguments, and the global flags. Out: what it has to say,
+//! on the two streams, and an exit code. A command's file has its clap struct,
+//! whose doc comment is its help, and `run(&Args, &Globals) -> i32`; it knows
+//! nothing of the other commands.
+
+pub mod shell;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use crate::cli::Globals;
+
+/// The process's exit codes, as `--help` tells them.
+pub mod exit {
+    /// Whoever reads these is content.
+    pub const FINE: i32 = 0;
+    /// The command line, or a file it names, is not one to start from.
+    pub const USAGE: i32 = 2;
+    /// This machine lacks something: privilege, BPF LSM, QEMU.
+    pub const ENVIRONMENT: i32 = 3;
+    /// 128 and SIGINT's number, as shells say it.
+    pub const INTERRUPTED: i32 = 130;
+}
+
+/// Declares each command's module and its subcommand of the same name.
+macro_rules! commands {
+    ($($module:ident: $variant:ident($arguments:ident),)+) => {
+        $(pub mod $module;)+
+
+        /// The subcommands, in the order of `--help`.
+        #[derive(Debug, Clone, clap::Subcommand)]
+        pub enum Command {
+            $(#[allow(missing_docs)] $variant($module::$arguments),)+
+        }
+
+        impl Command {
+            /// Runs the command; gives the process's exit code.
+            #[must_use]
+            pub fn run(&self, globals: &Globals) -> i32 {
+                match self {
+                    $(Command::$variant(arguments) => $module::run(arguments, globals),)+
+                }
+            }
+        }
+    };
+}
+
+// `cargo fmt` does not see these modules; `make lint` formats them by name.
+commands! {
+    run: Run(RunArgs),
+    templates: Templates(TemplatesArgs),
+    lab: Lab(LabArgs),
+}
+
+/// Says on standard error why a command cannot go on.
+fn complain(error: impl Display) {
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(io::stderr().lock(), "krsi-sh: {error}");
+}
+
+/// Writes a command's whole answer on standard output; gives the exit code.
+fn answer(text: &str) -> i32 {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => exit::FINE,
+        // A reader that has enough is content.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
+        Err(error) => {
+            complain(format_args!("cannot write to standard output: {error}"));
+            exit::ENVIRONMENT
+        }
+    }
+}

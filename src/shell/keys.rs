@@ -7,8 +7,8 @@ use std::sync::{
 };
 
 use rustyline::{
-    Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, Helper, KeyCode, KeyEvent, Modifiers,
-    Movement, RepeatCount, history::History,
+    At, CharSearch, Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, Helper, KeyCode,
+    KeyEvent, Modifiers, Movement, RepeatCount, Word, history::History,
 };
 
 use super::{margin, meta};
@@ -67,29 +67,28 @@ impl ConditionalEventHandler for Over {
     }
 }
 
-/// A margin and the newline before it, in characters.
-const MARGIN: RepeatCount = 1 + margin::PROMPT.len() as RepeatCount;
+// The editor puts its own repeat count, 1, into whatever a handler answers: so these
+// are movements by what is there, and not by how many characters.
 
+/// Back over the margin and its newline.
 fn behind(line: &str, at: usize) -> Option<Movement> {
-    margin::ends_at(line, at).then_some(Movement::BackwardChar(MARGIN))
+    margin::ends_at(line, at).then_some(Movement::ViCharSearch(1, CharSearch::Backward('\n')))
 }
 
+/// Ahead over a newline and its margin, to the word behind them.
 fn ahead(line: &str, at: usize) -> Option<Movement> {
-    let follows = line.get(at..).is_some_and(|rest| rest.starts_with(&margin::newline()));
-    follows.then_some(Movement::ForwardChar(MARGIN))
+    let next = line.get(at..)?.strip_prefix(&margin::newline())?;
+    let word = next.starts_with(|c: char| !c.is_whitespace());
+    word.then_some(Movement::ForwardWord(1, At::Start, Word::Big))
 }
 
 fn line_start(line: &str, at: usize) -> Option<Cmd> {
-    let before = line.get(..at)?;
-    let start = before.rfind('\n')? + 1 + margin::BYTES;
+    let start = line.get(..at)?.rfind('\n')? + 1 + margin::BYTES;
     if !margin::ends_at(line, start) {
         return None;
     }
-    match RepeatCount::try_from(before.get(start..)?.chars().count()) {
-        Ok(0) => Some(Cmd::Noop),
-        Ok(count) => Some(Cmd::Move(Movement::BackwardChar(count))),
-        Err(_) => None,
-    }
+    let home = Movement::ViCharSearch(1, CharSearch::BackwardAfter(margin::FILL));
+    Some(if at == start { Cmd::Noop } else { Cmd::Move(home) })
 }
 
 #[cfg(test)]
@@ -109,11 +108,12 @@ mod tests {
     fn a_margin_is_crossed_in_one_step() {
         let line = format!("f({}1", margin::newline());
         let after = line.len() - 1;
-        assert_eq!(behind(&line, after), Some(Movement::BackwardChar(7)));
+        assert_eq!(behind(&line, after), Some(Movement::ViCharSearch(1, CharSearch::Backward('\n'))));
         assert_eq!(behind(&line, line.len()), None);
-        assert_eq!(ahead(&line, 2), Some(Movement::ForwardChar(7)));
-        assert_eq!(line_start(&line, line.len()), Some(Cmd::Move(Movement::BackwardChar(1))));
+        assert_eq!(ahead(&line, 2), Some(Movement::ForwardWord(1, At::Start, Word::Big)));
+        assert_eq!(ahead(&line, 1), None);
         assert_eq!(line_start(&line, after), Some(Cmd::Noop));
+        assert!(matches!(line_start(&line, line.len()), Some(Cmd::Move(_))));
         assert_eq!(line_start("abc", 2), None);
     }
 }

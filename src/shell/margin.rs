@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub const PROMPT: &str = "....> ";
 
 /// A figure space: one column, white space, and in nobody's script.
-const FILL: char = '\u{2007}';
+pub const FILL: char = '\u{2007}';
 
 /// How many bytes a margin takes.
 pub const BYTES: usize = PROMPT.len() * FILL.len_utf8();

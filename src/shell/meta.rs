@@ -7,6 +7,7 @@ use std::{
     fs,
     io::Write,
     os::unix::fs::OpenOptionsExt,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use super::{
     editor::{Ask, Typed},
     vocabulary::Word,
 };
-use crate::suggest::nearest;
+use crate::{source, suggest::nearest};
 
 /// What a command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,10 +240,10 @@ fn load(shell: &mut Shell, file: &str) -> Flow {
         shell.complain("`:load` needs a file: `:load hunt.rhai`");
         return Flow::Stay;
     }
-    match fs::read_to_string(file) {
-        Ok(text) => shell.evaluate(&text),
+    match source::file(Path::new(file)) {
+        Ok(source) => shell.evaluate(&source.text),
         Err(error) => {
-            shell.complain(&format!("cannot read {file}: {error}"));
+            shell.complain(&error.to_string());
             Flow::Stay
         }
     }

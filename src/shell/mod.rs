@@ -104,7 +104,7 @@ fn open(
     let (reader, above) = if terminal.is_capable() {
         rich(terminal, printer, catalogue, options)?
     } else {
-        let prompts = terminal.is_interactive();
+        let prompts = terminal.is_interactive() && !terminal.is_output_elsewhere();
         let above: Box<dyn Above> = Box::new(Between { prompts });
         (Reader::Plain(PlainReader::new(printer.gate(), prompts)), above)
     };
@@ -270,8 +270,11 @@ impl Shell {
         self.print(Stream::Log, line);
     }
 
-    fn complain(&mut self, line: &str) {
-        self.print(Stream::Log, line);
+    /// What went wrong with a command; each line of it.
+    fn complain(&mut self, text: &str) {
+        for line in text.lines() {
+            self.print(Stream::Log, line);
+        }
     }
 
     fn print(&mut self, stream: Stream, line: &str) {

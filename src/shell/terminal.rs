@@ -33,7 +33,7 @@ impl Terminal {
     /// Somebody sits there.
     #[must_use]
     pub fn is_interactive(&self) -> bool {
-        self.before.is_some() && (self.output || self.error)
+        self.before.is_some()
     }
 
     /// Whether lines can be edited: keys arrive one by one, the cursor moves.

@@ -283,23 +283,26 @@ pub fn detach() -> Outcome {
     ended.well()
 }
 
-pub fn earlier_refusal() -> Outcome {
+/// The kernel asks the newest probe first, and a refusal is the last word: the others are not asked.
+pub fn two_probes() -> Outcome {
     let path = program("twice")?;
     let ended = shell::run(&format!(
         r#"
-        let first = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EACCES").name("first").attach();
-        let second = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("ENOENT").name("second").attach();
+        let old = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EACCES").name("old").attach();
+        let new = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("ENOENT").name("new").attach();
         let both = run(["{path}", "true"]).errno;
-        first.observe();
+        let asked = old.stats().seen;
+        new.observe();
         let one = run(["{path}", "true"]).errno;
-        emit(#{{both: both, one: one, second_seen: second.stats().seen}});
-        first.detach(); second.detach();
+        emit(#{{both: both, asked: asked, one: one, old: old.stats().deny, new: new.stats().deny}});
+        old.detach(); new.detach();
         "#
     ))?;
     let emitted = ended.emitted()?;
-    same("both deny", &emitted["both"], &json!("EACCES"))?;
-    same("the second denies", &emitted["one"], &json!("ENOENT"))?;
-    same("decisions of the second", &emitted["second_seen"], &json!(1))?;
-    holds(ended.books("first").is_ok() && ended.books("second").is_ok(), "both have books")?;
-    ended.well()
+    same("both deny", &emitted["both"], &json!("ENOENT"))?;
+    same("the old one was asked after the new one's refusal", &emitted["asked"], &json!(0))?;
+    same("the new one observes", &emitted["one"], &json!("EACCES"))?;
+    same("denials", (&emitted["old"], &emitted["new"]), (&json!(1), &json!(1)))?;
+    ended.well()?;
+    holds(ended.books("old").is_ok() && ended.books("new").is_ok(), "both have books")
 }

@@ -48,7 +48,7 @@ pub const STEPS: &[Step] = steps! {
         "mode and params change while attached" => exec::live_changes,
         "a lease lapses by itself" => exec::lease,
         "detach restores" => exec::detach,
-        "an earlier refusal is passed on unchanged" => exec::earlier_refusal,
+        "of two probes the newest is asked first, and its refusal is final" => exec::two_probes,
     }
     "file_open" {
         "observing allows and tells every field" => file_open::fields,

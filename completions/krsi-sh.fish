@@ -1,0 +1,81 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_krsi_sh_global_optspecs
+    string join \n e= format= color= audit q/quiet v/verbose h/help V/version
+end
+
+function __fish_krsi_sh_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_krsi_sh_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_krsi_sh_using_subcommand
+    set -l cmd (__fish_krsi_sh_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Run this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
+json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s V -l version -d 'Print version'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Run this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
+json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
+json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l timeout -d 'Time the guest may take, boot included (an interactive one has no limit of its own)' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l append -d 'Further words for the kernel\'s command line, such as `lockdown=integrity`' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l cpus -d 'Processors of the guest' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l memory -d 'Memory of the guest' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s e -d 'Run this code instead of a script' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
+json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,350 @@
+//! The command line: the one clap table, and what `--help` and the man page add
+//! to it.
+//!
+//! In: the process's arguments. Out: a command that has been run, as an exit
+//! code. Help, completions and the man page are made from this table and the
+//! [`SECTIONS`] below (`tests/generated/`); nothing about flags is written
+//! anywhere else.
+//!
+//! Whose argument a word is: up to the first word that is no flag, flags are the
+//! shell's. That word is a subcommand, or else a script, and everything behind a
+//! script is the script's own, as an interpreter line (`#!`) needs it. `--` ends
+//! the shell's flags too.
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    io::{self, IsTerminal},
+};
+
+use clap::{CommandFactory, Parser, ValueEnum, builder::PossibleValue, error::ErrorKind};
+
+use crate::{
+    commands::{self, Command},
+    report::Format,
+    script,
+};
+
+/// A shell for security probes: eBPF LSM programs that observe, shadow, deny and kill
+///
+/// A probe is a precompiled eBPF LSM program plus what a script says about it: whom it watches,
+/// what it matches, and what the kernel answers. Scripts are written in Rhai.
+///
+/// Without a script and without a subcommand, krsi-sh is an interactive shell; if standard input
+/// is no terminal, it runs what comes from there. Words behind FILE are the script's, flags too;
+/// a `--` directly behind FILE may set them apart. A script named like a subcommand is written
+/// with a slash: ./lab.
+#[derive(Debug, Parser)]
+#[command(
+    name = "krsi-sh",
+    version,
+    max_term_width = 100,
+    override_usage = "krsi-sh [OPTIONS]\n       \
+                      krsi-sh [OPTIONS] FILE [--] [ARGS]...\n       \
+                      krsi-sh [OPTIONS] -e CODE [--] [ARGS]...\n       \
+                      krsi-sh [OPTIONS] COMMAND",
+    subcommand_value_name = "COMMAND"
+)]
+struct Cli {
+    #[command(flatten)]
+    script: commands::run::RunArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+    // Last: their heading holds for whatever follows.
+    #[command(flatten)]
+    globals: Globals,
+}
+
+/// The flags every command takes, before its name or behind it.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// How standard output is written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", overrides_with = "format")]
+    pub format: Format,
+
+    /// Whether text may carry colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
+    pub color: Color,
+
+    /// Turn every deny and kill into shadow, whatever the script says
+    #[arg(long, global = true, overrides_with = "audit")]
+    pub audit: bool,
+
+    /// No banner, no notes, no closing table
+    #[arg(short, long, global = true, overrides_with = "quiet")]
+    pub quiet: bool,
+
+    /// Say more on standard error; twice, still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Whether text may carry colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`
+    #[default]
+    Auto,
+    /// Always, NO_COLOR or not
+    Always,
+    /// Never
+    Never,
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Format::Text, Format::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Format::Text => PossibleValue::new("text").help("For people"),
+            Format::Json => PossibleValue::new("json").help("One JSON value a line (NDJSON)"),
+        })
+    }
+}
+
+impl Globals {
+    /// Whether text on standard output carries colour.
+    #[must_use]
+    pub fn color(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                io::stdout().is_terminal() && environment_allows_color(|name: &str| std::env::var_os(name))
+            }
+        }
+    }
+
+    /// What a script's session is told.
+    #[must_use]
+    pub fn options(&self, args: Vec<String>) -> script::Options {
+        script::Options {
+            args,
+            audit: self.audit,
+            format: self.format,
+            color: self.color(),
+            quiet: self.quiet,
+            verbose: self.verbose,
+        }
+    }
+
+    /// These flags as words of a command line, colour settled: whether output
+    /// ends at a terminal is known here, and not where the words are read.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![format!("--color={}", if self.color() { "always" } else { "never" })];
+        if self.format == Format::Json {
+            words.push("--format=json".to_owned());
+        }
+        if self.audit {
+            words.push("--audit".to_owned());
+        }
+        if self.quiet {
+            words.push("--quiet".to_owned());
+        }
+        words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
+        words
+    }
+}
+
+/// no-color.org: set to anything but nothing.
+fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> bool {
+    let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = environment("TERM").is_some_and(|value| value == "dumb");
+    !refused && !dumb
+}
+
+/// Does what the arguments say; gives the process's exit code.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match parse(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed stream is its reader's good right; help is read by `head` too.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    match &cli.command {
+        Some(command) => command.run(&cli.globals),
+        None if cli.script.names_a_script() => commands::run::bare(&cli.script, &cli.globals),
+        None if io::stdin().is_terminal() => commands::shell::run(&cli.globals),
+        None => commands::run::standard_input(&cli.globals),
+    }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut table = command().color(help_color(arguments));
+    let matches = table.try_get_matches_from_mut(arguments)?;
+    let cli = <Cli as clap::FromArgMatches>::from_arg_matches(&matches)?;
+    // clap does not see these across a subcommand's name.
+    if cli.globals.quiet && cli.globals.verbose > 0 {
+        return Err(table.error(ErrorKind::ArgumentConflict, "--quiet and --verbose contradict each other"));
+    }
+    if cli.script.code.is_some() && cli.command.is_some() {
+        let text = "a subcommand cannot follow -e CODE; words for the script stand behind `--`";
+        return Err(table.error(ErrorKind::ArgumentConflict, text));
+    }
+    Ok(cli)
+}
+
+/// Help and usage errors are written before the flags are known: `--color` is
+/// looked for by hand. `auto` is clap's to decide, by the same rules.
+fn help_color(arguments: &[OsString]) -> clap::ColorChoice {
+    let mut words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
+    let mut choice = clap::ColorChoice::Auto;
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--color") {
+            Some("") => words.next().unwrap_or_default(),
+            Some(value) => value.trim_start_matches('='),
+            None => continue,
+        };
+        choice = match value {
+            "always" => clap::ColorChoice::Always,
+            "never" => clap::ColorChoice::Never,
+            _ => clap::ColorChoice::Auto,
+        };
+    }
+    choice
+}
+
+/// The whole table, for parsing and for what is generated from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    let mut closing = String::new();
+    for section in SECTIONS {
+        _ = writeln!(closing, "{}:", section.title);
+        let width = section.entries.iter().map(|(term, _)| term.len()).max().unwrap_or_default();
+        for (term, text) in section.entries {
+            _ = writeln!(closing, "  {term:width$}  {text}");
+        }
+        closing.push('\n');
+    }
+    Cli::command().after_help("More, with examples: --help").after_long_help(closing.trim_end().to_owned())
+}
+
+/// The subcommands' names, for an error that refuses one.
+pub(crate) fn subcommands() -> Vec<String> {
+    Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect()
+}
+
+/// What help and the man page say beyond the table.
+pub struct Section {
+    pub title: &'static str,
+    /// Terms and what they mean.
+    pub entries: &'static [(&'static str, &'static str)],
+}
+
+pub const SECTIONS: &[Section] = &[
+    Section {
+        title: "Examples",
+        entries: &[
+            ("krsi-sh", "a prompt"),
+            ("krsi-sh hunt.rhai -- /srv", "a script, with an argument"),
+            ("krsi-sh -e 'probe(\"exec\").attach()'", "every execution, until Ctrl-C"),
+            ("krsi-sh --format json hunt.rhai", "the same hunt, for a machine to read"),
+            ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
+            ("generate-hunt | krsi-sh -", "a script from standard input"),
+            ("krsi-sh templates file_open", "what can be matched, what an event tells"),
+            ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
+        ],
+    },
+    Section {
+        title: "Exit codes",
+        entries: &[
+            ("0", "fine"),
+            ("1", "the script failed"),
+            ("2", "usage: the command line, or a script that cannot or must not be read"),
+            ("3", "this machine lacks something: privilege, BPF LSM, QEMU; the message has cause and cure"),
+            ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
+            ("other", "what the script gave to exit()"),
+        ],
+    },
+    Section {
+        title: "Environment",
+        entries: &[
+            ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
+            ("TERM", "dumb: no colour"),
+            ("KRSI_KERNELS", "folder of the lab's kernels"),
+            ("XDG_CACHE_HOME", "the lab's kernels are in krsi-sh/kernels under it; ~/.cache by default"),
+        ],
+    },
+    Section {
+        title: "Files",
+        entries: &[
+            ("FILE", "a script: UTF-8, at most 16 MiB; for root to run it, it must belong"),
+            ("", "to root, and nobody else may write it (a group but root's neither)"),
+            ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
+            ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),
+        ],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Cli, ErrorKind> {
+        let words: Vec<OsString> = ["krsi-sh"].iter().chain(words).map(OsString::from).collect();
+        parse(&words).map_err(|error| error.kind())
+    }
+
+    fn script_words(words: &[&str]) -> Vec<OsString> {
+        parsed(words).unwrap().script.words
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_a_script_is_its_own() {
+        assert_eq!(script_words(&["a.rhai", "--format", "x", "-v", "lab"]).len(), 5);
+        assert_eq!(script_words(&["a.rhai", "--", "-q"]), ["a.rhai", "--", "-q"]);
+        assert_eq!(script_words(&["--", "lab", "-q"]), ["lab", "-q"]);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_counts() {
+        let globals = parsed(&["--color", "never", "--color=always", "--audit", "--audit"]).unwrap().globals;
+        assert_eq!((globals.color, globals.audit), (Color::Always, true));
+    }
+
+    #[test]
+    fn global_flags_stand_on_either_side_of_a_subcommand() {
+        let before = parsed(&["--format=json", "--audit", "lab"]).unwrap().globals;
+        let behind = parsed(&["lab", "--format=json", "--audit"]).unwrap().globals;
+        assert_eq!(before.words(), behind.words());
+    }
+
+    #[test]
+    fn quiet_and_verbose_contradict_each_other_wherever_they_stand() {
+        assert_eq!(parsed(&["-q", "-v"]).unwrap_err(), ErrorKind::ArgumentConflict);
+        assert_eq!(parsed(&["-q", "lab", "-v"]).unwrap_err(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn flags_survive_being_written_and_read_again() {
+        let globals =
+            Globals { format: Format::Json, color: Color::Always, audit: true, quiet: false, verbose: 2 };
+        let words = globals.words();
+        let again = parsed(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().globals;
+        assert_eq!(again.words(), words);
+    }
+
+    #[test]
+    fn an_empty_no_color_does_not_count() {
+        let with = |name: &'static str, value: &'static str| {
+            environment_allows_color(move |asked| (asked == name).then(|| OsString::from(value)))
+        };
+        assert!(with("NO_COLOR", ""));
+        assert!(!with("NO_COLOR", "0"));
+        assert!(!with("TERM", "dumb"));
+        assert!(with("TERM", "xterm"));
+    }
+}

@@ -1,0 +1,166 @@
+//! Where a script's text comes from: a file, standard input, the command line.
+//!
+//! In: a path, or nothing. Out: a [`Source`] whose text is whole, UTF-8, and
+//! safe to run. Scripts run as root: a file that somebody else could have
+//! written is refused then, as cron and sudo do. That is checked on the opened
+//! descriptor, so that what is checked is what is read.
+//!
+//! Only root counts as an owner then. `$SUDO_UID` names who typed `sudo`, but it
+//! is a word of the environment, and a rule that lets that user run one script
+//! as root would let them run any.
+
+use std::{
+    env,
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{report::printable, script::Source};
+
+/// The largest script; more is a mistake, or a device without an end.
+pub const LIMIT: u64 = 16 << 20;
+
+/// Why there is no text, or none to run.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("there is no script `{path}`\ncure: name an existing file; relative paths start at {folder}", path = shown(.path), folder = .folder.display())]
+    Missing { path: PathBuf, folder: PathBuf },
+    #[error("cannot read {name}: {error}")]
+    Unreadable { name: String, error: io::Error },
+    #[error("{name} is a directory\ncure: name a file in it")]
+    Directory { name: String },
+    #[error("{name} is too large for a script: more than {} MiB\ncure: name a file of Rhai code", LIMIT >> 20)]
+    TooLarge { name: String },
+    #[error(
+        "{name} is not UTF-8 text: line {line} has other bytes\ncure: name a file of Rhai code, and save it as UTF-8"
+    )]
+    NotText { name: String, line: usize },
+    #[error(
+        "{name} belongs to user id {owner}, and a script that runs as root must belong to root\n\
+         cause: its owner could put anything into it\n\
+         cure: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
+        path = shown(.path)
+    )]
+    ForeignOwner { name: String, path: PathBuf, owner: u32 },
+    #[error(
+        "{name} can be written by {who}, and a script that runs as root must not be (mode {mode:04o})\n\
+         cause: they could put anything into it\n\
+         cure: read it, then: chmod go-w {path}; or rehearse it: krsi-sh lab {path}",
+        path = shown(.path)
+    )]
+    Writable { name: String, path: PathBuf, who: String, mode: u32 },
+}
+
+/// Reads a script file.
+///
+/// # Errors
+/// If it cannot be read, is no text, or, run as root, is not root's alone.
+pub fn file(path: &Path) -> Result<Source, SourceError> {
+    let name = format!("script `{}`", shown(path));
+    let unreadable = |error: io::Error| SourceError::Unreadable { name: name.clone(), error };
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::Missing { path: path.into(), folder: here() },
+        _ => unreadable(error),
+    })?;
+    let meta = file.metadata().map_err(unreadable)?;
+    if meta.is_dir() {
+        return Err(SourceError::Directory { name });
+    }
+    if nix::unistd::geteuid().is_root() {
+        check_trust(path, &name, &meta)?;
+    }
+    Ok(Source { name: shown(path), text: text(file, &name)? })
+}
+
+/// Reads a script from standard input. Whoever started this process chose what
+/// that is, so nothing but its form is checked.
+///
+/// # Errors
+/// If it cannot be read, or is no text.
+pub fn standard_input() -> Result<Source, SourceError> {
+    Ok(Source { name: "-".to_owned(), text: text(io::stdin().lock(), "standard input")? })
+}
+
+/// Whether nobody but root can have written what is in an opened file. Access
+/// control lists show in the group's bits, as their mask.
+fn check_trust(path: &Path, name: &str, meta: &Metadata) -> Result<(), SourceError> {
+    const ROOT: u32 = 0;
+    const GROUP_WRITES: u32 = 0o020;
+    const OTHERS_WRITE: u32 = 0o002;
+    let (name, path) = (name.to_owned(), path.to_owned());
+    if meta.uid() != ROOT {
+        return Err(SourceError::ForeignOwner { name, path, owner: meta.uid() });
+    }
+    let mode = meta.mode() & 0o7777;
+    let who = if mode & OTHERS_WRITE != 0 {
+        "every user".to_owned()
+    } else if mode & GROUP_WRITES != 0 && meta.gid() != ROOT {
+        format!("group id {}", meta.gid())
+    } else {
+        return Ok(());
+    };
+    Err(SourceError::Writable { name, path, who, mode })
+}
+
+fn text(from: impl Read, name: &str) -> Result<String, SourceError> {
+    let mut bytes = Vec::new();
+    from.take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| SourceError::Unreadable { name: name.to_owned(), error })?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(SourceError::TooLarge { name: name.to_owned() });
+    }
+    hush_interpreter_line(&mut bytes);
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        SourceError::NotText { name: name.to_owned(), line }
+    })
+}
+
+/// An interpreter line becomes a comment, of the same length so that positions stay
+/// right; a plain one, since Rhai takes `///` and `//!` for documentation.
+fn hush_interpreter_line(bytes: &mut [u8]) {
+    if let [first @ b'#', second @ b'!', rest @ ..] = bytes {
+        (*first, *second) = (b'/', b'/');
+        if let Some(third @ (b'/' | b'!')) = rest.first_mut() {
+            *third = b' ';
+        }
+    }
+}
+
+/// A file's name may say anything; see [`printable`].
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
+fn here() -> PathBuf {
+    env::current_dir().unwrap_or_else(|_| ".".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interpreter_line_becomes_a_comment_of_the_same_length() {
+        assert_eq!(text(&b"#!/usr/bin/env krsi-sh\n1"[..], "x").unwrap(), "// usr/bin/env krsi-sh\n1");
+        assert_eq!(text(&b"#! /x"[..], "x").unwrap(), "// /x");
+        assert_eq!(text(&b" #!"[..], "x").unwrap(), " #!");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_with_its_line() {
+        let error = text(&b"let a = 1;\nlet b = \"\xff\";"[..], "x").unwrap_err();
+        assert!(matches!(error, SourceError::NotText { line: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn an_endless_script_is_refused() {
+        let error = text(io::repeat(b' '), "x").unwrap_err();
+        assert!(matches!(error, SourceError::TooLarge { .. }), "{error}");
+        assert!(text(io::repeat(b' ').take(LIMIT), "x").is_ok());
+    }
+}
