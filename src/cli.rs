@@ -270,6 +270,7 @@ pub const SECTIONS: &[Section] = &[
             ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
             ("TERM", "dumb: no colour"),
             ("KRSI_KERNELS", "folder of the lab's kernels"),
+            ("XDG_STATE_HOME", "the prompt's history is krsi-sh/history under it; ~/.local/state by default"),
             ("XDG_CACHE_HOME", "the lab's kernels are in krsi-sh/kernels under it; ~/.cache by default"),
         ],
     },

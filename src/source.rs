@@ -31,7 +31,7 @@ pub enum SourceError {
     Unreadable { name: String, error: io::Error },
     #[error("{name} is a directory\ncure: name a file in it")]
     Directory { name: String },
-    #[error("{name} is too large for a script: more than {} MiB\ncure: name a file of Rhai code", LIMIT >> 20)]
+    #[error("{name} is too large: more than {} MiB\ncure: name a file of Rhai code", LIMIT >> 20)]
     TooLarge { name: String },
     #[error(
         "{name} is not UTF-8 text: line {line} has other bytes\ncure: name a file of Rhai code, and save it as UTF-8"
@@ -41,14 +41,14 @@ pub enum SourceError {
         "{name} belongs to user id {owner}, and a script that runs as root must belong to root\n\
          cause: its owner could put anything into it\n\
          cure: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
-        path = shown(.path)
+        path = word(.path)
     )]
     ForeignOwner { name: String, path: PathBuf, owner: u32 },
     #[error(
         "{name} can be written by {who}, and a script that runs as root must not be (mode {mode:04o})\n\
          cause: they could put anything into it\n\
          cure: read it, then: chmod go-w {path}; or rehearse it: krsi-sh lab {path}",
-        path = shown(.path)
+        path = word(.path)
     )]
     Writable { name: String, path: PathBuf, who: String, mode: u32 },
 }
@@ -134,6 +134,13 @@ fn hush_interpreter_line(bytes: &mut [u8]) {
 /// A file's name may say anything; see [`printable`].
 fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy()).into_owned()
+}
+
+/// The same as one word of a command line, since people paste what they are told.
+fn word(path: &Path) -> String {
+    let shown = shown(path);
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+    if shown.chars().all(plain) { shown } else { crate::lab::quote(&shown) }
 }
 
 fn here() -> PathBuf {

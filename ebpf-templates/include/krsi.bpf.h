@@ -34,12 +34,13 @@
 /*
  * The types of params. Each is a word of the probe's settings, which the shell
  * writes while the probe runs: a set's word says whether the set is in force
- * (its members are in the table of that kind), a flags' word is its bits.
+ * (its members are in the table of that kind), a flags' word is its bits, a flag's 1 or 0.
  */
 typedef u64 krsi_paths;
 typedef u64 krsi_prefixes;
 typedef u64 krsi_suffixes;
 typedef u64 krsi_flags;
+typedef u64 krsi_flag;
 
 /* The three params that every template with a file has. */
 #define KRSI_PATH_PARAMS                                                                                   \

@@ -33,19 +33,14 @@ const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
 
 /* ---- settings: what the shell changes while the probe runs --------------- */
 
-enum krsi_scope_bit {
-	KRSI_SCOPE_CGROUP = 1,
-	KRSI_SCOPE_UID = 2,
-	KRSI_SCOPE_PID = 4,
-};
-
 struct krsi_control {
 	/* One word, so that a reader never sees half a change:
 	 * bits 0-7 mode, 8-15 signal, 16-31 errno, 32 deny on error. */
 	u64 mode;
 	/* On the monotonic clock; enforcement lapses after it. 0: never. */
 	u64 lease_ns;
-	/* Which kinds of scope are in force. */
+	/* Which kinds of scope are in force: a bit for each enum krsi_scope_kind, and
+	 * KRSI_SCOPE_NOT bits further up one for its negation. */
 	u64 scope;
 };
 
@@ -111,26 +106,60 @@ static __always_inline void krsi_count(enum krsi_counter counter)
 
 /* ---- scope --------------------------------------------------------------- */
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
-	__type(key, u64);
-	__type(value, u8);
-} krsi_scope_cgroups SEC(".maps");
+/*
+ * What a scope can ask of a task. The kinds in force are joined by and, the members of
+ * one kind by or; a negated kind asks that the task be none of its members.
+ * Cheapest first: so they are asked.
+ */
+enum krsi_scope_kind {
+	krsi_scope_kind_uid,
+	krsi_scope_kind_gid,
+	krsi_scope_kind_loginuid,
+	krsi_scope_kind_comm,
+	krsi_scope_kind_pid,
+	krsi_scope_kind_user_ns,
+	krsi_scope_kind_pid_ns,
+	krsi_scope_kind_mnt_ns,
+	krsi_scope_kind_exe,
+	krsi_scope_kind_parent_exe,
+	krsi_scope_kind_cgroup,
+	KRSI_SCOPE_KINDS, /* how many */
+};
+#define KRSI_SCOPE_NOT 32
 
+/* Keeps the enum in the object's BTF, where the shell reads which kind is which. */
+const volatile enum krsi_scope_kind krsi_scope_kind_count = KRSI_SCOPE_KINDS;
+
+struct krsi_scope_key {
+	u32 kind;   /* KRSI_SCOPE_NOT more for a member of the negation */
+	u32 device; /* of an executable */
+	union {
+		struct {
+			u64 number;
+			u64 zero;
+		};
+		char comm[16];
+	};
+};
+
+/* The members of every kind but the pids; made as large as the scope at hand. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
-	__type(key, u32);
+	__uint(max_entries, 1);
+	__type(key, struct krsi_scope_key);
 	__type(value, u8);
-} krsi_scope_uids SEC(".maps");
+} krsi_scope_members SEC(".maps");
+
+enum krsi_subtree {
+	KRSI_SUBTREE = 1,     /* below a process of `pid` */
+	KRSI_NOT_SUBTREE = 2, /* below one of `not_pid` */
+};
 
 /*
- * Processes of the subtrees in scope. The shell seeds it; from then on the
- * two tracepoint programs below keep it: membership is inherited at fork, so a
- * daemon that has lost its parent is still in scope.
+ * Processes of the subtrees that the scope names, with enum krsi_subtree. The shell seeds it;
+ * from then on the two tracepoint programs below keep it: membership is inherited at fork, so a
+ * daemon that has lost its parent is still in it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -147,11 +176,17 @@ int krsi_scope_fork(u64 *context)
 	struct task_struct *child = ARG(context, 1, struct task_struct *);
 	u32 parent_pid = READ(parent, tgid);
 	u32 child_pid = READ(child, tgid);
-	u8 member = 1;
+	u8 *trees;
 
-	if (parent_pid == child_pid || !bpf_map_lookup_elem(&krsi_scope_pids, &parent_pid))
+	if (parent_pid == child_pid)
 		return 0;
-	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &member, BPF_ANY))
+	trees = bpf_map_lookup_elem(&krsi_scope_pids, &parent_pid);
+	if (!trees)
+		return 0;
+
+	u8 inherited = *trees;
+
+	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &inherited, BPF_ANY))
 		krsi_count(krsi_counter_errors);
 	return 0;
 }
@@ -169,46 +204,153 @@ int krsi_scope_exit(u64 *context)
 	return 0;
 }
 
+/* Whether a kind is in force, in either polarity. */
+static __always_inline bool krsi_scope_asks(u64 kinds, enum krsi_scope_kind kind)
+{
+	return kinds & (1ULL << kind | 1ULL << (kind + KRSI_SCOPE_NOT));
+}
+
+/* Whether `kinds` in force let this member of `kind` pass. */
+static __always_inline bool krsi_scope_admits(u64 kinds, enum krsi_scope_kind kind, struct krsi_scope_key *key)
+{
+	key->kind = kind;
+	if (kinds & 1ULL << kind && !bpf_map_lookup_elem(&krsi_scope_members, key))
+		return false;
+	key->kind = kind + KRSI_SCOPE_NOT;
+	return !(kinds & 1ULL << (kind + KRSI_SCOPE_NOT)) || !bpf_map_lookup_elem(&krsi_scope_members, key);
+}
+
+static __always_inline bool krsi_scope_admits_number(u64 kinds, enum krsi_scope_kind kind, u64 number)
+{
+	struct krsi_scope_key key = { .number = number };
+
+	return krsi_scope_admits(kinds, kind, &key);
+}
+
+static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct *task)
+{
+	struct krsi_scope_key key = {};
+
+	/* Up to the NUL only: what a longer name has left behind it is no part of this one. */
+	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), __builtin_preserve_access_index(&task->comm));
+	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
+}
+
+static __always_inline bool krsi_scope_admits_pid(u64 kinds)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
+	u8 trees = found ? *found : 0;
+
+	if (kinds & 1ULL << krsi_scope_kind_pid && !(trees & KRSI_SUBTREE))
+		return false;
+	return !(kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT)) || !(trees & KRSI_NOT_SUBTREE);
+}
+
+/* A task without an executable (a kernel thread) is of none. */
+static __always_inline bool krsi_scope_admits_exe(u64 kinds, enum krsi_scope_kind kind, struct task_struct *task)
+{
+	struct mm_struct *mm = READ(task, mm);
+	struct file *file = READ(mm, exe_file);
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *super = READ(inode, i_sb);
+	struct krsi_scope_key key = { .device = READ(super, s_dev), .number = READ(inode, i_ino) };
+
+	return krsi_scope_admits(kinds, kind, &key);
+}
+
+/* The namespace a task lives in is that of the last of its pid's numbers. */
+static __always_inline u32 krsi_pid_ns(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	u32 level = READ(pid, level);
+	struct upid *numbers = (struct upid *)__builtin_preserve_access_index(&pid->numbers[0]);
+	struct pid_namespace *pid_ns = READ(numbers + (level & 31), ns);
+
+	return READ(pid_ns, ns.inum);
+}
+
+static __always_inline u32 krsi_mnt_ns(struct task_struct *task)
+{
+	struct nsproxy *proxy = READ(task, nsproxy);
+	struct mnt_namespace *mnt_ns = READ(proxy, mnt_ns);
+
+	return READ(mnt_ns, ns.inum);
+}
+
+static __always_inline u32 krsi_user_ns(struct cred *cred)
+{
+	struct user_namespace *user_ns = READ(cred, user_ns);
+
+	return READ(user_ns, ns.inum);
+}
+
 /* Deeper cgroups than this are not looked at from further up. */
 #define KRSI_CGROUP_DEPTH 32
 
-static __always_inline bool krsi_in_cgroups(struct task_struct *task)
+static __always_inline bool krsi_scope_admits_cgroup(u64 kinds, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
 	struct cgroup *cgroup = READ(set, dfl_cgrp);
+	bool below = !(kinds & 1ULL << krsi_scope_kind_cgroup);
 
 	for (int depth = 0; depth < KRSI_CGROUP_DEPTH && cgroup; depth++) {
 		struct kernfs_node *node = READ(cgroup, kn);
-		u64 id = READ(node, id);
+		struct krsi_scope_key key = {
+			.kind = krsi_scope_kind_cgroup + KRSI_SCOPE_NOT,
+			.number = READ(node, id),
+		};
 
-		if (bpf_map_lookup_elem(&krsi_scope_cgroups, &id))
-			return true;
+		if (bpf_map_lookup_elem(&krsi_scope_members, &key))
+			return false;
+		key.kind = krsi_scope_kind_cgroup;
+		if (!below && bpf_map_lookup_elem(&krsi_scope_members, &key))
+			below = true;
 		/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
 		cgroup = (struct cgroup *)READ(cgroup, self.parent);
 	}
-	return false;
+	return below;
 }
 
-static __always_inline bool krsi_in_scope(u64 kinds)
+static __always_inline bool krsi_scope_admits_ids(u64 kinds, struct task_struct *task)
+{
+	struct cred *cred = READ(task, cred);
+
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_uid) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_uid, READ(cred, uid.val))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_gid) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_gid, READ(cred, gid.val))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_loginuid) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_loginuid, READ(task, loginuid.val))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_user_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_user_ns, krsi_user_ns(cred)));
+}
+
+static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_exe) ||
+		krsi_scope_admits_exe(kinds, krsi_scope_kind_exe, task)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_parent_exe) ||
+		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
+}
+
+static __noinline bool krsi_in_scope(u64 kinds)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	if (kinds & KRSI_SCOPE_UID) {
-		struct cred *cred = READ(task, cred);
-		u32 uid = READ(cred, uid.val);
-
-		if (!bpf_map_lookup_elem(&krsi_scope_uids, &uid))
-			return false;
-	}
-	if (kinds & KRSI_SCOPE_PID) {
-		u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-		if (!bpf_map_lookup_elem(&krsi_scope_pids, &pid))
-			return false;
-	}
-	if (kinds & KRSI_SCOPE_CGROUP)
-		return krsi_in_cgroups(task);
-	return true;
+	if (!kinds)
+		return true;
+	return krsi_scope_admits_ids(kinds, task) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
+	       krsi_scope_admits_executables(kinds, task) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
 }
 
 /*
@@ -704,23 +846,6 @@ static __always_inline u64 krsi_next_number(void)
 	return number;
 }
 
-static __always_inline void krsi_gather_namespaces(struct krsi_header *header, struct task_struct *task,
-						   struct cred *cred)
-{
-	struct nsproxy *proxy = READ(task, nsproxy);
-	struct pid *pid = READ(task, thread_pid);
-	u32 level = READ(pid, level);
-	struct mnt_namespace *mnt_ns = READ(proxy, mnt_ns);
-	struct user_namespace *user_ns = READ(cred, user_ns);
-	/* The namespace a task lives in is the last of its pid's numbers. */
-	struct upid *numbers = (struct upid *)__builtin_preserve_access_index(&pid->numbers[0]);
-	struct pid_namespace *pid_ns = READ(numbers + (level & 31), ns);
-
-	header->pid_ns = READ(pid_ns, ns.inum);
-	header->mnt_ns = READ(mnt_ns, ns.inum);
-	header->user_ns = READ(user_ns, ns.inum);
-}
-
 static __always_inline void krsi_gather_exe(struct scratch *scratch, struct task_struct *task)
 {
 	struct krsi_header *header = &scratch->event.header;
@@ -764,7 +889,9 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 				  __builtin_preserve_access_index(&task->comm));
 	bpf_probe_read_kernel_str(header->parent_comm, sizeof(header->parent_comm),
 				  __builtin_preserve_access_index(&parent_leader->comm));
-	krsi_gather_namespaces(header, task, cred);
+	header->pid_ns = krsi_pid_ns(task);
+	header->mnt_ns = krsi_mnt_ns(task);
+	header->user_ns = krsi_user_ns(cred);
 	krsi_gather_exe(scratch, task);
 }
 

@@ -61,7 +61,7 @@ enum RunError {
          cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
     )]
     LateAudit,
-    #[error("argument {position} of the script is not UTF-8: `{}`", printable(&.argument.to_string_lossy()))]
+    #[error("argument {position} of the script is not UTF-8: `{}`\nallowed: text", printable(&.argument.to_string_lossy()))]
     Argument { position: usize, argument: OsString },
     #[error(transparent)]
     Source(#[from] SourceError),

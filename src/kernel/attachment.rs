@@ -2,17 +2,12 @@
 //! dropped as a whole.
 
 use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use aya::{Btf, Ebpf, maps::Map, programs::Program};
-use nix::{
-    sys::statfs::{CGROUP2_SUPER_MAGIC, statfs},
-    time::{ClockId, clock_gettime},
-};
+use nix::time::{ClockId, clock_gettime};
 
 use super::{
     Kernel, KernelError,
@@ -21,19 +16,14 @@ use super::{
     identity::Identities,
     load::{Loaded, attach_refusal, chain},
     ring::{Outlet, Reader},
+    scope::Resolved,
     settings::Settings,
-    subtree,
-    tables::{self, Tables},
+    tables::Tables,
 };
 use crate::{
-    probe::{Counters, Mode, OnError, ParamValue, Scope, Spec},
+    probe::{Counters, Mode, OnError, ParamValue, Spec},
     template::{Param, Template},
 };
-
-// enum krsi_scope_bit of the templates
-const SCOPE_CGROUP: u64 = 1;
-const SCOPE_UID: u64 = 2;
-const SCOPE_PID: u64 = 4;
 
 /// An attached probe. Dropping it detaches.
 ///
@@ -47,10 +37,17 @@ pub struct Attachment {
     settings: Settings,
     template: Arc<Template>,
     on_error: OnError,
+    scope: Resolved,
 }
 
 impl Attachment {
-    pub(super) fn new(kernel: &Kernel, btf: &Btf, loaded: Loaded, spec: &Spec) -> Result<Self, KernelError> {
+    pub(super) fn new(
+        kernel: &Kernel,
+        btf: &Btf,
+        loaded: Loaded,
+        spec: &Spec,
+        scope: Resolved,
+    ) -> Result<Self, KernelError> {
         let Loaded { mut ebpf, programs } = loaded;
         let template = Arc::clone(&spec.template);
         let delivery = Arc::new(Delivery::default());
@@ -60,7 +57,7 @@ impl Attachment {
             events: kernel.events.clone(),
             delivery: Arc::clone(&delivery),
         };
-        let scope = apply_scope(&mut ebpf, btf, &spec.scope)?;
+        scope.apply(&mut ebpf, btf)?;
         guard::set(take(&mut ebpf, "krsi_guard")?)?;
         let mut attachment = Attachment {
             reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
@@ -74,8 +71,9 @@ impl Attachment {
             ebpf,
             template,
             on_error: spec.on_error,
+            scope,
         };
-        attachment.store("scope", scope)?;
+        attachment.store("scope", attachment.scope.word)?;
         attachment.set_lease(spec.lease)?;
         attachment.set_mode(spec.mode)?;
         for (name, value) in &spec.params {
@@ -212,37 +210,8 @@ fn mode_word(mode: Mode, on_error: OnError) -> u64 {
     word | u64::from(on_error == OnError::Deny) << 32
 }
 
-fn take(ebpf: &mut Ebpf, table: &'static str) -> Result<Map, KernelError> {
+pub fn take(ebpf: &mut Ebpf, table: &'static str) -> Result<Map, KernelError> {
     ebpf.take_map(table).ok_or(KernelError::Table { table, reason: "the object has no such map".into() })
-}
-
-/// Fills the scope's tables. Gives the kinds that are in force.
-fn apply_scope(ebpf: &mut Ebpf, btf: &Btf, scope: &Scope) -> Result<u64, KernelError> {
-    let mut kinds = 0;
-    if !scope.cgroups.is_empty() {
-        let ids = scope.cgroups.iter().map(|path| cgroup_id(path)).collect::<Result<Vec<_>, _>>()?;
-        tables::fill(take(ebpf, "krsi_scope_cgroups")?, "krsi_scope_cgroups", ids)?;
-        kinds |= SCOPE_CGROUP;
-    }
-    if !scope.uids.is_empty() {
-        tables::fill(take(ebpf, "krsi_scope_uids")?, "krsi_scope_uids", scope.uids.iter().copied())?;
-        kinds |= SCOPE_UID;
-    }
-    if !scope.pids.is_empty() {
-        subtree::follow(ebpf, btf, &scope.pids)?;
-        kinds |= SCOPE_PID;
-    }
-    Ok(kinds)
-}
-
-/// A cgroup's id is the inode number of its folder (kernfs).
-fn cgroup_id(path: &Path) -> Result<u64, KernelError> {
-    let refuse = |reason: String| KernelError::Cgroup { path: PathBuf::from(path), reason };
-    let kind = statfs(path).map_err(|e| refuse(e.desc().to_owned()))?.filesystem_type();
-    if kind != CGROUP2_SUPER_MAGIC {
-        return Err(refuse("this is no cgroup v2 folder".into()));
-    }
-    path.metadata().map(|m| m.ino()).map_err(|e| refuse(e.to_string()))
 }
 
 fn monotonic_ns() -> u64 {

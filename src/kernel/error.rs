@@ -3,6 +3,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::probe::scope::Condition;
+
 /// Why a probe cannot be had here, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -55,6 +57,10 @@ pub enum KernelError {
     Identity { path: PathBuf, error: String },
     #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = .path.display())]
     Cgroup { path: PathBuf, reason: String },
+    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: an executable that exists; it is known by its inode from then on", path = .path.display())]
+    Executable { condition: Condition, path: PathBuf, reason: String },
+    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: \"host\", an inode number, or a namespace's file such as /proc/42/ns/mnt", path = .path.display())]
+    Namespace { condition: Condition, path: PathBuf, reason: String },
     #[error("scope pid {pid}: {reason}")]
     Pid { pid: u32, reason: String },
     #[error("cannot {what}: {error}")]

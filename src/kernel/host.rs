@@ -52,6 +52,13 @@ pub fn lift_memory_limit() {
     }
 }
 
+/// As many open files as the hard limit allows.
+pub fn lift_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// `uname -r`.
 pub fn release() -> Result<String, KernelError> {
     fs::read_to_string("/proc/sys/kernel/osrelease")

@@ -23,7 +23,7 @@ use aya::{
     programs::{Iter, Program},
 };
 
-use super::{KernelError, load::chain};
+use super::{KernelError, host, load::chain};
 
 static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
@@ -53,7 +53,7 @@ impl Identities {
     pub fn of(&self, btf: &Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
         let mut open = Vec::new();
         for path in paths {
-            match OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(path) {
+            match open_path(path) {
                 Ok(file) => open.push((path, file)),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
@@ -90,6 +90,18 @@ impl Identities {
         let mut bytes = Vec::new();
         output.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
         Ok(bytes.chunks_exact(Record::SIZE).map(Record::read).collect())
+    }
+}
+
+fn open_path(path: &str) -> io::Result<File> {
+    let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(path);
+    match open() {
+        // A set of thousands needs as many descriptors, and the usual limit is 1024.
+        Err(error) if error.raw_os_error() == Some(nix::libc::EMFILE) => {
+            host::lift_file_limit();
+            open()
+        }
+        result => result,
     }
 }
 
@@ -149,7 +161,7 @@ mod tests {
             eprintln!("skipped: no kernel BTF here");
             return;
         };
-        if super::super::host::check().is_err() {
+        if host::check().is_err() {
             eprintln!("skipped: no privilege here");
             return;
         }

@@ -20,7 +20,13 @@ pub struct Loaded {
 ///
 /// # Errors
 /// A hook the kernel does not know, a host that refuses LSM programs, the verifier.
-pub fn load(template: &Template, btf: &Btf, id: u32, version: u32) -> Result<Loaded, KernelError> {
+pub fn load(
+    template: &Template,
+    btf: &Btf,
+    id: u32,
+    version: u32,
+    scope_size: u32,
+) -> Result<Loaded, KernelError> {
     for hook in &template.hooks {
         let stub = format!("bpf_lsm_{hook}");
         if btf.id_by_type_name_kind(&stub, BtfKind::Func).is_err() {
@@ -31,6 +37,7 @@ pub fn load(template: &Template, btf: &Btf, id: u32, version: u32) -> Result<Loa
         .btf(Some(btf))
         .override_global("krsi_probe_id", &id, true)
         .override_global("krsi_kernel", &version, true)
+        .map_max_entries("krsi_scope_members", scope_size)
         .load(&template.object)
         .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })?;
     let mut programs = Vec::new();

@@ -16,6 +16,7 @@ mod host;
 mod identity;
 mod load;
 mod ring;
+mod scope;
 mod settings;
 mod subtree;
 mod tables;
@@ -26,7 +27,7 @@ use aya::Btf;
 use crossbeam_channel::Sender;
 use tokio::runtime::Runtime;
 
-use self::identity::Identities;
+use self::{identity::Identities, scope::Resolved};
 use crate::{event::Event, probe::Spec};
 
 pub use self::{
@@ -78,8 +79,9 @@ impl Kernel {
     /// If any step fails; then nothing stays attached.
     pub fn attach(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
         let btf = self.btf()?;
-        let loaded = load::load(&spec.template, btf, id, self.version)?;
-        Attachment::new(self, btf, loaded, spec)
+        let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
+        let loaded = load::load(&spec.template, btf, id, self.version, scope.size())?;
+        Attachment::new(self, btf, loaded, spec, scope)
     }
 
     fn btf(&self) -> Result<&Btf, KernelError> {

@@ -1,7 +1,7 @@
 //! Scope by process subtree: seeds the kernel's set of processes, which from then on keeps
 //! itself by the fork and exit tracepoints of the same object.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use aya::{
     Btf, Ebpf,
@@ -10,22 +10,30 @@ use aya::{
 };
 use procfs::process::{Process, all_processes};
 
-use super::{KernelError, load::chain};
+use super::{KernelError, load::chain, tables::full};
 
 const TABLE: &str = "krsi_scope_pids";
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO).
 const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 
+/// Which of the scope's subtrees a process belongs to: `enum krsi_subtree` of the templates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tree(u8);
+
+impl Tree {
+    /// The subtrees of `pid`, or of `not_pid`.
+    pub fn add(&mut self, negated: bool) {
+        self.0 |= if negated { 2 } else { 1 };
+    }
+}
+
 /// Attaches the tracepoints, then adds `roots` and all their descendants.
 ///
 /// # Errors
 /// If a root does not exist, or process ids here are not the kernel's own.
-pub fn follow(ebpf: &mut Ebpf, btf: &Btf, roots: &BTreeSet<u32>) -> Result<(), KernelError> {
-    check_namespace(roots)?;
-    for pid in roots {
-        if Process::new(pid.cast_signed()).is_err() {
-            return Err(KernelError::Pid { pid: *pid, reason: "no such process".into() });
-        }
+pub fn follow(ebpf: &mut Ebpf, btf: &Btf, roots: &BTreeMap<u32, Tree>) -> Result<(), KernelError> {
+    for pid in roots.keys() {
+        check(*pid)?;
     }
     // The order matters: whoever is forked from here on is seen by the tracepoint, and whoever
     // was forked before is found in /proc.
@@ -37,26 +45,30 @@ pub fn follow(ebpf: &mut Ebpf, btf: &Btf, roots: &BTreeSet<u32>) -> Result<(), K
     let map = ebpf.map_mut(TABLE).ok_or(KernelError::Table { table: TABLE, reason: "missing".into() })?;
     let mut table: HashMap<&mut MapData, u32, u8> =
         HashMap::try_from(map).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
-    for root in roots {
-        add(&mut table, *root)?;
+    for (root, tree) in roots {
+        add(&mut table, *root, tree.0)?;
     }
     // A child may be listed before its parent was added, so until nothing changes.
     while add_children(&mut table)? {}
     Ok(())
 }
 
-fn check_namespace(roots: &BTreeSet<u32>) -> Result<(), KernelError> {
+fn check(pid: u32) -> Result<(), KernelError> {
+    let refuse = |reason: &str| Err(KernelError::Pid { pid, reason: reason.into() });
+    if !in_initial_pid_namespace() {
+        return refuse(
+            "this shell is in a pid namespace of its own, where process ids are not the kernel's\n\
+             cure: run krsi-sh in the host's pid namespace, or scope by cgroup",
+        );
+    }
+    if Process::new(pid.cast_signed()).is_err() { refuse("no such process") } else { Ok(()) }
+}
+
+/// Whether process ids here are the kernel's own; believed where /proc does not tell.
+pub fn in_initial_pid_namespace() -> bool {
     let own = Process::myself().and_then(|p| p.namespaces()).ok();
     let inode = own.and_then(|n| n.0.get(std::ffi::OsStr::new("pid")).map(|ns| ns.identifier));
-    match (inode, roots.first()) {
-        (Some(inode), Some(pid)) if inode != INITIAL_PID_NS => Err(KernelError::Pid {
-            pid: *pid,
-            reason: "this shell is in a pid namespace of its own, where process ids are not the kernel's\n\
-                     cure: run krsi-sh in the host's pid namespace, or scope by cgroup"
-                .into(),
-        }),
-        _ => Ok(()),
-    }
+    inode.is_none_or(|inode| inode == INITIAL_PID_NS)
 }
 
 fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, tracepoint: &str) -> Result<(), KernelError> {
@@ -70,14 +82,18 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, tracepoint: &str) -> Result<()
     Ok(())
 }
 
-/// Adds a process that is alive; if it ended meanwhile, takes it out again, since
-/// its exit may have been missed.
-fn add(table: &mut HashMap<&mut MapData, u32, u8>, pid: u32) -> Result<(), KernelError> {
-    table.insert(pid, 1, 0).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
+/// Adds a process that is alive to these subtrees; if it ended meanwhile, takes it out again,
+/// since its exit may have been missed. Whether anything changed.
+fn add(table: &mut HashMap<&mut MapData, u32, u8>, pid: u32, trees: u8) -> Result<bool, KernelError> {
+    let known = table.get(&pid, 0).unwrap_or(0);
+    if known | trees == known {
+        return Ok(false);
+    }
+    table.insert(pid, known | trees, 0).map_err(|e| full(TABLE, &e))?;
     if Process::new(pid.cast_signed()).is_err() {
         let _ = table.remove(&pid);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// One pass over /proc; whether anything was added.
@@ -87,9 +103,10 @@ fn add_children(table: &mut HashMap<&mut MapData, u32, u8>) -> Result<bool, Kern
     let mut changed = false;
     for stat in processes.filter_map(|p| p.ok()?.stat().ok()) {
         let (pid, parent) = (stat.pid.unsigned_abs(), stat.ppid.unsigned_abs());
-        if stat.state != 'Z' && table.get(&parent, 0).is_ok() && table.get(&pid, 0).is_err() {
-            add(table, pid)?;
-            changed = true;
+        if let Ok(trees) = table.get(&parent, 0)
+            && stat.state != 'Z'
+        {
+            changed |= add(table, pid, trees)?;
         }
     }
     Ok(changed)

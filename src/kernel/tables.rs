@@ -73,6 +73,7 @@ impl Tables {
         let (entries, word) = match value {
             None => (Entries::default(), 0),
             Some(ParamValue::Bits(bits)) => (Entries::default(), *bits),
+            Some(ParamValue::Flag(flag)) => (Entries::default(), u64::from(*flag)),
             Some(ParamValue::Texts(texts)) => (entries(&param.kind, texts, identities, btf)?, 1),
         };
         if let Err(error) = self.insert(&entries) {
@@ -138,7 +139,7 @@ fn entries(
         ParamKind::Suffixes => {
             entries.suffixes = texts.iter().map(|t| t.bytes().rev().collect()).collect();
         }
-        ParamKind::Flags(_) => {}
+        ParamKind::Flags(_) | ParamKind::Flag => {}
     }
     Ok(entries)
 }
@@ -166,7 +167,7 @@ fn key(text: &[u8]) -> Key<Text> {
     Key::new(length as u32 * 8, data)
 }
 
-fn full(table: &'static str, error: &MapError) -> KernelError {
+pub fn full(table: &'static str, error: &MapError) -> KernelError {
     const LIMIT: u32 = 65536;
     let no_room = [nix::libc::ENOSPC, nix::libc::E2BIG];
     match error {

@@ -16,6 +16,7 @@ pub const LONGEST_TEXT: usize = 255;
 pub enum ParamValue {
     Texts(Vec<String>),
     Bits(u64),
+    Flag(bool),
 }
 
 /// Why a param is refused.
@@ -69,15 +70,17 @@ impl ParamValue {
         if value.is_null() {
             return Ok(None);
         }
-        let allowed = match &param.kind {
+        let allowed = || match &param.kind {
+            ParamKind::Flag => "true or false".to_owned(),
             ParamKind::Flags(flags) => format!("one of {} or an array of them", names(flags)),
             other => format!("a text or an array of texts ({})", other.type_name()),
         };
-        let texts = strings(value).ok_or_else(|| ParamError::Type {
-            param: param.name.clone(),
-            allowed,
-            given: describe(value),
-        })?;
+        let refuse =
+            || ParamError::Type { param: param.name.clone(), allowed: allowed(), given: describe(value) };
+        if param.kind == ParamKind::Flag {
+            return value.as_bool().map(|flag| Some(ParamValue::Flag(flag))).ok_or_else(refuse);
+        }
+        let texts = strings(value).ok_or_else(refuse)?;
         if texts.is_empty() {
             return Err(ParamError::Empty { param: param.name.clone() });
         }
@@ -129,13 +132,17 @@ fn names(flags: &[crate::template::NamedValue]) -> String {
     flags.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// One text, or an array of nothing but texts.
-pub(super) fn strings(value: &Value) -> Option<Vec<String>> {
+/// A value as a list: an array's members, or the one value itself.
+pub(super) fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
     match value {
-        Value::String(text) => Some(vec![text.clone()]),
-        Value::Array(items) => items.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
-        _ => None,
+        Value::Array(items) => items.iter(),
+        single => std::slice::from_ref(single).iter(),
     }
+}
+
+/// One text, or an array of nothing but texts.
+fn strings(value: &Value) -> Option<Vec<String>> {
+    one_or_many(value).map(|v| v.as_str().map(str::to_owned)).collect()
 }
 
 /// A refused value, in a user's words.
@@ -187,6 +194,15 @@ mod tests {
         assert!(matches!(ParamValue::parse(&p, &json!("/".repeat(256))), Err(ParamError::TooLong { .. })));
         assert!(matches!(ParamValue::parse(&p, &json!(["/a", 7])), Err(ParamError::Type { .. })));
         assert!(ParamValue::parse(&param(ParamKind::Suffixes), &json!(".so")).is_ok());
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_nothing_else() {
+        let p = param(ParamKind::Flag);
+        assert_eq!(ParamValue::parse(&p, &json!(true)), Ok(Some(ParamValue::Flag(true))));
+        assert_eq!(ParamValue::parse(&p, &json!(false)), Ok(Some(ParamValue::Flag(false))));
+        let error = ParamValue::parse(&p, &json!(1)).unwrap_err().to_string();
+        assert!(error.contains("takes true or false, not the number 1"), "{error}");
     }
 
     #[test]

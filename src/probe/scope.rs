@@ -1,111 +1,292 @@
 //! Which tasks a probe applies to; decided first, in the kernel.
+//!
+//! A scope is a set of conditions on the task that asks. Each is a kind (`uid`, `cgroup`, …) with
+//! its members; the kinds are joined by *and*, the members of one kind by *or*. A kind
+//! whose name begins with `not_` is met by whoever is none of its members, so
+//! `#{cgroup: "/sys/fs/cgroup/web.slice", not_uid: [0, 33]}` is: in web.slice, and neither root nor 33.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+};
 
 use serde_json::Value;
 
-use super::param::{describe, strings};
+use super::param::{describe, one_or_many};
 use crate::suggest::nearest;
 
-/// Kinds are joined by *and*, the members of one kind by *or*. Empty: every task.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// Cgroup v2 folders; each stands for its whole subtree.
-    pub cgroups: BTreeSet<PathBuf>,
-    /// Real user ids, in the initial user namespace.
-    pub uids: BTreeSet<u32>,
+/// The kernel's `task_struct.comm` with its NUL (TASK_COMM_LEN).
+const LONGEST_COMM: usize = 15;
+
+/// What can be asked of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Real user id, in the initial user namespace.
+    Uid,
+    /// Real group id, in the initial user namespace.
+    Gid,
+    /// Audit login user id.
+    Loginuid,
+    /// Name of the thread.
+    Comm,
     /// Process ids; each stands for itself and all its descendants, those that
     /// exist at the attach and those to come, even after their parent is gone.
-    pub pids: BTreeSet<u32>,
+    Pid,
+    /// User namespace of the task's credentials.
+    UserNs,
+    PidNs,
+    MntNs,
+    /// The executable the process runs, by inode.
+    Exe,
+    /// The executable the parent process runs, by inode.
+    ParentExe,
+    /// Cgroup v2 folders; each stands for its whole subtree.
+    Cgroup,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 11] = [
+        Kind::Cgroup,
+        Kind::Uid,
+        Kind::Gid,
+        Kind::Loginuid,
+        Kind::Pid,
+        Kind::Comm,
+        Kind::Exe,
+        Kind::ParentExe,
+        Kind::PidNs,
+        Kind::MntNs,
+        Kind::UserNs,
+    ];
+
+    /// As a script writes it, and as the templates' `enum krsi_scope_kind` does.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Uid => "uid",
+            Kind::Gid => "gid",
+            Kind::Loginuid => "loginuid",
+            Kind::Comm => "comm",
+            Kind::Pid => "pid",
+            Kind::UserNs => "user_ns",
+            Kind::PidNs => "pid_ns",
+            Kind::MntNs => "mnt_ns",
+            Kind::Exe => "exe",
+            Kind::ParentExe => "parent_exe",
+            Kind::Cgroup => "cgroup",
+        }
+    }
+
+    fn allowed(self) -> &'static str {
+        match self {
+            Kind::Uid => "a user id or an array of them (0 to 4294967295)",
+            Kind::Gid => "a group id or an array of them (0 to 4294967295)",
+            Kind::Loginuid => "a login user id or an array of them (4294967295: never set)",
+            Kind::Comm => "a thread's name or an array of them",
+            Kind::Pid => "a process id or an array of them",
+            Kind::UserNs | Kind::PidNs | Kind::MntNs => {
+                "a namespace or an array of them: \"host\", an inode number, or a file such as \"/proc/42/ns/mnt\""
+            }
+            Kind::Exe | Kind::ParentExe => "the path of an executable or an array of them",
+            Kind::Cgroup => "a path or an array of paths",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A kind in one of its two senses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Condition {
+    pub kind: Kind,
+    /// `not_…`: met by whoever is none of the members.
+    pub negated: bool,
+}
+
+impl Condition {
+    /// Every condition, in the order to speak of them.
+    fn all() -> impl Iterator<Item = Condition> {
+        [false, true]
+            .into_iter()
+            .flat_map(|negated| Kind::ALL.into_iter().map(move |kind| Condition { kind, negated }))
+    }
+
+    fn from_name(name: &str) -> Result<Self, ScopeError> {
+        Self::all().find(|c| c.to_string() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::all().map(|c| c.to_string()).collect();
+            ScopeError::UnknownKey {
+                given: name.to_owned(),
+                nearest: nearest(name, names.iter().map(String::as_str)).map(str::to_owned),
+            }
+        })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = if self.negated { "not_" } else { "" };
+        write!(f, "{prefix}{}", self.kind.name())
+    }
+}
+
+/// A member of a condition's set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Member {
+    /// An id, or a namespace's inode.
+    Number(u32),
+    Comm(String),
+    /// Absolute: a cgroup's folder, an executable, a namespace's file.
+    Path(PathBuf),
+    /// The host's own namespace.
+    Host,
+}
+
+/// Empty: every task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    conditions: BTreeMap<Condition, BTreeSet<Member>>,
 }
 
 /// What `.scope(#{…})` refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    #[error("scope has no `{given}`{}; allowed: cgroup, uid, pid", nearest.as_ref().map_or_else(String::new, |n| format!(" (did you mean `{n}`?)")))]
+    #[error("scope has no `{given}`{}; allowed: {}, and each with `not_` before it, such as `not_uid`", nearest.as_ref().map_or_else(String::new, |n| format!(" (did you mean `{n}`?)")), kinds())]
     UnknownKey { given: String, nearest: Option<String> },
     #[error(
-        "scope `{key}` must not be empty: an empty set would match no task; leave `{key}` out to match every task"
+        "scope `{key}` must not be empty: an empty set says nothing; leave `{key}` out to say nothing about it"
     )]
-    Empty { key: &'static str },
-    #[error("scope `{key}` takes {allowed}, not {given}")]
-    Type { key: &'static str, allowed: &'static str, given: String },
+    Empty { key: Condition },
+    #[error("scope `{key}` takes {}, not {given}", key.kind.allowed())]
+    Type { key: Condition, given: String },
     #[error(
         "scope cgroup `{0}` must be an absolute path of a cgroup v2 folder, such as /sys/fs/cgroup/system.slice"
     )]
-    Relative(String),
+    RelativeCgroup(String),
+    #[error("scope `{key}`: `{given}` is no absolute path; a path starts with `/`")]
+    Relative { key: Condition, given: String },
+    #[error(
+        "scope `{key}`: `{given}` is longer than the kernel keeps a thread's name; allowed: at most {LONGEST_COMM} bytes, as `ps -o comm` shows them"
+    )]
+    LongComm { key: Condition, given: String },
+    #[error("scope `{key}`: a text must be neither empty nor contain a NUL byte")]
+    Text { key: Condition },
+    #[error("scope `{0}` and `not_{0}` leave no task: each member of `{0}` is one of `not_{0}` too")]
+    Nobody(Kind),
+}
+
+fn kinds() -> String {
+    Kind::ALL.map(Kind::name).join(", ")
 }
 
 impl Scope {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self == &Scope::default()
+        self.conditions.is_empty()
     }
 
-    /// Reads `#{cgroup: …, uid: …, pid: …}`; each value is one or an array.
+    /// Every condition with its members.
+    pub fn conditions(&self) -> impl Iterator<Item = (Condition, &BTreeSet<Member>)> {
+        self.conditions.iter().map(|(condition, members)| (*condition, members))
+    }
+
+    /// Reads `#{cgroup: …, not_uid: …}`; each value is one or an array.
     ///
     /// # Errors
     /// Unknown key, wrong type, empty set: each with what is allowed.
     pub fn parse(entries: &serde_json::Map<String, Value>) -> Result<Self, ScopeError> {
         let mut scope = Scope::default();
-        for (key, value) in entries {
-            match key.as_str() {
-                "cgroup" => scope.cgroups = cgroups(value)?,
-                "uid" => {
-                    scope.uids = numbers("uid", "a user id or an array of them (0 to 4294967295)", value)?
-                }
-                "pid" => scope.pids = numbers("pid", "a process id or an array of them", value)?,
-                other => {
-                    return Err(ScopeError::UnknownKey {
-                        given: other.to_owned(),
-                        nearest: nearest(other, ["cgroup", "uid", "pid"]).map(str::to_owned),
-                    });
-                }
+        for (name, value) in entries {
+            let key = Condition::from_name(name)?;
+            let members = one_or_many(value).map(|v| member(key, v)).collect::<Result<BTreeSet<_>, _>>()?;
+            if members.is_empty() {
+                return Err(ScopeError::Empty { key });
             }
+            scope.conditions.insert(key, members);
         }
-        Ok(scope)
+        scope.check()
+    }
+
+    fn check(self) -> Result<Self, ScopeError> {
+        let of = |kind, negated| self.conditions.get(&Condition { kind, negated });
+        let nobody = Kind::ALL.into_iter().find(|kind| match (of(*kind, false), of(*kind, true)) {
+            (Some(only), Some(not)) => only.is_subset(not),
+            _ => false,
+        });
+        nobody.map_or(Ok(self), |kind| Err(ScopeError::Nobody(kind)))
     }
 }
 
-fn cgroups(value: &Value) -> Result<BTreeSet<PathBuf>, ScopeError> {
-    let allowed = "a path or an array of paths";
-    let texts = strings(value).ok_or(ScopeError::Type { key: "cgroup", allowed, given: describe(value) })?;
-    if texts.is_empty() {
-        return Err(ScopeError::Empty { key: "cgroup" });
+fn member(key: Condition, value: &Value) -> Result<Member, ScopeError> {
+    let refuse = || ScopeError::Type { key, given: describe(value) };
+    match key.kind {
+        Kind::Uid | Kind::Gid | Kind::Loginuid | Kind::Pid => {
+            number(value).map(Member::Number).ok_or_else(refuse)
+        }
+        Kind::Comm => comm(key, value.as_str().ok_or_else(refuse)?),
+        Kind::UserNs | Kind::PidNs | Kind::MntNs => match value.as_str() {
+            Some("host") => Ok(Member::Host),
+            Some(text) if text.starts_with('/') => path(key, text),
+            Some(_) => Err(refuse()),
+            None => number(value).map(Member::Number).ok_or_else(refuse),
+        },
+        Kind::Exe | Kind::ParentExe | Kind::Cgroup => path(key, value.as_str().ok_or_else(refuse)?),
     }
-    if let Some(bad) = texts.iter().find(|t| !t.starts_with('/')) {
-        return Err(ScopeError::Relative(bad.clone()));
-    }
-    Ok(texts.into_iter().map(PathBuf::from).collect())
 }
 
-fn numbers(key: &'static str, allowed: &'static str, value: &Value) -> Result<BTreeSet<u32>, ScopeError> {
-    let refuse = |v: &Value| ScopeError::Type { key, allowed, given: describe(v) };
-    let one = |v: &Value| v.as_i64().and_then(|n| u32::try_from(n).ok()).ok_or_else(|| refuse(v));
-    let set = match value {
-        Value::Array(items) => items.iter().map(one).collect::<Result<BTreeSet<_>, _>>()?,
-        single => BTreeSet::from([one(single)?]),
-    };
-    if set.is_empty() {
-        return Err(ScopeError::Empty { key });
-    }
-    Ok(set)
+fn number(value: &Value) -> Option<u32> {
+    value.as_i64().and_then(|n| u32::try_from(n).ok())
 }
 
-/// `uid 1000, 1001; cgroup /sys/fs/cgroup/web.slice`
-impl std::fmt::Display for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let list = |words: Vec<String>| words.join(", ");
-        let kinds = [
-            ("cgroup", list(self.cgroups.iter().map(|c| c.display().to_string()).collect())),
-            ("uid", list(self.uids.iter().map(u32::to_string).collect())),
-            ("pid", list(self.pids.iter().map(u32::to_string).collect())),
-        ];
-        let said: Vec<_> = kinds
-            .iter()
-            .filter(|(_, list)| !list.is_empty())
-            .map(|(kind, list)| format!("{kind} {list}"))
-            .collect();
+fn comm(key: Condition, text: &str) -> Result<Member, ScopeError> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(ScopeError::Text { key });
+    }
+    if text.len() > LONGEST_COMM {
+        return Err(ScopeError::LongComm { key, given: text.to_owned() });
+    }
+    Ok(Member::Comm(text.to_owned()))
+}
+
+fn path(key: Condition, text: &str) -> Result<Member, ScopeError> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(ScopeError::Text { key });
+    }
+    match key.kind {
+        _ if text.starts_with('/') => Ok(Member::Path(PathBuf::from(text))),
+        Kind::Cgroup => Err(ScopeError::RelativeCgroup(text.to_owned())),
+        _ => Err(ScopeError::Relative { key, given: text.to_owned() }),
+    }
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::Number(number) => number.fmt(f),
+            Member::Comm(comm) => f.write_str(comm),
+            Member::Path(path) => path.display().fmt(f),
+            Member::Host => f.write_str("host"),
+        }
+    }
+}
+
+/// `uid 1000, 1001; not_cgroup /sys/fs/cgroup/web.slice`; of a long list the beginning and how many.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        let one = |(condition, members): (&Condition, &BTreeSet<Member>)| {
+            let shown: Vec<_> = members.iter().take(SHOWN).map(Member::to_string).collect();
+            let more = match members.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                left => format!(" and {left} more"),
+            };
+            format!("{condition} {}{more}", shown.join(", "))
+        };
+        let said: Vec<_> = self.conditions.iter().map(one).collect();
         f.write_str(&said.join("; "))
     }
 }
@@ -120,20 +301,65 @@ mod tests {
         Scope::parse(value.as_object().unwrap())
     }
 
+    fn members(scope: &Scope, name: &str) -> Vec<Member> {
+        let key = Condition::from_name(name).unwrap();
+        scope.conditions.get(&key).into_iter().flatten().cloned().collect()
+    }
+
     #[test]
     fn one_value_and_an_array_are_both_taken() {
         let scope = parse(json!({"uid": 1000, "pid": [7, 8], "cgroup": "/sys/fs/cgroup/a"})).unwrap();
-        assert_eq!(scope.uids, BTreeSet::from([1000]));
-        assert_eq!(scope.pids, BTreeSet::from([7, 8]));
-        assert_eq!(scope.cgroups, BTreeSet::from([PathBuf::from("/sys/fs/cgroup/a")]));
+        assert_eq!(members(&scope, "uid"), [Member::Number(1000)]);
+        assert_eq!(members(&scope, "pid"), [Member::Number(7), Member::Number(8)]);
+        assert_eq!(members(&scope, "cgroup"), [Member::Path("/sys/fs/cgroup/a".into())]);
+    }
+
+    #[test]
+    fn every_kind_has_a_negation() {
+        for kind in Kind::ALL {
+            let value = match kind {
+                Kind::Uid | Kind::Gid | Kind::Loginuid | Kind::Pid => json!(1),
+                _ => json!("/x"),
+            };
+            let name = format!("not_{}", kind.name());
+            let scope = parse(json!({name.as_str(): value})).unwrap();
+            assert_eq!(members(&scope, &name).len(), 1);
+            assert!(members(&scope, kind.name()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_the_hosts_a_number_or_a_file() {
+        let scope = parse(json!({"not_pid_ns": ["host", 7, "/proc/1/ns/pid"]})).unwrap();
+        let expected = [Member::Number(7), Member::Path("/proc/1/ns/pid".into()), Member::Host];
+        assert_eq!(members(&scope, "not_pid_ns"), expected);
+        let error = parse(json!({"mnt_ns": "guest"})).unwrap_err().to_string();
+        assert!(error.contains("\"host\""), "{error}");
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        assert!(matches!(parse(json!({"uid": []})), Err(ScopeError::Empty { key: "uid" })));
-        assert!(matches!(parse(json!({"uid": -1})), Err(ScopeError::Type { key: "uid", .. })));
-        assert!(matches!(parse(json!({"cgroup": "web.slice"})), Err(ScopeError::Relative(_))));
+        assert!(matches!(parse(json!({"uid": []})), Err(ScopeError::Empty { .. })));
+        assert!(matches!(parse(json!({"uid": -1})), Err(ScopeError::Type { .. })));
+        assert!(matches!(parse(json!({"not_gid": ["x"]})), Err(ScopeError::Type { .. })));
+        assert!(matches!(parse(json!({"cgroup": "web.slice"})), Err(ScopeError::RelativeCgroup(_))));
+        assert!(matches!(parse(json!({"exe": "sh"})), Err(ScopeError::Relative { .. })));
+        assert!(matches!(parse(json!({"comm": "sixteen-bytes-xx"})), Err(ScopeError::LongComm { .. })));
+        assert!(parse(json!({"comm": "fifteen-bytes-x"})).is_ok());
         let error = parse(json!({"cgruop": "/x"})).unwrap_err().to_string();
-        assert!(error.contains("did you mean `cgroup`?"), "{error}");
+        assert!(error.contains("did you mean `cgroup`?") && error.contains("`not_uid`"), "{error}");
+    }
+
+    #[test]
+    fn a_scope_is_shown_as_it_was_written_and_a_long_one_is_cut() {
+        let scope = parse(json!({"not_mnt_ns": "host", "uid": (0..10).collect::<Vec<_>>()})).unwrap();
+        assert_eq!(scope.to_string(), "uid 0, 1, 2, 3, 4, 5, 6, 7 and 2 more; not_mnt_ns host");
+    }
+
+    #[test]
+    fn a_scope_that_leaves_nobody_is_refused() {
+        let error = parse(json!({"uid": [1, 2], "not_uid": [1, 2, 3]})).unwrap_err();
+        assert_eq!(error, ScopeError::Nobody(Kind::Uid));
+        assert!(parse(json!({"uid": [1, 2], "not_uid": 1})).is_ok());
     }
 }

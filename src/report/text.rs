@@ -110,7 +110,7 @@ pub(super) fn alert(severity: Severity, text: &str, paint: Paint) -> String {
 
 /// The columns of numbers. Those that no probe has anything in are left out, but for the few that
 /// one looks for first.
-const COLUMNS: [(&str, Shown, fn(&Counters) -> u64); 10] = [
+const COLUMNS: [(&str, Shown, Count); 10] = [
     ("seen", Shown::Always, |c| c.seen),
     ("out of scope", Shown::IfAny, |c| c.out_of_scope),
     ("filtered", Shown::IfAny, |c| c.filtered),
@@ -122,6 +122,8 @@ const COLUMNS: [(&str, Shown, fn(&Counters) -> u64); 10] = [
     ("events", Shown::Always, |c| c.delivered),
     ("lost", Shown::Always, |c| c.lost_ring + c.lost_queue),
 ];
+
+type Count = fn(&Counters) -> u64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {

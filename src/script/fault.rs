@@ -60,9 +60,10 @@ impl From<Fault> for Box<EvalAltResult> {
 impl From<KernelError> for Fault {
     fn from(error: KernelError) -> Self {
         let about = match &error {
-            KernelError::Cgroup { path, .. } | KernelError::Identity { path, .. } => {
-                path.to_str().map(str::to_owned)
-            }
+            KernelError::Cgroup { path, .. }
+            | KernelError::Identity { path, .. }
+            | KernelError::Executable { path, .. }
+            | KernelError::Namespace { path, .. } => path.to_str().map(str::to_owned),
             KernelError::Pid { pid, .. } => Some(pid.to_string()),
             _ => None,
         };
@@ -90,8 +91,13 @@ impl From<ScopeError> for Fault {
     fn from(error: ScopeError) -> Self {
         let about = match &error {
             ScopeError::UnknownKey { given, .. } => given.clone(),
-            ScopeError::Empty { key } | ScopeError::Type { key, .. } => (*key).to_owned(),
-            ScopeError::Relative(path) => path.clone(),
+            ScopeError::Empty { key } | ScopeError::Type { key, .. } | ScopeError::Text { key } => {
+                key.to_string()
+            }
+            ScopeError::RelativeCgroup(given)
+            | ScopeError::Relative { given, .. }
+            | ScopeError::LongComm { given, .. } => given.clone(),
+            ScopeError::Nobody(kind) => kind.to_string(),
         };
         Fault::script(error).about(about)
     }

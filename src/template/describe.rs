@@ -317,6 +317,7 @@ impl Types {
             "krsi_paths" => Ok(ParamKind::Paths),
             "krsi_prefixes" => Ok(ParamKind::Prefixes),
             "krsi_suffixes" => Ok(ParamKind::Suffixes),
+            "krsi_flag" => Ok(ParamKind::Flag),
             "krsi_flags" => {
                 tags.named_values("bits")?.map(ParamKind::Flags).ok_or("no tag `krsi:bits:…`".into())
             }
@@ -341,11 +342,16 @@ impl Types {
             .members(&control)
             .map(|(_, member, offset)| Ok((self.name(member)?, base + offset)))
             .collect::<Fallible<_>>()?;
-        let counters = self
-            .enumeration("krsi_counter")?
-            .into_iter()
-            .filter_map(|c| Some((c.name, u32::try_from(c.value).ok()?)))
-            .collect();
-        Ok(Layout { control, settings_size: self.structure("settings")?.1.size(), counters, programs })
+        let numbers = |of: &str| -> Fallible<Vec<(String, u32)>> {
+            let named = self.enumeration(of)?.into_iter();
+            Ok(named.filter_map(|n| Some((n.name, u32::try_from(n.value).ok()?))).collect())
+        };
+        Ok(Layout {
+            control,
+            settings_size: self.structure("settings")?.1.size(),
+            counters: numbers("krsi_counter")?,
+            scope_kinds: numbers("krsi_scope_kind")?,
+            programs,
+        })
     }
 }

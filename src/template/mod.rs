@@ -66,6 +66,8 @@ pub struct Layout {
     pub settings_size: usize,
     /// Index of each counter in the counters map.
     pub counters: Vec<(String, u32)>,
+    /// Number of each kind of scope: its bit in the control word, and its mark on a member.
+    pub scope_kinds: Vec<(String, u32)>,
     /// LSM hook and the name of the program for it, in the order of the object.
     pub programs: Vec<(String, String)>,
 }
@@ -93,6 +95,8 @@ pub enum ParamKind {
     Suffixes,
     /// Any of these named bits.
     Flags(Vec<NamedValue>),
+    /// True or false.
+    Flag,
 }
 
 impl ParamKind {
@@ -104,6 +108,7 @@ impl ParamKind {
             ParamKind::Prefixes => "set of path prefixes",
             ParamKind::Suffixes => "set of path suffixes",
             ParamKind::Flags(_) => "set of flags",
+            ParamKind::Flag => "true or false",
         }
     }
 }
