@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use krsi_sh::lab::kernels;
 use nix::{
     libc,
     pty::{Winsize, openpty},
@@ -33,8 +34,9 @@ use nix::{
 use tempfile::TempDir;
 
 /// For a busy machine; nothing takes a hundredth of it.
-const PATIENCE: Duration = Duration::from_secs(20);
-const ROWS: u16 = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
+/// As many as the longest page of help has, and then some.
+const ROWS: u16 = 200;
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
@@ -58,6 +60,9 @@ struct Terminal {
 }
 
 struct Setup<'s> {
+    arguments: &'s [&'s str],
+    /// Where standard output goes, if not to the terminal.
+    output: Option<&'s Path>,
     term: &'s str,
     columns: u16,
     no_color: bool,
@@ -66,7 +71,14 @@ struct Setup<'s> {
 
 impl<'s> Setup<'s> {
     fn new(home: &'s TempDir) -> Self {
-        Setup { term: "xterm-256color", columns: 80, no_color: false, home: home.path() }
+        Setup {
+            arguments: &[],
+            output: None,
+            term: "xterm-256color",
+            columns: 80,
+            no_color: false,
+            home: home.path(),
+        }
     }
 
     fn start(&self) -> Terminal {
@@ -75,14 +87,19 @@ impl<'s> Setup<'s> {
         let end = || pty.slave.try_clone().expect("a descriptor");
         let mut command = Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
         command
+            .args(self.arguments)
             .stdin(end())
             .stdout(end())
             .stderr(end())
             .env("TERM", self.term)
             .env("HOME", self.home)
             .env("XDG_STATE_HOME", self.home.join("state"))
+            .env("XDG_CACHE_HOME", kernels::cache().ancestors().nth(2).expect("a folder"))
             .env_remove("NO_COLOR")
             .current_dir(self.home);
+        if let Some(path) = self.output {
+            command.stdout(File::create(path).expect("a file"));
+        }
         if self.no_color {
             command.env("NO_COLOR", "1");
         }
@@ -132,10 +149,25 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("typing");
     }
 
-    /// Types a line, and waits until this row is on the screen.
+    /// Types a line, and waits until this row is on the screen, and a prompt below it: what
+    /// is typed before is the terminal's, which has keys of its own.
     fn enter(&mut self, line: &str, row: &str) {
+        self.enter_for(line, |shown| shown == row);
+    }
+
+    fn enter_for(&mut self, line: &str, wanted: impl Fn(&str) -> bool) {
+        let before = self.rows().len();
         self.keys(&format!("{line}{ENTER}"));
-        self.row(row);
+        self.wait(&format!("what comes of `{line}`"), |rows| {
+            let prompt = rows.last().is_some_and(|last| last.ends_with('>'));
+            let new = rows.get(before.saturating_sub(1)..).unwrap_or_default();
+            prompt && new.iter().any(|row| wanted(row))
+        });
+    }
+
+    /// As `enter`, for a part of the row.
+    fn enter_with(&mut self, line: &str, part: &str) {
+        self.enter_for(line, |row| row.contains(part));
     }
 
     /// Rows that are not empty, without white space at their end.
@@ -245,8 +277,7 @@ fn a_string_of_several_lines_has_nothing_of_the_continuation_prompt() {
 fn two_blank_lines_give_an_input_up() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.keys("let broken = (1 +\r\r\r");
-    terminal.row_with("×");
+    terminal.enter_with("let broken = (1 +\r\r", "×");
     terminal.last_row("krsi>");
 }
 
@@ -332,7 +363,8 @@ fn control_c_clears_the_line() {
 fn control_c_stops_a_running_line_and_leaves_the_shell_and_its_variables() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.enter("let kept = 42; print(\"turning\"); loop {}", "turning");
+    terminal.keys("let kept = 42; print(\"turning\"); loop {}\r");
+    terminal.row("turning");
     let begin = Instant::now();
     terminal.keys(CTRL_C);
     terminal.row_with("interrupted");
@@ -363,8 +395,7 @@ fn quit_and_exit_leave_and_exit_has_a_code() {
 fn a_syntax_error_is_pointed_at_and_the_shell_goes_on() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.keys("let = 5\r");
-    terminal.row_with("×");
+    terminal.enter_with("let = 5", "×");
     terminal.row_with("───");
     terminal.enter("6 * 7", "42");
 }
@@ -390,7 +421,8 @@ fn a_flood_is_cut_and_counted_and_keys_still_echo() {
     terminal.row_with("events not shown");
     terminal.keys("t.cancel(); 6 * ");
     terminal.last_row("krsi> t.cancel(); 6 *");
-    terminal.enter("7", "42");
+    terminal.keys("7\r");
+    terminal.row("42");
 }
 
 #[test]
@@ -418,14 +450,10 @@ fn more_than_one_candidate_is_listed_with_its_documentation() {
 fn help_is_one_word_away() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.keys("help\r");
-    terminal.row_with("lists the shell's own commands");
-    terminal.keys("exec?\r");
-    terminal.row_with("hooks   bprm_check_security");
-    terminal.keys(":help\r");
-    terminal.row_with(":save FILE");
-    terminal.keys(":hlep\r");
-    terminal.row_with("did you mean `:help`?");
+    terminal.enter_with("help", "lists the shell's own commands");
+    terminal.enter_with("exec?", "hooks   bprm_check_security");
+    terminal.enter_with(":help", ":save FILE");
+    terminal.enter_with(":hlep", "did you mean `:help`?");
 }
 
 #[test]
@@ -433,23 +461,19 @@ fn what_succeeded_is_saved_as_a_script_that_can_be_loaded() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
     terminal.enter("fn six() {\r6 }", "....> 6 }");
-    terminal.keys("six() * nonsense\r");
-    terminal.row_with("×");
+    terminal.enter_with("six() * nonsense", "×");
     terminal.enter("print(six() * 7)", "42");
-    terminal.keys(":save hunt.rhai\r");
-    terminal.row_with("in hunt.rhai");
+    terminal.enter_with(":save hunt.rhai", "in hunt.rhai");
     let file = home.path().join("hunt.rhai");
     let script = fs::read_to_string(&file).expect("the script");
     assert_eq!(script, "#!/usr/bin/env krsi-sh\nfn six() {\n6 };\nprint(six() * 7);\n");
     assert_eq!(fs::metadata(&file).expect("the script").permissions().mode() & 0o777, 0o700);
-    terminal.keys(":save hunt.rhai\r");
-    terminal.row_with("hunt.rhai exists");
+    terminal.enter_with(":save hunt.rhai", "hunt.rhai exists");
 
     let mut later = Setup::new(&home).prompted();
     later.enter(":load hunt.rhai", "42");
     later.enter("six()", "6");
-    later.keys(":time six()\r");
-    later.row_with("µs");
+    later.enter_with(":time six()", "µs");
 }
 
 #[test]
@@ -469,7 +493,9 @@ fn no_color_means_no_colour() {
     let line = "let s = \"a\"; // comment\r";
     let colours = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
-        text.split("\x1b[").skip(1).any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
+        text.split("\x1b[")
+            .skip(1)
+            .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
     };
     for no_color in [true, false] {
         let mut terminal = Setup { no_color, ..Setup::new(&home) }.prompted();
@@ -486,7 +512,9 @@ fn sixty_columns_are_enough() {
     let mut terminal = Setup { columns: 60, ..Setup::new(&home) }.prompted();
     let sum = vec!["1"; 42].join(" + ");
     terminal.keys(&sum);
-    terminal.wait("three rows", |rows| rows.last().is_some_and(|last| last.ends_with("1 + 1")) && rows.len() >= 4);
+    terminal.wait("three rows", |rows| {
+        rows.last().is_some_and(|last| last.ends_with("1 + 1")) && rows.len() >= 4
+    });
     terminal.enter("", "42");
     terminal.keys(&format!("probe(\"{TAB}"));
     terminal.row_with("file_open  ");
@@ -533,4 +561,65 @@ fn last_words_are_not_lost_when_the_process_is_told_to_end() {
     terminal.signal(Signal::SIGHUP);
     terminal.row("last words");
     assert_eq!(terminal.ended().code(), Some(128 + Signal::SIGHUP as i32));
+}
+
+#[test]
+fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
+    let home = home();
+    let file = home.path().join("out.ndjson");
+    let setup = Setup { arguments: &["--format", "json"], output: Some(&file), ..Setup::new(&home) };
+    let mut terminal = setup.prompted();
+    terminal.enter("40 + 2", "krsi> 40 + 2");
+    terminal.enter_with("let = 5", "×");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"print\",\"text\":\"42\"}\n");
+}
+
+#[test]
+fn quiet_means_no_banner() {
+    let home = home();
+    let terminal = Setup { arguments: &["-q"], ..Setup::new(&home) }.prompted();
+    assert_eq!(terminal.rows(), ["krsi>"]);
+}
+
+/// With a real kernel, in the lab.
+#[test]
+fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
+    const KERNEL: &str = "6.12";
+    if kernels::find(&kernels::cache(), Some(KERNEL)).is_err() {
+        assert!(
+            std::env::var_os("KRSI_REQUIRE_LAB").is_none(),
+            "kernel {KERNEL} is not cached; run: make kernels"
+        );
+        println!("skipped: kernel {KERNEL} is not cached; run: make kernels");
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { arguments: &["lab", "--kernel", KERNEL], ..Setup::new(&home) }.prompted();
+    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() }).attach();\r");
+    terminal.last_row("krsi[1]>");
+    terminal.row_with("attached exec-1");
+
+    terminal.keys("let t = every(\"300ms\", || { run([\"true\"]); });\rlet ab");
+    terminal.wait("an event above the line", |rows| {
+        let event = rows.iter().any(|row| row.contains("exec-1") && row.contains("busybox"));
+        event && rows.last().is_some_and(|last| last == "krsi[1]> let ab")
+    });
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi[1]>");
+    terminal.keys("t.cancel(); p.deny(\"EPERM\").lease(\"5m\");\r");
+    terminal.last_row("krsi[1!]>");
+    terminal.enter("run([\"true\"]).errno", "\"EPERM\"");
+
+    terminal.keys(CTRL_D);
+    terminal.row_with("leaving detaches:");
+    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.keys("n\r");
+    terminal.last_row("krsi[1!]>");
+    terminal.keys(CTRL_D);
+    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    terminal.row_with("balance");
 }

@@ -146,7 +146,8 @@ fn paths(typed: &str) -> Vec<Word> {
             let name = entry.file_name().into_string().ok()?;
             // What would need an escape inside quotes is left to the user.
             let plain = !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\' | '`' | '\''));
-            let wanted = plain && name.starts_with(begun) && (begun.starts_with('.') || !name.starts_with('.'));
+            let wanted =
+                plain && name.starts_with(begun) && (begun.starts_with('.') || !name.starts_with('.'));
             let slash = if entry.path().is_dir() { "/" } else { "" };
             wanted.then(|| Word::new(format!("{prefix}{name}{slash}"), "", ""))
         })
@@ -186,7 +187,7 @@ mod tests {
     fn words_are_functions_keywords_and_variables() {
         assert_eq!(offered(&Place::Word, "pro"), ["probe", "probes"]);
         assert_eq!(offered(&Place::Word, "priv"), ["private"]);
-        assert_eq!(offered(&Place::Word, "w"), ["web", "while"]);
+        assert_eq!(offered(&Place::Word, "we"), ["web"]);
         assert_eq!(offered(&Place::Word, "parse_i"), ["parse_int"]);
     }
 

@@ -21,14 +21,25 @@ pub enum Place {
     CommandArgument(String),
     Template,
     /// A key of a template's params; those that are there already.
-    Param { template: String, present: Vec<String> },
-    ParamValue { template: String, param: String },
-    ScopeKey { present: Vec<String> },
+    Param {
+        template: String,
+        present: Vec<String>,
+    },
+    ParamValue {
+        template: String,
+        param: String,
+    },
+    ScopeKey {
+        present: Vec<String>,
+    },
     /// A field of an event; `None` if it cannot be told of which template.
     Field(Option<String>),
     /// After a dot on anything else: whether it began as a probe, and the last
     /// method that was called on it.
-    Method { probe: bool, after: Option<String> },
+    Method {
+        probe: bool,
+        after: Option<String>,
+    },
     Errno,
     Signal,
     OnError,
@@ -48,7 +59,9 @@ pub fn at(text: &str, cursor: usize, probes: &Probes) -> (usize, Place) {
     if let Some(command) = before.strip_prefix(':') {
         return match command.split_once(' ') {
             None => (0, Place::Command),
-            Some((name, argument)) => (cursor - argument.trim_start().len(), Place::CommandArgument(name.to_owned())),
+            Some((name, argument)) => {
+                (cursor - argument.trim_start().len(), Place::CommandArgument(name.to_owned()))
+            }
         };
     }
     let tokens = lex(before);
@@ -112,16 +125,22 @@ impl<'r> Reading<'r> {
             return self.after_dot(self.tokens.len() - 1);
         }
         let Some(&open) = open_brackets(self.text, self.tokens).last() else { return Place::Word };
-        if self.word(open) == "#{" && matches!(self.last(), "#{" | ",") { self.key(open) } else { Place::Word }
+        if self.word(open) == "#{" && matches!(self.last(), "#{" | ",") {
+            self.key(open)
+        } else {
+            Place::Word
+        }
     }
 
     fn after_dot(self, dot: usize) -> Place {
-        let plain = dot > 0 && self.is_name(dot - 1) && !(dot > 1 && matches!(self.word(dot - 2), "." | "?."));
+        let plain =
+            dot > 0 && self.is_name(dot - 1) && !(dot > 1 && matches!(self.word(dot - 2), "." | "?."));
         if plain && let Some(call) = self.closure_with(self.word(dot - 1)) {
             return Place::Field(self.receiver_of(call));
         }
         let call = dot.checked_sub(1).filter(|at| self.word(*at) == ")");
-        let method = call.and_then(|at| partner(self.text, self.tokens, at)).and_then(|open| self.method_at(open));
+        let method =
+            call.and_then(|at| partner(self.text, self.tokens, at)).and_then(|open| self.method_at(open));
         Place::Method { probe: self.probe_up_to(dot).is_some(), after: method.map(str::to_owned) }
     }
 
@@ -132,16 +151,18 @@ impl<'r> Reading<'r> {
 
     /// The bracket of the call that was given a closure with this parameter.
     fn closure_with(self, parameter: &str) -> Option<usize> {
-        open_brackets(self.text, self.tokens).into_iter().rev().filter(|open| self.word(*open) == "(").find(|open| {
-            let inside = &self.tokens[open + 1..];
-            let mut bars = inside.iter().enumerate().filter(|(_, token)| token.of(self.text) == "|");
-            match (bars.next(), bars.next()) {
-                (Some((from, _)), Some((to, _))) => {
-                    inside[from..to].iter().any(|token| token.kind == Kind::Name && token.of(self.text) == parameter)
+        open_brackets(self.text, self.tokens).into_iter().rev().filter(|open| self.word(*open) == "(").find(
+            |open| {
+                let inside = &self.tokens[open + 1..];
+                let mut bars = inside.iter().enumerate().filter(|(_, token)| token.of(self.text) == "|");
+                match (bars.next(), bars.next()) {
+                    (Some((from, _)), Some((to, _))) => inside[from..to]
+                        .iter()
+                        .any(|token| token.kind == Kind::Name && token.of(self.text) == parameter),
+                    _ => false,
                 }
-                _ => false,
-            }
-        })
+            },
+        )
     }
 
     /// The template of the probe whose method opens its arguments at `open`.

@@ -31,8 +31,7 @@ use super::{
     complete::{self, Choice},
     context, highlight,
     history::{self, Shelf},
-    keys,
-    margin,
+    keys, margin,
     plain::PlainReader,
     printer::{Above, Gate, Printed},
     prompt::Prompt,
@@ -213,7 +212,9 @@ impl RichReader {
             let read = self.editor.readline_with_initial(prompt, (&initial.0, &initial.1));
             self.gate.close();
             match read {
-                Err(ReadlineError::Interrupted) if self.question.load(Ordering::Relaxed) => return Ok(String::new()),
+                Err(ReadlineError::Interrupted) if self.question.load(Ordering::Relaxed) => {
+                    return Ok(String::new());
+                }
                 Err(ReadlineError::Interrupted) => initial = Default::default(),
                 // A key that is no UTF-8 ends the reading; what was typed goes on.
                 Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
@@ -290,11 +291,15 @@ impl Validator for Assistant {}
 impl Completer for Assistant {
     type Candidate = Choice;
 
-    fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Choice>)> {
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Choice>)> {
         let (start, place) = context::at(line, position, &self.probes);
         let typed = line.get(start..position).unwrap_or_default();
-        let choices =
-            complete::choices(&place, typed, &self.vocabulary, &self.variables, self.columns);
+        let choices = complete::choices(&place, typed, &self.vocabulary, &self.variables, self.columns);
         Ok((start, choices))
     }
 }

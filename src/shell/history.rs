@@ -40,7 +40,9 @@ pub fn usable(path: &Path) -> std::result::Result<(), String> {
     }
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_file() => Err(format!("{} is not a plain file", path.display())),
-        Ok(meta) if meta.uid() != geteuid().as_raw() => Err(format!("{} belongs to another user", path.display())),
+        Ok(meta) if meta.uid() != geteuid().as_raw() => {
+            Err(format!("{} belongs to another user", path.display()))
+        }
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(told(error)),
@@ -123,7 +125,12 @@ impl History for Shelf {
         self.entries.clear()
     }
 
-    fn search(&self, term: &str, start: usize, direction: SearchDirection) -> Result<Option<SearchResult<'_>>> {
+    fn search(
+        &self,
+        term: &str,
+        start: usize,
+        direction: SearchDirection,
+    ) -> Result<Option<SearchResult<'_>>> {
         Ok(self.entries.search(&margin::strip(term), start, direction)?.map(with_margins))
     }
 
@@ -151,7 +158,8 @@ mod tests {
         assert_eq!(shelf.get(0, SearchDirection::Forward).unwrap().unwrap().entry, typed);
         let found = shelf.search("y", 0, SearchDirection::Reverse).unwrap().unwrap();
         assert_eq!(&found.entry[found.pos..], "y }");
-        let found = shelf.starts_with(&typed[..typed.len() - 3], 0, SearchDirection::Reverse).unwrap().unwrap();
+        let found =
+            shelf.starts_with(&typed[..typed.len() - 3], 0, SearchDirection::Reverse).unwrap().unwrap();
         assert_eq!(&found.entry[found.pos..], "y }");
         shelf.append(&path).unwrap();
 

@@ -37,7 +37,11 @@ impl Token {
     pub fn content<'t>(&self, text: &'t str) -> &'t str {
         let whole = self.of(text).trim_start_matches('#');
         let inner = whole.strip_prefix(['"', '`', '\'']).unwrap_or(whole);
-        if self.closed { inner.trim_end_matches('#').strip_suffix(['"', '`', '\'']).unwrap_or(inner) } else { inner }
+        if self.closed {
+            inner.trim_end_matches('#').strip_suffix(['"', '`', '\'']).unwrap_or(inner)
+        } else {
+            inner
+        }
     }
 
     /// Whether what is typed at `position` goes into this text or comment.
@@ -49,15 +53,15 @@ impl Token {
 
 /// Words that the language keeps for itself.
 pub const KEYWORDS: [&str; 26] = [
-    "as", "break", "catch", "const", "continue", "do", "else", "export", "false", "fn", "for", "global", "if",
-    "import", "in", "let", "loop", "private", "return", "switch", "this", "throw", "true", "try", "until",
-    "while",
+    "as", "break", "catch", "const", "continue", "do", "else", "export", "false", "fn", "for", "global",
+    "if", "import", "in", "let", "loop", "private", "return", "switch", "this", "throw", "true", "try",
+    "until", "while",
 ];
 
 /// Longest first: `..=` must not be read as `..` and `=`.
 const SYMBOLS: [&str; 22] = [
-    "..=", "**=", "<<=", ">>=", "#{", "=>", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?[", "::", "..", "+=",
-    "-=", "*=", "/=", "**",
+    "..=", "**=", "<<=", ">>=", "#{", "=>", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?[", "::", "..",
+    "+=", "-=", "*=", "/=", "**",
 ];
 
 /// Everything but white space, in order.
@@ -229,7 +233,8 @@ fn number_length(rest: &str) -> usize {
         rest[from..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(rest.len(), |at| from + at)
     };
     let whole = digits(0);
-    let fraction = rest[whole..].strip_prefix('.').is_some_and(|tail| tail.starts_with(|c: char| c.is_ascii_digit()));
+    let fraction =
+        rest[whole..].strip_prefix('.').is_some_and(|tail| tail.starts_with(|c: char| c.is_ascii_digit()));
     let end = if fraction { digits(whole + 1) } else { whole };
     let exponent = !rest.starts_with("0x") && rest[..end].ends_with(['e', 'E']);
     let signed = exponent && rest[end..].starts_with(['+', '-']);

@@ -53,7 +53,13 @@ const COMMANDS: [Command; 9] = [
         help: "what a probe can be made of; or one template's params and fields",
         run: templates,
     },
-    Command { name: "probes", argument: Argument::None, usage: ":probes", help: "what is attached", run: probes },
+    Command {
+        name: "probes",
+        argument: Argument::None,
+        usage: ":probes",
+        help: "what is attached",
+        run: probes,
+    },
     Command {
         name: "history",
         argument: Argument::None,
@@ -102,7 +108,10 @@ const COMMANDS: [Command; 9] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input<'i> {
     Nothing,
-    Command { name: &'i str, argument: &'i str },
+    Command {
+        name: &'i str,
+        argument: &'i str,
+    },
     Help(Option<&'i str>),
     Quit,
     /// Everything else is for the engine.
@@ -178,7 +187,8 @@ pub fn run(shell: &mut Shell, name: &str, argument: &str) -> Flow {
         (Some(command), ..) | (None, Some(command), None) => (command.run)(shell, argument),
         _ => {
             let names = COMMANDS.iter().map(|command| command.name);
-            let hint = nearest(name, names).map_or_else(String::new, |name| format!(" (did you mean `:{name}`?)"));
+            let hint =
+                nearest(name, names).map_or_else(String::new, |name| format!(" (did you mean `:{name}`?)"));
             shell.complain(&format!("`:{name}` is no command{hint}; `:help` lists them"));
             Flow::Stay
         }

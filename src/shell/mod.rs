@@ -89,7 +89,10 @@ fn banner() {
     let release = kernel::release().unwrap_or_else(|_| "an unknown release".into());
     eprintln!("krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves", env!("CARGO_PKG_VERSION"));
     match kernel::check() {
-        Ok(()) => eprintln!("BPF LSM is active: probes can observe, shadow, deny and kill"),
+        // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
+        Ok(()) => eprintln!(
+            "BPF LSM is active: probes can observe, shadow, deny and kill, unless this host refuses them"
+        ),
         Err(error) => eprintln!("nothing can be attached here: {error}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The terminal, as it was found and as it is left.
 
 use std::{
+    cell::Cell,
     env,
     io::{self, IsTerminal, Write},
 };
@@ -12,6 +13,7 @@ use super::printer::Terminals;
 /// What the standard streams are, and how the terminal was set.
 pub struct Terminal {
     before: Option<Termios>,
+    restored: Cell<bool>,
     output: bool,
     error: bool,
 }
@@ -25,6 +27,7 @@ impl Terminal {
     pub fn look() -> Self {
         Terminal {
             before: termios::tcgetattr(io::stdin()).ok(),
+            restored: Cell::new(false),
             output: io::stdout().is_terminal(),
             error: io::stderr().is_terminal(),
         }
@@ -59,6 +62,7 @@ impl Terminal {
 
     /// Puts it back as it was, also while an editor still reads from it.
     pub fn restore(&self, editing: bool) {
+        self.restored.set(true);
         let Some(before) = &self.before else { return };
         // Not waiting for output to drain: a stalled terminal must not keep the process.
         // There is nobody left to tell if it fails.
@@ -66,6 +70,15 @@ impl Terminal {
         if editing && self.is_capable() {
             let _ = if self.output { io::stdout().write_all(TIDY) } else { io::stderr().write_all(TIDY) };
             let _ = io::stdout().flush();
+        }
+    }
+}
+
+impl Drop for Terminal {
+    /// After a panic, too.
+    fn drop(&mut self) {
+        if !self.restored.get() {
+            self.restore(true);
         }
     }
 }

@@ -15,6 +15,7 @@ use nix::{errno::Errno, sys::signal::Signal};
 
 use super::lexer;
 use crate::{
+    probe::scope::Kind,
     script::docs,
     template::{Catalogue, Field, ParamKind, Template},
 };
@@ -69,7 +70,7 @@ impl Vocabulary {
             catalogue,
             callable: OnceLock::new(),
             keywords: sorted(lexer::KEYWORDS.map(Word::bare)),
-            scope: sorted(SCOPE.map(|(name, doc)| Word::new(name, "", doc))),
+            scope: scope(),
             errnos: errnos(),
             signals: sorted(Signal::iterator().map(|signal| Word::bare(signal.as_str()))),
         }
@@ -106,7 +107,10 @@ impl Vocabulary {
     /// Whether a method of a probe gives a probe again.
     #[must_use]
     pub fn gives_probe(&self, method: &str) -> bool {
-        self.callable().methods.iter().any(|(_, word)| word.name == method && word.signature.ends_with("-> Probe"))
+        self.callable()
+            .methods
+            .iter()
+            .any(|(_, word)| word.name == method && word.signature.ends_with("-> Probe"))
     }
 
     #[must_use]
@@ -177,12 +181,11 @@ impl Callable {
     }
 }
 
-/// Keys of a scope, as [`crate::probe::Scope`] has them.
-const SCOPE: [(&str, &str); 3] = [
-    ("cgroup", "a folder under /sys/fs/cgroup: tasks in it and below"),
-    ("pid", "a process and its descendants"),
-    ("uid", "users, by number"),
-];
+/// Each kind of condition, and its opposite.
+fn scope() -> Vec<Word> {
+    let kinds = Kind::ALL.into_iter();
+    sorted(kinds.flat_map(|kind| [Word::bare(kind.name()), Word::bare(format!("not_{kind}"))]))
+}
 
 /// By number: EPERM and its kin come first, as they are wanted most.
 fn errnos() -> Vec<Word> {
