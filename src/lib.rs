@@ -29,6 +29,7 @@ pub mod probe;
 pub mod reaction;
 pub mod report;
 pub mod script;
+pub mod shell;
 pub mod source;
 pub mod suggest;
 pub mod template;

@@ -35,6 +35,7 @@ pub use self::{
     attachment::Attachment,
     error::KernelError,
     facts::{Facts, facts},
+    host::{check, release},
 };
 
 /// The running kernel, seen to have what probes need.
