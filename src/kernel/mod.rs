@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 use self::{identity::Identities, scope::Resolved};
 use crate::{event::Event, probe::Spec};
 
-pub use self::{attachment::Attachment, error::KernelError};
+pub use self::{attachment::Attachment, error::KernelError, load::MissingHook};
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
