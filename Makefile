@@ -39,6 +39,7 @@ templates-check: ## Fail if the committed eBPF objects differ from their sources
 
 lint: ## Formatting and lints, warnings being errors
 	cargo fmt --check
+	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --release --all-targets -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/kernels scripts/bench .ci/run; fi
 

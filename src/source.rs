@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::script::Source;
+use crate::{report::printable, script::Source};
 
 /// The largest script; more is a mistake, or a device without an end.
 pub const LIMIT: u64 = 16 << 20;
@@ -25,13 +25,13 @@ pub const LIMIT: u64 = 16 << 20;
 /// Why there is no text, or none to run.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("there is no script `{path}`\ncure: name an existing file; relative paths start at {folder}", path = .path.display(), folder = .folder.display())]
+    #[error("there is no script `{path}`\ncure: name an existing file; relative paths start at {folder}", path = shown(.path), folder = .folder.display())]
     Missing { path: PathBuf, folder: PathBuf },
     #[error("cannot read {name}: {error}")]
     Unreadable { name: String, error: io::Error },
     #[error("{name} is a directory\ncure: name a file in it")]
     Directory { name: String },
-    #[error("{name} is too large for a script: more than {} MiB\ncure: name a file of Rhai code", LIMIT >> 20)]
+    #[error("{name} is too large: more than {} MiB\ncure: name a file of Rhai code", LIMIT >> 20)]
     TooLarge { name: String },
     #[error(
         "{name} is not UTF-8 text: line {line} has other bytes\ncure: name a file of Rhai code, and save it as UTF-8"
@@ -41,14 +41,14 @@ pub enum SourceError {
         "{name} belongs to user id {owner}, and a script that runs as root must belong to root\n\
          cause: its owner could put anything into it\n\
          cure: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
-        path = .path.display()
+        path = word(.path)
     )]
     ForeignOwner { name: String, path: PathBuf, owner: u32 },
     #[error(
         "{name} can be written by {who}, and a script that runs as root must not be (mode {mode:04o})\n\
          cause: they could put anything into it\n\
          cure: read it, then: chmod go-w {path}; or rehearse it: krsi-sh lab {path}",
-        path = .path.display()
+        path = word(.path)
     )]
     Writable { name: String, path: PathBuf, who: String, mode: u32 },
 }
@@ -58,7 +58,7 @@ pub enum SourceError {
 /// # Errors
 /// If it cannot be read, is no text, or, run as root, is not root's alone.
 pub fn file(path: &Path) -> Result<Source, SourceError> {
-    let name = format!("script `{}`", path.display());
+    let name = format!("script `{}`", shown(path));
     let unreadable = |error: io::Error| SourceError::Unreadable { name: name.clone(), error };
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::Missing { path: path.into(), folder: here() },
@@ -71,7 +71,7 @@ pub fn file(path: &Path) -> Result<Source, SourceError> {
     if nix::unistd::geteuid().is_root() {
         check_trust(path, &name, &meta)?;
     }
-    Ok(Source { name: path.display().to_string(), text: text(file, &name)? })
+    Ok(Source { name: shown(path), text: text(file, &name)? })
 }
 
 /// Reads a script from standard input. Whoever started this process chose what
@@ -112,15 +112,35 @@ fn text(from: impl Read, name: &str) -> Result<String, SourceError> {
     if bytes.len() as u64 > LIMIT {
         return Err(SourceError::TooLarge { name: name.to_owned() });
     }
-    // An interpreter line is a comment; its line stays, so that positions are right.
-    if bytes.starts_with(b"#!") {
-        bytes[..2].copy_from_slice(b"//");
-    }
+    hush_interpreter_line(&mut bytes);
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
         SourceError::NotText { name: name.to_owned(), line }
     })
+}
+
+/// An interpreter line becomes a comment, of the same length so that positions stay
+/// right; a plain one, since Rhai takes `///` and `//!` for documentation.
+fn hush_interpreter_line(bytes: &mut [u8]) {
+    if let [first @ b'#', second @ b'!', rest @ ..] = bytes {
+        (*first, *second) = (b'/', b'/');
+        if let Some(third @ (b'/' | b'!')) = rest.first_mut() {
+            *third = b' ';
+        }
+    }
+}
+
+/// A file's name may say anything; see [`printable`].
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
+/// The same as one word of a command line, since people paste what they are told.
+fn word(path: &Path) -> String {
+    let shown = shown(path);
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+    if shown.chars().all(plain) { shown } else { crate::lab::quote(&shown) }
 }
 
 fn here() -> PathBuf {
@@ -133,7 +153,8 @@ mod tests {
 
     #[test]
     fn an_interpreter_line_becomes_a_comment_of_the_same_length() {
-        assert_eq!(text(&b"#!/usr/bin/env krsi-sh\n1"[..], "x").unwrap(), "///usr/bin/env krsi-sh\n1");
+        assert_eq!(text(&b"#!/usr/bin/env krsi-sh\n1"[..], "x").unwrap(), "// usr/bin/env krsi-sh\n1");
+        assert_eq!(text(&b"#! /x"[..], "x").unwrap(), "// /x");
         assert_eq!(text(&b" #!"[..], "x").unwrap(), " #!");
     }
 

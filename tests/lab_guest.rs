@@ -5,9 +5,15 @@
 //! the tests say "skipped"; with KRSI_REQUIRE_LAB set, they fail.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::PathBuf,
+    process::Stdio,
     time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 use krsi_sh::lab::{self, Command, Extra, LabError, Request, Streams, Verdict};
@@ -99,5 +105,59 @@ fn a_missing_kernel_names_those_there_are_and_the_cure() {
         Err(error @ LabError::NoKernel { .. }) => assert!(error.to_string().contains("`make kernels`")),
         Err(LabError::NoQemu) => {}
         other => panic!("{other:?}"),
+    }
+}
+
+/// Process ids whose parent is `parent`, by /proc.
+fn children_of(parent: u32) -> Vec<i32> {
+    let stats = procfs::process::all_processes().unwrap().filter_map(|p| p.ok()?.stat().ok());
+    stats.filter(|s| s.ppid.unsigned_abs() == parent).map(|s| s.pid).collect()
+}
+
+/// The program itself, with a guest that has begun and does not end.
+fn endless() -> std::process::Child {
+    let mut lab = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"))
+        .args(["-q", "lab", "-e", "print(\"up\"); loop { sleep(1) }"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(lab.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "up\n");
+    lab
+}
+
+#[test]
+fn ctrl_c_ends_the_guest_and_leaves_nothing_behind() {
+    if run(&shell("true")).is_none() {
+        return;
+    }
+    let mut lab = endless();
+    let qemu = children_of(lab.id());
+    assert_eq!(qemu.len(), 1, "the guest is one process");
+    kill(Pid::from_raw(lab.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(lab.wait().unwrap().code(), Some(130));
+    for pid in qemu {
+        assert!(procfs::process::Process::new(pid).is_err(), "QEMU outlived the lab");
+    }
+}
+
+#[test]
+fn a_lab_that_is_killed_takes_its_guest_with_it() {
+    if run(&shell("true")).is_none() {
+        return;
+    }
+    let mut lab = endless();
+    let qemu = children_of(lab.id());
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+    let gone = |pid: &i32| {
+        procfs::process::Process::new(*pid).and_then(|p| p.stat()).map_or(true, |s| s.state == 'Z')
+    };
+    let begun = Instant::now();
+    while !qemu.iter().all(gone) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "QEMU outlived the lab");
+        std::thread::yield_now();
     }
 }

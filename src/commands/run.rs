@@ -11,6 +11,7 @@ use std::{
 use super::{complain, exit};
 use crate::{
     cli::{self, Globals},
+    report::{Streams, printable},
     script::{Session, Source},
     source::{self, SourceError},
     suggest::nearest,
@@ -60,7 +61,7 @@ enum RunError {
          cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
     )]
     LateAudit,
-    #[error("argument {position} of the script is not UTF-8: `{}`", .argument.display())]
+    #[error("argument {position} of the script is not UTF-8: `{}`\nallowed: text", printable(&.argument.to_string_lossy()))]
     Argument { position: usize, argument: OsString },
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -148,31 +149,12 @@ fn or_mistyped(error: RunError) -> RunError {
     if path.components().count() != 1 || path.extension().is_some_and(|suffix| suffix == OsStr::new("rhai")) {
         return error;
     }
-    let word = path.display().to_string();
+    let word = printable(&path.to_string_lossy()).into_owned();
     let subcommands = cli::subcommands();
     RunError::Unknown {
         nearest: nearest(&word, subcommands.iter().map(String::as_str)).map(str::to_owned),
         word,
         folder: folder.display().to_string(),
         subcommands: subcommands.join(", "),
-    }
-}
-
-/// Until `report` has its own.
-struct Streams;
-
-impl Streams {
-    fn new() -> Self {
-        Streams
-    }
-}
-
-impl crate::report::Sink for Streams {
-    fn line(&mut self, stream: crate::report::Stream, line: &str) -> std::io::Result<()> {
-        use std::io::Write as _;
-        match stream {
-            crate::report::Stream::Data => writeln!(std::io::stdout(), "{line}"),
-            crate::report::Stream::Log => writeln!(std::io::stderr(), "{line}"),
-        }
     }
 }

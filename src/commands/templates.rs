@@ -211,7 +211,8 @@ impl Style {
         }
         let mut text = String::new();
         for (index, line) in table.lines().enumerate() {
-            let line = line.trim();
+            // Without borders, what is left of the first column is its padding.
+            let line = line.strip_prefix(' ').unwrap_or(&line).trim_end();
             let line = if index == 0 { self.bold(line) } else { line.to_owned() };
             _ = writeln!(text, "{indent}{line}");
         }
@@ -256,4 +257,74 @@ fn example(template: &Template) -> String {
         "probe(\"{}\"{narrowed}).on_event(|e| print(`${{e.verdict}} ${{e.comm}} ${{e.{object}}}`)).attach();",
         template.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        Catalogue::builtin().expect("the committed objects describe themselves")
+    }
+
+    #[test]
+    fn every_example_is_a_script_and_one_word_of_a_shell() {
+        let engine = rhai::Engine::new_raw();
+        for template in catalogue().iter() {
+            let example = example(template);
+            engine.compile(&example).unwrap_or_else(|error| panic!("{example}: {error}"));
+            assert!(!example.contains('\''), "{example}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let style = Style { color: false, width: Some(80) };
+        let catalogue = catalogue();
+        let overview = style.overview(catalogue.iter().map(|template| &**template));
+        for line in overview.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for template in catalogue.iter() {
+            let page = style.page(template);
+            let (tables, _) = page.split_once("Example").expect("an example");
+            for line in tables.lines().skip(1) {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrapped_stays_in_its_column() {
+        let style = Style { color: false, width: Some(30) };
+        let rows = [["a".to_owned(), "one two three four five six seven".to_owned()]];
+        let table = style.table(["NAME", "MEANING"], rows.into_iter(), "  ");
+        let column = table.find("MEANING");
+        assert!(table.lines().count() > 2);
+        for line in table.lines().skip(1) {
+            assert_eq!(line.rfind("  ").map(|at| at + 2), column, "{table}");
+        }
+    }
+
+    #[test]
+    fn off_a_terminal_a_template_is_one_line() {
+        let style = Style { color: false, width: None };
+        let catalogue = catalogue();
+        let overview = style.overview(catalogue.iter().map(|template| &**template));
+        assert_eq!(overview.lines().count(), 1 + catalogue.names().count());
+    }
+
+    #[test]
+    fn a_page_has_every_param_and_every_field() {
+        let style = Style { color: false, width: Some(60) };
+        for template in catalogue().iter() {
+            let page = style.page(template);
+            let names: Vec<_> = page.lines().filter_map(|line| line.split_whitespace().next()).collect();
+            let params = template.params.iter().map(|param| param.name.as_str());
+            let fields = template.fields.iter().map(|field| field.name.as_str());
+            for name in params.chain(fields) {
+                assert!(names.contains(&name), "{}: no line for {name}:\n{page}", template.name);
+            }
+        }
+    }
 }

@@ -166,7 +166,7 @@ fn cache_home() -> PathBuf {
 }
 
 /// How a shell writes a word so that it stays one word, whatever is in it.
-fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 

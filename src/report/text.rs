@@ -8,7 +8,10 @@ use super::{
     printable,
     reporter::{Books, Severity},
 };
-use crate::event::{Event, Value};
+use crate::{
+    event::{Event, Value},
+    probe::Counters,
+};
 
 /// Colour for one word, or none at all.
 #[derive(Debug, Clone, Copy)]
@@ -105,43 +108,43 @@ pub(super) fn alert(severity: Severity, text: &str, paint: Paint) -> String {
     format!("{} {}", paint.with(style, &format!("alert {severity}:")), printable(text))
 }
 
+/// The columns of numbers. Those that no probe has anything in are left out, but for the few that
+/// one looks for first.
+const COLUMNS: [(&str, Shown, Count); 10] = [
+    ("seen", Shown::Always, |c| c.seen),
+    ("out of scope", Shown::IfAny, |c| c.out_of_scope),
+    ("filtered", Shown::IfAny, |c| c.filtered),
+    ("matched", Shown::Always, |c| c.matched),
+    ("allow", Shown::IfAny, |c| c.allow),
+    ("would-deny", Shown::IfAny, |c| c.would_deny),
+    ("deny", Shown::IfAny, |c| c.deny),
+    ("kill", Shown::IfAny, |c| c.kill),
+    ("events", Shown::Always, |c| c.delivered),
+    ("lost", Shown::Always, |c| c.lost_ring + c.lost_queue),
+];
+
+type Count = fn(&Counters) -> u64;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Always,
+    IfAny,
+}
+
 /// The closing table: one row a probe, in the order of their attach.
 pub(super) fn books(all: &[Books], paint: Paint) -> Vec<String> {
+    let columns: Vec<_> = COLUMNS
+        .iter()
+        .filter(|(_, shown, count)| *shown == Shown::Always || all.iter().any(|b| count(&b.counters) > 0))
+        .collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header([
-        "probe",
-        "mode",
-        "seen",
-        "out of scope",
-        "filtered",
-        "matched",
-        "allow",
-        "would-deny",
-        "deny",
-        "kill",
-        "events",
-        "lost",
-        "books",
-    ]);
+    let titles = columns.iter().map(|(title, ..)| *title);
+    table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
     for books in all {
-        let c = &books.counters;
-        let lost = c.lost_ring + c.lost_queue;
-        let numbers = [
-            c.seen,
-            c.out_of_scope,
-            c.filtered,
-            c.matched,
-            c.allow,
-            c.would_deny,
-            c.deny,
-            c.kill,
-            c.delivered,
-            lost,
-        ];
         let mut row = vec![printable(&books.probe).into_owned(), books.mode.clone()];
-        row.extend(numbers.map(|n| n.to_string()));
-        row.push(if c.balanced() { "balance".into() } else { "DO NOT BALANCE".into() });
+        row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
+        row.push(if books.counters.balanced() { "balance".into() } else { "DO NOT BALANCE".into() });
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(2) {
