@@ -37,6 +37,7 @@ pub use self::{
     facts::{Facts, facts},
     host::{check, release},
 };
+pub use self::{attachment::Attachment, error::KernelError, load::MissingHook};
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
