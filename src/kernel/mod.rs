@@ -36,8 +36,8 @@ pub use self::{
     error::KernelError,
     facts::{Facts, facts},
     host::{check, release},
+    load::MissingHook,
 };
-pub use self::{attachment::Attachment, error::KernelError, load::MissingHook};
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
