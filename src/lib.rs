@@ -23,6 +23,7 @@ pub mod cli;
 pub mod commands;
 pub mod doctor;
 pub mod event;
+pub mod filter;
 pub mod kernel;
 pub mod lab;
 pub mod probe;

@@ -75,6 +75,16 @@ impl Event {
         self.template.fields.iter().map(|field| (field, self.read(field)))
     }
 
+    /// Whether this is a path that the kernel could not read.
+    #[must_use]
+    pub fn unreadable(&self, name: &str) -> bool {
+        let noted = || match self.get("notes") {
+            Some(Value::Flags(notes)) => notes.iter().any(|note| note == "no-path"),
+            _ => false,
+        };
+        self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
+    }
+
     /// A text field as a string; what is not UTF-8 is replaced. Empty if there is none.
     #[must_use]
     pub fn text(&self, name: &str) -> String {

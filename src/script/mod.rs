@@ -18,6 +18,7 @@ mod api;
 mod diagnostics;
 pub mod docs;
 mod engine;
+pub mod equivalence;
 mod fault;
 mod handle;
 mod interrupt;

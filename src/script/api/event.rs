@@ -13,25 +13,45 @@ use crate::{
 
 /// An event that a script holds; clones share it.
 #[derive(Debug, Clone)]
-pub struct ScriptEvent(Rc<Event>);
+pub struct ScriptEvent {
+    event: Rc<Event>,
+    reading: Reading,
+}
+
+/// What becomes of a path that the kernel could not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is empty: a callback may look at the notes.
+    Lenient,
+    /// It is an error: a filter must not take it for one that is known.
+    Strict,
+}
 
 impl ScriptEvent {
     pub fn new(event: Event) -> Self {
-        ScriptEvent(Rc::new(event))
+        ScriptEvent { event: Rc::new(event), reading: Reading::Lenient }
+    }
+
+    /// As a filter reads it.
+    pub fn for_filter(event: Event) -> Self {
+        ScriptEvent { reading: Reading::Strict, ..Self::new(event) }
     }
 
     pub fn inner(&self) -> &Event {
-        &self.0
+        &self.event
     }
 
     fn field(&self, name: &str) -> Fallible<Dynamic> {
         match name {
-            "probe" => return Ok(self.0.probe().to_owned().into()),
-            "template" => return Ok(self.0.template().name.clone().into()),
+            "probe" => return Ok(self.event.probe().to_owned().into()),
+            "template" => return Ok(self.event.template().name.clone().into()),
+            _ if self.reading == Reading::Strict && self.event.unreadable(name) => {
+                return Err(Fault::script(format!("`{name}` could not be read")).about(name).into());
+            }
             _ => {}
         }
-        self.0.get(name).map(value::from_event).ok_or_else(|| {
-            let template = self.0.template();
+        self.event.get(name).map(value::from_event).ok_or_else(|| {
+            let template = self.event.template();
             let names = || template.fields.iter().map(|f| f.name.as_str());
             let near = nearest(name, names()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
             let allowed = names().collect::<Vec<_>>().join(", ");
@@ -46,7 +66,7 @@ impl ScriptEvent {
 
     /// All fields, as JSON has them.
     pub fn describe(&self) -> String {
-        serde_json::Value::Object(crate::report::event_json(&self.0)).to_string()
+        serde_json::Value::Object(crate::report::event_json(&self.event)).to_string()
     }
 }
 

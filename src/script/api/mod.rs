@@ -8,6 +8,7 @@ mod output;
 mod probe;
 mod process;
 mod session;
+pub mod text;
 mod time;
 
 use std::rc::Rc;
@@ -25,6 +26,7 @@ pub fn register(engine: &mut Engine) {
     process::register(engine);
     output::register(engine);
     session::register(engine);
+    text::register(engine);
 }
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;

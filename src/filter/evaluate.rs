@@ -1,0 +1,137 @@
+//! The IR's own meaning, on the bytes of an event: what the kernel's code is compared with.
+
+use super::ir::{Binding, Bool, Filter, Int, Number, Test, Text, Trouble, Value};
+
+type Fallible<T> = Result<T, Trouble>;
+
+impl Filter {
+    /// Whether it matches the event; `bytes` are those of the template's whole event struct,
+    /// and what is missing at their end is zero.
+    ///
+    /// # Errors
+    /// If it cannot tell.
+    pub fn evaluate(&self, bytes: &[u8]) -> Fallible<bool> {
+        Evaluation { bytes, slots: vec![0; self.slots] }.bool(&self.body)
+    }
+}
+
+struct Evaluation<'a> {
+    bytes: &'a [u8],
+    slots: Vec<i64>,
+}
+
+impl Evaluation<'_> {
+    fn bool(&mut self, of: &Bool) -> Fallible<bool> {
+        match of {
+            Bool::Constant(known) => Ok(*known),
+            Bool::Slot(slot) => Ok(self.slot(*slot) != 0),
+            Bool::Compare(how, a, b) => {
+                let (a, b) = (self.int(a)?, self.int(b)?);
+                Ok(how.holds(a, b))
+            }
+            Bool::OneOf(of, ranges) => {
+                let of = self.int(of)?;
+                Ok(ranges.iter().any(|(first, last)| (*first..=*last).contains(&of)))
+            }
+            Bool::Text(text, test) => Ok(test.holds(self.text(text)?)),
+            Bool::Not(inner) => Ok(!self.bool(inner)?),
+            Bool::And(parts) => {
+                for part in parts {
+                    if !self.bool(part)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Bool::Or(parts) => {
+                for part in parts {
+                    if self.bool(part)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Bool::If(condition, then, otherwise) => {
+                if self.bool(condition)? { self.bool(then) } else { self.bool(otherwise) }
+            }
+            Bool::Let(binding, body) => {
+                self.bind(binding)?;
+                self.bool(body)
+            }
+        }
+    }
+
+    fn int(&mut self, of: &Int) -> Fallible<i64> {
+        match of {
+            Int::Constant(known) => Ok(*known),
+            Int::Field(number) => Ok(self.number(number)),
+            Int::Slot(slot) => Ok(self.slot(*slot)),
+            Int::Negate(inner) => self.int(inner)?.checked_neg().ok_or(Trouble::Arithmetic),
+            Int::Binary(how, a, b) => {
+                let (a, b) = (self.int(a)?, self.int(b)?);
+                how.apply(a, b).ok_or(Trouble::Arithmetic)
+            }
+            Int::If(condition, then, otherwise) => {
+                if self.bool(condition)? { self.int(then) } else { self.int(otherwise) }
+            }
+            Int::Let(binding, body) => {
+                self.bind(binding)?;
+                self.int(body)
+            }
+        }
+    }
+
+    fn bind(&mut self, binding: &Binding) -> Fallible<()> {
+        let value = match &binding.value {
+            Value::Int(value) => self.int(value)?,
+            Value::Bool(value) => self.bool(value)?.into(),
+            Value::Read(text) => return self.text(text).map(|_| ()),
+        };
+        if let Some(slot) = self.slots.get_mut(binding.slot) {
+            *slot = value;
+        }
+        Ok(())
+    }
+
+    fn slot(&self, slot: usize) -> i64 {
+        self.slots.get(slot).copied().unwrap_or_default()
+    }
+
+    fn number(&self, of: &Number) -> i64 {
+        let value = self.unsigned(of.offset, of.size).cast_signed();
+        let unused = 64 - 8 * u32::try_from(of.size).unwrap_or(8);
+        if of.signed { value << unused >> unused } else { value }
+    }
+
+    fn unsigned(&self, offset: usize, size: usize) -> u64 {
+        let bytes = self.bytes.get(offset..).unwrap_or_default();
+        bytes.iter().take(size).rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
+    }
+
+    fn text(&self, of: &Text) -> Fallible<&[u8]> {
+        if let Some(length) = &of.length
+            && self.unsigned(length.offset, 4) == 0
+            && self.unsigned(length.notes, 4) & u64::from(length.unreadable) != 0
+        {
+            return Err(Trouble::Unreadable);
+        }
+        let bytes = self.bytes.get(of.offset..).unwrap_or_default();
+        let bytes = &bytes[..bytes.len().min(of.size)];
+        Ok(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
+    }
+}
+
+impl Test {
+    fn holds(&self, text: &[u8]) -> bool {
+        match self {
+            Test::Equals(whole) => text == whole,
+            Test::StartsWith(prefix) => text.starts_with(prefix),
+            Test::EndsWith(suffix) => text.ends_with(suffix),
+            Test::Contains { needle, from, until } => {
+                let end = text.len().saturating_sub(*until);
+                text.get(*from..end).is_some_and(|part| part.windows(needle.len()).any(|w| w == needle))
+            }
+            Test::Reaches(length) => text.len() >= *length,
+        }
+    }
+}

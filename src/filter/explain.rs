@@ -1,0 +1,91 @@
+//! A filter for reading: the IR as an expression, the instructions one a line.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{
+    emit::Code,
+    ir::{Binding, Bool, Filter, Int, Test, Value},
+};
+
+impl Display for Filter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.body.fmt(f)
+    }
+}
+
+impl Display for Bool {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Bool::Constant(known) => write!(f, "{known}"),
+            Bool::Slot(slot) => write!(f, "v{slot}"),
+            Bool::Compare(how, a, b) => write!(f, "({a} {} {b})", how.sign()),
+            Bool::OneOf(of, ranges) => {
+                let part = |(first, last): &(i64, i64)| {
+                    if first == last { first.to_string() } else { format!("{first}..={last}") }
+                };
+                write!(f, "({of} in [{}])", ranges.iter().map(part).collect::<Vec<_>>().join(", "))
+            }
+            Bool::Text(text, test) => write!(f, "{}.{test}", text.name),
+            Bool::Not(inner) => write!(f, "!{inner}"),
+            Bool::And(parts) => joined(f, parts, " && "),
+            Bool::Or(parts) => joined(f, parts, " || "),
+            Bool::If(condition, then, otherwise) => write!(f, "(if {condition} then {then} else {otherwise})"),
+            Bool::Let(binding, body) => write!(f, "({binding} in {body})"),
+        }
+    }
+}
+
+fn joined(f: &mut Formatter<'_>, parts: &[Bool], sign: &str) -> fmt::Result {
+    write!(f, "({})", parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(sign))
+}
+
+impl Display for Int {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Int::Constant(known) => write!(f, "{known}"),
+            Int::Field(number) => f.write_str(&number.name),
+            Int::Slot(slot) => write!(f, "v{slot}"),
+            Int::Negate(inner) => write!(f, "-{inner}"),
+            Int::Binary(how, a, b) => write!(f, "({a} {} {b})", how.sign()),
+            Int::If(condition, then, otherwise) => write!(f, "(if {condition} then {then} else {otherwise})"),
+            Int::Let(binding, body) => write!(f, "({binding} in {body})"),
+        }
+    }
+}
+
+impl Display for Binding {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::Int(value) => write!(f, "let v{} = {value}", self.slot),
+            Value::Bool(value) => write!(f, "let v{} = {value}", self.slot),
+            Value::Read(text) => write!(f, "read {}", text.name),
+        }
+    }
+}
+
+impl Display for Test {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
+        match self {
+            Test::Equals(whole) => write!(f, "equals({})", text(whole)),
+            Test::StartsWith(prefix) => write!(f, "starts_with({})", text(prefix)),
+            Test::EndsWith(suffix) => write!(f, "ends_with({})", text(suffix)),
+            Test::Contains { needle, from: 0, until: 0 } => write!(f, "contains({})", text(needle)),
+            Test::Contains { needle, from, until } => {
+                write!(f, "contains({}, behind {from}, {until} before the end)", text(needle))
+            }
+            Test::Reaches(length) => write!(f, "reaches({length})"),
+        }
+    }
+}
+
+impl Display for Code {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut at = 0;
+        for instruction in &self.instructions {
+            writeln!(f, "{at:>5}: {instruction}")?;
+            at += instruction.slots();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! What a filter says, typed: nothing that cannot be computed can be written down here.
+//!
+//! Three results: it matches, it does not, or it cannot tell ([`Trouble`]): a number grew beyond
+//! 64 bits, something was divided by zero, or a path could not be read. Evaluation is Rhai's,
+//! left to right with `&&` and `||` cut short; everything is pure, so an order that only
+//! changes which trouble is met first is free.
+
+/// A compiled closure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    pub body: Bool,
+    /// How many values `let` keeps.
+    pub slots: usize,
+}
+
+/// Why a filter cannot tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Beyond 64 bits, or divided by zero.
+    Arithmetic,
+    /// The path of the event could not be read.
+    Unreadable,
+}
+
+/// A number in the event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Number {
+    pub name: String,
+    pub offset: usize,
+    /// 1, 2, 4 or 8 bytes.
+    pub size: usize,
+    pub signed: bool,
+}
+
+/// A text in the event, which ends with a NUL. Behind it everything is zero, unless
+/// it says its length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    pub name: String,
+    pub offset: usize,
+    /// Capacity in bytes, with the NUL.
+    pub size: usize,
+    pub length: Option<Length>,
+}
+
+/// A path's length, which is 0 in an event whose notes say that a path could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Length {
+    pub offset: usize,
+    pub notes: usize,
+    pub unreadable: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Int {
+    Constant(i64),
+    Field(Number),
+    Slot(usize),
+    Negate(Box<Int>),
+    Binary(Arithmetic, Box<Int>, Box<Int>),
+    If(Box<Bool>, Box<Int>, Box<Int>),
+    Let(Box<Binding>, Box<Int>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    And,
+    Or,
+    Xor,
+    /// By a constant from 0 to 63.
+    ShiftLeft,
+    ShiftRight,
+}
+
+/// `let`: computed once, also if nobody asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    pub slot: usize,
+    pub name: String,
+    pub value: Value,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Int(Int),
+    Bool(Bool),
+    /// A text is not kept, only looked at: it may be unreadable.
+    Read(Text),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bool {
+    Constant(bool),
+    Slot(usize),
+    Compare(Comparison, Int, Int),
+    /// In one of these ranges, ends included; sorted, without overlap.
+    OneOf(Int, Vec<(i64, i64)>),
+    Text(Text, Test),
+    Not(Box<Bool>),
+    And(Vec<Bool>),
+    Or(Vec<Bool>),
+    If(Box<Bool>, Box<Bool>, Box<Bool>),
+    Let(Box<Binding>, Box<Bool>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// What is asked of a text. No needle has a NUL in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    Equals(Vec<u8>),
+    StartsWith(Vec<u8>),
+    EndsWith(Vec<u8>),
+    /// Somewhere behind the first `from` bytes and before the last `until`; the needle is not empty.
+    Contains { needle: Vec<u8>, from: usize, until: usize },
+    /// At least so many bytes; not 0.
+    Reaches(usize),
+}
+
+impl Arithmetic {
+    /// Rhai's meaning, which is that of checked 64-bit numbers.
+    #[must_use]
+    pub fn apply(self, a: i64, b: i64) -> Option<i64> {
+        match self {
+            Arithmetic::Add => a.checked_add(b),
+            Arithmetic::Subtract => a.checked_sub(b),
+            Arithmetic::Multiply => a.checked_mul(b),
+            Arithmetic::Divide => a.checked_div(b),
+            Arithmetic::Remainder => a.checked_rem(b),
+            Arithmetic::And => Some(a & b),
+            Arithmetic::Or => Some(a | b),
+            Arithmetic::Xor => Some(a ^ b),
+            Arithmetic::ShiftLeft => Some(a.wrapping_shl(u32::try_from(b).ok()?)),
+            Arithmetic::ShiftRight => Some(a.wrapping_shr(u32::try_from(b).ok()?)),
+        }
+    }
+
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        match self {
+            Arithmetic::Add => "+",
+            Arithmetic::Subtract => "-",
+            Arithmetic::Multiply => "*",
+            Arithmetic::Divide => "/",
+            Arithmetic::Remainder => "%",
+            Arithmetic::And => "&",
+            Arithmetic::Or => "|",
+            Arithmetic::Xor => "^",
+            Arithmetic::ShiftLeft => "<<",
+            Arithmetic::ShiftRight => ">>",
+        }
+    }
+}
+
+impl Comparison {
+    #[must_use]
+    pub fn holds<T: Ord>(self, a: T, b: T) -> bool {
+        match self {
+            Comparison::Equal => a == b,
+            Comparison::NotEqual => a != b,
+            Comparison::Less => a < b,
+            Comparison::LessOrEqual => a <= b,
+            Comparison::Greater => a > b,
+            Comparison::GreaterOrEqual => a >= b,
+        }
+    }
+
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Comparison::Equal => Comparison::NotEqual,
+            Comparison::NotEqual => Comparison::Equal,
+            Comparison::Less => Comparison::GreaterOrEqual,
+            Comparison::LessOrEqual => Comparison::Greater,
+            Comparison::Greater => Comparison::LessOrEqual,
+            Comparison::GreaterOrEqual => Comparison::Less,
+        }
+    }
+
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        match self {
+            Comparison::Equal => "==",
+            Comparison::NotEqual => "!=",
+            Comparison::Less => "<",
+            Comparison::LessOrEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterOrEqual => ">=",
+        }
+    }
+}
+
+/// A comparison, or its result if both sides are known.
+#[must_use]
+pub fn compare(how: Comparison, a: Int, b: Int) -> Bool {
+    match (&a, &b) {
+        (Int::Constant(x), Int::Constant(y)) => Bool::Constant(how.holds(x, y)),
+        _ => Bool::Compare(how, a, b),
+    }
+}
+
+#[must_use]
+pub fn not(of: Bool) -> Bool {
+    match of {
+        Bool::Constant(known) => Bool::Constant(!known),
+        Bool::Not(inner) => *inner,
+        Bool::Compare(how, a, b) => Bool::Compare(how.opposite(), a, b),
+        other => Bool::Not(Box::new(other)),
+    }
+}
+
+#[must_use]
+pub fn and(parts: impl IntoIterator<Item = Bool>) -> Bool {
+    joined(parts, true)
+}
+
+#[must_use]
+pub fn or(parts: impl IntoIterator<Item = Bool>) -> Bool {
+    joined(parts, false)
+}
+
+/// `neutral` is what a part may be without saying anything; the other constant ends the list.
+fn joined(parts: impl IntoIterator<Item = Bool>, neutral: bool) -> Bool {
+    let mut list = Vec::new();
+    for part in parts {
+        match (part, neutral) {
+            (Bool::Constant(known), _) if known == neutral => {}
+            (Bool::And(inner), true) | (Bool::Or(inner), false) => list.extend(inner),
+            (ending @ Bool::Constant(_), _) => {
+                list.push(ending);
+                break;
+            }
+            (other, _) => list.push(other),
+        }
+    }
+    match (list.len(), neutral) {
+        (0, _) => Bool::Constant(neutral),
+        (1, _) => list.swap_remove(0),
+        (_, true) => Bool::And(list),
+        (_, false) => Bool::Or(list),
+    }
+}
+
+#[must_use]
+pub fn choose(condition: Bool, then: Bool, otherwise: Bool) -> Bool {
+    match condition {
+        Bool::Constant(true) => then,
+        Bool::Constant(false) => otherwise,
+        _ => Bool::If(Box::new(condition), Box::new(then), Box::new(otherwise)),
+    }
+}

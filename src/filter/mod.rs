@@ -1,0 +1,58 @@
+//! Filters: a closure of the script that the kernel runs.
+//!
+//! In: Rhai's syntax tree of `|e| …`, the values of the variables it captures, and the template's
+//! fields. Out: instructions for the slot that every template reserves, or a [`Refusal`] with the
+//! place of what cannot be compiled. Nothing here falls back to user space, and nothing
+//! here talks to the kernel.
+//!
+//! ```text
+//! syntax     Rhai's AST ─▶ a tree of what a filter may say (the only file that walks the AST)
+//! check      tree + fields + captured values ─▶ IR, typed
+//! ir         the meaning; evaluate computes it on an event's bytes
+//! emit       IR ─▶ eBPF, in the form that verifiers follow easily
+//! explain    all of it, for reading
+//! ```
+//!
+//! A filter has one meaning, computed in three ways (Rhai on the event, the IR's evaluator, the
+//! generated code), and a property test holds them together: `tests/filter.rs`.
+
+mod assembler;
+mod check;
+mod emit;
+mod evaluate;
+mod explain;
+mod glob;
+pub mod ir;
+mod refusal;
+mod syntax;
+
+use rhai::{AST, Dynamic};
+
+use crate::template::Template;
+
+pub use self::{
+    emit::{Code, MARGIN, MATCH, NO_MATCH, TooLarge, UNKNOWN},
+    glob::{Glob, GlobError},
+    ir::{Filter, Trouble},
+    refusal::Refusal,
+};
+
+/// Compiles the function `name` of the script, which takes `captured` and then the event.
+///
+/// # Errors
+/// What cannot be compiled, with its place.
+pub fn compile(
+    ast: &AST,
+    name: &str,
+    captured: &[Dynamic],
+    template: &Template,
+) -> Result<(Filter, Code), Refusal> {
+    let filter = check::check(ast, name, captured, template)?;
+    let code = filter.emit().map_err(|error| Refusal {
+        text: error.to_string(),
+        advice: Some("put sets into params of the probe, or use two probes".into()),
+        function: name.to_owned(),
+        position: syntax::begins(ast, name, captured.len() + 1),
+    })?;
+    Ok((filter, code))
+}

@@ -1,0 +1,266 @@
+//! The part of Rhai's syntax that a filter may use, as a tree of our own.
+//!
+//! The only file that walks Rhai's AST (rhai's `internals`): whatever stands there and has
+//! no place in a filter is refused here, at its position.
+
+use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt, StmtBlock};
+
+use super::refusal::{Misfit, Refusal};
+
+/// A function of the script's.
+#[derive(Debug)]
+pub struct Function {
+    pub params: Vec<String>,
+    pub body: Vec<Statement>,
+    /// Where the body begins.
+    pub at: Position,
+}
+
+#[derive(Debug)]
+pub enum Statement {
+    Let { name: String, value: Node },
+    /// `return value;`
+    Return(Node),
+    Value(Node),
+}
+
+/// An expression and its place.
+#[derive(Debug)]
+pub struct Node {
+    pub at: Position,
+    pub kind: Kind,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    Constant(Dynamic),
+    Variable(String),
+    /// `of.name`, `of["name"]`
+    Field { of: Box<Node>, name: String },
+    /// `of.name(arguments)`, `contains` for `x in of`
+    Method { of: Box<Node>, name: String, arguments: Vec<Node> },
+    Call { name: String, arguments: Vec<Node> },
+    Unary(String, Box<Node>),
+    Binary(String, Box<Node>, Box<Node>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Array(Vec<Node>),
+    /// A text with `${…}` in it.
+    Interpolated(Vec<Node>),
+    If { condition: Box<Node>, then: Vec<Statement>, otherwise: Vec<Statement> },
+    Block(Vec<Statement>),
+}
+
+type Fallible<T> = Result<T, Misfit>;
+
+/// The script's function of this name and number of parameters; `None` if it has none.
+///
+/// # Errors
+/// The first thing in it that has no place in a filter.
+pub fn function(ast: &AST, name: &str, arity: usize) -> Result<Option<Function>, Refusal> {
+    let Some(found) = ast.shared_lib().get_script_fn(name, arity) else { return Ok(None) };
+    let params = found.params.iter().map(ToString::to_string).collect();
+    let at = found.body.start_position();
+    statements(&body(ast, name, arity))
+        .map(|body| Some(Function { params, body, at }))
+        .map_err(|misfit| placed(misfit, at).within(name))
+}
+
+/// The statements of a function; rhai names the type of a body nowhere in public, but walks it.
+/// (Its `clone_functions_only_filtered` does not filter: 1.27.)
+fn body(ast: &AST, name: &str, arity: usize) -> Vec<Stmt> {
+    let mut only = ast.clone_functions_only();
+    only.retain_functions(|_, _, other, params| other == name && params == arity);
+    let mut list = Vec::new();
+    only.walk(&mut |path| {
+        if let [ASTNode::Stmt(statement)] = path {
+            list.push((*statement).clone());
+        }
+        true
+    });
+    list
+}
+
+/// Numbers of parameters that functions of this name take.
+pub fn arities(ast: &AST, name: &str) -> Vec<usize> {
+    ast.iter_functions().filter(|f| f.name == name).map(|f| f.params.len()).collect()
+}
+
+fn block(block: &StmtBlock) -> Fallible<Vec<Statement>> {
+    statements(block.statements())
+}
+
+fn statements(list: &[Stmt]) -> Fallible<Vec<Statement>> {
+    list.iter().filter(|s| !matches!(s, Stmt::Noop(_) | Stmt::Share(_))).map(statement).collect()
+}
+
+fn statement(statement: &Stmt) -> Fallible<Statement> {
+    match statement {
+        Stmt::Var(parts, _, _) => {
+            let (name, value, _) = &**parts;
+            Ok(Statement::Let { name: name.name.to_string(), value: node(value)? })
+        }
+        Stmt::Return(Some(value), flags, at) if !flags.intersects(ASTFlags::BREAK) => {
+            node(value).map(Statement::Return).map_err(|misfit| placed(misfit, *at))
+        }
+        other => Ok(Statement::Value(value(other)?)),
+    }
+}
+
+/// A statement that has a value.
+fn value(statement: &Stmt) -> Fallible<Node> {
+    match statement {
+        Stmt::Expr(inner) => node(inner),
+        Stmt::FnCall(call, at) => call_node(call, *at),
+        Stmt::Block(inner) => Ok(Node { at: inner.position(), kind: Kind::Block(block(inner)?) }),
+        Stmt::If(parts, at) => Ok(Node {
+            at: *at,
+            kind: Kind::If {
+                condition: Box::new(node(&parts.expr)?),
+                then: block(&parts.body)?,
+                otherwise: block(&parts.branch)?,
+            },
+        }),
+        other => Err(no_statement(other)),
+    }
+}
+
+fn no_statement(statement: &Stmt) -> Misfit {
+    let at = statement.position();
+    let (what, advice) = match statement {
+        Stmt::Assignment(assignment) => {
+            return Misfit::new(assignment.0.position(), "a filter cannot assign")
+                .advise("name the new value: `let other = …`");
+        }
+        Stmt::While(..) | Stmt::Do(..) | Stmt::For(..) | Stmt::BreakLoop(..) => {
+            ("a loop has no place in a filter", "ask with `in`, `contains` or `like`; everything else belongs into `.on_event(…)`")
+        }
+        Stmt::Switch(..) => ("`switch` has no place in a filter", "write `if … { … } else if … { … } else { … }`"),
+        Stmt::TryCatch(..) => ("`try` has no place in a filter", "an error in a filter means that it does not match"),
+        Stmt::Return(None, ..) => ("`return` without a value decides nothing", "write `return true;` or `return false;`"),
+        Stmt::Return(..) => ("`throw` has no place in a filter", "write `return false;`"),
+        _ => ("this statement has no place in a filter", "a filter is `let`, `if … else`, `return` and an expression"),
+    };
+    Misfit::new(at, what).advise(advice)
+}
+
+/// Rhai knows no place for some nodes; that of what is around it is near enough.
+fn placed(misfit: Misfit, at: Position) -> Misfit {
+    if misfit.position.is_none() { Misfit { position: at, ..misfit } } else { misfit }
+}
+
+fn nodes<'a>(list: impl IntoIterator<Item = &'a Expr>) -> Fallible<Vec<Node>> {
+    list.into_iter().map(node).collect()
+}
+
+fn node(expression: &Expr) -> Fallible<Node> {
+    let at = expression.start_position();
+    let kind = match expression {
+        Expr::BoolConstant(..)
+        | Expr::IntegerConstant(..)
+        | Expr::StringConstant(..)
+        | Expr::CharConstant(..)
+        | Expr::FloatConstant(..)
+        | Expr::DynamicConstant(..)
+        | Expr::Unit(..) => Kind::Constant(expression.get_literal_value(None).unwrap_or_default()),
+        Expr::InterpolatedString(parts, _) => Kind::Interpolated(nodes(parts)?),
+        Expr::Array(items, _) => Kind::Array(nodes(items)?),
+        Expr::Variable(parts, ..) => Kind::Variable(parts.1.to_string()),
+        Expr::Stmt(inner) => match inner.statements() {
+            [Stmt::If(..)] => return value(&inner.statements()[0]),
+            list => Kind::Block(statements(list)?),
+        },
+        Expr::FnCall(call, at) => return call_node(call, *at),
+        Expr::And(parts, _) => Kind::And(nodes(&**parts)?),
+        Expr::Or(parts, _) => Kind::Or(nodes(&**parts)?),
+        Expr::Dot(parts, flags, _) | Expr::Index(parts, flags, _) if !flags.intersects(ASTFlags::NEGATED) => {
+            let base = node(&parts.lhs)?;
+            return chained(base, expression);
+        }
+        other => return Err(no_expression(other)),
+    };
+    Ok(Node { at, kind })
+}
+
+fn no_expression(expression: &Expr) -> Misfit {
+    let (what, advice) = match expression {
+        Expr::Map(..) => ("a map has no place in a filter", "ask for fields of the event one by one"),
+        Expr::Coalesce(..) | Expr::Dot(..) | Expr::Index(..) => {
+            ("a field of an event is never `()`", "write `e.field`")
+        }
+        Expr::ThisPtr(..) => ("`this` has no place in a filter", "give the event as a parameter: `|e| …`"),
+        _ => ("this expression has no place in a filter", "help(\"when\") tells what has"),
+    };
+    Misfit::new(expression.position(), what).advise(advice)
+}
+
+/// `base.a.b(…)` is `base` with a chain that nests to the right.
+fn chained(base: Node, link: &Expr) -> Fallible<Node> {
+    let (parts, is_index, ends) = match link {
+        Expr::Dot(parts, flags, _) => (parts, false, flags.intersects(ASTFlags::BREAK)),
+        Expr::Index(parts, flags, _) => (parts, true, flags.intersects(ASTFlags::BREAK)),
+        _ => return linked(base, link, false),
+    };
+    match &parts.rhs {
+        next @ (Expr::Dot(inner, flags, _) | Expr::Index(inner, flags, _)) if !ends => {
+            if flags.intersects(ASTFlags::NEGATED) {
+                return Err(no_expression(next));
+            }
+            let base = linked(base, &inner.lhs, is_index)?;
+            chained(base, next)
+        }
+        last => linked(base, last, is_index),
+    }
+}
+
+/// One link of a chain.
+fn linked(of: Node, link: &Expr, is_index: bool) -> Fallible<Node> {
+    let at = link.start_position();
+    let of = Box::new(of);
+    let kind = match link {
+        Expr::StringConstant(name, _) if is_index => Kind::Field { of, name: name.to_string() },
+        Expr::Property(parts, _) if !is_index => Kind::Field { of, name: parts.2.to_string() },
+        Expr::MethodCall(call, _) if !is_index => {
+            Kind::Method { of, name: call.name.to_string(), arguments: nodes(&*call.args)? }
+        }
+        other => {
+            return Err(Misfit::new(other.position(), "a filter cannot index")
+                .advise("the fields of an event are `e.name`; sets are asked with `in`"));
+        }
+    };
+    Ok(Node { at, kind })
+}
+
+fn call_node(call: &FnCallExpr, at: Position) -> Fallible<Node> {
+    let name = call.name.to_string();
+    if call.is_qualified() {
+        return Err(Misfit::new(at, "a module's function has no place in a filter"));
+    }
+    let mut arguments = nodes(&*call.args)?;
+    let kind = match (call.is_operator_call(), arguments.len()) {
+        (true, 2) if name == "contains" => {
+            let item = arguments.pop();
+            let of = arguments.pop().map(Box::new);
+            match (of, item) {
+                (Some(of), Some(item)) => Kind::Method { of, name, arguments: vec![item] },
+                _ => return Err(Misfit::new(at, "`in` needs two sides")),
+            }
+        }
+        (true, 1) => match arguments.pop() {
+            Some(inner) => Kind::Unary(name, Box::new(inner)),
+            None => return Err(Misfit::new(at, "an operator needs a value")),
+        },
+        (true, _) => match (arguments.pop(), arguments.pop()) {
+            (Some(right), Some(left)) => Kind::Binary(name, Box::new(left), Box::new(right)),
+            _ => return Err(Misfit::new(at, "an operator needs two values")),
+        },
+        (false, _) => Kind::Call { name, arguments },
+    };
+    Ok(Node { at, kind })
+}
+
+/// Where a function begins.
+pub fn begins(ast: &AST, name: &str, arity: usize) -> Position {
+    let found = ast.shared_lib().get_script_fn(name, arity);
+    found.map_or(Position::NONE, |function| function.body.start_position())
+}

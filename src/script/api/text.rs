@@ -1,0 +1,20 @@
+//! Texts: what Rhai's own library lacks.
+
+use rhai::{Engine, plugin::*};
+
+use super::Fallible;
+use crate::{filter::Glob, script::Fault};
+
+#[export_module]
+mod functions {
+    /// Whether a text is like a glob: `e.path.like("/home/*/.ssh/*")`. `*` stands for any text, slashes too.
+    #[rhai_fn(return_raw)]
+    pub fn like(text: &str, glob: &str) -> Fallible<bool> {
+        let parsed = Glob::parse(glob).map_err(|error| Fault::script(error).about(glob))?;
+        Ok(parsed.matches(text))
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(rhai::exported_module!(functions).into());
+}

@@ -1,0 +1,45 @@
+//! A filter's closure, evaluated by Rhai and compiled: for the test that compares both.
+
+use rhai::{AST, Engine, EvalAltResult, FnPtr};
+
+use super::{api, engine};
+use crate::{
+    event::Event,
+    filter::{self, Code, Filter, Refusal},
+    template::Template,
+};
+
+/// A script whose value is a closure.
+pub struct Closure {
+    engine: Engine,
+    ast: AST,
+    function: FnPtr,
+}
+
+impl Closure {
+    /// # Errors
+    /// If the text does not parse, or has another value.
+    pub fn new(text: &str) -> Result<Self, Box<EvalAltResult>> {
+        let mut engine = engine::bare();
+        api::event::register(&mut engine);
+        api::text::register(&mut engine);
+        let ast = engine.compile(text)?;
+        let function = engine.eval_ast::<FnPtr>(&ast)?;
+        Ok(Closure { engine, ast, function })
+    }
+
+    /// # Errors
+    /// What cannot be compiled.
+    pub fn compile(&self, template: &Template) -> Result<(Filter, Code), Refusal> {
+        filter::compile(&self.ast, self.function.fn_name(), self.function.curry(), template)
+    }
+
+    /// What Rhai says about an event.
+    ///
+    /// # Errors
+    /// If the evaluation fails.
+    pub fn evaluate(&self, event: &Event) -> Result<bool, Box<EvalAltResult>> {
+        let event = api::event::ScriptEvent::for_filter(event.clone());
+        self.function.call(&self.engine, &self.ast, (event,))
+    }
+}

@@ -1,0 +1,100 @@
+//! A filter has one meaning: Rhai evaluating the closure on the event, the IR's evaluator, and the
+//! generated instructions (in rbpf's interpreter; in the running kernel too, where it lets us) agree,
+//! on random closures and random events.
+//!
+//! `KRSI_FILTER_CASES` sets how many closures; each meets several events.
+
+mod filter_cases;
+
+use std::sync::Arc;
+
+use filter_cases::{Case, case};
+use krsi_sh::{
+    event::Event,
+    filter::{Code, MARGIN, MATCH, NO_MATCH, UNKNOWN},
+    script::equivalence::Closure,
+    template::{Catalogue, Template},
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+
+fn cases(fallback: u32) -> u32 {
+    std::env::var("KRSI_FILTER_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(fallback)
+}
+
+fn template(name: &str) -> Arc<Template> {
+    Arc::clone(Catalogue::builtin().unwrap().get(name).unwrap())
+}
+
+/// A filter's answer as the kernel's code gives it.
+fn answer<E>(outcome: Result<bool, E>) -> i32 {
+    match outcome {
+        Ok(true) => MATCH,
+        Ok(false) => NO_MATCH,
+        Err(_) => UNKNOWN,
+    }
+}
+
+const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
+
+/// What the instructions say, with noise behind the event.
+fn run(code: &Code, event: &[u8]) -> i32 {
+    let program = [code.bytes(), EXIT.to_vec()].concat();
+    let mut memory = event.to_vec();
+    memory.extend((0..MARGIN).map(|i| u8::try_from(i).unwrap_or(7) ^ 0x2f));
+    let machine = rbpf::EbpfVmRaw::new(Some(&program)).expect("rbpf takes the program");
+    i32::try_from(machine.execute_program(&mut memory).expect("no access out of bounds")).unwrap()
+}
+
+/// Compares the three on one closure and its events; how many events matched.
+fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<Option<usize>, TestCaseError> {
+    // What is beyond Rhai's own limits is no filter.
+    let Ok(closure) = Closure::new(script) else { return Ok(None) };
+    let (filter, code) = match closure.compile(template) {
+        Ok(compiled) => compiled,
+        Err(refusal) if refusal.text.contains("never gives a number") || refusal.text.contains("too large") => {
+            return Ok(None);
+        }
+        Err(refusal) => return Err(TestCaseError::fail(format!("refused: {refusal} {:?}\n{script}", refusal.position))),
+    };
+    let mut matched = 0;
+    for bytes in events {
+        let event = Event::decode(template, &"p".into(), bytes, 0).unwrap();
+        let rhai = closure.evaluate(&event);
+        let expected = answer(rhai.as_ref().copied());
+        let ir = answer(filter.evaluate(bytes));
+        let machine = run(&code, bytes);
+        prop_assert_eq!(ir, expected, "the IR\n{}\n{}\nRhai: {:?}", script, filter, rhai);
+        prop_assert_eq!(machine, expected, "the instructions\n{}\n{}\n{}", script, filter, code);
+        matched += usize::from(expected == MATCH);
+    }
+    Ok(Some(matched))
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+}
+
+#[test]
+fn rhai_the_ir_and_the_instructions_agree() {
+    for (name, share) in [("file_open", 2), ("exec", 1)] {
+        let template = template(name);
+        let (compiled, matched, asked) = (std::cell::Cell::new(0), std::cell::Cell::new(0), std::cell::Cell::new(0));
+        runner(cases(3000) * share / 3)
+            .run(&case(&template), |Case { script, events }| {
+                if let Some(found) = agree(&script, &events, &template)? {
+                    compiled.set(compiled.get() + 1);
+                    matched.set(matched.get() + found);
+                    asked.set(asked.get() + events.len());
+                }
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+        let (compiled, matched, asked) = (compiled.get(), matched.get(), asked.get());
+        eprintln!("{name}: {compiled} closures, {matched} of {asked} decisions matched");
+        assert!(matched > asked / 10 && matched < asked * 9 / 10, "the cases say something");
+        assert!(compiled > cases(3000) as usize * share as usize / 3 * 8 / 10);
+    }
+}

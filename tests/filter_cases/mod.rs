@@ -1,0 +1,246 @@
+//! Random closures, well-typed by construction, and random events for them.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use krsi_sh::template::{Field, FieldKind, Template};
+
+/// A script whose value is a closure, and events of the template's.
+#[derive(Clone)]
+pub struct Case {
+    pub script: String,
+    pub events: Vec<Vec<u8>>,
+}
+
+/// An event is thousands of bytes; the failure tells those that matter.
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.script)
+    }
+}
+
+/// What stands before the closure: captured variables, and functions that may be called.
+const BEFORE: &str = r#"
+fn small(x) { x < 1000 }
+fn temporary(p) { let t = p.starts_with("/tmp/"); if p.is_empty() { return false; } t || p.like("/var/*/x*") }
+fn clamp(x, top) { if x > top { top } else { x } }
+fn both(e, words) { e.comm in words && small(e.uid) }
+let least = 1000; let home = "/home/"; let shells = ["bash", "sh", "x", ""]; let ids = [0, 1, 1000, 65534, 4294967295];
+let some = 5..2000; let sure = true;
+"#;
+
+/// Texts that events are made of and that closures ask for, so that some of them meet.
+const WORDS: &[&str] = &[
+    "/tmp/", "/tmp/x", "/etc/shadow", "/home/", "bash", "sh", "x", "/", ".so", "/usr/bin/", "lib", "aab", "ab", "ä", "日本",
+    " (deleted)", "abcdefgh", "abcdefghi", "/var/log/x.log",
+];
+
+pub fn case(template: &Template) -> impl Strategy<Value = Case> + use<> {
+    (closure(template), vec(event(template), 4)).prop_map(|(script, events)| Case { script, events })
+}
+
+pub fn closure(template: &Template) -> impl Strategy<Value = String> + use<> {
+    condition(template).prop_map(|condition| format!("{BEFORE}|e| {condition}"))
+}
+
+// ---- closures ---------------------------------------------------------------
+
+fn of_kind(template: &Template, wanted: impl Fn(&Field) -> bool) -> Vec<String> {
+    const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
+    let fields = template.fields.iter().filter(|f| !LATE.contains(&f.name.as_str()) && wanted(f));
+    fields.map(|f| f.name.clone()).collect()
+}
+
+fn word() -> BoxedStrategy<String> {
+    let any = select(WORDS).prop_map(str::to_owned);
+    let joined = vec(select(WORDS), 1..5).prop_map(|parts| parts.concat());
+    prop_oneof![4 => any, 2 => joined, 1 => Just(String::new())].boxed()
+}
+
+fn quoted() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => word().prop_map(|word| format!("{word:?}")),
+        1 => Just("home".to_owned()),
+        1 => word().prop_map(|word| format!("(home + {word:?})")),
+    ]
+}
+
+fn number() -> BoxedStrategy<String> {
+    prop_oneof![
+        6 => select(vec![0, 1, 2, 7, 8, 63, 100, 1000, 65534, 4_294_967_295_i64, 4_294_967_296]),
+        1 => any::<i64>(),
+        1 => select(vec![i64::MAX, i64::MIN + 1, -1, -2, -1000]),
+    ]
+    .prop_map(|n| if n < 0 { format!("({n})") } else { n.to_string() })
+    .boxed()
+}
+
+fn int(template: &Template) -> BoxedStrategy<String> {
+    let fields = of_kind(template, |f| matches!(f.kind, FieldKind::Unsigned | FieldKind::Signed));
+    let field = select(fields).prop_map(|name| format!("e.{name}"));
+    let leaf = prop_oneof![5 => field, 3 => number(), 1 => Just("least".to_owned())];
+    leaf.prop_recursive(4, 16, 2, |inner| {
+        let sign = select(vec!["+", "-", "*", "/", "%", "&", "|", "^"]);
+        let binary = (inner.clone(), sign, inner.clone()).prop_map(|(a, sign, b)| format!("({a} {sign} {b})"));
+        let shift = (inner.clone(), select(vec!["<<", ">>"]), select(vec![0, 1, 8, 31, 63, 64, 100]))
+            .prop_map(|(a, sign, by)| format!("({a} {sign} {by})"));
+        let back = (inner.clone(), select(vec!["<<", ">>"])).prop_map(|(a, sign)| format!("({a} {sign} (-3))"));
+        let negated = inner.clone().prop_map(|a| format!("(-{a})"));
+        let clamped = (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("clamp({a}, {b})"));
+        let chosen = (inner.clone(), inner.clone(), inner.clone())
+            .prop_map(|(a, b, c)| format!("(if {a} < {b} {{ {b} }} else {{ let y = {c}; y ^ {a} }})"));
+        prop_oneof![10 => binary, 2 => shift, 1 => back, 1 => negated, 1 => clamped, 1 => chosen]
+    })
+    .boxed()
+}
+
+fn text_test(template: &Template) -> BoxedStrategy<String> {
+    let fields = of_kind(template, |f| f.kind == FieldKind::Text);
+    let field = prop_oneof![3 => Just("path".to_owned()), 2 => select(fields)];
+    let asked = (field.clone(), select(vec!["starts_with", "ends_with", "contains"]), quoted())
+        .prop_map(|(field, how, word)| format!("e.{field}.{how}({word})"));
+    let compared = (field.clone(), select(vec!["==", "!="]), quoted())
+        .prop_map(|(field, sign, word)| format!("e.{field} {sign} {word}"));
+    let glob = vec(select(WORDS), 1..4).prop_map(|parts| parts.join("*"));
+    let edges = (glob, any::<[bool; 2]>())
+        .prop_map(|(glob, [first, last])| {
+            let stars = usize::from(first) + usize::from(last) + glob.matches('*').count();
+            if stars > 2 { glob } else { format!("{}{glob}{}", if first { "*" } else { "" }, if last { "*" } else { "" }) }
+        });
+    let like = (field.clone(), edges).prop_map(|(field, glob)| format!("e.{field}.like({glob:?})"));
+    let empty = field.clone().prop_map(|field| format!("e.{field}.is_empty()"));
+    let member = (field.clone(), vec(word(), 0..5)).prop_map(|(field, words)| format!("e.{field} in {words:?}"));
+    let inside = (field.clone(), quoted()).prop_map(|(field, word)| format!("{word} in e.{field}"));
+    let called = field.clone().prop_map(|field| format!("temporary(e[\"{field}\"])"));
+    prop_oneof![
+        6 => asked, 3 => compared, 2 => like, 1 => empty, 2 => member, 1 => inside, 1 => called,
+        1 => Just("both(e, shells)".to_owned()), 1 => Just("e.comm !in shells".to_owned()),
+    ]
+    .boxed()
+}
+
+fn named_test(template: &Template) -> BoxedStrategy<String> {
+    let mut tests = vec!["e.uid in ids".to_owned(), "e.uid in some".to_owned(), "e.template == \"exec\"".to_owned(), "sure".to_owned()];
+    for field in &template.fields {
+        match &field.kind {
+            FieldKind::Flags(names) if field.name != "notes" => {
+                tests.extend(names.iter().map(|n| format!("\"{}\" in e.{}", n.name, field.name)));
+            }
+            FieldKind::Enum(names) if !["verdict", "mode"].contains(&field.name.as_str()) => {
+                tests.extend(names.iter().map(|n| format!("e.{} == \"{}\"", field.name, n.name)));
+            }
+            FieldKind::Device => tests.push(format!("e.{} in [\"8:1\", \"0:29\"]", field.name)),
+            FieldKind::Bool => tests.push(format!("e.{}", field.name)),
+            _ => {}
+        }
+    }
+    select(tests).boxed()
+}
+
+fn condition(template: &Template) -> BoxedStrategy<String> {
+    let ints = int(template);
+    let compared = (ints.clone(), select(vec!["==", "!=", "<", "<=", ">", ">="]), ints.clone())
+        .prop_map(|(a, sign, b)| format!("{a} {sign} {b}"));
+    let ranged = (ints.clone(), number(), number(), select(vec!["..", "..="]))
+        .prop_map(|(of, a, b, dots)| format!("{of} in {a}{dots}{b}"));
+    let member = (ints.clone(), vec(number(), 0..6))
+        .prop_map(|(of, members)| format!("{of} in [{}]", members.join(", ")));
+    let called = ints.clone().prop_map(|of| format!("small({of})"));
+    let leaf = prop_oneof![
+        4 => compared, 1 => ranged, 1 => member, 1 => called, 6 => text_test(template), 2 => named_test(template),
+        1 => any::<bool>().prop_map(|b| b.to_string()),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        let joined = |sign: &'static str| {
+            vec(inner.clone(), 2..5).prop_map(move |parts| format!("({})", parts.join(sign)))
+        };
+        let not = inner.clone().prop_map(|a| format!("!({a})"));
+        let same = (inner.clone(), select(vec!["==", "!="]), inner.clone())
+            .prop_map(|(a, sign, b)| format!("(({a}) {sign} ({b}))"));
+        let chosen = (inner.clone(), inner.clone(), inner.clone())
+            .prop_map(|(a, b, c)| format!("(if {a} {{ {b} }} else {{ {c} }})"));
+        let early = (inner.clone(), inner.clone(), inner.clone())
+            .prop_map(|(a, b, c)| format!("{{ let t = {b}; if {a} {{ t }} else if t {{ {c} }} else {{ !t }} }}"));
+        let kept = (ints.clone(), inner.clone(), ints.clone())
+            .prop_map(|(n, a, m)| format!("{{ let n = {n}; let p = e.path; p != \"q\" && ({a} || n > {m} || n < 7) }}"));
+        prop_oneof![4 => joined(" && "), 4 => joined(" || "), 2 => not, 1 => same, 1 => chosen, 1 => early, 1 => kept]
+    })
+    .boxed()
+}
+
+// ---- events -----------------------------------------------------------------
+
+fn field_bytes(field: &Field) -> BoxedStrategy<Vec<u8>> {
+    let size = field.size;
+    match &field.kind {
+        FieldKind::Text => text(size, field.name == "path"),
+        FieldKind::Bool => any::<bool>().prop_map(|b| vec![u8::from(b)]).boxed(),
+        FieldKind::Enum(names) => {
+            let named = select(names.iter().map(|n| n.value).collect::<Vec<_>>());
+            prop_oneof![4 => named, 1 => 0..20_u64].prop_map(move |n| n.to_le_bytes()[..size].to_vec()).boxed()
+        }
+        FieldKind::Device => prop_oneof![Just(8_u64 << 20 | 1), Just(29_u64), any::<u64>()]
+            .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
+            .boxed(),
+        _ => prop_oneof![
+            6 => select(vec![0, 1, 2, 3, 7, 8, 999, 1000, 1001, 65534, u64::from(u32::MAX)]),
+            1 => any::<u64>(),
+            1 => select(vec![u64::MAX, 1 << 63, (1 << 63) - 1, (1 << 63) + 1]),
+            2 => 0..64_u64,
+        ]
+        .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
+        .boxed(),
+    }
+}
+
+/// Up to the capacity, with noise behind the NUL in a path, and zeros behind it elsewhere.
+fn text(size: usize, noise: bool) -> BoxedStrategy<Vec<u8>> {
+    let words = vec(select(WORDS), 0..6).prop_map(|parts| parts.concat().into_bytes());
+    let hostile = vec(any::<u8>().prop_filter("a NUL ends it", |b| *b != 0), 0..40);
+    let mixed = (words.clone(), hostile.clone(), words.clone()).prop_map(|(a, b, c)| [a, b, c].concat());
+    let longest = (select(WORDS), words.clone()).prop_map(move |(filler, end)| {
+        let end_size = end.len().min(size - 1);
+        let mut all: Vec<u8> = filler.bytes().cycle().take(size - 1 - end_size).collect();
+        all.extend(&end[..end_size]);
+        all
+    });
+    let bytes = prop_oneof![6 => words, 2 => mixed, 1 => hostile, 1 => longest];
+    (bytes, any::<u64>())
+        .prop_map(move |(mut bytes, seed)| {
+            bytes.truncate(size - 1);
+            bytes.push(0);
+            if noise {
+                // Words again, so that an answer from behind the end would be seen.
+                let behind = WORDS.iter().cycle().skip((seed % 19) as usize).flat_map(|w| w.bytes());
+                bytes.extend(behind.take(size - bytes.len()));
+            }
+            bytes.resize(size, 0);
+            bytes
+        })
+        .boxed()
+}
+
+fn event(template: &Template) -> BoxedStrategy<Vec<u8>> {
+    let size = template.event_size;
+    let fields = template.fields.clone();
+    let parts: Vec<_> = fields.iter().map(field_bytes).collect();
+    (parts, 0..20_u8)
+        .prop_map(move |(parts, unreadable)| {
+            let mut bytes = vec![0; size];
+            let mut put = |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
+            let at = |name: &str| fields.iter().find(|f| f.name == name).map_or(0, |f| f.offset);
+            for (field, part) in fields.iter().zip(&parts) {
+                put(field.offset, part);
+            }
+            let path = parts.last().map_or(&[][..], Vec::as_slice);
+            let length = path.iter().position(|b| *b == 0).unwrap_or(0);
+            put(at("path_length"), &u32::try_from(length).unwrap_or(0).to_le_bytes());
+            put(at("notes"), &[0; 4]);
+            if unreadable == 0 {
+                put(at("path"), &[0]);
+                put(at("path_length"), &[0; 4]);
+                put(at("notes"), &[4, 0, 0, 0]);
+            }
+            bytes
+        })
+        .boxed()
+}
