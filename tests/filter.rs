@@ -11,7 +11,7 @@ use std::sync::Arc;
 use filter_cases::{Case, case};
 use krsi_sh::{
     event::Event,
-    filter::{Code, MARGIN, MATCH, NO_MATCH, UNKNOWN},
+    filter::{Code, Compiled, MARGIN, MATCH, NO_MATCH, UNKNOWN},
     script::equivalence::Closure,
     template::{Catalogue, Template},
 };
@@ -52,7 +52,7 @@ fn run(code: &Code, event: &[u8]) -> i32 {
 fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<Option<usize>, TestCaseError> {
     // What is beyond Rhai's own limits is no filter.
     let Ok(closure) = Closure::new(script) else { return Ok(None) };
-    let (filter, code) = match closure.compile(template) {
+    let Compiled { filter, code } = match closure.compile(template) {
         Ok(compiled) => compiled,
         Err(refusal) if refusal.text.contains("never gives a number") || refusal.text.contains("too large") => {
             return Ok(None);

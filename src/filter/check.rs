@@ -338,7 +338,7 @@ impl Checker<'_> {
             ("+", number @ Term::Int(_)) => Ok(number),
             ("-", Term::Int(Int::Constant(number))) => match number.checked_neg() {
                 Some(number) => Ok(Term::Int(Int::Constant(number))),
-                None => self.refuse(Misfit::new(at, "this number does not fit into 64 bits")),
+                None => self.refuse(Misfit::new(at, "this never gives a number: it leaves 64 bits")),
             },
             ("-", Term::Int(number)) => Ok(Term::Int(Int::Negate(Box::new(number)))),
             (sign, other) => self.refuse(Misfit::new(at, format!("`{sign}` cannot be asked of {}", other.what()))),

@@ -203,7 +203,8 @@ impl Emitter {
             Comparison::Greater => Jump::GreaterSigned,
             Comparison::GreaterOrEqual => Jump::GreaterOrEqualSigned,
         };
-        if let Some(b) = immediate(&b) {
+        let known = if let Int::Constant(known) = &b { comparable(jump, *known) } else { None };
+        if let Some(b) = known {
             self.int(&a, &NUMBERS)?;
             self.branch(jump, NUMBERS[0], Operand::Immediate(b), yes, no, next);
         } else {
@@ -231,9 +232,9 @@ impl Emitter {
     }
 
     fn jump_constant(&mut self, jump: Jump, a: Register, b: i64, to: Label) {
-        match i32::try_from(b) {
-            Ok(b) => self.to.jump_immediate(jump, a, b, to),
-            Err(_) => {
+        match comparable(jump, b) {
+            Some(b) => self.to.jump_immediate(jump, a, b, to),
+            None => {
                 self.to.constant(9, b);
                 self.to.jump(jump, a, 9, to);
             }
@@ -430,7 +431,7 @@ impl Emitter {
     fn divide(&mut self, alu: Alu, a: Register, b: Register) {
         let (fine, positive) = (self.to.label(), self.to.label());
         self.to.jump_immediate(Jump::Equal, b, 0, self.trouble);
-        self.to.jump_immediate(Jump::NotEqual, b, -1, fine);
+        self.jump_constant(Jump::NotEqual, b, -1, fine);
         self.to.constant(8, i64::MIN);
         self.to.jump(Jump::Equal, a, 8, self.trouble);
         self.to.here(fine);
@@ -655,6 +656,13 @@ fn opposite(jump: Jump) -> Option<Jump> {
         Jump::LessSigned => Jump::GreaterOrEqualSigned,
         Jump::Greater | Jump::Less | Jump::AnyBit => return None,
     })
+}
+
+/// A constant that a jump has room for. The kernel would take a negative one everywhere; rbpf 0.4,
+/// with which the code is tested, takes it for an unsigned number of 32 bits where no sign is in question.
+fn comparable(jump: Jump, with: i64) -> Option<i32> {
+    let signed = !matches!(jump, Jump::Equal | Jump::NotEqual | Jump::Less | Jump::Greater | Jump::AnyBit);
+    i32::try_from(with).ok().filter(|with| signed || *with >= 0)
 }
 
 /// A constant that an instruction has room for.

@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    emit::Code,
+    Compiled,
+    emit::{CAPACITY, Code},
     ir::{Binding, Bool, Filter, Int, Test, Value},
 };
 
@@ -87,5 +88,19 @@ impl Display for Code {
             at += instruction.slots();
         }
         Ok(())
+    }
+}
+
+impl Compiled {
+    /// What was understood, and what runs in the kernel.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        format!(
+            "in the kernel, when {}\n{} of {CAPACITY} instructions, about {} steps for the verifier:\n{}",
+            self.filter,
+            self.code.slots(),
+            self.code.steps,
+            self.code
+        )
     }
 }

@@ -37,6 +37,13 @@ pub use self::{
     refusal::Refusal,
 };
 
+/// A filter, and its code for the kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    pub filter: Filter,
+    pub code: Code,
+}
+
 /// Compiles the function `name` of the script, which takes `captured` and then the event.
 ///
 /// # Errors
@@ -46,7 +53,7 @@ pub fn compile(
     name: &str,
     captured: &[Dynamic],
     template: &Template,
-) -> Result<(Filter, Code), Refusal> {
+) -> Result<Compiled, Refusal> {
     let filter = check::check(ast, name, captured, template)?;
     let code = filter.emit().map_err(|error| Refusal {
         text: error.to_string(),
@@ -54,5 +61,5 @@ pub fn compile(
         function: name.to_owned(),
         position: syntax::begins(ast, name, captured.len() + 1),
     })?;
-    Ok((filter, code))
+    Ok(Compiled { filter, code })
 }

@@ -10,6 +10,8 @@
 
 mod attachment;
 mod books;
+#[doc(hidden)]
+pub mod carrier;
 mod error;
 mod facts;
 mod guard;
@@ -19,6 +21,7 @@ mod load;
 mod ring;
 mod scope;
 mod settings;
+mod slot;
 mod subtree;
 mod tables;
 
@@ -91,7 +94,7 @@ impl Kernel {
     pub fn attach(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
-        let loaded = load::load(&spec.template, btf, id, self.version, scope.size())?;
+        let loaded = load::load(&spec.template, btf, id, self.version, scope.size(), spec.filter.as_ref())?;
         Attachment::new(self, btf, loaded, spec, scope)
     }
 

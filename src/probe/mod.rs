@@ -13,7 +13,7 @@ pub mod scope;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::template::Template;
+use crate::{filter::Compiled, template::Template};
 
 pub use self::{
     mode::{Errno, Mode, Signal},
@@ -34,6 +34,8 @@ pub struct Spec {
     pub mode: Mode,
     pub lease: Option<Duration>,
     pub on_error: OnError,
+    /// What `.when(…)` asks of an event.
+    pub filter: Option<Compiled>,
 }
 
 /// What an enforcing probe answers when it could not find out what it needs to
@@ -73,6 +75,7 @@ impl Spec {
             mode: Mode::Observe,
             lease: None,
             on_error: OnError::default(),
+            filter: None,
         }
     }
 

@@ -66,13 +66,17 @@ impl Diagnostic {
             error = inner;
         }
         calls.reverse();
+        let place = fault_of(error).and_then(|fault| fault.place).filter(|place| !place.position.is_none());
+        if let Some(text) = place.as_ref().and_then(|place| runtime.text_of(&place.function)) {
+            source = text;
+        }
         let mut diagnostic = Self::of_innermost(error, runtime);
         diagnostic.calls = calls
             .into_iter()
             .filter(|(text, ..)| Rc::ptr_eq(text, &source))
             .map(|(text, at, label)| (word_at(&text.text, at), label))
             .collect();
-        let position = error.position();
+        let position = place.map_or(error.position(), |place| place.position);
         if !position.is_none() {
             let at = offset(&source.text, position);
             let about = fault_of(error).and_then(|fault| fault.about);
@@ -85,7 +89,7 @@ impl Diagnostic {
 
     fn of_innermost(error: &EvalAltResult, runtime: &Runtime) -> Self {
         if let Some(fault) = fault_of(error) {
-            return Diagnostic { cause: fault.cause, ..Self::sentence(&fault.text) };
+            return Diagnostic { cause: fault.cause, advice: fault.advice, ..Self::sentence(&fault.text) };
         }
         let (text, advice) = match error {
             EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature, runtime),

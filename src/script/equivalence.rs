@@ -5,7 +5,7 @@ use rhai::{AST, Engine, EvalAltResult, FnPtr};
 use super::{api, engine};
 use crate::{
     event::Event,
-    filter::{self, Code, Filter, Refusal},
+    filter::{self, Compiled, Refusal},
     template::Template,
 };
 
@@ -30,7 +30,7 @@ impl Closure {
 
     /// # Errors
     /// What cannot be compiled.
-    pub fn compile(&self, template: &Template) -> Result<(Filter, Code), Refusal> {
+    pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
         filter::compile(&self.ast, self.function.fn_name(), self.function.curry(), template)
     }
 

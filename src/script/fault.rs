@@ -7,6 +7,7 @@
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::{
+    filter::Refusal,
     kernel::KernelError,
     probe::{SpecError, duration::DurationError, mode::ModeError, param::ParamError, scope::ScopeError},
     report::SeverityError,
@@ -27,15 +28,26 @@ pub struct Fault {
     pub cause: Cause,
     /// The word of the script that it is about, if there is one.
     pub about: Option<String>,
+    /// Where exactly, if that is known.
+    pub place: Option<Place>,
+    /// What to do, if that is not in the text.
+    pub advice: Option<String>,
+}
+
+/// A place in the text of one of the script's functions.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub function: String,
+    pub position: Position,
 }
 
 impl Fault {
     pub fn script(text: impl ToString) -> Self {
-        Fault { text: text.to_string(), cause: Cause::Script, about: None }
+        Fault { text: text.to_string(), cause: Cause::Script, about: None, place: None, advice: None }
     }
 
     pub fn environment(text: impl ToString) -> Self {
-        Fault { text: text.to_string(), cause: Cause::Environment, about: None }
+        Fault { cause: Cause::Environment, ..Self::script(text) }
     }
 
     #[must_use]
@@ -126,6 +138,13 @@ impl From<SeverityError> for Fault {
     fn from(error: SeverityError) -> Self {
         let given = error.given.clone();
         Fault::script(error).about(given)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let place = Place { function: refusal.function, position: refusal.position };
+        Fault { advice: refusal.advice, place: Some(place), ..Fault::script(refusal.text) }
     }
 }
 

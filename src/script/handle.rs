@@ -6,7 +6,11 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use super::{Fault, program::Callback, runtime::Runtime};
+use super::{
+    Fault,
+    program::{Callback, When},
+    runtime::Runtime,
+};
 use crate::{
     kernel::Attachment,
     probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
@@ -22,6 +26,8 @@ struct State {
     spec: Spec,
     attachment: Option<Attachment>,
     callback: Option<Callback>,
+    /// Compiled again at each attach, since captured variables may have changed.
+    when: Option<When>,
     /// Of former attachments.
     closed: Counters,
     /// Whether it has been attached at all, and so has books.
@@ -35,6 +41,7 @@ impl ProbeHandle {
             spec,
             attachment: None,
             callback: None,
+            when: None,
             closed: Counters::default(),
             has_books: false,
         })))
@@ -82,6 +89,8 @@ impl ProbeHandle {
             return Ok(());
         }
         state.spec.check()?;
+        let template = std::sync::Arc::clone(&state.spec.template);
+        state.spec.filter = state.when.as_ref().map(|when| when.compile(&template)).transpose()?;
         if let Some(other) = runtime.probe_named(&state.spec.name)
             && !self.is(&other)
             && other.attached()
@@ -142,6 +151,16 @@ impl ProbeHandle {
     pub fn set_on_error(&self, answer: OnError) -> Result<(), Fault> {
         self.before_attach("on_error")?;
         self.0.borrow_mut().spec.on_error = answer;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the closure is no filter for this template, or the probe is attached.
+    pub fn set_when(&self, when: When) -> Result<(), Fault> {
+        self.before_attach("when")?;
+        let mut state = self.0.borrow_mut();
+        state.spec.filter = Some(when.compile(&state.spec.template)?);
+        state.when = Some(when);
         Ok(())
     }
 
@@ -235,6 +254,15 @@ impl ProbeHandle {
         })
     }
 
+    /// The filter for reading.
+    pub fn explain(&self) -> String {
+        let state = self.0.borrow();
+        match &state.spec.filter {
+            Some(compiled) => compiled.explain(),
+            None => "no filter: every event in scope that the params let pass".to_owned(),
+        }
+    }
+
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.
     pub fn describe(&self) -> String {
         let state = self.0.borrow();
@@ -250,6 +278,9 @@ impl ProbeHandle {
             text.push_str(", everywhere");
         } else if !spec.scope.is_empty() {
             text.push_str(&format!(", scope {}", spec.scope));
+        }
+        if let Some(compiled) = &spec.filter {
+            text.push_str(&format!(", when {}", compiled.filter));
         }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));

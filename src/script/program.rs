@@ -5,6 +5,10 @@ use std::rc::Rc;
 use rhai::{AST, FnPtr};
 
 use super::{Fault, Source};
+use crate::{
+    filter::{self, Compiled, Refusal},
+    template::Template,
+};
 
 /// A text, and everything a function of it may call. At the prompt that is also what
 /// former lines have defined.
@@ -51,5 +55,22 @@ impl Callback {
                 )))
             }
         }
+    }
+}
+
+/// A closure that the kernel will run.
+#[derive(Debug, Clone)]
+pub struct When {
+    pub function: FnPtr,
+    pub program: Rc<Program>,
+}
+
+impl When {
+    /// The filter, with the values that captured variables have now.
+    ///
+    /// # Errors
+    /// What cannot be compiled, at its place.
+    pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
+        filter::compile(&self.program.ast, self.function.fn_name(), self.function.curry(), template)
     }
 }

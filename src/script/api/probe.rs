@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, FnPtr, Map, plugin::*};
 use super::{Fallible, runtime};
 use crate::{
     probe::{Errno, Mode, OnError, Scope, Signal, Spec, duration},
-    script::{Fault, handle::ProbeHandle, program::Callback, runtime::Runtime, value},
+    script::{Fault, handle::ProbeHandle, program::{Callback, When}, runtime::Runtime, value},
     suggest::nearest,
 };
 
@@ -181,6 +181,26 @@ mod functions {
     ) -> Fallible<ProbeHandle> {
         probe.set_param(&*runtime(&context)?, param, &value::to_json(&value))?;
         Ok(probe)
+    }
+
+    /// Which events the probe is about, decided in the kernel: `.when(|e| e.uid >= 1000 && e.path.starts_with("/tmp/"))`.
+    /// The closure is compiled; what cannot be compiled is refused at its place. It may ask the event's fields with
+    /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags), and texts with ==, starts_with,
+    /// ends_with, contains, like, is_empty; use `let`, `if … else`, `return`; and call functions of the script that
+    /// would do as a filter themselves. Variables from outside keep the value they have at `.attach()`.
+    /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not
+    /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former.
+    #[rhai_fn(return_raw)]
+    pub fn when(context: NativeCallContext, probe: ProbeHandle, filter: FnPtr) -> Fallible<ProbeHandle> {
+        let program = runtime(&context)?.program()?;
+        probe.set_when(When { function: filter, program })?;
+        Ok(probe)
+    }
+
+    /// What `.when(…)` became: the filter as it was understood, and its instructions for the kernel.
+    #[rhai_fn(return_raw)]
+    pub fn explain(probe: ProbeHandle) -> Fallible<String> {
+        Ok(probe.explain())
     }
 
     /// Calls a function for each event: `.on_event(|e| print(e.path))`. Set again, it replaces the former;
