@@ -86,7 +86,7 @@ impl Identities {
         let Some(Program::Iter(program)) = loaded.as_mut().and_then(|e| e.program_mut(PROGRAM)) else {
             return Err(format!("`{PROGRAM}` is no iterator"));
         };
-        let mut output = output(program)?;
+        let mut output = iterate(program)?;
         let mut bytes = Vec::new();
         output.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
         Ok(bytes.chunks_exact(Record::SIZE).map(Record::read).collect())
@@ -124,7 +124,11 @@ fn load(btf: &Btf) -> Result<Ebpf, String> {
     Ok(ebpf)
 }
 
-fn output(program: &mut Iter) -> Result<File, String> {
+/// An iterator's output; the program runs while it is read.
+///
+/// # Errors
+/// If the kernel refuses the iterator.
+pub fn iterate(program: &mut Iter) -> Result<File, String> {
     let link = program.attach().map_err(|e| chain(&e))?;
     let link = program.take_link(link).map_err(|e| chain(&e))?;
     link.into_file().map_err(|e| chain(&e))

@@ -140,6 +140,9 @@ impl Runtime {
         drop(probes);
         if !was {
             self.note(&format!("attached {}", probe.describe()));
+            for remark in probe.remarks() {
+                self.note(&remark);
+            }
         }
         Ok(())
     }
