@@ -90,17 +90,12 @@ static __always_inline u32 set_id_flags(struct file *file, u16 mode)
 	return flags;
 }
 
-SEC("lsm/bprm_check_security")
-int krsi_exec(u64 *context)
+/* Everything behind the scope; gives the verdict. */
+static __always_inline int decide(struct linux_binprm *bprm, struct file *file)
 {
-	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
-	int refused = ARG(context, 1, int);
-	volatile struct settings *settings;
+	volatile struct settings *settings = krsi_enter();
 	struct scratch *scratch;
 
-	if (refused)
-		return refused;
-	settings = krsi_enter();
 	if (!settings)
 		return 0;
 	scratch = krsi_take();
@@ -108,9 +103,10 @@ int krsi_exec(u64 *context)
 		return krsi_failed(settings);
 
 	struct event *event = &scratch->event;
-	struct file *file = bprm->file;
 	struct inode *inode = READ(file, f_inode);
 	struct super_block *super = READ(inode, i_sb);
+	const char *filename = READ(bprm, filename);
+	const char *interp = READ(bprm, interp);
 
 	krsi_gather_path(scratch, file);
 	event->inode = READ(inode, i_ino);
@@ -120,12 +116,35 @@ int krsi_exec(u64 *context)
 		event->flags |= EXEC_MEMFD;
 	if (READ(inode, i_nlink) == 0)
 		event->flags |= EXEC_DELETED;
-	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), bprm->filename);
+	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), filename);
 	/* The kernel changes `interp` to another string only for an interpreter. */
-	if (bprm->interp != bprm->filename) {
+	if (interp != filename) {
 		event->flags |= EXEC_INTERPRETER;
-		bpf_probe_read_kernel_str(event->interpreter, sizeof(event->interpreter), bprm->interp);
+		bpf_probe_read_kernel_str(event->interpreter, sizeof(event->interpreter), interp);
 	}
 	return krsi_decide(settings, scratch, krsi_hook_bprm_check_security,
 			   krsi_match_path(settings, scratch, inode));
+}
+
+SEC("lsm/bprm_check_security")
+int krsi_exec(u64 *context)
+{
+	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
+	int refused = ARG(context, 1, int);
+
+	return refused ? refused : decide(bprm, bprm->file);
+}
+
+/*
+ * Where LSM programs cannot be had: the execution is seen once it has succeeded,
+ * with the new image's comm and executable in the header, and a script only as
+ * its interpreter.
+ */
+SEC("tp_btf/sched_process_exec")
+int krsi_exec_observed(u64 *context)
+{
+	struct linux_binprm *bprm = ARG(context, 2, struct linux_binprm *);
+
+	decide(bprm, bprm->file);
+	return 0;
 }

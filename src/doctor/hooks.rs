@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
     let (events, _queue) = bounded(QUEUE);
-    let kernel = Kernel::open_unchecked(events);
+    let kernel = Kernel::open(events);
     let mut hooks = Vec::new();
     for template in catalogue.iter() {
         for hook in &template.hooks {
@@ -37,7 +37,7 @@ pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
 
 fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (HookStatus, String) {
     let spec = Spec::new(Arc::new(only(template, hook)), format!("doctor-{hook}"));
-    let attachment = match kernel.attach(0, &spec) {
+    let attachment = match kernel.attach_unchecked(0, &spec) {
         Ok(attachment) => attachment,
         Err(error) => return judge(&error, facts, Some(kernel)),
     };

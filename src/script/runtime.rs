@@ -106,7 +106,7 @@ impl Runtime {
         })
     }
 
-    /// The running kernel; looked at when the first probe is attached.
+    /// The running kernel; what it lacks shows when something is asked of it.
     pub fn kernel(&self) -> Result<&Kernel, KernelError> {
         if let Some(kernel) = self.kernel.get() {
             return Ok(kernel);
@@ -140,6 +140,12 @@ impl Runtime {
         drop(probes);
         if !was {
             self.note(&format!("attached {}", probe.describe()));
+            if let Some(reason) = probe.audit_only() {
+                let name = probe.name();
+                self.note(&format!(
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                ));
+            }
         }
         Ok(())
     }
@@ -295,8 +301,11 @@ impl Runtime {
     }
 
     fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {
+        // What comes due meanwhile has its turn next time: a timer slower than its period must not
+        // keep everything else from being heard.
+        let now = Instant::now();
         loop {
-            let due = self.timers.borrow_mut().take_due(Instant::now());
+            let due = self.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return Ok(()) };
             self.call(engine, &callback, vec![], "a timer")?;
         }

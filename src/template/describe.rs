@@ -11,7 +11,7 @@ use std::{borrow::Cow, collections::HashMap};
 use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::{Field, FieldKind, Layout, NamedValue, Param, ParamKind, Template};
+use super::{Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Template};
 
 /// An object that is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +32,8 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let elf = object::File::parse(&*object).map_err(|e| format!("not an ELF object: {e}"))?;
     let section = elf.section_by_name(".BTF").ok_or("no .BTF section")?;
     let btf = section.data().map_err(|e| format!("unreadable .BTF section: {e}"))?;
-    let programs = programs(&elf);
+    let sections = sections(&elf);
+    let programs = programs(&sections);
     let types = Types::read(btf)?;
 
     let (event_id, event) = types.structure("event")?;
@@ -53,29 +54,45 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
         params: types.params()?,
         fields,
         event_size: event.size(),
-        layout: types.layout(programs)?,
+        layout: types.layout(programs, observers(&sections))?,
         object: Cow::Borrowed(&[]),
     };
     drop(elf);
     Ok(Template { object, ..template })
 }
 
-/// Hook and program of each function in a section `lsm/HOOK`.
-fn programs(elf: &object::File<'_>) -> Vec<(String, String)> {
-    let hook = |index| {
-        let name = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
-        name.strip_prefix("lsm/").or_else(|| name.strip_prefix("lsm.s/")).map(str::to_owned)
-    };
+/// Section and name of each program, in the order of the object.
+fn sections(elf: &object::File<'_>) -> Vec<(String, String)> {
     let mut programs: Vec<_> = elf
         .symbols()
         .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_global())
         .filter_map(|symbol| {
             let index = symbol.section_index()?;
-            Some((index, hook(index)?, symbol.name().ok()?.to_owned()))
+            let section = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
+            Some((index, section, symbol.name().ok()?.to_owned()))
         })
         .collect();
     programs.sort_by_key(|(index, ..)| index.0);
-    programs.into_iter().map(|(_, hook, program)| (hook, program)).collect()
+    programs.into_iter().map(|(_, section, program)| (section, program)).collect()
+}
+
+/// Hook and program of each in a section `lsm/HOOK`.
+fn programs(sections: &[(String, String)]) -> Vec<(String, String)> {
+    let hook =
+        |section: &str| Some(section.strip_prefix("lsm/").or(section.strip_prefix("lsm.s/"))?.to_owned());
+    sections.iter().filter_map(|(section, program)| Some((hook(section)?, program.clone()))).collect()
+}
+
+/// Tracing programs of the template's own; those named `krsi_scope_…` are the engine's.
+fn observers(sections: &[(String, String)]) -> Vec<Observer> {
+    let at = |section: &str| match section.split_once('/')? {
+        ("tp_btf", name) => Some(ObservedAt::Tracepoint(name.to_owned())),
+        ("fentry", name) => Some(ObservedAt::Function(name.to_owned())),
+        _ => None,
+    };
+    let own = sections.iter().filter(|(_, program)| !program.starts_with("krsi_scope_"));
+    own.filter_map(|(section, program)| Some(Observer { at: at(section)?, program: program.clone() }))
+        .collect()
 }
 
 /// Only the used part of the last text is sent, so nothing may stand behind it.
@@ -335,7 +352,7 @@ impl Types {
         Err(format!("struct {of} has no `{name}`"))
     }
 
-    fn layout(&self, programs: Vec<(String, String)>) -> Fallible<Layout> {
+    fn layout(&self, programs: Vec<(String, String)>, observers: Vec<Observer>) -> Fallible<Layout> {
         let base = self.member_offset("settings", "control")?;
         let (_, control) = self.structure("krsi_control")?;
         let control = self
@@ -352,6 +369,7 @@ impl Types {
             counters: numbers("krsi_counter")?,
             scope_kinds: numbers("krsi_scope_kind")?,
             programs,
+            observers,
         })
     }
 }

@@ -70,6 +70,33 @@ pub struct Layout {
     pub scope_kinds: Vec<(String, u32)>,
     /// LSM hook and the name of the program for it, in the order of the object.
     pub programs: Vec<(String, String)>,
+    /// What observes where LSM programs cannot be had.
+    pub observers: Vec<Observer>,
+}
+
+/// A program that sees what a hook would, and has no verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observer {
+    pub at: ObservedAt,
+    pub program: String,
+}
+
+/// Where an observer is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObservedAt {
+    /// A tracepoint with BTF types (`tp_btf/…`).
+    Tracepoint(String),
+    /// The entry of a kernel function (`fentry/…`).
+    Function(String),
+}
+
+impl std::fmt::Display for ObservedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ObservedAt::Tracepoint(name) => write!(f, "tracepoint {name}"),
+            ObservedAt::Function(name) => write!(f, "function {name}"),
+        }
+    }
 }
 
 /// A named, typed setting of a template.
