@@ -21,6 +21,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod event;
 pub mod kernel;
 pub mod lab;

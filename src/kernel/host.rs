@@ -12,8 +12,13 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_PERFMON: u64 = 1 << 38;
 const CAP_BPF: u64 = 1 << 39;
 
-const LSM_LIST: &str = "/sys/kernel/security/lsm";
-const BTF: &str = "/sys/kernel/btf/vmlinux";
+pub(super) const LSM_LIST: &str = "/sys/kernel/security/lsm";
+pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Whether these effective capabilities let a process load probes.
+pub fn suffices(capabilities: u64) -> bool {
+    capabilities & CAP_SYS_ADMIN != 0 || capabilities & (CAP_BPF | CAP_PERFMON) == CAP_BPF | CAP_PERFMON
+}
 
 /// # Errors
 /// The first thing that is missing.
@@ -25,7 +30,7 @@ pub fn check() -> Result<(), KernelError> {
             error: io::Error::other(e),
         })?
         .capeff;
-    if capabilities & CAP_SYS_ADMIN == 0 && capabilities & (CAP_BPF | CAP_PERFMON) != CAP_BPF | CAP_PERFMON {
+    if !suffices(capabilities) {
         return Err(KernelError::Privilege);
     }
     if !Path::new(BTF).exists() {

@@ -6,7 +6,7 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, host};
+use super::{KernelError, facts, host};
 use crate::template::Template;
 
 /// A verified object: its maps exist, its hooks are ready to attach.
@@ -61,6 +61,10 @@ fn refusal(hook: &str, error: ProgramError) -> KernelError {
             // The verifier always explains itself; a refusal without a word is policy.
             if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.is_empty() {
                 return KernelError::Refused { hook };
+            }
+            // Then the helper that reads kernel memory does not exist for the verifier.
+            if facts::lockdown().as_deref() == Some("confidentiality") {
+                return KernelError::Lockdown { hook };
             }
             KernelError::Verifier { hook, error: io_error, log }
         }

@@ -11,6 +11,7 @@
 mod attachment;
 mod books;
 mod error;
+mod facts;
 mod guard;
 mod host;
 mod identity;
@@ -33,6 +34,7 @@ use crate::{event::Event, probe::Spec};
 pub use self::{
     attachment::Attachment,
     error::KernelError,
+    facts::{Facts, facts},
     host::{check, release},
 };
 
@@ -57,6 +59,14 @@ impl Kernel {
     /// What is missing, with its cure.
     pub fn open(events: Sender<Event>) -> Result<Self, KernelError> {
         host::check()?;
+        Self::open_unchecked(events)
+    }
+
+    /// The same without looking first: for finding out what then happens.
+    ///
+    /// # Errors
+    /// If not even the attempt can be made.
+    pub fn open_unchecked(events: Sender<Event>) -> Result<Self, KernelError> {
         host::lift_memory_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -84,9 +94,20 @@ impl Kernel {
         Attachment::new(self, btf, loaded, spec, scope)
     }
 
+    /// Whether a program that is no LSM program loads and runs here.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn loads_iterator(&self) -> Result<(), KernelError> {
+        self.identities.of(self.btf()?, &["/proc/self/exe".to_owned()]).map(drop)
+    }
+
     fn btf(&self) -> Result<&Btf, KernelError> {
         if let Some(btf) = self.btf.get() {
             return Ok(btf);
+        }
+        if !std::path::Path::new(host::BTF).exists() {
+            return Err(KernelError::NoBtf);
         }
         let btf = Btf::from_sys_fs().map_err(|error| KernelError::Btf { error: error.to_string() })?;
         Ok(self.btf.get_or_init(|| btf))
