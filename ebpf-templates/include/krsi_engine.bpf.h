@@ -681,7 +681,16 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 	path->length = length;
 }
 
+enum krsi_match {
+	KRSI_NO_MATCH,
+	KRSI_MATCH,
+	KRSI_UNKNOWN,
+};
+
 /* ---- path tables --------------------------------------------------------- */
+
+/* A template without KRSI_PATH_PARAMS says KRSI_NO_PATH_PARAMS, and has no such tables. */
+#ifndef KRSI_NO_PATH_PARAMS
 
 struct krsi_inode {
 	u64 inode;
@@ -755,12 +764,6 @@ static __noinline bool krsi_match_suffix(struct scratch *scratch)
 	return bpf_map_lookup_elem(&krsi_suffixes_table, &scratch->reversed);
 }
 
-enum krsi_match {
-	KRSI_NO_MATCH,
-	KRSI_MATCH,
-	KRSI_UNKNOWN,
-};
-
 /* Whether the file is one of those that path, path_prefix and path_suffix name. */
 static __always_inline enum krsi_match krsi_match_path(volatile struct settings *settings,
 						       struct scratch *scratch, struct inode *inode)
@@ -781,6 +784,8 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 		return KRSI_MATCH;
 	return KRSI_NO_MATCH;
 }
+
+#endif /* KRSI_NO_PATH_PARAMS */
 
 /* ---- the filter's slot --------------------------------------------------- */
 

@@ -89,8 +89,17 @@ struct upid {
 	struct pid_namespace *ns;
 } __relocated;
 
+struct hlist_node {
+	struct hlist_node *next;
+} __relocated;
+
+struct hlist_head {
+	struct hlist_node *first;
+} __relocated;
+
 struct pid {
 	u32 level;
+	struct hlist_head tasks[1];
 	struct upid numbers[1];
 } __relocated;
 
@@ -108,6 +117,7 @@ struct qstr {
 
 struct super_block {
 	u32 s_dev;
+	unsigned long s_magic;
 } __relocated;
 
 struct inode {
@@ -115,6 +125,11 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	u32 i_nlink;
+} __relocated;
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
 } __relocated;
 
 struct dentry {
@@ -175,13 +190,24 @@ struct signal_struct {
 	atomic_t live;
 } __relocated;
 
+struct thread_info {
+	u32 status;
+} __relocated;
+
+struct pt_regs {
+	unsigned long orig_ax;
+} __relocated;
+
 struct task_struct {
+	struct thread_info thread_info;
+	void *stack;
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	u64 start_boottime;
 	unsigned long atomic_flags;
+	struct cred *real_cred;
 	struct cred *cred;
 	char comm[16];
 	kuid_t loginuid;
@@ -191,6 +217,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[1];
 	struct signal_struct *signal;
 } __relocated;
 
@@ -222,6 +249,8 @@ static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *f
 static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void *)147;
+static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static struct pt_regs *(*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
 /*
  * One field behind a pointer the verifier knows nothing of, relocated; zero if
@@ -234,6 +263,9 @@ static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void 
 				      __builtin_preserve_access_index(&(object)->field));                  \
 		value_;                                                                                    \
 	})
+
+/* Whether the running kernel's type has the field. */
+#define EXISTS(object, field) __builtin_preserve_field_info((object)->field, 2 /* existence */)
 
 /* From the address of a member to its owner, by the running kernel's layout. */
 #define OWNER(pointer, type, member)                                                                       \

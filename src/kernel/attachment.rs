@@ -14,7 +14,7 @@ use super::{
     books::{Books, Delivery},
     guard,
     identity::Identities,
-    load::{Loaded, attach_refusal, chain},
+    load::{Loaded, MissingHook, attach_refusal, chain},
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
@@ -38,6 +38,7 @@ pub struct Attachment {
     template: Arc<Template>,
     on_error: OnError,
     scope: Resolved,
+    missing: Vec<MissingHook>,
 }
 
 impl Attachment {
@@ -48,7 +49,7 @@ impl Attachment {
         spec: &Spec,
         scope: Resolved,
     ) -> Result<Self, KernelError> {
-        let Loaded { mut ebpf, programs } = loaded;
+        let Loaded { mut ebpf, programs, missing } = loaded;
         let template = Arc::clone(&spec.template);
         let delivery = Arc::new(Delivery::default());
         let outlet = Outlet {
@@ -62,16 +63,13 @@ impl Attachment {
         let mut attachment = Attachment {
             reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
             books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
-            tables: Tables::new(
-                take(&mut ebpf, "krsi_inodes")?,
-                take(&mut ebpf, "krsi_prefixes_table")?,
-                take(&mut ebpf, "krsi_suffixes_table")?,
-            )?,
+            tables: Tables::new(&mut ebpf)?,
             settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
             ebpf,
             template,
             on_error: spec.on_error,
             scope,
+            missing,
         };
         attachment.store("scope", attachment.scope.word)?;
         attachment.set_lease(spec.lease)?;
@@ -82,7 +80,7 @@ impl Attachment {
             }
         }
         // Last: a program must not decide anything before its settings are whole.
-        for ((hook, _), program) in spec.template.layout.programs.iter().zip(&programs) {
+        for (hook, program) in &programs {
             attachment.attach_hook(hook, program)?;
         }
         Ok(attachment)
@@ -95,6 +93,12 @@ impl Attachment {
         };
         program.attach().map_err(|e| attach_refusal(hook, e))?;
         Ok(())
+    }
+
+    /// Hooks of the template that this kernel does not have; nothing is seen or refused there.
+    #[must_use]
+    pub fn missing(&self) -> &[MissingHook] {
+        &self.missing
     }
 
     fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {

@@ -12,14 +12,23 @@ use crate::template::Template;
 /// A verified object: its maps exist, its hooks are ready to attach.
 pub struct Loaded {
     pub ebpf: Ebpf,
-    /// Names of the programs, one for each hook of the template.
-    pub programs: Vec<String>,
+    /// Hook and program, in the order of the object.
+    pub programs: Vec<(String, String)>,
+    /// Hooks of the template that this kernel does not have.
+    pub missing: Vec<MissingHook>,
+}
+
+/// A hook that could not be had, while others of the same template could.
+#[derive(Debug)]
+pub struct MissingHook {
+    pub hook: String,
+    pub reason: KernelError,
 }
 
 /// Loads the object with this probe's constants and verifies the hooks' programs.
 ///
 /// # Errors
-/// A hook the kernel does not know, a host that refuses LSM programs, the verifier.
+/// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
 pub fn load(
     template: &Template,
     btf: &Btf,
@@ -27,12 +36,7 @@ pub fn load(
     version: u32,
     scope_size: u32,
 ) -> Result<Loaded, KernelError> {
-    for hook in &template.hooks {
-        let stub = format!("bpf_lsm_{hook}");
-        if btf.id_by_type_name_kind(&stub, BtfKind::Func).is_err() {
-            return Err(KernelError::UnknownHook { hook: hook.clone(), release: host::release()? });
-        }
-    }
+    let (programs, missing) = known_hooks(template, btf)?;
     let mut ebpf = EbpfLoader::new()
         .btf(Some(btf))
         .override_global("krsi_probe_id", &id, true)
@@ -40,16 +44,39 @@ pub fn load(
         .map_max_entries("krsi_scope_members", scope_size)
         .load(&template.object)
         .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })?;
-    let mut programs = Vec::new();
-    for (hook, name) in &template.layout.programs {
+    for (hook, name) in &programs {
         let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
             let reason = format!("`{name}` is no LSM program");
             return Err(KernelError::Object { template: template.name.clone(), reason });
         };
         program.load(hook, btf).map_err(|error| refusal(hook, error))?;
-        programs.push(name.clone());
     }
-    Ok(Loaded { ebpf, programs })
+    Ok(Loaded { ebpf, programs, missing })
+}
+
+/// Those of the template's hooks that this kernel has, with their programs, and the rest.
+fn known_hooks(
+    template: &Template,
+    btf: &Btf,
+) -> Result<(Vec<(String, String)>, Vec<MissingHook>), KernelError> {
+    let known = |hook: &str| btf.id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
+    let (programs, unknown): (Vec<_>, Vec<_>) =
+        template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));
+    let release = host::release()?;
+    let mut missing: Vec<_> = unknown
+        .into_iter()
+        .map(|(hook, _)| MissingHook {
+            reason: KernelError::UnknownHook { hook: hook.clone(), release: release.clone() },
+            hook,
+        })
+        .collect();
+    match missing.pop() {
+        Some(last) if programs.is_empty() => Err(last.reason),
+        last => {
+            missing.extend(last);
+            Ok((programs, missing))
+        }
+    }
 }
 
 fn refusal(hook: &str, error: ProgramError) -> KernelError {

@@ -36,6 +36,7 @@ pub use self::{
     error::KernelError,
     facts::{Facts, facts},
     host::{check, release},
+    load::MissingHook,
 };
 
 /// The running kernel, seen to have what probes need.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Pod,
+    Btf, Ebpf, Pod,
     maps::{HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
 };
 
@@ -30,30 +30,46 @@ const KEY_SIZE: usize = 256;
 type Inode = [u8; 16];
 type Text = [u8; KEY_SIZE];
 
+/// A table of the kernel's that params fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Table {
+    Inodes,
+    Prefixes,
+    Suffixes,
+}
+
+impl Table {
+    fn name(self) -> &'static str {
+        match self {
+            Table::Inodes => "krsi_inodes",
+            Table::Prefixes => "krsi_prefixes_table",
+            Table::Suffixes => "krsi_suffixes_table",
+        }
+    }
+}
+
 /// What a param has put into the tables.
 #[derive(Default)]
 struct Entries {
-    inodes: BTreeSet<Inode>,
-    prefixes: BTreeSet<Vec<u8>>,
-    suffixes: BTreeSet<Vec<u8>>,
+    members: BTreeSet<(Table, Vec<u8>)>,
     /// Keeps the inodes from being freed and their numbers from being reused.
     _open: Vec<Identity>,
 }
 
+/// The tables of one probe; a template that has no param of a kind has no table of it.
 pub struct Tables {
-    inodes: HashMap<MapData, Inode, u8>,
-    prefixes: LpmTrie<MapData, Text, u8>,
-    suffixes: LpmTrie<MapData, Text, u8>,
+    inodes: Option<HashMap<MapData, Inode, u8>>,
+    prefixes: Option<LpmTrie<MapData, Text, u8>>,
+    suffixes: Option<LpmTrie<MapData, Text, u8>>,
     by_param: BTreeMap<String, Entries>,
 }
 
 impl Tables {
-    pub fn new(inodes: Map, prefixes: Map, suffixes: Map) -> Result<Self, KernelError> {
-        let refuse = |table, e: &MapError| KernelError::Table { table, reason: chain(e) };
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         Ok(Tables {
-            inodes: HashMap::try_from(inodes).map_err(|e| refuse("krsi_inodes", &e))?,
-            prefixes: LpmTrie::try_from(prefixes).map_err(|e| refuse("krsi_prefixes_table", &e))?,
-            suffixes: LpmTrie::try_from(suffixes).map_err(|e| refuse("krsi_suffixes_table", &e))?,
+            inodes: open(ebpf, Table::Inodes)?,
+            prefixes: open(ebpf, Table::Prefixes)?,
+            suffixes: open(ebpf, Table::Suffixes)?,
             by_param: BTreeMap::new(),
         })
     }
@@ -76,9 +92,11 @@ impl Tables {
             Some(ParamValue::Flag(flag)) => (Entries::default(), u64::from(*flag)),
             Some(ParamValue::Texts(texts)) => (entries(&param.kind, texts, identities, btf)?, 1),
         };
-        if let Err(error) = self.insert(&entries) {
-            self.remove_unheld(&entries);
-            return Err(error);
+        for (table, member) in &entries.members {
+            if let Err(error) = self.insert(*table, member) {
+                self.remove_unheld(&entries);
+                return Err(error);
+            }
         }
         let former = self.by_param.insert(param.name.clone(), entries);
         if let Some(former) = former {
@@ -87,35 +105,36 @@ impl Tables {
         Ok(word)
     }
 
-    fn insert(&mut self, entries: &Entries) -> Result<(), KernelError> {
-        for inode in &entries.inodes {
-            self.inodes.insert(inode, 1, 0).map_err(|e| full("krsi_inodes", &e))?;
+    fn insert(&mut self, table: Table, member: &[u8]) -> Result<(), KernelError> {
+        let done = match table {
+            Table::Inodes => self.inodes.as_mut().map(|t| t.insert(fixed(member), 1, 0)),
+            Table::Prefixes => self.prefixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
+            Table::Suffixes => self.suffixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
+        };
+        match done {
+            Some(result) => result.map_err(|e| full(table.name(), &e)),
+            None => Err(KernelError::Table { table: table.name(), reason: "the object has none".into() }),
         }
-        for text in &entries.prefixes {
-            self.prefixes.insert(&key(text), 1, 0).map_err(|e| full("krsi_prefixes_table", &e))?;
-        }
-        for text in &entries.suffixes {
-            self.suffixes.insert(&key(text), 1, 0).map_err(|e| full("krsi_suffixes_table", &e))?;
-        }
-        Ok(())
     }
 
     /// Removes those of `gone` that no param holds. An entry that is not there any more is as good.
     fn remove_unheld(&mut self, gone: &Entries) {
-        let held = |has: &dyn Fn(&Entries) -> bool| self.by_param.values().any(has);
-        let inodes: Vec<_> = gone.inodes.iter().filter(|i| !held(&|e| e.inodes.contains(*i))).collect();
-        let prefixes: Vec<_> = gone.prefixes.iter().filter(|t| !held(&|e| e.prefixes.contains(*t))).collect();
-        let suffixes: Vec<_> = gone.suffixes.iter().filter(|t| !held(&|e| e.suffixes.contains(*t))).collect();
-        for inode in inodes {
-            let _ = self.inodes.remove(inode);
-        }
-        for text in prefixes {
-            let _ = self.prefixes.remove(&key(text));
-        }
-        for text in suffixes {
-            let _ = self.suffixes.remove(&key(text));
+        let held = |member: &_| self.by_param.values().any(|e| e.members.contains(member));
+        let unheld: Vec<_> = gone.members.iter().filter(|m| !held(m)).collect();
+        for (table, member) in unheld {
+            let _ = match table {
+                Table::Inodes => self.inodes.as_mut().map(|t| t.remove(&fixed(member))),
+                Table::Prefixes => self.prefixes.as_mut().map(|t| t.remove(&key(member))),
+                Table::Suffixes => self.suffixes.as_mut().map(|t| t.remove(&key(member))),
+            };
         }
     }
+}
+
+fn open<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, table: Table) -> Result<Option<T>, KernelError> {
+    let open =
+        |map| T::try_from(map).map_err(|e| KernelError::Table { table: table.name(), reason: chain(&e) });
+    ebpf.take_map(table.name()).map(open).transpose()
 }
 
 fn entries(
@@ -124,20 +143,23 @@ fn entries(
     identities: &Identities,
     btf: &Btf,
 ) -> Result<Entries, KernelError> {
+    let bytes = || texts.iter().map(String::as_bytes);
+    let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);
     let mut entries = Entries::default();
     match kind {
         ParamKind::Paths => {
             let found = identities.of(btf, texts)?;
-            entries.inodes = found.iter().map(inode_key).collect();
-            entries.prefixes = texts.iter().map(|t| whole_path(t.as_bytes())).collect();
+            entries.members = found.iter().map(|i| (Table::Inodes, inode_key(i).to_vec())).collect();
+            entries.members.extend(bytes().map(whole_path).map(prefix));
             // A symbolic link's target is what the hook will call the file.
             let resolved = found.iter().map(|i| whole_path(i.resolved.as_os_str().as_bytes()));
-            entries.prefixes.extend(resolved.filter(|path| path.len() <= KEY_SIZE));
+            entries.members.extend(resolved.filter(|path| path.len() <= KEY_SIZE).map(prefix));
             entries._open = found;
         }
-        ParamKind::Prefixes => entries.prefixes = texts.iter().map(|t| t.as_bytes().to_vec()).collect(),
+        ParamKind::Prefixes => entries.members = bytes().map(|t| prefix(t.to_vec())).collect(),
         ParamKind::Suffixes => {
-            entries.suffixes = texts.iter().map(|t| t.bytes().rev().collect()).collect();
+            let reversed = |text: &[u8]| (Table::Suffixes, text.iter().rev().copied().collect());
+            entries.members = bytes().map(reversed).collect();
         }
         ParamKind::Flags(_) | ParamKind::Flag => {}
     }
@@ -151,6 +173,14 @@ fn whole_path(path: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// As a key of this width: zeros behind what is shorter.
+fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut key = [0; N];
+    let length = bytes.len().min(N);
+    key[..length].copy_from_slice(&bytes[..length]);
+    key
+}
+
 /// `struct krsi_inode` of the templates.
 fn inode_key(identity: &Identity) -> Inode {
     let mut key = [0; 16];
@@ -160,11 +190,8 @@ fn inode_key(identity: &Identity) -> Inode {
 }
 
 fn key(text: &[u8]) -> Key<Text> {
-    let mut data = [0; KEY_SIZE];
-    let length = text.len().min(KEY_SIZE);
-    data[..length].copy_from_slice(&text[..length]);
     // At most 256 bytes, so it fits.
-    Key::new(length as u32 * 8, data)
+    Key::new(text.len().min(KEY_SIZE) as u32 * 8, fixed(text))
 }
 
 pub fn full(table: &'static str, error: &MapError) -> KernelError {

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * proc_mem: a process is about to be able to write into another one's memory.
+ *
+ * Three hooks cover the four ways there:
+ *
+ *   mem       file_open: /proc/PID/mem (or /proc/PID/task/TID/mem) is opened for
+ *             writing. A refusal makes open(2) fail.
+ *   vm_write  ptrace_access_check, from process_vm_writev(2), on every call. The kernel
+ *             turns a refusal with EACCES into EPERM there.
+ *   attach    ptrace_access_check, from ptrace(2): PTRACE_ATTACH and PTRACE_SEIZE.
+ *   traceme   ptrace_traceme: a process offers itself to its parent. A refusal
+ *             makes PTRACE_TRACEME fail.
+ *
+ * The hook ptrace_access_check is not told who asks, and asks for much that is no writing:
+ * process_vm_readv, pidfd_getfd, files of /proc that are read. The system call the
+ * task is in tells them apart; its number is the kernel's own, from the registers saved at
+ * entry, and those of 32-bit programs are known too. A number that cannot be read (another
+ * architecture) counts as attach, so that nothing is missed.
+ *
+ * Not seen: memory that both processes share on purpose, a descriptor of
+ * /proc/PID/mem that was opened before, children that a tracer gets without asking
+ * (PTRACE_O_TRACEFORK), and a process that writes into itself.
+ *
+ * The header of an event is about the task that asks: for traceme, that is the one
+ * which will be written to. `target_…` is always who could be written to, `writer_…` who could write.
+ */
+enum krsi_hook {
+	krsi_hook_file_open,
+	krsi_hook_ptrace_access_check,
+	krsi_hook_ptrace_traceme,
+};
+
+#include "include/krsi.bpf.h"
+
+#define WAY_NAMES "mem=1 vm_write=2 attach=4 traceme=8"
+
+enum way {
+	WAY_MEM = 1,
+	WAY_VM_WRITE = 2,
+	WAY_ATTACH = 4,
+	WAY_TRACEME = 8,
+};
+
+struct params {
+	krsi_flags way KRSI_DOC("Only these ways. mem: /proc/PID/mem opened for writing; vm_write: process_vm_writev; "
+				"attach: a tracer attaches or seizes; traceme: a process lets its parent trace it.")
+		KRSI_DEFAULT("every way") KRSI_BITS(WAY_NAMES);
+	krsi_flag except_child KRSI_DOC("true: not if the one who could write is the other's own parent, as a "
+					"debugger is that started its program.")
+		KRSI_DEFAULT("false");
+};
+
+struct event {
+	struct krsi_header header;
+	u64 target_start_ns KRSI_DOC("When the process that could be written to started, since boot.") KRSI_UNIT("ns");
+	u32 way KRSI_DOC("How: /proc/PID/mem opened for writing, process_vm_writev, ptrace attach, ptrace traceme.")
+		KRSI_NAMES(WAY_NAMES);
+	u32 target_pid KRSI_DOC("Process that could be written to.");
+	u32 target_tid KRSI_DOC("Its thread that was named.");
+	u32 target_uid KRSI_DOC("Real user id of that process, in the initial user namespace.");
+	u32 writer_pid KRSI_DOC("Process that could write: the one that asks; for traceme its parent.");
+	u32 writer_uid KRSI_DOC("Real user id of that process, in the initial user namespace.");
+	char target_comm[16] KRSI_DOC("Name of the thread that could be written to.");
+	char writer_comm[16] KRSI_DOC("Name of the thread that could write.");
+	char target_exe[256] KRSI_DOC("Executable of the process that could be written to, from the asking task's "
+				      "root; cut after 255 bytes.");
+	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.");
+} KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
+		"T1055.008 T1055.009");
+
+#define KRSI_NO_PATH_PARAMS
+#include "include/krsi_engine.bpf.h"
+
+/* ---- which system call --------------------------------------------------- */
+
+#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
+#define THREAD_SIZE 16384
+
+/* The registers the task entered the kernel with. */
+static __always_inline struct pt_regs *entry_registers(void)
+{
+	if (krsi_kernel >= KERNEL_VERSION(5, 15, 0))
+		return bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	/* Before that helper they lie where task_pt_regs has them: at the top of the stack. */
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct pt_regs *top = (struct pt_regs *)((char *)READ(task, stack) + THREAD_SIZE);
+
+	return (struct pt_regs *)((char *)top -
+				  __builtin_preserve_type_info(*(struct pt_regs *)0, 1 /* its size */));
+}
+
+static __always_inline u32 way_of_number(u64 number, bool compat)
+{
+	if (compat) /* arch/x86/entry/syscalls/syscall_32.tbl */
+		return number == 26 ? WAY_ATTACH : number == 348 ? WAY_VM_WRITE : 0;
+	switch (number & ~0x40000000ULL /* the mark of x32, whose own numbers are 521 and 540 */) {
+	case 101:
+	case 521:
+		return WAY_ATTACH;
+	case 311:
+	case 540:
+		return WAY_VM_WRITE;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline u32 way_of_system_call(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct pt_regs *registers = entry_registers();
+
+	if (!EXISTS(registers, orig_ax))
+		return WAY_ATTACH;
+	return way_of_number(READ(registers, orig_ax), READ(task, thread_info.status) & TS_COMPAT);
+}
+
+/* ---- who ----------------------------------------------------------------- */
+
+static __always_inline u32 pid_of_parent(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
+
+	return READ(parent, tgid);
+}
+
+static __always_inline u32 uid_of(struct task_struct *task)
+{
+	struct cred *cred = READ(task, real_cred);
+
+	return READ(cred, uid.val);
+}
+
+static __always_inline void gather_target_exe(struct scratch *scratch, struct task_struct *target)
+{
+	struct mm_struct *mm = READ(target, mm);
+	struct file *file = READ(mm, exe_file);
+
+	if (file && krsi_walk_exe(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry)))
+		bpf_probe_read_kernel_str(scratch->event.target_exe, sizeof(scratch->event.target_exe),
+					  scratch->exe);
+}
+
+static __always_inline void gather(struct scratch *scratch, u32 way, struct task_struct *writer,
+				   struct task_struct *target)
+{
+	struct event *event = &scratch->event;
+	struct task_struct *leader = READ(target, group_leader);
+
+	event->way = way;
+	event->target_start_ns = READ(leader, start_boottime);
+	event->target_pid = READ(target, tgid);
+	event->target_tid = READ(target, pid);
+	event->target_uid = uid_of(target);
+	event->writer_pid = READ(writer, tgid);
+	event->writer_uid = uid_of(writer);
+	bpf_probe_read_kernel_str(event->target_comm, sizeof(event->target_comm),
+				  __builtin_preserve_access_index(&target->comm));
+	bpf_probe_read_kernel_str(event->writer_comm, sizeof(event->writer_comm),
+				  __builtin_preserve_access_index(&writer->comm));
+	gather_target_exe(scratch, target);
+}
+
+/* Whether the params have this one in view. */
+static __always_inline bool wanted(volatile struct settings *settings, u32 way, struct task_struct *writer,
+				   struct task_struct *target)
+{
+	u64 ways = settings->params.way;
+	u32 writer_pid = READ(writer, tgid);
+
+	if (!way || (ways && !(ways & way)) || (u32)READ(target, tgid) == writer_pid)
+		return false;
+	return !settings->params.except_child || pid_of_parent(target) != writer_pid;
+}
+
+/* ---- hooks --------------------------------------------------------------- */
+
+#define FMODE_WRITE 0x2
+#define PROC_SUPER_MAGIC 0x9fa0
+#define PTRACE_MODE_ATTACH 0x02
+
+/* Whose memory the file is, or NULL if it is no /proc/PID/mem. Only procfs makes names there. */
+static __always_inline struct task_struct *owner_of_memory(struct file *file)
+{
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *super = READ(inode, i_sb);
+	struct dentry *dentry = READ(file, f_path.dentry);
+	char name[4] = {};
+
+	if (READ(super, s_magic) != PROC_SUPER_MAGIC || READ(dentry, d_name.len) != 3)
+		return NULL;
+	bpf_probe_read_kernel(name, 3, READ(dentry, d_name.name));
+	if (name[0] != 'm' || name[1] != 'e' || name[2] != 'm')
+		return NULL;
+
+	struct proc_inode *proc_inode = OWNER(inode, struct proc_inode, vfs_inode);
+	struct pid *pid = READ(proc_inode, pid);
+	struct hlist_node *first = READ(pid, tasks[0].first); /* PIDTYPE_PID */
+
+	return first ? OWNER(first, struct task_struct, pid_links[0]) : NULL;
+}
+
+SEC("lsm/file_open")
+int krsi_proc_mem_open(u64 *context)
+{
+	struct file *file = ARG(context, 0, struct file *);
+	int refused = ARG(context, 1, int);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	volatile struct settings *settings;
+	struct task_struct *target;
+	struct scratch *scratch;
+
+	if (refused)
+		return refused;
+	settings = krsi_enter();
+	if (!settings)
+		return 0;
+	if (!(file->f_mode & FMODE_WRITE))
+		return krsi_filtered();
+	target = owner_of_memory(file);
+	if (!target || !wanted(settings, WAY_MEM, task, target))
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed(settings);
+	krsi_gather_path(scratch, file);
+	gather(scratch, WAY_MEM, task, target);
+	return krsi_decide(settings, scratch, krsi_hook_file_open, KRSI_MATCH);
+}
+
+/* The part that both ptrace hooks have in common. */
+static __always_inline int decide_trace(volatile struct settings *settings, enum krsi_hook hook, u32 way,
+					struct task_struct *writer, struct task_struct *target)
+{
+	struct scratch *scratch;
+
+	if (!wanted(settings, way, writer, target))
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed(settings);
+	gather(scratch, way, writer, target);
+	return krsi_decide(settings, scratch, hook, KRSI_MATCH);
+}
+
+SEC("lsm/ptrace_access_check")
+int krsi_proc_mem_access(u64 *context)
+{
+	struct task_struct *target = ARG(context, 0, struct task_struct *);
+	u32 mode = context[1];
+	int refused = ARG(context, 2, int);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	volatile struct settings *settings;
+
+	if (refused)
+		return refused;
+	settings = krsi_enter();
+	if (!settings)
+		return 0;
+	if (!(mode & PTRACE_MODE_ATTACH))
+		return krsi_filtered();
+	return decide_trace(settings, krsi_hook_ptrace_access_check, way_of_system_call(), task, target);
+}
+
+SEC("lsm/ptrace_traceme")
+int krsi_proc_mem_traceme(u64 *context)
+{
+	struct task_struct *parent = ARG(context, 0, struct task_struct *);
+	int refused = ARG(context, 1, int);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	volatile struct settings *settings;
+
+	if (refused)
+		return refused;
+	settings = krsi_enter();
+	if (!settings)
+		return 0;
+	return decide_trace(settings, krsi_hook_ptrace_traceme, WAY_TRACEME, parent, task);
+}
