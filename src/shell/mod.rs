@@ -91,7 +91,7 @@ fn banner() {
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
         Ok(()) => eprintln!(
-            "BPF LSM is active: probes can observe, shadow, deny and kill, unless this host refuses them"
+            "BPF LSM is active: probes can enforce here, unless the host refuses them (`krsi-sh doctor` tells)"
         ),
         Err(error) => eprintln!("nothing can be attached here: {error}"),
     }
