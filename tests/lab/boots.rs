@@ -133,7 +133,8 @@ impl Said {
 
     /// An event about this path, and books, that both say they are audit-only.
     fn observed(&self, probe: &str, path: &str) -> Outcome {
-        let of = |kind: &'static str| self.lines.iter().filter(move |l| l["type"] == kind && l["probe"] == probe);
+        let of =
+            |kind: &'static str| self.lines.iter().filter(move |l| l["type"] == kind && l["probe"] == probe);
         let audited = |event: &Value| {
             let asked = event["filename"].as_str().or(event["path"].as_str()).unwrap_or_default();
             asked.ends_with(path)
