@@ -16,6 +16,9 @@ _krsi__sh() {
             ",$1")
                 cmd="krsi__sh"
                 ;;
+            krsi__sh,doctor)
+                cmd="krsi__sh__subcmd__doctor"
+                ;;
             krsi__sh,help)
                 cmd="krsi__sh__subcmd__help"
                 ;;
@@ -27,6 +30,9 @@ _krsi__sh() {
                 ;;
             krsi__sh,templates)
                 cmd="krsi__sh__subcmd__templates"
+                ;;
+            krsi__sh__subcmd__help,doctor)
+                cmd="krsi__sh__subcmd__help__subcmd__doctor"
                 ;;
             krsi__sh__subcmd__help,help)
                 cmd="krsi__sh__subcmd__help__subcmd__help"
@@ -47,7 +53,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-e -q -v -h -V --format --color --audit --quiet --verbose --help --version run templates lab help"
+            opts="-e -q -v -h -V --format --color --audit --quiet --verbose --help --version run templates doctor lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -72,9 +78,45 @@ _krsi__sh() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        krsi__sh__subcmd__help)
-            opts="run templates lab help"
+        krsi__sh__subcmd__doctor)
+            opts="-q -v -h --format --color --audit --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__help)
+            opts="run templates doctor lab help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

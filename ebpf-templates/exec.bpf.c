@@ -236,11 +236,11 @@ __noinline u64 exec_search_round(u32 slot)
 }
 
 static __always_inline void begin_search(volatile struct settings *settings, struct scratch *scratch,
-					 struct linux_binprm *bprm)
+					 struct linux_binprm *bprm, u64 start)
 {
 	struct search *search = &scratch->search;
 
-	search->position = bprm->p;
+	search->position = start;
 	search->args_left = bprm->argc;
 	search->env_start = search->args_left ? 0 : search->position;
 	search->first_bytes = settings->params.env;
@@ -271,18 +271,18 @@ static __always_inline void gather_arguments(struct scratch *scratch, u64 start)
 }
 
 static __always_inline void search_memory(volatile struct settings *settings, struct scratch *scratch,
-					  struct linux_binprm *bprm)
+					  struct linux_binprm *bprm, u64 start)
 {
 	u32 slot = scratch->slot;
 	bool more = true;
 
-	begin_search(settings, scratch, bprm);
+	begin_search(settings, scratch, bprm, start);
 	for (u32 round = 0; round < ROUNDS && more; round++)
 		more = exec_search_round(slot);
 	if (scratch->search.args_left || scratch->search.env_left)
 		scratch->event.header.notes |= KRSI_NOTE_NO_ARGS;
 	scratch->event.argc = bprm->argc;
-	gather_arguments(scratch, bprm->p);
+	gather_arguments(scratch, start);
 	if (scratch->event.header.notes & (KRSI_NOTE_NO_ARGS | KRSI_NOTE_NO_PATH))
 		krsi_count(krsi_counter_errors);
 }
@@ -411,7 +411,7 @@ static __always_inline bool enters_late(volatile struct settings *settings, stru
 	/* A script's own mark stays when its interpreter is asked about. */
 	if (!is_interpreter(bprm))
 		bpf_map_delete_elem(&exec_marked, &task);
-	if (krsi_in_scope(settings->control.scope))
+	if (krsi_in_scope(settings->control.scope, (struct task_struct *)bpf_get_current_task()))
 		return true;
 	krsi_count(krsi_counter_seen);
 	krsi_count(krsi_counter_out_of_scope);
@@ -512,6 +512,21 @@ __noinline u64 exec_tell(u32 slot, u32 index)
 	return 1;
 }
 
+/* All decisions about an execution whose program is gathered; its strings begin at `start`. */
+static __always_inline void tell(volatile struct settings *settings, struct scratch *scratch,
+				 struct linux_binprm *bprm, u64 start)
+{
+	u32 slot = scratch->slot;
+
+	krsi_gather_cwd(scratch, CWD_SIZE);
+	search_memory(settings, scratch, bprm, start);
+	if (!settings->params.env)
+		exec_tell(slot, VARIABLES);
+	else
+		for (u32 index = 0; index < VARIABLES; index++)
+			exec_tell(slot, index);
+}
+
 SEC("lsm/bprm_committed_creds")
 int krsi_exec_late(u64 *context)
 {
@@ -519,7 +534,6 @@ int krsi_exec_late(u64 *context)
 	volatile struct settings *settings = krsi_read_settings();
 	u32 task = bpf_get_current_pid_tgid();
 	struct scratch *scratch;
-	u32 slot;
 
 	if (!settings || !decides_late(settings) || !bpf_map_lookup_elem(&exec_marked, &task))
 		return 0;
@@ -531,14 +545,56 @@ int krsi_exec_late(u64 *context)
 		return 0;
 	}
 	gather(scratch, bprm);
-	krsi_gather_cwd(scratch, CWD_SIZE);
-	search_memory(settings, scratch, bprm);
-	slot = scratch->slot;
-	if (!settings->params.env)
-		exec_tell(slot, VARIABLES);
-	else
-		for (u32 index = 0; index < VARIABLES; index++)
-			exec_tell(slot, index);
+	tell(settings, scratch, bprm, bprm->p);
+	krsi_give_back(scratch);
+	return 0;
+}
+
+/* ---- without LSM --------------------------------------------------------- */
+
+/*
+ * Where LSM programs cannot be had: the execution is seen once it has succeeded,
+ * with the new image's comm and executable in the header, and a script only as
+ * its interpreter.
+ */
+SEC("tp_btf/sched_process_exec")
+int krsi_exec_observed(u64 *context)
+{
+	struct linux_binprm *bprm = ARG(context, 2, struct linux_binprm *);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
+	volatile struct settings *settings = krsi_read_settings();
+	struct scratch *scratch;
+	enum krsi_match match;
+	bool late;
+
+	if (!settings)
+		return 0;
+	late = decides_late(settings);
+	/* Each variable is a decision, and counted as it is told. */
+	if (late ? !enters_late(settings, bprm) : !krsi_enter())
+		return 0;
+	scratch = krsi_take();
+	if (!scratch) {
+		if (late)
+			krsi_count(krsi_counter_seen);
+		krsi_failed(settings);
+		return 0;
+	}
+	gather(scratch, bprm);
+	match = match_program(settings, scratch, bprm);
+	if (!late) {
+		krsi_gather_cwd(scratch, CWD_SIZE);
+		krsi_decide(settings, scratch, krsi_hook_bprm_check_security, match);
+		return 0;
+	}
+	if (match == KRSI_MATCH) {
+		/* The stack is complete by now, and its beginning noted. */
+		tell(settings, scratch, bprm, READ(mm, arg_start));
+	} else {
+		krsi_count(krsi_counter_seen);
+		krsi_filtered();
+	}
 	krsi_give_back(scratch);
 	return 0;
 }

@@ -21,6 +21,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod event;
 pub mod kernel;
 pub mod lab;
@@ -28,6 +29,7 @@ pub mod probe;
 pub mod reaction;
 pub mod report;
 pub mod script;
+pub mod shell;
 pub mod source;
 pub mod suggest;
 pub mod template;

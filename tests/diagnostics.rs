@@ -33,11 +33,15 @@ impl Sink for Heard {
 
 fn said(script: &Path) -> Result<String, Failed> {
     let heard = Heard::default();
-    let mut session = Session::new(Catalogue::builtin()?, Options::default(), Box::new(heard.clone()));
+    let catalogue = Catalogue::builtin()?;
+    let templates = catalogue.names().collect::<Vec<_>>().join(", ");
+    let mut session = Session::new(catalogue, Options::default(), Box::new(heard.clone()));
     let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let outcome = session.run(&Source { name, text: fs::read_to_string(script)? });
     let mut text = heard.0.borrow().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     write!(text, "\nexit {}\n", outcome.code)?;
+    // One more template is no other diagnostic.
+    let text = text.replace(&templates, "TEMPLATES");
     Ok(text.trim_start_matches('\n').to_owned())
 }
 

@@ -101,6 +101,7 @@ enum krsi_note {
 	KRSI_NOTE_LAPSED = 1,
 	KRSI_NOTE_GUARDED = 2,
 	KRSI_NOTE_NO_PATH = 4,
+	KRSI_NOTE_AUDIT_ONLY = 8,
 	KRSI_NOTE_LATE = 16,
 	KRSI_NOTE_NO_ARGS = 32,
 };
@@ -121,9 +122,10 @@ struct krsi_header {
 	u32 mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES("observe=0 shadow=1 deny=2 kill=3");
 	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.");
 	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
-			   "the path could not be read; late: it could not be refused any more, so a denial is a kill; "
+			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
+			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
 			   "no-args: arguments or environment could not be read to their end.")
-		KRSI_BITS("lapsed=1 guarded=2 no-path=4 late=16 no-args=32");
+		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");

@@ -30,6 +30,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Constants of a probe, set before the load; dead branches are then pruned. */
 const volatile u32 krsi_probe_id = 0;
 const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+/* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
+const volatile u32 krsi_audit_only = 0;
 
 /* ---- settings: what the shell changes while the probe runs --------------- */
 
@@ -236,9 +238,9 @@ static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct
 	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
 }
 
-static __always_inline bool krsi_scope_admits_pid(u64 kinds)
+static __always_inline bool krsi_scope_admits_pid(u64 kinds, struct task_struct *task)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u32 pid = READ(task, tgid);
 	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
 	u8 trees = found ? *found : 0;
 
@@ -336,15 +338,13 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
-static __noinline bool krsi_in_scope(u64 kinds)
+static __noinline bool krsi_in_scope(u64 kinds, struct task_struct *task)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
 	if (!kinds)
 		return true;
 	return krsi_scope_admits_ids(kinds, task) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds, task)) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
@@ -364,7 +364,7 @@ static __always_inline volatile struct settings *krsi_enter(void)
 	if (!settings)
 		return NULL; /* the verifier cannot know that index 0 exists */
 	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings->control.scope)) {
+	if (!krsi_in_scope(settings->control.scope, (struct task_struct *)bpf_get_current_task())) {
 		krsi_count(krsi_counter_out_of_scope);
 		return NULL;
 	}
@@ -731,7 +731,8 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 	struct krsi_path *path = &scratch->event.path;
 	long length;
 
-	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0)) {
+	/* Observers are no LSM programs, and d_path is not for them. */
+	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0) && !krsi_audit_only) {
 		length = bpf_d_path(&file->f_path, path->text, KRSI_PATH_SIZE);
 		/* The length of d_path counts the NUL. */
 		length = length < 1 || length > KRSI_PATH_SIZE ? 0 : length - 1;
@@ -1024,7 +1025,7 @@ static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi
 	header->verdict = answer->verdict;
 	header->mode = answer->mode;
 	header->errno = answer->verdict >= KRSI_DENY ? answer->errno : 0;
-	header->notes |= answer->notes;
+	header->notes |= answer->notes | (krsi_audit_only ? KRSI_NOTE_AUDIT_ONLY : 0);
 	header->seq = krsi_next_number();
 	if (size > sizeof(struct event))
 		size = sizeof(struct event);
@@ -1066,6 +1067,36 @@ static __always_inline int krsi_decide(volatile struct settings *settings, struc
 	result = krsi_judge(settings, scratch, hook, match, KRSI_IN_TIME);
 	krsi_give_back(scratch);
 	return result;
+}
+
+/* ---- preview ------------------------------------------------------------- */
+
+/* A process in scope, as the shell reads it. */
+struct krsi_previewed {
+	u32 pid;
+	u32 uid;
+	char comm[16];
+};
+
+/* Which processes are in scope now, by the same function that the hooks ask. */
+SEC("iter/task")
+int krsi_preview(struct bpf_iter__task *context)
+{
+	volatile struct settings *settings = krsi_read_settings();
+	struct task_struct *task = context->task;
+
+	if (!settings || !task || READ(task, pid) != READ(task, tgid))
+		return 0;
+	if (!krsi_in_scope(settings->control.scope, task))
+		return 0;
+
+	struct cred *cred = READ(task, cred);
+	struct krsi_previewed process = { .pid = READ(task, tgid), .uid = READ(cred, uid.val) };
+
+	bpf_probe_read_kernel_str(process.comm, sizeof(process.comm),
+				  __builtin_preserve_access_index(&task->comm));
+	bpf_seq_write(context->meta->seq, &process, sizeof(process));
+	return 0;
 }
 
 #endif

@@ -172,6 +172,7 @@ struct fs_struct {
 } __relocated;
 
 struct mm_struct {
+	unsigned long arg_start;
 	struct file *exe_file;
 } __relocated;
 

@@ -54,6 +54,7 @@ macro_rules! commands {
 commands! {
     run: Run(RunArgs),
     templates: Templates(TemplatesArgs),
+    doctor: Doctor(DoctorArgs),
     lab: Lab(LabArgs),
 }
 

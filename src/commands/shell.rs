@@ -4,11 +4,16 @@
 //! it is what remains when a command line names nothing to run.
 
 use super::{complain, exit};
-use crate::cli::Globals;
+use crate::{cli::Globals, shell, template::Catalogue};
 
 /// Runs the shell; gives the process's exit code.
 #[must_use]
-pub fn run(_globals: &Globals) -> i32 {
-    complain("this build has no interactive shell yet\ncure: run a script: krsi-sh FILE, or krsi-sh -e CODE");
-    exit::ENVIRONMENT
+pub fn run(globals: &Globals) -> i32 {
+    match Catalogue::builtin() {
+        Ok(catalogue) => shell::interactive(catalogue, globals.options(Vec::new())),
+        Err(error) => {
+            complain(error);
+            exit::ENVIRONMENT
+        }
+    }
 }

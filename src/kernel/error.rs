@@ -32,6 +32,14 @@ pub enum KernelError {
     )]
     Refused { hook: String },
     #[error(
+        "lockdown keeps programs from reading kernel memory, which probes must: loading `{hook}` was refused\n\
+         cause: this kernel is locked down for confidentiality\n\
+         cure: boot with `lockdown=integrity`, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
+    )]
+    Lockdown { hook: String },
+    #[error("template `{template}` can only observe here, so `{mode}` is refused: {reason}")]
+    AuditOnly { template: String, mode: crate::probe::Mode, reason: String },
+    #[error(
         "hook `{hook}` is unknown to this kernel ({release})\ncure: use a kernel that has it, or another template"
     )]
     UnknownHook { hook: String, release: String },

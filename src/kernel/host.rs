@@ -12,12 +12,17 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_PERFMON: u64 = 1 << 38;
 const CAP_BPF: u64 = 1 << 39;
 
-const LSM_LIST: &str = "/sys/kernel/security/lsm";
-const BTF: &str = "/sys/kernel/btf/vmlinux";
+pub(super) const LSM_LIST: &str = "/sys/kernel/security/lsm";
+pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Whether these effective capabilities let a process load probes.
+pub fn suffices(capabilities: u64) -> bool {
+    capabilities & CAP_SYS_ADMIN != 0 || capabilities & (CAP_BPF | CAP_PERFMON) == CAP_BPF | CAP_PERFMON
+}
 
 /// # Errors
-/// The first thing that is missing.
-pub fn check() -> Result<(), KernelError> {
+/// If this process may not load programs.
+pub fn check_privilege() -> Result<(), KernelError> {
     let capabilities = Process::myself()
         .and_then(|p| p.status())
         .map_err(|e| KernelError::Host {
@@ -25,9 +30,13 @@ pub fn check() -> Result<(), KernelError> {
             error: io::Error::other(e),
         })?
         .capeff;
-    if capabilities & CAP_SYS_ADMIN == 0 && capabilities & (CAP_BPF | CAP_PERFMON) != CAP_BPF | CAP_PERFMON {
-        return Err(KernelError::Privilege);
-    }
+    if suffices(capabilities) { Ok(()) } else { Err(KernelError::Privilege) }
+}
+
+/// # Errors
+/// The first thing that is missing.
+pub fn check() -> Result<(), KernelError> {
+    check_privilege()?;
     if !Path::new(BTF).exists() {
         return Err(KernelError::NoBtf);
     }

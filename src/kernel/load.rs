@@ -6,17 +6,20 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, host};
-use crate::template::Template;
+use super::{KernelError, facts, host};
+use crate::template::{ObservedAt, Observer, Template};
 
 /// A verified object: its maps exist, its hooks are ready to attach.
 pub struct Loaded {
     pub ebpf: Ebpf,
-    /// Hook and program, in the order of the object.
-    pub programs: Vec<(String, String)>,
+    /// What each is attached to, in a user's words, and the program's name.
+    pub programs: Programs,
     /// Hooks of the template that this kernel does not have.
     pub missing: Vec<MissingHook>,
 }
+
+/// What each is attached to, and the program's name.
+type Programs = Vec<(String, String)>;
 
 /// A hook that could not be had, while others of the same template could.
 #[derive(Debug)]
@@ -37,13 +40,7 @@ pub fn load(
     scope_size: u32,
 ) -> Result<Loaded, KernelError> {
     let (programs, missing) = known_hooks(template, btf)?;
-    let mut ebpf = EbpfLoader::new()
-        .btf(Some(btf))
-        .override_global("krsi_probe_id", &id, true)
-        .override_global("krsi_kernel", &version, true)
-        .map_max_entries("krsi_scope_members", scope_size)
-        .load(&template.object)
-        .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })?;
+    let mut ebpf = object(template, btf, id, version, scope_size)?;
     for (hook, name) in &programs {
         let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
             let reason = format!("`{name}` is no LSM program");
@@ -54,11 +51,70 @@ pub fn load(
     Ok(Loaded { ebpf, programs, missing })
 }
 
-/// Those of the template's hooks that this kernel has, with their programs, and the rest.
-fn known_hooks(
+/// Loads what observes where LSM programs cannot be had.
+///
+/// # Errors
+/// If the kernel refuses those, too.
+pub fn load_observers(
     template: &Template,
     btf: &Btf,
-) -> Result<(Vec<(String, String)>, Vec<MissingHook>), KernelError> {
+    id: u32,
+    version: u32,
+    scope_size: u32,
+) -> Result<Loaded, KernelError> {
+    let mut ebpf = object_with(template, btf, id, version, scope_size, true)?;
+    let mut programs = Vec::new();
+    for Observer { at, program: name } in &template.layout.observers {
+        let outcome = match (ebpf.program_mut(name), at) {
+            (Some(Program::BtfTracePoint(program)), ObservedAt::Tracepoint(point)) => {
+                program.load(point, btf)
+            }
+            (Some(Program::FEntry(program)), ObservedAt::Function(function)) => program.load(function, btf),
+            _ => {
+                let reason = format!("`{name}` is no observer");
+                return Err(KernelError::Object { template: template.name.clone(), reason });
+            }
+        };
+        outcome.map_err(|error| refusal(&at.to_string(), error))?;
+        programs.push((at.to_string(), name.clone()));
+    }
+    Ok(Loaded { ebpf, programs, missing: Vec::new() })
+}
+
+/// Makes the object's maps, with this probe's constants; no program is loaded yet.
+///
+/// # Errors
+/// If the object is no template, or the kernel refuses a map.
+pub fn object(
+    template: &Template,
+    btf: &Btf,
+    id: u32,
+    version: u32,
+    scope_size: u32,
+) -> Result<Ebpf, KernelError> {
+    object_with(template, btf, id, version, scope_size, false)
+}
+
+fn object_with(
+    template: &Template,
+    btf: &Btf,
+    id: u32,
+    version: u32,
+    scope_size: u32,
+    audit_only: bool,
+) -> Result<Ebpf, KernelError> {
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("krsi_probe_id", &id, true)
+        .override_global("krsi_kernel", &version, true)
+        .override_global("krsi_audit_only", &u32::from(audit_only), true)
+        .map_max_entries("krsi_scope_members", scope_size)
+        .load(&template.object)
+        .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })
+}
+
+/// Those of the template's hooks that this kernel has, with their programs, and the rest.
+fn known_hooks(template: &Template, btf: &Btf) -> Result<(Programs, Vec<MissingHook>), KernelError> {
     let known = |hook: &str| btf.id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
     let (programs, unknown): (Vec<_>, Vec<_>) =
         template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));
@@ -88,6 +144,10 @@ fn refusal(hook: &str, error: ProgramError) -> KernelError {
             // The verifier always explains itself; a refusal without a word is policy.
             if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.is_empty() {
                 return KernelError::Refused { hook };
+            }
+            // Then the helper that reads kernel memory does not exist for the verifier.
+            if facts::lockdown().as_deref() == Some("confidentiality") {
+                return KernelError::Lockdown { hook };
             }
             KernelError::Verifier { hook, error: io_error, log }
         }

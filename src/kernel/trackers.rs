@@ -1,11 +1,9 @@
 //! What a template watches beside its hooks: tracepoints that keep a table up to date, and
 //! iterators that fill it with what was there before.
 
-use std::io::Read;
-
 use aya::{Btf, Ebpf, programs::Program};
 
-use super::{KernelError, identity::iterate, load::chain};
+use super::{KernelError, identity::output, load::chain};
 use crate::template::Layout;
 
 /// Attaches the trackers, then runs the seeds: what happens from here on is tracked, and what
@@ -46,6 +44,5 @@ fn seed(ebpf: &mut Ebpf, btf: &Btf, iterator: &str, name: &str) -> Result<(), St
     };
     program.load(iterator, btf).map_err(|e| chain(&e))?;
     // It runs while it is read, and writes nothing.
-    iterate(program)?.read_to_end(&mut Vec::new()).map_err(|e| e.to_string())?;
-    Ok(())
+    output(program).map(drop)
 }

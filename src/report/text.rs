@@ -154,7 +154,8 @@ pub(super) fn books(all: &[Books], paint: Paint) -> Vec<String> {
     let titles = columns.iter().map(|(title, ..)| *title);
     table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
     for books in all {
-        let mut row = vec![printable(&books.probe).into_owned(), books.mode.clone()];
+        let mode = if books.audit_only { format!("{}, audit-only", books.mode) } else { books.mode.clone() };
+        let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
         row.push(if books.counters.balanced() { "balance".into() } else { "DO NOT BALANCE".into() });
         table.add_row(row);

@@ -8,7 +8,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use super::{Fault, program::Callback, runtime::Runtime};
 use crate::{
-    kernel::Attachment,
+    kernel::{Attachment, InScope},
     probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
     report::Books,
 };
@@ -26,6 +26,8 @@ struct State {
     closed: Counters,
     /// Whether it has been attached at all, and so has books.
     has_books: bool,
+    /// Whether it could only observe when it was attached last.
+    audit_only: bool,
 }
 
 impl ProbeHandle {
@@ -37,6 +39,7 @@ impl ProbeHandle {
             callback: None,
             closed: Counters::default(),
             has_books: false,
+            audit_only: false,
         })))
     }
 
@@ -93,6 +96,7 @@ impl ProbeHandle {
             .about(&state.spec.name));
         }
         let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
+        state.audit_only = attachment.audit_only().is_some();
         state.attachment = Some(attachment);
         state.has_books = true;
         Ok(())
@@ -224,6 +228,19 @@ impl ProbeHandle {
         }
     }
 
+    /// Why it can only observe, if so.
+    pub fn audit_only(&self) -> Option<String> {
+        self.0.borrow().attachment.as_ref()?.audit_only().map(str::to_owned)
+    }
+
+    /// The processes that its scope applies to now.
+    ///
+    /// # Errors
+    /// If the scope names what is not there, or the kernel refuses.
+    pub fn preview(&self, runtime: &Runtime) -> Result<Vec<InScope>, Fault> {
+        Ok(runtime.kernel()?.preview(&self.0.borrow().spec)?)
+    }
+
     /// The closing books, if it was ever attached.
     pub fn books(&self) -> Option<Books> {
         let state = self.0.borrow();
@@ -231,6 +248,7 @@ impl ProbeHandle {
             probe: state.spec.name.clone(),
             template: state.spec.template.name.clone(),
             mode: state.spec.acting_mode(),
+            audit_only: state.audit_only,
             counters: state.closed,
         })
     }
@@ -266,6 +284,9 @@ impl ProbeHandle {
             text.push_str(", everywhere");
         } else if !spec.scope.is_empty() {
             text.push_str(&format!(", scope {}", spec.scope));
+        }
+        if state.audit_only {
+            text.push_str(", audit-only");
         }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));

@@ -106,7 +106,7 @@ impl Runtime {
         })
     }
 
-    /// The running kernel; looked at when the first probe is attached.
+    /// The running kernel; what it lacks shows when something is asked of it.
     pub fn kernel(&self) -> Result<&Kernel, KernelError> {
         if let Some(kernel) = self.kernel.get() {
             return Ok(kernel);
@@ -142,6 +142,12 @@ impl Runtime {
             self.note(&format!("attached {}", probe.describe()));
             for remark in probe.remarks() {
                 self.note(&remark);
+            }
+            if let Some(reason) = probe.audit_only() {
+                let name = probe.name();
+                self.note(&format!(
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                ));
             }
         }
         Ok(())
@@ -298,8 +304,11 @@ impl Runtime {
     }
 
     fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {
+        // What comes due meanwhile has its turn next time: a timer slower than its period must not
+        // keep everything else from being heard.
+        let now = Instant::now();
         loop {
-            let due = self.timers.borrow_mut().take_due(Instant::now());
+            let due = self.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return Ok(()) };
             self.call(engine, &callback, vec![], "a timer")?;
         }

@@ -11,7 +11,7 @@ use std::{borrow::Cow, collections::HashMap};
 use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::{Field, FieldKind, Layout, NamedValue, Param, ParamKind, Template};
+use super::{Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Template};
 
 /// An object that is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,56 +32,65 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let elf = object::File::parse(&*object).map_err(|e| format!("not an ELF object: {e}"))?;
     let section = elf.section_by_name(".BTF").ok_or("no .BTF section")?;
     let btf = section.data().map_err(|e| format!("unreadable .BTF section: {e}"))?;
-    let programs = programs(&elf, "lsm");
-    // Those of the scope belong to the engine, which the kernel side knows by name.
-    let own = |(_, program): &(String, String)| !program.starts_with("krsi_scope_");
-    let trackers = self::programs(&elf, "tp_btf").into_iter().filter(own).collect();
-    let seeds = self::programs(&elf, "iter");
+    let sections = sections(&elf);
     let types = Types::read(btf)?;
 
     let (event_id, event) = types.structure("event")?;
     let about = types.tags(event_id, None);
     let mut fields = Vec::new();
     types.fields(event_id, &event, 0, &mut fields)?;
-    if programs.is_empty() {
-        return Err("no program in a section `lsm/HOOK`".into());
-    }
     let packed_from = packed_from(&fields)?;
     check_counts(&fields)?;
+
+    let layout = Layout { packed_from, ..types.layout(&sections)? };
+    if layout.programs.is_empty() {
+        return Err("no program in a section `lsm/HOOK`".into());
+    }
 
     let template = Template {
         name: about.need("template", "struct event")?,
         summary: about.need("summary", "struct event")?,
         attack: about.need("attack", "struct event")?.split_whitespace().map(str::to_owned).collect(),
-        hooks: programs.iter().map(|(hook, _)| hook.clone()).collect(),
+        hooks: layout.programs.iter().map(|(hook, _)| hook.clone()).collect(),
         can_deny: !about.has("observe-only"),
         params: types.params()?,
         fields,
         event_size: event.size(),
-        layout: Layout { trackers, seeds, packed_from, ..types.layout(programs)? },
+        layout,
         object: Cow::Borrowed(&[]),
     };
     drop(elf);
     Ok(Template { object, ..template })
 }
 
-/// What comes behind the slash, and the program's name, of each function in a section `KIND/…`.
-fn programs(elf: &object::File<'_>, kind: &str) -> Vec<(String, String)> {
-    let target = |index| {
-        let name = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
-        let (of, target) = name.split_once('/')?;
-        (of == kind).then(|| target.to_owned())
-    };
+/// Section and name of each program, in the order of the object.
+fn sections(elf: &object::File<'_>) -> Vec<(String, String)> {
     let mut programs: Vec<_> = elf
         .symbols()
         .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_global())
         .filter_map(|symbol| {
             let index = symbol.section_index()?;
-            Some((index, target(index)?, symbol.name().ok()?.to_owned()))
+            let section = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
+            Some((index, section, symbol.name().ok()?.to_owned()))
         })
         .collect();
     programs.sort_by_key(|(index, ..)| index.0);
-    programs.into_iter().map(|(_, target, program)| (target, program)).collect()
+    programs.into_iter().map(|(_, section, program)| (section, program)).collect()
+}
+
+/// What comes behind the slash of a section `KIND/…`, and the program's name, of those that end so.
+fn of_kind(sections: &[(String, String)], kind: &str, ending: &str) -> Vec<(String, String)> {
+    let target = |section: &str| Some(section.strip_prefix(kind)?.strip_prefix('/')?.to_owned());
+    let so_named = sections.iter().filter(|(_, program)| program.ends_with(ending));
+    so_named.filter_map(|(section, program)| Some((target(section)?, program.clone()))).collect()
+}
+
+/// What observes where the hooks cannot be had.
+fn observers(sections: &[(String, String)]) -> Vec<Observer> {
+    let of = |kind| of_kind(sections, kind, "_observed").into_iter();
+    let tracepoints = of("tp_btf").map(|(at, program)| Observer { at: ObservedAt::Tracepoint(at), program });
+    let functions = of("fentry").map(|(at, program)| Observer { at: ObservedAt::Function(at), program });
+    tracepoints.chain(functions).collect()
 }
 
 /// A list's count must be a field itself.
@@ -367,7 +376,7 @@ impl Types {
         Err(format!("struct {of} has no `{name}`"))
     }
 
-    fn layout(&self, programs: Vec<(String, String)>) -> Fallible<Layout> {
+    fn layout(&self, sections: &[(String, String)]) -> Fallible<Layout> {
         let base = self.member_offset("settings", "control")?;
         let (_, control) = self.structure("krsi_control")?;
         let control = self
@@ -383,8 +392,11 @@ impl Types {
             settings_size: self.structure("settings")?.1.size(),
             counters: numbers("krsi_counter")?,
             scope_kinds: numbers("krsi_scope_kind")?,
-            programs,
-            ..Layout::default()
+            programs: of_kind(sections, "lsm", ""),
+            observers: observers(sections),
+            trackers: of_kind(sections, "tp_btf", "_track"),
+            seeds: of_kind(sections, "iter", "_seed"),
+            packed_from: 0,
         })
     }
 }

@@ -83,6 +83,33 @@ pub struct Layout {
     pub seeds: Vec<(String, String)>,
     /// Index of the field from which on only what is in use is sent, one packed behind the other.
     pub packed_from: usize,
+    /// What observes where LSM programs cannot be had.
+    pub observers: Vec<Observer>,
+}
+
+/// A program that sees what a hook would, and has no verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observer {
+    pub at: ObservedAt,
+    pub program: String,
+}
+
+/// Where an observer is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObservedAt {
+    /// A tracepoint with BTF types (`tp_btf/…`).
+    Tracepoint(String),
+    /// The entry of a kernel function (`fentry/…`).
+    Function(String),
+}
+
+impl std::fmt::Display for ObservedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ObservedAt::Tracepoint(name) => write!(f, "tracepoint {name}"),
+            ObservedAt::Function(name) => write!(f, "function {name}"),
+        }
+    }
 }
 
 /// A named, typed setting of a template.

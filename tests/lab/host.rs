@@ -13,7 +13,7 @@ use krsi_sh::lab::{self, Command, Extra, Request, Streams, Verdict, kernels};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::{Deserialize, Serialize};
 
-use crate::{gaps, guest};
+use crate::{boots::BOOTS, gaps, guest};
 
 /// The matrix: fewer than these is a failure under `make test`.
 const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3"];
@@ -44,12 +44,16 @@ pub fn main() -> ExitCode {
         println!("skipped: {reason}");
         return libtest_mimic::run(&arguments, trials(&[], Some(reason))).exit_code();
     }
-    let rows = boot_all();
-    if let Err(error) = write_matrix(&rows) {
-        eprintln!("cannot write target/lab/matrix.json: {error}");
-        return ExitCode::FAILURE;
+    let filter = arguments.filter.clone().unwrap_or_default();
+    let rows = boot_all(&filter);
+    // Half a matrix is none.
+    if filter.is_empty() {
+        if let Err(error) = write_matrix(&rows) {
+            eprintln!("cannot write target/lab/matrix.json: {error}");
+            return ExitCode::FAILURE;
+        }
+        print_table(&rows);
     }
-    print_table(&rows);
     libtest_mimic::run(&arguments, trials(&rows, None)).exit_code()
 }
 
@@ -57,13 +61,9 @@ pub fn main() -> ExitCode {
 fn trials(rows: &[Row], skipped: Option<&str>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for kernel in KERNELS {
-        for step in steps() {
-            let row = rows
-                .iter()
-                .find(|r| r.kernel == *kernel && r.template == step.template && r.step == step.name)
-                .cloned();
-            let name = format!("{kernel}::{}::{}", step.template, step.name);
-            let trial = Trial::test(name, move || match row {
+        for (template, step) in steps() {
+            let row = find(rows, kernel, template, step).cloned();
+            let trial = Trial::test(name(kernel, template, step), move || match row {
                 Some(row) if row.result == "fail" => Err(Failed::from(row.reason)),
                 Some(_) => Ok(()),
                 None => Err(Failed::from("no result")),
@@ -74,7 +74,16 @@ fn trials(rows: &[Row], skipped: Option<&str>) -> Vec<Trial> {
     trials
 }
 
-fn boot_all() -> Vec<Row> {
+fn find<'r>(rows: &'r [Row], kernel: &str, template: &str, step: &str) -> Option<&'r Row> {
+    rows.iter().find(|r| r.kernel == kernel && r.template == template && r.step == step)
+}
+
+/// What a trial is called, and found by: `cargo test --test lab -- 6.12::exec`.
+pub fn name(kernel: &str, template: &str, step: &str) -> String {
+    format!("{kernel}::{template}::{step}")
+}
+
+fn boot_all(filter: &str) -> Vec<Row> {
     let waiting = Mutex::new(KERNELS.iter().copied().rev().collect::<Vec<_>>());
     let rows = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -82,24 +91,31 @@ fn boot_all() -> Vec<Row> {
             scope.spawn(|| {
                 loop {
                     let Some(kernel) = waiting.lock().unwrap().pop() else { break };
-                    let found = boot(kernel);
-                    rows.lock().unwrap().extend(found);
+                    let wanted = |template: &str, step: &str| name(kernel, template, step).contains(filter);
+                    if guest::STEPS.iter().any(|s| wanted(s.template, s.name)) {
+                        let found = boot(kernel, filter);
+                        rows.lock().unwrap().extend(found);
+                    }
+                    for boot in BOOTS.iter().filter(|b| b.claims.iter().any(|c| wanted(c.template, c.name))) {
+                        let found = boot.run(kernel);
+                        rows.lock().unwrap().extend(found);
+                    }
                 }
             });
         }
     });
     let mut rows = rows.into_inner().unwrap();
-    rows.extend(KERNELS.iter().map(|kernel| without_bpf(kernel)));
     let order = |r: &Row| KERNELS.iter().position(|k| *k == r.kernel);
     rows.sort_by_key(order);
     rows
 }
 
 /// One boot runs the whole suite.
-fn boot(kernel: &str) -> Vec<Row> {
+fn boot(kernel: &str, filter: &str) -> Vec<Row> {
     let begun = Instant::now();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let verdict = run_guest(kernel, Streams { stdout: &mut stdout, stderr: &mut stderr, console: None });
+    let verdict =
+        run_guest(kernel, filter, Streams { stdout: &mut stdout, stderr: &mut stderr, console: None });
     let reports: HashMap<(String, String), Row> = String::from_utf8_lossy(&stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Row>(line).ok())
@@ -128,19 +144,23 @@ fn boot(kernel: &str) -> Vec<Row> {
         .collect()
 }
 
-fn run_guest(kernel: &str, streams: Streams<'_>) -> Result<Verdict, Box<dyn std::error::Error>> {
+fn run_guest(
+    kernel: &str,
+    filter: &str,
+    streams: Streams<'_>,
+) -> Result<Verdict, Box<dyn std::error::Error>> {
     let suite = Extra { host: std::env::current_exe()?, guest: "/lab/suite".into(), mode: 0o755 };
     let overlay = Extra {
         host: kernels::cache().join(kernel).join("overlay.ko"),
         guest: "/lab/overlay.ko".into(),
         mode: 0o644,
     };
-    let argv = ["/lab/suite", "--guest"].map(str::to_owned).to_vec();
+    let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).to_vec();
     let request = Request {
         kernel: Some(kernel.to_owned()),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
         files: vec![suite, overlay],
-        timeout: Duration::from_secs(480),
+        timeout: Duration::from_secs(900),
         ..Request::new(Command::Run { argv, stdin: Vec::new() })
     };
     Ok(lab::run(&request, streams)?)
@@ -148,31 +168,6 @@ fn run_guest(kernel: &str, streams: Streams<'_>) -> Result<Verdict, Box<dyn std:
 
 fn cached(kernel: &str) -> bool {
     kernels::find(&kernels::cache(), Some(kernel)).is_ok()
-}
-
-/// The claim that needs a boot of its own.
-const WITHOUT_BPF: guest::Step =
-    guest::Step { template: "shell", name: "without bpf in lsm=: cause, cure, exit 3", run: || Ok(()) };
-
-/// Boots a kernel whose list of LSMs lacks `bpf`: there load and attach would succeed, and nothing ever fire.
-fn without_bpf(kernel: &str) -> Row {
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let argv = ["krsi-sh", "-e", "probe(\"exec\").attach(); print(\"attached\")"].map(str::to_owned).to_vec();
-    let request = Request {
-        kernel: Some(kernel.to_owned()),
-        shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
-        lsm: Some("lockdown,yama".to_owned()),
-        ..Request::new(Command::Run { argv, stdin: Vec::new() })
-    };
-    let verdict = lab::run(&request, Streams { stdout: &mut stdout, stderr: &mut stderr, console: None });
-    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    let said = stderr.contains("lsm=") && stderr.contains("cure") && stdout.is_empty();
-    let (result, reason) = match verdict {
-        Ok(verdict) if verdict.exit_code == 3 && said => ("pass", String::new()),
-        Ok(verdict) => ("fail", format!("exit {}; {stdout}; {stderr}", verdict.exit_code)),
-        Err(error) => ("fail", format!("no verdict of the guest: {error}")),
-    };
-    row(kernel, &WITHOUT_BPF, result, reason)
 }
 
 fn row(kernel: &str, step: &guest::Step, result: &str, reason: String) -> Row {
@@ -185,9 +180,10 @@ fn row(kernel: &str, step: &guest::Step, result: &str, reason: String) -> Row {
     }
 }
 
-/// Every claim of the matrix.
-fn steps() -> impl Iterator<Item = &'static guest::Step> {
-    guest::STEPS.iter().chain(std::iter::once(&WITHOUT_BPF))
+/// Every claim of the matrix: template and name.
+fn steps() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let alone = BOOTS.iter().flat_map(|boot| boot.claims);
+    guest::STEPS.iter().map(|s| (s.template, s.name)).chain(alone.map(|c| (c.template, c.name)))
 }
 
 fn judge(kernel: &str, step: &guest::Step, reported: Option<Row>, trouble: Option<&str>) -> Row {
@@ -216,13 +212,11 @@ fn print_table(rows: &[Row]) {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["template", "step"].iter().copied().chain(KERNELS.iter().copied()));
-    for step in steps() {
-        let cells = KERNELS.iter().map(|kernel| {
-            rows.iter()
-                .find(|r| r.kernel == *kernel && r.template == step.template && r.step == step.name)
-                .map_or("fail", |r| r.result.as_str())
-        });
-        table.add_row([step.template, step.name].into_iter().chain(cells));
+    for (template, step) in steps() {
+        let cells = KERNELS
+            .iter()
+            .map(|kernel| find(rows, kernel, template, step).map_or("fail", |r| r.result.as_str()));
+        table.add_row([template, step].into_iter().chain(cells));
     }
     println!("{table}");
     for row in rows.iter().filter(|r| r.result == "expected") {

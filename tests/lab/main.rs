@@ -10,6 +10,7 @@
 //! A guest that panics, hangs or gives no verdict fails each of its steps, and under `make test` a
 //! missing kernel does too.
 
+mod boots;
 mod gaps;
 mod guest;
 mod host;

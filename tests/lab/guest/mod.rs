@@ -3,6 +3,7 @@
 //! A step is a claim about the product, proved with the real shell: it gives a
 //! reason if the claim does not hold. Steps do not depend on each other.
 
+mod doctor;
 mod exec;
 mod exec_args;
 pub mod exec_unlink;
@@ -21,7 +22,7 @@ use std::{
     process::ExitCode,
 };
 
-use crate::host::Row;
+use crate::host::{self, Row};
 
 /// Why a claim does not hold.
 pub type Outcome = Result<(), String>;
@@ -111,6 +112,12 @@ pub const STEPS: &[Step] = steps! {
         "way narrows" => proc_mem::ways,
         "a parent can be spared" => proc_mem::except_child,
     }
+    "doctor" {
+        "every hook is seen to fire" => doctor::all_fire,
+        "as another user: privilege is missing" => doctor::unprivileged,
+        "without the kernel's types: cause and cure" => doctor::without_types,
+        "nothing stays attached" => doctor::leaves_nothing,
+    }
     "shell" {
         "the shell itself is spared" => faults::guard,
         "a killed shell leaves nothing attached" => faults::killed_shell,
@@ -128,10 +135,11 @@ pub const STEPS: &[Step] = steps! {
 pub fn main() -> ExitCode {
     // A panic is a step's failure, told as its reason and not on the terminal.
     std::panic::set_hook(Box::new(|_| {}));
-    let only = std::env::args().nth(2);
+    let word = |n: usize| std::env::args().nth(n).unwrap_or_default();
+    let (kernel, filter) = (word(2), word(3));
     let mut failed = false;
     for step in STEPS {
-        if only.as_ref().is_some_and(|o| !format!("{}::{}", step.template, step.name).contains(o.as_str())) {
+        if !host::name(&kernel, step.template, step.name).contains(&filter) {
             continue;
         }
         let outcome = catch_unwind(AssertUnwindSafe(step.run)).unwrap_or_else(|panic| {

@@ -1,0 +1,105 @@
+//! One experiment a hook: a probe on that hook alone, observing, and something that triggers it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::bounded;
+
+use super::{Hook, HookStatus, triggers};
+use crate::{
+    kernel::{Facts, Kernel, KernelError},
+    probe::Spec,
+    template::{Catalogue, Template},
+};
+
+/// Events are not read here; what does not fit is lost, and counted.
+const QUEUE: usize = 16;
+/// How long a hook may take to be seen once it was triggered.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
+    let (events, _queue) = bounded(QUEUE);
+    let kernel = Kernel::open(events);
+    let mut hooks = Vec::new();
+    for template in catalogue.iter() {
+        for hook in &template.hooks {
+            let (status, reason) = match &kernel {
+                Ok(kernel) => try_one(kernel, template, hook, facts),
+                Err(error) => judge(error, facts, None),
+            };
+            hooks.push(Hook { hook: hook.clone(), template: template.name.clone(), status, reason });
+        }
+    }
+    hooks
+}
+
+fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (HookStatus, String) {
+    let spec = Spec::new(Arc::new(only(template, hook)), format!("doctor-{hook}"));
+    let attachment = match kernel.attach_unchecked(0, &spec) {
+        Ok(attachment) => attachment,
+        Err(error) => return judge(&error, facts, Some(kernel)),
+    };
+    let Some(trigger) = triggers::of(hook) else {
+        return (HookStatus::Attached, "attached; how to trigger this hook is not known here".into());
+    };
+    // That it fails says nothing: it may be the very thing that something else refuses.
+    let outcome = trigger();
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        match attachment.counters() {
+            Ok(counters) if counters.seen > 0 => return (HookStatus::Fires, String::new()),
+            Ok(_) => std::thread::yield_now(),
+            Err(error) => return (HookStatus::Failed, error.to_string()),
+        }
+    }
+    (HookStatus::NeverFired, never_fired(facts, outcome))
+}
+
+/// The template with one hook of its own.
+fn only(template: &Template, hook: &str) -> Template {
+    let mut one = template.clone();
+    one.hooks.retain(|h| h == hook);
+    one.layout.programs.retain(|(h, _)| h == hook);
+    one
+}
+
+fn never_fired(facts: &Facts, trigger: std::io::Result<()>) -> String {
+    let cause = match &facts.lsms {
+        Some(list) if !list.iter().any(|lsm| lsm == "bpf") => format!(
+            "`bpf` is not in the kernel's list of LSMs ({0}); cure: boot with `lsm={0},bpf` on the kernel command line",
+            list.join(",")
+        ),
+        _ => "the cause is not known; please report it with `uname -r` and the kernel's command line".into(),
+    };
+    let tried =
+        trigger.err().map_or_else(String::new, |error| format!(" (what should trigger it said: {error})"));
+    format!("it attached and never fired{tried}: {cause}")
+}
+
+/// Tells the reasons apart. What other programs come to decides whether LSM alone is refused.
+fn judge(error: &KernelError, facts: &Facts, kernel: Option<&Kernel>) -> (HookStatus, String) {
+    let status = match error {
+        _ if !facts.privileged() => {
+            return (HookStatus::MissingCapability, KernelError::Privilege.to_string());
+        }
+        KernelError::UnknownHook { .. } => HookStatus::UnknownHook,
+        KernelError::NoBtf | KernelError::Btf { .. } => HookStatus::NoBtf,
+        KernelError::Lockdown { .. } => HookStatus::Lockdown,
+        KernelError::Refused { .. } => {
+            return match kernel.map(Kernel::loads_iterator) {
+                Some(Ok(())) => {
+                    (HookStatus::LsmRefused, format!("{error}\n(other kinds of programs load here)"))
+                }
+                Some(Err(other)) => (
+                    HookStatus::Failed,
+                    format!("{error}\n(other kinds of programs are refused as well: {other})"),
+                ),
+                None => (HookStatus::LsmRefused, error.to_string()),
+            };
+        }
+        _ => HookStatus::Failed,
+    };
+    (status, error.to_string())
+}

@@ -1,0 +1,395 @@
+//! What is being typed at the cursor: a template's name, a param, an event's field …
+//!
+//! In: the text before and after the cursor, and which variables are known to
+//! hold which probes. Out: a [`Place`] and where the word being typed begins.
+//! Purely lexical: nothing is evaluated, and what cannot be known from the text
+//! (a probe handed through a function, say) falls back to the common case.
+
+use std::collections::HashMap;
+
+use super::lexer::{Kind, Token, lex, open_brackets, partner};
+
+/// Which variables hold a probe, and of which template.
+pub type Probes = HashMap<String, String>;
+
+/// What can stand at the cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A `:command` of the shell.
+    Command,
+    /// An argument of one.
+    CommandArgument(String),
+    Template,
+    /// A key of a template's params; those that are there already.
+    Param {
+        template: String,
+        present: Vec<String>,
+    },
+    ParamValue {
+        template: String,
+        param: String,
+    },
+    ScopeKey {
+        present: Vec<String>,
+    },
+    /// A field of an event; `None` if it cannot be told of which template.
+    Field(Option<String>),
+    /// After a dot on anything else: whether it began as a probe, and the last
+    /// method that was called on it.
+    Method {
+        probe: bool,
+        after: Option<String>,
+    },
+    Errno,
+    Signal,
+    OnError,
+    Severity,
+    Topic,
+    /// Inside a string of no known meaning.
+    Path,
+    /// A keyword, a function or a variable.
+    Word,
+    Comment,
+}
+
+/// The place at `cursor`, and the byte at which the word being typed begins.
+#[must_use]
+pub fn at(text: &str, cursor: usize, probes: &Probes) -> (usize, Place) {
+    let before = text.get(..cursor).unwrap_or(text);
+    if let Some(command) = before.strip_prefix(':') {
+        return match command.split_once(' ') {
+            None => (0, Place::Command),
+            Some((name, argument)) => {
+                (cursor - argument.trim_start().len(), Place::CommandArgument(name.to_owned()))
+            }
+        };
+    }
+    let tokens = lex(before);
+    let reading = Reading { text: before, tokens: &tokens, probes };
+    match tokens.last() {
+        Some(last) if last.kind == Kind::Comment && last.surrounds(cursor) => (cursor, Place::Comment),
+        Some(last) if last.kind == Kind::Text && last.surrounds(cursor) => {
+            let start = cursor - last.content(before).len();
+            (start, reading.before(tokens.len() - 1).in_text())
+        }
+        Some(last) if last.kind != Kind::Symbol && last.kind != Kind::Text && last.end == cursor => {
+            (last.start, reading.before(tokens.len() - 1).in_code())
+        }
+        _ => (cursor, reading.in_code()),
+    }
+}
+
+/// Learns from a line that was entered: `let p = probe("exec")…`.
+pub fn learn(text: &str, probes: &mut Probes) {
+    let tokens = lex(text);
+    for (index, token) in tokens.iter().enumerate() {
+        if token.of(text) != "=" || index == 0 || tokens[index - 1].kind != Kind::Name {
+            continue;
+        }
+        let name = tokens[index - 1].of(text);
+        let value = Reading { text, tokens: &tokens, probes };
+        match value.probe_from(index + 1) {
+            Some(template) => probes.insert(name.to_owned(), template),
+            None => probes.remove(name),
+        };
+    }
+}
+
+/// Tokens up to some point, read backwards from there.
+#[derive(Clone, Copy)]
+struct Reading<'r> {
+    text: &'r str,
+    tokens: &'r [Token],
+    probes: &'r Probes,
+}
+
+impl<'r> Reading<'r> {
+    fn before(self, index: usize) -> Self {
+        Reading { tokens: self.tokens.get(..index).unwrap_or(self.tokens), ..self }
+    }
+
+    fn word(&self, index: usize) -> &'r str {
+        self.tokens.get(index).map_or("", |token| token.of(self.text))
+    }
+
+    fn last(&self) -> &'r str {
+        self.tokens.last().map_or("", |token| token.of(self.text))
+    }
+
+    fn is_name(&self, index: usize) -> bool {
+        self.tokens.get(index).is_some_and(|token| token.kind == Kind::Name)
+    }
+
+    fn in_code(self) -> Place {
+        if matches!(self.last(), "." | "?.") {
+            return self.after_dot(self.tokens.len() - 1);
+        }
+        let Some(&open) = open_brackets(self.text, self.tokens).last() else { return Place::Word };
+        if self.word(open) == "#{" && matches!(self.last(), "#{" | ",") {
+            self.key(open)
+        } else {
+            Place::Word
+        }
+    }
+
+    fn after_dot(self, dot: usize) -> Place {
+        let plain =
+            dot > 0 && self.is_name(dot - 1) && !(dot > 1 && matches!(self.word(dot - 2), "." | "?."));
+        if plain && let Some(call) = self.closure_with(self.word(dot - 1)) {
+            return Place::Field(self.receiver_of(call));
+        }
+        let call = dot.checked_sub(1).filter(|at| self.word(*at) == ")");
+        let method =
+            call.and_then(|at| partner(self.text, self.tokens, at)).and_then(|open| self.method_at(open));
+        Place::Method { probe: self.probe_up_to(dot).is_some(), after: method.map(str::to_owned) }
+    }
+
+    /// The method whose arguments open here.
+    fn method_at(self, open: usize) -> Option<&'r str> {
+        self.before(open + 1).call(open).filter(|(_, method, _)| *method).map(|(name, ..)| name)
+    }
+
+    /// The bracket of the call that was given a closure with this parameter.
+    fn closure_with(self, parameter: &str) -> Option<usize> {
+        open_brackets(self.text, self.tokens).into_iter().rev().filter(|open| self.word(*open) == "(").find(
+            |open| {
+                let inside = &self.tokens[open + 1..];
+                let mut bars = inside.iter().enumerate().filter(|(_, token)| token.of(self.text) == "|");
+                match (bars.next(), bars.next()) {
+                    (Some((from, _)), Some((to, _))) => inside[from..to]
+                        .iter()
+                        .any(|token| token.kind == Kind::Name && token.of(self.text) == parameter),
+                    _ => false,
+                }
+            },
+        )
+    }
+
+    /// The template of the probe whose method opens its arguments at `open`.
+    fn receiver_of(self, open: usize) -> Option<String> {
+        let method = open.checked_sub(1).filter(|at| self.is_name(*at))?;
+        let dot = method.checked_sub(1).filter(|at| matches!(self.word(*at), "." | "?."))?;
+        self.probe_up_to(dot)
+    }
+
+    /// The template of the probe that ends right before `end`: a variable, or a
+    /// chain of calls that begins with `probe("…")`.
+    fn probe_up_to(self, end: usize) -> Option<String> {
+        let mut end = end;
+        loop {
+            let last = end.checked_sub(1)?;
+            let name = if self.word(last) == ")" {
+                partner(self.text, self.tokens, last)?.checked_sub(1)?
+            } else {
+                last
+            };
+            if !self.is_name(name) {
+                return None;
+            }
+            match name.checked_sub(1) {
+                Some(dot) if matches!(self.word(dot), "." | "?.") => end = dot,
+                _ => return self.probe_from(name),
+            }
+        }
+    }
+
+    /// The template of the probe that begins at `index`.
+    fn probe_from(self, index: usize) -> Option<String> {
+        if self.word(index) == "probe" && self.word(index + 1) == "(" {
+            let name = self.tokens.get(index + 2).filter(|token| token.kind == Kind::Text && token.closed)?;
+            return Some(name.content(self.text).to_owned());
+        }
+        self.probes.get(self.word(index)).filter(|_| self.is_name(index)).cloned()
+    }
+
+    /// What a call is named, whether it is a method, and which argument the end is in.
+    fn call(self, open: usize) -> Option<(&'r str, bool, usize)> {
+        let name = open.checked_sub(1).filter(|at| self.is_name(*at))?;
+        let method = name.checked_sub(1).is_some_and(|at| matches!(self.word(at), "." | "?."));
+        let mut depth = 0_usize;
+        let mut argument = 0;
+        for token in &self.tokens[open + 1..] {
+            match token.of(self.text) {
+                "(" | "[" | "{" | "#{" if token.kind == Kind::Symbol => depth += 1,
+                ")" | "]" | "}" if token.kind == Kind::Symbol => depth = depth.saturating_sub(1),
+                "," if depth == 0 => argument += 1,
+                _ => {}
+            }
+        }
+        Some((self.word(name), method, argument))
+    }
+
+    fn in_text(self) -> Place {
+        let mut open = open_brackets(self.text, self.tokens);
+        // One of several values stands for the same as a single one.
+        while open.last().is_some_and(|at| self.word(*at) == "[") {
+            open.pop();
+        }
+        let Some(innermost) = open.last().copied() else { return Place::Path };
+        if self.word(innermost) == "#{" {
+            return self.map_value(innermost);
+        }
+        match self.call(innermost) {
+            Some(("probe", false, 0)) => Place::Template,
+            Some(("help", false, 0)) => Place::Topic,
+            Some(("alert", false, 0)) => Place::Severity,
+            Some(("deny", true, 0)) => Place::Errno,
+            Some(("kill", true, 0)) | Some(("kill", false, 1)) => Place::Signal,
+            Some(("on_error", true, 0)) => Place::OnError,
+            Some(("set", true, 0)) => match self.receiver_of(innermost) {
+                Some(template) => Place::Param { template, present: Vec::new() },
+                None => Place::Path,
+            },
+            Some(("set", true, 1)) => match (self.receiver_of(innermost), self.tokens.get(innermost + 1)) {
+                (Some(template), Some(param)) => {
+                    Place::ParamValue { template, param: param.content(self.text).to_owned() }
+                }
+                _ => Place::Path,
+            },
+            _ => Place::Path,
+        }
+    }
+
+    /// Whose map opens here.
+    fn map_of(self, open: usize) -> Option<(&'r str, bool, usize)> {
+        let outer = open_brackets(self.text, &self.tokens[..open]);
+        let call = outer.last().copied().filter(|at| self.word(*at) == "(")?;
+        self.before(open).call(call)
+    }
+
+    fn key(self, open: usize) -> Place {
+        let present = self.keys(open);
+        match self.map_of(open) {
+            Some(("probe", false, 1)) => match self.template_of_map(open) {
+                Some(template) => Place::Param { template, present },
+                None => Place::Word,
+            },
+            Some(("scope", true, 0)) => Place::ScopeKey { present },
+            _ => Place::Word,
+        }
+    }
+
+    fn map_value(self, open: usize) -> Place {
+        let param = self.keys(open).pop();
+        match (self.map_of(open), param) {
+            (Some(("probe", false, 1)), Some(param)) => match self.template_of_map(open) {
+                Some(template) => Place::ParamValue { template, param },
+                None => Place::Path,
+            },
+            _ => Place::Path,
+        }
+    }
+
+    fn template_of_map(self, open: usize) -> Option<String> {
+        let call = open_brackets(self.text, &self.tokens[..open]).last().copied()?;
+        self.probe_from(call.checked_sub(1)?)
+    }
+
+    /// The keys of the map that opens here, in order.
+    fn keys(self, open: usize) -> Vec<String> {
+        let mut depth = 0_usize;
+        let mut keys = Vec::new();
+        for index in open + 1..self.tokens.len() {
+            match self.word(index) {
+                "(" | "[" | "{" | "#{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                ":" if depth == 0 && index > open + 1 => keys.push(self.word(index - 1).to_owned()),
+                _ => {}
+            }
+        }
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The place at the mark `^`, and the word that is being typed there.
+    fn place(marked: &str) -> (String, Place) {
+        let mut probes = Probes::new();
+        learn("let web = probe(\"file_open\").scope(#{uid: 1}).attach();", &mut probes);
+        let cursor = marked.find('^').expect("a mark");
+        let text = marked.replace('^', "");
+        let (start, place) = at(&text, cursor, &probes);
+        (text[start..cursor].to_owned(), place)
+    }
+
+    fn word(marked: &str) -> Place {
+        place(marked).1
+    }
+
+    #[test]
+    fn a_template_is_named_in_the_first_argument_of_probe() {
+        assert_eq!(place("let p = probe(\"ex^"), ("ex".into(), Place::Template));
+        assert_eq!(place("probe(\"ex^\")"), ("ex".into(), Place::Template));
+        assert_eq!(word("probes(\"ex^"), Place::Path);
+    }
+
+    #[test]
+    fn a_param_is_named_in_the_map_of_its_template() {
+        let param = |present: &[&str]| Place::Param {
+            template: "exec".into(),
+            present: present.iter().map(|p| (*p).to_owned()).collect(),
+        };
+        assert_eq!(place("probe(\"exec\", #{ pa^"), ("pa".into(), param(&[])));
+        assert_eq!(word("probe(\"exec\", #{ path: [\"/a\", \"/b\"], ^"), param(&["path"]));
+        assert_eq!(word("let m = #{ ^"), Place::Word);
+    }
+
+    #[test]
+    fn a_params_value_belongs_to_its_key() {
+        let access = Place::ParamValue { template: "file_open".into(), param: "access".into() };
+        assert_eq!(place("probe(\"file_open\", #{ access: [\"read\", \"wr^"), ("wr".into(), access.clone()));
+        assert_eq!(word("web.set(\"access\", [\"^"), access);
+        assert_eq!(word("web.set(\"^"), Place::Param { template: "file_open".into(), present: vec![] });
+    }
+
+    #[test]
+    fn an_events_fields_come_from_the_closures_probe() {
+        let exec = Place::Field(Some("exec".into()));
+        assert_eq!(place("probe(\"exec\").on_event(|e| print(e.co^"), ("co".into(), exec.clone()));
+        assert_eq!(word("probe(\"exec\").shadow().when(|ev| { if ev.^"), exec);
+        assert_eq!(word("web.on_event(|e| print(`${e.^"), Place::Field(Some("file_open".into())));
+        assert_eq!(word("unknown.on_event(|e| e.^"), Place::Field(None));
+        let method = |probe, after: Option<&str>| Place::Method { probe, after: after.map(str::to_owned) };
+        assert_eq!(word("web.on_event(|e| e.path.^"), method(false, None));
+        assert_eq!(word("web.on_event(|e| x.^"), method(false, None));
+        assert_eq!(word("web.^"), method(true, None));
+        assert_eq!(word("probe(\"exec\").sh^"), method(true, None));
+        assert_eq!(word("probe(\"exec\").stats().^"), method(true, Some("stats")));
+    }
+
+    #[test]
+    fn errnos_signals_scope_keys_and_severities_have_their_places() {
+        assert_eq!(place("web.deny(\"EP^"), ("EP".into(), Place::Errno));
+        assert_eq!(word("web.kill(\"^"), Place::Signal);
+        assert_eq!(word("kill(e.pid, \"SIG^"), Place::Signal);
+        assert_eq!(word("web.scope(#{ u^"), Place::ScopeKey { present: vec![] });
+        assert_eq!(word("alert(\"h^"), Place::Severity);
+        assert_eq!(word("run([\"/usr/b^"), Place::Path);
+    }
+
+    #[test]
+    fn commands_and_their_arguments_are_the_shells_own() {
+        assert_eq!(place(":te^"), (":te".into(), Place::Command));
+        assert_eq!(place(":load  hun^"), ("hun".into(), Place::CommandArgument("load".into())));
+    }
+
+    #[test]
+    fn nothing_is_offered_in_a_comment() {
+        assert_eq!(word("1 // pr^"), Place::Comment);
+        assert_eq!(word("pr^"), Place::Word);
+    }
+
+    #[test]
+    fn a_variable_that_is_given_another_value_is_no_probe_any_more() {
+        let mut probes = Probes::new();
+        learn("let p = probe(\"exec\")", &mut probes);
+        assert_eq!(probes.get("p").map(String::as_str), Some("exec"));
+        learn("let q = p.shadow()", &mut probes);
+        assert_eq!(probes.get("q").map(String::as_str), Some("exec"));
+        learn("p = 1", &mut probes);
+        assert_eq!(probes.get("p"), None);
+    }
+}

@@ -1,0 +1,359 @@
+//! The editor: a thread that waits for keys, and prompts only when it is asked to.
+//!
+//! In: an [`Ask`] at a time. Out: what was [`Typed`]. Between an answer and the
+//! next ask the terminal is in its ordinary mode, so that Ctrl-C is a signal to
+//! whatever the line started.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustyline::{
+    Behavior, ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper,
+    completion::Completer,
+    config::BellStyle,
+    error::ReadlineError,
+    highlight::{CmdKind, Highlighter},
+    hint::{Hint, Hinter, HistoryHinter},
+    validate::Validator,
+};
+
+use super::{
+    complete::{self, Choice},
+    context, highlight,
+    history::{self, Shelf},
+    keys, margin,
+    plain::PlainReader,
+    printer::{Above, Gate, Printed},
+    prompt::Prompt,
+    vocabulary::Vocabulary,
+};
+
+/// What the engine wants from the editor.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    Line {
+        prompt: Prompt,
+        /// The session's, for completion.
+        variables: Vec<String>,
+    },
+    /// A question whose answer is yes or no.
+    Confirm(String),
+    /// The history's entries.
+    History,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Typed {
+    Line(String),
+    Answer(bool),
+    History(Vec<String>),
+    /// Ctrl-D, or the end of what can be read.
+    End,
+    /// The terminal fails.
+    Failed(String),
+}
+
+#[must_use]
+pub fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Either kind of reader.
+pub enum Reader {
+    Rich(Box<RichReader>),
+    Plain(PlainReader),
+}
+
+impl Reader {
+    fn read(&mut self, ask: &Ask) -> Typed {
+        match self {
+            Reader::Rich(reader) => reader.read(ask),
+            Reader::Plain(reader) => reader.read(ask),
+        }
+    }
+}
+
+/// Starts the thread. It ends when nobody asks any more; while it waits for keys
+/// it ends with the process.
+///
+/// # Errors
+/// If the system has no thread left.
+pub fn start(mut reader: Reader) -> io::Result<(Sender<Ask>, Receiver<Typed>)> {
+    let (ask, asks) = bounded::<Ask>(1);
+    let (answer, answers) = bounded(1);
+    thread::Builder::new().name("krsi-editor".into()).spawn(move || {
+        for ask in asks {
+            if answer.send(reader.read(&ask)).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok((ask, answers))
+}
+
+/// How a [`RichReader`] looks and where it remembers.
+pub struct Setting {
+    pub vocabulary: Arc<Vocabulary>,
+    pub color: bool,
+    /// Standard output is elsewhere: prompt on the controlling terminal.
+    pub own_terminal: bool,
+    pub history: Option<PathBuf>,
+}
+
+/// Entries kept.
+const REMEMBERED: usize = 10_000;
+
+/// Lines that can be edited, with all the help there is.
+pub struct RichReader {
+    editor: Editor<Assistant, Shelf>,
+    history: Option<PathBuf>,
+    gate: Gate,
+    question: Arc<AtomicBool>,
+}
+
+impl RichReader {
+    /// # Errors
+    /// If the terminal cannot be used.
+    pub fn new(setting: Setting, gate: Gate) -> Result<Self, ReadlineError> {
+        let config = Config::builder()
+            .max_history_size(REMEMBERED)?
+            .history_ignore_space(true)
+            .completion_type(CompletionType::List)
+            .completion_show_all_if_ambiguous(true)
+            .bell_style(BellStyle::None)
+            // The highlighter paints continuation prompts, so it is wanted without colour too.
+            .color_mode(ColorMode::Forced)
+            .behavior(if setting.own_terminal { Behavior::PreferTerm } else { Behavior::Stdio })
+            .build();
+        let shelf = Shelf::new(&config);
+        let mut editor = Editor::with_history(config, shelf)?;
+        let question = Arc::new(AtomicBool::new(false));
+        keys::bind(&mut editor, &question);
+        if let Some(path) = setting.history.as_ref().filter(|path| path.exists()) {
+            // A history that cannot be read is begun anew.
+            let _ = editor.load_history(path);
+        }
+        editor.set_helper(Some(Assistant {
+            vocabulary: setting.vocabulary,
+            color: setting.color,
+            columns: 80,
+            armed: false,
+            bracket: Cell::new(true),
+            typed: RefCell::default(),
+            probes: context::Probes::new(),
+            variables: Vec::new(),
+            gate: gate.clone(),
+        }));
+        Ok(RichReader { editor, history: setting.history, gate, question })
+    }
+
+    /// What prints above this reader's prompt.
+    ///
+    /// # Errors
+    /// If there is no terminal.
+    pub fn above(&mut self) -> Result<Box<dyn Above>, ReadlineError> {
+        Ok(Box::new(AboveLine(self.editor.create_external_printer()?)))
+    }
+
+    fn read(&mut self, ask: &Ask) -> Typed {
+        match ask {
+            Ask::Line { prompt, variables } => self.input(*prompt, variables),
+            Ask::Confirm(question) => self.confirm(question),
+            Ask::History => Typed::History(self.editor.history().iter().cloned().collect()),
+        }
+    }
+
+    fn input(&mut self, prompt: Prompt, variables: &[String]) -> Typed {
+        let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
+        if let Some(assistant) = self.editor.helper_mut() {
+            assistant.armed = prompt.armed;
+            assistant.columns = columns.unwrap_or(80);
+            assistant.variables = variables.to_vec();
+        }
+        match self.edit(&prompt.text()) {
+            Ok(buffer) => {
+                let text = margin::strip(&buffer);
+                self.remember(&text);
+                Typed::Line(text)
+            }
+            Err(ReadlineError::Eof) => Typed::End,
+            Err(error) => Typed::Failed(error.to_string()),
+        }
+    }
+
+    fn confirm(&mut self, question: &str) -> Typed {
+        self.question.store(true, Ordering::Relaxed);
+        let answer = self.edit(question);
+        self.question.store(false, Ordering::Relaxed);
+        match answer {
+            Ok(answer) => Typed::Answer(is_yes(&answer)),
+            // Ctrl-D once more means it.
+            Err(ReadlineError::Eof) => Typed::Answer(true),
+            Err(error) => Typed::Failed(error.to_string()),
+        }
+    }
+
+    /// One input; Ctrl-C begins it anew, and for a question is a no.
+    fn edit(&mut self, prompt: &str) -> Result<String, ReadlineError> {
+        let mut initial = (String::new(), String::new());
+        loop {
+            self.gate.entering();
+            let read = self.editor.readline_with_initial(prompt, (&initial.0, &initial.1));
+            self.gate.close();
+            match read {
+                Err(ReadlineError::Interrupted) if self.question.load(Ordering::Relaxed) => {
+                    return Ok(String::new());
+                }
+                Err(ReadlineError::Interrupted) => initial = Default::default(),
+                // A key that is no UTF-8 ends the reading; what was typed goes on.
+                Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    initial = self.editor.helper().map(Assistant::typed).unwrap_or_default();
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn remember(&mut self, text: &str) {
+        // At once, so that a session that is killed has its history too. Where it
+        // cannot be written the session does without.
+        let text = text.trim_end_matches('\n');
+        if let (Ok(true), Some(path)) = (self.editor.add_history_entry(text), &self.history) {
+            let _ = self.editor.append_history(path);
+        }
+        if let Some(assistant) = self.editor.helper_mut() {
+            context::learn(text, &mut assistant.probes);
+        }
+    }
+}
+
+/// The file of the history, if it can be used; else why not.
+///
+/// # Errors
+/// The reason, for the user.
+pub fn history_file() -> Result<Option<PathBuf>, String> {
+    match history::path() {
+        Some(path) => history::usable(&path).map(|()| Some(path)),
+        None => Ok(None),
+    }
+}
+
+struct AboveLine<P>(P);
+
+impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
+    fn print(&mut self, lines: String) -> Printed {
+        // It fails when the editor is gone, and then the session is over.
+        match self.0.print(lines) {
+            Ok(()) => Printed::WithPrompt,
+            Err(_) => Printed::Already,
+        }
+    }
+}
+
+/// What the line editor asks while keys are typed.
+struct Assistant {
+    vocabulary: Arc<Vocabulary>,
+    color: bool,
+    columns: usize,
+    armed: bool,
+    /// Whether the bracket at the cursor is shown; not in a line that was entered.
+    bracket: Cell<bool>,
+    /// The buffer and its cursor, as last seen.
+    typed: RefCell<(String, usize)>,
+    probes: context::Probes,
+    variables: Vec<String>,
+    gate: Gate,
+}
+
+impl Assistant {
+    /// Left and right of the cursor.
+    fn typed(&self) -> (String, String) {
+        let (line, position) = &*self.typed.borrow();
+        line.split_at_checked(*position).map_or_else(Default::default, |(l, r)| (l.to_owned(), r.to_owned()))
+    }
+}
+
+impl Helper for Assistant {}
+
+impl Validator for Assistant {}
+
+impl Completer for Assistant {
+    type Candidate = Choice;
+
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Choice>)> {
+        let (start, place) = context::at(line, position, &self.probes);
+        let typed = line.get(start..position).unwrap_or_default();
+        let choices = complete::choices(&place, typed, &self.vocabulary, &self.variables, self.columns);
+        Ok((start, choices))
+    }
+}
+
+impl Highlighter for Assistant {
+    fn highlight<'l>(&self, line: &'l str, position: usize) -> Cow<'l, str> {
+        let cursor = self.bracket.get().then_some(position);
+        Cow::Owned(highlight::paint(line, cursor, &self.vocabulary, self.color))
+    }
+
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, default: bool) -> Cow<'b, str> {
+        self.gate.paint();
+        Cow::Owned(highlight::prompt(prompt, self.armed, self.color && default))
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(highlight::dim(hint, self.color))
+    }
+
+    fn highlight_char(&self, line: &str, position: usize, kind: CmdKind) -> bool {
+        self.bracket.set(kind != CmdKind::ForcedRefresh);
+        *self.typed.borrow_mut() = (line.to_owned(), position);
+        self.color
+    }
+}
+
+impl Hinter for Assistant {
+    type Hint = Suggestion;
+
+    fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<Suggestion> {
+        // The first question of a reading: the terminal is in raw mode by now.
+        self.gate.open();
+        // Without colour a suggestion would look like something typed.
+        if !self.color {
+            return None;
+        }
+        let whole = HistoryHinter::new().hint(line, position, context)?;
+        let shown = whole.split('\n').next().unwrap_or_default().to_owned();
+        Some(Suggestion { shown, whole })
+    }
+}
+
+/// The rest of an earlier line; of several lines the first is shown.
+struct Suggestion {
+    shown: String,
+    whole: String,
+}
+
+impl Hint for Suggestion {
+    fn display(&self) -> &str {
+        &self.shown
+    }
+
+    fn completion(&self) -> Option<&str> {
+        Some(&self.whole)
+    }
+}

@@ -1,0 +1,287 @@
+//! The interactive shell.
+//!
+//! In: keys. Out: lines for the engine, and on the terminal what the engine
+//! says. Two threads hold a conversation: the *engine* (the caller's, sole owner
+//! of the [`Session`]) asks for a line, and delivers events and timers until one
+//! comes; the *editor* waits for keys, and prompts again only when it is asked,
+//! that is, when the line was evaluated. A third, the *printer*, puts what
+//! happens meanwhile above the line being typed.
+//!
+//! This is the only place that names rustyline, and the engine knows nothing of
+//! it: scripts run without this module. It must never hold the engine up while
+//! events arrive, and never leave the terminal other than it was found.
+
+mod complete;
+mod context;
+mod editor;
+mod highlight;
+mod history;
+mod journal;
+mod keys;
+mod lexer;
+mod margin;
+mod meta;
+mod plain;
+mod printer;
+mod prompt;
+mod terminal;
+mod vocabulary;
+
+use std::{io, sync::Arc, thread};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use self::{
+    editor::{Ask, Reader, RichReader, Setting, Typed},
+    journal::Journal,
+    plain::{Between, PlainReader},
+    printer::{Above, Printer},
+    prompt::Prompt,
+    terminal::Terminal,
+    vocabulary::Vocabulary,
+};
+use crate::{
+    kernel,
+    report::{Format, Sink, Stream},
+    script::{Options, Outcome, Served, Session},
+    template::Catalogue,
+};
+
+/// The environment's failure, not the user's.
+const ENVIRONMENT: i32 = 3;
+
+/// Runs the shell until its user leaves; gives the process's exit code.
+#[must_use]
+pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
+    let terminal = Terminal::look();
+    let printer = Printer::new(terminal.streams());
+    if !options.quiet {
+        banner();
+    }
+    let (asks, answers) = match open(&terminal, &printer, &catalogue, &options) {
+        Ok(conversation) => conversation,
+        Err(error) => {
+            eprintln!("krsi-sh: cannot read from this terminal: {error}");
+            return ENVIRONMENT;
+        }
+    };
+    let format = options.format;
+    let mut shell = Shell {
+        session: Session::new(catalogue.clone(), options, Box::new(printer.clone())),
+        catalogue,
+        journal: Journal::default(),
+        printer,
+        format,
+        asks,
+        answers,
+    };
+    let ended = shell.converse();
+    // Whatever is printed from here on finds the terminal as it was.
+    terminal.restore(shell.printer.editing());
+    shell.printer.end();
+    // An ended session has finished already, and does nothing twice.
+    let finished = shell.session.finish();
+    ended.unwrap_or(finished).code
+}
+
+/// What this is and what it can do here; cheap, for the prompt waits for it.
+fn banner() {
+    let release = kernel::release().unwrap_or_else(|_| "an unknown release".into());
+    eprintln!("krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves", env!("CARGO_PKG_VERSION"));
+    match kernel::check() {
+        // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
+        Ok(()) => eprintln!(
+            "BPF LSM is active: probes can enforce here, unless the host refuses them (`krsi-sh doctor` tells)"
+        ),
+        Err(error) => eprintln!("nothing can be attached here: {error}"),
+    }
+}
+
+/// Starts the editor, and the printer that goes with it.
+fn open(
+    terminal: &Terminal,
+    printer: &Printer,
+    catalogue: &Catalogue,
+    options: &Options,
+) -> Result<(Sender<Ask>, Receiver<Typed>), Box<dyn std::error::Error>> {
+    let (reader, above) = if terminal.is_capable() {
+        rich(terminal, printer, catalogue, options)?
+    } else {
+        let prompts = terminal.is_interactive() && !terminal.is_output_elsewhere();
+        let above: Box<dyn Above> = Box::new(Between { prompts });
+        (Reader::Plain(PlainReader::new(printer.gate(), prompts)), above)
+    };
+    printer.start(above)?;
+    Ok(editor::start(reader)?)
+}
+
+fn rich(
+    terminal: &Terminal,
+    printer: &Printer,
+    catalogue: &Catalogue,
+    options: &Options,
+) -> Result<(Reader, Box<dyn Above>), Box<dyn std::error::Error>> {
+    let history = editor::history_file().unwrap_or_else(|reason| {
+        eprintln!("no history in this session: {reason}");
+        None
+    });
+    let setting = Setting {
+        vocabulary: vocabulary(catalogue)?,
+        color: options.color,
+        own_terminal: terminal.is_output_elsewhere(),
+        history,
+    };
+    let mut reader = RichReader::new(setting, printer.gate())?;
+    let above = reader.above()?;
+    Ok((Reader::Rich(Box::new(reader)), above))
+}
+
+/// Words for completion, whose documentation is read while the first line is typed.
+fn vocabulary(catalogue: &Catalogue) -> io::Result<Arc<Vocabulary>> {
+    let vocabulary = Arc::new(Vocabulary::new(catalogue.clone()));
+    let prepared = Arc::clone(&vocabulary);
+    thread::Builder::new().name("krsi-words".into()).spawn(move || prepared.prepare())?;
+    Ok(vocabulary)
+}
+
+/// What follows an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    Stay,
+    /// The user wants to leave.
+    Leave,
+    /// The session is over: `exit` was called, or the process is told to end.
+    Over(Option<Outcome>),
+}
+
+/// A session and what surrounds it.
+pub struct Shell {
+    session: Session,
+    catalogue: Catalogue,
+    journal: Journal,
+    printer: Printer,
+    format: Format,
+    asks: Sender<Ask>,
+    answers: Receiver<Typed>,
+}
+
+impl Shell {
+    /// Line after line; gives how the session ended, if it was not by leaving.
+    fn converse(&mut self) -> Option<Outcome> {
+        loop {
+            let ask = Ask::Line { prompt: self.prompt(), variables: self.session.variables() };
+            let typed = match self.ask(ask) {
+                Ok(typed) => typed,
+                Err(Flow::Over(outcome)) => return outcome,
+                Err(_) => return None,
+            };
+            let flow = match typed {
+                Typed::Line(text) => self.input(&text),
+                Typed::End => self.leave(),
+                Typed::Failed(reason) => {
+                    self.complain(&format!("cannot read from this terminal: {reason}"));
+                    Flow::Over(Some(Outcome { code: ENVIRONMENT }))
+                }
+                Typed::Answer(_) | Typed::History(_) => Flow::Stay,
+            };
+            match flow {
+                Flow::Stay => {}
+                Flow::Leave => return None,
+                Flow::Over(outcome) => return outcome,
+            }
+        }
+    }
+
+    /// Asks the editor, and delivers events and timers until it answers.
+    fn ask(&mut self, ask: Ask) -> Result<Typed, Flow> {
+        self.printer.prompt_time();
+        if self.asks.send(ask).is_err() {
+            return Err(Flow::Over(None));
+        }
+        let served = self.session.serve_until(&self.answers);
+        match served {
+            Served::Received(typed) => {
+                self.printer.own_time();
+                Ok(typed)
+            }
+            Served::Disconnected => Err(Flow::Over(None)),
+            Served::Ended(outcome) => Err(Flow::Over(Some(outcome))),
+        }
+    }
+
+    fn prompt(&self) -> Prompt {
+        Prompt { probes: self.session.probes().len(), armed: self.session.enforcing() }
+    }
+
+    fn input(&mut self, text: &str) -> Flow {
+        match meta::read(text) {
+            meta::Input::Nothing => Flow::Stay,
+            meta::Input::Command { name, argument } => match meta::run(self, name, argument) {
+                Flow::Leave => self.leave(),
+                flow => flow,
+            },
+            meta::Input::Help(topic) => self.help(topic),
+            meta::Input::Quit => self.leave(),
+            meta::Input::Code(code) => self.evaluate(code),
+        }
+    }
+
+    fn evaluate(&mut self, code: &str) -> Flow {
+        let _ = self.printer.diagnosed();
+        let outcome = self.session.line(code);
+        // A line without a diagnostic has succeeded.
+        if !self.printer.diagnosed() {
+            self.journal.add(code);
+        }
+        outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+    }
+
+    fn help(&mut self, topic: Option<&str>) -> Flow {
+        let call = topic.map_or_else(|| "help()".to_owned(), |topic| format!("help({topic:?})"));
+        let outcome = self.session.line(&call);
+        if topic.is_none() {
+            self.say("`:help` lists the shell's own commands.");
+        }
+        outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+    }
+
+    /// Says what leaving detaches; asks first if something is enforced.
+    fn leave(&mut self) -> Flow {
+        let probes = self.session.probes();
+        if !probes.is_empty() {
+            self.note(if probes.len() == 1 { "leaving detaches:" } else { "leaving detaches these:" });
+            for probe in &probes {
+                self.note(&format!("  {probe}"));
+            }
+        }
+        if !self.session.enforcing() {
+            return Flow::Leave;
+        }
+        match self.ask(Ask::Confirm("something is enforced; leave all the same? [y/N] ".into())) {
+            Ok(Typed::Answer(false)) => Flow::Stay,
+            Ok(_) => Flow::Leave,
+            Err(flow) => flow,
+        }
+    }
+
+    /// An answer to a command; never in between a machine's lines.
+    fn say(&mut self, line: &str) {
+        self.print(if self.format == Format::Json { Stream::Log } else { Stream::Data }, line);
+    }
+
+    fn note(&mut self, line: &str) {
+        self.print(Stream::Log, line);
+    }
+
+    /// What went wrong with a command; each line of it.
+    fn complain(&mut self, text: &str) {
+        for line in text.lines() {
+            self.print(Stream::Log, line);
+        }
+    }
+
+    fn print(&mut self, stream: Stream, line: &str) {
+        // A closed stream ends the session where its lines are read, not here.
+        let _: io::Result<()> = self.printer.line(stream, line);
+    }
+}

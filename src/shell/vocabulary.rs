@@ -1,0 +1,203 @@
+//! What can be said at the prompt: the words that completion and highlighting know.
+//!
+//! In, once: the catalogue (templates, params, fields), and the index of what the
+//! engine registers (`script::docs`). Out: lists of [`Word`]s, each with its
+//! signature and a line of documentation, sorted. Nothing here runs code. The
+//! index takes longer than a prompt may, so it is read when it is first wanted,
+//! or by whoever has time before ([`Vocabulary::prepare`]).
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
+
+use nix::{errno::Errno, sys::signal::Signal};
+
+use super::lexer;
+use crate::{
+    probe::scope::Kind,
+    script::docs,
+    template::{Catalogue, Field, ParamKind, Template},
+};
+
+/// One thing that can be typed, and what is said about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Word {
+    pub name: String,
+    /// Its arguments or its type; may be empty.
+    pub signature: String,
+    /// One line; may be empty.
+    pub doc: String,
+}
+
+impl Word {
+    #[must_use]
+    pub fn new(name: impl Into<String>, signature: impl Into<String>, doc: &str) -> Self {
+        let doc = doc.lines().next().unwrap_or_default().to_owned();
+        Word { name: name.into(), signature: signature.into(), doc }
+    }
+
+    fn bare(name: impl Into<String>) -> Self {
+        Word::new(name, "", "")
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Vocabulary {
+    catalogue: Catalogue,
+    callable: OnceLock<Callable>,
+    pub keywords: Vec<Word>,
+    pub scope: Vec<Word>,
+    pub errnos: Vec<Word>,
+    pub signals: Vec<Word>,
+}
+
+/// What the index knows.
+#[derive(Debug)]
+struct Callable {
+    functions: Vec<Word>,
+    /// With the type each is a method of.
+    methods: Vec<(String, Word)>,
+    /// The language's own functions, which also serve as methods.
+    library: Vec<Word>,
+}
+
+impl Vocabulary {
+    #[must_use]
+    pub fn new(catalogue: Catalogue) -> Self {
+        Vocabulary {
+            catalogue,
+            callable: OnceLock::new(),
+            keywords: sorted(lexer::KEYWORDS.map(Word::bare)),
+            scope: scope(),
+            errnos: errnos(),
+            signals: sorted(Signal::iterator().map(|signal| Word::bare(signal.as_str()))),
+        }
+    }
+
+    /// Reads the index, so that nobody waits for it later.
+    pub fn prepare(&self) {
+        self.callable();
+    }
+
+    fn callable(&self) -> &Callable {
+        self.callable.get_or_init(|| Callable::read(&self.catalogue))
+    }
+
+    #[must_use]
+    pub fn functions(&self) -> Vec<Word> {
+        self.callable().functions.clone()
+    }
+
+    #[must_use]
+    pub fn library(&self) -> Vec<Word> {
+        self.callable().library.clone()
+    }
+
+    /// The methods of a type; all there are, if it is not known.
+    #[must_use]
+    pub fn methods(&self, of: Option<&str>) -> Vec<Word> {
+        let methods = self.callable().methods.iter();
+        let fitting = methods.filter(|(owner, _)| of.is_none_or(|of| of == owner));
+        let library = if of.is_none() { self.library() } else { Vec::new() };
+        sorted(fitting.map(|(_, word)| word.clone()).chain(library))
+    }
+
+    /// Whether a method of a probe gives a probe again.
+    #[must_use]
+    pub fn gives_probe(&self, method: &str) -> bool {
+        self.callable()
+            .methods
+            .iter()
+            .any(|(_, word)| word.name == method && word.signature.ends_with("-> Probe"))
+    }
+
+    #[must_use]
+    pub fn template(&self, name: &str) -> Option<&Arc<Template>> {
+        self.catalogue.get(name)
+    }
+
+    #[must_use]
+    pub fn templates(&self) -> Vec<Word> {
+        self.catalogue.iter().map(|t| Word::new(&t.name, "", &t.summary)).collect()
+    }
+
+    #[must_use]
+    pub fn params(&self, template: &str) -> Vec<Word> {
+        let Some(template) = self.template(template) else { return Vec::new() };
+        sorted(template.params.iter().map(|p| Word::new(&p.name, p.kind.type_name(), &p.doc)))
+    }
+
+    /// The names that a param's flags have.
+    #[must_use]
+    pub fn flags(&self, template: &str, param: &str) -> Option<Vec<Word>> {
+        match &self.template(template)?.param(param)?.kind {
+            ParamKind::Flags(names) => Some(sorted(names.iter().map(|named| Word::bare(&named.name)))),
+            _ => None,
+        }
+    }
+
+    /// The fields of a template's events; where it is not known which template,
+    /// those that every template's events have.
+    #[must_use]
+    pub fn fields(&self, template: Option<&str>) -> Vec<Word> {
+        let word = |f: &Field| Word::new(&f.name, f.kind.type_name(f.size), &f.doc);
+        if let Some(template) = template.and_then(|name| self.template(name)) {
+            return sorted(template.fields.iter().map(word));
+        }
+        let mut all = self.catalogue.iter();
+        let Some(first) = all.next() else { return Vec::new() };
+        let others: Vec<_> = all.collect();
+        let common = first.fields.iter().filter(|f| others.iter().all(|t| t.field(&f.name).is_some()));
+        sorted(common.map(word))
+    }
+
+    /// What `help` can be asked about.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Word> {
+        let mut topics = self.templates();
+        topics.extend(self.functions());
+        topics.extend(self.callable().methods.iter().map(|(_, word)| word.clone()));
+        sorted(topics)
+    }
+}
+
+impl Callable {
+    fn read(catalogue: &Catalogue) -> Self {
+        let index = docs::index(catalogue);
+        let word = |function: &docs::Function| {
+            // `probe.deny(errno: string) -> Probe`: the name is shown before it.
+            let from = function.signature.find('(').unwrap_or_default();
+            Word::new(&function.name, function.signature.get(from..).unwrap_or_default(), &function.doc)
+        };
+        let (methods, functions): (Vec<_>, Vec<_>) = index.functions().iter().partition(|f| f.of.is_some());
+        let methods = methods.iter().filter_map(|f| Some((f.of.clone()?, word(f))));
+        Callable {
+            functions: sorted(functions.iter().map(|f| word(f))),
+            methods: methods.collect(),
+            library: sorted(index.callable_names().into_iter().map(Word::bare)),
+        }
+    }
+}
+
+/// Each kind of condition, and its opposite.
+fn scope() -> Vec<Word> {
+    let kinds = Kind::ALL.into_iter();
+    sorted(kinds.flat_map(|kind| [Word::bare(kind.name()), Word::bare(format!("not_{kind}"))]))
+}
+
+/// By number: EPERM and its kin come first, as they are wanted most.
+fn errnos() -> Vec<Word> {
+    // The largest errno the kernel gives a name (EHWPOISON, asm-generic/errno.h).
+    const LAST: i32 = 133;
+    let known = (1..=LAST).map(Errno::from_raw).filter(|errno| *errno != Errno::UnknownErrno);
+    known.map(|errno| Word::new(format!("{errno:?}"), (errno as i32).to_string(), errno.desc())).collect()
+}
+
+fn sorted(words: impl IntoIterator<Item = Word>) -> Vec<Word> {
+    let mut seen = BTreeSet::new();
+    let mut words: Vec<_> = words.into_iter().filter(|word| seen.insert(word.name.clone())).collect();
+    words.sort();
+    words
+}

@@ -1,0 +1,626 @@
+//! The interactive shell on a pseudo-terminal, with the real program: keys in, and
+//! what a terminal shows out.
+//!
+//! The terminal is an emulator's (vt100), so that a claim is about what somebody
+//! sees, not about which bytes were sent. Nothing sleeps: whatever is waited for is
+//! seen on the screen.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::{Read, Write},
+    num::NonZeroU16,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{fs::PermissionsExt, process::CommandExt},
+    },
+    path::Path,
+    process::{Child, Command, ExitStatus},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use krsi_sh::lab::kernels;
+use nix::{
+    libc,
+    pty::{Winsize, openpty},
+    sys::{
+        signal::{Signal, kill},
+        termios::{Termios, tcgetattr},
+    },
+    unistd::{Pid, setsid},
+};
+use tempfile::TempDir;
+
+/// For a busy machine; nothing takes a hundredth of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// As many as the longest page of help has, and then some.
+const ROWS: u16 = 200;
+
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const CTRL_R: &str = "\x12";
+const UP: &str = "\x1b[A";
+const TAB: &str = "\t";
+const ENTER: &str = "\r";
+
+/// What came from the shell so far.
+struct Output {
+    screen: vt100::Parser,
+    bytes: Vec<u8>,
+}
+
+struct Terminal {
+    child: Child,
+    keyboard: File,
+    /// The shell's end, to look at how it is set.
+    line: OwnedFd,
+    /// How it was set before the shell had it.
+    found: Termios,
+    output: Arc<(Mutex<Output>, Condvar)>,
+}
+
+struct Setup<'s> {
+    arguments: &'s [&'s str],
+    /// Where standard output goes, if not to the terminal.
+    output: Option<&'s Path>,
+    term: &'s str,
+    columns: u16,
+    no_color: bool,
+    home: &'s Path,
+}
+
+impl<'s> Setup<'s> {
+    fn new(home: &'s TempDir) -> Self {
+        Setup {
+            arguments: &[],
+            output: None,
+            term: "xterm-256color",
+            columns: 80,
+            no_color: false,
+            home: home.path(),
+        }
+    }
+
+    fn start(&self) -> Terminal {
+        let size = Winsize { ws_row: ROWS, ws_col: self.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(&size, None).expect("a pseudo-terminal");
+        let found = tcgetattr(pty.slave.as_fd()).expect("settings");
+        let end = || pty.slave.try_clone().expect("a descriptor");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+        command
+            .args(self.arguments)
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .env("TERM", self.term)
+            .env("HOME", self.home)
+            .env("XDG_STATE_HOME", self.home.join("state"))
+            .env("XDG_CACHE_HOME", kernels::cache().ancestors().nth(2).expect("a folder"))
+            .env_remove("NO_COLOR")
+            .current_dir(self.home);
+        if let Some(path) = self.output {
+            command.stdout(File::create(path).expect("a file"));
+        }
+        if self.no_color {
+            command.env("NO_COLOR", "1");
+        }
+        // SAFETY: only async-signal-safe calls between fork and exec: a session of its
+        // own, whose controlling terminal is standard input.
+        unsafe {
+            command.pre_exec(|| {
+                setsid()?;
+                match libc::ioctl(0, libc::TIOCSCTTY, 0) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+        let child = command.spawn().expect("the shell starts");
+        let keyboard = File::from(pty.master);
+        let mut reading = keyboard.try_clone().expect("a descriptor");
+        let screen = vt100::Parser::new(
+            NonZeroU16::new(ROWS).expect("rows"),
+            NonZeroU16::new(self.columns).expect("columns"),
+            0,
+        );
+        let output = Arc::new((Mutex::new(Output { screen, bytes: Vec::new() }), Condvar::new()));
+        let shared = Arc::clone(&output);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reading.read(&mut buffer) {
+                let mut output = shared.0.lock().expect("output");
+                output.screen.process(&buffer[..count]);
+                output.bytes.extend_from_slice(&buffer[..count]);
+                shared.1.notify_all();
+            }
+        });
+        Terminal { child, keyboard, line: pty.slave, found, output }
+    }
+
+    /// With a prompt on the screen.
+    fn prompted(&self) -> Terminal {
+        let terminal = self.start();
+        terminal.wait("the first prompt", |rows| rows.last().is_some_and(|row| row == "krsi>"));
+        terminal
+    }
+}
+
+impl Terminal {
+    fn keys(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("typing");
+    }
+
+    /// Types a line, and waits until this row is on the screen, and a prompt below it: what
+    /// is typed before is the terminal's, which has keys of its own.
+    fn enter(&mut self, line: &str, row: &str) {
+        self.enter_for(line, |shown| shown == row);
+    }
+
+    fn enter_for(&mut self, line: &str, wanted: impl Fn(&str) -> bool) {
+        let before = self.rows().len();
+        self.keys(&format!("{line}{ENTER}"));
+        self.wait(&format!("what comes of `{line}`"), |rows| {
+            let prompt = rows.last().is_some_and(|last| last.ends_with('>'));
+            let new = rows.get(before.saturating_sub(1)..).unwrap_or_default();
+            prompt && new.iter().any(|row| wanted(row))
+        });
+    }
+
+    /// As `enter`, for a part of the row.
+    fn enter_with(&mut self, line: &str, part: &str) {
+        self.enter_for(line, |row| row.contains(part));
+    }
+
+    /// Rows that are not empty, without white space at their end.
+    fn rows(&self) -> Vec<String> {
+        rows(&self.output.0.lock().expect("output"))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.output.0.lock().expect("output").bytes.clone()
+    }
+
+    fn row(&self, row: &str) {
+        self.wait(&format!("the row `{row}`"), |rows| rows.iter().any(|shown| shown == row));
+    }
+
+    fn row_with(&self, part: &str) {
+        self.wait(&format!("a row with `{part}`"), |rows| rows.iter().any(|shown| shown.contains(part)));
+    }
+
+    /// What stands where the cursor is.
+    fn last_row(&self, row: &str) {
+        self.wait(&format!("`{row}` as the last row"), |rows| rows.last().is_some_and(|last| last == row));
+    }
+
+    fn wait(&self, what: &str, seen: impl Fn(&[String]) -> bool) {
+        let output = self.output.0.lock().expect("output");
+        let (output, timeout) =
+            self.output.1.wait_timeout_while(output, PATIENCE, |o| !seen(&rows(o))).expect("output");
+        assert!(!timeout.timed_out(), "{what} was not seen on:\n{}", shown(&output));
+    }
+
+    fn settings(&self) -> Termios {
+        tcgetattr(self.line.as_fd()).expect("settings")
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a signal");
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "the shell does not end:\n{}", self.rows().join("\n"));
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn rows(output: &Output) -> Vec<String> {
+    let screen = output.screen.screen();
+    let (_, columns) = screen.size();
+    let rows = screen.rows(0, columns.get()).map(|row| row.trim_end().to_owned());
+    rows.filter(|row| !row.is_empty()).collect()
+}
+
+fn shown(output: &Output) -> String {
+    let mut text = output.screen.screen().contents();
+    let tail = &output.bytes[output.bytes.len().saturating_sub(400)..];
+    let _ = write!(text, "\n--- last bytes:\n{:?}", String::from_utf8_lossy(tail));
+    text
+}
+
+fn home() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[test]
+fn a_value_is_printed() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("40 + 2", "42");
+    terminal.enter("let x = 7;", "krsi> let x = 7;");
+    terminal.enter("x * 3", "21");
+}
+
+#[test]
+fn an_open_bracket_goes_on_in_the_next_line() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("fn twice(x) {\r");
+    terminal.last_row("....>");
+    terminal.keys("x * 2\r}\r");
+    terminal.enter("twice(21)", "42");
+}
+
+#[test]
+fn a_string_of_several_lines_has_nothing_of_the_continuation_prompt() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let s = `a\r");
+    terminal.last_row("....>");
+    terminal.keys("b`;\r");
+    terminal.enter("s.len()", "3");
+}
+
+#[test]
+fn two_blank_lines_give_an_input_up() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter_with("let broken = (1 +\r\r", "×");
+    terminal.last_row("krsi>");
+}
+
+#[test]
+fn backspace_at_the_continuation_prompt_joins_the_lines() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("(20 +\r");
+    terminal.last_row("....>");
+    terminal.keys("\x7f 22)");
+    terminal.last_row("krsi> (20 + 22)");
+    terminal.enter("", "42");
+}
+
+#[test]
+fn a_pasted_block_is_one_input() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("\x1b[200~fn thrice(x) {\n    x * 3\n}\n\nthrice(14)\x1b[201~");
+    terminal.last_row("thrice(14)");
+    assert!(!terminal.rows().contains(&"42".to_owned()), "nothing is evaluated before Enter");
+    terminal.enter("", "42");
+}
+
+#[test]
+fn lines_typed_ahead_are_not_lost() {
+    let home = home();
+    let mut terminal = Setup::new(&home).start();
+    terminal.keys("let a = 1;\rlet b = 2;\rlet c = 39;\ra + b + c\r");
+    terminal.row("42");
+}
+
+#[test]
+fn history_survives_a_restart() {
+    let home = home();
+    let setup = Setup::new(&home);
+    let mut terminal = setup.prompted();
+    terminal.enter("100 + 1", "101");
+    terminal.enter("if true {\r200 + 2 }", "202");
+    terminal.enter(" 300 + 3", "303");
+    terminal.keys(CTRL_D);
+    assert!(terminal.ended().success());
+
+    let file = home.path().join("state/krsi-sh/history");
+    let mode = fs::metadata(&file).expect("the history").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "for its owner alone");
+    assert!(!fs::read_to_string(&file).expect("the history").contains("300"), "a space keeps a line out");
+
+    let mut terminal = setup.prompted();
+    terminal.keys(UP);
+    terminal.wait("the block", |rows| rows.ends_with(&["krsi> if true {".into(), "....> 200 + 2 }".into()]));
+    terminal.enter("", "202");
+    terminal.keys(CTRL_R);
+    terminal.keys("100");
+    terminal.row_with("(reverse-i-search)`100': 100 + 1");
+    terminal.enter("", "101");
+}
+
+#[test]
+fn the_rest_of_an_earlier_line_is_suggested() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("1000 + 234", "1234");
+    terminal.keys("100");
+    terminal.last_row("krsi> 1000 + 234");
+    terminal.keys("\x1b[C * 1");
+    terminal.enter("", "1234");
+    terminal.wait("it twice", |rows| rows.iter().filter(|row| *row == "1234").count() == 2);
+}
+
+#[test]
+fn control_c_clears_the_line() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("1 + ");
+    terminal.last_row("krsi> 1 +");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi>");
+    terminal.enter("6 * 7", "42");
+}
+
+#[test]
+fn control_c_stops_a_running_line_and_leaves_the_shell_and_its_variables() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let kept = 42; print(\"turning\"); loop {}\r");
+    terminal.row("turning");
+    let begin = Instant::now();
+    terminal.keys(CTRL_C);
+    terminal.row_with("interrupted");
+    assert!(begin.elapsed() < Duration::from_secs(1), "within a second");
+    terminal.last_row("krsi>");
+    terminal.enter("kept", "42");
+}
+
+#[test]
+fn control_d_leaves_with_0() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+}
+
+#[test]
+fn quit_and_exit_leave_and_exit_has_a_code() {
+    let home = home();
+    for (line, code) in [("quit", 0), ("exit", 0), (":quit", 0), ("exit(7)", 7)] {
+        let mut terminal = Setup::new(&home).prompted();
+        terminal.keys(&format!("{line}{ENTER}"));
+        assert_eq!(terminal.ended().code(), Some(code), "{line}");
+    }
+}
+
+#[test]
+fn a_syntax_error_is_pointed_at_and_the_shell_goes_on() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter_with("let = 5", "×");
+    terminal.row_with("───");
+    terminal.enter("6 * 7", "42");
+}
+
+#[test]
+fn what_a_timer_prints_does_not_tear_the_word_being_typed() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let timer = every(\"200ms\", || print(\"tick\"));\rlet abc");
+    terminal.wait("ticks above the line", |rows| {
+        let ticks = rows.iter().filter(|row| *row == "tick").count();
+        ticks >= 2 && rows.last().is_some_and(|last| last == "krsi> let abc")
+    });
+    terminal.keys("def = 42;\r");
+    terminal.enter("abcdef", "42");
+}
+
+#[test]
+fn a_flood_is_cut_and_counted_and_keys_still_echo() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let t = every(\"1s\", || for i in 0..20000 { print(`flood ${i}`) });\r");
+    terminal.row_with("events not shown");
+    terminal.keys("t.cancel(); 6 * ");
+    terminal.last_row("krsi> t.cancel(); 6 *");
+    terminal.keys("7\r");
+    terminal.row("42");
+}
+
+#[test]
+fn a_templates_name_is_completed() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys(&format!("let p = probe(\"exe{TAB}"));
+    terminal.last_row("krsi> let p = probe(\"exec");
+    terminal.keys("\").name(\"n\").on_event(|e| print(e.ppi");
+    terminal.keys(TAB);
+    terminal.wait("the field", |rows| rows.iter().any(|row| row.ends_with("print(e.ppid")));
+}
+
+#[test]
+fn more_than_one_candidate_is_listed_with_its_documentation() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys(&format!(":t{TAB}"));
+    terminal.row_with("what a probe can be made of");
+    terminal.row_with("evaluate, and say how long it took");
+    terminal.last_row("krsi> :t");
+}
+
+#[test]
+fn help_is_one_word_away() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter_with("help", "lists the shell's own commands");
+    terminal.enter_with("exec?", "hooks   bprm_check_security");
+    terminal.enter_with(":help", ":save FILE");
+    terminal.enter_with(":hlep", "did you mean `:help`?");
+}
+
+#[test]
+fn what_succeeded_is_saved_as_a_script_that_can_be_loaded() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("fn six() {\r6 }", "....> 6 }");
+    terminal.enter_with("six() * nonsense", "×");
+    terminal.enter("print(six() * 7)", "42");
+    terminal.enter_with(":save hunt.rhai", "in hunt.rhai");
+    let file = home.path().join("hunt.rhai");
+    let script = fs::read_to_string(&file).expect("the script");
+    assert_eq!(script, "#!/usr/bin/env krsi-sh\nfn six() {\n6 };\nprint(six() * 7);\n");
+    assert_eq!(fs::metadata(&file).expect("the script").permissions().mode() & 0o777, 0o700);
+    terminal.enter_with(":save hunt.rhai", "hunt.rhai exists");
+
+    let mut later = Setup::new(&home).prompted();
+    later.enter(":load hunt.rhai", "42");
+    later.enter("six()", "6");
+    later.enter_with(":time six()", "µs");
+}
+
+#[test]
+fn a_dumb_terminal_has_a_shell_too() {
+    let home = home();
+    let mut terminal = Setup { term: "dumb", ..Setup::new(&home) }.prompted();
+    terminal.enter("6 *", "....>");
+    terminal.enter("7", "42");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    assert!(!terminal.bytes().contains(&0x1b), "no escape sequence");
+}
+
+#[test]
+fn no_color_means_no_colour() {
+    let home = home();
+    let line = "let s = \"a\"; // comment\r";
+    let colours = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        text.split("\x1b[")
+            .skip(1)
+            .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
+    };
+    for no_color in [true, false] {
+        let mut terminal = Setup { no_color, ..Setup::new(&home) }.prompted();
+        terminal.keys(line);
+        terminal.keys("let = 5\r");
+        terminal.row_with("×");
+        assert_eq!(colours(&terminal.bytes()), !no_color);
+    }
+}
+
+#[test]
+fn sixty_columns_are_enough() {
+    let home = home();
+    let mut terminal = Setup { columns: 60, ..Setup::new(&home) }.prompted();
+    let sum = vec!["1"; 42].join(" + ");
+    terminal.keys(&sum);
+    terminal.wait("three rows", |rows| {
+        rows.last().is_some_and(|last| last.ends_with("1 + 1")) && rows.len() >= 4
+    });
+    terminal.enter("", "42");
+    terminal.keys(&format!("probe(\"{TAB}"));
+    terminal.row_with("file_open  ");
+    terminal.last_row("krsi> probe(\"");
+}
+
+#[test]
+fn a_key_that_is_no_utf8_costs_nothing_of_the_line() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("6 *");
+    terminal.last_row("krsi> 6 *");
+    terminal.keyboard.write_all(b"\xff").expect("typing");
+    terminal.wait("a new prompt with the line", |rows| rows.ends_with(&vec!["krsi> 6 *".to_owned(); 2]));
+    terminal.keys(" 7");
+    terminal.last_row("krsi> 6 * 7");
+    terminal.enter("", "42");
+}
+
+#[test]
+fn sigterm_leaves_the_terminal_as_it_was_found() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let half");
+    terminal.last_row("krsi> let half");
+    assert_ne!(terminal.settings(), terminal.found, "lines are edited in raw mode");
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.ended().code(), Some(128 + Signal::SIGTERM as i32));
+    assert_eq!(terminal.settings(), terminal.found);
+    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    assert!(bytes.rfind("\x1b[?2004l") > bytes.rfind("\x1b[?2004h"), "bracketed paste is off again");
+}
+
+#[test]
+fn last_words_are_not_lost_when_the_process_is_told_to_end() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("on_exit(|| print(\"last words\"));\r");
+    terminal.last_row("krsi>");
+    terminal.keys("half a li");
+    terminal.last_row("krsi> half a li");
+    terminal.signal(Signal::SIGHUP);
+    terminal.row("last words");
+    assert_eq!(terminal.ended().code(), Some(128 + Signal::SIGHUP as i32));
+}
+
+#[test]
+fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
+    let home = home();
+    let file = home.path().join("out.ndjson");
+    let setup = Setup { arguments: &["--format", "json"], output: Some(&file), ..Setup::new(&home) };
+    let mut terminal = setup.prompted();
+    terminal.enter("40 + 2", "krsi> 40 + 2");
+    terminal.enter_with("let = 5", "×");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"print\",\"text\":\"42\"}\n");
+}
+
+#[test]
+fn quiet_means_no_banner() {
+    let home = home();
+    let terminal = Setup { arguments: &["-q"], ..Setup::new(&home) }.prompted();
+    assert_eq!(terminal.rows(), ["krsi>"]);
+}
+
+/// With a real kernel, in the lab.
+#[test]
+fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
+    const KERNEL: &str = "6.12";
+    if kernels::find(&kernels::cache(), Some(KERNEL)).is_err() {
+        assert!(
+            std::env::var_os("KRSI_REQUIRE_LAB").is_none(),
+            "kernel {KERNEL} is not cached; run: make kernels"
+        );
+        println!("skipped: kernel {KERNEL} is not cached; run: make kernels");
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { arguments: &["lab", "--kernel", KERNEL], ..Setup::new(&home) }.prompted();
+    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() }).attach();\r");
+    terminal.last_row("krsi[1]>");
+    terminal.row_with("attached exec-1");
+
+    terminal.keys("let t = every(\"300ms\", || { run([\"true\"]); });\rlet ab");
+    terminal.wait("an event above the line", |rows| {
+        let event = rows.iter().any(|row| row.contains("exec-1") && row.contains("busybox"));
+        event && rows.last().is_some_and(|last| last == "krsi[1]> let ab")
+    });
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi[1]>");
+    terminal.keys("t.cancel(); p.deny(\"EPERM\").lease(\"5m\");\r");
+    terminal.last_row("krsi[1!]>");
+    terminal.enter("run([\"true\"]).errno", "\"EPERM\"");
+
+    terminal.keys(CTRL_D);
+    terminal.row_with("leaving detaches:");
+    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.keys("n\r");
+    terminal.last_row("krsi[1!]>");
+    terminal.keys(CTRL_D);
+    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    terminal.row_with("balance");
+}
