@@ -8,6 +8,7 @@ mod exec;
 mod faults;
 mod file_open;
 mod product;
+mod prompt;
 mod scope;
 mod shell;
 mod task;
@@ -80,6 +81,8 @@ pub const STEPS: &[Step] = steps! {
     }
     "shell" {
         "the shell itself is spared" => faults::guard,
+        "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+        "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,
         "a failed attach leaves nothing behind" => product::failed_attach,
