@@ -389,49 +389,82 @@ struct krsi_reversed {
 	u8 text[KRSI_KEY_SIZE];
 };
 
+/* What a template has to remember besides, as members of a struct. */
+#ifndef KRSI_SCRATCH
+#define KRSI_SCRATCH
+#endif
+
 struct scratch {
 	struct event event;
+	/* Bytes in use from event.path.text on: the path, and what is packed behind it. */
+	u32 used;
+	u32 slot;
+	KRSI_SCRATCH
 	struct krsi_reversed reversed;
 	const unsigned char *names[KRSI_DEPTH];
 	char exe[KRSI_WALK_SIZE];
 };
 
+#define KRSI_SLOTS 256
+
 /*
- * One entry for each task that is inside a hook right now, not one for each CPU: a task
- * preempted here must find its bytes as it left them. Preallocated, so it
- * neither allocates in the hook nor fails before this many tasks are in it.
+ * A slot belongs to a task for as long as it is inside a hook, and not to a CPU: a task
+ * preempted here must find its bytes as it left them. `krsi_claims` says whose it is; an
+ * insertion that must not replace anything is the one operation of 5.10 that only one of two can do.
+ * Preallocated, so it neither allocates in the hook nor fails before this many tasks are in it.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KRSI_SLOTS);
 	__type(key, u32);
 	__type(value, struct scratch);
 } krsi_scratch SEC(".maps");
 
-/* What a new entry is made from. Never written. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KRSI_SLOTS);
 	__type(key, u32);
-	__type(value, struct scratch);
-} krsi_blank SEC(".maps");
+	__type(value, u32);
+} krsi_claims SEC(".maps");
 
-static __always_inline struct scratch *krsi_take(void)
+/* Everything before the path, whose first byte is the last that must be zero. */
+#define KRSI_FIXED_SIZE __builtin_offsetof(struct event, path.text)
+
+static __always_inline void krsi_clear(struct scratch *scratch)
 {
-	u32 zero = 0;
-	u32 task = bpf_get_current_pid_tgid();
-	struct scratch *blank = bpf_map_lookup_elem(&krsi_blank, &zero);
+	u64 *words = (u64 *)&scratch->event;
 
-	if (!blank || bpf_map_update_elem(&krsi_scratch, &task, blank, BPF_ANY))
-		return NULL;
-	return bpf_map_lookup_elem(&krsi_scratch, &task);
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KRSI_FIXED_SIZE / sizeof(u64) + 1; i++)
+		words[i] = 0;
+	scratch->used = 1; /* a NUL */
 }
 
-static __always_inline void krsi_give_back(void)
+static __noinline struct scratch *krsi_take(void)
 {
 	u32 task = bpf_get_current_pid_tgid();
 
-	bpf_map_delete_elem(&krsi_scratch, &task);
+	for (u32 turn = 0; turn < KRSI_SLOTS; turn++) {
+		u32 slot = (task + turn) & (KRSI_SLOTS - 1);
+		struct scratch *scratch;
+
+		if (bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST))
+			continue;
+		scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+		if (!scratch)
+			return NULL; /* the verifier cannot know that there is one */
+		krsi_clear(scratch);
+		scratch->slot = slot;
+		return scratch;
+	}
+	return NULL;
+}
+
+static __always_inline void krsi_give_back(struct scratch *scratch)
+{
+	u32 slot = scratch->slot;
+
+	bpf_map_delete_elem(&krsi_claims, &slot);
 }
 
 /* ---- mode, lease, guard -------------------------------------------------- */
@@ -473,23 +506,34 @@ struct krsi_answer {
 	u32 notes;
 };
 
+/* Whether the hook can still refuse what it is asked about. */
+enum krsi_when {
+	KRSI_IN_TIME,
+	KRSI_TOO_LATE,
+};
+
+#define SIGKILL 9
+
 /* What a match is answered with now. */
-static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings)
+static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings, enum krsi_when when)
 {
 	u64 word = settings->control.mode;
 	u64 lease = settings->control.lease_ns;
-	struct krsi_answer answer = { .mode = word & 0xff };
+	struct krsi_answer answer = {
+		.mode = word & 0xff,
+		.notes = when == KRSI_TOO_LATE ? KRSI_NOTE_LATE : 0,
+	};
 
 	if (answer.mode == KRSI_MODE_SHADOW)
 		answer.verdict = KRSI_WOULD_DENY;
 	if (answer.mode < KRSI_MODE_DENY)
 		return answer;
 	if (lease && bpf_ktime_get_ns() > lease) {
-		answer.notes = KRSI_NOTE_LAPSED;
+		answer.notes |= KRSI_NOTE_LAPSED;
 		return answer;
 	}
 	if (krsi_guarded()) {
-		answer.notes = KRSI_NOTE_GUARDED;
+		answer.notes |= KRSI_NOTE_GUARDED;
 		return answer;
 	}
 	answer.signal = word >> 8 & 0xff;
@@ -498,6 +542,12 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	if (answer.errno == 0 || answer.errno > 4095)
 		answer.errno = 1; /* EPERM */
 	answer.verdict = answer.mode == KRSI_MODE_KILL ? KRSI_KILL : KRSI_DENY;
+	if (when == KRSI_TOO_LATE) {
+		if (answer.verdict == KRSI_DENY)
+			answer.signal = SIGKILL;
+		answer.verdict = KRSI_KILL;
+		answer.errno = 0;
+	}
 	return answer;
 }
 
@@ -532,19 +582,31 @@ static __always_inline int krsi_enforce(const struct krsi_answer *answer)
 	return result - (s32)(answer->errno & 4095);
 }
 
+static __always_inline bool krsi_denies_on_error(volatile struct settings *settings)
+{
+	u64 mode = settings->control.mode;
+
+	return (mode & 0xff) >= KRSI_MODE_DENY && mode >> 32 & 1;
+}
+
 /*
  * Something needed for the decision could not be had. Allows, unless the probe
  * enforces and was told to deny on error; then there is no event to send.
  */
-static __always_inline int krsi_failed(volatile struct settings *settings)
+static __always_inline int krsi_failed_when(volatile struct settings *settings, enum krsi_when when)
 {
-	struct krsi_answer answer = krsi_answer(settings);
+	struct krsi_answer answer = krsi_answer(settings, when);
 
 	krsi_count(krsi_counter_errors);
-	if (!(settings->control.mode >> 32 & 1) || answer.verdict < KRSI_DENY)
+	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY)
 		return krsi_filtered();
 	krsi_count(krsi_counter_suppressed);
 	return krsi_enforce(&answer);
+}
+
+static __always_inline int krsi_failed(volatile struct settings *settings)
+{
+	return krsi_failed_when(settings, KRSI_IN_TIME);
 }
 
 /* ---- paths --------------------------------------------------------------- */
@@ -654,6 +716,12 @@ static __always_inline u32 krsi_without_deleted(struct krsi_path *path, u32 leng
 	return at;
 }
 
+static __always_inline void krsi_set_path_length(struct scratch *scratch, u32 length)
+{
+	scratch->event.path.length = length;
+	scratch->used = length + 1;
+}
+
 /*
  * The path of a file the hook was given, without " (deleted)". The pointer must
  * be one the verifier has types for.
@@ -679,7 +747,21 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 		path->text[0] = '\0';
 		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
 	}
-	path->length = length;
+	krsi_set_path_length(scratch, length);
+}
+
+/* The path of a name that the hook was given without a mount: `mount` is one of its file system. */
+static __always_inline void krsi_gather_name(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	struct krsi_path *path = &scratch->event.path;
+
+	u32 length = krsi_walk_event(scratch, mount, dentry);
+
+	if (!length) {
+		path->text[0] = '\0';
+		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
+	}
+	krsi_set_path_length(scratch, length);
 }
 
 enum krsi_match {
@@ -687,6 +769,40 @@ enum krsi_match {
 	KRSI_MATCH,
 	KRSI_UNKNOWN,
 };
+
+/* ---- behind the path ----------------------------------------------------- */
+
+/*
+ * Where the next text behind the path goes, or NULL if more than `limit` bytes are in use, which is the
+ * sum of what may stand before it: the verifier wants to be told.
+ */
+static __always_inline char *krsi_tail(struct scratch *scratch, const u32 limit)
+{
+	u32 used = scratch->used;
+
+	asm volatile("" : "+r"(used));
+	if (used > limit)
+		return NULL;
+	return (char *)&scratch->event + KRSI_FIXED_SIZE + used;
+}
+
+/* The folder the task is in, or an empty text. */
+static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 size)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = READ(task, fs);
+	char *to = krsi_tail(scratch, KRSI_PATH_SIZE);
+	struct path cwd = {};
+	long length = 1;
+
+	if (!to)
+		return; /* the path's length is never more */
+	to[0] = '\0';
+	bpf_probe_read_kernel(&cwd, sizeof(cwd), __builtin_preserve_access_index(&fs->pwd));
+	if (krsi_walk_exe(scratch, cwd.mnt, cwd.dentry))
+		length = bpf_probe_read_kernel_str(to, size, scratch->exe);
+	scratch->used += length > 0 && length <= size ? length : 1;
+}
 
 /* ---- path tables --------------------------------------------------------- */
 
@@ -904,7 +1020,7 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi_answer *answer)
 {
 	struct krsi_header *header = &scratch->event.header;
-	u64 size = sizeof(struct event) - KRSI_PATH_SIZE + scratch->event.path.length + 1;
+	u64 size = KRSI_FIXED_SIZE + scratch->used;
 
 	header->verdict = answer->verdict;
 	header->mode = answer->mode;
@@ -920,48 +1036,40 @@ static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi
 }
 
 /*
- * Last step of every hook: the template has gathered its fields and says
- * whether its params match. Gives what the hook returns, and takes the
- * scratch back.
+ * The template has gathered its fields and says whether its params match: filter, answer,
+ * event, books, deed. Gives what the hook returns.
  */
+static __always_inline int krsi_judge(volatile struct settings *settings, struct scratch *scratch,
+				      enum krsi_hook hook, enum krsi_match match, enum krsi_when when)
+{
+	struct krsi_answer answer;
+
+	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
+		match = KRSI_MATCH;
+	if (match != KRSI_MATCH)
+		return krsi_filtered();
+	krsi_gather_header(scratch, hook);
+	if (!krsi_filter(&scratch->event))
+		return krsi_filtered();
+	answer = krsi_answer(settings, when);
+	krsi_emit(scratch, &answer);
+	return krsi_enforce(&answer);
+}
+
+/* Last step of every hook: the same, and the scratch is given back. */
 static __always_inline int krsi_decide(volatile struct settings *settings, struct scratch *scratch,
 				       enum krsi_hook hook, enum krsi_match match)
 {
-	struct krsi_answer answer;
 	int result;
 
 	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH)
 		krsi_count(krsi_counter_errors);
-	if (match == KRSI_UNKNOWN &&
-	    (settings->control.mode & 0xff) >= KRSI_MODE_DENY && settings->control.mode >> 32 & 1)
-		match = KRSI_MATCH;
-	if (match != KRSI_MATCH) {
-		result = krsi_filtered();
-		goto out;
-	}
-	krsi_gather_header(scratch, hook);
-	if (!krsi_filter(&scratch->event)) {
-		result = krsi_filtered();
-		goto out;
-	}
-	answer = krsi_answer(settings);
-	krsi_emit(scratch, &answer);
-	result = krsi_enforce(&answer);
-out:
-	krsi_give_back();
+	result = krsi_judge(settings, scratch, hook, match, KRSI_IN_TIME);
+	krsi_give_back(scratch);
 	return result;
 }
 
 /* ---- preview ------------------------------------------------------------- */
-
-struct bpf_iter_meta {
-	void *seq;
-} __relocated;
-
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-} __relocated;
 
 /* A process in scope, as the shell reads it. */
 struct krsi_previewed {

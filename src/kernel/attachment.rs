@@ -22,11 +22,12 @@ use super::{
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
-    tables::Tables,
+    tables::{self, Tables},
+    trackers,
 };
 use crate::{
     probe::{Counters, Mode, OnError, ParamValue, Spec},
-    template::{Param, Template},
+    template::{Param, ParamKind, Template},
 };
 
 /// An attached probe. Dropping it detaches.
@@ -87,6 +88,7 @@ impl Attachment {
                 attachment.write_param(param, Some(value), &kernel.identities, btf)?;
             }
         }
+        trackers::start(&mut attachment.ebpf, btf, &spec.template.layout)?;
         // Last: a program must not decide anything before its settings are whole.
         for (hook, program) in &programs {
             attachment.attach_hook(hook, program)?;
@@ -179,6 +181,11 @@ impl Attachment {
         // Taking a set back empties its table: the kernel side must stop asking it first.
         if value.is_none() {
             self.settings.store(param.offset, 0)?;
+        }
+        if let (ParamKind::Variables, Some(ParamValue::Texts(names))) = (&param.kind, value) {
+            // Both the old and the new ones are looked for while the tables change.
+            let both = self.settings.load(param.offset)? | tables::word(&param.kind, names);
+            self.settings.store(param.offset, both)?;
         }
         let word = self.tables.set(param, value, identities, btf)?;
         self.settings.store(param.offset, word)

@@ -22,6 +22,7 @@ mod scope;
 mod settings;
 mod subtree;
 mod tables;
+mod trackers;
 
 use std::cell::OnceCell;
 

@@ -283,10 +283,26 @@ impl ProbeHandle {
         state.has_books.then(|| Books {
             probe: state.spec.name.clone(),
             template: state.spec.template.name.clone(),
-            mode: state.spec.mode.to_string(),
+            mode: state.spec.acting_mode(),
             audit_only: state.audit_only,
             counters: state.closed,
         })
+    }
+
+    /// What the probe cannot do, by this kernel or by its params; a sentence each.
+    pub fn remarks(&self) -> Vec<String> {
+        let state = self.0.borrow();
+        let missing = state.attachment.as_ref().map_or(&[][..], Attachment::missing);
+        let name = &state.spec.name;
+        let remark = |hook: &crate::kernel::MissingHook| {
+            format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
+        };
+        let late = state.spec.late().map(|param| {
+            format!(
+                "{name}: with `{param}` it decides once the new program is in place: a denial is done by SIGKILL, before its first instruction"
+            )
+        });
+        missing.iter().map(remark).chain(late).collect()
     }
 
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.
@@ -298,7 +314,7 @@ impl ProbeHandle {
             spec.name,
             spec.template.name,
             spec.template.hooks.join(", "),
-            spec.mode
+            spec.acting_mode()
         );
         if spec.everywhere {
             text.push_str(", everywhere");

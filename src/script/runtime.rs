@@ -146,6 +146,9 @@ impl Runtime {
         drop(probes);
         if !was {
             self.note(&format!("attached {}", probe.describe()));
+            for remark in probe.remarks() {
+                self.note(&remark);
+            }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
                 self.note(&format!(
