@@ -208,7 +208,7 @@ mod tests {
 
     fn template(fields: Vec<Field>, event_size: usize) -> Arc<Template> {
         let path = fields.iter().position(|f| f.name == "path");
-        let packed_from = path.unwrap_or(fields.len().saturating_sub(1));
+        let packed_from = path.unwrap_or(fields.len());
         Arc::new(Template {
             name: "t".into(),
             summary: String::new(),
