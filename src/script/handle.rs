@@ -13,6 +13,20 @@ use crate::{
     report::Books,
 };
 
+impl State {
+    /// What enforces, was entered at a prompt and has no lease of its own, is given one that the
+    /// shell renews: then a shell that hangs or is stopped locks nobody out for long.
+    fn hold(&mut self, runtime: &Runtime) -> Result<(), Fault> {
+        let Some(attachment) = &mut self.attachment else { return Ok(()) };
+        let wanted = runtime.options.interactive && self.spec.mode.enforces() && self.spec.lease.is_none();
+        if wanted != self.held {
+            attachment.set_lease(wanted.then_some(HOLD).or(self.spec.lease))?;
+            self.held = wanted;
+        }
+        Ok(())
+    }
+}
+
 /// A probe that a script holds; clones are the same probe.
 #[derive(Clone)]
 pub struct ProbeHandle(Rc<RefCell<State>>);
@@ -26,9 +40,14 @@ struct State {
     closed: Counters,
     /// Whether it has been attached at all, and so has books.
     has_books: bool,
+    /// Whether it enforces only as long as this shell says so again and again ([`HOLD`]).
+    held: bool,
     /// Whether it could only observe when it was attached last.
     audit_only: bool,
 }
+
+/// Enforcement entered at a prompt lapses this long after the shell was heard of last.
+pub const HOLD: Duration = Duration::from_secs(20);
 
 impl ProbeHandle {
     pub fn new(id: u32, spec: Spec) -> Self {
@@ -39,6 +58,7 @@ impl ProbeHandle {
             callback: None,
             closed: Counters::default(),
             has_books: false,
+            held: false,
             audit_only: false,
         })))
     }
@@ -99,7 +119,7 @@ impl ProbeHandle {
         state.audit_only = attachment.audit_only().is_some();
         state.attachment = Some(attachment);
         state.has_books = true;
-        Ok(())
+        state.hold(runtime)
     }
 
     /// Detaches; nothing happens if it is not attached. Its books stay.
@@ -164,7 +184,7 @@ impl ProbeHandle {
     ///
     /// # Errors
     /// If the spec may not have that mode; the former one still holds.
-    pub fn set_mode(&self, mode: Mode) -> Result<(), Fault> {
+    pub fn set_mode(&self, runtime: &Runtime, mode: Mode) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
         if state.attachment.is_some() {
             Spec { mode, ..state.spec.clone() }.check()?;
@@ -173,7 +193,7 @@ impl ProbeHandle {
             attachment.set_mode(mode)?;
         }
         state.spec.mode = mode;
-        Ok(())
+        state.hold(runtime)
     }
 
     /// Enforcement lapses this long from now, or (if not attached yet) from the attach.
@@ -189,7 +209,23 @@ impl ProbeHandle {
             attachment.set_lease(lease)?;
         }
         state.spec.lease = lease;
+        state.held = false;
         Ok(())
+    }
+
+    /// Says to the kernel that this shell is alive, if that is what the probe's enforcement hangs on.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn renew(&self) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        if !state.held {
+            return Ok(());
+        }
+        match &mut state.attachment {
+            Some(attachment) => Ok(attachment.set_lease(Some(HOLD))?),
+            None => Ok(()),
+        }
     }
 
     /// Sets a param, now if it is attached; `null` takes it back.
@@ -290,6 +326,8 @@ impl ProbeHandle {
         }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
+        } else if state.held {
+            text.push_str(&format!(", lapses {} after this shell hangs", humantime::format_duration(HOLD)));
         }
         text
     }

@@ -66,6 +66,7 @@ pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
         }
     };
     let format = options.format;
+    let options = Options { interactive: true, ..options };
     let mut shell = Shell {
         session: Session::new(catalogue.clone(), options, Box::new(printer.clone())),
         catalogue,

@@ -34,7 +34,7 @@ fn change_mode(runtime: &Runtime, probe: &ProbeHandle, mode: Mode) -> Result<(),
     if wanted != mode {
         runtime.note(&format!("--audit: probe `{}` is in shadow instead of {mode}", probe.name()));
     }
-    probe.set_mode(wanted)
+    probe.set_mode(runtime, wanted)
 }
 
 fn errno(name: &str) -> Result<Mode, Fault> {

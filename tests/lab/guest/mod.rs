@@ -11,6 +11,7 @@ mod faults;
 mod file_open;
 mod proc_mem;
 mod product;
+mod prompt;
 mod scope;
 mod scope_kinds;
 mod shell;
@@ -120,6 +121,8 @@ pub const STEPS: &[Step] = steps! {
     }
     "shell" {
         "the shell itself is spared" => faults::guard,
+        "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+        "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,
         "a failed attach leaves nothing behind" => product::failed_attach,
