@@ -69,10 +69,10 @@ struct params {
 		KRSI_DEFAULT("every program") KRSI_BITS(FLAG_NAMES);
 	krsi_flag args KRSI_DOC("true: tell the arguments. They are known once the new image is in place, so the probe "
 				"decides then, and a denial kills before the program's first instruction.")
-		KRSI_DEFAULT("false") KRSI_LATE;
+		KRSI_DEFAULT("false") KRSI_LATE("bprm_committed_creds");
 	krsi_variables env KRSI_DOC("Environment variables to tell, one event for each and every execution, also if "
 				    "it is not set. As with args, a denial kills before the first instruction.")
-		KRSI_DEFAULT("none") KRSI_LATE;
+		KRSI_DEFAULT("none") KRSI_LATE("bprm_committed_creds");
 	krsi_flags env_is KRSI_DOC("Only variables of `env` of which one of these is true. repeated: set more than "
 				   "once; overflow: longer than 4096 bytes.")
 		KRSI_DEFAULT("every variable") KRSI_BITS(STATE_NAMES);

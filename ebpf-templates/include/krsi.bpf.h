@@ -35,10 +35,10 @@
 /* On an array of characters behind the path: texts with a NUL each, as many bytes as that member says. */
 #define KRSI_TEXTS(member) KRSI_TAG("texts:" member)
 /*
- * On a param: while it is set, the probe decides when nothing can be refused any more, and
+ * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
  * a denial is done by SIGKILL. The shell says so wherever it speaks of the probe.
  */
-#define KRSI_LATE KRSI_TAG("late")
+#define KRSI_LATE(hook) KRSI_TAG("late:" hook)
 
 /*
  * The types of params. Each is a word of the probe's settings, which the shell

@@ -80,7 +80,7 @@ impl Spec {
     #[must_use]
     pub fn late(&self) -> Option<&str> {
         let late = |(name, value): &(&String, &ParamValue)| {
-            self.template.param(name).is_some_and(|p| p.late) && **value != ParamValue::Flag(false)
+            self.template.param(name).is_some_and(|p| p.late.is_some()) && **value != ParamValue::Flag(false)
         };
         self.params.iter().find(late).map(|(name, _)| name.as_str())
     }

@@ -197,7 +197,7 @@ mod tests {
     use crate::template::NamedValue;
 
     fn param(kind: ParamKind) -> Param {
-        Param { name: "p".into(), kind, doc: String::new(), default: String::new(), offset: 0, late: false }
+        Param { name: "p".into(), kind, doc: String::new(), default: String::new(), offset: 0, late: None }
     }
 
     #[test]

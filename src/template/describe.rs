@@ -342,7 +342,7 @@ impl Types {
                     kind: self.param_kind(member, &tags).map_err(|e| format!("{of}: {e}"))?,
                     doc: tags.need("doc", &of)?,
                     default: tags.need("default", &of)?,
-                    late: tags.has("late"),
+                    late: tags.get("late").map(str::to_owned),
                     offset: base + offset,
                     name,
                 })

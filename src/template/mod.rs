@@ -122,9 +122,9 @@ pub struct Param {
     pub default: String,
     /// Byte offset of the param's word (`u64`) in the settings map's value.
     pub offset: usize,
-    /// While it is set, the probe decides when nothing can be refused any more: a denial is
-    /// done by killing.
-    pub late: bool,
+    /// The hook in which the probe decides while this is set. Nothing can be refused any more
+    /// there, and a denial is done by killing.
+    pub late: Option<String>,
 }
 
 /// What a param holds, and so what a script may write for it.

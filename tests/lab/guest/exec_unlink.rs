@@ -115,7 +115,7 @@ pub fn deny() -> Outcome {
     same("being moved away itself", rename(&path, &moved)?.deed, Deed::Done)?;
     same("under its new name", unlink(&moved)?.deed, refused)?;
     // Whatever its permissions are by now.
-    fs::set_permissions(&moved, std::os::unix::fs::PermissionsExt::from_mode(0))
+    fs::set_permissions(&moved, std::os::unix::fs::PermissionsExt::from_mode(0o0))
         .map_err(|e| e.to_string())?;
     same("without permission to execute", unlink(&moved)?.deed, refused)?;
     drop(running);
