@@ -2,12 +2,13 @@
 # has to be done by hand before. One release build serves all of them.
 
 PREFIX ?= /usr/local
-HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# Under sudo there may be no rustc; `make install` then places what was built before.
+HOST := $(or $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(shell uname -m)-unknown-linux-gnu)
 # .cargo/config.toml names the host as a target, so its name is in the path.
 BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/krsi-sh
 ROOT := $(DESTDIR)$(PREFIX)
 
-.PHONY: help demo test kernels templates templates-check lint bench install
+.PHONY: help build demo test kernels templates templates-check lint bench install
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -49,8 +50,12 @@ bench: ## Measure against the goals, on each cached kernel
 	@cargo build --release --quiet
 	@scripts/bench $(BIN)
 
-install: ## Install to $(PREFIX): the program, completions, man page
-	cargo install --path . --locked --no-track --force --root "$(ROOT)"
+build: ## Build the program
+	cargo build --release --locked
+
+install: ## Install to $(PREFIX) what `make build` has built: the program, completions, man page
+	@[ -x "$(BIN)" ] || $(MAKE) --no-print-directory build
+	install -D -m 755 "$(BIN)" "$(ROOT)/bin/krsi-sh"
 	@set -e; \
 	place() { if [ -e "$$1" ]; then install -D -m 644 "$$1" "$(ROOT)/share/$$2"; fi; }; \
 	place completions/krsi-sh.bash bash-completion/completions/krsi-sh; \

@@ -12,10 +12,6 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 const volatile s32 krsi_self = 0; /* process id of the shell */
 
-struct bpf_iter_meta {
-	void *seq;
-} __relocated;
-
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;

@@ -12,6 +12,22 @@
  * `interpreter`. The loader of a dynamic ELF file (ld.so) is opened, but not
  * asked about here: template file_open sees it.
  *
+ * Arguments and environment are not to be had there: they lie in the new image's memory, which no
+ * program can read before it is the task's own. So with the params `args` or `env` a probe decides in
+ * bprm_committed_creds instead, once for the whole execution: the old image is gone, the new one has
+ * not run an instruction. That hook cannot refuse, and a denial is done by SIGKILL, which comes before the
+ * first instruction: nothing of the new program runs, but execve(2) does not return either. Scope,
+ * path and flags are still decided in bprm_check_security, on the old image and for the script
+ * as well as for its interpreter; the event tells the task as it has become.
+ *
+ * `env` has the semantics of KRSI's first sample: for each execution and each name one event, with
+ * the value, how often the variable is set (more than once is suspicious; the first is told, as
+ * getenv(3) finds it), and whether the value goes on past 4096 bytes; also if it is not set. Every string
+ * of the environment is looked at, however many there are.
+ *
+ * Their pages have just been written, so they are read without sleeping; should one be swapped out
+ * in between, that is trouble, and noted (`no-args`).
+ *
  * Set-uid bits are reported as the kernel will honour them: not on a nosuid
  * mount, not under no_new_privs. File capabilities are not looked at.
  *
@@ -19,13 +35,13 @@
  */
 enum krsi_hook {
 	krsi_hook_bprm_check_security,
+	krsi_hook_bprm_committed_creds,
 };
 
 #include "include/krsi.bpf.h"
 
-struct params {
-	KRSI_PATH_PARAMS
-};
+#define FLAG_NAMES "memfd=1 deleted=2 setuid=4 setgid=8 interpreter=16"
+#define STATE_NAMES "set=1 unset=2 repeated=4 overflow=8"
 
 enum exec_flag {
 	EXEC_MEMFD = 1,
@@ -35,22 +51,243 @@ enum exec_flag {
 	EXEC_INTERPRETER = 16,
 };
 
+enum exec_variable_state {
+	VARIABLE_SET = 1,
+	VARIABLE_UNSET = 2,
+	VARIABLE_REPEATED = 4,
+	VARIABLE_OVERFLOW = 8,
+};
+
+#define ARGV_SIZE 4096
+#define VALUE_SIZE 4096
+#define NAME_SIZE 48
+#define CWD_SIZE 1024
+
+struct params {
+	KRSI_PATH_PARAMS
+	krsi_flags flags KRSI_DOC("Only programs with at least one of these, as in the event.")
+		KRSI_DEFAULT("every program") KRSI_BITS(FLAG_NAMES);
+	krsi_flag args KRSI_DOC("true: tell the arguments. They are known once the new image is in place, so the probe "
+				"decides then, and a denial kills before the program's first instruction.")
+		KRSI_DEFAULT("false") KRSI_LATE("bprm_committed_creds");
+	krsi_variables env KRSI_DOC("Environment variables to tell, one event for each and every execution, also if "
+				    "it is not set. As with args, a denial kills before the first instruction.")
+		KRSI_DEFAULT("none") KRSI_LATE("bprm_committed_creds");
+	krsi_flags env_is KRSI_DOC("Only variables of `env` of which one of these is true. repeated: set more than "
+				   "once; overflow: longer than 4096 bytes.")
+		KRSI_DEFAULT("every variable") KRSI_BITS(STATE_NAMES);
+};
+
 struct event {
 	struct krsi_header header;
 	u64 inode KRSI_DOC("Inode of the file.");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
 	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: has no name any more; setuid, setgid: will "
-			   "change the credentials; interpreter: asked for a script's sake.")
-		KRSI_BITS("memfd=1 deleted=2 setuid=4 setgid=8 interpreter=16");
+			   "change the credentials; interpreter: asked for a script's sake.") KRSI_BITS(FLAG_NAMES);
+	u32 argc KRSI_DOC("How many arguments there are, the program's own name included; 0 without the param "
+			  "`args` or `env`.");
+	u32 argv_length KRSI_DOC("Length of the arguments told, with a NUL each.") KRSI_UNIT("bytes");
+	u32 env_times KRSI_DOC("How many times the variable is set; more than once is suspicious.");
+	bool argv_cut KRSI_DOC("Whether there are more arguments than the 4096 bytes that are told.");
+	bool env_overflow KRSI_DOC("Whether the value is longer than the 4096 bytes that are told.");
+	char env_name[NAME_SIZE] KRSI_DOC("The variable this event is about; empty without the param `env`.");
 	char filename[256] KRSI_DOC("The file as execve was given it; the script, if this is its interpreter.");
 	char interpreter[256] KRSI_DOC("The program on the script's `#!` line; empty for a script itself and for "
 				       "any other program.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.");
-} KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file and credentials",
-		"T1059 T1204.002 T1620");
+	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root.");
+	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length");
+	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.");
+} KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
+		"T1059 T1204.002 T1574.006 T1620");
 
+/* ---- memory of the new image --------------------------------------------- */
+
+#define VARIABLES 64
+
+/* Where a variable was found. */
+struct variable {
+	u64 value;
+	u64 times;
+};
+
+/* How far the strings have been read. The task's stack has the arguments, then the environment. */
+struct search {
+	u64 position;
+	u64 env_start;
+	u64 first_bytes; /* of the names looked for: the param's word */
+	u32 args_left;
+	u32 env_left;
+	u32 inside; /* of a string longer than a reading */
+	u32 args_used; /* scratch.used once the arguments are in */
+	struct variable variables[VARIABLES];
+};
+
+#define KRSI_SCRATCH struct search search;
 #include "include/krsi_engine.bpf.h"
+
+struct variable_name {
+	char text[NAME_SIZE];
+};
+
+/* The names of `env`, and which of them each is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, VARIABLES);
+	__type(key, struct variable_name);
+	__type(value, u32);
+} krsi_variables_table SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VARIABLES);
+	__type(key, u32);
+	__type(value, struct variable_name);
+} krsi_variable_names SEC(".maps");
+
+/*
+ * Tasks whose execution was in scope and matched when bprm_check_security asked. One that failed
+ * afterwards leaves its mark behind, until the task tries again or the mark is the oldest.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u8);
+} exec_marked SEC(".maps");
+
+/*
+ * These functions are not static, for the verifier's sake: it looks at each once, and not again at each call, so
+ * that a loop over rounds of strings costs the sum of both. 5.10 takes numbers only there, so the scratch
+ * comes as its slot. Together the loops suffice for the 6 MB that arguments and environment may
+ * have (9 bytes at least for each string, with its pointer).
+ */
+#define STRINGS_A_ROUND 256
+#define ROUNDS 2800
+#define READING KRSI_WALK_SIZE
+
+/* Compares the string in scratch.exe, read from search.position, with the names. 0: it is none. */
+__noinline u64 exec_find_name(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct variable_name name = {};
+	u32 length = 0;
+	u32 *index;
+
+	if (!scratch)
+		return 0;
+	for (u32 i = 0; i < NAME_SIZE; i++) {
+		char byte = scratch->exe[i];
+
+		if (byte == '=') {
+			length = i + 1;
+			break;
+		}
+		if (!byte || i == NAME_SIZE - 1)
+			return 0;
+		name.text[i] = byte;
+	}
+	index = bpf_map_lookup_elem(&krsi_variables_table, &name);
+	if (!index || *index >= VARIABLES)
+		return 0;
+
+	struct variable *variable = &scratch->search.variables[*index];
+
+	if (variable->times++ == 0)
+		variable->value = scratch->search.position + length;
+	return 1;
+}
+
+/* Goes on through the strings. Gives whether there may be more. */
+__noinline u64 exec_search_round(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct search *search;
+
+	if (!scratch)
+		return 0;
+	search = &scratch->search;
+	for (u32 turn = 0; turn < STRINGS_A_ROUND; turn++) {
+		long length;
+
+		if (!search->args_left && !search->env_left)
+			return 0;
+		length = bpf_probe_read_user_str(scratch->exe, READING, (void *)search->position);
+		if (length < 0)
+			return 0;
+		/* Of an empty string the helper does not count the NUL, as it does of any other. */
+		if (length == 0)
+			length = 1;
+		if (!search->inside && !search->args_left && search->first_bytes >> (scratch->exe[0] & 63) & 1)
+			exec_find_name(slot);
+		/* A reading that is full has no NUL of the string's own, or none but the last. */
+		search->inside = length == READING;
+		search->position += search->inside ? length - 1 : length;
+		if (search->inside)
+			continue;
+		if (!search->args_left)
+			search->env_left--;
+		else if (!--search->args_left)
+			search->env_start = search->position;
+	}
+	return 1;
+}
+
+static __always_inline void begin_search(volatile struct settings *settings, struct scratch *scratch,
+					 struct linux_binprm *bprm, u64 start)
+{
+	struct search *search = &scratch->search;
+
+	search->position = start;
+	search->args_left = bprm->argc;
+	search->env_start = search->args_left ? 0 : search->position;
+	search->first_bytes = settings->params.env;
+	search->env_left = search->first_bytes ? bprm->envc : 0;
+	search->inside = 0;
+	for (u32 i = 0; i < VARIABLES; i++)
+		search->variables[i].times = 0;
+}
+
+/* Packs as much of the arguments behind the path as there is room for. */
+static __always_inline void gather_arguments(struct scratch *scratch, u64 start)
+{
+	struct search *search = &scratch->search;
+	u64 size = (search->env_start ? search->env_start : search->position) - start;
+	char *to = krsi_tail(scratch, KRSI_PATH_SIZE + CWD_SIZE);
+
+	if (size > ARGV_SIZE) {
+		size = ARGV_SIZE;
+		scratch->event.argv_cut = true;
+	}
+	if (to && !bpf_probe_read_user(to, size, (void *)start)) {
+		scratch->event.argv_length = size;
+		scratch->used += size;
+	} else {
+		scratch->event.header.notes |= KRSI_NOTE_NO_ARGS;
+	}
+	search->args_used = scratch->used;
+}
+
+static __always_inline void search_memory(volatile struct settings *settings, struct scratch *scratch,
+					  struct linux_binprm *bprm, u64 start)
+{
+	u32 slot = scratch->slot;
+	bool more = true;
+
+	begin_search(settings, scratch, bprm, start);
+	for (u32 round = 0; round < ROUNDS && more; round++)
+		more = exec_search_round(slot);
+	if (scratch->search.args_left || scratch->search.env_left)
+		scratch->event.header.notes |= KRSI_NOTE_NO_ARGS;
+	scratch->event.argc = bprm->argc;
+	gather_arguments(scratch, start);
+	if (scratch->event.header.notes & (KRSI_NOTE_NO_ARGS | KRSI_NOTE_NO_PATH))
+		krsi_count(krsi_counter_errors);
+}
+
+/* ---- the program --------------------------------------------------------- */
 
 #define S_ISUID 04000
 #define S_ISGID 02000
@@ -90,23 +327,29 @@ static __always_inline u32 set_id_flags(struct file *file, u16 mode)
 	return flags;
 }
 
-SEC("lsm/bprm_check_security")
-int krsi_exec(u64 *context)
+/* The kernel changes `interp` to another string only for an interpreter. */
+static __always_inline bool is_interpreter(struct linux_binprm *bprm)
 {
-	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
-	int refused = ARG(context, 1, int);
-	volatile struct settings *settings;
-	struct scratch *scratch;
+	return bprm->interp != bprm->filename;
+}
 
-	if (refused)
-		return refused;
-	settings = krsi_enter();
-	if (!settings)
-		return 0;
-	scratch = krsi_take();
-	if (!scratch)
-		return krsi_failed(settings);
+static __always_inline u32 flags_of(struct linux_binprm *bprm)
+{
+	struct file *file = bprm->file;
+	struct inode *inode = READ(file, f_inode);
+	u32 flags = set_id_flags(file, READ(inode, i_mode));
 
+	if (is_memfd(READ(file, f_path.dentry)))
+		flags |= EXEC_MEMFD;
+	if (READ(inode, i_nlink) == 0)
+		flags |= EXEC_DELETED;
+	if (is_interpreter(bprm))
+		flags |= EXEC_INTERPRETER;
+	return flags;
+}
+
+static __always_inline void gather(struct scratch *scratch, struct linux_binprm *bprm)
+{
 	struct event *event = &scratch->event;
 	struct file *file = bprm->file;
 	struct inode *inode = READ(file, f_inode);
@@ -115,17 +358,243 @@ int krsi_exec(u64 *context)
 	krsi_gather_path(scratch, file);
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
-	event->flags = set_id_flags(file, READ(inode, i_mode));
-	if (is_memfd(READ(file, f_path.dentry)))
-		event->flags |= EXEC_MEMFD;
-	if (READ(inode, i_nlink) == 0)
-		event->flags |= EXEC_DELETED;
+	event->flags = flags_of(bprm);
 	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), bprm->filename);
-	/* The kernel changes `interp` to another string only for an interpreter. */
-	if (bprm->interp != bprm->filename) {
-		event->flags |= EXEC_INTERPRETER;
+	if (is_interpreter(bprm))
 		bpf_probe_read_kernel_str(event->interpreter, sizeof(event->interpreter), bprm->interp);
+}
+
+/* ---- before: bprm_check_security ----------------------------------------- */
+
+static __always_inline bool decides_late(volatile struct settings *settings)
+{
+	return settings->params.args || settings->params.env;
+}
+
+static __always_inline enum krsi_match match_program(volatile struct settings *settings, struct scratch *scratch,
+						     struct linux_binprm *bprm)
+{
+	u64 wanted = settings->params.flags;
+	struct file *file = bprm->file;
+
+	if (wanted && !(scratch->event.flags & wanted))
+		return KRSI_NO_MATCH;
+	return krsi_match_path(settings, scratch, READ(file, f_inode));
+}
+
+/* The mark that lets bprm_committed_creds decide. Counted there, unless there is none to be set. */
+static __always_inline int mark(volatile struct settings *settings, enum krsi_match match)
+{
+	u32 task = bpf_get_current_pid_tgid();
+	u8 marked = 1;
+
+	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
+		match = KRSI_MATCH;
+	if (match == KRSI_MATCH) {
+		if (!bpf_map_update_elem(&exec_marked, &task, &marked, BPF_ANY))
+			return 0;
+		krsi_count(krsi_counter_seen);
+		return krsi_failed(settings);
 	}
-	return krsi_decide(settings, scratch, krsi_hook_bprm_check_security,
-			   krsi_match_path(settings, scratch, inode));
+	krsi_count(krsi_counter_seen);
+	return krsi_filtered();
+}
+
+/*
+ * Scope of an execution that is decided late. Counts it only if this is all there is to decide: it
+ * may still fail before it comes to bprm_committed_creds.
+ */
+static __always_inline bool enters_late(volatile struct settings *settings, struct linux_binprm *bprm)
+{
+	u32 task = bpf_get_current_pid_tgid();
+
+	/* A script's own mark stays when its interpreter is asked about. */
+	if (!is_interpreter(bprm))
+		bpf_map_delete_elem(&exec_marked, &task);
+	if (krsi_in_scope(settings->control.scope, (struct task_struct *)bpf_get_current_task()))
+		return true;
+	krsi_count(krsi_counter_seen);
+	krsi_count(krsi_counter_out_of_scope);
+	return false;
+}
+
+SEC("lsm/bprm_check_security")
+int krsi_exec(u64 *context)
+{
+	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
+	int refused = ARG(context, 1, int);
+	volatile struct settings *settings = krsi_read_settings();
+	struct scratch *scratch;
+	enum krsi_match match;
+	bool late;
+
+	if (refused)
+		return refused;
+	if (!settings)
+		return 0;
+	late = decides_late(settings);
+	if (late ? !enters_late(settings, bprm) : !krsi_enter())
+		return 0;
+	scratch = krsi_take();
+	if (!scratch) {
+		if (late)
+			krsi_count(krsi_counter_seen);
+		return krsi_failed(settings);
+	}
+	gather(scratch, bprm);
+	match = match_program(settings, scratch, bprm);
+	if (late) {
+		krsi_give_back(scratch);
+		return mark(settings, match);
+	}
+	krsi_gather_cwd(scratch, CWD_SIZE);
+	return krsi_decide(settings, scratch, krsi_hook_bprm_check_security, match);
+}
+
+/* ---- after: bprm_committed_creds ----------------------------------------- */
+
+/* Packs the value behind the arguments. Gives what is true of the variable. */
+static __always_inline u32 gather_variable(struct scratch *scratch, u32 index)
+{
+	struct variable *variable = &scratch->search.variables[index & (VARIABLES - 1)];
+	struct event *event = &scratch->event;
+	char *to, next = 0;
+	long length;
+
+	event->env_times = variable->times;
+	event->env_overflow = false;
+	scratch->used = scratch->search.args_used;
+	if (!variable->times)
+		return event->header.notes & KRSI_NOTE_NO_ARGS ? 0 : VARIABLE_UNSET;
+	to = krsi_tail(scratch, KRSI_PATH_SIZE + CWD_SIZE + ARGV_SIZE);
+	if (!to)
+		return 0;
+	length = bpf_probe_read_user_str(to, VALUE_SIZE + 1, (void *)variable->value);
+	if (length < 0)
+		event->header.notes |= KRSI_NOTE_NO_ARGS;
+	if (length < 1 || length > VALUE_SIZE + 1) {
+		to[0] = '\0';
+		length = 1;
+	}
+	scratch->used += length;
+	/* Full: the next byte tells whether that was all. */
+	if (length == VALUE_SIZE + 1) {
+		bpf_probe_read_user(&next, 1, (void *)(variable->value + VALUE_SIZE));
+		event->env_overflow = next != 0;
+	}
+	return VARIABLE_SET | (variable->times > 1 ? VARIABLE_REPEATED : 0) |
+	       (event->env_overflow ? VARIABLE_OVERFLOW : 0);
+}
+
+/* One decision: about the variable of this index, or (VARIABLES) about the execution alone. */
+__noinline u64 exec_tell(u32 slot, u32 index)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct variable_name *name = bpf_map_lookup_elem(&krsi_variable_names, &index);
+	volatile struct settings *settings = krsi_read_settings();
+	enum krsi_match match = KRSI_MATCH;
+
+	if (!scratch || !settings)
+		return 0;
+	if (name) {
+		u64 wanted = settings->params.env_is;
+		u32 state;
+
+		if (!name->text[0])
+			return 0;
+		__builtin_memcpy(scratch->event.env_name, name->text, NAME_SIZE);
+		state = gather_variable(scratch, index);
+		if (wanted && !(state & wanted))
+			match = scratch->event.header.notes & KRSI_NOTE_NO_ARGS ? KRSI_UNKNOWN : KRSI_NO_MATCH;
+	}
+	krsi_count(krsi_counter_seen);
+	krsi_judge(settings, scratch, krsi_hook_bprm_committed_creds, match, KRSI_TOO_LATE);
+	return 1;
+}
+
+/* All decisions about an execution whose program is gathered; its strings begin at `start`. */
+static __always_inline void tell(volatile struct settings *settings, struct scratch *scratch,
+				 struct linux_binprm *bprm, u64 start)
+{
+	u32 slot = scratch->slot;
+
+	krsi_gather_cwd(scratch, CWD_SIZE);
+	search_memory(settings, scratch, bprm, start);
+	if (!settings->params.env)
+		exec_tell(slot, VARIABLES);
+	else
+		for (u32 index = 0; index < VARIABLES; index++)
+			exec_tell(slot, index);
+}
+
+SEC("lsm/bprm_committed_creds")
+int krsi_exec_late(u64 *context)
+{
+	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
+	volatile struct settings *settings = krsi_read_settings();
+	u32 task = bpf_get_current_pid_tgid();
+	struct scratch *scratch;
+
+	if (!settings || !decides_late(settings) || !bpf_map_lookup_elem(&exec_marked, &task))
+		return 0;
+	bpf_map_delete_elem(&exec_marked, &task);
+	scratch = krsi_take();
+	if (!scratch) {
+		krsi_count(krsi_counter_seen);
+		krsi_failed_when(settings, KRSI_TOO_LATE);
+		return 0;
+	}
+	gather(scratch, bprm);
+	tell(settings, scratch, bprm, bprm->p);
+	krsi_give_back(scratch);
+	return 0;
+}
+
+/* ---- without LSM --------------------------------------------------------- */
+
+/*
+ * Where LSM programs cannot be had: the execution is seen once it has succeeded,
+ * with the new image's comm and executable in the header, and a script only as
+ * its interpreter.
+ */
+SEC("tp_btf/sched_process_exec")
+int krsi_exec_observed(u64 *context)
+{
+	struct linux_binprm *bprm = ARG(context, 2, struct linux_binprm *);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
+	volatile struct settings *settings = krsi_read_settings();
+	struct scratch *scratch;
+	enum krsi_match match;
+	bool late;
+
+	if (!settings)
+		return 0;
+	late = decides_late(settings);
+	/* Each variable is a decision, and counted as it is told. */
+	if (late ? !enters_late(settings, bprm) : !krsi_enter())
+		return 0;
+	scratch = krsi_take();
+	if (!scratch) {
+		if (late)
+			krsi_count(krsi_counter_seen);
+		krsi_failed(settings);
+		return 0;
+	}
+	gather(scratch, bprm);
+	match = match_program(settings, scratch, bprm);
+	if (!late) {
+		krsi_gather_cwd(scratch, CWD_SIZE);
+		krsi_decide(settings, scratch, krsi_hook_bprm_check_security, match);
+		return 0;
+	}
+	if (match == KRSI_MATCH) {
+		/* The stack is complete by now, and its beginning noted. */
+		tell(settings, scratch, bprm, READ(mm, arg_start));
+	} else {
+		krsi_count(krsi_counter_seen);
+		krsi_filtered();
+	}
+	krsi_give_back(scratch);
+	return 0;
 }

@@ -85,17 +85,12 @@ static __always_inline u32 access_of(u32 mode, u32 flags)
 	return access;
 }
 
-SEC("lsm/file_open")
-int krsi_file_open(u64 *context)
+/* Everything behind the scope; gives the verdict. */
+static __always_inline int decide(struct file *file)
 {
-	struct file *file = ARG(context, 0, struct file *);
-	int refused = ARG(context, 1, int);
-	volatile struct settings *settings;
+	volatile struct settings *settings = krsi_enter();
 	struct scratch *scratch;
 
-	if (refused)
-		return refused;
-	settings = krsi_enter();
 	if (!settings)
 		return 0;
 
@@ -120,4 +115,21 @@ int krsi_file_open(u64 *context)
 	event->flags = flags;
 	event->file_mode = READ(inode, i_mode);
 	return krsi_decide(settings, scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
+}
+
+SEC("lsm/file_open")
+int krsi_file_open(u64 *context)
+{
+	struct file *file = ARG(context, 0, struct file *);
+	int refused = ARG(context, 1, int);
+
+	return refused ? refused : decide(file);
+}
+
+/* Where LSM programs cannot be had, but tracing the function that asks them can. */
+SEC("fentry/security_file_open")
+int krsi_file_open_observed(u64 *context)
+{
+	decide(ARG(context, 0, struct file *));
+	return 0;
 }

@@ -122,6 +122,7 @@ impl Globals {
     #[must_use]
     pub fn options(&self, args: Vec<String>) -> script::Options {
         script::Options {
+            interactive: false,
             args,
             audit: self.audit,
             format: self.format,

@@ -54,10 +54,14 @@ fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<O
     let Ok(closure) = Closure::new(script) else { return Ok(None) };
     let Compiled { filter, code } = match closure.compile(template) {
         Ok(compiled) => compiled,
-        Err(refusal) if refusal.text.contains("never gives a number") || refusal.text.contains("too large") => {
+        Err(refusal)
+            if refusal.text.contains("never gives a number") || refusal.text.contains("too large") =>
+        {
             return Ok(None);
         }
-        Err(refusal) => return Err(TestCaseError::fail(format!("refused: {refusal} {:?}\n{script}", refusal.position))),
+        Err(refusal) => {
+            return Err(TestCaseError::fail(format!("refused: {refusal} {:?}\n{script}", refusal.position)));
+        }
     };
     let mut matched = 0;
     for bytes in events {
@@ -81,7 +85,8 @@ fn runner(cases: u32) -> TestRunner {
 fn rhai_the_ir_and_the_instructions_agree() {
     for (name, share) in [("file_open", 2), ("exec", 1)] {
         let template = template(name);
-        let (compiled, matched, asked) = (std::cell::Cell::new(0), std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let (compiled, matched, asked) =
+            (std::cell::Cell::new(0), std::cell::Cell::new(0), std::cell::Cell::new(0));
         runner(cases(3000) * share / 3)
             .run(&case(&template), |Case { script, events }| {
                 if let Some(found) = agree(&script, &events, &template)? {

@@ -30,17 +30,28 @@
 /* Names for the bits, or the values, of a number: "name=number name=number". */
 #define KRSI_BITS(names) KRSI_TAG("bits:" names)
 #define KRSI_NAMES(names) KRSI_TAG("names:" names)
+/* On an array: which member says how many of its elements are in use. */
+#define KRSI_COUNT(member) KRSI_TAG("count:" member)
+/* On an array of characters behind the path: texts with a NUL each, as many bytes as that member says. */
+#define KRSI_TEXTS(member) KRSI_TAG("texts:" member)
+/*
+ * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
+ * a denial is done by SIGKILL. The shell says so wherever it speaks of the probe.
+ */
+#define KRSI_LATE(hook) KRSI_TAG("late:" hook)
 
 /*
  * The types of params. Each is a word of the probe's settings, which the shell
  * writes while the probe runs: a set's word says whether the set is in force
- * (its members are in the table of that kind), a flags' word is its bits, a flag's 1 or 0.
+ * (its members are in the table of that kind), a flags' word is its bits, a flag's 1 or 0. The
+ * word of a set of variables has bit N set if N is the first byte of one's name, modulo 64.
  */
 typedef u64 krsi_paths;
 typedef u64 krsi_prefixes;
 typedef u64 krsi_suffixes;
 typedef u64 krsi_flags;
 typedef u64 krsi_flag;
+typedef u64 krsi_variables;
 
 /* The three params that every template with a file has. */
 #define KRSI_PATH_PARAMS                                                                                   \
@@ -62,8 +73,9 @@ typedef u32 krsi_device;
 
 /*
  * A path, and room before it for the length an LPM trie wants in front of a
- * key: the tables are searched in place. Last member of an event; only its
- * used part is sent.
+ * key: the tables are searched in place. Last member of an event, or followed by
+ * nothing but arrays of characters. Only what is in use of these is sent, one packed behind the
+ * other: each up to its NUL, or as long as KRSI_TEXTS says.
  */
 struct krsi_path {
 	u32 length KRSI_DOC("Length of the path; 0 if it could not be read.") KRSI_UNIT("bytes");
@@ -89,6 +101,9 @@ enum krsi_note {
 	KRSI_NOTE_LAPSED = 1,
 	KRSI_NOTE_GUARDED = 2,
 	KRSI_NOTE_NO_PATH = 4,
+	KRSI_NOTE_AUDIT_ONLY = 8,
+	KRSI_NOTE_LATE = 16,
+	KRSI_NOTE_NO_ARGS = 32,
 };
 
 /* What every event says about the decision and the task, before its own fields. */
@@ -107,7 +122,10 @@ struct krsi_header {
 	u32 mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES("observe=0 shadow=1 deny=2 kill=3");
 	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.");
 	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
-			   "the path could not be read.") KRSI_BITS("lapsed=1 guarded=2 no-path=4");
+			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
+			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
+			   "no-args: arguments or environment could not be read to their end.")
+		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");

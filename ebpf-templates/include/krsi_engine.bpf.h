@@ -30,6 +30,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Constants of a probe, set before the load; dead branches are then pruned. */
 const volatile u32 krsi_probe_id = 0;
 const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+/* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
+const volatile u32 krsi_audit_only = 0;
 
 /* ---- settings: what the shell changes while the probe runs --------------- */
 
@@ -236,9 +238,9 @@ static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct
 	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
 }
 
-static __always_inline bool krsi_scope_admits_pid(u64 kinds)
+static __always_inline bool krsi_scope_admits_pid(u64 kinds, struct task_struct *task)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u32 pid = READ(task, tgid);
 	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
 	u8 trees = found ? *found : 0;
 
@@ -336,15 +338,13 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
-static __noinline bool krsi_in_scope(u64 kinds)
+static __noinline bool krsi_in_scope(u64 kinds, struct task_struct *task)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
 	if (!kinds)
 		return true;
 	return krsi_scope_admits_ids(kinds, task) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds, task)) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
@@ -364,7 +364,7 @@ static __always_inline volatile struct settings *krsi_enter(void)
 	if (!settings)
 		return NULL; /* the verifier cannot know that index 0 exists */
 	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings->control.scope)) {
+	if (!krsi_in_scope(settings->control.scope, (struct task_struct *)bpf_get_current_task())) {
 		krsi_count(krsi_counter_out_of_scope);
 		return NULL;
 	}
@@ -389,49 +389,82 @@ struct krsi_reversed {
 	u8 text[KRSI_KEY_SIZE];
 };
 
+/* What a template has to remember besides, as members of a struct. */
+#ifndef KRSI_SCRATCH
+#define KRSI_SCRATCH
+#endif
+
 struct scratch {
 	struct event event;
+	/* Bytes in use from event.path.text on: the path, and what is packed behind it. */
+	u32 used;
+	u32 slot;
+	KRSI_SCRATCH
 	struct krsi_reversed reversed;
 	const unsigned char *names[KRSI_DEPTH];
 	char exe[KRSI_WALK_SIZE];
 };
 
+#define KRSI_SLOTS 256
+
 /*
- * One entry for each task that is inside a hook right now, not one for each CPU: a task
- * preempted here must find its bytes as it left them. Preallocated, so it
- * neither allocates in the hook nor fails before this many tasks are in it.
+ * A slot belongs to a task for as long as it is inside a hook, and not to a CPU: a task
+ * preempted here must find its bytes as it left them. `krsi_claims` says whose it is; an
+ * insertion that must not replace anything is the one operation of 5.10 that only one of two can do.
+ * Preallocated, so it neither allocates in the hook nor fails before this many tasks are in it.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KRSI_SLOTS);
 	__type(key, u32);
 	__type(value, struct scratch);
 } krsi_scratch SEC(".maps");
 
-/* What a new entry is made from. Never written. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KRSI_SLOTS);
 	__type(key, u32);
-	__type(value, struct scratch);
-} krsi_blank SEC(".maps");
+	__type(value, u32);
+} krsi_claims SEC(".maps");
 
-static __always_inline struct scratch *krsi_take(void)
+/* Everything before the path, whose first byte is the last that must be zero. */
+#define KRSI_FIXED_SIZE __builtin_offsetof(struct event, path.text)
+
+static __always_inline void krsi_clear(struct scratch *scratch)
 {
-	u32 zero = 0;
-	u32 task = bpf_get_current_pid_tgid();
-	struct scratch *blank = bpf_map_lookup_elem(&krsi_blank, &zero);
+	u64 *words = (u64 *)&scratch->event;
 
-	if (!blank || bpf_map_update_elem(&krsi_scratch, &task, blank, BPF_ANY))
-		return NULL;
-	return bpf_map_lookup_elem(&krsi_scratch, &task);
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KRSI_FIXED_SIZE / sizeof(u64) + 1; i++)
+		words[i] = 0;
+	scratch->used = 1; /* a NUL */
 }
 
-static __always_inline void krsi_give_back(void)
+static __noinline struct scratch *krsi_take(void)
 {
 	u32 task = bpf_get_current_pid_tgid();
 
-	bpf_map_delete_elem(&krsi_scratch, &task);
+	for (u32 turn = 0; turn < KRSI_SLOTS; turn++) {
+		u32 slot = (task + turn) & (KRSI_SLOTS - 1);
+		struct scratch *scratch;
+
+		if (bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST))
+			continue;
+		scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+		if (!scratch)
+			return NULL; /* the verifier cannot know that there is one */
+		krsi_clear(scratch);
+		scratch->slot = slot;
+		return scratch;
+	}
+	return NULL;
+}
+
+static __always_inline void krsi_give_back(struct scratch *scratch)
+{
+	u32 slot = scratch->slot;
+
+	bpf_map_delete_elem(&krsi_claims, &slot);
 }
 
 /* ---- mode, lease, guard -------------------------------------------------- */
@@ -473,23 +506,34 @@ struct krsi_answer {
 	u32 notes;
 };
 
+/* Whether the hook can still refuse what it is asked about. */
+enum krsi_when {
+	KRSI_IN_TIME,
+	KRSI_TOO_LATE,
+};
+
+#define SIGKILL 9
+
 /* What a match is answered with now. */
-static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings)
+static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings, enum krsi_when when)
 {
 	u64 word = settings->control.mode;
 	u64 lease = settings->control.lease_ns;
-	struct krsi_answer answer = { .mode = word & 0xff };
+	struct krsi_answer answer = {
+		.mode = word & 0xff,
+		.notes = when == KRSI_TOO_LATE ? KRSI_NOTE_LATE : 0,
+	};
 
 	if (answer.mode == KRSI_MODE_SHADOW)
 		answer.verdict = KRSI_WOULD_DENY;
 	if (answer.mode < KRSI_MODE_DENY)
 		return answer;
 	if (lease && bpf_ktime_get_ns() > lease) {
-		answer.notes = KRSI_NOTE_LAPSED;
+		answer.notes |= KRSI_NOTE_LAPSED;
 		return answer;
 	}
 	if (krsi_guarded()) {
-		answer.notes = KRSI_NOTE_GUARDED;
+		answer.notes |= KRSI_NOTE_GUARDED;
 		return answer;
 	}
 	answer.signal = word >> 8 & 0xff;
@@ -498,6 +542,12 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	if (answer.errno == 0 || answer.errno > 4095)
 		answer.errno = 1; /* EPERM */
 	answer.verdict = answer.mode == KRSI_MODE_KILL ? KRSI_KILL : KRSI_DENY;
+	if (when == KRSI_TOO_LATE) {
+		if (answer.verdict == KRSI_DENY)
+			answer.signal = SIGKILL;
+		answer.verdict = KRSI_KILL;
+		answer.errno = 0;
+	}
 	return answer;
 }
 
@@ -532,19 +582,31 @@ static __always_inline int krsi_enforce(const struct krsi_answer *answer)
 	return result - (s32)(answer->errno & 4095);
 }
 
+static __always_inline bool krsi_denies_on_error(volatile struct settings *settings)
+{
+	u64 mode = settings->control.mode;
+
+	return (mode & 0xff) >= KRSI_MODE_DENY && mode >> 32 & 1;
+}
+
 /*
  * Something needed for the decision could not be had. Allows, unless the probe
  * enforces and was told to deny on error; then there is no event to send.
  */
-static __always_inline int krsi_failed(volatile struct settings *settings)
+static __always_inline int krsi_failed_when(volatile struct settings *settings, enum krsi_when when)
 {
-	struct krsi_answer answer = krsi_answer(settings);
+	struct krsi_answer answer = krsi_answer(settings, when);
 
 	krsi_count(krsi_counter_errors);
-	if (!(settings->control.mode >> 32 & 1) || answer.verdict < KRSI_DENY)
+	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY)
 		return krsi_filtered();
 	krsi_count(krsi_counter_suppressed);
 	return krsi_enforce(&answer);
+}
+
+static __always_inline int krsi_failed(volatile struct settings *settings)
+{
+	return krsi_failed_when(settings, KRSI_IN_TIME);
 }
 
 /* ---- paths --------------------------------------------------------------- */
@@ -654,6 +716,12 @@ static __always_inline u32 krsi_without_deleted(struct krsi_path *path, u32 leng
 	return at;
 }
 
+static __always_inline void krsi_set_path_length(struct scratch *scratch, u32 length)
+{
+	scratch->event.path.length = length;
+	scratch->used = length + 1;
+}
+
 /*
  * The path of a file the hook was given, without " (deleted)". The pointer must
  * be one the verifier has types for.
@@ -663,7 +731,8 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 	struct krsi_path *path = &scratch->event.path;
 	long length;
 
-	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0)) {
+	/* Observers are no LSM programs, and d_path is not for them. */
+	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0) && !krsi_audit_only) {
 		length = bpf_d_path(&file->f_path, path->text, KRSI_PATH_SIZE);
 		/* The length of d_path counts the NUL. */
 		length = length < 1 || length > KRSI_PATH_SIZE ? 0 : length - 1;
@@ -678,7 +747,21 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 		path->text[0] = '\0';
 		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
 	}
-	path->length = length;
+	krsi_set_path_length(scratch, length);
+}
+
+/* The path of a name that the hook was given without a mount: `mount` is one of its file system. */
+static __always_inline void krsi_gather_name(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	struct krsi_path *path = &scratch->event.path;
+
+	u32 length = krsi_walk_event(scratch, mount, dentry);
+
+	if (!length) {
+		path->text[0] = '\0';
+		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
+	}
+	krsi_set_path_length(scratch, length);
 }
 
 enum krsi_match {
@@ -686,6 +769,40 @@ enum krsi_match {
 	KRSI_MATCH,
 	KRSI_UNKNOWN,
 };
+
+/* ---- behind the path ----------------------------------------------------- */
+
+/*
+ * Where the next text behind the path goes, or NULL if more than `limit` bytes are in use, which is the
+ * sum of what may stand before it: the verifier wants to be told.
+ */
+static __always_inline char *krsi_tail(struct scratch *scratch, const u32 limit)
+{
+	u32 used = scratch->used;
+
+	asm volatile("" : "+r"(used));
+	if (used > limit)
+		return NULL;
+	return (char *)&scratch->event + KRSI_FIXED_SIZE + used;
+}
+
+/* The folder the task is in, or an empty text. */
+static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 size)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = READ(task, fs);
+	char *to = krsi_tail(scratch, KRSI_PATH_SIZE);
+	struct path cwd = {};
+	long length = 1;
+
+	if (!to)
+		return; /* the path's length is never more */
+	to[0] = '\0';
+	bpf_probe_read_kernel(&cwd, sizeof(cwd), __builtin_preserve_access_index(&fs->pwd));
+	if (krsi_walk_exe(scratch, cwd.mnt, cwd.dentry))
+		length = bpf_probe_read_kernel_str(to, size, scratch->exe);
+	scratch->used += length > 0 && length <= size ? length : 1;
+}
 
 /* ---- path tables --------------------------------------------------------- */
 
@@ -796,7 +913,7 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 
 /*
  * Where a compiled `when(…)` goes: its instructions are written over the last of
- * these no-ops, with the event in r1, and leave their answer in r0. Every
+ * these no-ops, with the event in r1, and leave their answer (enum krsi_match) in r0. Every
  * instruction stays reachable, no relocation stands inside, and the verifier
  * removes what is left of the run. Without a filter it says yes.
  */
@@ -903,12 +1020,12 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi_answer *answer)
 {
 	struct krsi_header *header = &scratch->event.header;
-	u64 size = sizeof(struct event) - KRSI_PATH_SIZE + scratch->event.path.length + 1;
+	u64 size = KRSI_FIXED_SIZE + scratch->used;
 
 	header->verdict = answer->verdict;
 	header->mode = answer->mode;
 	header->errno = answer->verdict >= KRSI_DENY ? answer->errno : 0;
-	header->notes |= answer->notes;
+	header->notes |= answer->notes | (krsi_audit_only ? KRSI_NOTE_AUDIT_ONLY : 0);
 	header->seq = krsi_next_number();
 	if (size > sizeof(struct event))
 		size = sizeof(struct event);
@@ -919,36 +1036,75 @@ static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi
 }
 
 /*
- * Last step of every hook: the template has gathered its fields and says
- * whether its params match. Gives what the hook returns, and takes the
- * scratch back.
+ * The template has gathered its fields and says whether its params match: filter, answer,
+ * event, books, deed. Gives what the hook returns.
  */
+static __always_inline int krsi_judge(volatile struct settings *settings, struct scratch *scratch,
+				      enum krsi_hook hook, enum krsi_match match, enum krsi_when when)
+{
+	struct krsi_answer answer;
+	u64 passes;
+
+	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
+		match = KRSI_MATCH;
+	if (match != KRSI_MATCH)
+		return krsi_filtered();
+	krsi_gather_header(scratch, hook);
+	passes = krsi_filter(&scratch->event);
+	if (passes == KRSI_UNKNOWN) {
+		/* A path that cannot be read is counted already. */
+		if (!(scratch->event.header.notes & KRSI_NOTE_NO_PATH))
+			krsi_count(krsi_counter_errors);
+		passes = krsi_denies_on_error(settings) ? KRSI_MATCH : KRSI_NO_MATCH;
+	}
+	if (passes != KRSI_MATCH)
+		return krsi_filtered();
+	answer = krsi_answer(settings, when);
+	krsi_emit(scratch, &answer);
+	return krsi_enforce(&answer);
+}
+
+/* Last step of every hook: the same, and the scratch is given back. */
 static __always_inline int krsi_decide(volatile struct settings *settings, struct scratch *scratch,
 				       enum krsi_hook hook, enum krsi_match match)
 {
-	struct krsi_answer answer;
 	int result;
 
 	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH)
 		krsi_count(krsi_counter_errors);
-	if (match == KRSI_UNKNOWN &&
-	    (settings->control.mode & 0xff) >= KRSI_MODE_DENY && settings->control.mode >> 32 & 1)
-		match = KRSI_MATCH;
-	if (match != KRSI_MATCH) {
-		result = krsi_filtered();
-		goto out;
-	}
-	krsi_gather_header(scratch, hook);
-	if (!krsi_filter(&scratch->event)) {
-		result = krsi_filtered();
-		goto out;
-	}
-	answer = krsi_answer(settings);
-	krsi_emit(scratch, &answer);
-	result = krsi_enforce(&answer);
-out:
-	krsi_give_back();
+	result = krsi_judge(settings, scratch, hook, match, KRSI_IN_TIME);
+	krsi_give_back(scratch);
 	return result;
+}
+
+/* ---- preview ------------------------------------------------------------- */
+
+/* A process in scope, as the shell reads it. */
+struct krsi_previewed {
+	u32 pid;
+	u32 uid;
+	char comm[16];
+};
+
+/* Which processes are in scope now, by the same function that the hooks ask. */
+SEC("iter/task")
+int krsi_preview(struct bpf_iter__task *context)
+{
+	volatile struct settings *settings = krsi_read_settings();
+	struct task_struct *task = context->task;
+
+	if (!settings || !task || READ(task, pid) != READ(task, tgid))
+		return 0;
+	if (!krsi_in_scope(settings->control.scope, task))
+		return 0;
+
+	struct cred *cred = READ(task, cred);
+	struct krsi_previewed process = { .pid = READ(task, tgid), .uid = READ(cred, uid.val) };
+
+	bpf_probe_read_kernel_str(process.comm, sizeof(process.comm),
+				  __builtin_preserve_access_index(&task->comm));
+	bpf_seq_write(context->meta->seq, &process, sizeof(process));
+	return 0;
 }
 
 #endif

@@ -36,6 +36,7 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -87,6 +88,10 @@ struct nsproxy {
 struct upid {
 	int nr;
 	struct pid_namespace *ns;
+} __relocated;
+
+struct list_head {
+	struct list_head *next;
 } __relocated;
 
 struct hlist_node {
@@ -163,9 +168,11 @@ struct file {
 
 struct fs_struct {
 	struct path root;
+	struct path pwd;
 } __relocated;
 
 struct mm_struct {
+	unsigned long arg_start;
 	struct file *exe_file;
 } __relocated;
 
@@ -188,6 +195,7 @@ struct css_set {
 
 struct signal_struct {
 	atomic_t live;
+	struct list_head thread_head;
 } __relocated;
 
 struct thread_info {
@@ -201,6 +209,9 @@ struct pt_regs {
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
+	u32 flags;
+	struct list_head tasks;
+	struct list_head thread_node;
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
@@ -221,10 +232,24 @@ struct task_struct {
 	struct signal_struct *signal;
 } __relocated;
 
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
 struct linux_binprm {
+	unsigned long p;
+	int argc;
+	int envc;
 	struct file *file;
 	const char *filename;
 	const char *interp;
+} __relocated;
+
+struct bpf_iter_meta {
+	void *seq;
+} __relocated;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 } __relocated;
 
 /* Its name and shape are the verifier's, which finds it in a map's BTF. */
@@ -244,7 +269,9 @@ static u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
 static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)93;
 static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)94;
 static long (*const bpf_send_signal)(u32 signal) = (void *)109;
+static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*const bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
 static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;

@@ -10,8 +10,8 @@ use crossbeam_channel::bounded;
 use super::{Hook, HookStatus, triggers};
 use crate::{
     kernel::{Facts, Kernel, KernelError},
-    probe::Spec,
-    template::{Catalogue, Template},
+    probe::{ParamValue, Spec},
+    template::{Catalogue, ParamKind, Template},
 };
 
 /// Events are not read here; what does not fit is lost, and counted.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
     let (events, _queue) = bounded(QUEUE);
-    let kernel = Kernel::open_unchecked(events);
+    let kernel = Kernel::open(events);
     let mut hooks = Vec::new();
     for template in catalogue.iter() {
         for hook in &template.hooks {
@@ -36,8 +36,8 @@ pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
 }
 
 fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (HookStatus, String) {
-    let spec = Spec::new(Arc::new(only(template, hook)), format!("doctor-{hook}"));
-    let attachment = match kernel.attach(0, &spec) {
+    let spec = experiment(template, hook);
+    let attachment = match kernel.attach_unchecked(0, &spec) {
         Ok(attachment) => attachment,
         Err(error) => return judge(&error, facts, Some(kernel)),
     };
@@ -55,6 +55,17 @@ fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (
         }
     }
     (HookStatus::NeverFired, never_fired(facts, outcome))
+}
+
+/// A probe that decides in this hook and no other. Where a param moves the decision there, the other
+/// hooks have a part in it, but count nothing.
+fn experiment(template: &Template, hook: &str) -> Spec {
+    let name = format!("doctor-{hook}");
+    let moves = template.params.iter().find(|p| p.kind == ParamKind::Flag && p.late.as_deref() == Some(hook));
+    let Some(param) = moves else { return Spec::new(Arc::new(only(template, hook)), name) };
+    let mut spec = Spec::new(Arc::new(template.clone()), name);
+    spec.params.insert(param.name.clone(), ParamValue::Flag(true));
+    spec
 }
 
 /// The template with one hook of its own.

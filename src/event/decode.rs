@@ -16,14 +16,14 @@ impl Event {
     /// Takes a record as the kernel wrote it.
     ///
     /// # Errors
-    /// If the record is shorter than all fields but the last, or longer than the struct.
+    /// If the record is shorter than all fields before the packed ones, or longer than the struct.
     pub fn decode(
         template: &Arc<Template>,
         probe: &Arc<str>,
         bytes: &[u8],
         wall_offset_ns: i64,
     ) -> Result<Self, DecodeError> {
-        let least = template.fields.last().map_or(0, |f| f.offset);
+        let least = template.fields.get(template.layout.packed_from).map_or(0, |f| f.offset);
         let most = template.event_size;
         if bytes.len() < least || bytes.len() > most {
             return Err(DecodeError::Length {
@@ -107,28 +107,68 @@ impl Event {
     }
 
     fn read(&self, field: &Field) -> Value {
-        let bytes = self.bytes.get(field.offset..).unwrap_or_default();
-        let bytes = &bytes[..bytes.len().min(field.size)];
+        let bytes = self.bytes_of(field);
         match &field.kind {
-            FieldKind::Text => Value::Text(until_nul(bytes).to_vec()),
             FieldKind::Unsigned if field.name == WALL_CLOCK => {
                 Value::Unsigned(unsigned(bytes).saturating_add_signed(self.wall_offset_ns))
             }
-            FieldKind::Unsigned => Value::Unsigned(unsigned(bytes)),
-            FieldKind::Signed => Value::Signed(signed(bytes)),
-            FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
-            FieldKind::Flags(names) => Value::Flags(flag_names(names, unsigned(bytes))),
-            FieldKind::Enum(names) => Value::Name(value_name(names, unsigned(bytes))),
-            FieldKind::Device => {
-                let device = unsigned(bytes);
-                // The kernel's own split (MKDEV, include/linux/kdev_t.h), not stat's.
-                const MINOR_BITS: u32 = 20;
-                Value::Device {
-                    major: (device >> MINOR_BITS) as u32,
-                    minor: (device & ((1 << MINOR_BITS) - 1)) as u32,
-                }
+            FieldKind::List { element, element_size, count } => {
+                let count = usize::try_from(self.number(count)).unwrap_or(usize::MAX);
+                let elements = bytes.chunks_exact((*element_size).max(1)).take(count);
+                Value::List(elements.map(|bytes| value(element, bytes)).collect())
+            }
+            kind => value(kind, bytes),
+        }
+    }
+
+    /// Where the field lies in this record. The packed ones begin where the one before ends.
+    fn bytes_of(&self, field: &Field) -> &[u8] {
+        let packed = self.template.fields.get(self.template.layout.packed_from..).unwrap_or_default();
+        let mut at = packed.first().map_or(usize::MAX, |f| f.offset);
+        if field.offset < at {
+            let bytes = self.bytes.get(field.offset..).unwrap_or_default();
+            return &bytes[..bytes.len().min(field.size)];
+        }
+        for candidate in packed {
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            let used = match &candidate.kind {
+                FieldKind::Texts { length } => usize::try_from(self.number(length)).unwrap_or(usize::MAX),
+                _ => rest.iter().position(|b| *b == 0).map_or(rest.len(), |nul| nul + 1),
+            };
+            let used = used.min(rest.len()).min(candidate.size);
+            if candidate.offset == field.offset {
+                return &rest[..used];
+            }
+            at += used;
+        }
+        &[]
+    }
+}
+
+fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
+    match kind {
+        FieldKind::Text => Value::Text(until_nul(bytes).to_vec()),
+        FieldKind::Unsigned => Value::Unsigned(unsigned(bytes)),
+        FieldKind::Signed => Value::Signed(signed(bytes)),
+        FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
+        FieldKind::Flags(names) => Value::Flags(flag_names(names, unsigned(bytes))),
+        FieldKind::Enum(names) => Value::Name(value_name(names, unsigned(bytes))),
+        FieldKind::Device => {
+            let device = unsigned(bytes);
+            // The kernel's own split (MKDEV, include/linux/kdev_t.h), not stat's.
+            const MINOR_BITS: u32 = 20;
+            Value::Device {
+                major: (device >> MINOR_BITS) as u32,
+                minor: (device & ((1 << MINOR_BITS) - 1)) as u32,
             }
         }
+        FieldKind::Texts { .. } => {
+            let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+            let texts = whole.split(|b| *b == 0).map(|text| Value::Text(text.to_vec()));
+            Value::List(if bytes.is_empty() { Vec::new() } else { texts.collect() })
+        }
+        // A list of lists is no field (`describe`).
+        FieldKind::List { .. } => Value::List(Vec::new()),
     }
 }
 
@@ -177,6 +217,8 @@ mod tests {
     use crate::template::Layout;
 
     fn template(fields: Vec<Field>, event_size: usize) -> Arc<Template> {
+        let path = fields.iter().position(|f| f.name == "path");
+        let packed_from = path.unwrap_or(fields.len());
         Arc::new(Template {
             name: "t".into(),
             summary: String::new(),
@@ -186,7 +228,7 @@ mod tests {
             params: vec![],
             fields,
             event_size,
-            layout: Layout::default(),
+            layout: Layout { packed_from, ..Layout::default() },
             object: Cow::Borrowed(&[]),
         })
     }
@@ -226,6 +268,57 @@ mod tests {
         assert!(decode(fields(), 20, b"\x01\0\0").is_err());
         assert!(decode(fields(), 20, &[0; 21]).is_err());
         assert_eq!(decode(fields(), 20, b"\x01\0\0\0").unwrap().get("path"), Some(Value::Text(vec![])));
+    }
+
+    #[test]
+    fn a_list_is_as_long_as_its_count_and_its_room() {
+        let list = |element, element_size| FieldKind::List {
+            element: Box::new(element),
+            element_size,
+            count: "n".into(),
+        };
+        let fields = || {
+            vec![
+                field("n", FieldKind::Unsigned, 0, 4),
+                field("pids", list(FieldKind::Unsigned, 4), 4, 8),
+                field("comms", list(FieldKind::Text, 4), 12, 8),
+                field("path", FieldKind::Text, 20, 4),
+            ]
+        };
+        let bytes = |n: u8| [&[n, 0, 0, 0, 7, 0, 0, 0, 8, 0, 0, 0], &b"ab\0\0cde\0/"[..]].concat();
+        let event = decode(fields(), 24, &bytes(1)).unwrap();
+        assert_eq!(event.get("pids"), Some(Value::List(vec![Value::Unsigned(7)])));
+        assert_eq!(event.get("comms"), Some(Value::List(vec![Value::Text(b"ab".to_vec())])));
+        let event = decode(fields(), 24, &bytes(9)).unwrap();
+        assert_eq!(event.get("pids"), Some(Value::List(vec![Value::Unsigned(7), Value::Unsigned(8)])));
+    }
+
+    #[test]
+    fn what_stands_behind_the_path_is_packed() {
+        let texts = FieldKind::Texts { length: "argv_length".into() };
+        let fields = || {
+            vec![
+                field("argv_length", FieldKind::Unsigned, 0, 4),
+                field("path", FieldKind::Text, 4, 64),
+                field("cwd", FieldKind::Text, 68, 64),
+                field("argv", texts.clone(), 132, 64),
+                field("value", FieldKind::Text, 196, 64),
+            ]
+        };
+        let text = |text: &str| Value::Text(text.as_bytes().to_vec());
+        let argv = b"sh\0\0-c\0";
+        let bytes = [&[argv.len() as u8, 0, 0, 0], &b"/bin/sh\0/\0"[..], argv, b"v=1\0"].concat();
+        let event = decode(fields(), 260, &bytes).unwrap();
+        assert_eq!(event.get("path"), Some(text("/bin/sh")));
+        assert_eq!(event.get("cwd"), Some(text("/")));
+        assert_eq!(event.get("argv"), Some(Value::List(vec![text("sh"), text(""), text("-c")])));
+        assert_eq!(event.get("value"), Some(text("v=1")));
+        // A record that lies about its lengths is read as far as it goes.
+        let event = decode(fields(), 260, b"\xff\0\0\0/bin/sh\0/\0a").unwrap();
+        assert_eq!(event.get("argv"), Some(Value::List(vec![text("a")])));
+        assert_eq!(event.get("value"), Some(text("")));
+        let event = decode(fields(), 260, b"\0\0\0\0/").unwrap();
+        assert_eq!(event.get("argv"), Some(Value::List(vec![])));
     }
 
     #[test]

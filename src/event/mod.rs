@@ -43,4 +43,5 @@ pub enum Value {
         major: u32,
         minor: u32,
     },
+    List(Vec<Value>),
 }

@@ -287,7 +287,9 @@ impl fmt::Display for Instruction {
             Code::Load(size) => write!(f, "r{dst} = *(u{} *)(r{src} {offset:+})", u32::from(*size) * 8),
             Code::Store => write!(f, "*(u64 *)(r{dst} {offset:+}) = r{src}"),
             Code::JumpImmediate(jump) => write!(f, "if r{dst} {} {immediate} goto {offset:+}", jump.sign()),
-            Code::JumpImmediate32(jump) => write!(f, "if w{dst} {} {immediate:#x} goto {offset:+}", jump.sign()),
+            Code::JumpImmediate32(jump) => {
+                write!(f, "if w{dst} {} {immediate:#x} goto {offset:+}", jump.sign())
+            }
             Code::JumpRegister(jump) => write!(f, "if r{dst} {} r{src} goto {offset:+}", jump.sign()),
             Code::Goto => write!(f, "goto {offset:+}"),
         }

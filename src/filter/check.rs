@@ -67,7 +67,9 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
     let Some(function) = syntax::function(ast, name, arity)? else {
         let takes = syntax::arities(ast, name).first().map(|n| n.saturating_sub(captured.len()));
         let text = match takes {
-            Some(takes) => format!("a filter takes the event and nothing else (`|e| …`); this one takes {takes} parameters"),
+            Some(takes) => format!(
+                "a filter takes the event and nothing else (`|e| …`); this one takes {takes} parameters"
+            ),
             None => format!("`{name}` is no function of the script"),
         };
         return Err(Misfit::new(Position::NONE, text).within(name));
@@ -90,9 +92,12 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
     let term = checker.body(&function)?;
     match term {
         Term::Bool(body) => Ok(Filter { body, slots: checker.slots }),
-        other => Err(Misfit::new(function.at, format!("this filter gives {}; it must give true or false", other.what()))
-            .advise("compare it with something: `e.uid == 0`")
-            .within(name)),
+        other => Err(Misfit::new(
+            function.at,
+            format!("this filter gives {}; it must give true or false", other.what()),
+        )
+        .advise("compare it with something: `e.uid == 0`")
+        .within(name)),
     }
 }
 
@@ -143,9 +148,11 @@ impl Checker<'_> {
                 self.wrapped(binding, body, at)
             }
             Statement::Return(value) if tail == Tail::Returns => self.term(value),
-            Statement::Return(value) => {
-                self.misfit(value.at, "`return` in the middle of an expression", "put the condition around it: `if … { return true; }`")
-            }
+            Statement::Return(value) => self.misfit(
+                value.at,
+                "`return` in the middle of an expression",
+                "put the condition around it: `if … { return true; }`",
+            ),
             Statement::Value(node) if rest.is_empty() => self.tail_term(node, tail),
             Statement::Value(Node { at, kind: Kind::If { condition, then, otherwise } })
                 if tail == Tail::Returns && then.last().is_some_and(returns) =>
@@ -158,15 +165,19 @@ impl Checker<'_> {
                 self.scope.truncate(depth);
                 self.chosen(condition, then, otherwise, *at)
             }
-            Statement::Value(node) => {
-                self.misfit(node.at, "this has no effect", "a filter is `let`, `if … else`, `return` and one expression at its end")
-            }
+            Statement::Value(node) => self.misfit(
+                node.at,
+                "this has no effect",
+                "a filter is `let`, `if … else`, `return` and one expression at its end",
+            ),
         }
     }
 
     fn tail_term(&mut self, node: &Node, tail: Tail) -> Fallible<Term> {
         match &node.kind {
-            Kind::If { condition, then, otherwise } => self.decision(node.at, condition, then, otherwise, tail),
+            Kind::If { condition, then, otherwise } => {
+                self.decision(node.at, condition, then, otherwise, tail)
+            }
             Kind::Block(list) => self.block(list, node.at, tail),
             _ => self.term(node),
         }
@@ -182,7 +193,11 @@ impl Checker<'_> {
     ) -> Fallible<Term> {
         let condition = self.condition(condition)?;
         if otherwise.is_empty() {
-            return self.misfit(at, "an `if` without `else` gives nothing when its condition is false", "add `else { false }`");
+            return self.misfit(
+                at,
+                "an `if` without `else` gives nothing when its condition is false",
+                "add `else { false }`",
+            );
         }
         let then = self.block(then, at, tail)?;
         let otherwise = self.block(otherwise, at, tail)?;
@@ -231,7 +246,11 @@ impl Checker<'_> {
             }
         };
         if self.slots == SLOTS {
-            return self.misfit(at, format!("a filter keeps at most {SLOTS} computed values"), "write the expression where it is used");
+            return self.misfit(
+                at,
+                format!("a filter keeps at most {SLOTS} computed values"),
+                "write the expression where it is used",
+            );
         }
         let binding = Binding { slot: self.slots, name: name.to_owned(), value };
         self.slots += 1;
@@ -258,7 +277,11 @@ impl Checker<'_> {
         let at = node.at;
         match &node.kind {
             Kind::Constant(value) => constant(value).or_else(|what| {
-                self.misfit(at, format!("{what} has no place in a filter"), "numbers, texts in double quotes, true and false have")
+                self.misfit(
+                    at,
+                    format!("{what} has no place in a filter"),
+                    "numbers, texts in double quotes, true and false have",
+                )
             }),
             Kind::Variable(name) => match self.scope.iter().rev().find(|(known, _)| known == name) {
                 Some((_, term)) => Ok(term.clone()),
@@ -282,7 +305,9 @@ impl Checker<'_> {
             Kind::Or(parts) => Ok(Term::Bool(ir::or(self.conditions(parts)?))),
             Kind::Array(items) => self.array(items),
             Kind::Interpolated(parts) => self.interpolated(parts),
-            Kind::If { condition, then, otherwise } => self.decision(at, condition, then, otherwise, Tail::Continues),
+            Kind::If { condition, then, otherwise } => {
+                self.decision(at, condition, then, otherwise, Tail::Continues)
+            }
             Kind::Block(list) => self.block(list, at, Tail::Continues),
         }
     }
@@ -306,7 +331,9 @@ impl Checker<'_> {
         let mut known = Vec::new();
         for item in items {
             match self.term(item)? {
-                term @ (Term::Words(_) | Term::Int(Int::Constant(_)) | Term::Bool(Bool::Constant(_))) => known.push(term),
+                term @ (Term::Words(_) | Term::Int(Int::Constant(_)) | Term::Bool(Bool::Constant(_))) => {
+                    known.push(term)
+                }
                 _ => {
                     return self.misfit(
                         item.at,
@@ -326,7 +353,13 @@ impl Checker<'_> {
                 Term::Words(words) => text.push_str(&words),
                 Term::Int(Int::Constant(number)) => text.push_str(&number.to_string()),
                 Term::Bool(Bool::Constant(known)) => text.push_str(&known.to_string()),
-                _ => return self.misfit(part.at, "a filter cannot make texts of an event's fields", "ask with starts_with, ends_with, contains, like, ==, in"),
+                _ => {
+                    return self.misfit(
+                        part.at,
+                        "a filter cannot make texts of an event's fields",
+                        "ask with starts_with, ends_with, contains, like, ==, in",
+                    );
+                }
             }
         }
         Ok(Term::Words(text))
@@ -341,7 +374,9 @@ impl Checker<'_> {
                 None => self.refuse(Misfit::new(at, "this never gives a number: it leaves 64 bits")),
             },
             ("-", Term::Int(number)) => Ok(Term::Int(Int::Negate(Box::new(number)))),
-            (sign, other) => self.refuse(Misfit::new(at, format!("`{sign}` cannot be asked of {}", other.what()))),
+            (sign, other) => {
+                self.refuse(Misfit::new(at, format!("`{sign}` cannot be asked of {}", other.what())))
+            }
         }
     }
 
@@ -350,15 +385,28 @@ impl Checker<'_> {
             return self.compared(how, left, right, at).map(Term::Bool);
         }
         match (sign, left, right) {
-            ("..", Term::Int(Int::Constant(first)), Term::Int(Int::Constant(end))) => Ok(range(first, end, false)),
-            ("..=", Term::Int(Int::Constant(first)), Term::Int(Int::Constant(last))) => Ok(range(first, last, true)),
-            (".." | "..=", ..) => self.misfit(at, "a range in a filter has ends that are known now", "write `e.uid >= a && e.uid < b`"),
-            ("+", Term::Words(left), Term::Words(right)) => Ok(Term::Words(left + right.as_str())),
-            ("&" | "|" | "^", Term::Bool(_), Term::Bool(_)) => {
-                self.misfit(at, format!("`{sign}` on true and false has no place in a filter"), "write `&&`, `||` or `!=`")
+            ("..", Term::Int(Int::Constant(first)), Term::Int(Int::Constant(end))) => {
+                Ok(range(first, end, false))
             }
+            ("..=", Term::Int(Int::Constant(first)), Term::Int(Int::Constant(last))) => {
+                Ok(range(first, last, true))
+            }
+            (".." | "..=", ..) => self.misfit(
+                at,
+                "a range in a filter has ends that are known now",
+                "write `e.uid >= a && e.uid < b`",
+            ),
+            ("+", Term::Words(left), Term::Words(right)) => Ok(Term::Words(left + right.as_str())),
+            ("&" | "|" | "^", Term::Bool(_), Term::Bool(_)) => self.misfit(
+                at,
+                format!("`{sign}` on true and false has no place in a filter"),
+                "write `&&`, `||` or `!=`",
+            ),
             (_, Term::Int(left), Term::Int(right)) => self.arithmetic(sign, left, right, at).map(Term::Int),
-            (sign, left, right) => self.refuse(Misfit::new(at, format!("`{sign}` does not join {} and {}", left.what(), right.what()))),
+            (sign, left, right) => self.refuse(Misfit::new(
+                at,
+                format!("`{sign}` does not join {} and {}", left.what(), right.what()),
+            )),
         }
     }
 
@@ -373,12 +421,21 @@ impl Checker<'_> {
             "|" => Arithmetic::Or,
             "^" => Arithmetic::Xor,
             "<<" | ">>" => return self.shifted(sign == "<<", left, right, at),
-            other => return self.misfit(at, format!("`{other}` has no place in a filter"), "numbers are joined by + - * / % & | ^ << >>"),
+            other => {
+                return self.misfit(
+                    at,
+                    format!("`{other}` has no place in a filter"),
+                    "numbers are joined by + - * / % & | ^ << >>",
+                );
+            }
         };
         match (&left, &right) {
             (Int::Constant(a), Int::Constant(b)) => match how.apply(*a, *b) {
                 Some(known) => Ok(Int::Constant(known)),
-                None => self.refuse(Misfit::new(at, "this never gives a number: it divides by zero, or leaves 64 bits")),
+                None => self.refuse(Misfit::new(
+                    at,
+                    "this never gives a number: it divides by zero, or leaves 64 bits",
+                )),
             },
             (_, Int::Constant(0)) if matches!(how, Arithmetic::Divide | Arithmetic::Remainder) => {
                 self.refuse(Misfit::new(at, "this never gives a number: it divides by zero"))
@@ -391,7 +448,11 @@ impl Checker<'_> {
     /// one bit at a time would leave.
     fn shifted(&self, to_left: bool, of: Int, by: Int, at: Position) -> Fallible<Int> {
         let Int::Constant(by) = by else {
-            return self.misfit(at, "a filter shifts by a number that is known now", "write the number of bits");
+            return self.misfit(
+                at,
+                "a filter shifts by a number that is known now",
+                "write the number of bits",
+            );
         };
         let to_left = to_left == (by >= 0);
         let by = by.checked_abs().unwrap_or(i64::MAX);
@@ -420,7 +481,12 @@ impl Checker<'_> {
                     (Term::Int(left), Term::Int(right)) => Ok(ir::compare(how, left, right)),
                     (left, right) => self.refuse(Misfit::new(
                         at,
-                        format!("`{}` compares numbers, not {} and {}", how.sign(), left.what(), right.what()),
+                        format!(
+                            "`{}` compares numbers, not {} and {}",
+                            how.sign(),
+                            left.what(),
+                            right.what()
+                        ),
                     )),
                 };
             }
@@ -432,17 +498,28 @@ impl Checker<'_> {
             (Term::Text(text), Term::Words(words)) | (Term::Words(words), Term::Text(text)) => {
                 Bool::Text(text, Test::Equals(self.needle(&words, at)?))
             }
-            (Term::Enum(number, names), Term::Words(words)) | (Term::Words(words), Term::Enum(number, names)) => {
-                ir::compare(Comparison::Equal, Int::Field(number.clone()), Int::Constant(self.value(&number, &names, &words, at)?))
-            }
+            (Term::Enum(number, names), Term::Words(words))
+            | (Term::Words(words), Term::Enum(number, names)) => ir::compare(
+                Comparison::Equal,
+                Int::Field(number.clone()),
+                Int::Constant(self.value(&number, &names, &words, at)?),
+            ),
             (Term::Device(number), Term::Words(words)) | (Term::Words(words), Term::Device(number)) => {
                 ir::compare(Comparison::Equal, Int::Field(number), Int::Constant(self.device(&words, at)?))
             }
             (Term::Text(_), Term::Text(_)) => {
-                return self.misfit(at, "a filter cannot compare two texts of the event", "compare with a text in quotes, or in `.on_event(…)`");
+                return self.misfit(
+                    at,
+                    "a filter cannot compare two texts of the event",
+                    "compare with a text in quotes, or in `.on_event(…)`",
+                );
             }
             (Term::Flags(..), _) | (_, Term::Flags(..)) => {
-                return self.misfit(at, "a set of flags is asked flag by flag", "write `\"name\" in e.field`");
+                return self.misfit(
+                    at,
+                    "a set of flags is asked flag by flag",
+                    "write `\"name\" in e.field`",
+                );
             }
             (left, right) => {
                 let text = format!("{} is never equal to {}", left.what(), right.what());
@@ -486,6 +563,13 @@ impl Checker<'_> {
             let text = format!("an event of `{}` has no field `{name}`{near}", self.template.name);
             return self.misfit(at, text, &format!("it has: {}", names().collect::<Vec<_>>().join(", ")));
         };
+        if self.packed(field) {
+            return self.misfit(
+                at,
+                format!("`{name}` has no place of its own in the event, and a filter cannot look for it"),
+                "ask for it in `.on_event(…)`",
+            );
+        }
         match &field.kind {
             FieldKind::Text => Ok(Term::Text(self.text(field))),
             kind => {
@@ -495,18 +579,30 @@ impl Checker<'_> {
                     size: field.size,
                     signed: *kind == FieldKind::Signed,
                 };
-                if !matches!(number.size, 1 | 2 | 4 | 8) {
-                    return self.refuse(Misfit::new(at, format!("`{name}` has a size that a filter cannot read")));
-                }
                 Ok(match kind {
-                    FieldKind::Bool => Term::Bool(ir::compare(Comparison::NotEqual, Int::Field(number), Int::Constant(0))),
+                    FieldKind::Bool => {
+                        Term::Bool(ir::compare(Comparison::NotEqual, Int::Field(number), Int::Constant(0)))
+                    }
                     FieldKind::Flags(names) => Term::Flags(number, names.clone()),
                     FieldKind::Enum(names) => Term::Enum(number, names.clone()),
                     FieldKind::Device => Term::Device(number),
-                    FieldKind::Unsigned | FieldKind::Signed | FieldKind::Text => Term::Int(Int::Field(number)),
+                    FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(number)),
+                    FieldKind::Text | FieldKind::List { .. } | FieldKind::Texts { .. } => {
+                        return self.misfit(
+                            at,
+                            format!("`{name}` is a list, and a filter cannot look into it"),
+                            "ask for it in `.on_event(…)`",
+                        );
+                    }
                 })
             }
         }
+    }
+
+    /// Behind the first of the packed texts each begins where the one before ends.
+    fn packed(&self, field: &Field) -> bool {
+        let first = self.template.fields.get(self.template.layout.packed_from);
+        first.is_some_and(|first| field.offset > first.offset)
     }
 
     fn text(&self, field: &Field) -> Text {
@@ -538,7 +634,11 @@ impl Checker<'_> {
         let known = || names.iter().map(|n| n.name.as_str());
         let near = nearest(name, known()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
         let allowed = known().collect::<Vec<_>>().join(", ");
-        self.misfit(at, format!("`{}` is never \"{name}\"{near}", field.name), &format!("it can be: {allowed}"))
+        self.misfit(
+            at,
+            format!("`{}` is never \"{name}\"{near}", field.name),
+            &format!("it can be: {allowed}"),
+        )
     }
 
     /// `major:minor` in the kernel's own form (MKDEV, 20 bits for the minor).
@@ -550,7 +650,11 @@ impl Checker<'_> {
         });
         match parsed {
             Some(device) => Ok(device),
-            None => self.misfit(at, format!("\"{words}\" is no device"), "a device is \"major:minor\", such as \"8:1\""),
+            None => self.misfit(
+                at,
+                format!("\"{words}\" is no device"),
+                "a device is \"major:minor\", such as \"8:1\"",
+            ),
         }
     }
 
@@ -570,11 +674,17 @@ impl Checker<'_> {
 
     fn method(&mut self, of: Term, name: &str, arguments: &[Node], at: Position) -> Fallible<Term> {
         if syntax::arities(self.ast, name).contains(&arguments.len()) {
-            return self.misfit(at, format!("`{name}` is a function of the script"), &format!("write `{name}(…)`, with what it is about as a parameter"));
+            return self.misfit(
+                at,
+                format!("`{name}` is a function of the script"),
+                &format!("write `{name}(…)`, with what it is about as a parameter"),
+            );
         }
         let [argument] = arguments else {
             return match (&of, name, arguments.len()) {
-                (Term::Text(text), "is_empty", 0) => Ok(Term::Bool(Bool::Text(text.clone(), Test::Equals(vec![])))),
+                (Term::Text(text), "is_empty", 0) => {
+                    Ok(Term::Bool(Bool::Text(text.clone(), Test::Equals(vec![]))))
+                }
                 _ => self.no_method(&of, name, at),
             };
         };
@@ -597,7 +707,9 @@ impl Checker<'_> {
                     None => self.unknown_name(&number, &names, &words, at),
                 }
             }
-            (Term::Range(first, last), "contains", Term::Int(number)) => Ok(Term::Bool(one_of(number, vec![(first, last)]))),
+            (Term::Range(first, last), "contains", Term::Int(number)) => {
+                Ok(Term::Bool(one_of(number, vec![(first, last)])))
+            }
             (Term::Array(items), "contains", item) => self.member(&items, item, at).map(Term::Bool),
             (Term::Text(_), "starts_with" | "ends_with" | "contains" | "like", other) => self.misfit(
                 at,
@@ -614,10 +726,15 @@ impl Checker<'_> {
                 return self.misfit(
                     at,
                     format!("`{name}` counts characters, which a filter does not"),
-                    &format!("`e.{}_length` is the length in bytes; `is_empty()` can be asked too", text.name),
+                    &format!(
+                        "`e.{}_length` is the length in bytes; `is_empty()` can be asked too",
+                        text.name
+                    ),
                 );
             }
-            (Term::Text(_), _) => "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, is_empty",
+            (Term::Text(_), _) => {
+                "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, is_empty"
+            }
             (Term::Words(_), _) => "compute it before, outside of the filter",
             (Term::Flags(..), _) => "flags can be asked: `\"name\" in e.field`",
             (Term::Enum(..) | Term::Device(_), _) => "it can be asked: ==, !=, in",
@@ -636,10 +753,16 @@ impl Checker<'_> {
         };
         let (prefix, middle, suffix) = match glob {
             Glob::Exact(whole) => return Ok(Bool::Text(text, Test::Equals(self.needle(&whole, at)?))),
-            Glob::Parts { prefix, middle, suffix } => (self.needle(&prefix, at)?, middle, self.needle(&suffix, at)?),
+            Glob::Parts { prefix, middle, suffix } => {
+                (self.needle(&prefix, at)?, middle, self.needle(&suffix, at)?)
+            }
         };
         if middle.len() > 1 {
-            return self.misfit(at, "a glob in a filter has at most one part between two stars", "join several with `&&`");
+            return self.misfit(
+                at,
+                "a glob in a filter has at most one part between two stars",
+                "join several with `&&`",
+            );
         }
         let (from, until) = (prefix.len(), suffix.len());
         let mut tests = vec![Test::StartsWith(prefix)];
@@ -662,7 +785,10 @@ impl Checker<'_> {
         if items.len() > INLINE_MEMBERS {
             return self.misfit(
                 at,
-                format!("this set has {} members; a filter takes sets of up to {INLINE_MEMBERS}", items.len()),
+                format!(
+                    "this set has {} members; a filter takes sets of up to {INLINE_MEMBERS}",
+                    items.len()
+                ),
                 "give a range, or put them into a param of the probe",
             );
         }
@@ -680,12 +806,16 @@ impl Checker<'_> {
             // Reading the text may still be a trouble.
             return Ok(ir::and([Bool::Text(text.clone(), Test::StartsWith(vec![])), Bool::Constant(false)]));
         }
-        let same: Fallible<Vec<_>> =
-            items.iter().map(|member| match (&item, member) {
+        let same: Fallible<Vec<_>> = items
+            .iter()
+            .map(|member| match (&item, member) {
                 (Term::Text(_) | Term::Enum(..) | Term::Device(_) | Term::Words(_), Term::Words(_))
-                | (Term::Bool(Bool::Constant(_)), Term::Bool(_)) => self.compared(Comparison::Equal, item.clone(), member.clone(), at),
+                | (Term::Bool(Bool::Constant(_)), Term::Bool(_)) => {
+                    self.compared(Comparison::Equal, item.clone(), member.clone(), at)
+                }
                 (item, member) => self.mixed(item, member, at),
-            }).collect();
+            })
+            .collect();
         Ok(ir::or(same?))
     }
 
@@ -709,10 +839,18 @@ impl Checker<'_> {
             };
         };
         if self.functions.iter().any(|f| f == name) {
-            return self.misfit(at, format!("`{name}` calls itself, and a filter has no loops"), "write it without recursion");
+            return self.misfit(
+                at,
+                format!("`{name}` calls itself, and a filter has no loops"),
+                "write it without recursion",
+            );
         }
         if self.functions.len() > DEPTH {
-            return self.misfit(at, format!("functions of a filter call each other at most {DEPTH} deep"), "write fewer functions");
+            return self.misfit(
+                at,
+                format!("functions of a filter call each other at most {DEPTH} deep"),
+                "write fewer functions",
+            );
         }
         let mut given = Vec::new();
         for argument in arguments {
@@ -793,7 +931,9 @@ fn one_of(number: Int, mut ranges: Vec<(i64, i64)>) -> Bool {
         }
     }
     match number {
-        Int::Constant(known) => Bool::Constant(merged.iter().any(|(first, last)| (*first..=*last).contains(&known))),
+        Int::Constant(known) => {
+            Bool::Constant(merged.iter().any(|(first, last)| (*first..=*last).contains(&known)))
+        }
         number => Bool::OneOf(number, merged),
     }
 }

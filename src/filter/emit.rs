@@ -293,7 +293,9 @@ impl Emitter {
         Ok(match of {
             Int::Constant(_) | Int::Field(_) | Int::Slot(_) => of.clone(),
             Int::Negate(inner) => Int::Negate(Box::new(self.hoisted(inner)?)),
-            Int::Binary(how, a, b) => Int::Binary(*how, Box::new(self.hoisted(a)?), Box::new(self.hoisted(b)?)),
+            Int::Binary(how, a, b) => {
+                Int::Binary(*how, Box::new(self.hoisted(a)?), Box::new(self.hoisted(b)?))
+            }
             Int::Let(binding, body) => {
                 self.bind(binding)?;
                 self.hoisted(body)?
@@ -485,8 +487,12 @@ impl Emitter {
                 let ended = [whole, &[0][..]].concat();
                 self.same_bytes(EVENT, text.offset, &ended, no);
             }
-            Test::StartsWith(prefix) if prefix.len() <= longest => self.same_bytes(EVENT, text.offset, prefix, no),
-            Test::EndsWith(suffix) if suffix.len() <= longest => return self.ends_with(text, suffix, yes, no),
+            Test::StartsWith(prefix) if prefix.len() <= longest => {
+                self.same_bytes(EVENT, text.offset, prefix, no)
+            }
+            Test::EndsWith(suffix) if suffix.len() <= longest => {
+                return self.ends_with(text, suffix, yes, no);
+            }
             Test::Contains { needle, from, until } if needle.len() + from + until <= longest => {
                 return self.search(text, needle, *from, *until, yes, no);
             }
@@ -588,7 +594,8 @@ impl Emitter {
         self.to.constant(ones, repeated(1));
         self.to.constant(highs, repeated(0x80));
 
-        let (head, try_all, try_one, fails) = (self.to.label(), self.to.label(), self.to.label(), self.to.label());
+        let (head, try_all, try_one, fails) =
+            (self.to.label(), self.to.label(), self.to.label(), self.to.label());
         self.to.here(head);
         if text.length.is_some() {
             self.to.jump(Jump::Less, last, turn, no);
@@ -721,7 +728,9 @@ fn result_range(how: Arithmetic, a: (i128, i128), b: (i128, i128)) -> (i128, i12
         Arithmetic::Remainder if natural => (0, a.1.min((b.1 - 1).max(0))),
         Arithmetic::And if a.0 >= 0 => (0, a.1),
         Arithmetic::And if b.0 >= 0 => (0, b.1),
-        Arithmetic::Or | Arithmetic::Xor if natural => (0, (a.1.max(b.1) + 1).cast_unsigned().next_power_of_two().cast_signed() - 1),
+        Arithmetic::Or | Arithmetic::Xor if natural => {
+            (0, (a.1.max(b.1) + 1).cast_unsigned().next_power_of_two().cast_signed() - 1)
+        }
         Arithmetic::ShiftRight if a.0 >= 0 => (0, a.1),
         _ => ALL,
     }

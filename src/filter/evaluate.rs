@@ -52,7 +52,11 @@ impl Evaluation<'_> {
                 Ok(false)
             }
             Bool::If(condition, then, otherwise) => {
-                if self.bool(condition)? { self.bool(then) } else { self.bool(otherwise) }
+                if self.bool(condition)? {
+                    self.bool(then)
+                } else {
+                    self.bool(otherwise)
+                }
             }
             Bool::Let(binding, body) => {
                 self.bind(binding)?;
@@ -72,7 +76,11 @@ impl Evaluation<'_> {
                 how.apply(a, b).ok_or(Trouble::Arithmetic)
             }
             Int::If(condition, then, otherwise) => {
-                if self.bool(condition)? { self.int(then) } else { self.int(otherwise) }
+                if self.bool(condition)? {
+                    self.int(then)
+                } else {
+                    self.int(otherwise)
+                }
             }
             Int::Let(binding, body) => {
                 self.bind(binding)?;

@@ -30,7 +30,9 @@ impl Display for Bool {
             Bool::Not(inner) => write!(f, "!{inner}"),
             Bool::And(parts) => joined(f, parts, " && "),
             Bool::Or(parts) => joined(f, parts, " || "),
-            Bool::If(condition, then, otherwise) => write!(f, "(if {condition} then {then} else {otherwise})"),
+            Bool::If(condition, then, otherwise) => {
+                write!(f, "(if {condition} then {then} else {otherwise})")
+            }
             Bool::Let(binding, body) => write!(f, "({binding} in {body})"),
         }
     }

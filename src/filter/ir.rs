@@ -125,7 +125,11 @@ pub enum Test {
     StartsWith(Vec<u8>),
     EndsWith(Vec<u8>),
     /// Somewhere behind the first `from` bytes and before the last `until`; the needle is not empty.
-    Contains { needle: Vec<u8>, from: usize, until: usize },
+    Contains {
+        needle: Vec<u8>,
+        from: usize,
+        until: usize,
+    },
     /// At least so many bytes; not 0.
     Reaches(usize),
 }

@@ -33,6 +33,11 @@ impl Misfit {
     }
 
     pub fn within(self, function: &str) -> Refusal {
-        Refusal { text: self.text, advice: self.advice, function: function.to_owned(), position: self.position }
+        Refusal {
+            text: self.text,
+            advice: self.advice,
+            function: function.to_owned(),
+            position: self.position,
+        }
     }
 }

@@ -18,7 +18,10 @@ pub struct Function {
 
 #[derive(Debug)]
 pub enum Statement {
-    Let { name: String, value: Node },
+    Let {
+        name: String,
+        value: Node,
+    },
     /// `return value;`
     Return(Node),
     Value(Node),
@@ -36,10 +39,20 @@ pub enum Kind {
     Constant(Dynamic),
     Variable(String),
     /// `of.name`, `of["name"]`
-    Field { of: Box<Node>, name: String },
+    Field {
+        of: Box<Node>,
+        name: String,
+    },
     /// `of.name(arguments)`, `contains` for `x in of`
-    Method { of: Box<Node>, name: String, arguments: Vec<Node> },
-    Call { name: String, arguments: Vec<Node> },
+    Method {
+        of: Box<Node>,
+        name: String,
+        arguments: Vec<Node>,
+    },
+    Call {
+        name: String,
+        arguments: Vec<Node>,
+    },
     Unary(String, Box<Node>),
     Binary(String, Box<Node>, Box<Node>),
     And(Vec<Node>),
@@ -47,7 +60,11 @@ pub enum Kind {
     Array(Vec<Node>),
     /// A text with `${…}` in it.
     Interpolated(Vec<Node>),
-    If { condition: Box<Node>, then: Vec<Statement>, otherwise: Vec<Statement> },
+    If {
+        condition: Box<Node>,
+        then: Vec<Statement>,
+        otherwise: Vec<Statement>,
+    },
     Block(Vec<Statement>),
 }
 
@@ -132,14 +149,24 @@ fn no_statement(statement: &Stmt) -> Misfit {
             return Misfit::new(assignment.0.position(), "a filter cannot assign")
                 .advise("name the new value: `let other = …`");
         }
-        Stmt::While(..) | Stmt::Do(..) | Stmt::For(..) | Stmt::BreakLoop(..) => {
-            ("a loop has no place in a filter", "ask with `in`, `contains` or `like`; everything else belongs into `.on_event(…)`")
+        Stmt::While(..) | Stmt::Do(..) | Stmt::For(..) | Stmt::BreakLoop(..) => (
+            "a loop has no place in a filter",
+            "ask with `in`, `contains` or `like`; everything else belongs into `.on_event(…)`",
+        ),
+        Stmt::Switch(..) => {
+            ("`switch` has no place in a filter", "write `if … { … } else if … { … } else { … }`")
         }
-        Stmt::Switch(..) => ("`switch` has no place in a filter", "write `if … { … } else if … { … } else { … }`"),
-        Stmt::TryCatch(..) => ("`try` has no place in a filter", "an error in a filter means that it does not match"),
-        Stmt::Return(None, ..) => ("`return` without a value decides nothing", "write `return true;` or `return false;`"),
+        Stmt::TryCatch(..) => {
+            ("`try` has no place in a filter", "an error in a filter means that it does not match")
+        }
+        Stmt::Return(None, ..) => {
+            ("`return` without a value decides nothing", "write `return true;` or `return false;`")
+        }
         Stmt::Return(..) => ("`throw` has no place in a filter", "write `return false;`"),
-        _ => ("this statement has no place in a filter", "a filter is `let`, `if … else`, `return` and an expression"),
+        _ => (
+            "this statement has no place in a filter",
+            "a filter is `let`, `if … else`, `return` and an expression",
+        ),
     };
     Misfit::new(at, what).advise(advice)
 }

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::{Btf, Ebpf, maps::Map, programs::Program};
+use aya::{
+    Btf, Ebpf,
+    maps::Map,
+    programs::{Program, ProgramError},
+};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{
@@ -18,11 +22,12 @@ use super::{
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
-    tables::Tables,
+    tables::{self, Tables},
+    trackers,
 };
 use crate::{
     probe::{Counters, Mode, OnError, ParamValue, Spec},
-    template::{Param, Template},
+    template::{Param, ParamKind, Template},
 };
 
 /// An attached probe. Dropping it detaches.
@@ -39,6 +44,8 @@ pub struct Attachment {
     on_error: OnError,
     scope: Resolved,
     missing: Vec<MissingHook>,
+    /// Why it can only observe, if so.
+    audit_only: Option<String>,
 }
 
 impl Attachment {
@@ -48,6 +55,7 @@ impl Attachment {
         loaded: Loaded,
         spec: &Spec,
         scope: Resolved,
+        audit_only: Option<String>,
     ) -> Result<Self, KernelError> {
         let Loaded { mut ebpf, programs, missing } = loaded;
         let template = Arc::clone(&spec.template);
@@ -70,6 +78,7 @@ impl Attachment {
             on_error: spec.on_error,
             scope,
             missing,
+            audit_only,
         };
         attachment.store("scope", attachment.scope.word)?;
         attachment.set_lease(spec.lease)?;
@@ -79,6 +88,7 @@ impl Attachment {
                 attachment.write_param(param, Some(value), &kernel.identities, btf)?;
             }
         }
+        trackers::start(&mut attachment.ebpf, btf, &spec.template.layout)?;
         // Last: a program must not decide anything before its settings are whole.
         for (hook, program) in &programs {
             attachment.attach_hook(hook, program)?;
@@ -86,13 +96,23 @@ impl Attachment {
         Ok(attachment)
     }
 
-    fn attach_hook(&mut self, hook: &str, program: &str) -> Result<(), KernelError> {
-        let Some(Program::Lsm(program)) = self.ebpf.program_mut(program) else {
-            let reason = format!("`{program}` is no LSM program");
-            return Err(KernelError::Object { template: self.template.name.clone(), reason });
+    fn attach_hook(&mut self, place: &str, program: &str) -> Result<(), KernelError> {
+        let attached = match self.ebpf.program_mut(program) {
+            Some(Program::Lsm(program)) => program.attach().map(drop),
+            Some(Program::BtfTracePoint(program)) => program.attach().map(drop),
+            Some(Program::FEntry(program)) => program.attach().map(drop),
+            _ => {
+                let reason = format!("`{program}` is no program of a template");
+                return Err(KernelError::Object { template: self.template.name.clone(), reason });
+            }
         };
-        program.attach().map_err(|e| attach_refusal(hook, e))?;
-        Ok(())
+        attached.map_err(|e| attach_refusal(place, e))
+    }
+
+    /// Why this probe can only observe (it is attached by other means than LSM), if so.
+    #[must_use]
+    pub fn audit_only(&self) -> Option<&str> {
+        self.audit_only.as_deref()
     }
 
     /// Hooks of the template that this kernel does not have; nothing is seen or refused there.
@@ -116,8 +136,12 @@ impl Attachment {
     /// Changes what the kernel answers, from the next decision on.
     ///
     /// # Errors
-    /// If the object's layout is broken.
+    /// If the probe can only observe, and this enforces.
     pub fn set_mode(&mut self, mode: Mode) -> Result<(), KernelError> {
+        if let (Some(reason), true) = (&self.audit_only, mode.enforces()) {
+            let template = self.template.name.clone();
+            return Err(KernelError::AuditOnly { template, mode, reason: reason.clone() });
+        }
         self.store("mode", mode_word(mode, self.on_error))
     }
 
@@ -158,6 +182,11 @@ impl Attachment {
         if value.is_none() {
             self.settings.store(param.offset, 0)?;
         }
+        if let (ParamKind::Variables, Some(ParamValue::Texts(names))) = (&param.kind, value) {
+            // Both the old and the new ones are looked for while the tables change.
+            let both = self.settings.load(param.offset)? | tables::word(&param.kind, names);
+            self.settings.store(param.offset, both)?;
+        }
         let word = self.tables.set(param, value, identities, btf)?;
         self.settings.store(param.offset, word)
     }
@@ -180,11 +209,13 @@ impl Attachment {
     /// # Errors
     /// If the counters map cannot be read; the probe is detached all the same.
     pub fn detach(mut self) -> Result<Counters, KernelError> {
-        for (_, program) in &self.template.layout.programs {
-            if let Some(Program::Lsm(program)) = self.ebpf.program_mut(program) {
-                program
-                    .unload()
-                    .map_err(|e| KernelError::Program { what: "detach".into(), error: chain(&e) })?;
+        let failed = |e| KernelError::Program { what: "detach".into(), error: chain(&e) };
+        for (_, program) in self.ebpf.programs_mut() {
+            match program {
+                Program::Lsm(program) => unloaded(program.unload()).map_err(failed)?,
+                Program::BtfTracePoint(program) => unloaded(program.unload()).map_err(failed)?,
+                Program::FEntry(program) => unloaded(program.unload()).map_err(failed)?,
+                _ => {}
             }
         }
         self.reader.stop();
@@ -200,6 +231,14 @@ impl Attachment {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// A program of the object that this probe did not need was never loaded.
+fn unloaded(outcome: Result<(), ProgramError>) -> Result<(), ProgramError> {
+    match outcome {
+        Err(ProgramError::NotLoaded) => Ok(()),
+        other => other,
     }
 }
 

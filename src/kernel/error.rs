@@ -37,6 +37,8 @@ pub enum KernelError {
          cure: boot with `lockdown=integrity`, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
     )]
     Lockdown { hook: String },
+    #[error("template `{template}` can only observe here, so `{mode}` is refused: {reason}")]
+    AuditOnly { template: String, mode: crate::probe::Mode, reason: String },
     #[error(
         "hook `{hook}` is unknown to this kernel ({release})\ncure: use a kernel that has it, or another template"
     )]

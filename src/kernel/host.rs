@@ -21,8 +21,8 @@ pub fn suffices(capabilities: u64) -> bool {
 }
 
 /// # Errors
-/// The first thing that is missing.
-pub fn check() -> Result<(), KernelError> {
+/// If this process may not load programs.
+pub fn check_privilege() -> Result<(), KernelError> {
     let capabilities = Process::myself()
         .and_then(|p| p.status())
         .map_err(|e| KernelError::Host {
@@ -30,9 +30,13 @@ pub fn check() -> Result<(), KernelError> {
             error: io::Error::other(e),
         })?
         .capeff;
-    if !suffices(capabilities) {
-        return Err(KernelError::Privilege);
-    }
+    if suffices(capabilities) { Ok(()) } else { Err(KernelError::Privilege) }
+}
+
+/// # Errors
+/// The first thing that is missing.
+pub fn check() -> Result<(), KernelError> {
+    check_privilege()?;
     if !Path::new(BTF).exists() {
         return Err(KernelError::NoBtf);
     }

@@ -86,9 +86,7 @@ impl Identities {
         let Some(Program::Iter(program)) = loaded.as_mut().and_then(|e| e.program_mut(PROGRAM)) else {
             return Err(format!("`{PROGRAM}` is no iterator"));
         };
-        let mut output = output(program)?;
-        let mut bytes = Vec::new();
-        output.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        let bytes = output(program)?;
         Ok(bytes.chunks_exact(Record::SIZE).map(Record::read).collect())
     }
 }
@@ -124,10 +122,16 @@ fn load(btf: &Btf) -> Result<Ebpf, String> {
     Ok(ebpf)
 }
 
-fn output(program: &mut Iter) -> Result<File, String> {
+/// Runs a loaded iterator once: all it wrote.
+///
+/// # Errors
+/// If it cannot be attached or read.
+pub fn output(program: &mut Iter) -> Result<Vec<u8>, String> {
     let link = program.attach().map_err(|e| chain(&e))?;
     let link = program.take_link(link).map_err(|e| chain(&e))?;
-    link.into_file().map_err(|e| chain(&e))
+    let mut bytes = Vec::new();
+    link.into_file().map_err(|e| chain(&e))?.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }
 
 /// `struct identity` of `_identity.bpf.c`.

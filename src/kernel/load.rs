@@ -6,17 +6,38 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host};
-use crate::template::Template;
+use super::{KernelError, facts, host, slot};
+use crate::filter::Compiled;
+use crate::template::{ObservedAt, Observer, Template};
 
 /// A verified object: its maps exist, its hooks are ready to attach.
 pub struct Loaded {
     pub ebpf: Ebpf,
-    /// Hook and program, in the order of the object.
-    pub programs: Vec<(String, String)>,
+    /// What each is attached to, in a user's words, and the program's name.
+    pub programs: Programs,
     /// Hooks of the template that this kernel does not have.
     pub missing: Vec<MissingHook>,
 }
+
+/// What is decided before the load, for one probe.
+#[derive(Debug, Clone, Copy)]
+pub struct Constants {
+    pub id: u32,
+    /// `KERNEL_VERSION` of the running kernel.
+    pub version: u32,
+    /// Members of the scope, at least 1.
+    pub scope_size: u32,
+}
+
+/// Whether the hooks' programs can be had, or only what observes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Lsm,
+    AuditOnly,
+}
+
+/// What each is attached to, and the program's name.
+type Programs = Vec<(String, String)>;
 
 /// A hook that could not be had, while others of the same template could.
 #[derive(Debug)]
@@ -32,18 +53,11 @@ pub struct MissingHook {
 pub fn load(
     template: &Template,
     btf: &Btf,
-    id: u32,
-    version: u32,
-    scope_size: u32,
+    constants: Constants,
+    filter: Option<&Compiled>,
 ) -> Result<Loaded, KernelError> {
     let (programs, missing) = known_hooks(template, btf)?;
-    let mut ebpf = EbpfLoader::new()
-        .btf(Some(btf))
-        .override_global("krsi_probe_id", &id, true)
-        .override_global("krsi_kernel", &version, true)
-        .map_max_entries("krsi_scope_members", scope_size)
-        .load(&template.object)
-        .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })?;
+    let mut ebpf = object_with(template, btf, constants, filter, Reach::Lsm)?;
     for (hook, name) in &programs {
         let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
             let reason = format!("`{name}` is no LSM program");
@@ -54,11 +68,62 @@ pub fn load(
     Ok(Loaded { ebpf, programs, missing })
 }
 
-/// Those of the template's hooks that this kernel has, with their programs, and the rest.
-fn known_hooks(
+/// Loads what observes where LSM programs cannot be had.
+///
+/// # Errors
+/// If the kernel refuses those, too.
+pub fn load_observers(
     template: &Template,
     btf: &Btf,
-) -> Result<(Vec<(String, String)>, Vec<MissingHook>), KernelError> {
+    constants: Constants,
+    filter: Option<&Compiled>,
+) -> Result<Loaded, KernelError> {
+    let mut ebpf = object_with(template, btf, constants, filter, Reach::AuditOnly)?;
+    let mut programs = Vec::new();
+    for Observer { at, program: name } in &template.layout.observers {
+        let outcome = match (ebpf.program_mut(name), at) {
+            (Some(Program::BtfTracePoint(program)), ObservedAt::Tracepoint(point)) => {
+                program.load(point, btf)
+            }
+            (Some(Program::FEntry(program)), ObservedAt::Function(function)) => program.load(function, btf),
+            _ => {
+                let reason = format!("`{name}` is no observer");
+                return Err(KernelError::Object { template: template.name.clone(), reason });
+            }
+        };
+        outcome.map_err(|error| refusal(&at.to_string(), error))?;
+        programs.push((at.to_string(), name.clone()));
+    }
+    Ok(Loaded { ebpf, programs, missing: Vec::new() })
+}
+
+/// Makes the object's maps, with this probe's constants; no program is loaded yet.
+///
+/// # Errors
+/// If the object is no template, or the kernel refuses a map.
+pub fn object(template: &Template, btf: &Btf, constants: Constants) -> Result<Ebpf, KernelError> {
+    object_with(template, btf, constants, None, Reach::Lsm)
+}
+
+fn object_with(
+    template: &Template,
+    btf: &Btf,
+    constants: Constants,
+    filter: Option<&Compiled>,
+    reach: Reach,
+) -> Result<Ebpf, KernelError> {
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("krsi_probe_id", &constants.id, true)
+        .override_global("krsi_kernel", &constants.version, true)
+        .override_global("krsi_audit_only", &u32::from(reach == Reach::AuditOnly), true)
+        .map_max_entries("krsi_scope_members", constants.scope_size)
+        .load(&slot::filled(template, filter)?)
+        .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })
+}
+
+/// Those of the template's hooks that this kernel has, with their programs, and the rest.
+fn known_hooks(template: &Template, btf: &Btf) -> Result<(Programs, Vec<MissingHook>), KernelError> {
     let known = |hook: &str| btf.id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
     let (programs, unknown): (Vec<_>, Vec<_>) =
         template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));

@@ -18,12 +18,14 @@ mod guard;
 mod host;
 mod identity;
 mod load;
+mod preview;
 mod ring;
 mod scope;
 mod settings;
 mod slot;
 mod subtree;
 mod tables;
+mod trackers;
 
 use std::cell::OnceCell;
 
@@ -40,6 +42,7 @@ pub use self::{
     facts::{Facts, facts},
     host::{check, release},
     load::MissingHook,
+    preview::InScope,
 };
 
 /// The running kernel, seen to have what probes need.
@@ -55,22 +58,12 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Looks at privilege, BTF and the list of active LSMs; nothing is loaded yet.
-    /// Decoded events will go to `events`; when that queue is full they are
-    /// counted as lost.
+    /// Nothing is loaded yet, and nothing looked at. Decoded events will go to `events`; when that
+    /// queue is full they are counted as lost.
     ///
     /// # Errors
-    /// What is missing, with its cure.
+    /// If this process cannot even begin.
     pub fn open(events: Sender<Event>) -> Result<Self, KernelError> {
-        host::check()?;
-        Self::open_unchecked(events)
-    }
-
-    /// The same without looking first: for finding out what then happens.
-    ///
-    /// # Errors
-    /// If not even the attempt can be made.
-    pub fn open_unchecked(events: Sender<Event>) -> Result<Self, KernelError> {
         host::lift_memory_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -87,15 +80,57 @@ impl Kernel {
         })
     }
 
-    /// Loads, verifies and attaches a probe.
+    /// Loads, verifies and attaches a probe, on a host seen to have what that needs. Where LSM programs
+    /// cannot be had, a probe that does not enforce is attached by what its template has for that.
+    ///
+    /// # Errors
+    /// What is missing, with its cure; or any step that fails. Then nothing stays attached.
+    pub fn attach(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
+        match host::check().and_then(|()| self.attach_unchecked(id, spec)) {
+            Err(reason @ (KernelError::NotInLsmList { .. } | KernelError::Refused { .. }))
+                if !spec.template.layout.observers.is_empty() =>
+            {
+                self.observe(id, spec, reason)
+            }
+            other => other,
+        }
+    }
+
+    /// By other means than LSM; gives `reason` back if those are refused as well.
+    fn observe(&self, id: u32, spec: &Spec, reason: KernelError) -> Result<Attachment, KernelError> {
+        if spec.mode.enforces() {
+            let template = spec.template.name.clone();
+            return Err(KernelError::AuditOnly { template, mode: spec.mode, reason: reason.to_string() });
+        }
+        let btf = self.btf()?;
+        let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
+        let constants = load::Constants { id, version: self.version, scope_size: scope.size() };
+        match load::load_observers(&spec.template, btf, constants, spec.filter.as_ref()) {
+            Ok(loaded) => Attachment::new(self, btf, loaded, spec, scope, Some(reason.to_string())),
+            Err(KernelError::Refused { .. }) => Err(reason),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As an LSM program and nothing else, without looking first: for finding out what then happens.
     ///
     /// # Errors
     /// If any step fails; then nothing stays attached.
-    pub fn attach(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
+    pub fn attach_unchecked(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
-        let loaded = load::load(&spec.template, btf, id, self.version, scope.size(), spec.filter.as_ref())?;
-        Attachment::new(self, btf, loaded, spec, scope)
+        let constants = load::Constants { id, version: self.version, scope_size: scope.size() };
+        let loaded = load::load(&spec.template, btf, constants, spec.filter.as_ref())?;
+        Attachment::new(self, btf, loaded, spec, scope, None)
+    }
+
+    /// The processes that a probe's scope applies to now. Nothing is attached to any hook.
+    ///
+    /// # Errors
+    /// If the scope names what is not there, or the kernel refuses.
+    pub fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
+        host::check_privilege()?;
+        preview::preview(self, self.btf()?, spec)
     }
 
     /// Whether a program that is no LSM program loads and runs here.

@@ -59,15 +59,26 @@ impl Settings {
     /// # Errors
     /// If the layout lies about the size of the map.
     pub fn store(&self, offset: usize, word: u64) -> Result<(), KernelError> {
+        self.cell(offset)?.store(word, Ordering::Release);
+        Ok(())
+    }
+
+    /// The word there now.
+    ///
+    /// # Errors
+    /// If the layout lies about the size of the map.
+    pub fn load(&self, offset: usize) -> Result<u64, KernelError> {
+        Ok(self.cell(offset)?.load(Ordering::Acquire))
+    }
+
+    fn cell(&self, offset: usize) -> Result<&AtomicU64, KernelError> {
         if !offset.is_multiple_of(8) || offset + 8 > self.size {
             let reason = format!("no word at offset {offset} of {}", self.size);
             return Err(KernelError::Table { table: "krsi_settings", reason });
         }
         // SAFETY: in bounds and aligned (checked above; the mapping is page aligned), and
-        // whoever else writes there does so through this same function.
-        let cell = unsafe { AtomicU64::from_ptr(self.address.as_ptr().add(offset).cast()) };
-        cell.store(word, Ordering::Release);
-        Ok(())
+        // whoever else writes there does so through this same cell.
+        Ok(unsafe { AtomicU64::from_ptr(self.address.as_ptr().add(offset).cast()) })
     }
 }
 

@@ -20,7 +20,8 @@ const INSTRUCTION: usize = 8;
 pub fn filled<'a>(template: &'a Template, filter: Option<&Compiled>) -> Result<Cow<'a, [u8]>, KernelError> {
     let object: &'a [u8] = &template.object;
     let Some(filter) = filter else { return Ok(Cow::Borrowed(object)) };
-    let broken = |reason: &str| KernelError::Object { template: template.name.clone(), reason: reason.to_owned() };
+    let broken =
+        |reason: &str| KernelError::Object { template: template.name.clone(), reason: reason.to_owned() };
     let (start, size) = slot(object).ok_or_else(|| broken("it has no slot for a filter"))?;
     let code = filter.code.bytes();
     // The first instruction of the slot is the answer without a filter, the last its exit.
@@ -29,7 +30,10 @@ pub fn filled<'a>(template: &'a Template, filter: Option<&Compiled>) -> Result<C
     }
     let end = start + size - INSTRUCTION;
     let mut bytes = object.to_vec();
-    bytes.get_mut(end - code.len()..end).ok_or_else(|| broken("its slot for a filter is cut off"))?.copy_from_slice(&code);
+    bytes
+        .get_mut(end - code.len()..end)
+        .ok_or_else(|| broken("its slot for a filter is cut off"))?
+        .copy_from_slice(&code);
     Ok(Cow::Owned(bytes))
 }
 

@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use aya::{
     Btf, Ebpf,
     maps::{HashMap, MapData},
-    programs::Program,
 };
 use procfs::process::{Process, all_processes};
 
-use super::{KernelError, load::chain, tables::full};
+use super::{KernelError, load::chain, tables::full, trackers::track};
 
 const TABLE: &str = "krsi_scope_pids";
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO).
@@ -40,7 +39,7 @@ pub fn follow(ebpf: &mut Ebpf, btf: &Btf, roots: &BTreeMap<u32, Tree>) -> Result
     for (program, tracepoint) in
         [("krsi_scope_fork", "sched_process_fork"), ("krsi_scope_exit", "sched_process_exit")]
     {
-        attach(ebpf, btf, program, tracepoint)?;
+        track(ebpf, btf, tracepoint, program)?;
     }
     let map = ebpf.map_mut(TABLE).ok_or(KernelError::Table { table: TABLE, reason: "missing".into() })?;
     let mut table: HashMap<&mut MapData, u32, u8> =
@@ -69,17 +68,6 @@ pub fn in_initial_pid_namespace() -> bool {
     let own = Process::myself().and_then(|p| p.namespaces()).ok();
     let inode = own.and_then(|n| n.0.get(std::ffi::OsStr::new("pid")).map(|ns| ns.identifier));
     inode.is_none_or(|inode| inode == INITIAL_PID_NS)
-}
-
-fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, tracepoint: &str) -> Result<(), KernelError> {
-    let failed =
-        |error: String| KernelError::Program { what: format!("follow processes by `{tracepoint}`"), error };
-    let Some(Program::BtfTracePoint(program)) = ebpf.program_mut(name) else {
-        return Err(failed(format!("the object has no `{name}`")));
-    };
-    program.load(tracepoint, btf).map_err(|e| failed(chain(&e)))?;
-    program.attach().map_err(|e| failed(chain(&e)))?;
-    Ok(())
 }
 
 /// Adds a process that is alive to these subtrees; if it ended meanwhile, takes it out again,

@@ -11,11 +11,12 @@ use std::{
 
 use aya::{
     Btf, Ebpf, Pod,
-    maps::{HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
 };
 
 use super::{
     KernelError,
+    attachment::take,
     identity::{Identities, Identity},
     load::chain,
 };
@@ -29,6 +30,8 @@ const KEY_SIZE: usize = 256;
 
 type Inode = [u8; 16];
 type Text = [u8; KEY_SIZE];
+/// `struct variable_name` of the template.
+type Variable = [u8; 48];
 
 /// A table of the kernel's that params fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +39,7 @@ enum Table {
     Inodes,
     Prefixes,
     Suffixes,
+    Variables,
 }
 
 impl Table {
@@ -44,6 +48,7 @@ impl Table {
             Table::Inodes => "krsi_inodes",
             Table::Prefixes => "krsi_prefixes_table",
             Table::Suffixes => "krsi_suffixes_table",
+            Table::Variables => "krsi_variables_table",
         }
     }
 }
@@ -61,6 +66,7 @@ pub struct Tables {
     inodes: Option<HashMap<MapData, Inode, u8>>,
     prefixes: Option<LpmTrie<MapData, Text, u8>>,
     suffixes: Option<LpmTrie<MapData, Text, u8>>,
+    variables: Option<Variables>,
     by_param: BTreeMap<String, Entries>,
 }
 
@@ -70,6 +76,7 @@ impl Tables {
             inodes: open(ebpf, Table::Inodes)?,
             prefixes: open(ebpf, Table::Prefixes)?,
             suffixes: open(ebpf, Table::Suffixes)?,
+            variables: Variables::open(ebpf)?,
             by_param: BTreeMap::new(),
         })
     }
@@ -90,7 +97,9 @@ impl Tables {
             None => (Entries::default(), 0),
             Some(ParamValue::Bits(bits)) => (Entries::default(), *bits),
             Some(ParamValue::Flag(flag)) => (Entries::default(), u64::from(*flag)),
-            Some(ParamValue::Texts(texts)) => (entries(&param.kind, texts, identities, btf)?, 1),
+            Some(ParamValue::Texts(texts)) => {
+                (entries(&param.kind, texts, identities, btf)?, word(&param.kind, texts))
+            }
         };
         for (table, member) in &entries.members {
             if let Err(error) = self.insert(*table, member) {
@@ -106,14 +115,18 @@ impl Tables {
     }
 
     fn insert(&mut self, table: Table, member: &[u8]) -> Result<(), KernelError> {
+        if table == Table::Variables {
+            return self.variables.as_mut().map_or_else(|| Err(none(table)), |v| v.insert(member));
+        }
         let done = match table {
+            Table::Variables => None,
             Table::Inodes => self.inodes.as_mut().map(|t| t.insert(fixed(member), 1, 0)),
             Table::Prefixes => self.prefixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
             Table::Suffixes => self.suffixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
         };
         match done {
             Some(result) => result.map_err(|e| full(table.name(), &e)),
-            None => Err(KernelError::Table { table: table.name(), reason: "the object has none".into() }),
+            None => Err(none(table)),
         }
     }
 
@@ -123,11 +136,73 @@ impl Tables {
         let unheld: Vec<_> = gone.members.iter().filter(|m| !held(m)).collect();
         for (table, member) in unheld {
             let _ = match table {
+                Table::Variables => {
+                    if let Some(variables) = &mut self.variables {
+                        variables.remove(member);
+                    }
+                    None
+                }
                 Table::Inodes => self.inodes.as_mut().map(|t| t.remove(&fixed(member))),
                 Table::Prefixes => self.prefixes.as_mut().map(|t| t.remove(&key(member))),
                 Table::Suffixes => self.suffixes.as_mut().map(|t| t.remove(&key(member))),
             };
         }
+    }
+}
+
+/// The names of environment variables that are looked for, and which of the kernel's slots each has.
+struct Variables {
+    table: HashMap<MapData, Variable, u32>,
+    names: Array<MapData, Variable>,
+    slots: BTreeMap<Vec<u8>, u32>,
+}
+
+impl Variables {
+    fn open(ebpf: &mut Ebpf) -> Result<Option<Self>, KernelError> {
+        const NAMES: &str = "krsi_variable_names";
+        let Some(table) = open(ebpf, Table::Variables)? else { return Ok(None) };
+        let names = take(ebpf, NAMES)?;
+        let names =
+            Array::try_from(names).map_err(|e| KernelError::Table { table: NAMES, reason: chain(&e) })?;
+        Ok(Some(Variables { table, names, slots: BTreeMap::new() }))
+    }
+
+    fn insert(&mut self, name: &[u8]) -> Result<(), KernelError> {
+        let table = Table::Variables.name();
+        if self.slots.contains_key(name) {
+            return Ok(());
+        }
+        let limit = self.names.len();
+        let slot = (0..limit)
+            .find(|slot| !self.slots.values().any(|taken| taken == slot))
+            .ok_or(KernelError::TableFull { table, limit })?;
+        // Found before it is told: or an execution in between would call it unset.
+        self.table.insert(fixed(name), slot, 0).map_err(|e| full(table, &e))?;
+        self.names.set(slot, fixed(name), 0).map_err(|e| full(table, &e))?;
+        self.slots.insert(name.to_vec(), slot);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &[u8]) {
+        if let Some(slot) = self.slots.remove(name) {
+            let _ = self.names.set(slot, fixed(&[]), 0);
+            let _ = self.table.remove(&fixed(name));
+        }
+    }
+}
+
+fn none(table: Table) -> KernelError {
+    KernelError::Table { table: table.name(), reason: "the object has none".into() }
+}
+
+/// What says that a set is in force: of variables the first bytes of their names, so that most of an
+/// environment need not be looked up.
+pub fn word(kind: &ParamKind, texts: &[String]) -> u64 {
+    match kind {
+        ParamKind::Variables => {
+            texts.iter().filter_map(|t| t.bytes().next()).fold(0, |word, byte| word | 1 << (byte & 63))
+        }
+        _ => 1,
     }
 }
 
@@ -160,6 +235,9 @@ fn entries(
         ParamKind::Suffixes => {
             let reversed = |text: &[u8]| (Table::Suffixes, text.iter().rev().copied().collect());
             entries.members = bytes().map(reversed).collect();
+        }
+        ParamKind::Variables => {
+            entries.members = bytes().map(|name| (Table::Variables, name.to_vec())).collect();
         }
         ParamKind::Flags(_) | ParamKind::Flag => {}
     }

@@ -10,6 +10,9 @@ export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root LANG=C.UTF-8
 umask 022
 
 mount -t devtmpfs dev /dev
+mkdir /dev/pts /dev/shm
+mount -t devpts -o mode=620,ptmxmode=666 pts /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs -o mode=1777 tmp /tmp

@@ -79,6 +79,24 @@ impl Spec {
         }
     }
 
+    /// The param that makes this probe decide when nothing can be refused any more, if one does.
+    #[must_use]
+    pub fn late(&self) -> Option<&str> {
+        let late = |(name, value): &(&String, &ParamValue)| {
+            self.template.param(name).is_some_and(|p| p.late.is_some()) && **value != ParamValue::Flag(false)
+        };
+        self.params.iter().find(late).map(|(name, _)| name.as_str())
+    }
+
+    /// The mode as it acts: a denial that comes too late to refuse is a kill.
+    #[must_use]
+    pub fn acting_mode(&self) -> String {
+        match (self.mode, self.late()) {
+            (Mode::Deny(_), Some(_)) => format!("{} by SIGKILL", self.mode),
+            (mode, _) => mode.to_string(),
+        }
+    }
+
     /// Checks what no single word can: enforcement needs a scope, or
     /// `.everywhere()` and a lease; and a hook that can deny.
     ///

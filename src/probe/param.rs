@@ -11,6 +11,11 @@ use crate::{
 /// LPM trie takes keys up to 256 (`LPM_DATA_SIZE_MAX`), and one byte ends the path.
 pub const LONGEST_TEXT: usize = 255;
 
+/// KRSI's own limits on a variable's name, and how many of them one probe looks for
+/// (`NAME_SIZE`, `VARIABLES` of the template).
+pub const LONGEST_VARIABLE: usize = 47;
+pub const MOST_VARIABLES: usize = 64;
+
 /// A checked value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamValue {
@@ -36,6 +41,12 @@ pub enum ParamError {
     TooLong { param: String, length: usize },
     #[error("param `{param}`: a text must not contain a NUL byte")]
     Nul { param: String },
+    #[error(
+        "param `{param}`: `{given}` is no name of an environment variable; allowed: 1 to {LONGEST_VARIABLE} bytes without `=`"
+    )]
+    Variable { param: String, given: String },
+    #[error("param `{param}` takes at most {MOST_VARIABLES} variables, not {given}")]
+    TooMany { param: String, given: usize },
     #[error("param `{param}` has no `{given}`{}; allowed: {allowed}", did_you_mean(.nearest))]
     UnknownFlag { param: String, given: String, nearest: Option<String>, allowed: String },
 }
@@ -92,6 +103,7 @@ impl ParamValue {
                     .try_fold(0, |acc, bit| bit.map(|b| acc | b))?;
                 Ok(Some(ParamValue::Bits(bits)))
             }
+            ParamKind::Variables => variables(param, texts).map(Some),
             kind => {
                 for text in &texts {
                     check_text(param, kind, text)?;
@@ -117,6 +129,20 @@ fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamEr
         return Err(ParamError::Relative { param: name(), given: text.to_owned() });
     }
     Ok(())
+}
+
+fn variables(param: &Param, names: Vec<String>) -> Result<ParamValue, ParamError> {
+    let param = || param.name.clone();
+    let bad = |name: &&String| {
+        name.is_empty() || name.len() > LONGEST_VARIABLE || name.contains('=') || name.contains('\0')
+    };
+    if let Some(name) = names.iter().find(bad) {
+        return Err(ParamError::Variable { param: param(), given: name.clone() });
+    }
+    if names.len() > MOST_VARIABLES {
+        return Err(ParamError::TooMany { param: param(), given: names.len() });
+    }
+    Ok(ParamValue::Texts(names))
 }
 
 fn flag(param: &Param, flags: &[crate::template::NamedValue], given: &str) -> Result<u64, ParamError> {
@@ -171,7 +197,7 @@ mod tests {
     use crate::template::NamedValue;
 
     fn param(kind: ParamKind) -> Param {
-        Param { name: "p".into(), kind, doc: String::new(), default: String::new(), offset: 0 }
+        Param { name: "p".into(), kind, doc: String::new(), default: String::new(), offset: 0, late: None }
     }
 
     #[test]
@@ -203,6 +229,21 @@ mod tests {
         assert_eq!(ParamValue::parse(&p, &json!(false)), Ok(Some(ParamValue::Flag(false))));
         let error = ParamValue::parse(&p, &json!(1)).unwrap_err().to_string();
         assert!(error.contains("takes true or false, not the number 1"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_has_a_name_that_can_be_set() {
+        let p = param(ParamKind::Variables);
+        let longest = "L".repeat(LONGEST_VARIABLE);
+        assert!(ParamValue::parse(&p, &json!(["LD_PRELOAD", longest])).is_ok());
+        for bad in ["", "A=b", "A\0", &"L".repeat(LONGEST_VARIABLE + 1)] {
+            assert!(
+                matches!(ParamValue::parse(&p, &json!(bad)), Err(ParamError::Variable { .. })),
+                "{bad:?}"
+            );
+        }
+        let many: Vec<_> = (0..=MOST_VARIABLES).map(|i| format!("V{i}")).collect();
+        assert!(matches!(ParamValue::parse(&p, &json!(many)), Err(ParamError::TooMany { .. })));
     }
 
     #[test]

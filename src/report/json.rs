@@ -38,6 +38,7 @@ fn value(value: event::Value) -> Value {
         event::Value::Flags(names) => names.into(),
         event::Value::Name(name) => name.into(),
         event::Value::Device { major, minor } => json!(format!("{major}:{minor}")),
+        event::Value::List(items) => items.into_iter().map(self::value).collect(),
     }
 }
 

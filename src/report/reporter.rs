@@ -58,6 +58,8 @@ pub struct Books {
     pub template: String,
     /// The last one.
     pub mode: String,
+    /// It observed by other means than LSM, and could not have denied.
+    pub audit_only: bool,
     pub counters: Counters,
 }
 
@@ -168,6 +170,7 @@ fn fields(books: &Books) -> Map<String, Value> {
     fields.insert("probe".into(), books.probe.as_str().into());
     fields.insert("template".into(), books.template.as_str().into());
     fields.insert("mode".into(), books.mode.as_str().into());
+    fields.insert("audit_only".into(), books.audit_only.into());
     if let Ok(Value::Object(counters)) = serde_json::to_value(books.counters) {
         fields.extend(counters);
     }

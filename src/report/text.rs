@@ -52,7 +52,7 @@ pub(super) fn event(event: &Event, paint: Paint) -> String {
         event.number("pid"),
         event.number("uid"),
     );
-    let subject = event.template().fields.last().map_or("", |f| f.name.as_str());
+    let subject = event.template().subject().map_or("", |f| f.name.as_str());
     if !event.text(subject).is_empty() {
         line.push(' ');
         line.push_str(&paint.with(Style::new().bold(), &text(subject)));
@@ -82,11 +82,23 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
             }
             Some(Value::Name(text)) => text,
             Some(Value::Bool(true)) => "true".into(),
+            Some(Value::List(items)) if !items.is_empty() => {
+                items.iter().map(element).collect::<Vec<_>>().join(",")
+            }
             _ => continue,
         };
         details.push((name.to_owned(), value));
     }
     details
+}
+
+/// One of a list's elements.
+fn element(value: &Value) -> String {
+    match value {
+        Value::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).into_owned(),
+        Value::Unsigned(number) => number.to_string(),
+        other => printable(&format!("{other:?}")).into_owned(),
+    }
 }
 
 /// The header's own fields end here (`struct krsi_header`).
@@ -142,7 +154,8 @@ pub(super) fn books(all: &[Books], paint: Paint) -> Vec<String> {
     let titles = columns.iter().map(|(title, ..)| *title);
     table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
     for books in all {
-        let mut row = vec![printable(&books.probe).into_owned(), books.mode.clone()];
+        let mode = if books.audit_only { format!("{}, audit-only", books.mode) } else { books.mode.clone() };
+        let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
         row.push(if books.counters.balanced() { "balance".into() } else { "DO NOT BALANCE".into() });
         table.add_row(row);

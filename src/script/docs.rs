@@ -201,7 +201,7 @@ impl Index {
     }
 }
 
-/// A template's params and fields, as `help` and `krsi-sh templates NAME` print them.
+/// A template's params and fields, as `help` prints them.
 #[must_use]
 pub fn template_page(template: &Template) -> String {
     let mut text = format!("{}: {}\n", template.name, template.summary);

@@ -88,10 +88,12 @@ impl From<ParamError> for Fault {
         let about = match &error {
             ParamError::Unknown { given, .. }
             | ParamError::Relative { given, .. }
+            | ParamError::Variable { given, .. }
             | ParamError::UnknownFlag { given, .. } => given,
             ParamError::Type { param, .. }
             | ParamError::Empty { param }
             | ParamError::TooLong { param, .. }
+            | ParamError::TooMany { param, .. }
             | ParamError::Nul { param } => param,
         };
         let about = about.clone();

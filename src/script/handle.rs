@@ -12,10 +12,24 @@ use super::{
     runtime::Runtime,
 };
 use crate::{
-    kernel::Attachment,
+    kernel::{Attachment, InScope},
     probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
     report::Books,
 };
+
+impl State {
+    /// What enforces, was entered at a prompt and has no lease of its own, is given one that the
+    /// shell renews: then a shell that hangs or is stopped locks nobody out for long.
+    fn hold(&mut self, runtime: &Runtime) -> Result<(), Fault> {
+        let Some(attachment) = &mut self.attachment else { return Ok(()) };
+        let wanted = runtime.options.interactive && self.spec.mode.enforces() && self.spec.lease.is_none();
+        if wanted != self.held {
+            attachment.set_lease(wanted.then_some(HOLD).or(self.spec.lease))?;
+            self.held = wanted;
+        }
+        Ok(())
+    }
+}
 
 /// A probe that a script holds; clones are the same probe.
 #[derive(Clone)]
@@ -32,7 +46,14 @@ struct State {
     closed: Counters,
     /// Whether it has been attached at all, and so has books.
     has_books: bool,
+    /// Whether it enforces only as long as this shell says so again and again ([`HOLD`]).
+    held: bool,
+    /// Whether it could only observe when it was attached last.
+    audit_only: bool,
 }
+
+/// Enforcement entered at a prompt lapses this long after the shell was heard of last.
+pub const HOLD: Duration = Duration::from_secs(20);
 
 impl ProbeHandle {
     pub fn new(id: u32, spec: Spec) -> Self {
@@ -44,6 +65,8 @@ impl ProbeHandle {
             when: None,
             closed: Counters::default(),
             has_books: false,
+            held: false,
+            audit_only: false,
         })))
     }
 
@@ -102,9 +125,10 @@ impl ProbeHandle {
             .about(&state.spec.name));
         }
         let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
+        state.audit_only = attachment.audit_only().is_some();
         state.attachment = Some(attachment);
         state.has_books = true;
-        Ok(())
+        state.hold(runtime)
     }
 
     /// Detaches; nothing happens if it is not attached. Its books stay.
@@ -179,7 +203,7 @@ impl ProbeHandle {
     ///
     /// # Errors
     /// If the spec may not have that mode; the former one still holds.
-    pub fn set_mode(&self, mode: Mode) -> Result<(), Fault> {
+    pub fn set_mode(&self, runtime: &Runtime, mode: Mode) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
         if state.attachment.is_some() {
             Spec { mode, ..state.spec.clone() }.check()?;
@@ -188,7 +212,7 @@ impl ProbeHandle {
             attachment.set_mode(mode)?;
         }
         state.spec.mode = mode;
-        Ok(())
+        state.hold(runtime)
     }
 
     /// Enforcement lapses this long from now, or (if not attached yet) from the attach.
@@ -204,7 +228,23 @@ impl ProbeHandle {
             attachment.set_lease(lease)?;
         }
         state.spec.lease = lease;
+        state.held = false;
         Ok(())
+    }
+
+    /// Says to the kernel that this shell is alive, if that is what the probe's enforcement hangs on.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn renew(&self) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        if !state.held {
+            return Ok(());
+        }
+        match &mut state.attachment {
+            Some(attachment) => Ok(attachment.set_lease(Some(HOLD))?),
+            None => Ok(()),
+        }
     }
 
     /// Sets a param, now if it is attached; `null` takes it back.
@@ -243,13 +283,27 @@ impl ProbeHandle {
         }
     }
 
+    /// Why it can only observe, if so.
+    pub fn audit_only(&self) -> Option<String> {
+        self.0.borrow().attachment.as_ref()?.audit_only().map(str::to_owned)
+    }
+
+    /// The processes that its scope applies to now.
+    ///
+    /// # Errors
+    /// If the scope names what is not there, or the kernel refuses.
+    pub fn preview(&self, runtime: &Runtime) -> Result<Vec<InScope>, Fault> {
+        Ok(runtime.kernel()?.preview(&self.0.borrow().spec)?)
+    }
+
     /// The closing books, if it was ever attached.
     pub fn books(&self) -> Option<Books> {
         let state = self.0.borrow();
         state.has_books.then(|| Books {
             probe: state.spec.name.clone(),
             template: state.spec.template.name.clone(),
-            mode: state.spec.mode.to_string(),
+            mode: state.spec.acting_mode(),
+            audit_only: state.audit_only,
             counters: state.closed,
         })
     }
@@ -263,6 +317,22 @@ impl ProbeHandle {
         }
     }
 
+    /// What the probe cannot do, by this kernel or by its params; a sentence each.
+    pub fn remarks(&self) -> Vec<String> {
+        let state = self.0.borrow();
+        let missing = state.attachment.as_ref().map_or(&[][..], Attachment::missing);
+        let name = &state.spec.name;
+        let remark = |hook: &crate::kernel::MissingHook| {
+            format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
+        };
+        let late = state.spec.late().map(|param| {
+            format!(
+                "{name}: with `{param}` it decides once the new program is in place: a denial is done by SIGKILL, before its first instruction"
+            )
+        });
+        missing.iter().map(remark).chain(late).collect()
+    }
+
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.
     pub fn describe(&self) -> String {
         let state = self.0.borrow();
@@ -272,7 +342,7 @@ impl ProbeHandle {
             spec.name,
             spec.template.name,
             spec.template.hooks.join(", "),
-            spec.mode
+            spec.acting_mode()
         );
         if spec.everywhere {
             text.push_str(", everywhere");
@@ -282,8 +352,13 @@ impl ProbeHandle {
         if let Some(compiled) = &spec.filter {
             text.push_str(&format!(", when {}", compiled.filter));
         }
+        if state.audit_only {
+            text.push_str(", audit-only");
+        }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
+        } else if state.held {
+            text.push_str(&format!(", lapses {} after this shell hangs", humantime::format_duration(HOLD)));
         }
         text
     }

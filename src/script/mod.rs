@@ -44,6 +44,8 @@ pub struct Options {
     pub format: Format,
     /// Whether text output may carry colour.
     pub color: bool,
+    /// Somebody sits at a prompt: what enforces is held by a lease that this shell keeps renewing.
+    pub interactive: bool,
     /// No closing table, no notes.
     pub quiet: bool,
     /// 0, 1, 2: how much is said on standard error.

@@ -40,6 +40,10 @@ const BATCH: usize = 256;
 /// Steps a callback may take (about five seconds); the script itself may take any time, but not for ever.
 const CALLBACK_STEPS: u64 = 30_000_000;
 const SCRIPT_STEPS: u64 = 10_000_000_000;
+/// How often the kernel hears that this shell is alive; well within [`super::handle::HOLD`].
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Steps of a script between two looks at the clock.
+const STEPS_A_LOOK: u64 = 1 << 16;
 /// Errors of one callback that are shown whole; the rest is counted.
 const SHOWN_ERRORS: u64 = 3;
 
@@ -81,6 +85,7 @@ pub struct Runtime {
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    last_heartbeat: Cell<Instant>,
     failed_callbacks: RefCell<HashMap<String, u64>>,
 }
 
@@ -102,11 +107,12 @@ impl Runtime {
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            last_heartbeat: Cell::new(Instant::now()),
             failed_callbacks: RefCell::default(),
         })
     }
 
-    /// The running kernel; looked at when the first probe is attached.
+    /// The running kernel; what it lacks shows when something is asked of it.
     pub fn kernel(&self) -> Result<&Kernel, KernelError> {
         if let Some(kernel) = self.kernel.get() {
             return Ok(kernel);
@@ -140,6 +146,15 @@ impl Runtime {
         drop(probes);
         if !was {
             self.note(&format!("attached {}", probe.describe()));
+            for remark in probe.remarks() {
+                self.note(&remark);
+            }
+            if let Some(reason) = probe.audit_only() {
+                let name = probe.name();
+                self.note(&format!(
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                ));
+            }
         }
         Ok(())
     }
@@ -199,6 +214,10 @@ impl Runtime {
         if self.interrupts.pending() {
             return self.taken_signal();
         }
+        // A script that computes is alive, too.
+        if steps.is_multiple_of(STEPS_A_LOOK) {
+            self.heartbeat();
+        }
         let (limit, what) = if self.in_callback.get() {
             (
                 CALLBACK_STEPS,
@@ -248,6 +267,7 @@ impl Runtime {
             if let Some(stop) = self.pending_stop() {
                 return Err(stop);
             }
+            self.heartbeat();
             if delivering {
                 self.run_timers(engine)?;
             }
@@ -282,12 +302,24 @@ impl Runtime {
     }
 
     fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
-        /// Nothing is missed by waking now and then.
-        const LONG: Duration = Duration::from_secs(3600);
         let timer = if delivering { self.timers.borrow().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline].into_iter().flatten().min();
-        due.map_or(LONG, |due| due.saturating_duration_since(now))
+        due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
+    }
+
+    /// Renews what hangs on this shell being alive, now and then.
+    fn heartbeat(&self) {
+        let now = Instant::now();
+        if now.duration_since(self.last_heartbeat.get()) < HEARTBEAT {
+            return;
+        }
+        self.last_heartbeat.set(now);
+        for probe in self.probes() {
+            if let Err(fault) = probe.renew() {
+                self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
+            }
+        }
     }
 
     fn idle(&self) -> bool {
@@ -295,8 +327,11 @@ impl Runtime {
     }
 
     fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {
+        // What comes due meanwhile has its turn next time: a timer slower than its period must not
+        // keep everything else from being heard.
+        let now = Instant::now();
         loop {
-            let due = self.timers.borrow_mut().take_due(Instant::now());
+            let due = self.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return Ok(()) };
             self.call(engine, &callback, vec![], "a timer")?;
         }

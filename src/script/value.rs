@@ -17,6 +17,7 @@ pub fn from_event(value: event::Value) -> Dynamic {
         event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
         event::Value::Name(name) => name.into(),
         event::Value::Device { major, minor } => format!("{major}:{minor}").into(),
+        event::Value::List(items) => items.into_iter().map(from_event).collect::<Vec<_>>().into(),
     }
 }
 

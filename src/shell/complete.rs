@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn templates_params_and_fields_come_from_the_catalogue() {
-        assert_eq!(offered(&Place::Template, "exe"), ["exec"]);
+        assert_eq!(offered(&Place::Template, "exec"), ["exec", "exec_unlink"]);
         let param = Place::Param { template: "file_open".into(), present: vec!["path".into()] };
         assert!(offered(&param, "").contains(&"access".to_owned()));
         assert!(!offered(&param, "").contains(&"path".to_owned()));

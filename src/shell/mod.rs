@@ -66,6 +66,7 @@ pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
         }
     };
     let format = options.format;
+    let options = Options { interactive: true, ..options };
     let mut shell = Shell {
         session: Session::new(catalogue.clone(), options, Box::new(printer.clone())),
         catalogue,
@@ -91,7 +92,7 @@ fn banner() {
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
         Ok(()) => eprintln!(
-            "BPF LSM is active: probes can observe, shadow, deny and kill, unless this host refuses them"
+            "BPF LSM is active: probes can enforce here, unless the host refuses them (`krsi-sh doctor` tells)"
         ),
         Err(error) => eprintln!("nothing can be attached here: {error}"),
     }

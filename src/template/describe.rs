@@ -11,7 +11,7 @@ use std::{borrow::Cow, collections::HashMap};
 use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::{Field, FieldKind, Layout, NamedValue, Param, ParamKind, Template};
+use super::{Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Template};
 
 /// An object that is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,60 +32,91 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let elf = object::File::parse(&*object).map_err(|e| format!("not an ELF object: {e}"))?;
     let section = elf.section_by_name(".BTF").ok_or("no .BTF section")?;
     let btf = section.data().map_err(|e| format!("unreadable .BTF section: {e}"))?;
-    let programs = programs(&elf);
+    let sections = sections(&elf);
     let types = Types::read(btf)?;
 
     let (event_id, event) = types.structure("event")?;
     let about = types.tags(event_id, None);
     let mut fields = Vec::new();
     types.fields(event_id, &event, 0, &mut fields)?;
-    if programs.is_empty() {
+    let packed_from = packed_from(&fields)?;
+    check_counts(&fields)?;
+
+    let layout = Layout { packed_from, ..types.layout(&sections)? };
+    if layout.programs.is_empty() {
         return Err("no program in a section `lsm/HOOK`".into());
     }
-    check_text_is_last(&fields)?;
 
     let template = Template {
         name: about.need("template", "struct event")?,
         summary: about.need("summary", "struct event")?,
         attack: about.need("attack", "struct event")?.split_whitespace().map(str::to_owned).collect(),
-        hooks: programs.iter().map(|(hook, _)| hook.clone()).collect(),
+        hooks: layout.programs.iter().map(|(hook, _)| hook.clone()).collect(),
         can_deny: !about.has("observe-only"),
         params: types.params()?,
         fields,
         event_size: event.size(),
-        layout: types.layout(programs)?,
+        layout,
         object: Cow::Borrowed(&[]),
     };
     drop(elf);
     Ok(Template { object, ..template })
 }
 
-/// Hook and program of each function in a section `lsm/HOOK`.
-fn programs(elf: &object::File<'_>) -> Vec<(String, String)> {
-    let hook = |index| {
-        let name = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
-        name.strip_prefix("lsm/").or_else(|| name.strip_prefix("lsm.s/")).map(str::to_owned)
-    };
+/// Section and name of each program, in the order of the object.
+fn sections(elf: &object::File<'_>) -> Vec<(String, String)> {
     let mut programs: Vec<_> = elf
         .symbols()
         .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_global())
         .filter_map(|symbol| {
             let index = symbol.section_index()?;
-            Some((index, hook(index)?, symbol.name().ok()?.to_owned()))
+            let section = elf.section_by_index(index).ok()?.name().ok()?.to_owned();
+            Some((index, section, symbol.name().ok()?.to_owned()))
         })
         .collect();
     programs.sort_by_key(|(index, ..)| index.0);
-    programs.into_iter().map(|(_, hook, program)| (hook, program)).collect()
+    programs.into_iter().map(|(_, section, program)| (section, program)).collect()
 }
 
-/// Only the used part of the last text is sent, so nothing may stand behind it.
-fn check_text_is_last(fields: &[Field]) -> Fallible<()> {
-    let last_offset = fields.iter().map(|f| f.offset).max();
-    match fields.last() {
-        Some(last) if Some(last.offset) == last_offset => Ok(()),
-        Some(last) => Err(format!("field `{}` must lie last in struct event", last.name)),
-        None => Err("struct event has no fields".into()),
+/// What comes behind the slash of a section `KIND/…`, and the program's name, of those that end so.
+fn of_kind(sections: &[(String, String)], kind: &str, ending: &str) -> Vec<(String, String)> {
+    let target = |section: &str| Some(section.strip_prefix(kind)?.strip_prefix('/')?.to_owned());
+    let so_named = sections.iter().filter(|(_, program)| program.ends_with(ending));
+    so_named.filter_map(|(section, program)| Some((target(section)?, program.clone()))).collect()
+}
+
+/// What observes where the hooks cannot be had.
+fn observers(sections: &[(String, String)]) -> Vec<Observer> {
+    let of = |kind| of_kind(sections, kind, "_observed").into_iter();
+    let tracepoints = of("tp_btf").map(|(at, program)| Observer { at: ObservedAt::Tracepoint(at), program });
+    let functions = of("fentry").map(|(at, program)| Observer { at: ObservedAt::Function(at), program });
+    tracepoints.chain(functions).collect()
+}
+
+/// A list's count must be a field itself.
+fn check_counts(fields: &[Field]) -> Fallible<()> {
+    for field in fields {
+        if let FieldKind::List { count, .. } | FieldKind::Texts { length: count } = &field.kind
+            && !fields.iter().any(|f| f.name == *count && f.kind == FieldKind::Unsigned)
+        {
+            return Err(format!("field `{}` is counted by `{count}`, which is no number", field.name));
+        }
     }
+    Ok(())
+}
+
+/// Only what is in use of the path, and of what stands behind it, is sent: so nothing else may stand there.
+fn packed_from(fields: &[Field]) -> Fallible<usize> {
+    let from = fields.iter().position(|f| f.name == "path").ok_or("struct event has no `path`")?;
+    let mut end = 0;
+    for (index, field) in fields.iter().enumerate() {
+        let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
+        if field.offset < end || (index >= from && !text) {
+            return Err(format!("field `{}` must lie before the path in struct event", field.name));
+        }
+        end = field.offset + field.size;
+    }
+    Ok(from)
 }
 
 /// The `krsi:` tags of one declaration.
@@ -236,7 +267,7 @@ impl Types {
 
     fn field(&self, name: &str, type_id: u32, offset: usize, tags: &Tags<'_>) -> Fallible<Field> {
         let of = format!("field `{name}`");
-        let (kind, size) = self.field_kind(type_id).map_err(|e| format!("{of}: {e}"))?;
+        let (kind, size) = self.field_kind(type_id, tags).map_err(|e| format!("{of}: {e}"))?;
         let named = |e| format!("{of}: {e}");
         let kind = if let Some(bits) = tags.named_values("bits").map_err(named)? {
             FieldKind::Flags(bits)
@@ -256,7 +287,7 @@ impl Types {
     }
 
     /// Follows typedefs; a typedef whose name is a kind of its own decides.
-    fn field_kind(&self, mut id: u32) -> Fallible<(FieldKind, usize)> {
+    fn field_kind(&self, mut id: u32, tags: &Tags<'_>) -> Fallible<(FieldKind, usize)> {
         let mut named = None;
         loop {
             match self.kind(id)? {
@@ -279,16 +310,24 @@ impl Types {
                     let name = self.name(&found)?;
                     return Ok((FieldKind::Enum(self.enum_names(&name, &found)?), found.size()));
                 }
-                Type::Array(array) => {
-                    let element = array.get_type_id().ok_or("an array of nothing")?;
-                    return match self.kind(element)? {
-                        Type::Int(int) if int.size() == 1 => Ok((FieldKind::Text, array.len())),
-                        _ => Err("only arrays of characters can be a field".into()),
-                    };
-                }
+                Type::Array(array) => return self.array_kind(&array, tags),
                 other => return Err(format!("a {} cannot be a field", other.name())),
             }
         }
+    }
+
+    /// Characters are a text; anything else is a list, whose tag `count` says how long it is.
+    fn array_kind(&self, array: &btf_rs::Array, tags: &Tags<'_>) -> Fallible<(FieldKind, usize)> {
+        let element = array.get_type_id().ok_or("an array of nothing")?;
+        if let Type::Int(int) = self.kind(element)?
+            && int.size() == 1
+        {
+            let texts = tags.get("texts").map(|length| FieldKind::Texts { length: length.to_owned() });
+            return Ok((texts.unwrap_or(FieldKind::Text), array.len()));
+        }
+        let (kind, element_size) = self.field_kind(element, tags)?;
+        let count = tags.need("count", "a list")?;
+        Ok((FieldKind::List { element: Box::new(kind), element_size, count }, array.len() * element_size))
     }
 
     fn params(&self) -> Fallible<Vec<Param>> {
@@ -303,6 +342,7 @@ impl Types {
                     kind: self.param_kind(member, &tags).map_err(|e| format!("{of}: {e}"))?,
                     doc: tags.need("doc", &of)?,
                     default: tags.need("default", &of)?,
+                    late: tags.get("late").map(str::to_owned),
                     offset: base + offset,
                     name,
                 })
@@ -318,6 +358,7 @@ impl Types {
             "krsi_prefixes" => Ok(ParamKind::Prefixes),
             "krsi_suffixes" => Ok(ParamKind::Suffixes),
             "krsi_flag" => Ok(ParamKind::Flag),
+            "krsi_variables" => Ok(ParamKind::Variables),
             "krsi_flags" => {
                 tags.named_values("bits")?.map(ParamKind::Flags).ok_or("no tag `krsi:bits:…`".into())
             }
@@ -335,7 +376,7 @@ impl Types {
         Err(format!("struct {of} has no `{name}`"))
     }
 
-    fn layout(&self, programs: Vec<(String, String)>) -> Fallible<Layout> {
+    fn layout(&self, sections: &[(String, String)]) -> Fallible<Layout> {
         let base = self.member_offset("settings", "control")?;
         let (_, control) = self.structure("krsi_control")?;
         let control = self
@@ -351,7 +392,11 @@ impl Types {
             settings_size: self.structure("settings")?.1.size(),
             counters: numbers("krsi_counter")?,
             scope_kinds: numbers("krsi_scope_kind")?,
-            programs,
+            programs: of_kind(sections, "lsm", ""),
+            observers: observers(sections),
+            trackers: of_kind(sections, "tp_btf", "_track"),
+            seeds: of_kind(sections, "iter", "_seed"),
+            packed_from: 0,
         })
     }
 }

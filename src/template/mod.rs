@@ -35,8 +35,8 @@ pub struct Template {
     pub params: Vec<Param>,
     /// The header's fields first, then the template's own.
     pub fields: Vec<Field>,
-    /// Size of the whole event struct in bytes. A record may be shorter: the
-    /// last field is text, and only its used part is sent.
+    /// Size of the whole event struct in bytes. A record may be shorter: of the path and
+    /// what comes behind it only the used part is sent (`Layout::packed_from`).
     pub event_size: usize,
     pub layout: Layout,
     /// The ELF object.
@@ -47,6 +47,12 @@ impl Template {
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&Param> {
         self.params.iter().find(|p| p.name == name)
+    }
+
+    /// The field that an event is about: the path, or whatever comes last.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Field> {
+        self.fields.get(self.layout.packed_from).or(self.fields.last())
     }
 
     #[must_use]
@@ -70,6 +76,40 @@ pub struct Layout {
     pub scope_kinds: Vec<(String, u32)>,
     /// LSM hook and the name of the program for it, in the order of the object.
     pub programs: Vec<(String, String)>,
+    /// Tracepoint and program of what the template watches beside its hooks, to know what
+    /// they ask for.
+    pub trackers: Vec<(String, String)>,
+    /// Iterator and program of what a tracker would have seen before the attach.
+    pub seeds: Vec<(String, String)>,
+    /// Index of the field from which on only what is in use is sent, one packed behind the other.
+    pub packed_from: usize,
+    /// What observes where LSM programs cannot be had.
+    pub observers: Vec<Observer>,
+}
+
+/// A program that sees what a hook would, and has no verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observer {
+    pub at: ObservedAt,
+    pub program: String,
+}
+
+/// Where an observer is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObservedAt {
+    /// A tracepoint with BTF types (`tp_btf/…`).
+    Tracepoint(String),
+    /// The entry of a kernel function (`fentry/…`).
+    Function(String),
+}
+
+impl std::fmt::Display for ObservedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ObservedAt::Tracepoint(name) => write!(f, "tracepoint {name}"),
+            ObservedAt::Function(name) => write!(f, "function {name}"),
+        }
+    }
 }
 
 /// A named, typed setting of a template.
@@ -82,6 +122,9 @@ pub struct Param {
     pub default: String,
     /// Byte offset of the param's word (`u64`) in the settings map's value.
     pub offset: usize,
+    /// The hook in which the probe decides while this is set. Nothing can be refused any more
+    /// there, and a denial is done by killing.
+    pub late: Option<String>,
 }
 
 /// What a param holds, and so what a script may write for it.
@@ -97,6 +140,8 @@ pub enum ParamKind {
     Flags(Vec<NamedValue>),
     /// True or false.
     Flag,
+    /// Names of environment variables.
+    Variables,
 }
 
 impl ParamKind {
@@ -109,6 +154,7 @@ impl ParamKind {
             ParamKind::Suffixes => "set of path suffixes",
             ParamKind::Flags(_) => "set of flags",
             ParamKind::Flag => "true or false",
+            ParamKind::Variables => "set of environment variables",
         }
     }
 }
@@ -140,6 +186,16 @@ pub enum FieldKind {
     Enum(Vec<NamedValue>),
     /// A device number in the kernel's internal form (`MKDEV`: minor in the low 20 bits).
     Device,
+    /// Equal elements, of which the field `count` says how many are in use.
+    List {
+        element: Box<FieldKind>,
+        element_size: usize,
+        count: String,
+    },
+    /// NUL-terminated texts, one behind the other; the field `length` says how many bytes.
+    Texts {
+        length: String,
+    },
 }
 
 impl FieldKind {
@@ -154,6 +210,10 @@ impl FieldKind {
             FieldKind::Flags(_) => "flags".into(),
             FieldKind::Enum(_) => "enum".into(),
             FieldKind::Device => "device".into(),
+            FieldKind::List { element, element_size, .. } => {
+                format!("[{}]", element.type_name(*element_size))
+            }
+            FieldKind::Texts { .. } => "[text]".into(),
         }
     }
 }

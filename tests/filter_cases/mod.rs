@@ -30,8 +30,25 @@ let some = 5..2000; let sure = true;
 
 /// Texts that events are made of and that closures ask for, so that some of them meet.
 const WORDS: &[&str] = &[
-    "/tmp/", "/tmp/x", "/etc/shadow", "/home/", "bash", "sh", "x", "/", ".so", "/usr/bin/", "lib", "aab", "ab", "ä", "日本",
-    " (deleted)", "abcdefgh", "abcdefghi", "/var/log/x.log",
+    "/tmp/",
+    "/tmp/x",
+    "/etc/shadow",
+    "/home/",
+    "bash",
+    "sh",
+    "x",
+    "/",
+    ".so",
+    "/usr/bin/",
+    "lib",
+    "aab",
+    "ab",
+    "ä",
+    "日本",
+    " (deleted)",
+    "abcdefgh",
+    "abcdefghi",
+    "/var/log/x.log",
 ];
 
 pub fn case(template: &Template) -> impl Strategy<Value = Case> + use<> {
@@ -46,7 +63,9 @@ pub fn closure(template: &Template) -> impl Strategy<Value = String> + use<> {
 
 fn of_kind(template: &Template, wanted: impl Fn(&Field) -> bool) -> Vec<String> {
     const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
-    let fields = template.fields.iter().filter(|f| !LATE.contains(&f.name.as_str()) && wanted(f));
+    let end = template.fields.iter().find(|f| f.name == "path").map_or(0, |f| f.offset);
+    let known = |f: &&Field| !LATE.contains(&f.name.as_str()) && f.offset <= end;
+    let fields = template.fields.iter().filter(known).filter(|f| wanted(f));
     fields.map(|f| f.name.clone()).collect()
 }
 
@@ -80,10 +99,12 @@ fn int(template: &Template) -> BoxedStrategy<String> {
     let leaf = prop_oneof![5 => field, 3 => number(), 1 => Just("least".to_owned())];
     leaf.prop_recursive(4, 16, 2, |inner| {
         let sign = select(vec!["+", "-", "*", "/", "%", "&", "|", "^"]);
-        let binary = (inner.clone(), sign, inner.clone()).prop_map(|(a, sign, b)| format!("({a} {sign} {b})"));
+        let binary =
+            (inner.clone(), sign, inner.clone()).prop_map(|(a, sign, b)| format!("({a} {sign} {b})"));
         let shift = (inner.clone(), select(vec!["<<", ">>"]), select(vec![0, 1, 8, 31, 63, 64, 100]))
             .prop_map(|(a, sign, by)| format!("({a} {sign} {by})"));
-        let back = (inner.clone(), select(vec!["<<", ">>"])).prop_map(|(a, sign)| format!("({a} {sign} (-3))"));
+        let back =
+            (inner.clone(), select(vec!["<<", ">>"])).prop_map(|(a, sign)| format!("({a} {sign} (-3))"));
         let negated = inner.clone().prop_map(|a| format!("(-{a})"));
         let clamped = (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("clamp({a}, {b})"));
         let chosen = (inner.clone(), inner.clone(), inner.clone())
@@ -101,14 +122,18 @@ fn text_test(template: &Template) -> BoxedStrategy<String> {
     let compared = (field.clone(), select(vec!["==", "!="]), quoted())
         .prop_map(|(field, sign, word)| format!("e.{field} {sign} {word}"));
     let glob = vec(select(WORDS), 1..4).prop_map(|parts| parts.join("*"));
-    let edges = (glob, any::<[bool; 2]>())
-        .prop_map(|(glob, [first, last])| {
-            let stars = usize::from(first) + usize::from(last) + glob.matches('*').count();
-            if stars > 2 { glob } else { format!("{}{glob}{}", if first { "*" } else { "" }, if last { "*" } else { "" }) }
-        });
+    let edges = (glob, any::<[bool; 2]>()).prop_map(|(glob, [first, last])| {
+        let stars = usize::from(first) + usize::from(last) + glob.matches('*').count();
+        if stars > 2 {
+            glob
+        } else {
+            format!("{}{glob}{}", if first { "*" } else { "" }, if last { "*" } else { "" })
+        }
+    });
     let like = (field.clone(), edges).prop_map(|(field, glob)| format!("e.{field}.like({glob:?})"));
     let empty = field.clone().prop_map(|field| format!("e.{field}.is_empty()"));
-    let member = (field.clone(), vec(word(), 0..5)).prop_map(|(field, words)| format!("e.{field} in {words:?}"));
+    let member =
+        (field.clone(), vec(word(), 0..5)).prop_map(|(field, words)| format!("e.{field} in {words:?}"));
     let inside = (field.clone(), quoted()).prop_map(|(field, word)| format!("{word} in e.{field}"));
     let called = field.clone().prop_map(|field| format!("temporary(e[\"{field}\"])"));
     prop_oneof![
@@ -119,7 +144,12 @@ fn text_test(template: &Template) -> BoxedStrategy<String> {
 }
 
 fn named_test(template: &Template) -> BoxedStrategy<String> {
-    let mut tests = vec!["e.uid in ids".to_owned(), "e.uid in some".to_owned(), "e.template == \"exec\"".to_owned(), "sure".to_owned()];
+    let mut tests = vec![
+        "e.uid in ids".to_owned(),
+        "e.uid in some".to_owned(),
+        "e.template == \"exec\"".to_owned(),
+        "sure".to_owned(),
+    ];
     for field in &template.fields {
         match &field.kind {
             FieldKind::Flags(names) if field.name != "notes" => {
@@ -176,7 +206,9 @@ fn field_bytes(field: &Field) -> BoxedStrategy<Vec<u8>> {
         FieldKind::Bool => any::<bool>().prop_map(|b| vec![u8::from(b)]).boxed(),
         FieldKind::Enum(names) => {
             let named = select(names.iter().map(|n| n.value).collect::<Vec<_>>());
-            prop_oneof![4 => named, 1 => 0..20_u64].prop_map(move |n| n.to_le_bytes()[..size].to_vec()).boxed()
+            prop_oneof![4 => named, 1 => 0..20_u64]
+                .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
+                .boxed()
         }
         FieldKind::Device => prop_oneof![Just(8_u64 << 20 | 1), Just(29_u64), any::<u64>()]
             .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
@@ -226,12 +258,13 @@ fn event(template: &Template) -> BoxedStrategy<Vec<u8>> {
     (parts, 0..20_u8)
         .prop_map(move |(parts, unreadable)| {
             let mut bytes = vec![0; size];
-            let mut put = |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
+            let mut put =
+                |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
             let at = |name: &str| fields.iter().find(|f| f.name == name).map_or(0, |f| f.offset);
             for (field, part) in fields.iter().zip(&parts) {
                 put(field.offset, part);
             }
-            let path = parts.last().map_or(&[][..], Vec::as_slice);
+            let path = fields.iter().position(|f| f.name == "path").map_or(&[][..], |at| &parts[at]);
             let length = path.iter().position(|b| *b == 0).unwrap_or(0);
             put(at("path_length"), &u32::try_from(length).unwrap_or(0).to_le_bytes());
             put(at("notes"), &[0; 4]);

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use crate::{guest::Outcome, host::Row};
 
-/// What the two commands said.
+/// What the three commands said.
 pub struct Said {
-    /// Exit codes of the shell and of the doctor.
+    /// Exit codes: of a script that denies, of one that observes, of the doctor.
     codes: Vec<i32>,
+    /// Every line of JSON.
+    lines: Vec<Value>,
     report: Value,
     stdout: String,
     stderr: String,
@@ -39,7 +41,17 @@ pub const BOOTS: &[Boot] = &[
             Claim {
                 template: "shell",
                 name: "without bpf in lsm=: cause, cure, exit 3",
-                judge: |said| said.refused("lsm=lockdown,yama,bpf"),
+                judge: |said| said.refused(",bpf` on the kernel command line"),
+            },
+            Claim {
+                template: "exec",
+                name: "without bpf in lsm=: observed all the same, and called audit-only",
+                judge: |said| said.observed("exec", "/bin/ls"),
+            },
+            Claim {
+                template: "file_open",
+                name: "without bpf in lsm=: observed all the same, and called audit-only",
+                judge: |said| said.observed("file_open", "/etc/hostname"),
             },
             Claim {
                 template: "doctor",
@@ -66,7 +78,10 @@ pub const BOOTS: &[Boot] = &[
     },
 ];
 
-const COMMANDS: &str = r#"krsi-sh -e 'probe("exec").attach(); print("attached")'; echo "exit $?"
+const COMMANDS: &str = r#"krsi-sh -e 'probe("exec").scope(#{pid: getpid()}).deny().attach(); print("attached")'; echo "exit $?"
+krsi-sh --format json -e '
+  for name in ["exec", "file_open"] { probe(name).scope(#{pid: getpid()}).name(name).attach(); }
+  run(["ls", "/"]); run(["cat", "/etc/hostname"]); exit(0)'; echo "exit $?"
 krsi-sh --format json doctor; echo "exit $?""#;
 
 impl Boot {
@@ -101,8 +116,9 @@ impl Boot {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let stdout = text(&stdout);
         let codes = stdout.lines().filter_map(|line| line.strip_prefix("exit ")?.parse().ok()).collect();
-        let report = stdout.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-        Ok(Said { codes, report, stdout, stderr: text(&stderr) })
+        let lines: Vec<Value> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let report = lines.iter().find(|line| line["hooks"].is_array()).cloned().unwrap_or_default();
+        Ok(Said { codes, lines, report, stdout, stderr: text(&stderr) })
     }
 }
 
@@ -115,6 +131,22 @@ impl Said {
         if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
     }
 
+    /// An event about this path, and books, that both say they are audit-only.
+    fn observed(&self, probe: &str, path: &str) -> Outcome {
+        let of =
+            |kind: &'static str| self.lines.iter().filter(move |l| l["type"] == kind && l["probe"] == probe);
+        let audited = |event: &Value| {
+            let asked = event["filename"].as_str().or(event["path"].as_str()).unwrap_or_default();
+            asked.ends_with(path)
+                && event["notes"].as_array().is_some_and(|n| n.contains(&"audit-only".into()))
+        };
+        let fine = self.codes.get(1) == Some(&0)
+            && of("event").any(audited)
+            && of("books").all(|books| books["audit_only"] == true && books["balanced"] == true)
+            && of("books").count() == 1;
+        if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
+    }
+
     /// The doctor blames this check, with a cure, and says this of every hook.
     fn found(&self, check: &str, status: &str) -> Outcome {
         let all = |key: &str| self.report[key].as_array().cloned().unwrap_or_default();
@@ -122,7 +154,7 @@ impl Said {
             .iter()
             .any(|c| c["name"] == check && c["status"] == "fail" && c["remedy"].as_str() != Some(""));
         let hooks = all("hooks");
-        let fine = self.codes.get(1) == Some(&3)
+        let fine = self.codes.get(2) == Some(&3)
             && blamed
             && !hooks.is_empty()
             && hooks.iter().all(|h| h["status"] == status && h["reason"].as_str() != Some(""));

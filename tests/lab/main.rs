@@ -18,5 +18,9 @@ mod host;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--guest") { guest::main() } else { host::main() }
+    match std::env::args().nth(1).as_deref() {
+        Some("--guest") => guest::main(),
+        Some(guest::exec_unlink::LEADERLESS) => guest::exec_unlink::leave(),
+        _ => host::main(),
+    }
 }

@@ -6,8 +6,15 @@ use rhai::{Dynamic, Engine, FnPtr, Map, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
+    kernel::InScope,
     probe::{Errno, Mode, OnError, Scope, Signal, Spec, duration},
-    script::{Fault, handle::ProbeHandle, program::{Callback, When}, runtime::Runtime, value},
+    script::{
+        Fault,
+        handle::ProbeHandle,
+        program::{Callback, When},
+        runtime::Runtime,
+        value,
+    },
     suggest::nearest,
 };
 
@@ -33,7 +40,7 @@ fn change_mode(runtime: &Runtime, probe: &ProbeHandle, mode: Mode) -> Result<(),
     if wanted != mode {
         runtime.note(&format!("--audit: probe `{}` is in shadow instead of {mode}", probe.name()));
     }
-    probe.set_mode(wanted)
+    probe.set_mode(runtime, wanted)
 }
 
 fn errno(name: &str) -> Result<Mode, Fault> {
@@ -237,7 +244,31 @@ mod functions {
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
         probe.flush();
         let counters = serde_json::to_value(probe.counters()?).unwrap_or_default();
-        Ok(value::from_json(counters).try_cast::<Map>().unwrap_or_default())
+        let mut map = value::from_json(counters).try_cast::<Map>().unwrap_or_default();
+        map.insert("audit_only".into(), probe.audit_only().is_some().into());
+        Ok(map)
+    }
+
+    /// What the probe would apply to, before or after it is attached: a map with the processes in scope now
+    /// (pid, uid, comm) as the kernel itself finds them, and what was counted so far.
+    #[rhai_fn(return_raw)]
+    pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
+        let processes = probe.preview(&*runtime(&context)?)?;
+        let counters = probe.counters()?;
+        let as_map = |process: InScope| {
+            let mut map = Map::new();
+            map.insert("pid".into(), i64::from(process.pid).into());
+            map.insert("uid".into(), i64::from(process.uid).into());
+            map.insert("comm".into(), process.comm.into());
+            Dynamic::from(map)
+        };
+        let mut map = Map::new();
+        map.insert("mode".into(), probe.mode().to_string().into());
+        map.insert("in_scope".into(), i64::try_from(processes.len()).unwrap_or(i64::MAX).into());
+        map.insert("processes".into(), processes.into_iter().map(as_map).collect::<Vec<_>>().into());
+        map.insert("matched".into(), counters.matched.cast_signed().into());
+        map.insert("would_deny".into(), counters.would_deny.cast_signed().into());
+        Ok(map)
     }
 
     /// The probe in one line.
@@ -264,6 +295,11 @@ mod functions {
     #[rhai_fn(get = "mode")]
     pub fn mode(probe: &mut ProbeHandle) -> String {
         probe.mode().to_string()
+    }
+
+    #[rhai_fn(get = "audit_only")]
+    pub fn audit_only(probe: &mut ProbeHandle) -> bool {
+        probe.audit_only().is_some()
     }
 
     #[rhai_fn(get = "attached")]

@@ -288,21 +288,21 @@ pub fn two_probes() -> Outcome {
     let path = program("twice")?;
     let ended = shell::run(&format!(
         r#"
-        let old = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EACCES").name("old").attach();
-        let new = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("ENOENT").name("new").attach();
+        let older = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EACCES").name("older").attach();
+        let newer = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("ENOENT").name("newer").attach();
         let both = run(["{path}", "true"]).errno;
-        let asked = old.stats().seen;
-        new.observe();
+        let asked = older.stats().seen;
+        newer.observe();
         let one = run(["{path}", "true"]).errno;
-        emit(#{{both: both, asked: asked, one: one, old: old.stats().deny, new: new.stats().deny}});
-        old.detach(); new.detach();
+        emit(#{{both: both, asked: asked, one: one, older: older.stats().deny, newer: newer.stats().deny}});
+        older.detach(); newer.detach();
         "#
     ))?;
     let emitted = ended.emitted()?;
     same("both deny", &emitted["both"], &json!("ENOENT"))?;
     same("the old one was asked after the new one's refusal", &emitted["asked"], &json!(0))?;
     same("the new one observes", &emitted["one"], &json!("EACCES"))?;
-    same("denials", (&emitted["old"], &emitted["new"]), (&json!(1), &json!(1)))?;
+    same("denials", (&emitted["older"], &emitted["newer"]), (&json!(1), &json!(1)))?;
     ended.well()?;
-    holds(ended.books("old").is_ok() && ended.books("new").is_ok(), "both have books")
+    holds(ended.books("older").is_ok() && ended.books("newer").is_ok(), "both have books")
 }

@@ -5,10 +5,15 @@
 
 mod doctor;
 mod exec;
+mod exec_args;
+pub mod exec_unlink;
 mod faults;
 mod file_open;
+mod proc_mem;
 mod product;
+mod prompt;
 mod scope;
+mod scope_kinds;
 mod shell;
 mod task;
 
@@ -50,6 +55,18 @@ pub const STEPS: &[Step] = steps! {
         "a lease lapses by itself" => exec::lease,
         "detach restores" => exec::detach,
         "of two probes the newest is asked first, and its refusal is final" => exec::two_probes,
+        "the folder is told" => exec_args::folder,
+        "args: every argument, and the image as it has become" => exec_args::arguments,
+        "args: what does not fit is marked" => exec_args::long_arguments,
+        "env: value, times, overflow, not set" => exec_args::environment,
+        "env: found behind any number of strings" => exec_args::far_behind,
+        "env: deny kills before the first instruction" => exec_args::deny,
+        "env_is narrows" => exec_args::states,
+        "env: of set-uid programs only" => exec_args::set_uid,
+        "env: the scope is the old image's" => exec_args::old_image_in_scope,
+        "env: an execution that fails leaves nothing behind" => exec_args::failed_execution,
+        "args and env change while attached" => exec_args::live,
+        "env: that a denial kills is said everywhere" => exec_args::said_everywhere,
     }
     "file_open" {
         "observing allows and tells every field" => file_open::fields,
@@ -71,6 +88,30 @@ pub const STEPS: &[Step] = steps! {
         "cgroup: the subtree and nothing else" => scope::cgroup,
         "pid: the subtree, also after the parent is gone" => scope::pid,
         "kinds are joined by and" => scope::conjunction,
+        "gid and loginuid, and what is not" => scope_kinds::ids,
+        "comm: whole names" => scope_kinds::comm,
+        "exe: the inode, under every name" => scope_kinds::exe,
+        "parent_exe: children of that program" => scope_kinds::parent_exe,
+        "namespaces: the host's, others, that of a file" => scope_kinds::namespaces,
+        "not_cgroup and not_pid take subtrees out" => scope_kinds::not_below,
+        "twelve thousand members" => scope_kinds::large,
+    }
+    "exec_unlink" {
+        "observing allows and tells every field" => exec_unlink::fields,
+        "deny keeps each name of a running executable" => exec_unlink::deny,
+        "kill kills, and the name stays" => exec_unlink::kill,
+        "what is not running, or of another path, is left alone" => exec_unlink::others,
+        "eight processes are named, all are counted" => exec_unlink::many,
+        "a process whose first thread has left is found" => exec_unlink::leaderless,
+        "overlayfs files are found, once" => exec_unlink::overlayfs,
+    }
+    "proc_mem" {
+        "observing allows and tells every field" => proc_mem::fields,
+        "deny refuses each way, and detach restores" => proc_mem::deny,
+        "kill kills" => proc_mem::kill,
+        "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
+        "way narrows" => proc_mem::ways,
+        "a parent can be spared" => proc_mem::except_child,
     }
     "doctor" {
         "every hook is seen to fire" => doctor::all_fire,
@@ -80,6 +121,8 @@ pub const STEPS: &[Step] = steps! {
     }
     "shell" {
         "the shell itself is spared" => faults::guard,
+        "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+        "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,
         "a failed attach leaves nothing behind" => product::failed_attach,

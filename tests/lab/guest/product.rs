@@ -125,3 +125,27 @@ pub fn failing_callback() -> Outcome {
     )?;
     ended.well()
 }
+
+/// The processes in scope, as the kernel lists them before anything is attached; then the hook is asked.
+pub fn preview() -> Outcome {
+    let path = program("previewed")?;
+    let ended = run(&format!(
+        r#"
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").shadow();
+        let before = p.preview();
+        let none = probe("exec").scope(#{{uid: 4242}}).preview().in_scope;
+        p.attach();
+        run(["{path}", "true"]);
+        emit(#{{before: before, none: none, after: p.preview(), own: getpid()}});
+        p.detach();
+        "#
+    ))?;
+    let emitted = ended.emitted()?;
+    let processes = emitted["before"]["processes"].as_array().ok_or("no processes")?;
+    same("processes", processes.len(), 1)?;
+    same("the shell itself", &processes[0]["pid"], &emitted["own"])?;
+    same("its comm", &processes[0]["comm"], &json!("krsi-sh"))?;
+    same("of another user", &emitted["none"], &json!(0))?;
+    same("would have denied", &emitted["after"]["would_deny"], &json!(1))?;
+    ended.well()
+}

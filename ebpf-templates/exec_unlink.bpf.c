@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * exec_unlink: a file that some process is executing is about to lose a name.
+ *
+ * Hooks: inode_unlink (fs/namei.c, vfs_unlink) and inode_rename (vfs_rename), the latter
+ * for the file whose name another one takes. Permissions are settled, nothing has
+ * happened yet. A refusal makes unlink(2) or rename(2) fail with the errno. An exchange of
+ * two names (RENAME_EXCHANGE) counts as renaming over, for each that is being executed.
+ *
+ * A process executes the file its /proc/PID/exe leads to; a script is executed by its
+ * interpreter, and that is the file meant. The question is not put to i_writecount, which since
+ * 6.11 does not tell in every kernel, but to the processes: each one's executable is compared
+ * with the inode that loses the name. So hard links are right, and overlayfs too, where this hook
+ * is asked about the overlay's inode first, which is the one that the process has.
+ *
+ * Going through the processes takes a while, so it is done only for an inode that was seen to be
+ * executed: an iterator notes the executables of all tasks at the attach, a tracepoint each one
+ * from then on. What is noted is never taken out (it might be executed again); when there is no room for more,
+ * every file that loses a name is looked for.
+ *
+ * Not seen: names removed beneath an overlay's merged folder, a file that is mapped but not
+ * executed (a library), a process that pointed its own exe elsewhere (PR_SET_MM_EXE_FILE).
+ * More processes than can be gone through (131 072) count as trouble.
+ *
+ * The path is told as the executing process's mount has it.
+ */
+enum krsi_hook {
+	krsi_hook_inode_unlink,
+	krsi_hook_inode_rename,
+};
+
+#include "include/krsi.bpf.h"
+
+struct params {
+	KRSI_PATH_PARAMS
+};
+
+#define NAMED 8 /* processes */
+
+struct event {
+	struct krsi_header header;
+	u64 inode KRSI_DOC("Inode of the file that is being executed.");
+	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
+		KRSI_UNIT("major:minor");
+	u32 links KRSI_DOC("Names the file has, this one included.");
+	u32 processes KRSI_DOC("How many processes execute the file.");
+	u32 process_pids[NAMED] KRSI_DOC("Ids of the first of them, at most 8.") KRSI_COUNT("processes");
+	char process_comms[NAMED][16] KRSI_DOC("Names of the same processes.") KRSI_COUNT("processes");
+	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.");
+	struct krsi_path path KRSI_DOC("The name that is lost.");
+} KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
+		"T1070.004 T1036");
+
+#define KRSI_SCRATCH struct vfsmount *mount; /* which the first process executes the file from */
+#include "include/krsi_engine.bpf.h"
+
+/* ---- what has been executed ---------------------------------------------- */
+
+/* By the inode's address: a running executable keeps it in memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, u8);
+} exec_unlink_executables SEC(".maps");
+
+/* Not 0 once there was no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} exec_unlink_full SEC(".maps");
+
+static __always_inline u64 executable_of(struct mm_struct *mm)
+{
+	struct file *file = READ(mm, exe_file);
+
+	return (u64)READ(file, f_inode);
+}
+
+static __always_inline void note_executable(struct task_struct *task)
+{
+	u64 inode = executable_of(READ(task, mm));
+	u32 zero = 0, full = 1;
+	u8 noted = 1;
+
+	if (!inode || bpf_map_lookup_elem(&exec_unlink_executables, &inode))
+		return;
+	if (bpf_map_update_elem(&exec_unlink_executables, &inode, &noted, BPF_ANY))
+		bpf_map_update_elem(&exec_unlink_full, &zero, &full, BPF_ANY);
+}
+
+SEC("tp_btf/sched_process_exec")
+int exec_unlink_track(u64 *context)
+{
+	note_executable(ARG(context, 0, struct task_struct *));
+	return 0;
+}
+
+SEC("iter/task")
+int exec_unlink_seed(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+
+	if (task)
+		note_executable(task);
+	return 0;
+}
+
+static __always_inline bool was_executed(struct inode *inode)
+{
+	u64 key = (u64)inode;
+	u32 zero = 0;
+	u32 *full = bpf_map_lookup_elem(&exec_unlink_full, &zero);
+
+	return bpf_map_lookup_elem(&exec_unlink_executables, &key) || (full && *full);
+}
+
+/* ---- who executes it ----------------------------------------------------- */
+
+/*
+ * These functions are not static: the verifier looks at each once, for every argument, and
+ * not again at each call. So a loop that calls a function with a loop costs the sum of both, not
+ * the product, and all processes can be gone through on a kernel without bpf_loop (5.17).
+ * Such a function takes numbers only (pointers from 5.12 on), so the scratch comes as its slot.
+ */
+#define THREADS 32
+#define TASKS_A_ROUND 128
+#define ROUNDS 1024
+
+/* The memory of a process whose first thread has left and others live on. */
+__noinline u64 exec_unlink_mm(u64 leader_address)
+{
+	struct task_struct *leader = (struct task_struct *)leader_address;
+	struct signal_struct *signal = READ(leader, signal);
+	struct list_head *node = READ(signal, thread_head.next);
+
+	if (READ(signal, live.counter) <= 0)
+		return 0;
+	for (int turn = 0; turn < THREADS; turn++) {
+		struct task_struct *thread = OWNER(node, struct task_struct, thread_node);
+		struct mm_struct *mm = READ(thread, mm);
+
+		if (mm)
+			return (u64)mm;
+		node = READ(node, next);
+	}
+	return 0;
+}
+
+/* Puts a process into the event. 0 if there is none, which cannot be. */
+__noinline u64 exec_unlink_name(u32 slot, u64 task_address, u64 mm_address)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct task_struct *task = (struct task_struct *)task_address;
+	u32 index;
+
+	if (!scratch)
+		return 0;
+	index = scratch->event.processes++;
+	if (index == 0) {
+		struct mm_struct *mm = (struct mm_struct *)mm_address;
+		struct file *file = READ(mm, exe_file);
+
+		scratch->mount = READ(file, f_path.mnt);
+	}
+	if (index < NAMED) {
+		scratch->event.process_pids[index] = READ(task, tgid);
+		bpf_probe_read_kernel_str(scratch->event.process_comms[index], 16,
+					  __builtin_preserve_access_index(&task->comm));
+	}
+	return 1;
+}
+
+/*
+ * Goes through TASKS_A_ROUND processes from `address` on, and names those that execute the inode.
+ * Gives the next one, or 0 if that is `last`.
+ */
+__noinline u64 exec_unlink_round(u32 slot, u64 address, u64 last, u64 inode)
+{
+	for (int turn = 0; turn < TASKS_A_ROUND; turn++) {
+		struct task_struct *task = (struct task_struct *)address;
+		struct mm_struct *mm = READ(task, mm);
+		struct list_head *next = READ(task, tasks.next);
+
+		if (!mm && !(READ(task, flags) & PF_KTHREAD))
+			mm = (struct mm_struct *)exec_unlink_mm(address);
+		if (mm && executable_of(mm) == inode)
+			exec_unlink_name(slot, address, (u64)mm);
+		address = (u64)OWNER(next, struct task_struct, tasks);
+		if (address == last)
+			return 0;
+	}
+	return address;
+}
+
+/* Whether all processes were gone through. The hook holds the RCU read lock, so none is freed meanwhile. */
+static __always_inline bool find_processes(struct scratch *scratch, struct inode *inode)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u64 first = (u64)READ(task, group_leader);
+	u64 next = first;
+	u32 slot = scratch->slot;
+
+	for (int round = 0; round < ROUNDS && next; round++)
+		next = exec_unlink_round(slot, next, first, (u64)inode);
+	return next == 0;
+}
+
+/* ---- hooks --------------------------------------------------------------- */
+
+/* `lost` loses its name, to `source` if that is not NULL. */
+static __always_inline int decide(enum krsi_hook hook, struct dentry *lost, struct dentry *source)
+{
+	volatile struct settings *settings = krsi_enter();
+	struct inode *inode = READ(lost, d_inode);
+	enum krsi_match match;
+	struct scratch *scratch;
+
+	if (!settings)
+		return 0;
+	if (!inode || !was_executed(inode))
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed(settings);
+
+	struct event *event = &scratch->event;
+	struct super_block *super = READ(inode, i_sb);
+	bool complete = find_processes(scratch, inode);
+
+	event->inode = READ(inode, i_ino);
+	event->device = READ(super, s_dev);
+	event->links = READ(inode, i_nlink);
+	if (event->processes == 0) {
+		match = KRSI_NO_MATCH;
+		if (!complete) {
+			krsi_count(krsi_counter_errors);
+			match = KRSI_UNKNOWN;
+		}
+		return krsi_decide(settings, scratch, hook, match);
+	}
+	if (source && krsi_walk_exe(scratch, scratch->mount, source))
+		bpf_probe_read_kernel_str(event->source, sizeof(event->source), scratch->exe);
+	krsi_gather_name(scratch, scratch->mount, lost);
+	return krsi_decide(settings, scratch, hook, krsi_match_path(settings, scratch, inode));
+}
+
+SEC("lsm/inode_unlink")
+int exec_unlink_unlink(u64 *context)
+{
+	int refused = ARG(context, 2, int);
+
+	if (refused)
+		return refused;
+	return decide(krsi_hook_inode_unlink, ARG(context, 1, struct dentry *), NULL);
+}
+
+SEC("lsm/inode_rename")
+int exec_unlink_rename(u64 *context)
+{
+	int refused = ARG(context, 4, int);
+
+	if (refused)
+		return refused;
+	return decide(krsi_hook_inode_rename, ARG(context, 3, struct dentry *), ARG(context, 1, struct dentry *));
+}

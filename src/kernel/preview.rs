@@ -1,0 +1,68 @@
+//! Which processes a scope applies to now, without attaching anything.
+//!
+//! The template's own object is loaded, its scope set, and an iterator over all tasks asks the
+//! same function that the hooks ask: so a preview cannot say anything else than they would.
+//! Iterators load on hosts that refuse LSM programs, too.
+
+use aya::{Btf, programs::Program};
+
+use super::{
+    Kernel, KernelError,
+    attachment::take,
+    identity,
+    load::{self, chain},
+    scope::Resolved,
+    settings::Settings,
+};
+use crate::probe::Spec;
+
+const PROGRAM: &str = "krsi_preview";
+
+/// A process that is in scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InScope {
+    pub pid: u32,
+    /// Real user id, in the initial user namespace.
+    pub uid: u32,
+    pub comm: String,
+}
+
+impl InScope {
+    /// `struct krsi_previewed` of the templates.
+    const SIZE: usize = 24;
+
+    fn read(bytes: &[u8]) -> Self {
+        let number = |at: usize| bytes[at..at + 4].iter().rev().fold(0, |acc, b| acc << 8 | u32::from(*b));
+        let comm = bytes[8..].split(|b| *b == 0).next().unwrap_or_default();
+        InScope { pid: number(0), uid: number(4), comm: String::from_utf8_lossy(comm).into_owned() }
+    }
+}
+
+/// # Errors
+/// If the scope names what is not there, or the kernel refuses the iterator.
+pub fn preview(kernel: &Kernel, btf: &Btf, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
+    let layout = &spec.template.layout;
+    let scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
+    let mut ebpf = load::object(
+        &spec.template,
+        btf,
+        load::Constants { id: 0, version: kernel.version, scope_size: scope.size() },
+    )?;
+    let refuse = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
+    let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
+    let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
+        return Err(refuse(format!("no iterator `{PROGRAM}`")));
+    };
+    program.load("task", btf).map_err(|e| failed(chain(&e)))?;
+    let settings = Settings::new(take(&mut ebpf, "krsi_settings")?, layout.settings_size)?;
+    let word = layout.control.iter().find(|(name, _)| name == "scope");
+    let (_, offset) = word.ok_or_else(|| refuse("no control word `scope`".into()))?;
+    settings.store(*offset, scope.word)?;
+    // Only now: filling the tables gives their descriptors up, and the program holds them from here on.
+    scope.apply(&mut ebpf, btf)?;
+    let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
+        return Err(refuse(format!("no iterator `{PROGRAM}`")));
+    };
+    let bytes = identity::output(program).map_err(failed)?;
+    Ok(bytes.chunks_exact(InScope::SIZE).map(InScope::read).collect())
+}

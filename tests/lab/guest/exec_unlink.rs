@@ -1,0 +1,255 @@
+//! Claims about the template `exec_unlink`.
+
+use std::{
+    fs,
+    io::Read,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    process::{Child, Command, Stdio},
+};
+
+use nix::{
+    errno::Errno,
+    mount::{MsFlags, mount, umount},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome,
+    exec::{device, program},
+    holds, same,
+    shell::Shell,
+    task::{self, Deed, Identity, Task, compare_header},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+
+fn probe(params: &str, mode: &str) -> Result<Shell, String> {
+    Shell::ready(&format!(
+        "probe(\"exec_unlink\", #{{{params}}}).scope(#{{pid: {}}}){mode}.name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    ))
+}
+
+/// A running process, ended with the test.
+struct Running(Child);
+
+impl Running {
+    fn start(program: &str) -> Result<Self, String> {
+        let mut command = Command::new(program);
+        command.arg0("sleep").arg("600").stdout(Stdio::null());
+        command.spawn().map(Running).map_err(|e| format!("{program}: {e}"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn code(result: std::io::Result<()>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => 100 + error.raw_os_error().unwrap_or(0),
+    }
+}
+
+fn unlink(path: &str) -> Result<Task, String> {
+    let path = path.to_owned();
+    task::perform(&ME, move || code(fs::remove_file(&path)))
+}
+
+fn rename(from: &str, to: &str) -> Result<Task, String> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    task::perform(&ME, move || code(fs::rename(&from, &to)))
+}
+
+fn link(from: &str, to: &str) -> Outcome {
+    let _ = fs::remove_file(to);
+    fs::hard_link(from, to).map_err(|e| format!("{to}: {e}"))
+}
+
+pub fn fields() -> Outcome {
+    let path = program("unlinked")?;
+    let other = format!("{path}-link");
+    link(&path, &other)?;
+    // One from before the probe, and one from after.
+    let before = Running::start(&path)?;
+    let mut shell = probe("", "")?;
+    let after = Running::start(&other)?;
+    let file = fs::metadata(&path).map_err(|e| e.to_string())?;
+    let truth = |hook: &str, links: u32, source: &str, path: &str| {
+        json!({
+            "probe": "t", "template": "exec_unlink", "probe_id": 1, "hook": hook, "verdict": "allow",
+            "mode": "observe", "errno": 0, "notes": [],
+            "inode": file.ino(), "device": device(file.dev()), "links": links, "source": source,
+            "processes": 2, "process_pids": [before.0.id(), after.0.id()],
+            "process_comms": ["unlinked", "unlinked-link"], "path": path, "path_length": path.len(),
+        })
+    };
+    let task = unlink(&other)?;
+    same("unlink", task.deed, Deed::Done)?;
+    compare_header(&shell.event(task.pid, &other)?, &task, &truth("inode_unlink", 2, "", &other))?;
+
+    let source = program("usurper")?;
+    let task = rename(&source, &path)?;
+    same("rename", task.deed, Deed::Done)?;
+    compare_header(&shell.event(task.pid, &path)?, &task, &truth("inode_rename", 1, &source, &path))?;
+    shell.stop()?.well()
+}
+
+pub fn deny() -> Outcome {
+    let (path, source) = (program("kept")?, program("refused")?);
+    let running = Running::start(&path)?;
+    let shell = probe("", ".deny(\"EBUSY\")")?;
+    let refused = Deed::Refused(Errno::EBUSY);
+    same("unlink", unlink(&path)?.deed, refused)?;
+    same("rename over", rename(&source, &path)?.deed, refused)?;
+    let link_path = format!("{path}-link");
+    link(&path, &link_path)?;
+    same("a hard link", unlink(&link_path)?.deed, refused)?;
+    // Another name for the running file is no loss of one.
+    let moved = format!("{path}-moved");
+    same("being moved away itself", rename(&path, &moved)?.deed, Deed::Done)?;
+    same("under its new name", unlink(&moved)?.deed, refused)?;
+    // Whatever its permissions are by now.
+    fs::set_permissions(&moved, std::os::unix::fs::PermissionsExt::from_mode(0o0))
+        .map_err(|e| e.to_string())?;
+    same("without permission to execute", unlink(&moved)?.deed, refused)?;
+    drop(running);
+    same("once it has ended", unlink(&moved)?.deed, Deed::Done)?;
+    shell.stop()?.well()?;
+    let path = program("kept")?;
+    let _running = Running::start(&path)?;
+    same("detached", unlink(&path)?.deed, Deed::Done)
+}
+
+pub fn kill() -> Outcome {
+    let path = program("kill-unlink")?;
+    let _running = Running::start(&path)?;
+    let mut shell = probe("", ".kill(\"SIGKILL\")")?;
+    let task = unlink(&path)?;
+    same("the task", task.deed, Deed::Killed(9))?;
+    same("verdict", &shell.event(task.pid, &path)?["verdict"], &json!("kill"))?;
+    holds(fs::exists(&path).unwrap_or(false), "the file is still there")?;
+    shell.stop()?.well()
+}
+
+pub fn others() -> Outcome {
+    let (idle, wanted, unwanted) = (program("idle")?, program("wanted-x")?, program("unwanted-x")?);
+    let _running = (Running::start(&wanted)?, Running::start(&unwanted)?);
+    let shell = probe("path_prefix: \"/tmp/programs/wanted\"", ".deny(\"EPERM\")")?;
+    same("not running", unlink(&idle)?.deed, Deed::Done)?;
+    same("renamed over, not running", rename(&program("idle")?, &program("idle-too")?)?.deed, Deed::Done)?;
+    same("running, of another path", unlink(&unwanted)?.deed, Deed::Done)?;
+    same("running, of this path", unlink(&wanted)?.deed, Deed::Refused(Errno::EPERM))?;
+    // A script is executed by its interpreter.
+    let script = "/tmp/programs/wanted-script";
+    fs::write(script, "#!/bin/sh\necho ready\nread end\n").map_err(|e| e.to_string())?;
+    fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .map_err(|e| e.to_string())?;
+    let mut child = Command::new(script);
+    let mut child =
+        Running(child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?);
+    child.0.stdout.as_mut().map(|out| out.read(&mut [0; 6])).transpose().map_err(|e| e.to_string())?;
+    same("a running script", unlink(script)?.deed, Deed::Done)?;
+    shell.stop()?.well()
+}
+
+pub fn many() -> Outcome {
+    let path = program("many")?;
+    let running = (0..11).map(|_| Running::start(&path)).collect::<Result<Vec<_>, _>>()?;
+    let mut shell = probe("", "")?;
+    let event = event_of(&mut shell, &path)?;
+    same("processes", &event["processes"], &json!(11))?;
+    let first: Vec<_> = running.iter().take(8).map(|r| r.0.id()).collect();
+    same("process_pids", &event["process_pids"], &json!(first))?;
+    same("process_comms", &event["process_comms"], &json!(vec!["many"; 8]))?;
+    shell.stop()?.well()
+}
+
+fn event_of(shell: &mut Shell, path: &str) -> Result<Value, String> {
+    let task = unlink(path)?;
+    shell.event(task.pid, path)
+}
+
+/// The argument that makes a copy of this suite a process whose first thread has left.
+pub const LEADERLESS: &str = "--leaderless";
+
+/// Leaves a second thread behind that says so, and sleeps.
+pub fn leave() -> ! {
+    std::thread::spawn(|| {
+        // The leader is a zombie once /proc has no executable for it.
+        while fs::read_link("/proc/self/exe").is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        println!("ready");
+        std::thread::sleep(std::time::Duration::from_secs(600));
+        std::process::exit(0);
+    });
+    // SAFETY: ends this thread alone; nothing on its stack is used by the other.
+    unsafe { nix::libc::syscall(nix::libc::SYS_exit, 0) };
+    unreachable!()
+}
+
+pub fn leaderless() -> Outcome {
+    let path = "/tmp/programs/leaderless";
+    fs::create_dir_all("/tmp/programs").map_err(|e| e.to_string())?;
+    let _ = fs::remove_file(path);
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    fs::copy(own, path).map_err(|e| e.to_string())?;
+    let mut command = Command::new(path);
+    let child = command.arg(LEADERLESS).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?;
+    let mut child = Running(child);
+    child.0.stdout.as_mut().map(|out| out.read(&mut [0; 6])).transpose().map_err(|e| e.to_string())?;
+    let mut shell = probe("", "")?;
+    let event = event_of(&mut shell, path)?;
+    same("process_pids", &event["process_pids"], &json!([child.0.id()]))?;
+    shell.stop()?.well()
+}
+
+pub fn overlayfs() -> Outcome {
+    let text = |e: std::io::Error| e.to_string();
+    Command::new("insmod").arg("/lab/overlay.ko").status().map_err(text)?;
+    for folder in ["/tmp/xlower", "/tmp/xupper", "/tmp/xmerged"] {
+        fs::create_dir_all(folder).map_err(text)?;
+    }
+    for (name, folder) in [("lower", "/tmp/xlower"), ("upper", "/tmp/xupper")] {
+        mount(Some(name), folder, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+            .map_err(|e| e.to_string())?;
+    }
+    for folder in ["/tmp/xupper/files", "/tmp/xupper/work"] {
+        fs::create_dir_all(folder).map_err(text)?;
+    }
+    for name in ["beneath", "copied"] {
+        fs::copy("/bin/busybox", format!("/tmp/xlower/{name}")).map_err(text)?;
+    }
+    let options = "lowerdir=/tmp/xlower,upperdir=/tmp/xupper/files,workdir=/tmp/xupper/work";
+    mount(Some("overlay"), "/tmp/xmerged", Some("overlay"), MsFlags::empty(), Some(options))
+        .map_err(|e| format!("no overlayfs: {e}"))?;
+    let outcome = overlaid();
+    for folder in ["/tmp/xmerged", "/tmp/xupper", "/tmp/xlower"] {
+        umount(folder).map_err(|e| e.to_string())?;
+    }
+    outcome
+}
+
+fn overlaid() -> Outcome {
+    let (beneath, copied) = ("/tmp/xmerged/beneath", "/tmp/xmerged/copied");
+    let _running = (Running::start(beneath)?, Running::start(copied)?);
+    // A hard link copies it up: the process goes on with the inode beneath.
+    fs::hard_link(copied, "/tmp/xmerged/link").map_err(|e| e.to_string())?;
+    let shell = probe("", ".deny(\"EPERM\")")?;
+    let refused = Deed::Refused(Errno::EPERM);
+    same("a file of the lower layer", unlink(beneath)?.deed, refused)?;
+    same("a file that was copied up", unlink(copied)?.deed, refused)?;
+    same("its hard link", unlink("/tmp/xmerged/link")?.deed, refused)?;
+    shell.stop()?.well()?;
+    let mut shell = probe("", "")?;
+    event_of(&mut shell, copied)?;
+    let ended = shell.stop()?;
+    same("events of one removal", ended.events().count(), 1)?;
+    ended.well()
+}

@@ -1,0 +1,284 @@
+//! Claims about the template `proc_mem`.
+
+use std::{
+    fs,
+    io::Read,
+    process::{Child, Command, Stdio},
+};
+
+use nix::{errno::Errno, libc};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome, holds, same,
+    shell::Shell,
+    task::{self, Deed, Identity, Task, compare_header},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+
+fn probe(params: &str, mode: &str) -> Result<Shell, String> {
+    Shell::ready(&format!(
+        "probe(\"proc_mem\", #{{{params}}}).scope(#{{pid: {}}}){mode}.name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    ))
+}
+
+/// A process to write to: another user's, with a name of its own.
+struct Target(Child);
+
+impl Target {
+    fn new() -> Result<Self, String> {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new("/bin/busybox");
+        command.arg0("sleep").arg("600").uid(4242).gid(4242).stdout(Stdio::null());
+        command.spawn().map(Target).map_err(|e| e.to_string())
+    }
+
+    fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
+
+    /// What /proc says of it, as the event's fields.
+    fn truth(&self) -> Result<Value, String> {
+        let pid = self.pid();
+        let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|e| e.to_string());
+        Ok(json!({
+            "target_pid": pid, "target_tid": pid, "target_uid": 4242, "target_comm": read("comm")?.trim_end(),
+            "target_exe": fs::read_link(format!("/proc/{pid}/exe")).map_err(|e| e.to_string())?,
+        }))
+    }
+
+    fn start_ticks(&self) -> Result<u64, String> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).map_err(|e| e.to_string())?;
+        let after = stat.rsplit(") ").next().ok_or("stat")?;
+        after.split(' ').nth(19).and_then(|t| t.parse().ok()).ok_or_else(|| "starttime".into())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Ways to another process's memory, as system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Mem,
+    TaskMem,
+    MemRead,
+    VmWrite,
+    VmRead,
+    Attach,
+    Seize,
+    Traceme,
+}
+
+/// Does it, in a task of its own that is no parent of the target.
+fn go(way: Way, pid: i32) -> Result<Task, String> {
+    let identity = Identity { comm: Some("writer"), ..ME };
+    task::perform(&identity, move || match go_here(way, pid) {
+        Ok(()) => 0,
+        Err(error) => 100 + error as i32,
+    })
+}
+
+fn go_here(way: Way, pid: i32) -> Result<(), Errno> {
+    let open = |file: String, write: bool| {
+        let opened = fs::OpenOptions::new().read(!write).write(write).open(file);
+        opened.map(|_| ()).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))
+    };
+    let mut byte = [0u8; 1];
+    let local = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    // Nothing is mapped there: what counts is whether the kernel looks at all.
+    let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(8), iov_len: 1 };
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the vectors live to the end of the calls, which copy a single byte; ptrace is given
+    // requests that take no pointers.
+    let result = unsafe {
+        match way {
+            Way::Mem => return open(format!("/proc/{pid}/mem"), true),
+            Way::TaskMem => return open(format!("/proc/{pid}/task/{pid}/mem"), true),
+            Way::MemRead => return open(format!("/proc/{pid}/mem"), false),
+            Way::VmWrite => libc::process_vm_writev(pid, &local, 1, &remote, 1, 0) as i64,
+            Way::VmRead => libc::process_vm_readv(pid, &local, 1, &remote, 1, 0) as i64,
+            Way::Attach => libc::ptrace(libc::PTRACE_ATTACH, pid, nothing, nothing),
+            Way::Seize => libc::ptrace(libc::PTRACE_SEIZE, pid, nothing, nothing),
+            Way::Traceme => libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing),
+        }
+    };
+    match Errno::result(result) {
+        Ok(_) | Err(Errno::EFAULT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Each way, how the event calls it and by which hook, and whether it names a file.
+const WAYS: [(Way, &str, &str); 6] = [
+    (Way::Mem, "mem", "file_open"),
+    (Way::TaskMem, "mem", "file_open"),
+    (Way::VmWrite, "vm_write", "ptrace_access_check"),
+    (Way::Attach, "attach", "ptrace_access_check"),
+    (Way::Seize, "attach", "ptrace_access_check"),
+    (Way::Traceme, "traceme", "ptrace_traceme"),
+];
+
+fn event(shell: &mut Shell, pid: u32) -> Result<Value, String> {
+    shell.wait_for(|l| l["type"] == "event" && l["pid"] == pid)
+}
+
+pub fn fields() -> Outcome {
+    let mut shell = probe("", "")?;
+    for (way, name, hook) in WAYS {
+        let target = Target::new()?;
+        let pid = target.pid();
+        let task = go(way, pid)?;
+        same(&format!("{way:?}"), task.deed, Deed::Done)?;
+        let event = event(&mut shell, task.pid)?;
+        let path = match way {
+            Way::Mem => format!("/proc/{pid}/mem"),
+            Way::TaskMem => format!("/proc/{pid}/task/{pid}/mem"),
+            _ => String::new(),
+        };
+        let mut truth = json!({
+            "probe": "t", "template": "proc_mem", "probe_id": 1, "hook": hook, "verdict": "allow", "mode": "observe",
+            "errno": 0, "notes": [], "way": name, "path": path, "path_length": path.len(),
+        });
+        let who = if way == Way::Traceme { of_traceme(&task) } else { of_writer(&task, &target)? };
+        for (key, value) in who.as_object().ok_or("no truth")? {
+            truth[key] = value.clone();
+        }
+        compare_header(&event, &task, &truth)?;
+        let ticks = if way == Way::Traceme {
+            task.truth["start_ticks"].as_u64()
+        } else {
+            Some(target.start_ticks()?)
+        };
+        same("target_start_ns in ticks", event["target_start_ns"].as_u64().map(|n| n / 10_000_000), ticks)?;
+    }
+    shell.stop()?.well()
+}
+
+fn of_writer(task: &Task, target: &Target) -> Result<Value, String> {
+    let mut truth = target.truth()?;
+    truth["writer_pid"] = json!(task.pid);
+    truth["writer_uid"] = json!(0);
+    truth["writer_comm"] = json!("writer");
+    Ok(truth)
+}
+
+/// The one that asks is the one that could be written to, by its parent, this suite.
+fn of_traceme(task: &Task) -> Value {
+    json!({
+        "target_pid": task.pid, "target_tid": task.pid, "target_uid": 0, "target_comm": "writer",
+        "target_exe": task.truth["exe"], "writer_pid": std::process::id(), "writer_uid": 0,
+        "writer_comm": task.truth["parent_comm"],
+    })
+}
+
+pub fn deny() -> Outcome {
+    let mut shell = probe("", ".deny(\"EACCES\")")?;
+    for (way, name, _) in WAYS {
+        let target = Target::new()?;
+        let task = go(way, target.pid())?;
+        // process_vm_writev itself turns EACCES into EPERM.
+        let errno = if way == Way::VmWrite { Errno::EPERM } else { Errno::EACCES };
+        same(&format!("{way:?}"), task.deed, Deed::Refused(errno))?;
+        let event = event(&mut shell, task.pid)?;
+        same("verdict", &event["verdict"], &json!("deny"))?;
+        same("way", &event["way"], &json!(name))?;
+        same("errno", &event["errno"], &json!(Errno::EACCES as i32))?;
+    }
+    shell.stop()?.well()?;
+    let target = Target::new()?;
+    for (way, ..) in WAYS {
+        same(&format!("{way:?} after the detach"), go(way, target.pid())?.deed, Deed::Done)?;
+    }
+    Ok(())
+}
+
+pub fn kill() -> Outcome {
+    let mut shell = probe("", ".kill(\"SIGKILL\")")?;
+    for (way, ..) in WAYS {
+        let target = Target::new()?;
+        let task = go(way, target.pid())?;
+        same(&format!("{way:?}"), task.deed, Deed::Killed(9))?;
+        same("verdict", &event(&mut shell, task.pid)?["verdict"], &json!("kill"))?;
+    }
+    shell.stop()?.well()
+}
+
+pub fn reading_is_none() -> Outcome {
+    let shell = probe("", ".deny(\"EPERM\")")?;
+    let target = Target::new()?;
+    for way in [Way::MemRead, Way::VmRead] {
+        same(&format!("{way:?}"), go(way, target.pid())?.deed, Deed::Done)?;
+    }
+    let own = task::perform(&ME, || {
+        let own = fs::OpenOptions::new().write(true).open("/proc/self/mem");
+        own.map_or(1, |_| 0)
+    })?;
+    same("its own memory", own.deed, Deed::Done)?;
+    let decoy = "/tmp/mem";
+    fs::write(decoy, "").map_err(|e| e.to_string())?;
+    let file = task::open_file(&ME, decoy, nix::fcntl::OFlag::O_WRONLY)?;
+    same("a file of that name elsewhere", file.deed, Deed::Done)?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same("matched", &books["matched"], &json!(0))?;
+    holds(books["filtered"].as_u64() > Some(3), "they were looked at")?;
+    ended.well()
+}
+
+pub fn ways() -> Outcome {
+    let shell = probe("way: [\"mem\", \"traceme\"]", ".deny(\"EPERM\")")?;
+    for (way, name, _) in WAYS {
+        let target = Target::new()?;
+        let expected = match name {
+            "mem" | "traceme" => Deed::Refused(Errno::EPERM),
+            _ => Deed::Done,
+        };
+        same(&format!("{way:?}"), go(way, target.pid())?.deed, expected)?;
+    }
+    shell.stop()?.well()
+}
+
+pub fn except_child() -> Outcome {
+    let shell = probe("except_child: true", ".deny(\"EPERM\")")?;
+    let target = Target::new()?;
+    for (way, name, _) in WAYS {
+        // Of these tasks the suite is the parent, so only traceme is between parent and child.
+        let expected = if name == "traceme" { Deed::Done } else { Deed::Refused(Errno::EPERM) };
+        same(&format!("{way:?} on no child"), go(way, target.pid())?.deed, expected)?;
+    }
+    for way in [Way::Mem, Way::VmWrite, Way::Attach] {
+        same(&format!("{way:?} on an own child"), on_own_child(way)?.deed, Deed::Done)?;
+    }
+    shell.stop()?.well()?;
+    let shell = probe("", ".deny(\"EPERM\")")?;
+    for way in [Way::Mem, Way::VmWrite, Way::Attach] {
+        let deed = on_own_child(way)?.deed;
+        same(&format!("{way:?} on an own child, not excepted"), deed, Deed::Refused(Errno::EPERM))?;
+    }
+    shell.stop()?.well()
+}
+
+/// A task that starts a program and then does it to that.
+fn on_own_child(way: Way) -> Result<Task, String> {
+    task::perform(&ME, move || {
+        let mut command = Command::new("/bin/busybox");
+        let child = command.args(["sh", "-c", "echo ready; exec sleep 600"]).stdout(Stdio::piped()).spawn();
+        let Ok(mut child) = child else { return 98 };
+        let mut ready = [0; 5];
+        let _ = child.stdout.as_mut().map(|out| out.read(&mut ready));
+        let result = go_here(way, child.id().cast_signed());
+        let _ = child.kill();
+        match result {
+            Ok(()) => 0,
+            Err(error) => 100 + error as i32,
+        }
+    })
+}
