@@ -12,6 +12,7 @@ use filter_cases::{Case, case};
 use krsi_sh::{
     event::Event,
     filter::{Code, Compiled, MARGIN, MATCH, NO_MATCH, UNKNOWN},
+    kernel::carrier::{Carrier, CarrierError},
     script::equivalence::Closure,
     template::{Catalogue, Template},
 };
@@ -102,4 +103,44 @@ fn rhai_the_ir_and_the_instructions_agree() {
         assert!(matched > asked / 10 && matched < asked * 9 / 10, "the cases say something");
         assert!(compiled > cases(3000) as usize * share as usize / 3 * 8 / 10);
     }
+}
+
+/// What the running kernel says, where it runs raw tracepoint programs by hand (as root, mostly).
+#[test]
+fn the_verifier_takes_every_filter_and_the_kernel_agrees() {
+    let template = template("file_open");
+    let carrier = match Carrier::new(template.event_size) {
+        Ok(carrier) => carrier,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let most = std::cell::Cell::new(0);
+    let outcome = runner(cases(1000) / 3).run(&case(&template), |Case { script, events }| {
+        let Ok(Ok(compiled)) = Closure::new(&script).map(|closure| closure.compile(&template)) else {
+            return Ok(());
+        };
+        match carrier.run(&compiled.code, &events) {
+            Ok(ran) => {
+                for (event, ran) in events.iter().zip(ran) {
+                    let expected = answer(compiled.filter.evaluate(event)).cast_unsigned();
+                    prop_assert_eq!(ran.answer, expected, "{}\n{}", script, compiled.explain());
+                    most.set(most.get().max(ran.walked));
+                    prop_assert!(
+                        ran.walked < 2 * compiled.code.steps as u64,
+                        "{} steps\n{}\n{}",
+                        ran.walked,
+                        script,
+                        compiled.explain()
+                    );
+                }
+                Ok(())
+            }
+            Err(CarrierError::Host(error)) => {
+                eprintln!("skipped: {error}");
+                Ok(())
+            }
+            Err(error) => Err(TestCaseError::fail(format!("{error}\n{script}\n{}", compiled.explain()))),
+        }
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    eprintln!("the verifier walked through {} instructions at most", most.get());
 }

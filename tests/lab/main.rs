@@ -11,6 +11,8 @@
 //! missing kernel does too.
 
 mod boots;
+#[path = "../filter_cases/mod.rs"]
+mod filter_cases;
 mod gaps;
 mod guest;
 mod host;

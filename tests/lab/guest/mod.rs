@@ -9,6 +9,7 @@ mod exec_args;
 pub mod exec_unlink;
 mod faults;
 mod file_open;
+mod filter;
 mod proc_mem;
 mod product;
 mod prompt;
@@ -82,6 +83,14 @@ pub const STEPS: &[Step] = steps! {
         "detach restores" => file_open::detach,
         "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
         "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
+    }
+    "filter" {
+        "uid and prefix: only what matches is denied" => filter::uid_and_prefix,
+        "suffix, contains, glob, sets and comm" => filter::texts,
+        "a captured variable has its value of the attach" => filter::captured,
+        "what cannot be told follows on_error" => filter::trouble,
+        "the largest filters load in every template" => filter::largest,
+        "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
     }
     "scope" {
         "uid: only these users" => scope::uid,

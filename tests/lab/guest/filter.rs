@@ -1,0 +1,152 @@
+//! Claims about `when(…)`: what the closure says is decided in the kernel.
+
+use std::{fs, path::Path};
+
+use krsi_sh::{kernel::carrier::Carrier, script::equivalence::Closure, template::Catalogue};
+use nix::{errno::Errno, fcntl::OFlag};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
+
+use super::{
+    Outcome, holds, same,
+    shell::Shell,
+    task::{Deed, Identity, open_file},
+};
+use crate::filter_cases;
+
+const REFUSED: Deed = Deed::Refused(Errno::EACCES);
+
+fn task(uid: u32) -> Identity {
+    Identity { uid, gid: uid, euid: None, comm: None, cgroup: None, loginuid: None, new_namespaces: false }
+}
+
+/// A file that everyone may read.
+fn file(path: &str) -> Result<(), String> {
+    let folder = Path::new(path).parent().ok_or("no folder")?;
+    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    fs::write(path, "content").map_err(|e| format!("{path}: {e}"))
+}
+
+fn open(uid: u32, path: &str) -> Result<Deed, String> {
+    file(path)?;
+    open_file(&task(uid), path, OFlag::O_RDONLY).map(|task| task.deed)
+}
+
+fn probe(template: &str, filter: &str, rest: &str) -> String {
+    format!(
+        "let p = probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).deny(\"EACCES\"){rest}.name(\"t\"); p.attach(); print(\"ready\");",
+        std::process::id()
+    )
+}
+
+pub fn uid_and_prefix() -> Outcome {
+    let shell = Shell::ready(&probe(
+        "file_open",
+        "|e| e.uid == 1000 && e.path.starts_with(\"/tmp/when/\") && \"read\" in e.access",
+        "",
+    ))?;
+    same("both hold", open(1000, "/tmp/when/a")?, REFUSED)?;
+    same("another user", open(0, "/tmp/when/a")?, Deed::Done)?;
+    same("another folder", open(1000, "/tmp/whenever")?, Deed::Done)?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same("denials", books["deny"].as_u64(), Some(1))?;
+    holds(books["filtered"].as_u64() >= Some(2), format!("what the filter lets go is counted: {books}"))?;
+    ended.well()
+}
+
+pub fn texts() -> Outcome {
+    let shell = Shell::ready(&probe(
+        "file_open",
+        "|e| e.path.ends_with(\".key\") || e.path.contains(\"/secret-\") || e.path.like(\"/tmp/when/*/deep/*.so\") \
+         || e.path in [\"/tmp/when/this\", \"/tmp/when/that\"] || (e.comm.contains(\"nick\") && e.path.starts_with(\"/tmp/when/c\"))",
+        "",
+    ))?;
+    let long = format!("/tmp/when/{}/secret-x", "d".repeat(240));
+    for denied in
+        ["/tmp/when/a.key", "/tmp/when/secret-1", "/tmp/when/x/y/deep/z.so", "/tmp/when/that", &long]
+    {
+        same(denied, open(0, denied)?, REFUSED)?;
+    }
+    for allowed in
+        ["/tmp/when/a.keys", "/tmp/when/secret", "/tmp/when/deep/z.so", "/tmp/when/thatt", "/tmp/when/comm"]
+    {
+        same(allowed, open(0, allowed)?, Deed::Done)?;
+    }
+    let named = Identity { comm: Some("a-nickname"), ..task(0) };
+    same("by comm", open_file(&named, "/tmp/when/comm", OFlag::O_RDONLY)?.deed, REFUSED)?;
+    shell.stop()?.well()
+}
+
+pub fn captured() -> Outcome {
+    let script = format!(
+        "let home = \"/tmp/when/first/\"; fn below(path, home) {{ path.starts_with(home) }} \
+         let p = probe(\"file_open\").scope(#{{pid: {}}}).when(|e| below(e.path, home)).deny(\"EACCES\").name(\"t\"); \
+         home = \"/tmp/when/second/\"; p.attach(); home = \"/tmp/when/first/\"; print(\"ready\");",
+        std::process::id()
+    );
+    let shell = Shell::ready(&script)?;
+    same("before the attach", open(0, "/tmp/when/first/x")?, Deed::Done)?;
+    same("at the attach", open(0, "/tmp/when/second/x")?, REFUSED)?;
+    shell.stop()?.well()
+}
+
+pub fn trouble() -> Outcome {
+    let filter = "|e| e.path.starts_with(\"/tmp/when/\") && e.pid * 9223372036854775807 > 0";
+    let shell = Shell::ready(&probe("file_open", filter, ""))?;
+    same("by default", open(0, "/tmp/when/trouble")?, Deed::Done)?;
+    let ended = shell.stop()?;
+    holds(ended.books("t")?["errors"].as_u64() > Some(0), "it is counted as an error")?;
+    ended.well()?;
+    let shell = Shell::ready(&probe("file_open", filter, ".on_error(\"deny\")"))?;
+    same("on_error deny", open(0, "/tmp/when/trouble")?, REFUSED)?;
+    shell.stop()?.well()
+}
+
+/// As much as the compiler lets pass, in each template: the verifier must take it.
+pub fn largest() -> Outcome {
+    let filters = [
+        "|e| e.path.contains(\"aaaaaaaa1\") || e.path.contains(\"bbbbbbbb2c\") || e.path.contains(\"c\") && e.exe.contains(\"dddd\") \
+         || e.path.like(\"/x*y*z\") || e.comm.ends_with(\"q\") || e.exe.ends_with(\"/bin/false\")",
+        "|e| { let a = e.uid * e.pid * e.ppid; let b = a / (e.gid + 1) % 7; let c = e.path.contains(\"/a\"); let d = e.exe.contains(\"b\"); \
+         let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }",
+    ];
+    for template in Catalogue::builtin().map_err(|e| e.to_string())?.names() {
+        for filter in filters {
+            let script = format!(
+                "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
+                std::process::id()
+            );
+            Shell::ready(&script).map_err(|e| format!("{template}: {e}"))?.stop()?.well()?;
+        }
+    }
+    Ok(())
+}
+
+/// The real verifier takes what the compiler emits, and the kernel computes what Rhai does.
+pub fn equivalence() -> Outcome {
+    const CLOSURES: usize = 120;
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let template = catalogue.get("file_open").ok_or("no file_open")?;
+    let carrier = Carrier::new(template.event_size).map_err(|e| e.to_string())?;
+    let mut runner = TestRunner::deterministic();
+    let cases = filter_cases::case(template);
+    for _ in 0..CLOSURES {
+        let case = cases.new_tree(&mut runner).map_err(|e| e.to_string())?.current();
+        let Ok(compiled) = Closure::new(&case.script).map_err(|e| e.to_string())?.compile(template) else {
+            continue;
+        };
+        let told = |e: &dyn std::fmt::Display| format!("{e}\n{}\n{}", case.script, compiled.explain());
+        let ran = carrier.run(&compiled.code, &case.events).map_err(|e| told(&e))?;
+        for (event, ran) in case.events.iter().zip(ran) {
+            let expected = match compiled.filter.evaluate(event) {
+                Ok(matches) => u32::from(matches),
+                Err(_) => 2,
+            };
+            same("the kernel's answer", ran.answer, expected).map_err(|e| told(&e))?;
+        }
+    }
+    Ok(())
+}
