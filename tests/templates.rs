@@ -80,6 +80,7 @@ fn no_two_fields_share_a_name_or_a_byte() {
             end = field.offset + field.size;
         }
         assert!(end <= template.event_size);
+        assert!(end < 1 << 15, "a filter's instruction reaches every field");
         assert_eq!(
             template.fields.last().map(|f| &f.kind),
             Some(&FieldKind::Text),
