@@ -160,7 +160,7 @@ fn run_guest(
         kernel: Some(kernel.to_owned()),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
         files: vec![suite, overlay],
-        timeout: Duration::from_secs(900),
+        timeout: Duration::from_secs(1800),
         ..Request::new(Command::Run { argv, stdin: Vec::new() })
     };
     Ok(lab::run(&request, streams)?)
