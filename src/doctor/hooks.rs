@@ -17,7 +17,7 @@ use crate::{
 /// Events are not read here; what does not fit is lost, and counted.
 const QUEUE: usize = 16;
 /// How long a hook may take to be seen once it was triggered.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
     let (events, _queue) = bounded(QUEUE);
@@ -44,13 +44,15 @@ fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (
     let Some(trigger) = triggers::of(hook) else {
         return (HookStatus::Attached, "attached; how to trigger this hook is not known here".into());
     };
-    // That it fails says nothing: it may be the very thing that something else refuses.
-    let outcome = trigger();
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
+    // That it fails says nothing: it may be the very thing that something else refuses.
+    let mut outcome = trigger();
+    loop {
         match attachment.counters() {
             Ok(counters) if counters.seen > 0 => return (HookStatus::Fires, String::new()),
-            Ok(_) => std::thread::yield_now(),
+            Ok(_) if begun.elapsed() > PATIENCE => break,
+            // Once more: what ran may have ended before it came to what the hook is about.
+            Ok(_) => outcome = trigger(),
             Err(error) => return (HookStatus::Failed, error.to_string()),
         }
     }

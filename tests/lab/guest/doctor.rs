@@ -34,6 +34,7 @@ fn check<'a>(report: &'a Value, name: &str) -> Result<(&'a str, &'a str), String
 
 pub fn all_fire() -> Outcome {
     let (report, code) = report(|command| command)?;
+    holds(statuses(&report).iter().all(|s| *s == "fires"), format!("{:#}", report["hooks"]))?;
     same("exit", code, Some(0))?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
     same("kernel", report["kernel"].as_str(), Some(release.trim()))?;
