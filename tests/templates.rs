@@ -1,7 +1,10 @@
 //! The catalogue's contract: every committed object parses and describes itself
 //! fully, and its layout is one the decoder and the kernel side can rely on.
 
-use krsi_sh::template::{Catalogue, FieldKind, ParamKind};
+use krsi_sh::{
+    probe::scope::Kind,
+    template::{Catalogue, FieldKind, ParamKind},
+};
 
 fn catalogue() -> Catalogue {
     Catalogue::builtin().expect("every committed object describes itself")
@@ -81,11 +84,12 @@ fn no_two_fields_share_a_name_or_a_byte() {
         }
         assert!(end <= template.event_size);
         assert!(end < 1 << 15, "a filter's instruction reaches every field");
-        assert_eq!(
-            template.fields.last().map(|f| &f.kind),
-            Some(&FieldKind::Text),
-            "the cut field is a text"
-        );
+        let packed = &template.fields[template.layout.packed_from..];
+        assert_eq!(packed.first().map(|f| f.name.as_str()), Some("path"), "{}", template.name);
+        for field in packed {
+            let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
+            assert!(text, "{}: {} is packed, and no text", template.name, field.name);
+        }
     }
 }
 
@@ -106,10 +110,39 @@ fn the_control_words_and_counters_are_those_the_shell_uses() {
         let words: Vec<_> = template.layout.control.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(words, ["mode", "lease_ns", "scope"]);
         assert!(template.layout.counters.iter().any(|(name, _)| name == "lost_ring"));
+        let mut kinds: Vec<_> = template.layout.scope_kinds.iter().map(|(name, _)| name.as_str()).collect();
+        let mut known: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
+        kinds.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(kinds, known, "{}", template.name);
         for param in &template.params {
             assert!(param.offset + 8 <= template.layout.settings_size && param.offset % 8 == 0);
         }
     }
+}
+
+#[test]
+fn a_late_param_names_a_hook_of_its_template() {
+    for template in catalogue().iter() {
+        for late in template.params.iter().filter_map(|p| p.late.as_ref()) {
+            assert!(template.hooks.contains(late), "{}: {late}", template.name);
+        }
+    }
+    let catalogue = catalogue();
+    let exec = catalogue.get("exec").expect("exec is there");
+    let late: Vec<_> = exec.params.iter().filter(|p| p.late.is_some()).map(|p| p.name.as_str()).collect();
+    assert_eq!(late, ["args", "env"]);
+}
+
+#[test]
+fn what_tracks_and_what_observes_are_told_apart() {
+    let catalogue = catalogue();
+    let unlink = &catalogue.get("exec_unlink").expect("exec_unlink is there").layout;
+    assert_eq!(unlink.trackers, [("sched_process_exec".to_owned(), "exec_unlink_track".to_owned())]);
+    assert_eq!(unlink.seeds, [("task".to_owned(), "exec_unlink_seed".to_owned())]);
+    assert!(unlink.observers.is_empty());
+    let exec = &catalogue.get("exec").expect("exec is there").layout;
+    assert!(exec.trackers.is_empty() && exec.seeds.is_empty() && exec.observers.len() == 1);
 }
 
 /// Where a compiled filter will go: one run of no-ops that ends in `exit`, with no relocation inside.

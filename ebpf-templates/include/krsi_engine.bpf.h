@@ -18,6 +18,9 @@
  * - LSM programs are preemptible. So the scratch memory belongs to the task, not
  *   to the CPU, and counters are added to atomically though they are per CPU.
  *
+ * A hook that comes too late to refuse does what it can: there a denial is a SIGKILL
+ * (KRSI_TOO_LATE), and the event says `kill`.
+ *
  * Instructions that 5.10 does not know (atomics that fetch, for one) stand nowhere:
  * its loader refuses them even in a branch that is never taken.
  */

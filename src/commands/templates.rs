@@ -251,8 +251,7 @@ fn example(template: &Template) -> String {
         _ => None,
     };
     let narrowed = template.params.iter().find_map(value).map_or_else(String::new, |map| format!(", {map}"));
-    // The last field is the operation's object.
-    let object = template.fields.last().map_or("comm", |field| field.name.as_str());
+    let object = template.subject().map_or("comm", |field| field.name.as_str());
     format!(
         "probe(\"{}\"{narrowed}).on_event(|e| print(`${{e.verdict}} ${{e.comm}} ${{e.{object}}}`)).attach();",
         template.name

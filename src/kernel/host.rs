@@ -61,10 +61,12 @@ pub fn lift_memory_limit() {
     }
 }
 
-/// As many open files as the hard limit allows.
-pub fn lift_file_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+/// Lets this process open so many more files; above the hard limit if privilege allows that.
+pub fn lift_file_limit(more: usize) {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = soft.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard));
     }
 }
 

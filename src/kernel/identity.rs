@@ -9,6 +9,7 @@
 
 use std::{
     cell::RefCell,
+    collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, Read},
     os::{
@@ -53,7 +54,7 @@ impl Identities {
     pub fn of(&self, btf: &Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
         let mut open = Vec::new();
         for path in paths {
-            match open_path(path) {
+            match open_path(path, paths.len()) {
                 Ok(file) => open.push((path, file)),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
@@ -63,10 +64,11 @@ impl Identities {
         }
         let Some((first, _)) = open.first() else { return Ok(Vec::new()) };
         let failed = |error: String| KernelError::Identity { path: first.into(), error };
-        let records = self.ask(btf).map_err(failed)?;
+        let records: HashMap<_, _> =
+            self.ask(btf).map_err(failed)?.into_iter().map(|r| (i64::from(r.fd), r)).collect();
         open.into_iter()
             .map(|(path, file)| {
-                let found = records.iter().find(|r| i64::from(r.fd) == i64::from(file.as_raw_fd()));
+                let found = records.get(&i64::from(file.as_raw_fd()));
                 let record = found.ok_or_else(|| KernelError::Identity {
                     path: path.into(),
                     error: "the kernel's list of open files does not have it".into(),
@@ -91,12 +93,12 @@ impl Identities {
     }
 }
 
-fn open_path(path: &str) -> io::Result<File> {
+fn open_path(path: &str, more: usize) -> io::Result<File> {
     let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(path);
     match open() {
         // A set of thousands needs as many descriptors, and the usual limit is 1024.
         Err(error) if error.raw_os_error() == Some(nix::libc::EMFILE) => {
-            host::lift_file_limit();
+            host::lift_file_limit(more);
             open()
         }
         result => result,

@@ -55,6 +55,17 @@ struct State {
 /// Enforcement entered at a prompt lapses this long after the shell was heard of last.
 pub const HOLD: Duration = Duration::from_secs(20);
 
+impl State {
+    /// That a denial is a kill, where it is, and the probe could deny at all.
+    fn late_remark(&self) -> Option<String> {
+        let param = self.spec.late().filter(|_| !self.audit_only)?;
+        Some(format!(
+            "{}: with `{param}` it decides once the new program is in place: a denial is done by SIGKILL, before its first instruction",
+            self.spec.name
+        ))
+    }
+}
+
 impl ProbeHandle {
     pub fn new(id: u32, spec: Spec) -> Self {
         ProbeHandle(Rc::new(RefCell::new(State {
@@ -259,10 +270,18 @@ impl ProbeHandle {
         if let Some(attachment) = &mut state.attachment {
             attachment.set_param(runtime.kernel()?, param, value.as_ref())?;
         }
+        let was_late = state.spec.late().is_some();
         match value {
             Some(value) => state.spec.params.insert(name.to_owned(), value),
             None => state.spec.params.remove(name),
         };
+        // Before the attach it is said there.
+        if state.attachment.is_some()
+            && !was_late
+            && let Some(remark) = state.late_remark()
+        {
+            runtime.note(&remark);
+        }
         Ok(())
     }
 
@@ -325,12 +344,7 @@ impl ProbeHandle {
         let remark = |hook: &crate::kernel::MissingHook| {
             format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
         };
-        let late = state.spec.late().map(|param| {
-            format!(
-                "{name}: with `{param}` it decides once the new program is in place: a denial is done by SIGKILL, before its first instruction"
-            )
-        });
-        missing.iter().map(remark).chain(late).collect()
+        missing.iter().map(remark).chain(state.late_remark()).collect()
     }
 
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.

@@ -74,7 +74,9 @@ mod functions {
     }
 
     /// Whom the probe applies to: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
-    /// Different kinds must all hold; of one kind any is enough. A cgroup or pid stands for its whole subtree.
+    /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
+    /// Different kinds must all hold; of one kind any is enough. A cgroup or pid stands for its whole subtree, an
+    /// exe is known by its inode, a namespace is `"host"`, an inode or a file: `not_mnt_ns: "host"` is every container.
     #[rhai_fn(return_raw)]
     pub fn scope(probe: ProbeHandle, scope: Map) -> Fallible<ProbeHandle> {
         probe.set_scope(Scope::parse(&value::to_object(&scope)).map_err(Fault::from)?)?;

@@ -104,6 +104,7 @@ pub const STEPS: &[Step] = steps! {
         "namespaces: the host's, others, that of a file" => scope_kinds::namespaces,
         "not_cgroup and not_pid take subtrees out" => scope_kinds::not_below,
         "twelve thousand members" => scope_kinds::large,
+        "ten thousand executables" => scope_kinds::many_executables,
     }
     "exec_unlink" {
         "observing allows and tells every field" => exec_unlink::fields,

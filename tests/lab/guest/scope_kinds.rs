@@ -234,6 +234,21 @@ pub fn not_below() -> Outcome {
     shell.stop()?.well()
 }
 
+pub fn many_executables() -> Outcome {
+    let folder = "/tmp/executables";
+    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    for i in 0..10_000 {
+        fs::write(format!("{folder}/{i}"), "").map_err(|e| e.to_string())?;
+    }
+    let (last, other) = (format!("{folder}/10000"), exec::program("not-listed")?);
+    fs::copy("/bin/busybox", &last).map_err(|e| e.to_string())?;
+    let before = format!("let exes = []; for i in 0..=10000 {{ exes.push(\"{folder}/\" + i); }}");
+    let shell = denying("exe: exes", &before)?;
+    same("the last of them", cat(&last)?, false)?;
+    same("another", cat(&other)?, true)?;
+    shell.stop()?.well()
+}
+
 pub fn large() -> Outcome {
     // 12 000 user ids, and as many names.
     let before = "let uids = []; let comms = []; \
