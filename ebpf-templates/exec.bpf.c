@@ -394,7 +394,7 @@ static __always_inline int mark(volatile struct settings *settings, enum krsi_ma
 		if (!bpf_map_update_elem(&exec_marked, &task, &marked, BPF_ANY))
 			return 0;
 		krsi_count(krsi_counter_seen);
-		return krsi_failed(settings);
+		return krsi_failed();
 	}
 	krsi_count(krsi_counter_seen);
 	return krsi_filtered();
@@ -411,7 +411,7 @@ static __always_inline bool enters_late(volatile struct settings *settings, stru
 	/* A script's own mark stays when its interpreter is asked about. */
 	if (!is_interpreter(bprm))
 		bpf_map_delete_elem(&exec_marked, &task);
-	if (krsi_in_scope(settings->control.scope, (struct task_struct *)bpf_get_current_task()))
+	if (krsi_in_scope(settings->control.scope, bpf_get_current_task()))
 		return true;
 	krsi_count(krsi_counter_seen);
 	krsi_count(krsi_counter_out_of_scope);
@@ -439,7 +439,7 @@ int krsi_exec(u64 *context)
 	if (!scratch) {
 		if (late)
 			krsi_count(krsi_counter_seen);
-		return krsi_failed(settings);
+		return krsi_failed();
 	}
 	gather(scratch, bprm);
 	match = match_program(settings, scratch, bprm);
@@ -448,7 +448,7 @@ int krsi_exec(u64 *context)
 		return mark(settings, match);
 	}
 	krsi_gather_cwd(scratch, CWD_SIZE);
-	return krsi_decide(settings, scratch, krsi_hook_bprm_check_security, match);
+	return krsi_decide(scratch, krsi_hook_bprm_check_security, match);
 }
 
 /* ---- after: bprm_committed_creds ----------------------------------------- */
@@ -508,7 +508,7 @@ __noinline u64 exec_tell(u32 slot, u32 index)
 			match = scratch->event.header.notes & KRSI_NOTE_NO_ARGS ? KRSI_UNKNOWN : KRSI_NO_MATCH;
 	}
 	krsi_count(krsi_counter_seen);
-	krsi_judge(settings, scratch, krsi_hook_bprm_committed_creds, match, KRSI_TOO_LATE);
+	krsi_judge(slot, krsi_hook_bprm_committed_creds, match, KRSI_TOO_LATE);
 	return 1;
 }
 
@@ -541,7 +541,7 @@ int krsi_exec_late(u64 *context)
 	scratch = krsi_take();
 	if (!scratch) {
 		krsi_count(krsi_counter_seen);
-		krsi_failed_when(settings, KRSI_TOO_LATE);
+		krsi_fail(KRSI_TOO_LATE);
 		return 0;
 	}
 	gather(scratch, bprm);
@@ -578,14 +578,14 @@ int krsi_exec_observed(u64 *context)
 	if (!scratch) {
 		if (late)
 			krsi_count(krsi_counter_seen);
-		krsi_failed(settings);
+		krsi_failed();
 		return 0;
 	}
 	gather(scratch, bprm);
 	match = match_program(settings, scratch, bprm);
 	if (!late) {
 		krsi_gather_cwd(scratch, CWD_SIZE);
-		krsi_decide(settings, scratch, krsi_hook_bprm_check_security, match);
+		krsi_decide(scratch, krsi_hook_bprm_check_security, match);
 		return 0;
 	}
 	if (match == KRSI_MATCH) {

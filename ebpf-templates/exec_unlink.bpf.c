@@ -225,7 +225,7 @@ static __always_inline int decide(enum krsi_hook hook, struct dentry *lost, stru
 		return krsi_filtered();
 	scratch = krsi_take();
 	if (!scratch)
-		return krsi_failed(settings);
+		return krsi_failed();
 
 	struct event *event = &scratch->event;
 	struct super_block *super = READ(inode, i_sb);
@@ -240,12 +240,12 @@ static __always_inline int decide(enum krsi_hook hook, struct dentry *lost, stru
 			krsi_count(krsi_counter_errors);
 			match = KRSI_UNKNOWN;
 		}
-		return krsi_decide(settings, scratch, hook, match);
+		return krsi_decide(scratch, hook, match);
 	}
 	if (source && krsi_walk_exe(scratch, scratch->mount, source))
 		bpf_probe_read_kernel_str(event->source, sizeof(event->source), scratch->exe);
 	krsi_gather_name(scratch, scratch->mount, lost);
-	return krsi_decide(settings, scratch, hook, krsi_match_path(settings, scratch, inode));
+	return krsi_decide(scratch, hook, krsi_match_path(settings, scratch, inode));
 }
 
 SEC("lsm/inode_unlink")

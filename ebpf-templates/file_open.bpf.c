@@ -102,7 +102,7 @@ static __always_inline int decide(struct file *file)
 		return krsi_filtered();
 	scratch = krsi_take();
 	if (!scratch)
-		return krsi_failed(settings);
+		return krsi_failed();
 
 	struct event *event = &scratch->event;
 	struct inode *inode = READ(file, f_inode);
@@ -114,7 +114,7 @@ static __always_inline int decide(struct file *file)
 	event->access = access;
 	event->flags = flags;
 	event->file_mode = READ(inode, i_mode);
-	return krsi_decide(settings, scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
+	return krsi_decide(scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
 }
 
 SEC("lsm/file_open")

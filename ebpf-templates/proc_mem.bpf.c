@@ -225,10 +225,10 @@ int krsi_proc_mem_open(u64 *context)
 		return krsi_filtered();
 	scratch = krsi_take();
 	if (!scratch)
-		return krsi_failed(settings);
+		return krsi_failed();
 	krsi_gather_path(scratch, file);
 	gather(scratch, WAY_MEM, task, target);
-	return krsi_decide(settings, scratch, krsi_hook_file_open, KRSI_MATCH);
+	return krsi_decide(scratch, krsi_hook_file_open, KRSI_MATCH);
 }
 
 /* The part that both ptrace hooks have in common. */
@@ -241,9 +241,9 @@ static __always_inline int decide_trace(volatile struct settings *settings, enum
 		return krsi_filtered();
 	scratch = krsi_take();
 	if (!scratch)
-		return krsi_failed(settings);
+		return krsi_failed();
 	gather(scratch, way, writer, target);
-	return krsi_decide(settings, scratch, hook, KRSI_MATCH);
+	return krsi_decide(scratch, hook, KRSI_MATCH);
 }
 
 SEC("lsm/ptrace_access_check")

@@ -23,6 +23,11 @@
  *
  * Instructions that 5.10 does not know (atomics that fetch, for one) stand nowhere:
  * its loader refuses them even in a branch that is never taken.
+ *
+ * What is costly to verify is a function that is not static: the verifier looks at such a one once
+ * in each program, for all arguments, and not again at each call and for each way that leads there. 5.10
+ * takes numbers only as its arguments, so scratch memory comes as its slot, and a kernel object as its
+ * address; of the result the verifier knows nothing.
  */
 #ifndef KRSI_ENGINE_BPF_H
 #define KRSI_ENGINE_BPF_H
@@ -341,8 +346,11 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
-static __noinline bool krsi_in_scope(u64 kinds, struct task_struct *task)
+/* Whether the kinds of scope in force have this task in them. */
+__noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 {
+	struct task_struct *task = (struct task_struct *)task_address;
+
 	if (!kinds)
 		return true;
 	return krsi_scope_admits_ids(kinds, task) &&
@@ -367,7 +375,7 @@ static __always_inline volatile struct settings *krsi_enter(void)
 	if (!settings)
 		return NULL; /* the verifier cannot know that index 0 exists */
 	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings->control.scope, (struct task_struct *)bpf_get_current_task())) {
+	if (!krsi_in_scope(settings->control.scope, bpf_get_current_task())) {
 		krsi_count(krsi_counter_out_of_scope);
 		return NULL;
 	}
@@ -443,24 +451,30 @@ static __always_inline void krsi_clear(struct scratch *scratch)
 	scratch->used = 1; /* a NUL */
 }
 
-static __noinline struct scratch *krsi_take(void)
+/* Makes a slot this task's own. KRSI_SLOTS: none is free. */
+__noinline u64 krsi_claim(void)
 {
 	u32 task = bpf_get_current_pid_tgid();
 
 	for (u32 turn = 0; turn < KRSI_SLOTS; turn++) {
 		u32 slot = (task + turn) & (KRSI_SLOTS - 1);
-		struct scratch *scratch;
 
-		if (bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST))
-			continue;
-		scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
-		if (!scratch)
-			return NULL; /* the verifier cannot know that there is one */
-		krsi_clear(scratch);
-		scratch->slot = slot;
-		return scratch;
+		if (!bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST))
+			return slot;
 	}
-	return NULL;
+	return KRSI_SLOTS;
+}
+
+static __always_inline struct scratch *krsi_take(void)
+{
+	u32 slot = krsi_claim();
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (!scratch)
+		return NULL; /* behind the last slot */
+	krsi_clear(scratch);
+	scratch->slot = slot;
+	return scratch;
 }
 
 static __always_inline void krsi_give_back(struct scratch *scratch)
@@ -554,8 +568,8 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	return answer;
 }
 
-/* Books and deed of a match. Gives what the hook returns. */
-static __always_inline int krsi_enforce(const struct krsi_answer *answer)
+/* Books and deed of a match. Gives the errno to refuse with, or 0. */
+static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 {
 	krsi_count(krsi_counter_matched);
 	if (answer->notes & KRSI_NOTE_LAPSED)
@@ -577,12 +591,17 @@ static __always_inline int krsi_enforce(const struct krsi_answer *answer)
 	} else {
 		krsi_count(krsi_counter_deny);
 	}
+	return answer->errno;
+}
 
+/* What a hook returns for an errno, or for 0. */
+static __always_inline int krsi_result(u64 errno)
+{
 	/* A subtraction: the verifier follows its bounds (-4095..0), those of a negation it forgets. */
 	s32 result = 0;
 
 	asm volatile("" : "+r"(result));
-	return result - (s32)(answer->errno & 4095);
+	return result - (s32)(errno & 4095);
 }
 
 static __always_inline bool krsi_denies_on_error(volatile struct settings *settings)
@@ -594,22 +613,29 @@ static __always_inline bool krsi_denies_on_error(volatile struct settings *setti
 
 /*
  * Something needed for the decision could not be had. Allows, unless the probe
- * enforces and was told to deny on error; then there is no event to send.
+ * enforces and was told to deny on error; then there is no event to send. Gives the errno, or 0.
  */
-static __always_inline int krsi_failed_when(volatile struct settings *settings, enum krsi_when when)
+__noinline u64 krsi_fail(u32 when)
 {
-	struct krsi_answer answer = krsi_answer(settings, when);
+	volatile struct settings *settings = krsi_read_settings();
+	struct krsi_answer answer;
 
+	if (!settings)
+		return 0;
+	answer = krsi_answer(settings, when);
 	krsi_count(krsi_counter_errors);
-	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY)
-		return krsi_filtered();
+	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY) {
+		krsi_count(krsi_counter_filtered);
+		return 0;
+	}
 	krsi_count(krsi_counter_suppressed);
 	return krsi_enforce(&answer);
 }
 
-static __always_inline int krsi_failed(volatile struct settings *settings)
+/* The same, for a hook to return. */
+static __always_inline int krsi_failed(void)
 {
-	return krsi_failed_when(settings, KRSI_IN_TIME);
+	return krsi_result(krsi_fail(KRSI_IN_TIME));
 }
 
 /* ---- paths --------------------------------------------------------------- */
@@ -683,14 +709,35 @@ static __always_inline u32 krsi_walk(struct scratch *scratch, struct vfsmount *m
 	return length ? length : 1;
 }
 
-static __noinline u32 krsi_walk_event(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+__noinline u64 krsi_walk_to_event(u32 slot, u64 mount, u64 dentry)
 {
-	return krsi_walk(scratch, mount, dentry, scratch->event.path.text, KRSI_PATH_SIZE);
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (!scratch)
+		return 0;
+	return krsi_walk(scratch, (struct vfsmount *)mount, (struct dentry *)dentry, scratch->event.path.text,
+			 KRSI_PATH_SIZE);
 }
 
-static __noinline u32 krsi_walk_exe(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+__noinline u64 krsi_walk_to_exe(u32 slot, u64 mount, u64 dentry)
 {
-	return krsi_walk(scratch, mount, dentry, scratch->exe, KRSI_WALK_SIZE);
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (!scratch)
+		return 0;
+	return krsi_walk(scratch, (struct vfsmount *)mount, (struct dentry *)dentry, scratch->exe, KRSI_WALK_SIZE);
+}
+
+/* Into the event's path. */
+static __always_inline u32 krsi_walk_event(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	return krsi_walk_to_event(scratch->slot, (u64)mount, (u64)dentry);
+}
+
+/* Into scratch.exe. */
+static __always_inline u32 krsi_walk_exe(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	return krsi_walk_to_exe(scratch->slot, (u64)mount, (u64)dentry);
 }
 
 /* An index that the verifier, too, sees to be inside of a path. */
@@ -869,11 +916,15 @@ static __always_inline bool krsi_match_prefix(struct krsi_path *path)
 	return match;
 }
 
-static __noinline bool krsi_match_suffix(struct scratch *scratch)
+__noinline u64 krsi_match_suffix(u32 slot)
 {
-	u32 length = scratch->event.path.length;
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	u32 length;
 	u32 bytes = 0;
 
+	if (!scratch)
+		return 0;
+	length = scratch->event.path.length;
 	for (u32 i = 0; i < KRSI_KEY_SIZE - 1; i++) {
 		if (i >= length)
 			break;
@@ -881,7 +932,7 @@ static __noinline bool krsi_match_suffix(struct scratch *scratch)
 		bytes = i + 1;
 	}
 	scratch->reversed.bits = bytes * 8;
-	return bpf_map_lookup_elem(&krsi_suffixes_table, &scratch->reversed);
+	return bpf_map_lookup_elem(&krsi_suffixes_table, &scratch->reversed) != NULL;
 }
 
 /* Whether the file is one of those that path, path_prefix and path_suffix name. */
@@ -900,7 +951,7 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 		return KRSI_UNKNOWN;
 	if ((paths || prefixes) && krsi_match_prefix(&scratch->event.path))
 		return KRSI_MATCH;
-	if (suffixes && krsi_match_suffix(scratch))
+	if (suffixes && krsi_match_suffix(scratch->slot))
 		return KRSI_MATCH;
 	return KRSI_NO_MATCH;
 }
@@ -1039,19 +1090,24 @@ static __always_inline void krsi_emit(struct scratch *scratch, const struct krsi
 }
 
 /*
- * The template has gathered its fields and says whether its params match: filter, answer,
- * event, books, deed. Gives what the hook returns.
+ * The template has gathered its fields and says whether its params match (enum krsi_match): header,
+ * filter, answer, event, books, deed. `when` is an enum krsi_when. Gives the errno to refuse with, or 0.
  */
-static __always_inline int krsi_judge(volatile struct settings *settings, struct scratch *scratch,
-				      enum krsi_hook hook, enum krsi_match match, enum krsi_when when)
+__noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 {
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	volatile struct settings *settings = krsi_read_settings();
 	struct krsi_answer answer;
 	u64 passes;
 
+	if (!scratch || !settings)
+		return 0;
 	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
 		match = KRSI_MATCH;
-	if (match != KRSI_MATCH)
-		return krsi_filtered();
+	if (match != KRSI_MATCH) {
+		krsi_count(krsi_counter_filtered);
+		return 0;
+	}
 	krsi_gather_header(scratch, hook);
 	passes = krsi_filter(&scratch->event);
 	if (passes == KRSI_UNKNOWN) {
@@ -1060,24 +1116,25 @@ static __always_inline int krsi_judge(volatile struct settings *settings, struct
 			krsi_count(krsi_counter_errors);
 		passes = krsi_denies_on_error(settings) ? KRSI_MATCH : KRSI_NO_MATCH;
 	}
-	if (passes != KRSI_MATCH)
-		return krsi_filtered();
+	if (passes != KRSI_MATCH) {
+		krsi_count(krsi_counter_filtered);
+		return 0;
+	}
 	answer = krsi_answer(settings, when);
 	krsi_emit(scratch, &answer);
 	return krsi_enforce(&answer);
 }
 
-/* Last step of every hook: the same, and the scratch is given back. */
-static __always_inline int krsi_decide(volatile struct settings *settings, struct scratch *scratch,
-				       enum krsi_hook hook, enum krsi_match match)
+/* Last step of every hook: the same, and the scratch is given back. Gives what the hook returns. */
+static __always_inline int krsi_decide(struct scratch *scratch, enum krsi_hook hook, enum krsi_match match)
 {
-	int result;
+	u64 errno;
 
 	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH)
 		krsi_count(krsi_counter_errors);
-	result = krsi_judge(settings, scratch, hook, match, KRSI_IN_TIME);
+	errno = krsi_judge(scratch->slot, hook, match, KRSI_IN_TIME);
 	krsi_give_back(scratch);
-	return result;
+	return krsi_result(errno);
 }
 
 /* ---- preview ------------------------------------------------------------- */
@@ -1098,7 +1155,7 @@ int krsi_preview(struct bpf_iter__task *context)
 
 	if (!settings || !task || READ(task, pid) != READ(task, tgid))
 		return 0;
-	if (!krsi_in_scope(settings->control.scope, task))
+	if (!krsi_in_scope(settings->control.scope, (u64)task))
 		return 0;
 
 	struct cred *cred = READ(task, cred);
