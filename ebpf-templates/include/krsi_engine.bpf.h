@@ -549,8 +549,22 @@ enum krsi_when {
 
 #define SIGKILL 9
 
-/* What a match is answered with now. */
-static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings, enum krsi_when when)
+/*
+ * What a filter says. Behind the enum krsi_match in the first byte, a verdict of its own in the second,
+ * and an errno or signal above them.
+ */
+enum krsi_said {
+	KRSI_SAID_NOTHING, /* the mode decides */
+	KRSI_SAID_ALLOW,
+	KRSI_SAID_DENY,
+	KRSI_SAID_KILL,
+};
+#define KRSI_SAID(said) ((said) >> 8 & 0xff)
+#define KRSI_SAID_WITH(said) ((said) >> 16 & 0xffff)
+
+/* What a match is answered with now; a filter's own verdict counts where the mode enforces, or would. */
+static __always_inline struct krsi_answer krsi_answer(volatile struct settings *settings, enum krsi_when when,
+						      u64 said)
 {
 	u64 word = settings->control.mode;
 	u64 lease = settings->control.lease_ns;
@@ -559,9 +573,9 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 		.notes = when == KRSI_TOO_LATE ? KRSI_NOTE_LATE : 0,
 	};
 
-	if (answer.mode == KRSI_MODE_SHADOW)
+	if (answer.mode == KRSI_MODE_SHADOW && KRSI_SAID(said) != KRSI_SAID_ALLOW)
 		answer.verdict = KRSI_WOULD_DENY;
-	if (answer.mode < KRSI_MODE_DENY)
+	if (answer.mode < KRSI_MODE_DENY || KRSI_SAID(said) == KRSI_SAID_ALLOW)
 		return answer;
 	if (lease && bpf_ktime_get_ns() > lease) {
 		answer.notes |= KRSI_NOTE_LAPSED;
@@ -573,10 +587,17 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	}
 	answer.signal = word >> 8 & 0xff;
 	answer.errno = word >> 16 & 0xffff;
+	answer.verdict = answer.mode == KRSI_MODE_KILL ? KRSI_KILL : KRSI_DENY;
+	if (KRSI_SAID(said) == KRSI_SAID_DENY) {
+		answer.verdict = KRSI_DENY;
+		answer.errno = KRSI_SAID_WITH(said);
+	} else if (KRSI_SAID(said) == KRSI_SAID_KILL) {
+		answer.verdict = KRSI_KILL;
+		answer.signal = KRSI_SAID_WITH(said);
+	}
 	/* The verifier wants to see -4095..0, and 0 would be no denial. */
 	if (answer.errno == 0 || answer.errno > 4095)
 		answer.errno = 1; /* EPERM */
-	answer.verdict = answer.mode == KRSI_MODE_KILL ? KRSI_KILL : KRSI_DENY;
 	if (when == KRSI_TOO_LATE) {
 		if (answer.verdict == KRSI_DENY)
 			answer.signal = SIGKILL;
@@ -640,7 +661,7 @@ __noinline u64 krsi_fail(u32 when)
 
 	if (!settings)
 		return 0;
-	answer = krsi_answer(settings, when);
+	answer = krsi_answer(settings, when, KRSI_SAID_NOTHING);
 	krsi_count(krsi_counter_errors);
 	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY) {
 		krsi_count(krsi_counter_filtered);
@@ -1032,7 +1053,7 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 
 /*
  * Where a compiled `when(…)` goes: its instructions are written over the last of
- * these no-ops, with the event in r1, and leave their answer (enum krsi_match) in r0. No relocation
+ * these no-ops, with the event in r1, and leave what they say in r0. No relocation
  * stands inside. Without a filter it says yes.
  *
  * The jump goes over the run, and to the filter if there is one. It is always taken, but could be not taken as
@@ -1167,7 +1188,7 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	volatile struct settings *settings = krsi_read_settings();
 	struct krsi_answer answer;
-	u64 passes;
+	u64 said;
 
 	if (!scratch || !settings)
 		return 0;
@@ -1178,18 +1199,19 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		return 0;
 	}
 	krsi_gather_header(scratch, hook);
-	passes = krsi_filter(&scratch->event);
-	if (passes == KRSI_UNKNOWN) {
+	said = krsi_filter(&scratch->event);
+	match = said & 0xff;
+	if (match == KRSI_UNKNOWN) {
 		/* A path that cannot be read is counted already. */
 		if (!(scratch->event.header.notes & KRSI_NOTE_NO_PATH))
 			krsi_count(krsi_counter_errors);
-		passes = krsi_denies_on_error(settings) ? KRSI_MATCH : KRSI_NO_MATCH;
+		match = krsi_denies_on_error(settings) ? KRSI_MATCH : KRSI_NO_MATCH;
 	}
-	if (passes != KRSI_MATCH) {
+	if (match != KRSI_MATCH) {
 		krsi_count(krsi_counter_filtered);
 		return 0;
 	}
-	answer = krsi_answer(settings, when);
+	answer = krsi_answer(settings, when, said);
 	krsi_emit(scratch, &answer);
 	return krsi_enforce(&answer);
 }

@@ -7,11 +7,15 @@ use rhai::{AST, Dynamic, Position};
 
 use super::{
     glob::Glob,
-    ir::{self, Arithmetic, Binding, Bool, Comparison, Filter, Int, Length, Number, Test, Text, Value},
+    ir::{
+        self, Answer, Arithmetic, Binding, Bool, Comparison, Decision, Filter, Int, Length, Number, Test,
+        Text, Value,
+    },
     refusal::{Misfit, Refusal},
     syntax::{self, Function, Kind, Node, Statement},
 };
 use crate::{
+    probe::{Errno, Signal},
     suggest::nearest,
     template::{Field, FieldKind, NamedValue, Template},
 };
@@ -29,6 +33,8 @@ enum Term {
     Event,
     Int(Int),
     Bool(Bool),
+    /// A verdict, or the choice of one.
+    Decision(Decision),
     Text(Text),
     Flags(Number, Vec<NamedValue>),
     Enum(Number, Vec<NamedValue>),
@@ -46,6 +52,7 @@ impl Term {
             Term::Event => "the event",
             Term::Int(_) => "a number",
             Term::Bool(_) => "true or false",
+            Term::Decision(_) => "a verdict",
             Term::Text(_) | Term::Words(_) => "a text",
             Term::Flags(..) => "a set of flags",
             Term::Enum(..) => "a name",
@@ -90,14 +97,24 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
         checker.scope.push((event.clone(), Term::Event));
     }
     let term = checker.body(&function)?;
-    match term {
-        Term::Bool(body) => Ok(Filter { body, slots: checker.slots }),
-        other => Err(Misfit::new(
+    let what = term.what();
+    match decision(term) {
+        Some(body) => Ok(Filter { body, slots: checker.slots }),
+        None => Err(Misfit::new(
             function.at,
-            format!("this filter gives {}; it must give true or false", other.what()),
+            format!("this filter gives {what}; it must give true or false, or a verdict"),
         )
         .advise("compare it with something: `e.uid == 0`")
         .within(name)),
+    }
+}
+
+/// What may stand at the end of a filter.
+fn decision(term: Term) -> Option<Decision> {
+    match term {
+        Term::Bool(condition) => Some(Decision::of(condition)),
+        Term::Decision(decision) => Some(decision),
+        _ => None,
     }
 }
 
@@ -212,6 +229,12 @@ impl Checker<'_> {
             (condition, Term::Int(a), Term::Int(b)) => {
                 Ok(Term::Int(Int::If(Box::new(condition), Box::new(a), Box::new(b))))
             }
+            (condition, a @ (Term::Decision(_) | Term::Bool(_)), b @ (Term::Decision(_) | Term::Bool(_))) => {
+                match (decision(a), decision(b)) {
+                    (Some(a), Some(b)) => Ok(Term::Decision(ir::decide(condition, a, b))),
+                    _ => self.misfit(at, "this decides nothing", "let both branches give a verdict"),
+                }
+            }
             (_, a, b) if a.what() == b.what() => self.misfit(
                 at,
                 format!("an `if` in a filter cannot choose between two of this kind ({})", a.what()),
@@ -220,7 +243,7 @@ impl Checker<'_> {
             (_, a, b) => self.misfit(
                 at,
                 format!("one branch gives {}, the other {}", a.what(), b.what()),
-                "let both branches give true or false, or both a number",
+                "let both branches give true or false or a verdict, or both a number",
             ),
         }
     }
@@ -263,10 +286,11 @@ impl Checker<'_> {
         match body {
             Term::Bool(body) => Ok(Term::Bool(Bool::Let(Box::new(binding), Box::new(body)))),
             Term::Int(body) => Ok(Term::Int(Int::Let(Box::new(binding), Box::new(body)))),
+            Term::Decision(body) => Ok(Term::Decision(Decision::Let(Box::new(binding), Box::new(body)))),
             other => self.misfit(
                 at,
                 format!("what is computed here leads to {}", other.what()),
-                "let the block or function give true or false, or a number",
+                "let the block or function give true or false, a verdict, or a number",
             ),
         }
     }
@@ -740,6 +764,7 @@ impl Checker<'_> {
             (Term::Enum(..) | Term::Device(_), _) => "it can be asked: ==, !=, in",
             (Term::Int(_), _) => "a number can be asked: == != < <= > >=, in, + - * / % & | ^ << >>",
             (Term::Bool(_), _) => "it can be asked: && || ! == !=",
+            (Term::Decision(_), _) => "a verdict is what a filter ends with, and nothing is asked of it",
             (Term::Array(_) | Term::Range(..), _) => "a set can be asked: `x in set`",
             (Term::Event, _) => "an event has fields: `e.uid`",
         };
@@ -827,6 +852,10 @@ impl Checker<'_> {
     fn call(&mut self, name: &str, arguments: &[Node], at: Position) -> Fallible<Term> {
         let Some(function) = syntax::function(self.ast, name, arguments.len())? else {
             return match arguments {
+                [argument] if matches!(name, "deny" | "kill") => self.verdict(name, argument),
+                [] if name == "allow" => Ok(Term::Decision(Decision::Answer(Answer::Allow))),
+                [] if name == "deny" => Ok(Term::Decision(Decision::Answer(Answer::Deny(Errno::EPERM)))),
+                [] if name == "kill" => Ok(Term::Decision(Decision::Answer(Answer::Kill(Signal::KILL)))),
                 [of, rest @ ..] if matches!(name, "like" | "starts_with" | "ends_with" | "contains" | "is_empty") => {
                     let of = self.term(of)?;
                     self.method(of, name, rest, at)
@@ -860,6 +889,27 @@ impl Checker<'_> {
         let term = self.inlined(name, &function, given);
         self.scope = outside;
         term
+    }
+
+    /// `deny("EACCES")`, `kill("SIGKILL")`
+    fn verdict(&mut self, name: &str, argument: &Node) -> Fallible<Term> {
+        let parsed = match (name, self.term(argument)?) {
+            ("deny", Term::Words(name)) => Errno::from_name(&name).map(Answer::Deny),
+            ("deny", Term::Int(Int::Constant(number))) => Errno::from_number(number).map(Answer::Deny),
+            (_, Term::Words(name)) => Signal::from_name(&name).map(Answer::Kill),
+            (_, Term::Int(Int::Constant(number))) => Signal::from_number(number).map(Answer::Kill),
+            (_, other) => {
+                return self.misfit(
+                    argument.at,
+                    format!("`{name}` does not take {}", other.what()),
+                    "write the name: `deny(\"EACCES\")`, `kill(\"SIGKILL\")`",
+                );
+            }
+        };
+        match parsed {
+            Ok(answer) => Ok(Term::Decision(Decision::Answer(answer))),
+            Err(error) => self.refuse(Misfit::new(argument.at, error.to_string())),
+        }
     }
 
     fn inlined(&mut self, name: &str, function: &Function, given: Vec<(Term, Position)>) -> Fallible<Term> {
@@ -956,6 +1006,8 @@ fn constant(value: &Dynamic) -> Result<Term, &'static str> {
         Ok(Term::Bool(Bool::Constant(known)))
     } else if let Ok(text) = value.as_immutable_string_ref() {
         Ok(Term::Words(text.to_string()))
+    } else if let Some(found) = value.read_lock::<Answer>() {
+        Ok(Term::Decision(Decision::Answer(*found)))
     } else if let Some(found) = value.read_lock::<std::ops::Range<i64>>() {
         Ok(range(found.start, found.end, false))
     } else if let Some(found) = value.read_lock::<std::ops::RangeInclusive<i64>>() {

@@ -1,7 +1,7 @@
 //! From the IR to eBPF instructions that the verifier of every kernel since 5.10 accepts.
 //!
-//! In: r1 points to the event. Out: r0 is 1 (matches), 0 (does not) or 2 (cannot tell), as
-//! `enum krsi_match` has it; then control falls off the end, where the slot has its `exit`.
+//! In: r1 points to the event. Out: r0 is an answer's code (`Answer::code` of the IR), or 2 if it cannot
+//! tell; then control falls off the end, where the slot has its `exit`.
 //!
 //! What the verifier's work grows with decides the shape of the code:
 //!
@@ -17,12 +17,10 @@
 
 use super::{
     assembler::{Alu, Assembler, Instruction, Jump, Label, Register, SLOT},
-    ir::{Arithmetic, Binding, Bool, Comparison, Filter, Int, Number, Test, Text, Value},
+    ir::{Arithmetic, Binding, Bool, Comparison, Decision, Filter, Int, Number, Test, Text, Value},
 };
 
-/// The filter's answers in r0.
-pub const NO_MATCH: i32 = 0;
-pub const MATCH: i32 = 1;
+/// What is in r0 if the filter cannot tell.
 pub const UNKNOWN: i32 = 2;
 
 /// Instruction slots in a template (KRSI_FILTER_SLOTS).
@@ -113,16 +111,39 @@ struct Emitter {
 type Fallible = Result<(), TooLarge>;
 
 impl Emitter {
-    fn filter(&mut self, body: &Bool) -> Fallible {
-        let (yes, no, end) = (self.to.label(), self.to.label(), self.to.label());
+    fn filter(&mut self, body: &Decision) -> Fallible {
+        let end = self.to.label();
         self.trouble = self.to.label();
-        self.bool(body, yes, no, yes)?;
-        for (label, answer) in [(yes, MATCH), (no, NO_MATCH), (self.trouble, UNKNOWN)] {
-            self.to.here(label);
-            self.to.alu_immediate(Alu::Move, 0, answer);
-            self.to.goto(end);
-        }
+        self.decision(body, end)?;
+        self.to.here(self.trouble);
+        self.answer(UNKNOWN, end);
         self.to.here(end);
+        Ok(())
+    }
+
+    fn answer(&mut self, code: i32, end: Label) {
+        self.to.alu_immediate(Alu::Move, 0, code);
+        self.to.goto(end);
+    }
+
+    fn decision(&mut self, of: &Decision, end: Label) -> Fallible {
+        match of {
+            Decision::Answer(answer) => self.answer(answer.code(), end),
+            Decision::If(condition, then, otherwise) => {
+                let (first, second) = (self.to.label(), self.to.label());
+                self.bool(condition, first, second, first)?;
+                let known = self.read.clone();
+                self.to.here(first);
+                self.decision(then, end)?;
+                self.read = known;
+                self.to.here(second);
+                self.decision(otherwise, end)?;
+            }
+            Decision::Let(binding, body) => {
+                self.bind(binding)?;
+                self.decision(body, end)?;
+            }
+        }
         Ok(())
     }
 

@@ -1,17 +1,17 @@
 //! The IR's own meaning, on the bytes of an event: what the kernel's code is compared with.
 
-use super::ir::{Binding, Bool, Filter, Int, Number, Test, Text, Trouble, Value};
+use super::ir::{Answer, Binding, Bool, Decision, Filter, Int, Number, Test, Text, Trouble, Value};
 
 type Fallible<T> = Result<T, Trouble>;
 
 impl Filter {
-    /// Whether it matches the event; `bytes` are those of the template's whole event struct,
+    /// What it says about the event; `bytes` are those of the template's whole event struct,
     /// and what is missing at their end is zero.
     ///
     /// # Errors
     /// If it cannot tell.
-    pub fn evaluate(&self, bytes: &[u8]) -> Fallible<bool> {
-        Evaluation { bytes, slots: vec![0; self.slots] }.bool(&self.body)
+    pub fn evaluate(&self, bytes: &[u8]) -> Fallible<Answer> {
+        Evaluation { bytes, slots: vec![0; self.slots] }.decision(&self.body)
     }
 }
 
@@ -21,6 +21,23 @@ struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
+    fn decision(&mut self, of: &Decision) -> Fallible<Answer> {
+        match of {
+            Decision::Answer(answer) => Ok(*answer),
+            Decision::If(condition, then, otherwise) => {
+                if self.bool(condition)? {
+                    self.decision(then)
+                } else {
+                    self.decision(otherwise)
+                }
+            }
+            Decision::Let(binding, body) => {
+                self.bind(binding)?;
+                self.decision(body)
+            }
+        }
+    }
+
     fn bool(&mut self, of: &Bool) -> Fallible<bool> {
         match of {
             Bool::Constant(known) => Ok(*known),

@@ -5,12 +5,43 @@ use std::fmt::{self, Display, Formatter};
 use super::{
     Compiled,
     emit::{CAPACITY, Code},
-    ir::{Binding, Bool, Filter, Int, Test, Value},
+    ir::{Answer, Binding, Bool, Decision, Filter, Int, Test, Value},
 };
 
 impl Display for Filter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.body.fmt(f)
+    }
+}
+
+impl Display for Decision {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Decision::Answer(answer) => answer.fmt(f),
+            // What a closure of true and false is.
+            Decision::If(condition, then, otherwise)
+                if **then == Decision::Answer(Answer::Match)
+                    && **otherwise == Decision::Answer(Answer::NoMatch) =>
+            {
+                condition.fmt(f)
+            }
+            Decision::If(condition, then, otherwise) => {
+                write!(f, "(if {condition} then {then} else {otherwise})")
+            }
+            Decision::Let(binding, body) => write!(f, "({binding} in {body})"),
+        }
+    }
+}
+
+impl Display for Answer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::NoMatch => f.write_str("false"),
+            Answer::Match => f.write_str("true"),
+            Answer::Allow => f.write_str("allow"),
+            Answer::Deny(errno) => write!(f, "deny({errno})"),
+            Answer::Kill(signal) => write!(f, "kill({signal})"),
+        }
     }
 }
 

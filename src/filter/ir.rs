@@ -1,16 +1,86 @@
 //! What a filter says, typed: nothing that cannot be computed can be written down here.
 //!
-//! Three results: it matches, it does not, or it cannot tell ([`Trouble`]): a number grew beyond
+//! What it says ([`Answer`]): it matches, perhaps with a verdict of its own, or it does not; or it cannot tell ([`Trouble`]): a number grew beyond
 //! 64 bits, something was divided by zero, or a path could not be read. Evaluation is Rhai's,
 //! left to right with `&&` and `||` cut short; everything is pure, so an order that only
 //! changes which trouble is met first is free.
 
+use crate::probe::{Errno, Signal};
+
 /// A compiled closure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
-    pub body: Bool,
+    pub body: Decision,
     /// How many values `let` keeps.
     pub slots: usize,
+}
+
+/// What a filter comes to: a tree of conditions with answers at its ends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    Answer(Answer),
+    If(Bool, Box<Decision>, Box<Decision>),
+    Let(Box<Binding>, Box<Decision>),
+}
+
+/// What is said about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    NoMatch,
+    /// The probe's mode says what follows.
+    Match,
+    /// These say it themselves, where the mode is one that enforces.
+    Allow,
+    Deny(Errno),
+    Kill(Signal),
+}
+
+impl Answer {
+    /// The number that the kernel's code gives: `enum krsi_match` in the first byte, `enum krsi_said` in the
+    /// second, and an errno or signal behind them.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        let said = |said: i32, argument: i32| 1 | said << 8 | argument << 16;
+        match self {
+            Answer::NoMatch => 0,
+            Answer::Match => 1,
+            Answer::Allow => said(1, 0),
+            Answer::Deny(errno) => said(2, errno.number()),
+            Answer::Kill(signal) => said(3, signal.number()),
+        }
+    }
+
+    #[must_use]
+    pub fn matches(self) -> bool {
+        self != Answer::NoMatch
+    }
+}
+
+impl From<bool> for Answer {
+    fn from(matches: bool) -> Self {
+        if matches { Answer::Match } else { Answer::NoMatch }
+    }
+}
+
+impl Decision {
+    /// A condition that is all there is to decide.
+    #[must_use]
+    pub fn of(condition: Bool) -> Self {
+        match condition {
+            Bool::Constant(known) => Decision::Answer(known.into()),
+            _ => decide(condition, Decision::Answer(Answer::Match), Decision::Answer(Answer::NoMatch)),
+        }
+    }
+
+    /// Whether it says itself what follows.
+    #[must_use]
+    pub fn has_verdicts(&self) -> bool {
+        match self {
+            Decision::Answer(answer) => !matches!(answer, Answer::Match | Answer::NoMatch),
+            Decision::If(_, then, otherwise) => then.has_verdicts() || otherwise.has_verdicts(),
+            Decision::Let(_, body) => body.has_verdicts(),
+        }
+    }
 }
 
 /// Why a filter cannot tell.
@@ -255,6 +325,15 @@ fn joined(parts: impl IntoIterator<Item = Bool>, neutral: bool) -> Bool {
         (1, _) => list.swap_remove(0),
         (_, true) => Bool::And(list),
         (_, false) => Bool::Or(list),
+    }
+}
+
+#[must_use]
+pub fn decide(condition: Bool, then: Decision, otherwise: Decision) -> Decision {
+    match condition {
+        Bool::Constant(true) => then,
+        Bool::Constant(false) => otherwise,
+        _ => Decision::If(condition, Box::new(then), Box::new(otherwise)),
     }
 }
 

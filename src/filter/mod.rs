@@ -31,9 +31,9 @@ use rhai::{AST, Dynamic};
 use crate::template::Template;
 
 pub use self::{
-    emit::{Code, MARGIN, MATCH, NO_MATCH, TooLarge, UNKNOWN},
+    emit::{Code, MARGIN, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
-    ir::{Filter, Trouble},
+    ir::{Answer, Filter, Trouble},
     refusal::Refusal,
 };
 

@@ -81,7 +81,7 @@ pub fn reduced(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
         }
     }
     while let Some(id) = waiting.pop() {
-        let Some(seen) = kept.get_mut(usize::try_from(id).ok()?) else { return None };
+        let seen = kept.get_mut(usize::try_from(id).ok()?)?;
         // 0 is void.
         if id != 0 && !std::mem::replace(seen, true) {
             waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains()?);

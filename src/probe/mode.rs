@@ -71,6 +71,8 @@ fn maybe(nearest: &Option<String>) -> String {
 const LAST_ERRNO: i32 = 133;
 
 impl Errno {
+    pub const EPERM: Self = Errno(Raw::EPERM);
+
     fn all() -> impl Iterator<Item = Raw> {
         (1..=LAST_ERRNO).map(Raw::from_raw).filter(|e| *e != Raw::UnknownErrno)
     }
@@ -111,6 +113,8 @@ impl fmt::Display for Errno {
 }
 
 impl Signal {
+    pub const KILL: Self = Signal(RawSignal::SIGKILL);
+
     /// Accepts `SIGKILL` and `KILL`.
     ///
     /// # Errors

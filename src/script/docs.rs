@@ -309,6 +309,7 @@ pub fn plain_types(types: &str) -> String {
             "Map" => "map",
             "Dynamic" => "any",
             "ProbeHandle" => "Probe",
+            "Answer" => "Verdict",
             "ScriptEvent" => "Event",
             "TimerHandle" => "Timer",
             other => other,

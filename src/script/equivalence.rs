@@ -1,11 +1,11 @@
 //! A filter's closure, evaluated by Rhai and compiled: for the test that compares both.
 
-use rhai::{AST, Engine, EvalAltResult, FnPtr};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
 use super::{api, engine};
 use crate::{
     event::Event,
-    filter::{self, Compiled, Refusal},
+    filter::{self, Answer, Compiled, Refusal},
     template::Template,
 };
 
@@ -23,6 +23,7 @@ impl Closure {
         let mut engine = engine::bare();
         api::event::register(&mut engine);
         api::text::register(&mut engine);
+        api::verdict::register(&mut engine);
         let ast = engine.compile(text)?;
         let function = engine.eval_ast::<FnPtr>(&ast)?;
         Ok(Closure { engine, ast, function })
@@ -38,8 +39,13 @@ impl Closure {
     ///
     /// # Errors
     /// If the evaluation fails.
-    pub fn evaluate(&self, event: &Event) -> Result<bool, Box<EvalAltResult>> {
+    pub fn evaluate(&self, event: &Event) -> Result<Answer, Box<EvalAltResult>> {
         let event = api::event::ScriptEvent::for_filter(event.clone());
-        self.function.call(&self.engine, &self.ast, (event,))
+        let said: Dynamic = self.function.call(&self.engine, &self.ast, (event,))?;
+        if let Ok(matches) = said.as_bool() {
+            return Ok(matches.into());
+        }
+        let kind = said.type_name();
+        said.try_cast().ok_or_else(|| format!("a filter gives no {kind}").into())
     }
 }

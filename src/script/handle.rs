@@ -18,6 +18,16 @@ use crate::{
 };
 
 impl State {
+    /// That a filter's own verdicts do nothing in this mode, if so.
+    fn verdict_remark(&self) -> Option<String> {
+        let says = self.spec.filter.as_ref().is_some_and(|compiled| compiled.filter.body.has_verdicts());
+        let idle = says && self.spec.mode == Mode::Observe;
+        let name = &self.spec.name;
+        idle.then(|| {
+            format!("{name}: the filter's own verdicts count from mode shadow on; `.deny()` enforces them")
+        })
+    }
+
     /// What enforces, was entered at a prompt and has no lease of its own, is given one that the
     /// shell renews: then a shell that hangs or is stopped locks nobody out for long.
     fn hold(&mut self, runtime: &Runtime) -> Result<(), Fault> {
@@ -355,7 +365,8 @@ impl ProbeHandle {
         let remark = |hook: &crate::kernel::MissingHook| {
             format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
         };
-        missing.iter().map(remark).chain(state.late_remark()).collect()
+        let idle = state.verdict_remark();
+        missing.iter().map(remark).chain(state.late_remark()).chain(idle).collect()
     }
 
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.

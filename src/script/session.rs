@@ -14,7 +14,7 @@ use super::{
     runtime::{Runtime, Turn, Until},
     stop::Stop,
 };
-use crate::{report::Sink, template::Catalogue};
+use crate::{filter::Answer, report::Sink, template::Catalogue};
 
 /// What `--help` promises.
 const FINE: i32 = 0;
@@ -122,6 +122,8 @@ impl Started {
         let mut scope = Scope::new();
         let args: Vec<Dynamic> = runtime.options.args.iter().map(|arg| arg.clone().into()).collect();
         scope.push_constant("args", args);
+        // For filters, which may also write `allow()`.
+        scope.push_constant("allow", Answer::Allow);
         Started { engine: engine::build(&runtime), runtime, scope, library: AST::empty(), lines: 0 }
     }
 

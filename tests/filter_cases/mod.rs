@@ -23,6 +23,7 @@ const BEFORE: &str = r#"
 fn small(x) { x < 1000 }
 fn temporary(p) { let t = p.starts_with("/tmp/"); if p.is_empty() { return false; } t || p.like("/var/*/x*") }
 fn clamp(x, top) { if x > top { top } else { x } }
+fn sentence(e) { if small(e.gid) { return kill(); } deny("ENOENT") }
 fn both(e, words) { e.comm in words && small(e.uid) }
 let least = 1000; let home = "/home/"; let shells = ["bash", "sh", "x", ""]; let ids = [0, 1, 1000, 65534, 4294967295];
 let some = 5..2000; let sure = true;
@@ -56,7 +57,21 @@ pub fn case(template: &Template) -> impl Strategy<Value = Case> + use<> {
 }
 
 pub fn closure(template: &Template) -> impl Strategy<Value = String> + use<> {
-    condition(template).prop_map(|condition| format!("{BEFORE}|e| {condition}"))
+    let plain = condition(template);
+    let verdict = select(vec![
+        "allow()",
+        "deny()",
+        "deny(\"EACCES\")",
+        "kill(\"SIGTERM\")",
+        "true",
+        "false",
+        "sentence(e)",
+    ]);
+    let decided = (vec((condition(template), verdict.clone()), 1..4), verdict).prop_map(|(cases, last)| {
+        let cases: String = cases.iter().map(|(c, v)| format!("if {c} {{ {v} }} else ")).collect();
+        format!("{{ let t = e.uid > 7; {cases}{{ {last} }} }}")
+    });
+    prop_oneof![4 => plain, 1 => decided].prop_map(|body| format!("{BEFORE}|e| {body}"))
 }
 
 // ---- closures ---------------------------------------------------------------

@@ -10,6 +10,7 @@ mod process;
 mod session;
 pub mod text;
 mod time;
+pub mod verdict;
 
 use std::rc::Rc;
 
@@ -27,6 +28,7 @@ pub fn register(engine: &mut Engine) {
     output::register(engine);
     session::register(engine);
     text::register(engine);
+    verdict::register(engine);
 }
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;

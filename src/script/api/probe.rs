@@ -196,7 +196,8 @@ mod functions {
     /// The closure is compiled; what cannot be compiled is refused at its place. It may ask the event's fields with
     /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags), and texts with ==, starts_with,
     /// ends_with, contains, like, is_empty; use `let`, `if … else`, `return`; and call functions of the script that
-    /// would do as a filter themselves. Variables from outside keep the value they have at `.attach()`.
+    /// would do as a filter themselves. Instead of true it may say what follows, where the mode enforces: `allow()`,
+    /// `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
     /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not
     /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former.
     #[rhai_fn(return_raw)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use krsi_sh::{kernel::carrier::Carrier, script::equivalence::Closure, template::Catalogue};
-use nix::{errno::Errno, fcntl::OFlag};
+use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
@@ -109,6 +109,32 @@ pub fn trouble() -> Outcome {
     shell.stop()?.well()
 }
 
+/// A filter that says what follows, as the mode lets it.
+pub fn verdicts() -> Outcome {
+    let filter = "|e| if !e.path.starts_with(\"/tmp/when/\") { false } else if e.path.ends_with(\"free\") { allow } \
+                  else if e.uid == 1000 { kill(\"SIGKILL\") } else if \"write\" in e.access { true } else { deny(\"ENOENT\") }";
+    file("/tmp/when/closed")?;
+    file("/tmp/when/free")?;
+    let shell = Shell::ready(&probe("file_open", filter, ""))?;
+    let open = |uid: u32, path: &str, how: OFlag| open_file(&task(uid), path, how).map(|task| task.deed);
+    same("allowed", open(1000, "/tmp/when/free", OFlag::O_RDONLY)?, Deed::Done)?;
+    same("refused", open(0, "/tmp/when/closed", OFlag::O_RDONLY)?, Deed::Refused(Errno::ENOENT))?;
+    same("as the mode says", open(0, "/tmp/when/closed", OFlag::O_WRONLY)?, REFUSED)?;
+    same("killed", open(1000, "/tmp/when/closed", OFlag::O_RDONLY)?, Deed::Killed(Signal::SIGKILL as i32))?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    let counted = ["allow", "deny", "kill"].map(|name| books[name].as_u64());
+    same("books", counted, [Some(1), Some(2), Some(1)])?;
+    ended.well()?;
+    let shell = Shell::ready(&probe("file_open", filter, "").replace(".deny(\"EACCES\")", ".shadow()"))?;
+    same("in mode shadow", open(1000, "/tmp/when/closed", OFlag::O_RDONLY)?, Deed::Done)?;
+    same("allowed in mode shadow", open(1000, "/tmp/when/free", OFlag::O_RDONLY)?, Deed::Done)?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same("books of shadow", ["allow", "would_deny"].map(|name| books[name].as_u64()), [Some(1), Some(1)])?;
+    ended.well()
+}
+
 /// What cannot be compiled is asked in user space, after the kernel has decided; a condition that fails loses nothing.
 pub fn in_user_space() -> Outcome {
     let mut shell = Shell::ready(&format!(
@@ -130,7 +156,10 @@ pub fn in_user_space() -> Outcome {
     same("what it lets pass", told("/tmp/where/last"), 2)?;
     let books = ended.books("t")?;
     same("all were delivered", books["delivered"].as_u64(), Some(6))?;
-    holds(ended.stderr.contains("the condition of probe `t`"), format!("the failure is told: {}", ended.stderr))?;
+    holds(
+        ended.stderr.contains("the condition of probe `t`"),
+        format!("the failure is told: {}", ended.stderr),
+    )?;
     same("exit", ended.code, Some(0))
 }
 
@@ -179,7 +208,7 @@ pub fn equivalence() -> Outcome {
         let ran = carrier.run(&compiled.code, &case.events).map_err(|e| told(&e))?;
         for (event, ran) in case.events.iter().zip(ran) {
             let expected = match compiled.filter.evaluate(event) {
-                Ok(matches) => u32::from(matches),
+                Ok(answer) => answer.code().cast_unsigned(),
                 Err(_) => 2,
             };
             same("the kernel's answer", ran.answer, expected).map_err(|e| told(&e))?;
