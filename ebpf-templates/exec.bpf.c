@@ -106,6 +106,10 @@ struct event {
 
 #define VARIABLES 64
 
+struct variable_name {
+	char text[NAME_SIZE];
+};
+
 /* Where a variable was found. */
 struct variable {
 	u64 value;
@@ -121,15 +125,14 @@ struct search {
 	u32 env_left;
 	u32 inside; /* of a string longer than a reading */
 	u32 args_used; /* scratch.used once the arguments are in */
+	u32 name_length; /* with the `=` */
+	u32 zero;
+	struct variable_name name; /* of the string at hand */
 	struct variable variables[VARIABLES];
 };
 
 #define KRSI_SCRATCH struct search search;
 #include "include/krsi_engine.bpf.h"
-
-struct variable_name {
-	char text[NAME_SIZE];
-};
 
 /* The names of `env`, and which of them each is. */
 struct {
@@ -165,73 +168,98 @@ struct {
  * have (9 bytes at least for each string, with its pointer).
  */
 #define STRINGS_A_ROUND 256
-#define ROUNDS 2800
+#define ROUNDS_A_STRETCH 64
+#define STRETCHES 44
 #define READING KRSI_WALK_SIZE
+
+/* Takes the name off the string in scratch.exe. Gives whether there is one of a size to be looked for. */
+__noinline u64 exec_take_name(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (!scratch)
+		return 0;
+	__builtin_memset(&scratch->search.name, 0, sizeof(scratch->search.name));
+	for (u32 i = 0; i < NAME_SIZE - 1; i++) {
+		char byte = scratch->exe[i];
+
+		scratch->search.name_length = i + 1;
+		if (byte == '=')
+			return 1;
+		if (!byte)
+			return 0;
+		scratch->search.name.text[i] = byte;
+	}
+	scratch->search.name_length = NAME_SIZE;
+	return scratch->exe[NAME_SIZE - 1] == '=';
+}
 
 /* Compares the string in scratch.exe, read from search.position, with the names. 0: it is none. */
 __noinline u64 exec_find_name(u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
-	struct variable_name name = {};
-	u32 length = 0;
 	u32 *index;
 
-	if (!scratch)
+	if (!scratch || !exec_take_name(slot))
 		return 0;
-	for (u32 i = 0; i < NAME_SIZE; i++) {
-		char byte = scratch->exe[i];
-
-		if (byte == '=') {
-			length = i + 1;
-			break;
-		}
-		if (!byte || i == NAME_SIZE - 1)
-			return 0;
-		name.text[i] = byte;
-	}
-	index = bpf_map_lookup_elem(&krsi_variables_table, &name);
+	index = bpf_map_lookup_elem(&krsi_variables_table, &scratch->search.name);
 	if (!index || *index >= VARIABLES)
 		return 0;
 
 	struct variable *variable = &scratch->search.variables[*index];
 
 	if (variable->times++ == 0)
-		variable->value = scratch->search.position + length;
+		variable->value = scratch->search.position + scratch->search.name_length;
 	return 1;
 }
 
-/* Goes on through the strings. Gives whether there may be more. */
-__noinline u64 exec_search_round(u32 slot)
+/* Reads one string, or a part of a long one. Gives whether there may be more. */
+__noinline u64 exec_read_string(u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	struct search *search;
+	long length;
 
 	if (!scratch)
 		return 0;
 	search = &scratch->search;
-	for (u32 turn = 0; turn < STRINGS_A_ROUND; turn++) {
-		long length;
+	if (!search->args_left && !search->env_left)
+		return 0;
+	length = bpf_probe_read_user_str(scratch->exe, READING, (void *)search->position);
+	if (length < 0)
+		return 0;
+	/* Of an empty string the helper does not count the NUL, as it does of any other. */
+	if (length == 0)
+		length = 1;
+	if (!search->inside && !search->args_left && search->first_bytes >> (scratch->exe[0] & 63) & 1)
+		exec_find_name(slot);
+	/* A reading that is full has no NUL of the string's own, or none but the last. */
+	search->inside = length == READING;
+	search->position += search->inside ? length - 1 : length;
+	if (search->inside)
+		return 1;
+	if (!search->args_left)
+		search->env_left--;
+	else if (!--search->args_left)
+		search->env_start = search->position;
+	return 1;
+}
 
-		if (!search->args_left && !search->env_left)
+/* Goes on through the strings. */
+__noinline u64 exec_search_round(u32 slot)
+{
+	for (u32 turn = 0; turn < STRINGS_A_ROUND; turn++)
+		if (!exec_read_string(slot))
 			return 0;
-		length = bpf_probe_read_user_str(scratch->exe, READING, (void *)search->position);
-		if (length < 0)
+	return 1;
+}
+
+/* The same, further. */
+__noinline u64 exec_search_stretch(u32 slot)
+{
+	for (u32 round = 0; round < ROUNDS_A_STRETCH; round++)
+		if (!exec_search_round(slot))
 			return 0;
-		/* Of an empty string the helper does not count the NUL, as it does of any other. */
-		if (length == 0)
-			length = 1;
-		if (!search->inside && !search->args_left && search->first_bytes >> (scratch->exe[0] & 63) & 1)
-			exec_find_name(slot);
-		/* A reading that is full has no NUL of the string's own, or none but the last. */
-		search->inside = length == READING;
-		search->position += search->inside ? length - 1 : length;
-		if (search->inside)
-			continue;
-		if (!search->args_left)
-			search->env_left--;
-		else if (!--search->args_left)
-			search->env_start = search->position;
-	}
 	return 1;
 }
 
@@ -277,8 +305,8 @@ static __always_inline void search_memory(volatile struct settings *settings, st
 	bool more = true;
 
 	begin_search(settings, scratch, bprm, start);
-	for (u32 round = 0; round < ROUNDS && more; round++)
-		more = exec_search_round(slot);
+	for (u32 stretch = 0; stretch < STRETCHES && more; stretch++)
+		more = exec_search_stretch(slot);
 	if (scratch->search.args_left || scratch->search.env_left)
 		scratch->event.header.notes |= KRSI_NOTE_NO_ARGS;
 	scratch->event.argc = bprm->argc;

@@ -128,7 +128,8 @@ static __always_inline bool was_executed(struct inode *inode)
  */
 #define THREADS 32
 #define TASKS_A_ROUND 128
-#define ROUNDS 1024
+#define ROUNDS_A_STRETCH 32
+#define STRETCHES 32
 
 /* The memory of a process whose first thread has left and others live on. */
 __noinline u64 exec_unlink_mm(u64 leader_address)
@@ -174,25 +175,36 @@ __noinline u64 exec_unlink_name(u32 slot, u64 task_address, u64 mm_address)
 	return 1;
 }
 
-/*
- * Goes through TASKS_A_ROUND processes from `address` on, and names those that execute the inode.
- * Gives the next one, or 0 if that is `last`.
- */
+/* Looks at one process, and names it if it executes the inode. Gives the next one. */
+__noinline u64 exec_unlink_look(u32 slot, u64 address, u64 inode)
+{
+	struct task_struct *task = (struct task_struct *)address;
+	struct mm_struct *mm = READ(task, mm);
+	struct list_head *next = READ(task, tasks.next);
+
+	if (!mm && !(READ(task, flags) & PF_KTHREAD))
+		mm = (struct mm_struct *)exec_unlink_mm(address);
+	if (mm && executable_of(mm) == inode)
+		exec_unlink_name(slot, address, (u64)mm);
+	return (u64)OWNER(next, struct task_struct, tasks);
+}
+
+/* Goes through TASKS_A_ROUND processes from `address` on. Gives the next one, or 0 if that is `last`. */
 __noinline u64 exec_unlink_round(u32 slot, u64 address, u64 last, u64 inode)
 {
 	for (int turn = 0; turn < TASKS_A_ROUND; turn++) {
-		struct task_struct *task = (struct task_struct *)address;
-		struct mm_struct *mm = READ(task, mm);
-		struct list_head *next = READ(task, tasks.next);
-
-		if (!mm && !(READ(task, flags) & PF_KTHREAD))
-			mm = (struct mm_struct *)exec_unlink_mm(address);
-		if (mm && executable_of(mm) == inode)
-			exec_unlink_name(slot, address, (u64)mm);
-		address = (u64)OWNER(next, struct task_struct, tasks);
+		address = exec_unlink_look(slot, address, inode);
 		if (address == last)
 			return 0;
 	}
+	return address;
+}
+
+/* The same, further. */
+__noinline u64 exec_unlink_stretch(u32 slot, u64 address, u64 last, u64 inode)
+{
+	for (int round = 0; round < ROUNDS_A_STRETCH && address; round++)
+		address = exec_unlink_round(slot, address, last, inode);
 	return address;
 }
 
@@ -204,8 +216,8 @@ static __always_inline bool find_processes(struct scratch *scratch, struct inode
 	u64 next = first;
 	u32 slot = scratch->slot;
 
-	for (int round = 0; round < ROUNDS && next; round++)
-		next = exec_unlink_round(slot, next, first, (u64)inode);
+	for (int stretch = 0; stretch < STRETCHES && next; stretch++)
+		next = exec_unlink_stretch(slot, next, first, (u64)inode);
 	return next == 0;
 }
 
@@ -242,7 +254,7 @@ static __always_inline int decide(enum krsi_hook hook, struct dentry *lost, stru
 		}
 		return krsi_decide(scratch, hook, match);
 	}
-	if (source && krsi_walk_exe(scratch, scratch->mount, source))
+	if (source && krsi_walk_exe(scratch, scratch->mount, (struct dentry *)ADDRESS(source)))
 		bpf_probe_read_kernel_str(event->source, sizeof(event->source), scratch->exe);
 	krsi_gather_name(scratch, scratch->mount, lost);
 	return krsi_decide(scratch, hook, krsi_match_path(settings, scratch, inode));

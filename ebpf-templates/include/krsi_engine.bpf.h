@@ -400,6 +400,17 @@ struct krsi_reversed {
 	u8 text[KRSI_KEY_SIZE];
 };
 
+/* A path being found; addresses as numbers. */
+struct krsi_walk {
+	u64 mount;
+	u64 dentry;
+	u64 root_mount;
+	u64 root_dentry;
+	u32 depth; /* names in use */
+	u32 length; /* of the text */
+	u64 names[KRSI_DEPTH];
+};
+
 /* What a template has to remember besides, as members of a struct. */
 #ifndef KRSI_SCRATCH
 #define KRSI_SCRATCH
@@ -412,7 +423,7 @@ struct scratch {
 	u32 slot;
 	KRSI_SCRATCH
 	struct krsi_reversed reversed;
-	const unsigned char *names[KRSI_DEPTH];
+	struct krsi_walk walk;
 	char exe[KRSI_WALK_SIZE];
 };
 
@@ -451,15 +462,22 @@ static __always_inline void krsi_clear(struct scratch *scratch)
 	scratch->used = 1; /* a NUL */
 }
 
-/* Makes a slot this task's own. KRSI_SLOTS: none is free. */
-__noinline u64 krsi_claim(void)
+/* Makes the slot this task's own. Gives whether another one has it. */
+__noinline u64 krsi_is_taken(u32 slot)
 {
 	u32 task = bpf_get_current_pid_tgid();
 
-	for (u32 turn = 0; turn < KRSI_SLOTS; turn++) {
-		u32 slot = (task + turn) & (KRSI_SLOTS - 1);
+	return bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST);
+}
 
-		if (!bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST))
+/* Makes a slot this task's own. KRSI_SLOTS: none is free. */
+__noinline u64 krsi_claim(void)
+{
+	u32 slot = bpf_get_current_pid_tgid();
+
+	for (u32 turn = 0; turn < KRSI_SLOTS; turn++, slot++) {
+		slot &= KRSI_SLOTS - 1;
+		if (!krsi_is_taken(slot))
 			return slot;
 	}
 	return KRSI_SLOTS;
@@ -641,91 +659,139 @@ static __always_inline int krsi_failed(void)
 /* ---- paths --------------------------------------------------------------- */
 
 /*
- * Writes the path from the task's root (or the root of all mounts, for a file
- * outside of it) into `to`, as d_path would, without its locks: a rename under
- * way may be seen half done. For kernels whose LSM programs have no d_path
- * (before 5.11), and for paths that no BTF pointer leads to. Gives the length,
- * or 0 if the path is too deep or too long.
+ * A path as d_path would tell it, from the task's root (or the root of all mounts, for a
+ * file outside of it), without its locks: a rename under way may be seen half done. For
+ * kernels whose LSM programs have no d_path (before 5.11), and for paths that no BTF pointer leads to.
+ *
+ * First up, noting where the names are, then down, joining them. Each step is a function of its own, and
+ * what it leaves for the next is in memory of which the verifier knows nothing: so all steps are one to it.
  */
-static __always_inline u32 krsi_walk(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry,
-				     char *to, const u32 size)
+
+/* One step up. Gives whether there is more above. */
+__noinline u64 krsi_step_up(u32 slot)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fs_struct *fs = READ(task, fs);
-	struct path root = {};
-	bool complete = false;
-	u32 length = 0;
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct vfsmount *mount;
+	struct dentry *dentry;
 
-	/*
-	 * Both loops are written so that the verifier finds every turn's state equal to the
-	 * last one's: slots are used by turn, not by count, and `length` is masked.
-	 * Otherwise it would follow each of thousands of combinations.
-	 */
-	bpf_probe_read_kernel(&root, sizeof(root), __builtin_preserve_access_index(&fs->root));
-	for (int turn = 0; turn < KRSI_DEPTH; turn++) {
-		struct dentry *parent = READ(dentry, d_parent);
-
-		scratch->names[turn] = NULL;
-		if (complete)
-			continue;
-		if (dentry == root.dentry && mount == root.mnt) {
-			complete = true;
-		} else if (dentry == READ(mount, mnt_root)) {
-			struct mount *inner = OWNER(mount, struct mount, mnt);
-			struct mount *outer = READ(inner, mnt_parent);
-
-			if (outer == inner) {
-				complete = true;
-			} else {
-				dentry = READ(inner, mnt_mountpoint);
-				mount = (struct vfsmount *)__builtin_preserve_access_index(&outer->mnt);
-			}
-		} else {
-			scratch->names[turn] = READ(dentry, d_name.name);
-			complete = dentry == parent; /* in no tree: a memfd, a pipe */
-			dentry = parent;
-		}
-	}
-	if (!complete)
+	if (!scratch)
 		return 0;
-	to[0] = '/';
-	to[1] = '\0';
-	for (int turn = KRSI_DEPTH - 1; turn >= 0; turn--) {
-		const unsigned char *name = scratch->names[turn];
-		long read;
+	mount = (struct vfsmount *)scratch->walk.mount;
+	dentry = (struct dentry *)scratch->walk.dentry;
+	if ((u64)dentry == scratch->walk.root_dentry && (u64)mount == scratch->walk.root_mount)
+		return 0;
+	if (dentry == READ(mount, mnt_root)) {
+		struct mount *inner = OWNER(mount, struct mount, mnt);
+		struct mount *outer = READ(inner, mnt_parent);
 
-		asm volatile("%[length] &= %[mask]" : [length] "+r"(length) : [mask] "i"(size - 1));
-		if (!name)
-			continue;
-		/* A component has at most 255 bytes (NAME_MAX); then its NUL. */
-		if (length > size - 258)
+		if (outer == inner)
 			return 0;
-		to[length] = '/';
-		read = bpf_probe_read_kernel_str(to + length + 1, 256, name);
-		if (read < 1 || read > 256)
-			return 0;
-		length += read; /* the slash, and the text without its NUL */
+		scratch->walk.dentry = (u64)READ(inner, mnt_mountpoint);
+		scratch->walk.mount = (u64)__builtin_preserve_access_index(&outer->mnt);
+		return 1;
 	}
-	return length ? length : 1;
+
+	struct dentry *parent = READ(dentry, d_parent);
+	u32 depth = scratch->walk.depth;
+
+	if (depth >= KRSI_DEPTH)
+		return 0; /* there are not more steps than that */
+	scratch->walk.names[depth] = (u64)READ(dentry, d_name.name);
+	scratch->walk.depth = depth + 1;
+	scratch->walk.dentry = (u64)parent;
+	return dentry != parent; /* else in no tree: a memfd, a pipe */
 }
 
+/* Gives whether it came to the top; a deeper path has no text. */
+__noinline u64 krsi_climb(u32 slot, u64 mount, u64 dentry)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = READ(task, fs);
+
+	if (!scratch)
+		return 0;
+	scratch->walk.mount = mount;
+	scratch->walk.dentry = dentry;
+	scratch->walk.root_mount = (u64)READ(fs, root.mnt);
+	scratch->walk.root_dentry = (u64)READ(fs, root.dentry);
+	scratch->walk.depth = 0;
+	scratch->walk.length = 0;
+	for (u32 turn = 0; turn < KRSI_DEPTH; turn++)
+		if (!krsi_step_up(slot))
+			return 1;
+	return 0;
+}
+
+/* One step down: a slash and a name more in `to`. Gives whether there are more. */
+static __always_inline u64 krsi_step_down(struct scratch *scratch, char *to, const u32 size)
+{
+	u32 depth = scratch->walk.depth - 1;
+	u32 length = scratch->walk.length;
+	long read;
+
+	if (depth >= KRSI_DEPTH)
+		return 0;
+	scratch->walk.depth = depth;
+	scratch->walk.length = 0;
+	/* A component has at most 255 bytes (NAME_MAX); then its NUL. */
+	if (length > size - 258)
+		return 0;
+	to[length] = '/';
+	read = bpf_probe_read_kernel_str(to + length + 1, 256, (void *)scratch->walk.names[depth]);
+	if (read < 1 || read > 256)
+		return 0;
+	scratch->walk.length = length + read; /* the slash, and the text without its NUL */
+	return depth;
+}
+
+__noinline u64 krsi_step_down_in_event(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	return scratch ? krsi_step_down(scratch, scratch->event.path.text, KRSI_PATH_SIZE) : 0;
+}
+
+__noinline u64 krsi_step_down_in_exe(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	return scratch ? krsi_step_down(scratch, scratch->exe, KRSI_WALK_SIZE) : 0;
+}
+
+/* Both give the length of the text, or 0 if the path is too deep or too long. */
 __noinline u64 krsi_walk_to_event(u32 slot, u64 mount, u64 dentry)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 
-	if (!scratch)
+	if (!scratch || !krsi_climb(slot, mount, dentry))
 		return 0;
-	return krsi_walk(scratch, (struct vfsmount *)mount, (struct dentry *)dentry, scratch->event.path.text,
-			 KRSI_PATH_SIZE);
+	if (!scratch->walk.depth) {
+		scratch->event.path.text[0] = '/';
+		scratch->event.path.text[1] = '\0';
+		return 1;
+	}
+	for (u32 turn = 0; turn < KRSI_DEPTH; turn++)
+		if (!krsi_step_down_in_event(slot))
+			break;
+	return scratch->walk.length;
 }
 
 __noinline u64 krsi_walk_to_exe(u32 slot, u64 mount, u64 dentry)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 
-	if (!scratch)
+	if (!scratch || !krsi_climb(slot, mount, dentry))
 		return 0;
-	return krsi_walk(scratch, (struct vfsmount *)mount, (struct dentry *)dentry, scratch->exe, KRSI_WALK_SIZE);
+	if (!scratch->walk.depth) {
+		scratch->exe[0] = '/';
+		scratch->exe[1] = '\0';
+		return 1;
+	}
+	for (u32 turn = 0; turn < KRSI_DEPTH; turn++)
+		if (!krsi_step_down_in_exe(slot))
+			break;
+	return scratch->walk.length;
 }
 
 /* Into the event's path. */
@@ -804,8 +870,7 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 static __always_inline void krsi_gather_name(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
 {
 	struct krsi_path *path = &scratch->event.path;
-
-	u32 length = krsi_walk_event(scratch, mount, dentry);
+	u32 length = krsi_walk_event(scratch, mount, (struct dentry *)ADDRESS(dentry));
 
 	if (!length) {
 		path->text[0] = '\0';
@@ -967,13 +1032,17 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 
 /*
  * Where a compiled `when(…)` goes: its instructions are written over the last of
- * these no-ops, with the event in r1, and leave their answer (enum krsi_match) in r0. Every
- * instruction stays reachable, no relocation stands inside, and the verifier
- * removes what is left of the run. Without a filter it says yes.
+ * these no-ops, with the event in r1, and leave their answer (enum krsi_match) in r0. No relocation
+ * stands inside. Without a filter it says yes.
+ *
+ * The jump goes over the run, and to the filter if there is one. It is always taken, but could be not taken as
+ * far as the form goes: so no instruction is out of reach, which would be refused, and the verifier removes the
+ * run as a whole. One by one it would take no-ops out too, moving all the rest of the program each time.
  */
 __attribute__((naked)) static __noinline u64 krsi_filter(struct event *event)
 {
 	asm volatile("r0 = 1;"
+		     "if r0 != 0 goto +" KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
 		     ".rept " KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
 		     "goto +0;"
 		     ".endr;"
@@ -1155,7 +1224,7 @@ int krsi_preview(struct bpf_iter__task *context)
 
 	if (!settings || !task || READ(task, pid) != READ(task, tgid))
 		return 0;
-	if (!krsi_in_scope(settings->control.scope, (u64)task))
+	if (!krsi_in_scope(settings->control.scope, ADDRESS(task)))
 		return 0;
 
 	struct cred *cred = READ(task, cred);

@@ -334,6 +334,18 @@ static struct pt_regs *(*const bpf_task_pt_regs)(struct task_struct *task) = (vo
 #define OWNER(pointer, type, member)                                                                       \
 	((type *)((char *)(pointer) - __builtin_preserve_field_info(((type *)0)->member, 0 /* byte offset */)))
 
+/*
+ * A pointer as the number it is. The verifier knows the type of some pointers, and lets no function that
+ * it looks at for itself take one of these for a number.
+ */
+#define ADDRESS(pointer)                                                                                   \
+	({                                                                                                 \
+		const void *pointer_ = (pointer);                                                          \
+		u64 address_ = 0;                                                                          \
+		bpf_probe_read_kernel(&address_, sizeof(address_), &pointer_);                             \
+		address_;                                                                                  \
+	})
+
 /* An LSM hook's arguments come as an array of 64-bit words. */
 #define ARG(context, index, type) ((type)((context)[index]))
 

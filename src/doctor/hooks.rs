@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
     let (events, _queue) = bounded(QUEUE);
-    let kernel = Kernel::open(events);
+    let kernel = Kernel::open(events, catalogue.clone());
     let mut hooks = Vec::new();
     for template in catalogue.iter() {
         for hook in &template.hooks {

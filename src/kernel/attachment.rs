@@ -51,7 +51,7 @@ pub struct Attachment {
 impl Attachment {
     pub(super) fn new(
         kernel: &Kernel,
-        btf: &Btf,
+        btf: &'static Btf,
         loaded: Loaded,
         spec: &Spec,
         scope: Resolved,
@@ -176,7 +176,7 @@ impl Attachment {
         param: &Param,
         value: Option<&ParamValue>,
         identities: &Identities,
-        btf: &Btf,
+        btf: &'static Btf,
     ) -> Result<(), KernelError> {
         // Taking a set back empties its table: the kernel side must stop asking it first.
         if value.is_none() {

@@ -20,13 +20,13 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Btf, Ebpf,
     programs::{Iter, Program},
 };
 
-use super::{KernelError, host, load::chain};
+use super::{KernelError, host, load::chain, loader, object};
 
-static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
+pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
 
 /// A file as the kernel knows it, kept from being freed.
@@ -51,7 +51,7 @@ impl Identities {
     ///
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
-    pub fn of(&self, btf: &Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
+    pub fn of(&self, btf: &'static Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
         let mut open = Vec::new();
         for path in paths {
             match open_path(path, paths.len()) {
@@ -80,7 +80,7 @@ impl Identities {
             .collect()
     }
 
-    fn ask(&self, btf: &Btf) -> Result<Vec<Record>, String> {
+    fn ask(&self, btf: &'static Btf) -> Result<Vec<Record>, String> {
         let mut loaded = self.loaded.borrow_mut();
         if loaded.is_none() {
             *loaded = Some(load(btf)?);
@@ -110,13 +110,9 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ENOTDIR))
 }
 
-fn load(btf: &Btf) -> Result<Ebpf, String> {
-    let pid = i32::try_from(std::process::id()).map_err(|e| e.to_string())?;
-    let mut ebpf = EbpfLoader::new()
-        .btf(Some(btf))
-        .override_global("krsi_self", &pid, true)
-        .load(OBJECT)
-        .map_err(|e| chain(&e))?;
+fn load(btf: &'static Btf) -> Result<Ebpf, String> {
+    let own = object::with_constants(OBJECT, &[("krsi_self", std::process::id())])?;
+    let mut ebpf = loader::load(&own, btf, &[]).map_err(|e| chain(&e))?;
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
         return Err(format!("`{PROGRAM}` is no iterator"));
     };
@@ -158,12 +154,14 @@ impl Record {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
-    use super::*;
+    use super::{super::types::Wanted, *};
 
     /// Iterators load where LSM programs are refused too, so this runs wherever there is privilege.
     #[test]
     fn the_kernel_tells_the_inode_behind_a_path() {
-        let Ok(btf) = Btf::from_sys_fs() else {
+        let mut wanted = Wanted::default();
+        wanted.add(OBJECT);
+        let Ok(btf) = loader::types(wanted) else {
             eprintln!("skipped: no kernel BTF here");
             return;
         };
@@ -173,7 +171,7 @@ mod tests {
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_string_lossy().into_owned();
-        let found = Identities::default().of(&btf, &[path, "/no/such/file".into()]).unwrap();
+        let found = Identities::default().of(btf, &[path, "/no/such/file".into()]).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].inode, file.as_file().metadata().unwrap().ino());
         assert_eq!(found[0].resolved, file.path());

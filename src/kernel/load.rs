@@ -1,12 +1,12 @@
 //! From a template's object to verified programs that are not attached yet.
 
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Btf, Ebpf,
     programs::{Program, ProgramError},
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, slot};
+use super::{KernelError, facts, host, loader, object};
 use crate::filter::Compiled;
 use crate::template::{ObservedAt, Observer, Template};
 
@@ -52,7 +52,7 @@ pub struct MissingHook {
 /// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
 pub fn load(
     template: &Template,
-    btf: &Btf,
+    btf: &'static Btf,
     constants: Constants,
     filter: Option<&Compiled>,
 ) -> Result<Loaded, KernelError> {
@@ -74,7 +74,7 @@ pub fn load(
 /// If the kernel refuses those, too.
 pub fn load_observers(
     template: &Template,
-    btf: &Btf,
+    btf: &'static Btf,
     constants: Constants,
     filter: Option<&Compiled>,
 ) -> Result<Loaded, KernelError> {
@@ -101,29 +101,32 @@ pub fn load_observers(
 ///
 /// # Errors
 /// If the object is no template, or the kernel refuses a map.
-pub fn object(template: &Template, btf: &Btf, constants: Constants) -> Result<Ebpf, KernelError> {
+pub fn object(template: &Template, btf: &'static Btf, constants: Constants) -> Result<Ebpf, KernelError> {
     object_with(template, btf, constants, None, Reach::Lsm)
 }
 
 fn object_with(
     template: &Template,
-    btf: &Btf,
+    btf: &'static Btf,
     constants: Constants,
     filter: Option<&Compiled>,
     reach: Reach,
 ) -> Result<Ebpf, KernelError> {
-    EbpfLoader::new()
-        .btf(Some(btf))
-        .override_global("krsi_probe_id", &constants.id, true)
-        .override_global("krsi_kernel", &constants.version, true)
-        .override_global("krsi_audit_only", &u32::from(reach == Reach::AuditOnly), true)
-        .map_max_entries("krsi_scope_members", constants.scope_size)
-        .load(&slot::filled(template, filter)?)
+    let own = object::prepared(
+        template,
+        &[
+            ("krsi_probe_id", constants.id),
+            ("krsi_kernel", constants.version),
+            ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
+        ],
+        filter,
+    )?;
+    loader::load(&own, btf, &[("krsi_scope_members", constants.scope_size)])
         .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })
 }
 
 /// Those of the template's hooks that this kernel has, with their programs, and the rest.
-fn known_hooks(template: &Template, btf: &Btf) -> Result<(Programs, Vec<MissingHook>), KernelError> {
+fn known_hooks(template: &Template, btf: &'static Btf) -> Result<(Programs, Vec<MissingHook>), KernelError> {
     let known = |hook: &str| btf.id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
     let (programs, unknown): (Vec<_>, Vec<_>) =
         template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));

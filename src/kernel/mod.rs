@@ -18,14 +18,16 @@ mod guard;
 mod host;
 mod identity;
 mod load;
+mod loader;
+mod object;
 mod preview;
 mod ring;
 mod scope;
 mod settings;
-mod slot;
 mod subtree;
 mod tables;
 mod trackers;
+mod types;
 
 use std::cell::OnceCell;
 
@@ -33,8 +35,8 @@ use aya::Btf;
 use crossbeam_channel::Sender;
 use tokio::runtime::Runtime;
 
-use self::{identity::Identities, scope::Resolved};
-use crate::{event::Event, probe::Spec};
+use self::{identity::Identities, scope::Resolved, types::Wanted};
+use crate::{event::Event, probe::Spec, template::Catalogue};
 
 pub use self::{
     attachment::Attachment,
@@ -50,21 +52,24 @@ pub struct Kernel {
     events: Sender<Event>,
     /// `KERNEL_VERSION(a, b, c)`.
     version: u32,
-    /// Parsed at the first attach: it costs tens of milliseconds.
-    btf: OnceCell<Btf>,
+    /// What it may be asked to load.
+    catalogue: Catalogue,
+    /// Those of its types that the catalogue names; read at the first attach.
+    btf: OnceCell<&'static Btf>,
     identities: Identities,
     /// Reads the ring buffers, on a thread of its own.
     runtime: Runtime,
 }
 
 impl Kernel {
-    /// Nothing is loaded yet, and nothing looked at. Decoded events will go to `events`; when that
-    /// queue is full they are counted as lost.
+    /// Nothing is loaded yet, and nothing looked at. Decoded events of the catalogue's templates will go to
+    /// `events`; when that queue is full they are counted as lost.
     ///
     /// # Errors
     /// If this process cannot even begin.
-    pub fn open(events: Sender<Event>) -> Result<Self, KernelError> {
+    pub fn open(events: Sender<Event>, catalogue: Catalogue) -> Result<Self, KernelError> {
         host::lift_memory_limit();
+        loader::prepare();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("krsi-rings")
@@ -74,6 +79,7 @@ impl Kernel {
         Ok(Kernel {
             events,
             version: host::version()?,
+            catalogue,
             btf: OnceCell::new(),
             identities: Identities::default(),
             runtime,
@@ -141,14 +147,14 @@ impl Kernel {
         self.identities.of(self.btf()?, &["/proc/self/exe".to_owned()]).map(drop)
     }
 
-    fn btf(&self) -> Result<&Btf, KernelError> {
+    fn btf(&self) -> Result<&'static Btf, KernelError> {
         if let Some(btf) = self.btf.get() {
             return Ok(btf);
         }
-        if !std::path::Path::new(host::BTF).exists() {
-            return Err(KernelError::NoBtf);
-        }
-        let btf = Btf::from_sys_fs().map_err(|error| KernelError::Btf { error: error.to_string() })?;
+        let mut wanted = Wanted::default();
+        wanted.add(identity::OBJECT);
+        self.catalogue.iter().for_each(|template| wanted.add(&template.object));
+        let btf = loader::types(wanted)?;
         Ok(self.btf.get_or_init(|| btf))
     }
 }

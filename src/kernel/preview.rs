@@ -40,7 +40,7 @@ impl InScope {
 
 /// # Errors
 /// If the scope names what is not there, or the kernel refuses the iterator.
-pub fn preview(kernel: &Kernel, btf: &Btf, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
+pub fn preview(kernel: &Kernel, btf: &'static Btf, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let layout = &spec.template.layout;
     let scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
     let mut ebpf = load::object(

@@ -52,7 +52,7 @@ impl Resolved {
         scope: &Scope,
         layout: &Layout,
         identities: &Identities,
-        btf: &Btf,
+        btf: &'static Btf,
     ) -> Result<Self, KernelError> {
         let mut resolved = Resolved::default();
         for (condition, members) in scope.conditions() {
@@ -92,7 +92,7 @@ impl Resolved {
         number: u32,
         members: &BTreeSet<Member>,
         identities: &Identities,
-        btf: &Btf,
+        btf: &'static Btf,
     ) -> Result<(), KernelError> {
         let mut paths = Vec::new();
         for path in members.iter().filter_map(as_path) {
@@ -113,7 +113,7 @@ impl Resolved {
     ///
     /// # Errors
     /// If a table refuses an entry, or a process named does not exist.
-    pub fn apply(&self, ebpf: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
+    pub fn apply(&self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
         tables::fill(take(ebpf, TABLE)?, TABLE, self.members.iter().copied())?;
         if self.roots.is_empty() { Ok(()) } else { subtree::follow(ebpf, btf, &self.roots) }
     }

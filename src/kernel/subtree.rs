@@ -30,7 +30,7 @@ impl Tree {
 ///
 /// # Errors
 /// If a root does not exist, or process ids here are not the kernel's own.
-pub fn follow(ebpf: &mut Ebpf, btf: &Btf, roots: &BTreeMap<u32, Tree>) -> Result<(), KernelError> {
+pub fn follow(ebpf: &mut Ebpf, btf: &'static Btf, roots: &BTreeMap<u32, Tree>) -> Result<(), KernelError> {
     for pid in roots.keys() {
         check(*pid)?;
     }

@@ -109,7 +109,7 @@ impl Tables {
         param: &Param,
         value: Option<&ParamValue>,
         identities: &Identities,
-        btf: &Btf,
+        btf: &'static Btf,
     ) -> Result<u64, KernelError> {
         let (entries, word) = match value {
             None => (Entries::default(), 0),
@@ -246,7 +246,7 @@ fn entries(
     kind: &ParamKind,
     texts: &[String],
     identities: &Identities,
-    btf: &Btf,
+    btf: &'static Btf,
 ) -> Result<Entries, KernelError> {
     let bytes = || texts.iter().map(String::as_bytes);
     let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);

@@ -11,7 +11,7 @@ use crate::template::Layout;
 ///
 /// # Errors
 /// If the kernel refuses one; the hooks would be asked about what nobody knows.
-pub fn start(ebpf: &mut Ebpf, btf: &Btf, layout: &Layout) -> Result<(), KernelError> {
+pub fn start(ebpf: &mut Ebpf, btf: &'static Btf, layout: &Layout) -> Result<(), KernelError> {
     for (tracepoint, program) in &layout.trackers {
         track(ebpf, btf, tracepoint, program)?;
     }
@@ -28,7 +28,7 @@ pub fn start(ebpf: &mut Ebpf, btf: &Btf, layout: &Layout) -> Result<(), KernelEr
 ///
 /// # Errors
 /// If the kernel refuses it.
-pub fn track(ebpf: &mut Ebpf, btf: &Btf, tracepoint: &str, name: &str) -> Result<(), KernelError> {
+pub fn track(ebpf: &mut Ebpf, btf: &'static Btf, tracepoint: &str, name: &str) -> Result<(), KernelError> {
     let failed = |error: String| KernelError::Program { what: format!("follow `{tracepoint}`"), error };
     let Some(Program::BtfTracePoint(program)) = ebpf.program_mut(name) else {
         return Err(failed(format!("the object has no `{name}`")));
@@ -38,7 +38,7 @@ pub fn track(ebpf: &mut Ebpf, btf: &Btf, tracepoint: &str, name: &str) -> Result
     Ok(())
 }
 
-fn seed(ebpf: &mut Ebpf, btf: &Btf, iterator: &str, name: &str) -> Result<(), String> {
+fn seed(ebpf: &mut Ebpf, btf: &'static Btf, iterator: &str, name: &str) -> Result<(), String> {
     let Some(Program::Iter(program)) = ebpf.program_mut(name) else {
         return Err(format!("the object has no `{name}`"));
     };

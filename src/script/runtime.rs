@@ -117,7 +117,7 @@ impl Runtime {
         if let Some(kernel) = self.kernel.get() {
             return Ok(kernel);
         }
-        let kernel = Kernel::open(self.events.0.clone())?;
+        let kernel = Kernel::open(self.events.0.clone(), self.catalogue.clone())?;
         Ok(self.kernel.get_or_init(|| kernel))
     }
 

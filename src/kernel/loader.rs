@@ -1,0 +1,67 @@
+//! aya's loader, and the kernel's types it relocates against: one of each for the whole process.
+//!
+//! Making a loader parses all of the kernel's types, which it is then told not to use, and which
+//! takes longer than all else it does. So there is one, made on a thread of its own while
+//! the first probe is being prepared, and every object goes through it. It lives as long as the process, and so
+//! do the types: a process sees one kernel.
+
+use std::sync::{Mutex, PoisonError};
+
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+
+use super::{
+    KernelError, host,
+    types::{Wanted, reduced},
+};
+
+static LOADER: Mutex<Option<EbpfLoader<'static>>> = Mutex::new(None);
+static TYPES: Mutex<Vec<(Wanted, &'static Btf)>> = Mutex::new(Vec::new());
+
+/// Has the loader made while there are other things to do.
+pub fn prepare() {
+    // If there is no thread to be had, whoever loads first makes it.
+    let _ = std::thread::Builder::new().name("krsi-loader".into()).spawn(|| with(|_| ()));
+}
+
+fn with<T>(use_it: impl FnOnce(&mut EbpfLoader<'static>) -> T) -> T {
+    let mut loader = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
+    use_it(loader.get_or_insert_with(EbpfLoader::new))
+}
+
+/// Relocates an object and makes its maps; no program is loaded yet.
+///
+/// # Errors
+/// If aya does not take the object, or the kernel refuses a map.
+pub fn load(object: &[u8], types: &'static Btf, sizes: &[(&'static str, u32)]) -> Result<Ebpf, EbpfError> {
+    with(|loader| {
+        loader.btf(Some(types));
+        for (map, size) in sizes {
+            loader.map_max_entries(map, *size);
+        }
+        loader.load(object)
+    })
+}
+
+/// The kernel's types as far as `wanted` names them.
+///
+/// # Errors
+/// If the kernel has none, or they cannot be read.
+pub fn types(wanted: Wanted) -> Result<&'static Btf, KernelError> {
+    let mut known = TYPES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, types)) = known.iter().find(|(of, _)| *of == wanted) {
+        return Ok(types);
+    }
+    let types: &'static Btf = Box::leak(Box::new(read(&wanted)?));
+    known.push((wanted, types));
+    Ok(types)
+}
+
+fn read(wanted: &Wanted) -> Result<Btf, KernelError> {
+    let failed = |error: String| KernelError::Btf { error };
+    let whole = match std::fs::read(host::BTF) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KernelError::NoBtf),
+        other => other.map_err(|error| failed(error.to_string()))?,
+    };
+    let some = reduced(&whole, wanted);
+    Btf::parse(some.as_deref().unwrap_or(&whole), Default::default()).map_err(|e| failed(e.to_string()))
+}

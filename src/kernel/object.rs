@@ -1,0 +1,74 @@
+//! A template's object, made this probe's own before anything reads it: its constants, and its filter.
+//!
+//! Both go into the object's bytes. A constant is a word of `.rodata`; the verifier then prunes what it
+//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`
+//! (ebpf-templates/include/krsi_engine.bpf.h), and the jump before them leads to it: the symbol keeps its size,
+//! and no relocation stands there, so no loader sees a difference.
+
+use object::{Object, ObjectSection, ObjectSymbol};
+
+use super::KernelError;
+use crate::{filter::Compiled, template::Template};
+
+const FILTER: &str = "krsi_filter";
+const INSTRUCTION: usize = 8;
+/// Instructions before the no-ops.
+const BEFORE: usize = 2;
+
+/// The template's object with the constants and the filter in it.
+///
+/// # Errors
+/// If the object has no such constant, or no room for the filter.
+pub fn prepared(
+    template: &Template,
+    constants: &[(&str, u32)],
+    filter: Option<&Compiled>,
+) -> Result<Vec<u8>, KernelError> {
+    let broken = |reason: String| KernelError::Object { template: template.name.clone(), reason };
+    let mut bytes = with_constants(&template.object, constants).map_err(broken)?;
+    if let Some(filter) = filter {
+        fill(&mut bytes, &filter.code.bytes()).map_err(broken)?;
+    }
+    Ok(bytes)
+}
+
+/// An object with other values for some constants of 32 bits.
+///
+/// # Errors
+/// What is wrong with the object.
+pub fn with_constants(object: &[u8], constants: &[(&str, u32)]) -> Result<Vec<u8>, String> {
+    let mut bytes = object.to_vec();
+    for (name, value) in constants {
+        let place = symbol(object, name).filter(|(_, size)| *size == 4);
+        let (start, size) = place.ok_or_else(|| format!("it has no constant `{name}`"))?;
+        let room = bytes.get_mut(start..start + size).ok_or_else(|| format!("its `{name}` is cut off"))?;
+        room.copy_from_slice(&value.to_ne_bytes());
+    }
+    Ok(bytes)
+}
+
+fn fill(object: &mut [u8], code: &[u8]) -> Result<(), String> {
+    let (start, size) = symbol(object, FILTER).ok_or("it has no slot for a filter")?;
+    // The slot begins with the answer without a filter and the jump, and ends with its exit.
+    if code.len() + (BEFORE + 1) * INSTRUCTION > size {
+        return Err("its slot for a filter is too small".into());
+    }
+    let slot = object.get_mut(start..start + size).ok_or("its slot for a filter is cut off")?;
+    let begin = size - INSTRUCTION - code.len();
+    slot[begin..begin + code.len()].copy_from_slice(code);
+    // Counted from behind the jump, which has the distance in its third and fourth byte.
+    let distance = i16::try_from(begin / INSTRUCTION - BEFORE).map_err(|error| error.to_string())?;
+    let jump = (BEFORE - 1) * INSTRUCTION;
+    slot[jump + 2..jump + 4].copy_from_slice(&distance.to_ne_bytes());
+    Ok(())
+}
+
+/// Where in the file a symbol's bytes lie, and how many there are.
+fn symbol(object: &[u8], name: &str) -> Option<(usize, usize)> {
+    let elf = object::File::parse(object).ok()?;
+    let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name))?;
+    let section = elf.section_by_index(symbol.section_index()?).ok()?;
+    let (section_start, _) = section.file_range()?;
+    let start = usize::try_from(section_start.checked_add(symbol.address())?).ok()?;
+    Some((start, usize::try_from(symbol.size()).ok()?))
+}

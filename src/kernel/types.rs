@@ -1,0 +1,350 @@
+//! The kernel's types, as far as they are asked for.
+//!
+//! In: `/sys/kernel/btf/vmlinux`, some 150 000 types in 5 MB, and the objects to be loaded. Out: the
+//! same types under the same numbers, where all but those that the objects name are blank. Parsing and
+//! relocating against the whole costs hundreds of milliseconds on a slow machine, for each object anew,
+//! and nearly all of it looks at types that nobody wants.
+//!
+//! The numbers stay, since the kernel is told by them what a program is attached to. What an object
+//! can name: structs, unions, enums and typedefs by its own types' names, and what its sections are
+//! attached to. A wanted type brings along what it contains, but not what it points to: a
+//! relocation never looks behind a pointer.
+//!
+//! The format is Documentation/bpf/btf.rst. Whatever is not as it says there (a kind of a later
+//! kernel, say) gives `None`, and the whole is used.
+
+use std::collections::{HashMap, HashSet};
+
+use object::{Object, ObjectSection};
+
+/// What some objects name.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    types: HashSet<Vec<u8>>,
+    functions: HashSet<Vec<u8>>,
+}
+
+impl Wanted {
+    /// Adds what an object names; nothing if it is none.
+    pub fn add(&mut self, object: &[u8]) {
+        let Ok(elf) = object::File::parse(object) else { return };
+        for section in elf.sections() {
+            let Ok(name) = section.name() else { continue };
+            self.add_section(name);
+            if name == ".BTF"
+                && let Ok(data) = section.data()
+                && let Some(types) = Types::parse(data)
+            {
+                let named = types.entries().filter(|entry| entry.is_named_type());
+                self.types
+                    .extend(named.filter_map(|entry| Some(flavourless(types.name(entry.name())?).to_vec())));
+            }
+        }
+    }
+
+    fn add_section(&mut self, name: &str) {
+        let Some((kind, target)) = name.split_once('/') else { return };
+        match kind {
+            "lsm" | "lsm.s" => drop(self.functions.insert(format!("bpf_lsm_{target}").into())),
+            "iter" | "iter.s" => drop(self.functions.insert(format!("bpf_iter_{target}").into())),
+            "fentry" | "fexit" => drop(self.functions.insert(target.into())),
+            "tp_btf" => drop(self.types.insert(format!("btf_trace_{target}").into())),
+            _ => {}
+        }
+    }
+}
+
+/// Types named `struct file___5_11` are `struct file` of some kernels.
+fn flavourless(name: &[u8]) -> &[u8] {
+    name.windows(3).position(|window| window == b"___").map_or(name, |end| &name[..end])
+}
+
+/// The same types with all but the wanted ones blank; `None` if they are not as the format says.
+pub fn reduced(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
+    let types = Types::parse(whole)?;
+    let entries: Vec<Entry<'_>> = types.entries().collect();
+    // All of them could be read.
+    let read: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
+    if read != types.types.len() {
+        return None;
+    }
+    let mut kept = vec![false; entries.len() + 1];
+    let mut waiting: Vec<u32> = Vec::new();
+    for (id, entry) in (1..).zip(&entries) {
+        let list = match entry.kind() {
+            kind::FUNC => &wanted.functions,
+            _ if entry.is_named_type() => &wanted.types,
+            _ => continue,
+        };
+        if list.contains(flavourless(types.name(entry.name())?)) {
+            waiting.push(id);
+        }
+    }
+    while let Some(id) = waiting.pop() {
+        let Some(seen) = kept.get_mut(usize::try_from(id).ok()?) else { return None };
+        // 0 is void.
+        if id != 0 && !std::mem::replace(seen, true) {
+            waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains()?);
+        }
+    }
+    let mut copy = Copy { strings: vec![0], names: HashMap::from([(0, 0)]), types: Vec::new(), from: &types };
+    for (entry, kept) in entries.iter().zip(&kept[1..]) {
+        if *kept { copy.entry(entry)? } else { copy.types.extend(BLANK) }
+    }
+    copy.finish()
+}
+
+/// A forward declaration of a struct without a name.
+const BLANK: [u8; Entry::HEAD] = {
+    let mut blank = [0; Entry::HEAD];
+    let info = (kind::FWD << 24).to_ne_bytes();
+    (blank[4], blank[5], blank[6], blank[7]) = (info[0], info[1], info[2], info[3]);
+    blank
+};
+
+mod kind {
+    pub const INT: u32 = 1;
+    pub const PTR: u32 = 2;
+    pub const ARRAY: u32 = 3;
+    pub const STRUCT: u32 = 4;
+    pub const UNION: u32 = 5;
+    pub const ENUM: u32 = 6;
+    pub const FWD: u32 = 7;
+    pub const TYPEDEF: u32 = 8;
+    pub const VOLATILE: u32 = 9;
+    pub const CONST: u32 = 10;
+    pub const RESTRICT: u32 = 11;
+    pub const FUNC: u32 = 12;
+    pub const FUNC_PROTO: u32 = 13;
+    pub const VAR: u32 = 14;
+    pub const DATASEC: u32 = 15;
+    pub const FLOAT: u32 = 16;
+    pub const DECL_TAG: u32 = 17;
+    pub const TYPE_TAG: u32 = 18;
+    pub const ENUM64: u32 = 19;
+}
+
+/// The two parts of a `.BTF` section.
+struct Types<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+}
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
+
+impl<'a> Types<'a> {
+    fn parse(data: &'a [u8]) -> Option<Self> {
+        if data.get(..2)? != MAGIC.to_ne_bytes() {
+            return None;
+        }
+        let header = word(data, 4)?;
+        let part = |offset: usize, length: usize| {
+            let start = header.checked_add(word(data, offset)?)?;
+            data.get(start..start.checked_add(word(data, length)?)?)
+        };
+        Some(Types { types: part(8, 12)?, strings: part(16, 20)? })
+    }
+
+    /// Up to the first that is not as the format says.
+    fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        let mut rest = self.types;
+        std::iter::from_fn(move || {
+            let size = Entry { bytes: rest.get(..Entry::HEAD)? }.size()?;
+            let (bytes, behind) = rest.split_at_checked(size)?;
+            rest = behind;
+            Some(Entry { bytes })
+        })
+    }
+
+    fn name(&self, offset: u32) -> Option<&'a [u8]> {
+        self.strings.get(usize::try_from(offset).ok()?..)?.split(|byte| *byte == 0).next()
+    }
+}
+
+fn word(data: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(number(data, at)?).ok()
+}
+
+fn number(data: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(data.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+/// One type: its head, and what its kind has behind that.
+struct Entry<'a> {
+    bytes: &'a [u8],
+}
+
+impl Entry<'_> {
+    const HEAD: usize = 12;
+
+    fn number(&self, at: usize) -> u32 {
+        number(self.bytes, at).unwrap_or_default()
+    }
+
+    fn name(&self) -> u32 {
+        self.number(0)
+    }
+
+    fn kind(&self) -> u32 {
+        self.number(4) >> 24 & 0x1f
+    }
+
+    fn count(&self) -> usize {
+        usize::try_from(self.number(4) & 0xffff).unwrap_or_default()
+    }
+
+    /// Whether objects ask for such a type by its name.
+    fn is_named_type(&self) -> bool {
+        let kinds = [kind::STRUCT, kind::UNION, kind::ENUM, kind::ENUM64, kind::TYPEDEF];
+        self.name() != 0 && kinds.contains(&self.kind())
+    }
+
+    /// How long each thing behind the head is, and how many there are.
+    fn behind(&self) -> Option<(usize, usize)> {
+        Some(match self.kind() {
+            kind::INT | kind::VAR | kind::DECL_TAG => (4, 1),
+            kind::ARRAY => (12, 1),
+            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => (12, self.count()),
+            kind::ENUM | kind::FUNC_PROTO => (8, self.count()),
+            kind::PTR
+            | kind::FWD
+            | kind::TYPEDEF
+            | kind::VOLATILE
+            | kind::CONST
+            | kind::RESTRICT
+            | kind::FUNC
+            | kind::FLOAT
+            | kind::TYPE_TAG => (0, 0),
+            _ => return None,
+        })
+    }
+
+    fn size(&self) -> Option<usize> {
+        let (each, count) = self.behind()?;
+        Some(Self::HEAD + each * count)
+    }
+
+    /// The types it consists of.
+    fn contains(&self) -> Option<Vec<u32>> {
+        let each = |at: usize| (0..self.count()).map(move |index| self.number(Self::HEAD + 12 * index + at));
+        Some(match self.kind() {
+            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                vec![self.number(8)]
+            }
+            kind::ARRAY => vec![self.number(Self::HEAD), self.number(Self::HEAD + 4)],
+            kind::STRUCT | kind::UNION => each(4).collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Where names stand besides that in the head.
+    fn inner_names(&self) -> Vec<usize> {
+        match self.kind() {
+            kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 => {
+                let each = self.behind().map_or(12, |(each, _)| each);
+                (0..self.count()).map(|index| Self::HEAD + each * index).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A section being made, with the strings in use only.
+struct Copy<'a> {
+    strings: Vec<u8>,
+    /// Where each string was, and is.
+    names: HashMap<u32, u32>,
+    types: Vec<u8>,
+    from: &'a Types<'a>,
+}
+
+impl Copy<'_> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Option<()> {
+        let start = self.types.len();
+        self.types.extend_from_slice(entry.bytes);
+        for at in std::iter::once(0).chain(entry.inner_names()) {
+            let name = self.name(entry.number(at))?;
+            self.types[start + at..start + at + 4].copy_from_slice(&name.to_ne_bytes());
+        }
+        Some(())
+    }
+
+    fn name(&mut self, offset: u32) -> Option<u32> {
+        if let Some(known) = self.names.get(&offset) {
+            return Some(*known);
+        }
+        let place = u32::try_from(self.strings.len()).ok()?;
+        self.strings.extend_from_slice(self.from.name(offset)?);
+        self.strings.push(0);
+        self.names.insert(offset, place);
+        Some(place)
+    }
+
+    fn finish(self) -> Option<Vec<u8>> {
+        let (types, strings) =
+            (u32::try_from(self.types.len()).ok()?, u32::try_from(self.strings.len()).ok()?);
+        let mut whole = Vec::with_capacity(HEADER + self.types.len() + self.strings.len());
+        whole.extend(MAGIC.to_ne_bytes());
+        whole.extend([1, 0]); // version, flags
+        for word in [u32::try_from(HEADER).ok()?, 0, types, types, strings] {
+            whole.extend(word.to_ne_bytes());
+        }
+        whole.extend(self.types);
+        whole.extend(self.strings);
+        Some(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aya_obj::{Object as Program, btf::Btf};
+
+    use super::*;
+    use crate::template::Catalogue;
+
+    /// The instructions of all of an object's functions, relocated.
+    fn relocated(object: &[u8], types: &[u8]) -> Vec<Vec<[u8; 8]>> {
+        let mut program = Program::parse(object).unwrap();
+        let btf = Btf::parse(types, Default::default()).unwrap();
+        program.relocate_btf(&btf).unwrap();
+        let bytes = |instruction: &aya_obj::generated::bpf_insn| {
+            let mut bytes = [instruction.code, 0, 0, 0, 0, 0, 0, 0];
+            bytes[2..4].copy_from_slice(&instruction.off.to_le_bytes());
+            bytes[4..].copy_from_slice(&instruction.imm.to_le_bytes());
+            bytes
+        };
+        program.functions.values().map(|f| f.instructions.iter().map(bytes).collect()).collect()
+    }
+
+    #[test]
+    fn an_object_is_relocated_alike_with_all_types_and_with_those_it_names() {
+        let Ok(whole) = std::fs::read(super::super::host::BTF) else {
+            eprintln!("skipped: no kernel BTF here");
+            return;
+        };
+        let catalogue = Catalogue::builtin().unwrap();
+        let mut wanted = Wanted::default();
+        catalogue.iter().for_each(|template| wanted.add(&template.object));
+        let some = reduced(&whole, &wanted).unwrap();
+        assert!(some.len() < whole.len() / 2, "{} of {} bytes", some.len(), whole.len());
+        for template in catalogue.iter() {
+            assert_eq!(
+                relocated(&template.object, &some),
+                relocated(&template.object, &whole),
+                "{}",
+                template.name
+            );
+        }
+        let parse = |types: &[u8]| Btf::parse(types, Default::default()).unwrap();
+        let id =
+            |btf: &Btf| btf.id_by_type_name_kind("bpf_lsm_file_open", aya_obj::btf::BtfKind::Func).unwrap();
+        assert_eq!(id(&parse(&some)), id(&parse(&whole)));
+    }
+
+    #[test]
+    fn what_is_no_btf_is_not_reduced() {
+        assert_eq!(reduced(b"", &Wanted::default()), None);
+        assert_eq!(reduced(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0], &Wanted::default()), None);
+    }
+}
