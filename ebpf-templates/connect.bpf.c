@@ -60,7 +60,7 @@ struct params {
 		KRSI_DEFAULT("every family")
 		KRSI_BITS("unspec=1 unix=2 inet=4 inet6=1024 netlink=65536 can=536870912 tipc=1073741824 "
 			  "bluetooth=2147483648 rxrpc=8589934592 vsock=1099511627776 qipcrtr=4398046511104");
-	krsi_flags type KRSI_DOC("Types of sockets.")
+	krsi_flags socket_type KRSI_DOC("Types of sockets.")
 		KRSI_DEFAULT("every type") KRSI_BITS("stream=2 dgram=4 raw=8 rdm=16 seqpacket=32 dccp=64");
 	krsi_flags protocol KRSI_DOC("Protocols of IP sockets.")
 		KRSI_DEFAULT("every protocol") KRSI_BITS(PROTOCOL_NAMES);
@@ -75,7 +75,7 @@ struct event {
 	u16 family KRSI_DOC("Family of the address, which need not be the socket's; unspec: a connection is taken back.")
 		KRSI_NAMES("unspec=0 unix=1 inet=2 inet6=10 netlink=16 can=29 tipc=30 bluetooth=31 rxrpc=33 vsock=40 "
 			   "qipcrtr=42");
-	u16 type KRSI_DOC("Type of the socket.")
+	u16 socket_type KRSI_DOC("Type of the socket.")
 		KRSI_NAMES("stream=1 dgram=2 raw=3 rdm=4 seqpacket=5 dccp=6 packet=10");
 	u16 protocol KRSI_DOC("Protocol of an IP socket.")
 		KRSI_NAMES("none=0 icmp=1 tcp=6 udp=17 icmpv6=58 sctp=132 udplite=136 raw=255 mptcp=262");
@@ -122,7 +122,7 @@ static __always_inline bool has(u64 set, u16 value)
 /* Where to, and by which socket. */
 struct connection {
 	struct krsi_destination to;
-	u16 type;
+	u16 socket_type;
 	u16 protocol;
 };
 
@@ -132,7 +132,7 @@ static __always_inline bool read_connection(struct socket *socket, const void *a
 	struct sock *sock = READ(socket, sk);
 	u16 family = READ(sock, __sk_common.skc_family);
 
-	connection->type = READ(socket, type);
+	connection->socket_type = READ(socket, type);
 	/* Other families number their protocols as they like. */
 	connection->protocol = family == AF_INET || family == AF_INET6 ? READ(sock, sk_protocol) : 0;
 	return krsi_read_destination(address, length, &connection->to);
@@ -149,7 +149,7 @@ static __always_inline bool wanted(volatile struct settings *settings, struct so
 	bool networks = address || not_address || port;
 	bool names = settings->params.path || settings->params.path_prefix;
 
-	if (!has(settings->params.family, connection->to.family) || !has(settings->params.type, connection->type) ||
+	if (!has(settings->params.family, connection->to.family) || !has(settings->params.socket_type, connection->socket_type) ||
 	    (protocols && !(protocols & bit_of_protocol(connection->protocol))))
 		return false;
 	/* What is about the other kind of address only is not about this one. */
@@ -171,7 +171,7 @@ static __always_inline bool gather(struct scratch *scratch, struct socket *socke
 	event->address = connection->to.address;
 	event->port = connection->to.port;
 	event->family = connection->to.family;
-	event->type = connection->type;
+	event->socket_type = connection->socket_type;
 	event->protocol = connection->protocol;
 	return connection->to.family != AF_UNIX || krsi_gather_socket_name(scratch, address, length);
 }

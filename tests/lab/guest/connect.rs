@@ -162,13 +162,14 @@ fn phases(phases: &[Phase]) -> Outcome {
     let mut shell = Shell::ready(&format!(
         r#"
         let phases = [{}, #{{}}];
-        let names = ["address", "not_address", "port", "path", "path_prefix", "family", "type", "protocol"];
+        let names = ["address", "not_address", "port", "path", "path_prefix", "family", "socket_type", "protocol"];
         let at = 0;
         let p = probe("connect", phases[0]).scope(#{{pid: {}}}).deny("EXDEV").name("t");
+        let same = p;
         p.on_event(|e| {{
             if e.port == {NEXT_PORT} || e.path == "{NEXT_NAME}" {{
                 at += 1;
-                for name in names {{ p.set(name, phases[at][name]); }}
+                for name in names {{ same.set(name, phases[at][name]); }}
                 print(`phase ${{at}}`);
             }}
         }});
@@ -198,7 +199,7 @@ fn phases(phases: &[Phase]) -> Outcome {
 /// What an event says of a connection, beside the header.
 fn where_to(address: &str, port: u16, family: &str, kind: &str, protocol: &str, path: &str) -> Value {
     json!({
-        "address": address, "port": port, "family": family, "type": kind, "protocol": protocol,
+        "address": address, "port": port, "family": family, "socket_type": kind, "protocol": protocol,
         "path": path, "path_length": path.len(), "hook": "socket_connect",
     })
 }
@@ -422,7 +423,7 @@ pub fn ports() -> Outcome {
         ("family: \"inet6\", address: \"::1\", path: \"@next\"", mixed(false, true, false, false, false)),
         ("family: [\"inet\", \"unspec\"]", asked_for_disconnects),
         ("family: \"unix\"", mixed(false, false, false, false, true)),
-        ("type: \"dgram\"", mixed(false, false, true, true, false)),
+        ("socket_type: \"dgram\"", mixed(false, false, true, true, false)),
         ("protocol: [\"tcp\", \"icmp\"]", mixed(true, true, false, false, false)),
     ])
 }
