@@ -169,7 +169,8 @@ fn phases(phases: &[Phase]) -> Outcome {
         p.on_event(|e| {{
             if e.port == {NEXT_PORT} || e.path == "{NEXT_NAME}" {{
                 at += 1;
-                for name in names {{ same.set(name, phases[at][name]); }}
+                let now = phases[at];
+                for name in names {{ same.set(name, if name in now {{ now[name] }} else {{ () }}); }}
                 print(`phase ${{at}}`);
             }}
         }});
