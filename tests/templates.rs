@@ -155,11 +155,13 @@ fn what_tracks_and_what_observes_are_told_apart() {
     assert!(exec.trackers.is_empty() && exec.seeds.is_empty() && exec.observers.len() == 1);
 }
 
-/// Where a compiled filter will go: one run of no-ops that ends in `exit`, with no relocation inside.
+/// Where a compiled filter will go: a jump over one run of no-ops that ends in `exit`, with no relocation inside.
 #[test]
 fn every_object_reserves_the_filters_slot() {
     use object::{Object, ObjectSection, ObjectSymbol};
     const RETURN_TRUE: [u8; 8] = [0xb7, 0, 0, 0, 1, 0, 0, 0];
+    /// `if r0 != 0 goto +1000`
+    const JUMP: [u8; 8] = [0x55, 0, 0xe8, 0x03, 0, 0, 0, 0];
     const GOTO_NEXT: [u8; 8] = [0x05, 0, 0, 0, 0, 0, 0, 0];
     const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
     for template in catalogue().iter() {
@@ -180,9 +182,9 @@ fn every_object_reserves_the_filters_slot() {
         );
         let code = &section.data().unwrap()[range.start as usize..range.end as usize];
         let words: Vec<_> = code.chunks(8).collect();
-        assert_eq!(words.len(), 1002, "{}", template.name);
-        assert_eq!(words.first(), Some(&&RETURN_TRUE[..]));
-        assert!(words[1..1001].iter().all(|word| *word == GOTO_NEXT));
+        assert_eq!(words.len(), 1003, "{}", template.name);
+        assert_eq!(words[..2], [RETURN_TRUE, JUMP]);
+        assert!(words[2..1002].iter().all(|word| *word == GOTO_NEXT));
         assert_eq!(words.last(), Some(&&EXIT[..]));
     }
 }

@@ -40,6 +40,8 @@ struct State {
     spec: Spec,
     attachment: Option<Attachment>,
     callback: Option<Callback>,
+    /// Asked about each event that the kernel has sent, before anything is done about it.
+    condition: Option<Callback>,
     /// Compiled again at each attach, since captured variables may have changed.
     when: Option<When>,
     /// Of former attachments.
@@ -73,6 +75,7 @@ impl ProbeHandle {
             spec,
             attachment: None,
             callback: None,
+            condition: None,
             when: None,
             closed: Counters::default(),
             has_books: false,
@@ -107,6 +110,14 @@ impl ProbeHandle {
 
     pub fn callback(&self) -> Option<Callback> {
         self.0.borrow().callback.clone()
+    }
+
+    pub fn condition(&self) -> Option<Callback> {
+        self.0.borrow().condition.clone()
+    }
+
+    pub fn set_condition(&self, condition: Option<Callback>) {
+        self.0.borrow_mut().condition = condition;
     }
 
     pub fn set_callback(&self, callback: Option<Callback>) {

@@ -355,7 +355,13 @@ impl Runtime {
     }
 
     fn dispatch(&self, engine: &Engine, event: &Event) -> Result<(), Stop> {
-        match self.probe_named(event.probe()).and_then(|probe| probe.callback()) {
+        let probe = self.probe_named(event.probe());
+        if let Some(condition) = probe.as_ref().and_then(ProbeHandle::condition)
+            && !self.holds(engine, &condition, event)?
+        {
+            return Ok(());
+        }
+        match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let event = ScriptEvent::new(event.clone());
                 let of = format!("the callback of probe `{}`", event.inner().probe());
@@ -368,29 +374,60 @@ impl Runtime {
         }
     }
 
+    /// What a `where_user` says of an event. One that fails is reported, and lets the event pass: nothing
+    /// is lost by an error.
+    fn holds(&self, engine: &Engine, condition: &Callback, event: &Event) -> Result<bool, Stop> {
+        let of = format!("the condition of probe `{}`", event.probe());
+        let argument = Dynamic::from(ScriptEvent::new(event.clone()));
+        let Some(value) = self.value(engine, condition, vec![argument], &of)? else { return Ok(true) };
+        match value.as_bool() {
+            Ok(holds) => Ok(holds),
+            Err(kind) => {
+                let text = format!("`where_user` wants true or false of its function, and got {kind}");
+                self.callback_failed(&Diagnostic::sentence(&text), &of)?;
+                Ok(true)
+            }
+        }
+    }
+
     /// Calls a function of the script's. Its failure is reported, and ends the script only under `fail_fast()`.
     pub fn call(
         &self,
         engine: &Engine,
         callback: &Callback,
-        mut arguments: Vec<Dynamic>,
+        arguments: Vec<Dynamic>,
         of: &str,
     ) -> Result<(), Stop> {
+        self.value(engine, callback, arguments, of).map(drop)
+    }
+
+    /// The same; `None` if it failed.
+    fn value(
+        &self,
+        engine: &Engine,
+        callback: &Callback,
+        mut arguments: Vec<Dynamic>,
+        of: &str,
+    ) -> Result<Option<Dynamic>, Stop> {
         arguments.truncate(callback.arity);
         let former = self.enter(&callback.program);
         let was = self.in_callback.replace(true);
         let outcome = callback.function.call::<Dynamic>(engine, &callback.program.ast, arguments);
         self.in_callback.set(was);
         self.leave(former);
-        let Err(error) = outcome else { return self.pending_stop().map_or(Ok(()), Err) };
-        match Stop::of(&error) {
+        let error = match outcome {
+            Ok(value) => return self.pending_stop().map_or(Ok(Some(value)), Err),
+            Err(error) => error,
+        };
+        let reported = match Stop::of(&error) {
             Some(Stop::Limit(text)) => self.callback_failed(&Diagnostic::sentence(text), of),
             Some(stop) => Err(stop),
             None => {
                 let diagnostic = Diagnostic::of_evaluation(&error, &callback.program.source, self);
                 self.callback_failed(&diagnostic, of)
             }
-        }
+        };
+        reported.map(|()| None)
     }
 
     fn callback_failed(&self, diagnostic: &Diagnostic, of: &str) -> Result<(), Stop> {
@@ -440,6 +477,7 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         for probe in self.probes() {
             probe.set_callback(None);
+            probe.set_condition(None);
             let _ = probe.detach();
         }
     }

@@ -206,6 +206,20 @@ mod functions {
         Ok(probe)
     }
 
+    /// Which of the events that have arrived are reported or given to `on_event`, decided here and by Rhai itself, so
+    /// that anything may be asked. The kernel has decided by then, and every event has been gathered, sent and
+    /// counted, some microseconds each: what `.when(…)` can say belongs there. Set again, it replaces the former.
+    #[rhai_fn(return_raw)]
+    pub fn where_user(
+        context: NativeCallContext,
+        probe: ProbeHandle,
+        condition: FnPtr,
+    ) -> Fallible<ProbeHandle> {
+        let callback = Callback::new(condition, runtime(&context)?.program()?, 1, "where_user")?;
+        probe.set_condition(Some(callback));
+        Ok(probe)
+    }
+
     /// What `.when(…)` became: the filter as it was understood, and its instructions for the kernel.
     #[rhai_fn(return_raw)]
     pub fn explain(probe: ProbeHandle) -> Fallible<String> {

@@ -109,6 +109,31 @@ pub fn trouble() -> Outcome {
     shell.stop()?.well()
 }
 
+/// What cannot be compiled is asked in user space, after the kernel has decided; a condition that fails loses nothing.
+pub fn in_user_space() -> Outcome {
+    let mut shell = Shell::ready(&format!(
+        "let p = probe(\"file_open\", #{{path_prefix: \"/tmp/where/\"}}).scope(#{{pid: {}}}).name(\"t\") \
+         .where_user(|e| {{ if e.path.ends_with(\"broken\") {{ throw \"broken\" }} e.path.split(\"/\").len() == 4 }}); \
+         p.attach(); print(\"ready\");",
+        std::process::id()
+    ))?;
+    for path in ["/tmp/where/deep/er", "/tmp/where/broken", "/tmp/where/last"] {
+        same(path, open(0, path)?, Deed::Done)?;
+    }
+    let path_is = |line: &serde_json::Value, path: &str| line["type"] == "event" && line["path"] == path;
+    shell.wait_for(|line| path_is(line, "/tmp/where/last"))?;
+    let ended = shell.stop()?;
+    let told = |path: &str| ended.lines.iter().filter(|line| path_is(line, path)).count();
+    // The suite creates each file first: that is an open, too.
+    same("what the condition lets go", told("/tmp/where/deep/er"), 0)?;
+    same("where it fails", told("/tmp/where/broken"), 2)?;
+    same("what it lets pass", told("/tmp/where/last"), 2)?;
+    let books = ended.books("t")?;
+    same("all were delivered", books["delivered"].as_u64(), Some(6))?;
+    holds(ended.stderr.contains("the condition of probe `t`"), format!("the failure is told: {}", ended.stderr))?;
+    same("exit", ended.code, Some(0))
+}
+
 /// As much as the compiler lets pass, in each template: the verifier must take it.
 pub fn largest() -> Outcome {
     let filters = [

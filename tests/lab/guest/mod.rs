@@ -90,6 +90,7 @@ pub const STEPS: &[Step] = steps! {
         "suffix, contains, glob, sets and comm" => filter::texts,
         "a captured variable has its value of the attach" => filter::captured,
         "what cannot be told follows on_error" => filter::trouble,
+        "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
         "the largest filters load in every template" => filter::largest,
         "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
     }
