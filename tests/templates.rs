@@ -93,6 +93,16 @@ fn no_two_fields_share_a_name_or_a_byte() {
     }
 }
 
+/// NDJSON says these of the record itself.
+#[test]
+fn no_field_is_named_as_what_a_record_says_of_itself() {
+    for template in catalogue().iter() {
+        for name in ["type", "probe", "template"] {
+            assert!(template.field(name).is_none(), "{}: {name}", template.name);
+        }
+    }
+}
+
 #[test]
 fn every_hook_has_a_name_in_the_event() {
     for template in catalogue().iter() {
@@ -188,6 +198,40 @@ fn file_open_can_be_narrowed_by_access() {
     };
     let names: Vec<_> = flags.into_iter().map(|f| f.name).collect();
     assert_eq!(names, ["read", "write", "append", "create", "truncate", "exec"]);
+}
+
+#[test]
+fn connect_tells_addresses_and_takes_networks_and_ports() {
+    let catalogue = catalogue();
+    let template = catalogue.get("connect").expect("connect is there");
+    let kind = |name: &str| template.param(name).map(|p| p.kind.clone());
+    assert_eq!(kind("address"), Some(ParamKind::Networks));
+    assert_eq!(kind("not_address"), Some(ParamKind::NotNetworks));
+    assert_eq!(kind("port"), Some(ParamKind::Ports));
+    assert_eq!(kind("path"), Some(ParamKind::Names));
+    assert_eq!(kind("path_prefix"), Some(ParamKind::NamePrefixes));
+    let address = template.field("address").expect("it has an address");
+    assert_eq!((&address.kind, address.size), (&FieldKind::Address, 20));
+    assert_eq!(template.subject().map(|f| f.name.as_str()), Some("address"));
+}
+
+/// A param's bit is the event's value as a power of two: the template shifts by it.
+#[test]
+fn connects_families_and_types_are_the_same_in_params_and_events() {
+    let catalogue = catalogue();
+    let template = catalogue.get("connect").expect("connect is there");
+    for name in ["family", "socket_type"] {
+        let Some(ParamKind::Flags(bits)) = template.param(name).map(|p| p.kind.clone()) else {
+            panic!("{name} is no set of flags");
+        };
+        let Some(FieldKind::Enum(values)) = template.field(name).map(|f| f.kind.clone()) else {
+            panic!("{name} is no enum");
+        };
+        for bit in bits {
+            let value = values.iter().find(|v| v.name == bit.name).map(|v| 1 << v.value);
+            assert_eq!(value, Some(bit.value), "{name}: {}", bit.name);
+        }
+    }
 }
 
 #[test]

@@ -44,7 +44,8 @@
  * The types of params. Each is a word of the probe's settings, which the shell
  * writes while the probe runs: a set's word says whether the set is in force
  * (its members are in the table of that kind), a flags' word is its bits, a flag's 1 or 0. The
- * word of a set of variables has bit N set if N is the first byte of one's name, modulo 64.
+ * word of a set of variables has bit N set if N is the first byte of one's name, modulo 64. The tables of
+ * addresses, ports and names of sockets are in krsi_socket.bpf.h.
  */
 typedef u64 krsi_paths;
 typedef u64 krsi_prefixes;
@@ -52,6 +53,11 @@ typedef u64 krsi_suffixes;
 typedef u64 krsi_flags;
 typedef u64 krsi_flag;
 typedef u64 krsi_variables;
+typedef u64 krsi_addresses;     /* networks, one of which has the address in it */
+typedef u64 krsi_not_addresses; /* networks, none of which has */
+typedef u64 krsi_ports;         /* ports and ranges of them */
+typedef u64 krsi_names;         /* names of unix sockets, whole */
+typedef u64 krsi_name_prefixes; /* beginnings of such names */
 
 /* The three params that every template with a file has. */
 #define KRSI_PATH_PARAMS                                                                                   \
@@ -67,6 +73,15 @@ typedef u64 krsi_variables;
 
 /* A device number in the kernel's own form (MKDEV). */
 typedef u32 krsi_device;
+
+/*
+ * An IP address, 16 bytes in network order. An IPv4 address, also one that was given in its IPv6 form
+ * (::ffff:10.0.0.1), is of version 4 and has the bytes of that form: an address has one way to be written.
+ */
+struct krsi_address {
+	u32 version; /* 4 or 6; 0: there is no address */
+	u8 bytes[16];
+};
 
 #define KRSI_PATH_SIZE 4096
 #define KRSI_EXE_SIZE 256

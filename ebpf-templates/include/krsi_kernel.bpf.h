@@ -14,6 +14,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef signed short s16;
 typedef signed int s32;
 typedef signed long long s64;
 typedef _Bool bool;
@@ -241,6 +242,41 @@ struct linux_binprm {
 	struct file *file;
 	const char *filename;
 	const char *interp;
+} __relocated;
+
+struct net {
+	struct ns_common ns;
+} __relocated;
+
+typedef struct {
+	struct net *net;
+} __relocated possible_net_t;
+
+struct in6_addr {
+	u8 bytes[16];
+};
+
+struct sock_common {
+	u32 skc_rcv_saddr;
+	u16 skc_family;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_rcv_saddr;
+} __relocated;
+
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_protocol;
+} __relocated;
+
+struct socket {
+	s16 type;
+	struct sock *sk;
+} __relocated;
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+	u32 msg_flags;
 } __relocated;
 
 struct bpf_iter_meta {

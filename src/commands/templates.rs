@@ -248,6 +248,7 @@ fn names_of(kind: &FieldKind) -> Option<(&str, &[NamedValue])> {
 fn example(template: &Template) -> String {
     let value = |param: &Param| match &param.kind {
         ParamKind::Prefixes => Some(format!("#{{ {}: \"/etc/\" }}", param.name)),
+        ParamKind::Networks => Some(format!("#{{ {}: \"127.0.0.0/8\" }}", param.name)),
         _ => None,
     };
     let narrowed = template.params.iter().find_map(value).map_or_else(String::new, |map| format!(", {map}"));

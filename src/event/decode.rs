@@ -1,6 +1,9 @@
 //! From a record's bytes to named, typed values, by the template's layout.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use super::{Event, Value};
 use crate::template::{Field, FieldKind, NamedValue, Template};
@@ -91,6 +94,7 @@ impl Event {
         match self.get(name) {
             Some(Value::Text(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             Some(Value::Name(name)) => name,
+            Some(Value::Address(Some(address))) => address.to_string(),
             _ => String::new(),
         }
     }
@@ -162,6 +166,7 @@ fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
                 minor: (device & ((1 << MINOR_BITS) - 1)) as u32,
             }
         }
+        FieldKind::Address => Value::Address(address(bytes)),
         FieldKind::Texts { .. } => {
             let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
             let texts = whole.split(|b| *b == 0).map(|text| Value::Text(text.to_vec()));
@@ -169,6 +174,18 @@ fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
         }
         // A list of lists is no field (`describe`).
         FieldKind::List { .. } => Value::List(Vec::new()),
+    }
+}
+
+/// `struct krsi_address`.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let (version, octets) = bytes.split_first_chunk::<4>()?;
+    let octets: [u8; 16] = octets.try_into().ok()?;
+    let address = Ipv6Addr::from(octets);
+    match u32::from_le_bytes(*version) {
+        4 => address.to_ipv4_mapped().map(IpAddr::V4),
+        6 => Some(address.into()),
+        _ => None,
     }
 }
 
@@ -319,6 +336,21 @@ mod tests {
         assert_eq!(event.get("value"), Some(text("")));
         let event = decode(fields(), 260, b"\0\0\0\0/").unwrap();
         assert_eq!(event.get("argv"), Some(Value::List(vec![])));
+    }
+
+    #[test]
+    fn an_address_is_of_its_version_or_none() {
+        let fields = || vec![field("address", FieldKind::Address, 0, 20)];
+        let address = |version: u32, address: &str| {
+            let octets = address.parse::<Ipv6Addr>().unwrap().octets();
+            let bytes = [&version.to_le_bytes()[..], &octets].concat();
+            decode(fields(), 20, &bytes).unwrap().text("address")
+        };
+        assert_eq!(address(4, "::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(address(6, "2001:db8::1"), "2001:db8::1");
+        assert_eq!(address(6, "::"), "::");
+        assert_eq!(address(0, "::"), "");
+        assert_eq!(decode(fields(), 20, &[4, 0, 0]).unwrap().get("address"), Some(Value::Address(None)));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 mod decode;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::template::Template;
 
@@ -43,5 +43,7 @@ pub enum Value {
         major: u32,
         minor: u32,
     },
+    /// None: what the event is about has no IP address.
+    Address(Option<IpAddr>),
     List(Vec<Value>),
 }

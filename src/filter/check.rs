@@ -596,6 +596,11 @@ impl Checker<'_> {
         }
         match &field.kind {
             FieldKind::Text => Ok(Term::Text(self.text(field))),
+            FieldKind::Address => self.misfit(
+                at,
+                format!("`{name}` is an IP address, which a filter cannot look into"),
+                "give the networks to a param of the probe (`address`, `not_address`), or ask in `.on_event(…)`",
+            ),
             kind => {
                 let number = Number {
                     name: field.name.clone(),
@@ -611,7 +616,10 @@ impl Checker<'_> {
                     FieldKind::Enum(names) => Term::Enum(number, names.clone()),
                     FieldKind::Device => Term::Device(number),
                     FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(number)),
-                    FieldKind::Text | FieldKind::List { .. } | FieldKind::Texts { .. } => {
+                    FieldKind::Text
+                    | FieldKind::Address
+                    | FieldKind::List { .. }
+                    | FieldKind::Texts { .. } => {
                         return self.misfit(
                             at,
                             format!("`{name}` is a list, and a filter cannot look into it"),

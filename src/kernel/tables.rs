@@ -21,7 +21,7 @@ use super::{
     load::chain,
 };
 use crate::{
-    probe::ParamValue,
+    probe::{Network, ParamValue, Ports},
     template::{Param, ParamKind},
 };
 
@@ -32,6 +32,10 @@ type Inode = [u8; 16];
 type Text = [u8; KEY_SIZE];
 /// `struct variable_name` of the template.
 type Variable = [u8; 48];
+/// `struct krsi_network` of the templates, behind its `bits`.
+type NetworkKey = [u8; 20];
+/// `struct krsi_port` of the templates, behind its `bits`.
+type PortKey = [u8; 4];
 
 /// A table of the kernel's that params fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +44,8 @@ enum Table {
     Prefixes,
     Suffixes,
     Variables,
+    Networks,
+    Ports,
 }
 
 impl Table {
@@ -49,6 +55,8 @@ impl Table {
             Table::Prefixes => "krsi_prefixes_table",
             Table::Suffixes => "krsi_suffixes_table",
             Table::Variables => "krsi_variables_table",
+            Table::Networks => "krsi_networks_table",
+            Table::Ports => "krsi_ports_table",
         }
     }
 }
@@ -61,12 +69,20 @@ struct Entries {
     _open: Vec<Identity>,
 }
 
+impl Entries {
+    fn of(members: impl Iterator<Item = (Table, Vec<u8>)>) -> Self {
+        Entries { members: members.collect(), _open: Vec::new() }
+    }
+}
+
 /// The tables of one probe; a template that has no param of a kind has no table of it.
 pub struct Tables {
     inodes: Option<HashMap<MapData, Inode, u8>>,
     prefixes: Option<LpmTrie<MapData, Text, u8>>,
     suffixes: Option<LpmTrie<MapData, Text, u8>>,
     variables: Option<Variables>,
+    networks: Option<LpmTrie<MapData, NetworkKey, u8>>,
+    ports: Option<LpmTrie<MapData, PortKey, u8>>,
     by_param: BTreeMap<String, Entries>,
 }
 
@@ -77,6 +93,8 @@ impl Tables {
             prefixes: open(ebpf, Table::Prefixes)?,
             suffixes: open(ebpf, Table::Suffixes)?,
             variables: Variables::open(ebpf)?,
+            networks: open(ebpf, Table::Networks)?,
+            ports: open(ebpf, Table::Ports)?,
             by_param: BTreeMap::new(),
         })
     }
@@ -99,6 +117,14 @@ impl Tables {
             Some(ParamValue::Flag(flag)) => (Entries::default(), u64::from(*flag)),
             Some(ParamValue::Texts(texts)) => {
                 (entries(&param.kind, texts, identities, btf)?, word(&param.kind, texts))
+            }
+            Some(ParamValue::Networks(networks)) => {
+                let members = networks.iter().map(|n| (Table::Networks, network_key(&param.kind, n)));
+                (Entries::of(members), 1)
+            }
+            Some(ParamValue::Ports(ports)) => {
+                let prefixes = ports.iter().flat_map(Ports::prefixes);
+                (Entries::of(prefixes.map(|prefix| (Table::Ports, port_key(prefix)))), 1)
             }
         };
         for (table, member) in &entries.members {
@@ -123,6 +149,8 @@ impl Tables {
             Table::Inodes => self.inodes.as_mut().map(|t| t.insert(fixed(member), 1, 0)),
             Table::Prefixes => self.prefixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
             Table::Suffixes => self.suffixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
+            Table::Networks => self.networks.as_mut().map(|t| t.insert(&bits_key(member), 1, 0)),
+            Table::Ports => self.ports.as_mut().map(|t| t.insert(&bits_key(member), 1, 0)),
         };
         match done {
             Some(result) => result.map_err(|e| full(table.name(), &e)),
@@ -145,6 +173,8 @@ impl Tables {
                 Table::Inodes => self.inodes.as_mut().map(|t| t.remove(&fixed(member))),
                 Table::Prefixes => self.prefixes.as_mut().map(|t| t.remove(&key(member))),
                 Table::Suffixes => self.suffixes.as_mut().map(|t| t.remove(&key(member))),
+                Table::Networks => self.networks.as_mut().map(|t| t.remove(&bits_key(member))),
+                Table::Ports => self.ports.as_mut().map(|t| t.remove(&bits_key(member))),
             };
         }
     }
@@ -239,7 +269,14 @@ fn entries(
         ParamKind::Variables => {
             entries.members = bytes().map(|name| (Table::Variables, name.to_vec())).collect();
         }
-        ParamKind::Flags(_) | ParamKind::Flag => {}
+        ParamKind::Names => entries.members = bytes().map(whole_path).map(prefix).collect(),
+        ParamKind::NamePrefixes => entries.members = bytes().map(|t| prefix(t.to_vec())).collect(),
+        // None of texts.
+        ParamKind::Flags(_)
+        | ParamKind::Flag
+        | ParamKind::Networks
+        | ParamKind::NotNetworks
+        | ParamKind::Ports => {}
     }
     Ok(entries)
 }
@@ -265,6 +302,27 @@ fn inode_key(identity: &Identity) -> Inode {
     key[..8].copy_from_slice(&identity.inode.to_ne_bytes());
     key[8..12].copy_from_slice(&identity.device.to_ne_bytes());
     key
+}
+
+/// How many bits of the key count, and the key.
+fn network_key(kind: &ParamKind, network: &Network) -> Vec<u8> {
+    const BEFORE: u8 = 32;
+    let negated = u8::from(*kind == ParamKind::NotNetworks);
+    let mut key = vec![BEFORE + network.common_bits(), negated, network.version(), 0, 0];
+    key.extend(network.octets());
+    key
+}
+
+/// The same of a prefix of ports.
+fn port_key((port, bits): (u16, u8)) -> Vec<u8> {
+    let [high, low] = port.to_be_bytes();
+    vec![bits, high, low, 0, 0]
+}
+
+/// What [`network_key`] and [`port_key`] have made.
+fn bits_key<const N: usize>(member: &[u8]) -> Key<[u8; N]> {
+    let (bits, bytes) = member.split_first().unwrap_or((&0, &[]));
+    Key::new(u32::from(*bits), fixed(bytes))
 }
 
 fn key(text: &[u8]) -> Key<Text> {

@@ -8,7 +8,9 @@
 
 pub mod duration;
 pub mod mode;
+pub mod network;
 pub mod param;
+pub mod port;
 pub mod scope;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,7 +19,9 @@ use crate::{filter::Compiled, template::Template};
 
 pub use self::{
     mode::{Errno, Mode, Signal},
+    network::Network,
     param::ParamValue,
+    port::Ports,
     scope::Scope,
 };
 

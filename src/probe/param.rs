@@ -2,6 +2,10 @@
 
 use serde_json::Value;
 
+use super::{
+    network::{Network, NetworkError},
+    port::{PortError, Ports},
+};
 use crate::{
     suggest::nearest,
     template::{Param, ParamKind, Template},
@@ -10,6 +14,9 @@ use crate::{
 /// Longest text that the prefix and suffix tables hold, in bytes: the kernel's
 /// LPM trie takes keys up to 256 (`LPM_DATA_SIZE_MAX`), and one byte ends the path.
 pub const LONGEST_TEXT: usize = 255;
+
+/// The kernel's `sun_path`; an abstract name's first byte is shown as `@`.
+pub const LONGEST_NAME: usize = 108;
 
 /// KRSI's own limits on a variable's name, and how many of them one probe looks for
 /// (`NAME_SIZE`, `VARIABLES` of the template).
@@ -22,6 +29,8 @@ pub enum ParamValue {
     Texts(Vec<String>),
     Bits(u64),
     Flag(bool),
+    Networks(Vec<Network>),
+    Ports(Vec<Ports>),
 }
 
 /// Why a param is refused.
@@ -37,14 +46,22 @@ pub enum ParamError {
     Empty { param: String },
     #[error("param `{param}`: `{given}` is no absolute path; a path starts with `/`")]
     Relative { param: String, given: String },
-    #[error("param `{param}`: a text of {length} bytes is too long; the longest is {LONGEST_TEXT}")]
-    TooLong { param: String, length: usize },
+    #[error("param `{param}`: a text of {length} bytes is too long; the longest is {longest}")]
+    TooLong { param: String, length: usize, longest: usize },
     #[error("param `{param}`: a text must not contain a NUL byte")]
     Nul { param: String },
     #[error(
         "param `{param}`: `{given}` is no name of an environment variable; allowed: 1 to {LONGEST_VARIABLE} bytes without `=`"
     )]
     Variable { param: String, given: String },
+    #[error(
+        "param `{param}`: `{given}` is no name of a unix socket; a name starts with `/`, an abstract one with `@`"
+    )]
+    Name { param: String, given: String },
+    #[error("param `{param}`: {error}")]
+    Network { param: String, given: String, error: NetworkError },
+    #[error("param `{param}`: {error}")]
+    Port { param: String, given: String, error: PortError },
     #[error("param `{param}` takes at most {MOST_VARIABLES} variables, not {given}")]
     TooMany { param: String, given: usize },
     #[error("param `{param}` has no `{given}`{}; allowed: {allowed}", did_you_mean(.nearest))]
@@ -84,12 +101,16 @@ impl ParamValue {
         let allowed = || match &param.kind {
             ParamKind::Flag => "true or false".to_owned(),
             ParamKind::Flags(flags) => format!("one of {} or an array of them", names(flags)),
+            ParamKind::Ports => "a port, a range of ports, or an array of them".to_owned(),
             other => format!("a text or an array of texts ({})", other.type_name()),
         };
         let refuse =
             || ParamError::Type { param: param.name.clone(), allowed: allowed(), given: describe(value) };
         if param.kind == ParamKind::Flag {
             return value.as_bool().map(|flag| Some(ParamValue::Flag(flag))).ok_or_else(refuse);
+        }
+        if param.kind == ParamKind::Ports {
+            return ports(param, value, refuse).map(Some);
         }
         let texts = strings(value).ok_or_else(refuse)?;
         if texts.is_empty() {
@@ -104,6 +125,7 @@ impl ParamValue {
                 Ok(Some(ParamValue::Bits(bits)))
             }
             ParamKind::Variables => variables(param, texts).map(Some),
+            ParamKind::Networks | ParamKind::NotNetworks => networks(param, &texts).map(Some),
             kind => {
                 for text in &texts {
                     check_text(param, kind, text)?;
@@ -122,13 +144,43 @@ fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamEr
     if text.contains('\0') {
         return Err(ParamError::Nul { param: name() });
     }
-    if text.len() > LONGEST_TEXT {
-        return Err(ParamError::TooLong { param: name(), length: text.len() });
+    let socket = matches!(kind, ParamKind::Names | ParamKind::NamePrefixes);
+    let longest = if socket { LONGEST_NAME } else { LONGEST_TEXT };
+    if text.len() > longest {
+        return Err(ParamError::TooLong { param: name(), length: text.len(), longest });
     }
-    if *kind != ParamKind::Suffixes && !text.starts_with('/') {
+    if socket && !text.starts_with(['/', '@']) {
+        return Err(ParamError::Name { param: name(), given: text.to_owned() });
+    }
+    if !socket && *kind != ParamKind::Suffixes && !text.starts_with('/') {
         return Err(ParamError::Relative { param: name(), given: text.to_owned() });
     }
     Ok(())
+}
+
+fn networks(param: &Param, texts: &[String]) -> Result<ParamValue, ParamError> {
+    let network = |given: &String| {
+        let refuse = |error| ParamError::Network { param: param.name.clone(), given: given.clone(), error };
+        Network::parse(given).map_err(refuse)
+    };
+    texts.iter().map(network).collect::<Result<_, _>>().map(ParamValue::Networks)
+}
+
+fn ports(
+    param: &Param,
+    value: &Value,
+    wrong_type: impl Fn() -> ParamError,
+) -> Result<ParamValue, ParamError> {
+    let refuse = |error: PortError| {
+        let (PortError::NoPort { given } | PortError::Empty { given }) = &error;
+        ParamError::Port { param: param.name.clone(), given: given.clone(), error }
+    };
+    let port = |value| Ports::read(value).ok_or_else(&wrong_type)?.map_err(refuse);
+    let ports: Vec<_> = one_or_many(value).map(port).collect::<Result<_, _>>()?;
+    if ports.is_empty() {
+        return Err(ParamError::Empty { param: param.name.clone() });
+    }
+    Ok(ParamValue::Ports(ports))
 }
 
 fn variables(param: &Param, names: Vec<String>) -> Result<ParamValue, ParamError> {
@@ -182,7 +234,8 @@ pub(super) fn describe(value: &Value) -> String {
             // The array itself is fine somewhere; its odd member is not.
             items
                 .iter()
-                .find(|v| !v.is_string())
+                .find(|v| !v.is_string() && !v.is_number())
+                .or_else(|| items.iter().find(|v| !v.is_string()))
                 .map_or("an array".into(), |odd| format!("an array with {}", describe(odd)))
         }
         Value::Object(_) => "a map".into(),
@@ -220,6 +273,39 @@ mod tests {
         assert!(matches!(ParamValue::parse(&p, &json!("/".repeat(256))), Err(ParamError::TooLong { .. })));
         assert!(matches!(ParamValue::parse(&p, &json!(["/a", 7])), Err(ParamError::Type { .. })));
         assert!(ParamValue::parse(&param(ParamKind::Suffixes), &json!(".so")).is_ok());
+    }
+
+    #[test]
+    fn a_socket_has_a_name_of_its_own() {
+        let longest = format!("@{}", "n".repeat(LONGEST_NAME - 1));
+        for kind in [ParamKind::Names, ParamKind::NamePrefixes] {
+            let p = param(kind);
+            assert!(ParamValue::parse(&p, &json!(["/run/x.sock", "@x", longest])).is_ok());
+            assert!(matches!(ParamValue::parse(&p, &json!("run/x")), Err(ParamError::Name { .. })));
+            let too_long = ParamValue::parse(&p, &json!(format!("{longest}n")));
+            assert!(matches!(too_long, Err(ParamError::TooLong { longest: LONGEST_NAME, .. })));
+        }
+    }
+
+    #[test]
+    fn ports_and_networks_are_read_and_the_bad_one_is_named() {
+        let p = param(ParamKind::Ports);
+        assert!(matches!(
+            ParamValue::parse(&p, &json!([443, "8000..9000"])),
+            Ok(Some(ParamValue::Ports(ports))) if ports.len() == 2
+        ));
+        assert!(matches!(ParamValue::parse(&p, &json!([])), Err(ParamError::Empty { .. })));
+        let error = ParamValue::parse(&p, &json!([443, true])).unwrap_err().to_string();
+        assert!(error.contains("an array with the boolean true"), "{error}");
+        let error = ParamValue::parse(&p, &json!([443, 70000])).unwrap_err();
+        assert!(matches!(error, ParamError::Port { given, .. } if given == "70000"));
+        let p = param(ParamKind::Networks);
+        assert!(matches!(
+            ParamValue::parse(&p, &json!(["10.0.0.0/8", "::1"])),
+            Ok(Some(ParamValue::Networks(n))) if n.len() == 2
+        ));
+        let error = ParamValue::parse(&p, &json!(["10.0.0.0/8", "10.0.0.1/8"])).unwrap_err();
+        assert!(matches!(error, ParamError::Network { given, .. } if given == "10.0.0.1/8"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ fn value(value: event::Value) -> Value {
         event::Value::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
         event::Value::Flags(names) => names.into(),
         event::Value::Name(name) => name.into(),
+        event::Value::Address(address) => address.map(|a| a.to_string()).unwrap_or_default().into(),
         event::Value::Device { major, minor } => json!(format!("{major}:{minor}")),
         event::Value::List(items) => items.into_iter().map(self::value).collect(),
     }

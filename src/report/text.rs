@@ -82,6 +82,8 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
             }
             Some(Value::Name(text)) => text,
             Some(Value::Bool(true)) => "true".into(),
+            Some(Value::Address(Some(address))) if name != subject => address.to_string(),
+            Some(Value::Unsigned(port)) if port != 0 && is_port(event, name) => port.to_string(),
             Some(Value::List(items)) if !items.is_empty() => {
                 items.iter().map(element).collect::<Vec<_>>().join(",")
             }
@@ -90,6 +92,11 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
         details.push((name.to_owned(), value));
     }
     details
+}
+
+/// The one unit whose numbers people read as they are.
+fn is_port(event: &Event, name: &str) -> bool {
+    event.template().field(name).is_some_and(|field| field.unit.as_deref() == Some("port"))
 }
 
 /// One of a list's elements.

@@ -89,6 +89,9 @@ impl From<ParamError> for Fault {
             ParamError::Unknown { given, .. }
             | ParamError::Relative { given, .. }
             | ParamError::Variable { given, .. }
+            | ParamError::Name { given, .. }
+            | ParamError::Network { given, .. }
+            | ParamError::Port { given, .. }
             | ParamError::UnknownFlag { given, .. } => given,
             ParamError::Type { param, .. }
             | ParamError::Empty { param }

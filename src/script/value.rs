@@ -16,12 +16,13 @@ pub fn from_event(value: event::Value) -> Dynamic {
         event::Value::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
         event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
         event::Value::Name(name) => name.into(),
+        event::Value::Address(address) => address.map(|a| a.to_string()).unwrap_or_default().into(),
         event::Value::Device { major, minor } => format!("{major}:{minor}").into(),
         event::Value::List(items) => items.into_iter().map(from_event).collect::<Vec<_>>().into(),
     }
 }
 
-/// A script's value as JSON; what JSON has no form for becomes its text.
+/// A script's value as JSON; what JSON has no form for becomes its text: a range is `8000..9000`.
 pub fn to_json(value: &Dynamic) -> Value {
     if value.is_unit() {
         Value::Null

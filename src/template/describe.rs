@@ -234,6 +234,9 @@ impl Types {
                 Type::Struct(nested) if self.name(&nested)? == "krsi_path" => {
                     self.path_fields(&name, type_id, &nested, offset, &tags, into)?;
                 }
+                Type::Struct(nested) if self.name(&nested)? == "krsi_address" => {
+                    into.push(self.field(&name, type_id, offset, &tags)?);
+                }
                 Type::Struct(nested) => self.fields(type_id, &nested, offset, into)?,
                 _ => into.push(self.field(&name, type_id, offset, &tags)?),
             }
@@ -311,6 +314,9 @@ impl Types {
                     return Ok((FieldKind::Enum(self.enum_names(&name, &found)?), found.size()));
                 }
                 Type::Array(array) => return self.array_kind(&array, tags),
+                Type::Struct(found) if self.name(&found)? == "krsi_address" => {
+                    return Ok((FieldKind::Address, found.size()));
+                }
                 other => return Err(format!("a {} cannot be a field", other.name())),
             }
         }
@@ -359,6 +365,11 @@ impl Types {
             "krsi_suffixes" => Ok(ParamKind::Suffixes),
             "krsi_flag" => Ok(ParamKind::Flag),
             "krsi_variables" => Ok(ParamKind::Variables),
+            "krsi_addresses" => Ok(ParamKind::Networks),
+            "krsi_not_addresses" => Ok(ParamKind::NotNetworks),
+            "krsi_ports" => Ok(ParamKind::Ports),
+            "krsi_names" => Ok(ParamKind::Names),
+            "krsi_name_prefixes" => Ok(ParamKind::NamePrefixes),
             "krsi_flags" => {
                 tags.named_values("bits")?.map(ParamKind::Flags).ok_or("no tag `krsi:bits:…`".into())
             }

@@ -49,10 +49,11 @@ impl Template {
         self.params.iter().find(|p| p.name == name)
     }
 
-    /// The field that an event is about: the path, or whatever comes last.
+    /// The field that an event is about: an address, the path, or whatever comes last.
     #[must_use]
     pub fn subject(&self) -> Option<&Field> {
-        self.fields.get(self.layout.packed_from).or(self.fields.last())
+        let address = self.fields.iter().find(|f| f.kind == FieldKind::Address);
+        address.or(self.fields.get(self.layout.packed_from)).or(self.fields.last())
     }
 
     #[must_use]
@@ -142,6 +143,16 @@ pub enum ParamKind {
     Flag,
     /// Names of environment variables.
     Variables,
+    /// Networks of IP addresses, one of which has the address in it.
+    Networks,
+    /// Networks, none of which has.
+    NotNetworks,
+    /// Ports and ranges of them.
+    Ports,
+    /// Whole names of unix sockets.
+    Names,
+    /// Byte prefixes of such names.
+    NamePrefixes,
 }
 
 impl ParamKind {
@@ -155,6 +166,10 @@ impl ParamKind {
             ParamKind::Flags(_) => "set of flags",
             ParamKind::Flag => "true or false",
             ParamKind::Variables => "set of environment variables",
+            ParamKind::Networks | ParamKind::NotNetworks => "set of networks",
+            ParamKind::Ports => "set of ports",
+            ParamKind::Names => "set of socket names",
+            ParamKind::NamePrefixes => "set of name prefixes",
         }
     }
 }
@@ -186,6 +201,9 @@ pub enum FieldKind {
     Enum(Vec<NamedValue>),
     /// A device number in the kernel's internal form (`MKDEV`: minor in the low 20 bits).
     Device,
+    /// An IP address: its version in 32 bits (0 if there is none), and 16 bytes, which of IPv4 are those of its
+    /// IPv6 form.
+    Address,
     /// Equal elements, of which the field `count` says how many are in use.
     List {
         element: Box<FieldKind>,
@@ -210,6 +228,7 @@ impl FieldKind {
             FieldKind::Flags(_) => "flags".into(),
             FieldKind::Enum(_) => "enum".into(),
             FieldKind::Device => "device".into(),
+            FieldKind::Address => "address".into(),
             FieldKind::List { element, element_size, .. } => {
                 format!("[{}]", element.type_name(*element_size))
             }

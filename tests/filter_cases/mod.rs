@@ -226,7 +226,7 @@ fn field_bytes(field: &Field) -> BoxedStrategy<Vec<u8>> {
                 .boxed()
         }
         // No filter looks into these.
-        FieldKind::List { .. } | FieldKind::Texts { .. } => Just(vec![0; size]).boxed(),
+        FieldKind::Address | FieldKind::List { .. } | FieldKind::Texts { .. } => Just(vec![0; size]).boxed(),
         FieldKind::Device => prop_oneof![Just(8_u64 << 20 | 1), Just(29_u64), any::<u64>()]
             .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
             .boxed(),

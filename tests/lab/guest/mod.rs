@@ -3,6 +3,7 @@
 //! A step is a claim about the product, proved with the real shell: it gives a
 //! reason if the claim does not hold. Steps do not depend on each other.
 
+mod connect;
 mod doctor;
 mod exec;
 mod exec_args;
@@ -124,6 +125,15 @@ pub const STEPS: &[Step] = steps! {
         "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
         "way narrows" => proc_mem::ways,
         "a parent can be spared" => proc_mem::except_child,
+    }
+    "connect" {
+        "observing allows and tells every field" => connect::fields,
+        "networks: edges, mapped and unspecified addresses, exceptions" => connect::networks,
+        "ports, families, types and protocols narrow" => connect::ports,
+        "names of unix sockets: whole, prefixes, abstract" => connect::names,
+        "deny refuses, also what connects by sending, and detach restores" => connect::deny,
+        "kill kills" => connect::kill,
+        "a filter asks for port, family and name" => connect::filter,
     }
     "doctor" {
         "every hook is seen to fire" => doctor::all_fire,

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * connect: a socket is being connected.
+ *
+ * Two hooks, since there are two ways to connect:
+ *
+ *   socket_connect  connect(2), also by io_uring (net/socket.c, __sys_connect_file).
+ *   socket_sendmsg  TCP Fast Open: sendto with MSG_FASTOPEN connects by sending, and never comes to the other
+ *                   hook. Every other message leaves this one at once, and is in no books.
+ *
+ * The address is the kernel's copy, and nothing has been sent. A refusal makes the call fail with the errno.
+ * Whether a connect that is let through comes to anything is not known here; one that is tried again is asked
+ * about again.
+ *
+ * connect is more than TCP. For a datagram socket it only sets where to send from now on, and sends nothing:
+ * getaddrinfo(3) does so with each address it finds, to sort them. With AF_UNSPEC it takes a connection
+ * back; that is an event of the family `unspec`, which no param about addresses, ports or names matches.
+ *
+ * Not seen: datagrams with an address of their own (sendto, sendmsg), which need no connect; connects of the
+ * kernel's own (NFS, iSCSI, …); further addresses of SCTP associations; and sockets that are connected already:
+ * inherited, passed over a unix socket, accepted.
+ *
+ * The name of a unix socket is what the task wrote: relative to its folder, through symbolic links, with `..`
+ * in it. So `path` tells which name was asked for, and not which file that is: it finds programs that mean no
+ * harm, and keeps none away that do. 64:ff9b::/96 (NAT64) and the like are IPv6 addresses like any other; what a
+ * gateway makes of them is not known here.
+ *
+ * The hooks are the same in every network namespace. `net_ns` is that of the socket, which need not be the task's:
+ * 127.0.0.1 in another one is another host's.
+ */
+enum krsi_hook {
+	krsi_hook_socket_connect,
+	krsi_hook_socket_sendmsg,
+};
+
+#include "include/krsi.bpf.h"
+
+/* A param's bit is the value that the event has, as a power of two; protocols have bits of their own. */
+#define PROTOCOL_NAMES "icmp=1 tcp=2 udp=4 icmpv6=8 sctp=16 udplite=32 raw=64 mptcp=128"
+
+struct params {
+	krsi_addresses address KRSI_DOC("Addresses in one of these networks: `10.0.0.0/8`, `2001:db8::/32`, or one "
+					"address. IPv4 in the form of IPv6 (::ffff:10.0.0.1) is IPv4; 0.0.0.0 and :: "
+					"are what they reach as well, the host itself.")
+		KRSI_DEFAULT("every address");
+	krsi_not_addresses not_address KRSI_DOC("IP addresses in none of these networks, also where `address` has them in "
+						"it: what is left is everything but these.")
+		KRSI_DEFAULT("no exception");
+	krsi_ports port KRSI_DOC("Ports of IP addresses: numbers and ranges (443, 8000..9000, which ends with 8999, "
+				 "8000..=9000, 1024..). All but 443: [0..443, 444..]. address, not_address and port must "
+				 "all hold.")
+		KRSI_DEFAULT("every port");
+	krsi_names path KRSI_DOC("Names of unix sockets as the task gives them, byte by byte: `/run/x.sock`, `@x` for an "
+				 "abstract one. Beside params about IP addresses, a match of either kind is enough.")
+		KRSI_DEFAULT("every name");
+	krsi_name_prefixes path_prefix KRSI_DOC("Names of unix sockets that start with one of these: `/run/`, `@`. Of "
+						"path and path_prefix one match is enough.")
+		KRSI_DEFAULT("every name");
+	krsi_flags family KRSI_DOC("Address families; `unspec` takes a connection back.")
+		KRSI_DEFAULT("every family")
+		KRSI_BITS("unspec=1 unix=2 inet=4 inet6=1024 netlink=65536 can=536870912 tipc=1073741824 "
+			  "bluetooth=2147483648 rxrpc=8589934592 vsock=1099511627776 qipcrtr=4398046511104");
+	krsi_flags socket_type KRSI_DOC("Types of sockets.")
+		KRSI_DEFAULT("every type") KRSI_BITS("stream=2 dgram=4 raw=8 rdm=16 seqpacket=32 dccp=64");
+	krsi_flags protocol KRSI_DOC("Protocols of IP sockets.")
+		KRSI_DEFAULT("every protocol") KRSI_BITS(PROTOCOL_NAMES);
+};
+
+struct event {
+	struct krsi_header header;
+	u32 net_ns KRSI_DOC("Inode of the socket's network namespace.");
+	struct krsi_address address KRSI_DOC("Where to: the IP address, IPv4 in its own form also where it was given as "
+					     "::ffff:10.0.0.1; empty if the address is none of IP's.");
+	u16 port KRSI_DOC("Port of an IP address; 0 if it is none.") KRSI_UNIT("port");
+	u16 family KRSI_DOC("Family of the address, which need not be the socket's; unspec: a connection is taken back.")
+		KRSI_NAMES("unspec=0 unix=1 inet=2 inet6=10 netlink=16 can=29 tipc=30 bluetooth=31 rxrpc=33 vsock=40 "
+			   "qipcrtr=42");
+	u16 socket_type KRSI_DOC("Type of the socket.")
+		KRSI_NAMES("stream=1 dgram=2 raw=3 rdm=4 seqpacket=5 dccp=6 packet=10");
+	u16 protocol KRSI_DOC("Protocol of an IP socket.")
+		KRSI_NAMES("none=0 icmp=1 tcp=6 udp=17 icmpv6=58 sctp=132 udplite=136 raw=255 mptcp=262");
+	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
+				       "in it being an @ too.");
+} KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
+		"T1046 T1071 T1095 T1571");
+
+#define KRSI_NO_PATH_PARAMS
+#include "include/krsi_engine.bpf.h"
+#include "include/krsi_socket.bpf.h"
+
+/* include/uapi/linux/in.h */
+static __always_inline u64 bit_of_protocol(u16 protocol)
+{
+	switch (protocol) {
+	case 1:
+		return 1;
+	case 6:
+		return 2;
+	case 17:
+		return 4;
+	case 58:
+		return 8;
+	case 132:
+		return 16;
+	case 136:
+		return 32;
+	case 255:
+		return 64;
+	case 262:
+		return 128;
+	default:
+		return 0;
+	}
+}
+
+/* Whether a set of values, each a power of two, has this one in it. No set: all are. */
+static __always_inline bool has(u64 set, u16 value)
+{
+	return !set || (value < 64 && set >> value & 1);
+}
+
+/* Where to, and by which socket. */
+struct connection {
+	struct krsi_destination to;
+	u16 socket_type;
+	u16 protocol;
+};
+
+static __always_inline bool read_connection(struct socket *socket, const void *address, u32 length,
+					    struct connection *connection)
+{
+	struct sock *sock = READ(socket, sk);
+	u16 family = READ(sock, __sk_common.skc_family);
+
+	connection->socket_type = READ(socket, type);
+	/* Other families number their protocols as they like. */
+	connection->protocol = family == AF_INET || family == AF_INET6 ? READ(sock, sk_protocol) : 0;
+	return krsi_read_destination(address, length, &connection->to);
+}
+
+/* Whether the params have it in view, as far as numbers tell. */
+static __always_inline bool wanted(volatile struct settings *settings, struct socket *socket,
+				   const struct connection *connection)
+{
+	u64 address = settings->params.address;
+	u64 not_address = settings->params.not_address;
+	u64 port = settings->params.port;
+	u64 protocols = settings->params.protocol;
+	bool networks = address || not_address || port;
+	bool names = settings->params.path || settings->params.path_prefix;
+
+	if (!has(settings->params.family, connection->to.family) || !has(settings->params.socket_type, connection->socket_type) ||
+	    (protocols && !(protocols & bit_of_protocol(connection->protocol))))
+		return false;
+	/* What is about the other kind of address only is not about this one. */
+	if (connection->to.address.version && networks)
+		return krsi_match_destination(READ(socket, sk), &connection->to, address, not_address, port);
+	if (connection->to.family == AF_UNIX)
+		return names || !networks;
+	return !networks && !names;
+}
+
+static __always_inline bool gather(struct scratch *scratch, struct socket *socket, const void *address, u32 length,
+				   const struct connection *connection)
+{
+	struct event *event = &scratch->event;
+	struct sock *sock = READ(socket, sk);
+	struct net *net = READ(sock, __sk_common.skc_net.net);
+
+	event->net_ns = READ(net, ns.inum);
+	event->address = connection->to.address;
+	event->port = connection->to.port;
+	event->family = connection->to.family;
+	event->socket_type = connection->socket_type;
+	event->protocol = connection->protocol;
+	return connection->to.family != AF_UNIX || krsi_gather_socket_name(scratch, address, length);
+}
+
+/* The part of the decision that is left once the name is known. */
+static __always_inline enum krsi_match match_name(volatile struct settings *settings, struct scratch *scratch)
+{
+	if (scratch->event.family != AF_UNIX || (!settings->params.path && !settings->params.path_prefix))
+		return KRSI_MATCH;
+	return krsi_match_socket_name(scratch) ? KRSI_MATCH : KRSI_NO_MATCH;
+}
+
+/* Everything behind the earlier programs; gives the verdict. */
+static __always_inline int decide(enum krsi_hook hook, struct socket *socket, const void *address, u32 length)
+{
+	volatile struct settings *settings = krsi_enter();
+	struct connection connection = {};
+	struct scratch *scratch;
+
+	if (!settings)
+		return 0;
+	if (!read_connection(socket, address, length, &connection))
+		return krsi_failed();
+	if (!wanted(settings, socket, &connection))
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed();
+	if (!gather(scratch, socket, address, length, &connection))
+		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
+	return krsi_decide(scratch, hook, match_name(settings, scratch));
+}
+
+#define MSG_FASTOPEN 0x20000000 /* include/linux/socket.h */
+#define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
+
+/* Whether sending this connects; other protocols do not look at the flag. */
+static __always_inline bool connects(struct socket *socket, struct msghdr *message)
+{
+	struct sock *sock;
+	u16 protocol;
+
+	if (!(READ(message, msg_flags) & MSG_FASTOPEN) || !READ(message, msg_name))
+		return false;
+	sock = READ(socket, sk);
+	protocol = READ(sock, sk_protocol);
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+static __always_inline int decide_message(struct socket *socket, struct msghdr *message)
+{
+	if (!connects(socket, message))
+		return 0;
+	return decide(krsi_hook_socket_sendmsg, socket, READ(message, msg_name), READ(message, msg_namelen));
+}
+
+SEC("lsm/socket_connect")
+int krsi_connect(u64 *context)
+{
+	int refused = ARG(context, 3, int);
+
+	if (refused)
+		return refused;
+	return decide(krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *), context[2]);
+}
+
+SEC("lsm/socket_sendmsg")
+int krsi_connect_by_sending(u64 *context)
+{
+	int refused = ARG(context, 3, int);
+
+	if (refused)
+		return refused;
+	return decide_message(ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
+}
+
+/* Where LSM programs cannot be had, but tracing the functions that ask them can. */
+SEC("fentry/security_socket_connect")
+int krsi_connect_observed(u64 *context)
+{
+	decide(krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *), context[2]);
+	return 0;
+}
+
+SEC("fentry/security_socket_sendmsg")
+int krsi_connect_by_sending_observed(u64 *context)
+{
+	decide_message(ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
+	return 0;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/*
+ * What templates about sockets share: reading the address that a hook was given, and the tables that
+ * params of addresses, ports and names fill. Included behind krsi_engine.bpf.h.
+ *
+ * The kernel has copied the address out of the task's memory before the hook is asked, so it does not change
+ * under our eyes. Only as many bytes of it are used as the task gave: what lies behind is the stack's.
+ *
+ * - Addresses are of one form (struct krsi_address), so that ::ffff:10.0.0.1 is matched by the networks
+ *   that 10.0.0.1 is matched by, and by no others: not by ::/0, since what is sent is IPv4.
+ * - Whoever connects to 0.0.0.0 or :: gets to this host itself. Such an address matches as what it is and
+ *   as what it reaches, or it would be a way around a rule about the loopback.
+ * - An address without an IP address in it (of a unix socket, of AF_UNSPEC, one that is too short) is in no
+ *   network and in no range of ports, so neither `address` nor `not_address` nor `port` is ever about it.
+ */
+#ifndef KRSI_SOCKET_BPF_H
+#define KRSI_SOCKET_BPF_H
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+
+/* As include/uapi/linux/in.h and in6.h have them; ports and addresses in network order. */
+struct krsi_sockaddr {
+	u16 family;
+	u8 port[2];
+	union {
+		u8 v4[4];
+		struct {
+			u32 flowinfo;
+			u8 v6[16];
+		};
+	};
+};
+
+#define KRSI_SOCKADDR_IN 16  /* with its padding; the kernel takes no shorter one */
+#define KRSI_SOCKADDR_IN6 24 /* without the scope: SIN6_LEN_RFC2133 */
+#define KRSI_SUN_PATH 108
+#define KRSI_SUN_OFFSET 2
+
+/* Where to, as far as numbers tell. */
+struct krsi_destination {
+	struct krsi_address address;
+	u16 family;
+	u16 port; /* host order */
+};
+
+/* 1 for each byte of the prefix that IPv4 addresses have as IPv6 ones. */
+#define KRSI_MAPPED_PREFIX 12
+
+static __always_inline bool krsi_is_mapped(const u8 *bytes)
+{
+	for (int i = 0; i < 10; i++)
+		if (bytes[i])
+			return false;
+	return bytes[10] == 0xff && bytes[11] == 0xff;
+}
+
+static __always_inline void krsi_set_v4(struct krsi_address *address, const u8 *bytes)
+{
+	address->version = 4;
+	for (int i = 0; i < 10; i++)
+		address->bytes[i] = 0;
+	address->bytes[10] = address->bytes[11] = 0xff;
+	for (int i = 0; i < 4; i++)
+		address->bytes[KRSI_MAPPED_PREFIX + i] = bytes[i];
+}
+
+/* Reads the address that a hook was given, all zero before. False if it cannot be read. */
+static __always_inline bool krsi_read_destination(const void *from, u32 length, struct krsi_destination *to)
+{
+	struct krsi_sockaddr given = {};
+	u16 family = 0;
+
+	if (length >= sizeof(family) && bpf_probe_read_kernel(&family, sizeof(family), from))
+		return false;
+	to->family = family;
+	if (family == AF_INET && length >= KRSI_SOCKADDR_IN) {
+		if (bpf_probe_read_kernel(&given, 8, from))
+			return false;
+		krsi_set_v4(&to->address, given.v4);
+	} else if (family == AF_INET6 && length >= KRSI_SOCKADDR_IN6) {
+		if (bpf_probe_read_kernel(&given, KRSI_SOCKADDR_IN6, from))
+			return false;
+		to->address.version = krsi_is_mapped(given.v6) ? 4 : 6;
+		__builtin_memcpy(to->address.bytes, given.v6, sizeof(given.v6));
+	}
+	to->port = given.port[0] << 8 | given.port[1];
+	return true;
+}
+
+/* ---- networks and ports -------------------------------------------------- */
+
+struct krsi_network {
+	u32 bits; /* of all that follows */
+	u8 negated; /* a member of `not_address` */
+	u8 version;
+	u16 zero;
+	u8 address[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct krsi_network);
+	__type(value, u8);
+} krsi_networks_table SEC(".maps");
+
+/* A range of ports is a few prefixes of them. */
+struct krsi_port {
+	u32 bits;
+	u8 port[2]; /* network order */
+	u16 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct krsi_port);
+	__type(value, u8);
+} krsi_ports_table SEC(".maps");
+
+static __always_inline bool krsi_in_network(bool negated, const struct krsi_address *address)
+{
+	struct krsi_network key = {
+		.bits = 8 * (sizeof(key) - sizeof(key.bits)),
+		.negated = negated,
+		.version = address->version,
+	};
+
+	__builtin_memcpy(key.address, address->bytes, sizeof(key.address));
+	return bpf_map_lookup_elem(&krsi_networks_table, &key);
+}
+
+static __always_inline bool krsi_in_ports(u16 port)
+{
+	struct krsi_port key = { .bits = 16, .port = { port >> 8, port & 0xff } };
+
+	return bpf_map_lookup_elem(&krsi_ports_table, &key);
+}
+
+static __always_inline bool krsi_is_unspecified(const struct krsi_address *address)
+{
+	for (u32 i = 0; i < sizeof(address->bytes); i++)
+		if (address->bytes[i] && !(address->version == 4 && (i == 10 || i == 11)))
+			return false;
+	return true;
+}
+
+/*
+ * What the unspecified address reaches (ip_route_output_key_hash, tcp_v6_connect): of IPv4 the address that the socket is
+ * bound to, or else the loopback; of IPv6 the loopback, that of IPv4 if the socket is bound to an IPv4 address.
+ */
+static __always_inline void krsi_reach(struct sock *sock, struct krsi_address *address)
+{
+	static const u8 loopback[4] = { 127, 0, 0, 1 };
+	u32 bound = 0;
+
+	if (address->version == 4) {
+		bound = READ(sock, __sk_common.skc_rcv_saddr);
+		krsi_set_v4(address, bound ? (const u8 *)&bound : loopback);
+	} else {
+		struct in6_addr from = {};
+
+		if (EXISTS(sock, __sk_common.skc_v6_rcv_saddr))
+			from = READ(sock, __sk_common.skc_v6_rcv_saddr);
+		if (krsi_is_mapped(from.bytes))
+			krsi_set_v4(address, loopback);
+		else
+			address->bytes[15] = 1;
+	}
+}
+
+/* Whether the params about addresses and ports have it in view; each may be 0, which says nothing. */
+static __always_inline bool krsi_match_destination(struct sock *sock, const struct krsi_destination *to, u64 address,
+						   u64 not_address, u64 port)
+{
+	struct krsi_address reached = to->address;
+
+	if (!to->address.version || (port && !krsi_in_ports(to->port)))
+		return false;
+	if (!address && !not_address)
+		return true;
+	if (krsi_is_unspecified(&reached))
+		krsi_reach(sock, &reached);
+	if (address && !krsi_in_network(false, &to->address) && !krsi_in_network(false, &reached))
+		return false;
+	return !not_address || (!krsi_in_network(true, &to->address) && !krsi_in_network(true, &reached));
+}
+
+/* ---- names --------------------------------------------------------------- */
+
+struct krsi_name_key {
+	u32 bits;
+	u8 text[KRSI_KEY_SIZE];
+};
+
+/* Beginnings as they are, and whole names with the NUL that ends them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct krsi_name_key);
+	__type(value, u8);
+} krsi_prefixes_table SEC(".maps");
+
+/* A size that the verifier, too, sees to be at most that of a name. */
+static __always_inline u32 krsi_name_size(u32 size)
+{
+	if (size > KRSI_SUN_PATH)
+		size = KRSI_SUN_PATH;
+	asm volatile("%[size] &= 127" : [size] "+r"(size));
+	return size;
+}
+
+/* @name, each further NUL an @ too, as /proc/net/unix has it. Gives the length. */
+static __always_inline u32 krsi_gather_abstract(char *text, const char *name, u32 size)
+{
+	u32 more = krsi_name_size(size - 1);
+
+	text[0] = '@';
+	if (bpf_probe_read_kernel(text + 1, more, name + 1))
+		return 0;
+	for (u32 i = 1; i < KRSI_SUN_PATH; i++) {
+		if (i > more)
+			break;
+		if (!text[i])
+			text[i] = '@';
+	}
+	text[1 + more] = '\0';
+	return 1 + more;
+}
+
+/*
+ * The name of a unix socket as the task gave it, into the event's path. A file's name that begins with @
+ * is shown behind `./`, so that it cannot be taken for an abstract one. False if it cannot be read.
+ */
+static __always_inline bool krsi_gather_socket_name(struct scratch *scratch, const void *from, u32 length)
+{
+	char *text = scratch->event.path.text;
+	const char *name = from + KRSI_SUN_OFFSET;
+	u32 size = krsi_name_size(length - KRSI_SUN_OFFSET);
+	u32 ahead = 0;
+	char first = 0;
+	long read;
+
+	if (length <= KRSI_SUN_OFFSET)
+		return true; /* no name */
+	if (bpf_probe_read_kernel(&first, sizeof(first), name))
+		return false;
+	if (!first) {
+		read = krsi_gather_abstract(text, name, size);
+		krsi_set_path_length(scratch, read);
+		return read;
+	}
+	if (first == '@') {
+		text[ahead++] = '.';
+		text[ahead++] = '/';
+	}
+	/* Up to its NUL, which may be missing: the byte in its place becomes one. */
+	read = bpf_probe_read_kernel_str(text + ahead, size + 1, name);
+	if (read < 1 || read > KRSI_SUN_PATH + 1)
+		return false;
+	krsi_set_path_length(scratch, ahead + read - 1);
+	return true;
+}
+
+/* Whether the event's path is one of the names, or begins as one of the prefixes. */
+static __always_inline bool krsi_match_socket_name(struct scratch *scratch)
+{
+	struct krsi_path *path = &scratch->event.path;
+	u32 length = path->length;
+	bool match;
+
+	/* The NUL belongs to the key: it is what ends a whole name in the table. */
+	path->length = (length + 1) * 8;
+	match = bpf_map_lookup_elem(&krsi_prefixes_table, path);
+	path->length = length;
+	return match;
+}
+
+#endif
