@@ -6,6 +6,8 @@ use super::worker::Work;
 #[derive(Debug, Clone, Copy)]
 pub enum Under {
     Nothing,
+    /// An LSM program that does nothing, at the hook of `file_open`.
+    Empty,
     /// A probe, by this script; and what its books have to show.
     Probe(&'static str, Booked),
     /// auditd, running without a rule.
@@ -39,11 +41,12 @@ const fn case(name: &'static str, work: Work, under: Under) -> Case {
 }
 
 use Booked::{Delivered, OutOfScope};
-use Under::{Audit, AuditRule, Nothing, Probe};
+use Under::{Audit, AuditRule, Empty, Nothing, Probe};
 use Work::{Exec, Open};
 
 pub const CASES: &[Case] = &[
     case(NOTHING[0].1, Open, Nothing),
+    case("open+close, an empty LSM program", Open, Empty),
     case(
         "open+close, out of scope by uid",
         Open,

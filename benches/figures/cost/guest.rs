@@ -6,7 +6,7 @@ use super::{
     Cost, Findings,
     auditd::Auditd,
     cases::{CASES, Case, OTHER_CGROUP, Under},
-    probe, worker,
+    empty, probe, worker,
 };
 
 const ROUNDS: usize = 2;
@@ -21,6 +21,7 @@ pub fn measure() -> Findings {
     // A kernel that has audited once is never again as it was before: so that comes last.
     round(&mut findings, |case| match case.under {
         Under::Nothing => Some(case.work.run().map(|own| Cost { own, readers: 0.0 })),
+        Under::Empty => Some(empty::cost(case.work)),
         Under::Probe(script, booked) => Some(probe::cost(script, booked, case.work)),
         Under::Audit | Under::AuditRule => None,
     });
@@ -30,7 +31,7 @@ pub fn measure() -> Findings {
         match case.under {
             Under::Audit => Some(auditd.and_then(|auditd| auditd.cost(case.work))),
             Under::AuditRule => Some(auditd.and_then(Auditd::cost_with_rule)),
-            Under::Nothing | Under::Probe(..) => None,
+            Under::Nothing | Under::Empty | Under::Probe(..) => None,
         }
     });
     findings

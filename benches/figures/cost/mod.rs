@@ -11,6 +11,7 @@
 //! noop      the program it executes
 //! records   who reads the records, and their processor time
 //! probe     the shell with a probe attached, and its books
+//! empty     an LSM program that does nothing
 //! auditd    auditd, its rule, its log
 //! guest     every case, twice
 //! rows      what the host makes of it
@@ -18,6 +19,7 @@
 
 mod auditd;
 mod cases;
+mod empty;
 mod guest;
 mod noop;
 mod probe;

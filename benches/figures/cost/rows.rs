@@ -57,7 +57,7 @@ fn of_case(findings: &Findings, case: &Case) -> Figure {
             return Ok(Figure::shown(case.name, format!("{:.0} instructions", cost.own), &method));
         }
         let ratio = cost.own / nothing.own;
-        let mut measured = format!("{ratio:.3}× (+{:.0})", cost.own - nothing.own);
+        let mut measured = format!("{ratio:.3}× ({:+.0})", cost.own - nothing.own);
         if cost.readers >= 1.0 {
             measured.push_str(&format!(", and {:.0} of the readers", cost.readers));
         }
@@ -70,9 +70,11 @@ fn of_case(findings: &Findings, case: &Case) -> Figure {
 fn method(case: &Case) -> String {
     match case.under {
         Under::Nothing => format!(
-            "mean of {} operations, twice; processor time of the task and its children under -icount, Linux {KERNEL}",
+            "{}, mean of {}, twice; processor time of the task and its children under -icount, Linux {KERNEL}",
+            case.work,
             case.work.measured()
         ),
+        Under::Empty => "a program that returns 0 and does nothing: the least that any can cost".to_owned(),
         Under::Probe(script, _) => format!("`{script}`"),
         Under::Audit => "auditd runs, no rule".to_owned(),
         Under::AuditRule => "`auditctl -a always,exit -F arch=b64 -S execve`".to_owned(),
@@ -91,7 +93,7 @@ fn beside_auditd(findings: &Findings) -> [Figure; 2] {
         match increases() {
             Ok((ours, auditd)) => {
                 let part = ours / auditd;
-                let measured = format!("+{ours:.0}; auditd +{auditd:.0}: {part:.2}");
+                let measured = format!("{ours:+.0}; auditd {auditd:+.0}: {part:.2}");
                 Figure::new(name, goal, measured, Outcome::of(part <= GOAL_PART), method)
             }
             Err(reason) => Figure::failed(name, goal, &reason),

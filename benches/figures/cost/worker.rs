@@ -4,8 +4,8 @@
 
 use std::{
     ffi::CString,
-    fs,
-    fs::File,
+    fmt,
+    fs::{self, File},
     process::{Command, Stdio},
 };
 
@@ -60,6 +60,15 @@ const ENVIRONMENT: [&str; 16] = [
 struct Said {
     /// Nanoseconds of the processor.
     own: u64,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Work::Open => "open and close of a file on tmpfs",
+            Work::Exec => "fork, execution of a no-op, its end, and the wait for it",
+        })
+    }
 }
 
 impl Work {
