@@ -26,7 +26,7 @@ test: ## Run everything: lints, the objects' rebuild check, all tests on five ke
 	@$(MAKE) --no-print-directory lint
 	KRSI_REQUIRE_LAB=1 cargo test --release
 
-kernels: ## Fetch the five kernels of the matrix into the cache
+kernels: ## Fetch the five kernels of the matrix, and user-mode Linux, into the cache
 	@scripts/setup lab
 	@scripts/kernels -v --all
 

@@ -16,6 +16,8 @@ pub enum Acceleration {
     Kvm,
     /// QEMU's software emulation.
     Tcg,
+    /// None: the kernel is a program of the host's.
+    UserMode,
 }
 
 impl std::fmt::Display for Acceleration {
@@ -23,6 +25,7 @@ impl std::fmt::Display for Acceleration {
         out.write_str(match self {
             Acceleration::Kvm => "KVM",
             Acceleration::Tcg => "software emulation",
+            Acceleration::UserMode => "user-mode Linux",
         })
     }
 }
@@ -61,6 +64,7 @@ impl Memory {
         let word = match outcome {
             Acceleration::Kvm => WORKS,
             Acceleration::Tcg => HANGS,
+            Acceleration::UserMode => return,
         };
         if let Some(folder) = self.file.parent() {
             let _ = fs::create_dir_all(folder);

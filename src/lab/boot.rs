@@ -23,7 +23,11 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{Signal, killpg},
+    },
+    unistd::Pid,
 };
 
 use super::{
@@ -43,7 +47,12 @@ const LAST_BREATH: Duration = Duration::from_secs(3);
 /// Runs the machine, on whichever acceleration works.
 pub(super) fn boot(machine: &Machine, mut streams: Streams<'_>) -> Result<Verdict, LabError> {
     let memory = Memory::of_this_machine();
-    match memory.choice(machine.request.icount) {
+    let choice = if machine.kernel.is_user_mode() {
+        Choice::Settled(Acceleration::UserMode)
+    } else {
+        memory.choice(machine.request.icount)
+    };
+    match choice {
         Choice::Settled(acceleration) => {
             let mut guest = Guest::new(machine, acceleration, None);
             guest.run(&mut streams)
@@ -361,7 +370,13 @@ impl Qemu {
     }
 
     fn kill(&mut self) {
-        // It may be gone already, which is as well.
+        // The whole group: a user-mode Linux has a process for each of its own. It may be gone already,
+        // which is as well.
+        if let Ok(pid) = i32::try_from(self.child.id())
+            && matches!(self.child.try_wait(), Ok(None))
+        {
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
 //! Kernels the lab can boot: a cache of named images, filled by `scripts/kernels`.
 //!
-//! In: a name, a path or nothing. Out: an image QEMU can start. This program
-//! itself never fetches anything.
+//! In: a name, a path or nothing. Out: an image QEMU can start, or a user-mode Linux, which is a
+//! program of the host's. This program itself never fetches anything.
 
 use std::{
     cmp::Ordering,
@@ -20,6 +20,22 @@ pub struct Kernel {
     /// A cached kernel's name, or the path given.
     pub name: String,
     pub image: PathBuf,
+}
+
+/// What a user-mode Linux's file is called, as Debian packages it.
+const USER_MODE: &str = "linux.uml";
+
+impl Kernel {
+    /// Whether it runs as a program of the host's, without QEMU. Such a kernel has neither BTF nor BPF LSM:
+    /// what is to be said there can be rehearsed on it, and nothing else.
+    #[must_use]
+    pub fn is_user_mode(&self) -> bool {
+        is_user_mode(&self.image)
+    }
+}
+
+fn is_user_mode(image: &Path) -> bool {
+    image.file_name().is_some_and(|name| name == USER_MODE)
 }
 
 /// The cache's folder, as `scripts/kernels` knows it too.
@@ -46,7 +62,7 @@ pub fn cached(cache: &Path) -> Vec<String> {
 }
 
 /// Finds the kernel asked for: a path if it has a slash, else a cached one by its
-/// folder's name or its exact version; the newest cached if none was asked for.
+/// folder's name or its exact version; the newest cached that QEMU starts if none was asked for.
 ///
 /// # Errors
 /// If there is none such.
@@ -57,9 +73,11 @@ pub fn find(cache: &Path, asked: Option<&str>) -> Result<Kernel, LabError> {
         cache: cache.to_owned(),
     };
     let Some(asked) = asked else {
-        let name = cached(cache).pop().ok_or_else(missing)?;
-        let image = image_in(&cache.join(&name)).ok_or_else(missing)?;
-        return Ok(Kernel { name, image });
+        let mut kernels = cached(cache).into_iter().rev().filter_map(|name| {
+            let image = image_in(&cache.join(&name))?;
+            Some(Kernel { name, image })
+        });
+        return kernels.find(|kernel| !kernel.is_user_mode()).ok_or_else(missing);
     };
     if asked.contains('/') {
         let path = Path::new(asked);
@@ -81,7 +99,7 @@ pub fn find(cache: &Path, asked: Option<&str>) -> Result<Kernel, LabError> {
 
 /// The image in a kernel's folder; the decompressed one is started faster.
 fn image_in(folder: &Path) -> Option<PathBuf> {
-    ["vmlinux", "vmlinuz"].iter().map(|name| folder.join(name)).find(|image| image.is_file())
+    ["vmlinux", "vmlinuz", USER_MODE].iter().map(|name| folder.join(name)).find(|image| image.is_file())
 }
 
 /// Orders `6.2` before `6.12`: digits as numbers, all else as text.
@@ -118,6 +136,15 @@ mod tests {
         ]);
         assert_eq!(cached(cache.path()), ["5.10", "6.2", "6.12"]);
         assert_eq!(find(cache.path(), None).unwrap().name, "6.12");
+    }
+
+    #[test]
+    fn a_user_mode_linux_is_booted_only_if_asked_for() {
+        let cache = cache_of(&[("6.12", &["vmlinuz"], "6.12.1"), ("uml", &["linux.uml"], "6.1.2")]);
+        assert_eq!(find(cache.path(), None).unwrap().name, "6.12");
+        assert!(find(cache.path(), Some("uml")).unwrap().is_user_mode());
+        let cache = cache_of(&[("uml", &["linux.uml"], "6.1.2")]);
+        assert!(matches!(find(cache.path(), None), Err(LabError::NoKernel { .. })));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The virtual machine as QEMU is told of it: processor, memory, ports, kernel.
+//! The virtual machine as QEMU is told of it: processor, memory, ports, kernel. A user-mode Linux is
+//! told the same things in its own words.
 //!
 //! In: a request and what was found for it. Out: a command line, ready to be
 //! started; nothing runs here. Four plain serial ports, since every kernel of the
@@ -7,7 +8,7 @@
 use std::{
     fs::File,
     os::fd::{AsRawFd, RawFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -37,7 +38,8 @@ impl Port {
 
 /// What one boot needs, all found.
 pub(super) struct Machine<'a> {
-    pub qemu: PathBuf,
+    /// Not needed for a user-mode Linux.
+    pub qemu: Option<PathBuf>,
     pub kernel: Kernel,
     pub initramfs: File,
     pub request: &'a Request,
@@ -48,10 +50,30 @@ pub(super) struct Machine<'a> {
 const LSM: &str = "lockdown,yama,integrity,bpf";
 
 impl Machine<'_> {
-    /// QEMU's command, but for the descriptors it has to inherit: each port's own,
+    /// The command to start, but for the descriptors it has to inherit: each port's own,
     /// and the initramfs.
     pub(super) fn command(&self, acceleration: Acceleration, ports: [RawFd; 4]) -> Command {
-        let mut qemu = Command::new(&self.qemu);
+        match &self.qemu {
+            Some(qemu) if acceleration != Acceleration::UserMode => self.qemu(qemu, acceleration, ports),
+            _ => self.user_mode(ports),
+        }
+    }
+
+    fn user_mode(&self, ports: [RawFd; 4]) -> Command {
+        let mut linux = Command::new(&self.kernel.image);
+        linux.arg(format!("mem={}", self.request.memory));
+        linux.arg(format!("initrd=/proc/self/fd/{}", self.initramfs.as_raw_fd()));
+        // No consoles but the ports, and no socket for its control in the user's home.
+        linux.args(["con=null", "con0=null", "uml_dir=/dev/null/"]);
+        for (number, descriptor) in ports.into_iter().enumerate() {
+            linux.arg(format!("ssl{number}=fd:{descriptor},fd:{descriptor}"));
+        }
+        linux.args(self.kernel_command_line().split(' '));
+        linux
+    }
+
+    fn qemu(&self, qemu: &Path, acceleration: Acceleration, ports: [RawFd; 4]) -> Command {
+        let mut qemu = Command::new(qemu);
         qemu.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
         match acceleration {
             Acceleration::Kvm => qemu.args(["-accel", "kvm", "-cpu", "host"]),
@@ -59,7 +81,9 @@ impl Machine<'_> {
                 // Counting instructions excludes one thread for each processor.
                 qemu.args(["-accel", "tcg,tb-size=512", "-cpu", "max", "-icount", "shift=0,sleep=off"])
             }
-            Acceleration::Tcg => qemu.args(["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"]),
+            Acceleration::Tcg | Acceleration::UserMode => {
+                qemu.args(["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"])
+            }
         };
         qemu.args(["-machine", "pc,usb=off,vmport=off"]);
         qemu.args(["-m", &self.request.memory, "-smp", &self.request.cpus.to_string()]);
@@ -107,7 +131,7 @@ mod tests {
     fn line(request: &Request) -> String {
         let kernel = Kernel { name: "6.12".into(), image: "/vmlinux".into() };
         let initramfs = File::open("/dev/null").unwrap();
-        Machine { qemu: "qemu".into(), kernel, initramfs, request }.kernel_command_line()
+        Machine { qemu: Some("qemu".into()), kernel, initramfs, request }.kernel_command_line()
     }
 
     #[test]

@@ -130,8 +130,11 @@ pub fn run(request: &Request, streams: Streams<'_>) -> Result<Verdict, LabError>
     if std::env::consts::ARCH != "x86_64" {
         return Err(LabError::ForeignMachine(std::env::consts::ARCH));
     }
-    let qemu = executable::in_path("qemu-system-x86_64").ok_or(LabError::NoQemu)?;
     let kernel = kernels::find(&kernels::cache(), request.kernel.as_deref())?;
+    let qemu = executable::in_path("qemu-system-x86_64");
+    if qemu.is_none() && !kernel.is_user_mode() {
+        return Err(LabError::NoQemu);
+    }
     let shell = match &request.shell {
         Some(path) => path.clone(),
         None => {

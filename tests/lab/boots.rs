@@ -32,7 +32,7 @@ pub struct Boot {
     pub claims: &'static [Claim],
 }
 
-pub const BOOTS: &[Boot] = &[
+pub static BOOTS: &[Boot] = &[
     // There load and attach succeed, and nothing ever fires.
     Boot {
         lsm: Some("lockdown,yama"),
@@ -77,6 +77,25 @@ pub const BOOTS: &[Boot] = &[
         ],
     },
 ];
+
+/// Not of the matrix: user-mode Linux, which has neither BTF nor BPF LSM.
+pub const USER_MODE: &str = "uml";
+pub static USER_MODE_BOOT: Boot = Boot {
+    lsm: None,
+    append: &[],
+    claims: &[
+        Claim {
+            template: "shell",
+            name: "on a kernel without BTF: cause, cure, exit 3",
+            judge: |said| said.refused("CONFIG_DEBUG_INFO_BTF=y"),
+        },
+        Claim {
+            template: "doctor",
+            name: "on a kernel without BTF: told apart",
+            judge: |said| said.found("btf", "no-btf"),
+        },
+    ],
+};
 
 const COMMANDS: &str = r#"krsi-sh -e 'probe("exec").scope(#{pid: getpid()}).deny().attach(); print("attached")'; echo "exit $?"
 krsi-sh --format json -e '

@@ -13,7 +13,10 @@ use krsi_sh::lab::{self, Command, Extra, Request, Streams, Verdict, kernels};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::{Deserialize, Serialize};
 
-use crate::{boots::BOOTS, gaps, guest};
+use crate::{
+    boots::{BOOTS, Boot, USER_MODE, USER_MODE_BOOT},
+    gaps, guest,
+};
 
 /// The matrix: fewer than these is a failure under `make test`.
 const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3"];
@@ -59,19 +62,20 @@ pub fn main() -> ExitCode {
 
 /// One trial for each kernel and step; all ignored if `skipped` says why.
 fn trials(rows: &[Row], skipped: Option<&str>) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for kernel in KERNELS {
-        for (template, step) in steps() {
+    let of_matrix = KERNELS.iter().flat_map(|kernel| steps().map(move |step| (*kernel, step)));
+    let of_user_mode = USER_MODE_BOOT.claims.iter().map(|c| (USER_MODE, (c.template, c.name)));
+    of_matrix
+        .chain(of_user_mode)
+        .map(|(kernel, (template, step))| {
             let row = find(rows, kernel, template, step).cloned();
             let trial = Trial::test(name(kernel, template, step), move || match row {
                 Some(row) if row.result == "fail" => Err(Failed::from(row.reason)),
                 Some(_) => Ok(()),
                 None => Err(Failed::from("no result")),
             });
-            trials.push(trial.with_ignored_flag(skipped.is_some()));
-        }
-    }
-    trials
+            trial.with_ignored_flag(skipped.is_some())
+        })
+        .collect()
 }
 
 fn find<'r>(rows: &'r [Row], kernel: &str, template: &str, step: &str) -> Option<&'r Row> {
@@ -84,30 +88,48 @@ pub fn name(kernel: &str, template: &str, step: &str) -> String {
 }
 
 fn boot_all(filter: &str) -> Vec<Row> {
-    let waiting = Mutex::new(KERNELS.iter().copied().rev().collect::<Vec<_>>());
+    let waiting = Mutex::new(jobs(filter));
     let rows = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..PARALLEL {
             scope.spawn(|| {
                 loop {
-                    let Some(kernel) = waiting.lock().unwrap().pop() else { break };
-                    let wanted = |template: &str, step: &str| name(kernel, template, step).contains(filter);
-                    if guest::STEPS.iter().any(|s| wanted(s.template, s.name)) {
-                        let found = boot(kernel, filter);
-                        rows.lock().unwrap().extend(found);
-                    }
-                    for boot in BOOTS.iter().filter(|b| b.claims.iter().any(|c| wanted(c.template, c.name))) {
-                        let found = boot.run(kernel);
-                        rows.lock().unwrap().extend(found);
-                    }
+                    let Some(job) = waiting.lock().unwrap().pop() else { break };
+                    let found = match job {
+                        Job::Suite(kernel) => boot(kernel, filter),
+                        Job::Alone(kernel, boot) => boot.run(kernel),
+                    };
+                    rows.lock().unwrap().extend(found);
                 }
             });
         }
     });
     let mut rows = rows.into_inner().unwrap();
-    let order = |r: &Row| KERNELS.iter().position(|k| *k == r.kernel);
+    let order = |r: &Row| KERNELS.iter().position(|k| *k == r.kernel).unwrap_or(KERNELS.len());
     rows.sort_by_key(order);
     rows
+}
+
+/// One guest's work.
+enum Job {
+    /// The whole suite.
+    Suite(&'static str),
+    Alone(&'static str, &'static Boot),
+}
+
+/// The last is taken first: the suites, which take long, and behind them what fills the gap while
+/// the last of them runs.
+fn jobs(filter: &str) -> Vec<Job> {
+    let wanted = |kernel: &str, template: &str, step: &str| name(kernel, template, step).contains(filter);
+    let boots = |kernel: &'static str, boots: &'static [Boot]| {
+        let any = move |boot: &&Boot| boot.claims.iter().any(|c| wanted(kernel, c.template, c.name));
+        boots.iter().filter(any).map(move |boot| Job::Alone(kernel, boot))
+    };
+    let alone = KERNELS.iter().flat_map(|kernel| boots(kernel, BOOTS));
+    let user_mode = boots(USER_MODE, std::slice::from_ref(&USER_MODE_BOOT));
+    let suites =
+        KERNELS.iter().filter(|kernel| guest::STEPS.iter().any(|s| wanted(kernel, s.template, s.name)));
+    user_mode.chain(alone).chain(suites.rev().map(|kernel| Job::Suite(kernel))).collect()
 }
 
 /// One boot runs the whole suite.
@@ -219,6 +241,11 @@ fn print_table(rows: &[Row]) {
         table.add_row([template, step].into_iter().chain(cells));
     }
     println!("{table}");
+    for claim in USER_MODE_BOOT.claims {
+        let result =
+            find(rows, USER_MODE, claim.template, claim.name).map_or("fail", |row| row.result.as_str());
+        println!("{USER_MODE}: {}: {}: {result}", claim.template, claim.name);
+    }
     for row in rows.iter().filter(|r| r.result == "expected") {
         println!("expected: {} {}: {}: {}", row.kernel, row.template, row.step, row.reason);
     }
