@@ -8,7 +8,7 @@ HOST := $(or $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(shell unam
 BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/krsi-sh
 ROOT := $(DESTDIR)$(PREFIX)
 
-.PHONY: help build demo test kernels templates templates-check lint bench install
+.PHONY: help build demo test kernels templates templates-check lint bench performance install
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -42,13 +42,16 @@ lint: ## Formatting and lints, warnings being errors
 	cargo fmt --check
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --release --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/kernels scripts/bench .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/peers .ci/run; fi
 
-bench: ## Measure against the goals, on each cached kernel
+bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup lab
 	@scripts/kernels 6.12
-	@cargo build --release --quiet
-	@scripts/bench $(BIN)
+	@scripts/peers --all
+	cargo bench --bench figures
+
+performance: ## The same, and write the figures into docs/performance.md
+	@KRSI_BLESS=1 $(MAKE) --no-print-directory bench
 
 build: ## Build the program
 	cargo build --release --locked

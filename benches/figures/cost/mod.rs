@@ -1,0 +1,84 @@
+//! What a probe costs the tasks it watches: instructions for an open and close, and for
+//! a fork, an execution and the wait, beside auditd.
+//!
+//! In a guest of one processor whose time counts instructions (`-icount`), so that a
+//! nanosecond is an instruction and figures repeat. One boot takes all of them, each
+//! twice, and tells how far the two are apart.
+//!
+//! ```text
+//! cases     what the operations run under
+//! worker    the task that does them, and its processor time
+//! noop      the program it executes
+//! records   who reads the records, and their processor time
+//! probe     the shell with a probe attached, and its books
+//! empty     an LSM program that does nothing
+//! auditd    auditd, its rule, its log
+//! guest     every case, twice
+//! rows      what the host makes of it
+//! ```
+
+mod auditd;
+mod cases;
+mod empty;
+mod guest;
+mod noop;
+mod probe;
+mod records;
+mod rows;
+mod worker;
+
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    figure::Figure,
+    peers,
+    visit::{Found, Visit},
+};
+
+pub const ROLE: &str = "--cost";
+pub const WORKER: &str = "--work";
+
+/// Instructions for one operation.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Cost {
+    /// On the processor time of the task that does it, and of its child.
+    own: f64,
+    /// On that of whoever reads the records.
+    readers: f64,
+}
+
+/// A case's name, and the cost in each round.
+type Findings = Vec<(String, Result<Vec<Cost>, String>)>;
+
+/// The guest's part.
+pub fn measure() -> ExitCode {
+    match serde_json::to_writer(std::io::stdout(), &guest::measure()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The measured task's part.
+pub fn work(what: &str, times: &str) -> ExitCode {
+    match worker::work(what, times) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+pub fn figures() -> Vec<Figure> {
+    let visit = || -> Result<Found<Findings>, String> {
+        let mut files = peers::files("auditd")?;
+        files.push(auditd::configuration());
+        Visit { role: &[ROLE], files, icount: true }.pay()
+    };
+    match visit() {
+        Ok(found) => rows::figures(&found.findings),
+        Err(reason) => vec![Figure::failed("instructions", "", &reason)],
+    }
+}

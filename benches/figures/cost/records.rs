@@ -1,0 +1,87 @@
+//! Who reads the records, and what of the processor's time they take for it.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    thread,
+    time::Duration,
+};
+
+/// Time that passes at once where nothing else is to be done: guest time counts instructions.
+const LOOK: Duration = Duration::from_millis(250);
+/// So many looks, and then it hangs.
+const LOOKS: usize = 400;
+
+/// The account of each of their threads, open from the beginning: to open one each time would be
+/// an event of its own where opening is what is watched.
+pub struct Readers(Vec<File>);
+
+impl Readers {
+    /// All the threads of these processes.
+    ///
+    /// # Errors
+    /// If /proc does not have them.
+    pub fn of(processes: &[i32]) -> Result<Self, String> {
+        let mut accounts = Vec::new();
+        for pid in processes {
+            let folder = format!("/proc/{pid}/task");
+            let failed = |e: std::io::Error| format!("{folder}: {e}");
+            for task in fs::read_dir(&folder).map_err(failed)? {
+                let path = task.map_err(failed)?.path().join("schedstat");
+                accounts.push(File::open(path).map_err(failed)?);
+            }
+        }
+        Ok(Readers(accounts))
+    }
+
+    /// Nanoseconds of the processor so far.
+    fn time(&self) -> Result<u64, String> {
+        let mut sum = 0;
+        for account in &self.0 {
+            let mut text = [0; 64];
+            let length = account.read_at(&mut text, 0).map_err(|e| format!("reading schedstat: {e}"))?;
+            let text = String::from_utf8_lossy(&text[..length]).into_owned();
+            let first = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+            sum += first.ok_or_else(|| format!("schedstat is unclear: {text}"))?;
+        }
+        Ok(sum)
+    }
+
+    /// Waits until they rest.
+    fn settled(&self) -> Result<u64, String> {
+        let mut last = self.time()?;
+        for _ in 0..LOOKS {
+            thread::sleep(LOOK);
+            let now = self.time()?;
+            if now == last {
+                return Ok(now);
+            }
+            last = now;
+        }
+        Err("the records' readers do not come to rest".to_owned())
+    }
+
+    /// What they take from before `work` until they rest after it, and what it gives.
+    ///
+    /// # Errors
+    /// If it fails, or they do not come to rest.
+    pub fn during<T>(&self, work: impl FnOnce() -> Result<T, String>) -> Result<(T, u64), String> {
+        let before = self.settled()?;
+        let given = work()?;
+        Ok((given, self.settled()? - before))
+    }
+}
+
+/// Waits until it is so.
+///
+/// # Errors
+/// If that does not come.
+pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) -> Result<(), String> {
+    for _ in 0..LOOKS {
+        if so() {
+            return Ok(());
+        }
+        thread::sleep(LOOK);
+    }
+    Err(format!("waited in vain: {what}"))
+}

@@ -1,0 +1,128 @@
+//! Rows of what the guest found.
+//!
+//! A case's figure is what the watched task itself is charged, that is, what it waits for
+//! where the records' readers have a processor of their own. What those take comes
+//! beside it.
+
+use super::{
+    Cost, Findings,
+    cases::{AUDIT_RULE, Booked, CASES, Case, ENVIRONMENT, NOTHING, Under},
+};
+use crate::{
+    figure::{Figure, Outcome},
+    visit::KERNEL,
+};
+
+const GOAL_RATIO: f64 = 1.03;
+const GOAL_PART: f64 = 0.25;
+
+pub fn figures(findings: &Findings) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = CASES.iter().map(|case| of_case(findings, case)).collect();
+    figures.extend(beside_auditd(findings));
+    figures.push(repeated(findings));
+    figures
+}
+
+fn found<'f>(findings: &'f Findings, name: &str) -> Result<&'f [Cost], String> {
+    let (_, found) = findings.iter().find(|(known, _)| known == name).ok_or("the guest did not report it")?;
+    match found {
+        Ok(costs) if costs.is_empty() => Err("the guest did not measure it".to_owned()),
+        Ok(costs) => Ok(costs),
+        Err(error) => Err(error.clone()),
+    }
+}
+
+fn mean(findings: &Findings, name: &str) -> Result<Cost, String> {
+    let costs = found(findings, name)?;
+    let mean = |part: fn(&Cost) -> f64| costs.iter().map(part).sum::<f64>() / costs.len() as f64;
+    Ok(Cost { own: mean(|c| c.own), readers: mean(|c| c.readers) })
+}
+
+fn nothing(findings: &Findings, case: &Case) -> Result<Cost, String> {
+    let (_, name) = NOTHING.iter().find(|(work, _)| *work == case.work).ok_or("no case to compare with")?;
+    mean(findings, name)
+}
+
+/// Whether the bound holds for it: out of scope, or environment audit.
+fn bounded(case: &Case) -> bool {
+    matches!(case.under, Under::Probe(_, Booked::OutOfScope)) || case.name == ENVIRONMENT
+}
+
+fn of_case(findings: &Findings, case: &Case) -> Figure {
+    let goal = if bounded(case) { format!("≤ {GOAL_RATIO}×") } else { String::new() };
+    let figure = || -> Result<Figure, String> {
+        let (cost, nothing) = (mean(findings, case.name)?, nothing(findings, case)?);
+        let method = method(case);
+        if matches!(case.under, Under::Nothing) {
+            return Ok(Figure::shown(case.name, format!("{:.0} instructions", cost.own), &method));
+        }
+        let ratio = cost.own / nothing.own;
+        let mut measured = format!("{ratio:.3}× ({:+.0})", cost.own - nothing.own);
+        if cost.readers >= 1.0 {
+            measured.push_str(&format!(", and {:.0} of the readers", cost.readers));
+        }
+        let outcome = if bounded(case) { Outcome::of(ratio <= GOAL_RATIO) } else { Outcome::NoGoal };
+        Ok(Figure::new(case.name, &goal, measured, outcome, &method))
+    };
+    figure().unwrap_or_else(|reason| Figure::failed(case.name, &goal, &reason))
+}
+
+fn method(case: &Case) -> String {
+    match case.under {
+        Under::Nothing => format!(
+            "{}, mean of {}, twice; processor time of the task and its children under -icount, Linux {KERNEL}",
+            case.work,
+            case.work.measured()
+        ),
+        Under::Empty => "a program that returns 0 and does nothing: the least that any can cost".to_owned(),
+        Under::Probe(script, _) => format!("`{script}`"),
+        Under::Audit => "auditd runs, no rule".to_owned(),
+        Under::AuditRule => "`auditctl -a always,exit -F arch=b64 -S execve`".to_owned(),
+    }
+}
+
+/// What environment audit adds to an execution, as a part of what auditd does.
+fn beside_auditd(findings: &Findings) -> [Figure; 2] {
+    let goal = "≤ 1/4 of auditd's";
+    let row = |name: &str, method: &str, part: fn(&Cost) -> f64| {
+        let of = |case: &str| mean(findings, case).map(|cost| part(&cost));
+        let increases = || -> Result<(f64, f64), String> {
+            let nothing = of(NOTHING[1].1)?;
+            Ok((of(ENVIRONMENT)? - nothing, of(AUDIT_RULE)? - nothing))
+        };
+        match increases() {
+            Ok((ours, auditd)) => {
+                let part = ours / auditd;
+                let measured = format!("{ours:+.0}; auditd {auditd:+.0}: {part:.2}");
+                Figure::new(name, goal, measured, Outcome::of(part <= GOAL_PART), method)
+            }
+            Err(reason) => Figure::failed(name, goal, &reason),
+        }
+    };
+    [
+        row("environment audit's increase", "what the executing task is charged, above nothing", |c| c.own),
+        row("the same, readers included", "the two rows above; both write their records to a file", |c| {
+            c.own + c.readers
+        }),
+    ]
+}
+
+/// How far two rounds of a case are apart, at most.
+fn repeated(findings: &Findings) -> Figure {
+    let apart = |costs: &[Cost]| {
+        let own = || costs.iter().map(|cost| cost.own);
+        let (least, most) = (own().fold(f64::MAX, f64::min), own().fold(0.0, f64::max));
+        (most - least) / least * 100.0
+    };
+    let worst = CASES
+        .iter()
+        .filter_map(|case| Some((apart(found(findings, case.name).ok()?), case.name)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match worst {
+        Some((percent, name)) => {
+            let measured = format!("{percent:.2} % ({name})");
+            Figure::shown("spread of two rounds", measured, "the largest of the rows above")
+        }
+        None => Figure::failed("spread of two rounds", "", "nothing was measured"),
+    }
+}

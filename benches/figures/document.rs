@@ -1,0 +1,50 @@
+//! `docs/performance.md`: its table is written here and nowhere by hand.
+
+use std::{fs, path::PathBuf};
+
+use krsi_sh::{kernel, lab::kernels};
+
+use crate::{
+    figure::{self, Figure},
+    peers, visit,
+};
+
+const BEGIN: &str = "<!-- figures -->\n";
+const END: &str = "<!-- /figures -->";
+
+/// When and on what the figures were taken, in one line.
+pub fn circumstances() -> String {
+    let guest = fs::read_to_string(kernels::cache().join(visit::KERNEL).join("version")).unwrap_or_default();
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        line.map(|(_, name)| name.to_owned())
+    });
+    let peer = |name| format!("{name} {}", peers::version(name).unwrap_or_else(|_| "(none)".into()));
+    format!(
+        "{}; guest: Linux {}; host: Linux {}, {} × {}; {}, {}",
+        jiff::ZonedDateTime::now().strftime("%F"),
+        guest.trim(),
+        kernel::facts().release,
+        std::thread::available_parallelism().map_or(1, usize::from),
+        processor.as_deref().unwrap_or("unknown processor"),
+        peer("bpftrace"),
+        peer("auditd"),
+    )
+}
+
+/// Puts fresh figures into the document.
+///
+/// # Errors
+/// If it cannot be read or written, or has no place for them.
+pub fn renew(circumstances: &str, figures: &[Figure]) -> Result<(), String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
+    let text = fs::read_to_string(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
+    let place = || {
+        let (before, rest) = text.split_once(BEGIN)?;
+        let (_, after) = rest.split_once(END)?;
+        Some((before, after))
+    };
+    let (before, after) = place().ok_or_else(|| format!("{} has no place for figures", path.display()))?;
+    let fresh = format!("{before}{BEGIN}{circumstances}.\n\n{}{END}{after}", figure::markdown(figures));
+    fs::write(&path, fresh).map_err(|e| format!("writing {}: {e}", path.display()))
+}
