@@ -359,7 +359,7 @@ impl Runtime {
         if let Some(condition) = probe.as_ref().and_then(ProbeHandle::condition)
             && !self.holds(engine, &condition, event)?
         {
-            return Ok(());
+            return self.pending_stop().map_or(Ok(()), Err);
         }
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
@@ -398,10 +398,12 @@ impl Runtime {
         arguments: Vec<Dynamic>,
         of: &str,
     ) -> Result<(), Stop> {
-        self.value(engine, callback, arguments, of).map(drop)
+        self.value(engine, callback, arguments, of)?;
+        self.pending_stop().map_or(Ok(()), Err)
     }
 
-    /// The same; `None` if it failed.
+    /// The same, with its value; `None` if it failed. A stop that came meanwhile is the caller's to look for, since
+    /// the value may still decide about an event.
     fn value(
         &self,
         engine: &Engine,
@@ -416,7 +418,7 @@ impl Runtime {
         self.in_callback.set(was);
         self.leave(former);
         let error = match outcome {
-            Ok(value) => return self.pending_stop().map_or(Ok(Some(value)), Err),
+            Ok(value) => return Ok(Some(value)),
             Err(error) => error,
         };
         let reported = match Stop::of(&error) {
