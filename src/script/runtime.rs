@@ -378,8 +378,20 @@ impl Runtime {
     /// is lost by an error.
     fn holds(&self, engine: &Engine, condition: &Callback, event: &Event) -> Result<bool, Stop> {
         let of = format!("the condition of probe `{}`", event.probe());
-        let argument = Dynamic::from(ScriptEvent::new(event.clone()));
-        let Some(value) = self.value(engine, condition, vec![argument], &of)? else { return Ok(true) };
+        let ask = || {
+            let argument = Dynamic::from(ScriptEvent::new(event.clone()));
+            self.value(engine, condition, vec![argument], &of)
+        };
+        let said = match ask() {
+            // Once more, now that the signal is taken: what ends the script does not take this event with it.
+            Err(stop @ Stop::Signal(_)) => {
+                let said = ask();
+                self.stop.borrow_mut().get_or_insert(stop);
+                said
+            }
+            other => other,
+        };
+        let Some(value) = said? else { return Ok(true) };
         match value.as_bool() {
             Ok(holds) => Ok(holds),
             Err(kind) => {
