@@ -36,7 +36,7 @@ use tempfile::TempDir;
 /// For a busy machine; nothing takes a hundredth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// As many as the longest page of help has, and then some.
-const ROWS: u16 = 200;
+const ROWS: u16 = 400;
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";

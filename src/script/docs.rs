@@ -25,6 +25,13 @@ pub struct Function {
     pub doc: String,
 }
 
+impl Function {
+    /// Whether it is one of those that a filter ends with, and nothing else.
+    fn is_verdict(&self) -> bool {
+        self.signature.ends_with("-> Verdict")
+    }
+}
+
 /// All of it.
 #[derive(Debug)]
 pub struct Index {
@@ -93,15 +100,17 @@ impl Index {
         for template in self.catalogue.iter() {
             let _ = writeln!(text, "  {:<14} {}", template.name, template.summary);
         }
-        for (title, of) in [
-            ("Functions (`help(\"probe\")`)", None),
-            ("Methods of a probe", Some("Probe")),
-            ("Methods of an event", Some("Event")),
-            ("Methods of a timer", Some("Timer")),
+        for (title, of, verdicts) in [
+            ("Functions (`help(\"probe\")`)", None, false),
+            ("Methods of a probe", Some("Probe"), false),
+            ("Methods of an event", Some("Event"), false),
+            ("Methods of a timer", Some("Timer"), false),
+            ("Verdicts of a filter (`help(\"when\")`)", None, true),
         ] {
             let _ = writeln!(text, "\n{title}:");
             let mut last = "";
-            for function in self.functions.iter().filter(|f| f.of.as_deref() == of) {
+            let listed = |f: &&Function| f.of.as_deref() == of && f.is_verdict() == verdicts;
+            for function in self.functions.iter().filter(listed) {
                 if function.name != last {
                     let _ = writeln!(text, "  {:<14} {}", function.name, first_line(&function.doc));
                 }
