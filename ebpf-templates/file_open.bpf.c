@@ -42,6 +42,7 @@ struct params {
 struct event {
 	struct krsi_header header;
 	u64 inode KRSI_DOC("Inode of the file.");
+	u64 size KRSI_DOC("Size of the file, as it is before the open.") KRSI_UNIT("bytes");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
 	u32 access KRSI_DOC("What the open asks for.") KRSI_BITS(ACCESS_NAMES);
@@ -110,6 +111,7 @@ static __always_inline int decide(struct file *file)
 
 	krsi_gather_path(scratch, file);
 	event->inode = READ(inode, i_ino);
+	event->size = READ(inode, i_size);
 	event->device = READ(super, s_dev);
 	event->access = access;
 	event->flags = flags;

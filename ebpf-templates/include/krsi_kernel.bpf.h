@@ -131,6 +131,7 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	u32 i_nlink;
+	s64 i_size;
 } __relocated;
 
 struct proc_inode {

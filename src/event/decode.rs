@@ -149,7 +149,7 @@ impl Event {
     }
 }
 
-fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
+pub(super) fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
     match kind {
         FieldKind::Text => Value::Text(until_nul(bytes).to_vec()),
         FieldKind::Unsigned => Value::Unsigned(unsigned(bytes)),

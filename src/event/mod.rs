@@ -7,12 +7,14 @@
 //! ([`crate::report::printable`]).
 
 mod decode;
+pub mod summary;
 
 use std::{net::IpAddr, sync::Arc};
 
 use crate::template::Template;
 
 pub use decode::DecodeError;
+pub use summary::Summary;
 
 /// One record from the kernel.
 #[derive(Debug, Clone)]

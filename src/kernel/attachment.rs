@@ -22,10 +22,12 @@ use super::{
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
+    summaries::Summaries,
     tables::{self, Tables},
     trackers,
 };
 use crate::{
+    event::Summary,
     probe::{Counters, Mode, OnError, ParamValue, Spec},
     template::{Param, ParamKind, Template},
 };
@@ -39,6 +41,7 @@ pub struct Attachment {
     reader: Reader,
     books: Books,
     tables: Tables,
+    summaries: Option<Summaries>,
     settings: Settings,
     template: Arc<Template>,
     on_error: OnError,
@@ -72,6 +75,7 @@ impl Attachment {
             reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
             books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
             tables: Tables::new(&mut ebpf)?,
+            summaries: Summaries::open(&mut ebpf, &spec.name, &spec.aggregations)?,
             settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
             ebpf,
             template,
@@ -81,6 +85,7 @@ impl Attachment {
             audit_only,
         };
         attachment.store("scope", attachment.scope.word)?;
+        attachment.set_quiet(spec.quiet)?;
         attachment.set_lease(spec.lease)?;
         attachment.set_mode(spec.mode)?;
         for (name, value) in &spec.params {
@@ -157,6 +162,37 @@ impl Attachment {
         self.store("lease_ns", deadline)
     }
 
+    /// Whether events are kept in the kernel, from the next decision on.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn set_quiet(&mut self, quiet: bool) -> Result<(), KernelError> {
+        self.store("quiet", u64::from(quiet))
+    }
+
+    /// What the probe's aggregations have come to.
+    ///
+    /// # Errors
+    /// If a table cannot be read.
+    pub fn summaries(&self) -> Result<Vec<Summary>, KernelError> {
+        let Some(summaries) = &self.summaries else { return Ok(Vec::new()) };
+        summaries.read(self.books.read()?.overflow)
+    }
+
+    /// The same; then everything begins from zero, and no event is in both or in neither.
+    ///
+    /// # Errors
+    /// If a table cannot be read, or the kernel cannot wait for its programs.
+    pub fn take_summaries(&mut self) -> Result<Vec<Summary>, KernelError> {
+        let Some(mut summaries) = self.summaries.take() else { return Ok(Vec::new()) };
+        let taken = summaries.take(
+            |epoch| self.store("epoch", u64::from(epoch)),
+            || self.books.read().map(|counters| counters.overflow),
+        );
+        self.summaries = Some(summaries);
+        taken
+    }
+
     /// Replaces a param's value; `None` takes it back.
     ///
     /// # Errors
@@ -204,11 +240,12 @@ impl Attachment {
         self.books.read()
     }
 
-    /// Detaches, reads what is left in the ring buffer, and closes the books.
+    /// Detaches, reads what is left in the ring buffer, and closes the books; what the aggregations have come
+    /// to is with them.
     ///
     /// # Errors
-    /// If the counters map cannot be read; the probe is detached all the same.
-    pub fn detach(mut self) -> Result<Counters, KernelError> {
+    /// If a table cannot be read; the probe is detached all the same.
+    pub fn detach(mut self) -> Result<(Counters, Vec<Summary>), KernelError> {
         let failed = |e| KernelError::Program { what: "detach".into(), error: chain(&e) };
         for (_, program) in self.ebpf.programs_mut() {
             match program {
@@ -227,7 +264,7 @@ impl Attachment {
             self.reader.drain();
             let counters = self.books.read()?;
             if counters.balanced() || begun.elapsed() > PATIENCE {
-                return Ok(counters);
+                return Ok((counters, self.summaries()?));
             }
             std::thread::sleep(Duration::from_millis(1));
         }

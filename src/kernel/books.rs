@@ -59,6 +59,7 @@ impl Books {
             errors: self.counter("errors")? + self.delivery.malformed.load(Ordering::Acquire),
             lapsed: self.counter("lapsed")?,
             guarded: self.counter("guarded")?,
+            overflow: self.counter("overflow")?,
         })
     }
 

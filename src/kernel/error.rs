@@ -51,6 +51,10 @@ pub enum KernelError {
         "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\ncure: detach a probe, or put more into one probe's params"
     )]
     TooManyOnHook { hook: String, error: io::Error },
+    #[error(
+        "`{kind}` cannot be kept on this kernel ({release}): LSM programs have no lock before Linux 6.1, and without one two tasks at once could lose a value\ncure: use `.hist(…)`, `.sum(…)` or `.avg(…)`, which are exact here, or a newer kernel"
+    )]
+    NoLock { kind: &'static str, release: String },
     #[error("cannot {what}: {error}")]
     Program { what: String, error: String },
     #[error("template `{template}`: {reason}\nthis object is not a template of this version of krsi-sh")]

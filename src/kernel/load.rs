@@ -6,9 +6,11 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object};
-use crate::filter::Compiled;
-use crate::template::{ObservedAt, Observer, Template};
+use super::{KernelError, facts, host, loader, object, summaries};
+use crate::{
+    probe::Spec,
+    template::{ObservedAt, Observer, Template},
+};
 
 /// A verified object: its maps exist, its hooks are ready to attach.
 pub struct Loaded {
@@ -21,7 +23,8 @@ pub struct Loaded {
 
 /// What is decided before the load, for one probe.
 #[derive(Debug, Clone, Copy)]
-pub struct Constants {
+pub struct Constants<'s> {
+    pub spec: &'s Spec,
     pub id: u32,
     /// `KERNEL_VERSION` of the running kernel.
     pub version: u32,
@@ -50,14 +53,10 @@ pub struct MissingHook {
 ///
 /// # Errors
 /// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
-pub fn load(
-    template: &Template,
-    btf: &'static Btf,
-    constants: Constants,
-    filter: Option<&Compiled>,
-) -> Result<Loaded, KernelError> {
+pub fn load(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
+    let template = &*constants.spec.template;
     let (programs, missing) = known_hooks(template, btf)?;
-    let mut ebpf = object_with(template, btf, constants, filter, Reach::Lsm)?;
+    let mut ebpf = object_with(btf, constants, Reach::Lsm)?;
     for (hook, name) in &programs {
         let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
             let reason = format!("`{name}` is no LSM program");
@@ -72,13 +71,9 @@ pub fn load(
 ///
 /// # Errors
 /// If the kernel refuses those, too.
-pub fn load_observers(
-    template: &Template,
-    btf: &'static Btf,
-    constants: Constants,
-    filter: Option<&Compiled>,
-) -> Result<Loaded, KernelError> {
-    let mut ebpf = object_with(template, btf, constants, filter, Reach::AuditOnly)?;
+pub fn load_observers(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
+    let template = &*constants.spec.template;
+    let mut ebpf = object_with(btf, constants, Reach::AuditOnly)?;
     let mut programs = Vec::new();
     for Observer { at, program: name } in &template.layout.observers {
         let outcome = match (ebpf.program_mut(name), at) {
@@ -101,28 +96,28 @@ pub fn load_observers(
 ///
 /// # Errors
 /// If the object is no template, or the kernel refuses a map.
-pub fn object(template: &Template, btf: &'static Btf, constants: Constants) -> Result<Ebpf, KernelError> {
-    object_with(template, btf, constants, None, Reach::Lsm)
+pub fn object(btf: &'static Btf, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
+    object_with(btf, constants, Reach::Lsm)
 }
 
-fn object_with(
-    template: &Template,
-    btf: &'static Btf,
-    constants: Constants,
-    filter: Option<&Compiled>,
-    reach: Reach,
-) -> Result<Ebpf, KernelError> {
+fn object_with(btf: &'static Btf, constants: Constants<'_>, reach: Reach) -> Result<Ebpf, KernelError> {
+    let spec = constants.spec;
+    summaries::check(&spec.aggregations, constants.version)?;
+    let broken = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
+    let counted = summaries::constant(&spec.aggregations, &spec.template.layout).map_err(broken)?;
     let own = object::prepared(
-        template,
+        &spec.template,
         &[
             ("krsi_probe_id", constants.id),
             ("krsi_kernel", constants.version),
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
         ],
-        filter,
+        &[(summaries::CONSTANT, &counted)],
+        spec.filter.as_ref(),
     )?;
-    loader::load(&own, btf, &[("krsi_scope_members", constants.scope_size)])
-        .map_err(|error| KernelError::Object { template: template.name.clone(), reason: chain(&error) })
+    let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
+    loader::load(&own, btf, &[("krsi_scope_members", constants.scope_size), totals, sketches])
+        .map_err(|error| broken(chain(&error)))
 }
 
 /// Those of the template's hooks that this kernel has, with their programs, and the rest.

@@ -25,6 +25,7 @@ mod ring;
 mod scope;
 mod settings;
 mod subtree;
+mod summaries;
 mod tables;
 mod trackers;
 mod types;
@@ -110,8 +111,8 @@ impl Kernel {
         }
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
-        let constants = load::Constants { id, version: self.version, scope_size: scope.size() };
-        match load::load_observers(&spec.template, btf, constants, spec.filter.as_ref()) {
+        let constants = load::Constants { id, version: self.version, scope_size: scope.size(), spec };
+        match load::load_observers(btf, constants) {
             Ok(loaded) => Attachment::new(self, btf, loaded, spec, scope, Some(reason.to_string())),
             Err(KernelError::Refused { .. }) => Err(reason),
             Err(error) => Err(error),
@@ -125,8 +126,8 @@ impl Kernel {
     pub fn attach_unchecked(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
-        let constants = load::Constants { id, version: self.version, scope_size: scope.size() };
-        let loaded = load::load(&spec.template, btf, constants, spec.filter.as_ref())?;
+        let constants = load::Constants { id, version: self.version, scope_size: scope.size(), spec };
+        let loaded = load::load(btf, constants)?;
         Attachment::new(self, btf, loaded, spec, scope, None)
     }
 

@@ -15,17 +15,21 @@ const INSTRUCTION: usize = 8;
 /// Instructions before the no-ops.
 const BEFORE: usize = 2;
 
-/// The template's object with the constants and the filter in it.
+/// The template's object with the constants (numbers, and tables of them) and the filter in it.
 ///
 /// # Errors
 /// If the object has no such constant, or no room for the filter.
 pub fn prepared(
     template: &Template,
     constants: &[(&str, u32)],
+    tables: &[(&str, &[u8])],
     filter: Option<&Compiled>,
 ) -> Result<Vec<u8>, KernelError> {
     let broken = |reason: String| KernelError::Object { template: template.name.clone(), reason };
     let mut bytes = with_constants(&template.object, constants).map_err(broken)?;
+    for (name, table) in tables.iter().filter(|(_, table)| !table.is_empty()) {
+        put(&mut bytes, name, table).map_err(broken)?;
+    }
     if let Some(filter) = filter {
         fill(&mut bytes, &filter.code.bytes()).map_err(broken)?;
     }
@@ -45,6 +49,16 @@ pub fn with_constants(object: &[u8], constants: &[(&str, u32)]) -> Result<Vec<u8
         room.copy_from_slice(&value.to_ne_bytes());
     }
     Ok(bytes)
+}
+
+/// Writes the beginning of a constant that is larger than a number.
+fn put(object: &mut [u8], name: &str, value: &[u8]) -> Result<(), String> {
+    let place = symbol(object, name).filter(|(_, size)| *size >= value.len());
+    let (start, _) = place.ok_or_else(|| format!("it has no constant `{name}` of {} bytes", value.len()))?;
+    let room =
+        object.get_mut(start..start + value.len()).ok_or_else(|| format!("its `{name}` is cut off"))?;
+    room.copy_from_slice(value);
+    Ok(())
 }
 
 fn fill(object: &mut [u8], code: &[u8]) -> Result<(), String> {

@@ -43,11 +43,8 @@ impl InScope {
 pub fn preview(kernel: &Kernel, btf: &'static Btf, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let layout = &spec.template.layout;
     let scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
-    let mut ebpf = load::object(
-        &spec.template,
-        btf,
-        load::Constants { id: 0, version: kernel.version, scope_size: scope.size() },
-    )?;
+    let constants = load::Constants { spec, id: 0, version: kernel.version, scope_size: scope.size() };
+    let mut ebpf = load::object(btf, constants)?;
     let refuse = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {

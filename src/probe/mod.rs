@@ -6,6 +6,7 @@
 //! This module holds the words of the configuration and parses each of them
 //! once, at the edge, into types that cannot be wrong.
 
+pub mod aggregation;
 pub mod duration;
 pub mod mode;
 pub mod network;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::{filter::Compiled, template::Template};
 
 pub use self::{
+    aggregation::Aggregation,
     mode::{Errno, Mode, Signal},
     network::Network,
     param::ParamValue,
@@ -40,6 +42,11 @@ pub struct Spec {
     pub on_error: OnError,
     /// What `.when(…)` asks of an event.
     pub filter: Option<Compiled>,
+    pub aggregations: Vec<Aggregation>,
+    /// No events are sent.
+    pub quiet: bool,
+    /// Entries that the aggregations may keep, all together.
+    pub keys: u32,
 }
 
 /// What an enforcing probe answers when it could not find out what it needs to
@@ -80,6 +87,9 @@ impl Spec {
             lease: None,
             on_error: OnError::default(),
             filter: None,
+            aggregations: Vec::new(),
+            quiet: false,
+            keys: aggregation::KEYS,
         }
     }
 
@@ -148,6 +158,8 @@ pub struct Counters {
     pub lapsed: u64,
     /// Decisions that would have been enforced, had the task not been guarded.
     pub guarded: u64,
+    /// Events that an aggregation had no room for (not a part of the books).
+    pub overflow: u64,
 }
 
 /// Two attachments of one probe, together.
@@ -172,6 +184,7 @@ impl std::ops::Add for Counters {
             errors: self.errors + other.errors,
             lapsed: self.lapsed + other.lapsed,
             guarded: self.guarded + other.guarded,
+            overflow: self.overflow + other.overflow,
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn event(event: &Event) -> Map<String, Value> {
     object
 }
 
-fn value(value: event::Value) -> Value {
+pub(super) fn value(value: event::Value) -> Value {
     match value {
         event::Value::Unsigned(n) => n.into(),
         event::Value::Signed(n) => n.into(),

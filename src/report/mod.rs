@@ -8,6 +8,7 @@
 //! ```text
 //! reporter    one record ─▶ line(s), in the session's format
 //! text, json  the two formats
+//! summary     what a probe has kept count of, in both
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! ```
@@ -16,6 +17,7 @@ mod json;
 mod printable;
 mod reporter;
 mod streams;
+pub mod summary;
 mod text;
 
 pub use self::{

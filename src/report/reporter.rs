@@ -4,8 +4,12 @@ use std::{fmt, io};
 
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, json, printable_lines, text};
-use crate::{event::Event, probe::Counters, suggest::nearest};
+use super::{Format, Sink, Stream, json, printable_lines, summary, text};
+use crate::{
+    event::{Event, Summary},
+    probe::Counters,
+    suggest::nearest,
+};
 
 /// How bad an alert says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +126,16 @@ impl Reporter {
             Format::Json => json::line("emit", record),
         };
         self.sink.line(Stream::Data, &line)
+    }
+
+    /// What a probe has kept count of.
+    pub fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        match self.format {
+            Format::Text => {
+                summary::text(summary).iter().try_for_each(|line| self.sink.line(Stream::Data, line))
+            }
+            Format::Json => self.sink.line(Stream::Data, &json::line("summary", summary::record(summary))),
+        }
     }
 
     /// What `print` says, and the value of a line at the prompt.

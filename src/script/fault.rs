@@ -9,7 +9,10 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use crate::{
     filter::Refusal,
     kernel::KernelError,
-    probe::{SpecError, duration::DurationError, mode::ModeError, param::ParamError, scope::ScopeError},
+    probe::{
+        SpecError, aggregation::AggregationError, duration::DurationError, mode::ModeError,
+        param::ParamError, scope::ScopeError,
+    },
     report::SeverityError,
 };
 
@@ -101,6 +104,12 @@ impl From<ParamError> for Fault {
         };
         let about = about.clone();
         Fault::script(error).about(about)
+    }
+}
+
+impl From<AggregationError> for Fault {
+    fn from(error: AggregationError) -> Self {
+        Fault { about: error.about(), ..Fault::script(error) }
     }
 }
 

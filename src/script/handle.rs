@@ -4,6 +4,8 @@
 //! Configured first, attached once it is whole; mode, lease and params then change
 //! in the kernel as well as here. A change that the kernel refuses leaves both as they were.
 
+mod aggregation;
+
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use super::{
@@ -12,6 +14,7 @@ use super::{
     runtime::Runtime,
 };
 use crate::{
+    event::Summary,
     kernel::{Attachment, InScope},
     probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
     report::Books,
@@ -54,8 +57,16 @@ struct State {
     condition: Option<Callback>,
     /// Compiled again at each attach, since captured variables may have changed.
     when: Option<When>,
+    /// Whether events are wanted, if the script has said so.
+    events: Option<bool>,
     /// Of former attachments.
     closed: Counters,
+    /// What the aggregations of the last attachment had come to.
+    closed_summaries: Vec<Summary>,
+    /// Whether the script has looked at them itself.
+    has_told: bool,
+    /// Rows that `.top(n, …)` wants to see.
+    most_rows: Option<usize>,
     /// Whether it has been attached at all, and so has books.
     has_books: bool,
     /// Whether it enforces only as long as this shell says so again and again ([`HOLD`]).
@@ -87,7 +98,11 @@ impl ProbeHandle {
             callback: None,
             condition: None,
             when: None,
+            events: None,
             closed: Counters::default(),
+            closed_summaries: Vec::new(),
+            has_told: false,
+            most_rows: None,
             has_books: false,
             held: false,
             audit_only: false,
@@ -130,8 +145,12 @@ impl ProbeHandle {
         self.0.borrow_mut().condition = condition;
     }
 
-    pub fn set_callback(&self, callback: Option<Callback>) {
-        self.0.borrow_mut().callback = callback;
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn set_callback(&self, callback: Option<Callback>) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        state.callback = callback;
+        state.apply_quiet()
     }
 
     /// Attaches; nothing happens if it is attached already.
@@ -169,9 +188,10 @@ impl ProbeHandle {
     /// If the books cannot be read; it is detached all the same.
     pub fn detach(&self) -> Result<(), Fault> {
         let Some(attachment) = self.0.borrow_mut().attachment.take() else { return Ok(()) };
-        let counters = attachment.detach()?;
+        let (counters, summaries) = attachment.detach()?;
         let mut state = self.0.borrow_mut();
         state.closed = state.closed + counters;
+        state.closed_summaries = summaries;
         Ok(())
     }
 
@@ -387,6 +407,9 @@ impl ProbeHandle {
         }
         if let Some(compiled) = &spec.filter {
             text.push_str(&format!(", when {}", compiled.filter));
+        }
+        for aggregation in &spec.aggregations {
+            text.push_str(&format!(", {}", aggregation.describe()));
         }
         if state.audit_only {
             text.push_str(", audit-only");

@@ -476,6 +476,9 @@ impl Runtime {
         }
         if heard {
             let _ = self.dispatch_some(engine, QUEUE);
+            for summary in self.probes().iter().flat_map(ProbeHandle::untold_summaries) {
+                self.report(|reporter| reporter.summary(&summary));
+            }
         }
         for (of, times) in self.failed_callbacks.borrow_mut().drain() {
             if times > SHOWN_ERRORS {
@@ -490,7 +493,7 @@ impl Drop for Runtime {
     /// A callback may hold its own probe, and a circle is never dropped; the kernel's side must be.
     fn drop(&mut self) {
         for probe in self.probes() {
-            probe.set_callback(None);
+            let _ = probe.set_callback(None);
             probe.set_condition(None);
             let _ = probe.detach();
         }

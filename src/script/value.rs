@@ -3,7 +3,7 @@
 use rhai::Dynamic;
 use serde_json::{Map, Value};
 
-use super::api::event::ScriptEvent;
+use super::api::{aggregation::ScriptSummary, event::ScriptEvent};
 use crate::event;
 
 /// An event's field as a script sees it. A number beyond Rhai's own (63 bits) keeps
@@ -28,6 +28,8 @@ pub fn to_json(value: &Dynamic) -> Value {
         Value::Null
     } else if let Some(event) = value.read_lock::<ScriptEvent>() {
         crate::report::event_json(event.inner()).into()
+    } else if let Some(summary) = value.read_lock::<ScriptSummary>() {
+        summary.rows().into()
     } else if let Ok(b) = value.as_bool() {
         b.into()
     } else if let Ok(n) = value.as_int() {

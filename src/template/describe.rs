@@ -403,6 +403,7 @@ impl Types {
             settings_size: self.structure("settings")?.1.size(),
             counters: numbers("krsi_counter")?,
             scope_kinds: numbers("krsi_scope_kind")?,
+            summary_kinds: numbers("krsi_summary_kind")?,
             programs: of_kind(sections, "lsm", ""),
             observers: observers(sections),
             trackers: of_kind(sections, "tp_btf", "_track"),

@@ -75,6 +75,8 @@ pub struct Layout {
     pub counters: Vec<(String, u32)>,
     /// Number of each kind of scope: its bit in the control word, and its mark on a member.
     pub scope_kinds: Vec<(String, u32)>,
+    /// Number of each way to aggregate.
+    pub summary_kinds: Vec<(String, u32)>,
     /// LSM hook and the name of the program for it, in the order of the object.
     pub programs: Vec<(String, String)>,
     /// Tracepoint and program of what the template watches beside its hooks, to know what

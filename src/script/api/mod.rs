@@ -3,6 +3,7 @@
 //! The doc comment on a function is its documentation: `help` prints it. Functions
 //! find what they act on through the engine's tag.
 
+pub mod aggregation;
 pub mod event;
 mod output;
 mod probe;
@@ -22,6 +23,7 @@ use super::{Fault, runtime::Runtime};
 pub fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Fault>("Error").register_fn("to_string", |fault: Fault| fault.text);
     probe::register(engine);
+    aggregation::register(engine);
     event::register(engine);
     time::register(engine);
     process::register(engine);
@@ -46,6 +48,9 @@ pub fn shown(value: &Dynamic) -> String {
     }
     if let Some(probe) = value.read_lock::<super::handle::ProbeHandle>() {
         return probe.describe();
+    }
+    if let Some(summary) = value.read_lock::<aggregation::ScriptSummary>() {
+        return summary.describe();
     }
     if value.is_map() || value.is_array() {
         return serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();

@@ -236,7 +236,7 @@ mod functions {
         function: FnPtr,
     ) -> Fallible<ProbeHandle> {
         let callback = Callback::new(function, runtime(&context)?.program()?, 1, "on_event")?;
-        probe.set_callback(Some(callback));
+        probe.set_callback(Some(callback))?;
         Ok(probe)
     }
 

@@ -1,0 +1,187 @@
+//! What a probe has kept count of: an aggregation's groups, read from the kernel's tables.
+//!
+//! In: the entries' bytes. Out: a [`Summary`], a row for each group, the largest first. Texts are the
+//! kernel's bytes still; they are made printable where they are shown.
+
+use super::{Value, decode};
+use crate::probe::aggregation::{Aggregation, Kind};
+
+/// One aggregation of one probe, as counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    pub probe: String,
+    pub kind: Kind,
+    /// What was summed up; a count has none.
+    pub field: Option<String>,
+    pub unit: Option<String>,
+    /// What the rows are grouped by.
+    pub by: Vec<String>,
+    pub rows: Vec<Row>,
+    /// Events that found no room, of all aggregations of the probe.
+    pub overflow: u64,
+}
+
+/// One group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// In the order of [`Summary::by`].
+    pub group: Vec<Value>,
+    pub amount: Amount,
+}
+
+/// What a group has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Amount {
+    Number(u64),
+    /// An average.
+    Mean(f64),
+    /// Within some percent ([`distinct`]).
+    About(u64),
+    Histogram(Vec<Bucket>),
+}
+
+/// Values from `from` up to, but not including, `to`; `None`: there is no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket {
+    pub from: u64,
+    pub to: Option<u64>,
+    pub count: u64,
+}
+
+impl Amount {
+    /// What rows are sorted by.
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        match self {
+            Amount::Number(n) | Amount::About(n) => *n as f64,
+            Amount::Mean(mean) => *mean,
+            Amount::Histogram(buckets) => buckets.iter().map(|b| b.count as f64).sum(),
+        }
+    }
+}
+
+/// `struct krsi_total` of the templates, read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    pub count: u64,
+    pub sum: u64,
+    pub least: u64,
+    pub greatest: u64,
+}
+
+impl Total {
+    /// The amount of a group that is one entry.
+    #[must_use]
+    pub fn amount(&self, kind: Kind) -> Amount {
+        match kind {
+            Kind::Sum => Amount::Number(self.sum),
+            Kind::Min => Amount::Number(self.least),
+            Kind::Max => Amount::Number(self.greatest),
+            Kind::Avg => Amount::Mean(self.sum as f64 / self.count.max(1) as f64),
+            _ => Amount::Number(self.count),
+        }
+    }
+}
+
+impl Summary {
+    /// A summary of rows in any order.
+    #[must_use]
+    pub fn new(probe: &str, aggregation: &Aggregation, mut rows: Vec<Row>, overflow: u64) -> Self {
+        let largest_first = |a: &Row, b: &Row| b.amount.weight().total_cmp(&a.amount.weight());
+        let by_group = |a: &Row, b: &Row| format!("{:?}", a.group).cmp(&format!("{:?}", b.group));
+        rows.sort_by(|a, b| largest_first(a, b).then_with(|| by_group(a, b)));
+        Summary {
+            probe: probe.to_owned(),
+            kind: aggregation.kind,
+            field: aggregation.field.as_ref().map(|f| f.name.clone()),
+            unit: aggregation.field.as_ref().and_then(|f| f.unit.clone()),
+            by: aggregation.by.iter().map(|taken| taken.field.name.clone()).collect(),
+            rows,
+            overflow,
+        }
+    }
+
+    /// The same with the first `most` rows only.
+    #[must_use]
+    pub fn first(mut self, most: usize) -> Self {
+        self.rows.truncate(most);
+        self
+    }
+
+    /// The values that a key's bytes stand for.
+    #[must_use]
+    pub fn group(aggregation: &Aggregation, key: &[u8]) -> Vec<Value> {
+        let read = |taken: &crate::probe::aggregation::Taken| {
+            let bytes = key.get(taken.to..taken.to + taken.room).unwrap_or_default();
+            decode::value(&taken.field.kind, bytes)
+        };
+        aggregation.by.iter().map(read).collect()
+    }
+}
+
+/// The bucket that an entry's number stands for: `krsi_bucket` of the templates.
+#[must_use]
+pub fn bucket(kind: Kind, number: u16) -> (u64, Option<u64>) {
+    let number = u64::from(number);
+    match kind {
+        Kind::Lhist { first, .. } if number == 0 => (0, Some(first)),
+        Kind::Lhist { first, step, buckets } => {
+            let from = first + (number - 1) * step;
+            (from, (number <= buckets).then_some(from + step))
+        }
+        // 0 has a bucket of its own, then each power of two.
+        _ if number == 0 => (0, Some(1)),
+        _ => (1 << (number - 1).min(63), 1_u64.checked_shl(u32::try_from(number).unwrap_or(64))),
+    }
+}
+
+/// How many values a sketch has seen (HyperLogLog, with linear counting where there are few): the standard
+/// error is 1.04/√m, 4.6 % for 512 registers.
+#[must_use]
+pub fn distinct(registers: &[u8]) -> u64 {
+    let m = registers.len() as f64;
+    let alpha = 0.7213 / (1.0 + 1.079 / m);
+    let harmonic: f64 = registers.iter().map(|rank| 0.5_f64.powi(i32::from(*rank))).sum();
+    let raw = alpha * m * m / harmonic;
+    let blank = registers.iter().filter(|rank| **rank == 0).count();
+    let estimate = if raw <= 2.5 * m && blank > 0 { m * (m / blank as f64).ln() } else { raw };
+    estimate.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_meet_without_a_gap() {
+        for kind in [Kind::Hist, Kind::Lhist { first: 5, step: 10, buckets: 4 }] {
+            let last = if kind == Kind::Hist { 64 } else { 5 };
+            let mut end = 0;
+            for number in 0..=last {
+                let (from, to) = bucket(kind, number);
+                assert_eq!(from, end, "{kind:?} {number}");
+                assert_eq!(to.is_none(), number == last, "{kind:?} {number}");
+                end = to.unwrap_or_default();
+            }
+        }
+    }
+
+    #[test]
+    fn a_sketch_is_right_within_its_error() {
+        for many in [0_u64, 1, 10, 100, 1000, 100_000] {
+            let mut registers = [0_u8; 512];
+            for number in 0..many {
+                // SplitMix64, as in the kernel.
+                let mut z = number;
+                z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+                z ^= z >> 31;
+                let (index, rest) = ((z & 511) as usize, z >> 9);
+                let rank = (rest.leading_zeros() - 9 + 1) as u8;
+                registers[index] = registers[index].max(rank);
+            }
+            let error = (distinct(&registers) as f64 - many as f64).abs() / many.max(1) as f64;
+            assert!(error < 3.0 * 0.046, "{many}: {} ({error})", distinct(&registers));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Aggregation's side of the kernel: what the object is told before the load, and the tables read back.
+//!
+//! Entries carry the epoch they were counted in. To take a summary and begin anew, the epoch is moved on; then
+//! every program that may still have read the former one is waited for, and that one's entries are
+//! read and removed. So no count is lost between reading and removing, and none is in two.
+
+use std::collections::BTreeMap;
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, MapError},
+};
+use nix::libc;
+
+use super::{KernelError, attachment::take, host, load::chain};
+use crate::{
+    event::summary::{self, Amount, Bucket, Row, Summary, Total},
+    probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
+    template::Layout,
+};
+
+/// The constant that says what is counted, and the tables it is counted in.
+pub const CONSTANT: &str = "krsi_summaries";
+const TOTALS: &str = "krsi_totals";
+const SKETCHES: &str = "krsi_sketches";
+
+/// `struct krsi_summary_key`: epoch, which, bucket, group.
+const KEY_SIZE: usize = 8 + GROUP_SIZE;
+type Key = [u8; KEY_SIZE];
+/// `struct krsi_total`: lock, padding, count, sum, least, greatest.
+type TotalValue = [u8; 40];
+/// `struct krsi_sketch`: lock, padding, registers.
+type SketchValue = [u8; 8 + 512];
+const LOCK_SIZE: usize = 8;
+/// The reader, too, takes the entry's lock (BPF_F_LOCK), so what it sees belongs together.
+const LOCKED: u64 = 4;
+
+/// The tables' sizes for a probe: the former epoch's entries are still there while the next one's are counted.
+#[must_use]
+pub fn sizes(aggregations: &[Aggregation], keys: u32) -> [(&'static str, u32); 2] {
+    let room = |any: bool| if any { keys.saturating_mul(2) } else { 1 };
+    let sketches = aggregations.iter().any(|a| a.kind.is_sketch());
+    let totals = aggregations.iter().any(|a| !a.kind.is_sketch());
+    [(TOTALS, room(totals)), (SKETCHES, room(sketches))]
+}
+
+/// Whether this kernel, of that `KERNEL_VERSION`, can keep these.
+///
+/// # Errors
+/// If one of them needs a lock, and there is none.
+pub fn check(aggregations: &[Aggregation], version: u32) -> Result<(), KernelError> {
+    const WITH_LOCKS: u32 = 6 << 16 | 1 << 8;
+    let needs = |a: &&Aggregation| matches!(a.kind, Kind::Min | Kind::Max);
+    match aggregations.iter().find(needs) {
+        Some(found) if version < WITH_LOCKS => {
+            Err(KernelError::NoLock { kind: found.kind.name(), release: host::release()? })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `krsi_summaries` of the templates, or nothing if there is nothing to count.
+///
+/// # Errors
+/// If the object does not know such a kind.
+pub fn constant(aggregations: &[Aggregation], layout: &Layout) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    for aggregation in aggregations {
+        let kind = match aggregation.kind {
+            Kind::Count => "count",
+            Kind::Sum | Kind::Min | Kind::Max | Kind::Avg => "number",
+            Kind::Hist => "log2",
+            Kind::Lhist { .. } => "linear",
+            Kind::Distinct => "distinct",
+        };
+        let number = layout.summary_kinds.iter().find(|(name, _)| name == kind).map(|(_, number)| *number);
+        let number = number.ok_or_else(|| format!("it knows no aggregation `{kind}`"))?;
+        bytes.extend(number.to_ne_bytes());
+        let field = aggregation.field.as_ref();
+        let is_text = field.is_some_and(|f| f.kind == crate::template::FieldKind::Text);
+        place(&mut bytes, field.map_or((0, 0), |f| (f.offset, f.size)), is_text, 0);
+        let (first, step, buckets) = match aggregation.kind {
+            Kind::Lhist { first, step, buckets } => (first, step, buckets),
+            _ => (0, 0, 0),
+        };
+        [first, step, buckets].iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        for index in 0..crate::probe::aggregation::MOST_BY {
+            match aggregation.by.get(index) {
+                Some(t) => place(&mut bytes, (t.field.offset, t.room), t.is_text(), t.to),
+                None => place(&mut bytes, (0, 0), false, 0),
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// `struct krsi_taken`.
+fn place(bytes: &mut Vec<u8>, (from, size): (usize, usize), is_text: bool, to: usize) {
+    let word = |n: usize| u32::try_from(n).unwrap_or_default().to_ne_bytes();
+    let half = |n: usize| u16::try_from(n).unwrap_or_default().to_ne_bytes();
+    bytes.extend(word(from));
+    bytes.extend(half(size));
+    bytes.extend(half(usize::from(is_text)));
+    bytes.extend(word(to));
+}
+
+/// The tables of one probe.
+pub struct Summaries {
+    probe: String,
+    aggregations: Vec<Aggregation>,
+    totals: HashMap<MapData, Key, TotalValue>,
+    sketches: HashMap<MapData, Key, SketchValue>,
+    /// Being added to.
+    epoch: u32,
+    /// Overflow that has been told with a summary taken before.
+    told_overflow: u64,
+}
+
+impl Summaries {
+    /// `None` if nothing is counted.
+    ///
+    /// # Errors
+    /// If the object has no such tables.
+    pub fn open(
+        ebpf: &mut Ebpf,
+        probe: &str,
+        aggregations: &[Aggregation],
+    ) -> Result<Option<Self>, KernelError> {
+        if aggregations.is_empty() {
+            return Ok(None);
+        }
+        let unfit = |table, error: MapError| KernelError::Table { table, reason: chain(&error) };
+        Ok(Some(Summaries {
+            probe: probe.to_owned(),
+            aggregations: aggregations.to_vec(),
+            totals: HashMap::try_from(take(ebpf, TOTALS)?).map_err(|e| unfit(TOTALS, e))?,
+            sketches: HashMap::try_from(take(ebpf, SKETCHES)?).map_err(|e| unfit(SKETCHES, e))?,
+            epoch: 0,
+            told_overflow: 0,
+        }))
+    }
+
+    /// What is counted by now. `overflow` is the probe's counter.
+    ///
+    /// # Errors
+    /// If a table cannot be read.
+    pub fn read(&self, overflow: u64) -> Result<Vec<Summary>, KernelError> {
+        let entries = Entries::of(self, self.epoch)?;
+        Ok(self.summaries(&entries, overflow.saturating_sub(self.told_overflow)))
+    }
+
+    /// What is counted by now, and everything begins from zero. `advance` stores the next epoch where the
+    /// kernel side reads it.
+    ///
+    /// # Errors
+    /// If a table cannot be read, or this kernel gives no way to wait for its programs.
+    pub fn take(
+        &mut self,
+        advance: impl FnOnce(u32) -> Result<(), KernelError>,
+        overflow: impl FnOnce() -> Result<u64, KernelError>,
+    ) -> Result<Vec<Summary>, KernelError> {
+        let former = self.epoch;
+        advance(former.wrapping_add(1))?;
+        self.epoch = former.wrapping_add(1);
+        wait_for_programs()?;
+        let entries = Entries::of(self, former)?;
+        let overflow = overflow()?;
+        let summaries = self.summaries(&entries, overflow.saturating_sub(self.told_overflow));
+        self.told_overflow = overflow;
+        for (key, _) in &entries.totals {
+            self.totals.remove(key).map_err(|e| unreadable(TOTALS, &e))?;
+        }
+        for (key, _) in &entries.sketches {
+            self.sketches.remove(key).map_err(|e| unreadable(SKETCHES, &e))?;
+        }
+        Ok(summaries)
+    }
+
+    fn summaries(&self, entries: &Entries, overflow: u64) -> Vec<Summary> {
+        let one = |(which, aggregation): (u16, &Aggregation)| {
+            let rows = entries.rows(which, aggregation);
+            Summary::new(&self.probe, aggregation, rows, overflow)
+        };
+        (0..).zip(&self.aggregations).map(one).collect()
+    }
+}
+
+/// One epoch's entries.
+struct Entries {
+    totals: Vec<(Key, Total)>,
+    sketches: Vec<(Key, SketchValue)>,
+}
+
+impl Entries {
+    fn of(tables: &Summaries, epoch: u32) -> Result<Self, KernelError> {
+        Ok(Entries {
+            totals: read(&tables.totals, TOTALS, epoch)?
+                .into_iter()
+                .map(|(key, value)| (key, total(&value)))
+                .collect(),
+            sketches: read(&tables.sketches, SKETCHES, epoch)?.into_iter().collect(),
+        })
+    }
+
+    fn rows(&self, which: u16, aggregation: &Aggregation) -> Vec<Row> {
+        if aggregation.kind.is_sketch() {
+            let of = self.sketches.iter().filter(|(key, _)| summary_of(key) == which);
+            let row = |(key, value): &(Key, SketchValue)| Row {
+                group: Summary::group(aggregation, &key[8..]),
+                amount: Amount::About(summary::distinct(&value[LOCK_SIZE..])),
+            };
+            return of.map(row).collect();
+        }
+        let of = self.totals.iter().filter(|(key, _)| summary_of(key) == which);
+        if !matches!(aggregation.kind, Kind::Hist | Kind::Lhist { .. }) {
+            let row = |(key, total): &(Key, Total)| Row {
+                group: Summary::group(aggregation, &key[8..]),
+                amount: total.amount(aggregation.kind),
+            };
+            return of.map(row).collect();
+        }
+        let mut groups: BTreeMap<&[u8], Vec<(u16, u64)>> = BTreeMap::new();
+        for (key, total) in of {
+            groups.entry(&key[8..]).or_default().push((bucket_of(key), total.count));
+        }
+        let row = |(group, mut buckets): (&[u8], Vec<(u16, u64)>)| {
+            buckets.sort_unstable();
+            let ends = buckets.first().zip(buckets.last()).map_or(0..=0, |(first, last)| first.0..=last.0);
+            // Those in between that nothing fell into are a part of the picture.
+            let bucket = |number: u16| {
+                let (from, to) = summary::bucket(aggregation.kind, number);
+                let found = buckets.binary_search_by_key(&number, |(n, _)| *n).ok();
+                Bucket { from, to, count: found.map_or(0, |at| buckets[at].1) }
+            };
+            Row {
+                group: Summary::group(aggregation, group),
+                amount: Amount::Histogram(ends.map(bucket).collect()),
+            }
+        };
+        groups.into_iter().map(row).collect()
+    }
+}
+
+fn epoch_of(key: &Key) -> u32 {
+    u32::from_ne_bytes([key[0], key[1], key[2], key[3]])
+}
+
+fn summary_of(key: &Key) -> u16 {
+    u16::from_ne_bytes([key[4], key[5]])
+}
+
+fn bucket_of(key: &Key) -> u16 {
+    u16::from_ne_bytes([key[6], key[7]])
+}
+
+fn total(value: &TotalValue) -> Total {
+    let word = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&value[at..at + 8]);
+        u64::from_ne_bytes(bytes)
+    };
+    Total { count: word(8), sum: word(16), least: word(24), greatest: word(32) }
+}
+
+/// By key: while entries are being added, the walk may come by one twice.
+fn read<const N: usize>(
+    table: &HashMap<MapData, Key, [u8; N]>,
+    name: &'static str,
+    epoch: u32,
+) -> Result<BTreeMap<Key, [u8; N]>, KernelError> {
+    let mut entries = BTreeMap::new();
+    for key in table.keys() {
+        let key = key.map_err(|e| unreadable(name, &e))?;
+        if epoch_of(&key) != epoch {
+            continue;
+        }
+        match table.get(&key, LOCKED) {
+            Ok(value) => {
+                entries.insert(key, value);
+            }
+            // Nobody but this process removes entries, and it reads one at a time.
+            Err(MapError::KeyNotFound) => {}
+            Err(error) => return Err(unreadable(name, &error)),
+        }
+    }
+    Ok(entries)
+}
+
+fn unreadable(table: &'static str, error: &MapError) -> KernelError {
+    KernelError::Table { table, reason: chain(error) }
+}
+
+/// Waits until every program that runs now has ended: programs that do not sleep run under RCU, and this
+/// membarrier is a grace period of it (kernel/sched/membarrier.c, MEMBARRIER_CMD_GLOBAL).
+fn wait_for_programs() -> Result<(), KernelError> {
+    const GLOBAL: libc::c_int = 1;
+    // SAFETY: membarrier(2) takes numbers only.
+    let waited = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
+    if waited == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(KernelError::Table {
+        table: TOTALS,
+        reason: format!(
+            "this kernel cannot wait for its programs (membarrier: {error}), so nothing can be taken without a loss; \
+             read without taking: `.counts()`"
+        ),
+    })
+}

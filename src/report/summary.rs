@@ -1,0 +1,211 @@
+//! What a probe has kept count of, for reading and as a record: tables, drawn histograms, JSON.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Map, Value, json};
+
+use super::{json, printable};
+use crate::{
+    event::{
+        self,
+        summary::{Amount, Bucket, Row, Summary},
+    },
+    probe::aggregation::Kind,
+};
+
+/// Characters of the longest bar.
+const BAR: u64 = 40;
+
+/// A heading, and a row for each group, or a drawing of each.
+#[must_use]
+pub fn text(summary: &Summary) -> Vec<String> {
+    let mut lines = vec![heading(summary)];
+    if summary.rows.is_empty() {
+        lines.push("  nothing yet".into());
+    } else if matches!(summary.kind, Kind::Hist | Kind::Lhist { .. }) {
+        lines.extend(summary.rows.iter().flat_map(|row| histogram(summary, row)));
+    } else {
+        lines.extend(table(summary));
+    }
+    if summary.overflow > 0 {
+        lines.push(format!(
+            "  {} more found no room: there are more groups than `.max_keys(…)` allows for",
+            summary.overflow
+        ));
+    }
+    lines
+}
+
+/// `web: sum of size (bytes) by comm`.
+fn heading(summary: &Summary) -> String {
+    let mut text = format!("{}: {}", printable(&summary.probe), summary.kind.name());
+    if let Some(field) = &summary.field {
+        text.push_str(&format!(" of {field}"));
+    }
+    if let Some(unit) = &summary.unit {
+        text.push_str(&format!(" ({unit})"));
+    }
+    if !summary.by.is_empty() {
+        text.push_str(&format!(" by {}", summary.by.join(", ")));
+    }
+    text
+}
+
+fn table(summary: &Summary) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let titles = summary.by.iter().map(String::as_str);
+    table.set_header(titles.chain([summary.kind.name()]));
+    for row in &summary.rows {
+        table.add_row(row.group.iter().map(shown).chain([amount(&row.amount)]));
+    }
+    if let Some(column) = table.column_mut(summary.by.len()) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string().lines().map(|line| format!(" {}", line.trim_end())).collect()
+}
+
+fn amount(amount: &Amount) -> String {
+    match amount {
+        Amount::Number(n) => n.to_string(),
+        Amount::Mean(mean) => format!("{mean:.1}"),
+        Amount::About(n) => format!("~{n}"),
+        Amount::Histogram(_) => String::new(),
+    }
+}
+
+/// A group's value as a cell has it.
+fn shown(value: &event::Value) -> String {
+    match value {
+        event::Value::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).into_owned(),
+        other => match json::value(other.clone()) {
+            Value::String(text) => printable(&text).into_owned(),
+            Value::Array(items) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|t| printable(t).into_owned())
+                .collect::<Vec<_>>()
+                .join(","),
+            other => other.to_string(),
+        },
+    }
+}
+
+fn histogram(summary: &Summary, row: &Row) -> Vec<String> {
+    let Amount::Histogram(buckets) = &row.amount else { return Vec::new() };
+    let mut lines = Vec::new();
+    if !summary.by.is_empty() {
+        let named = summary.by.iter().zip(&row.group);
+        let group: Vec<_> = named.map(|(name, value)| format!("{name}={}", shown(value))).collect();
+        lines.push(format!("  {}", group.join(" ")));
+    }
+    let labels: Vec<String> = buckets.iter().map(|b| label(summary.kind, b)).collect();
+    let widest = labels.iter().map(String::len).max().unwrap_or_default();
+    let most = buckets.iter().map(|b| b.count).max().unwrap_or_default().max(1);
+    let digits = most.to_string().len();
+    for (bucket, label) in buckets.iter().zip(labels) {
+        // Rounded up: what is there at all is to be seen.
+        let length = usize::try_from((u128::from(bucket.count) * u128::from(BAR)).div_ceil(u128::from(most)))
+            .unwrap_or_default();
+        let bar = "@".repeat(length);
+        let width = BAR as usize;
+        lines.push(format!("  {label:<widest$} {:>digits$} |{bar:<width$}|", bucket.count));
+    }
+    lines
+}
+
+/// `[1K, 2K)`, as bpftrace's users know it; powers of two are told in powers of 1024.
+fn label(kind: Kind, bucket: &Bucket) -> String {
+    let number = |n: u64| if kind == Kind::Hist { binary(n) } else { n.to_string() };
+    match (kind, bucket.from, bucket.to) {
+        (Kind::Hist, 0, _) => "[0]".into(),
+        (Kind::Hist, 1, _) => "[1]".into(),
+        (Kind::Lhist { first, .. }, 0, Some(to)) if to == first => format!("(..., {first})"),
+        (_, from, Some(to)) => format!("[{}, {})", number(from), number(to)),
+        (_, from, None) => format!("[{}, ...)", number(from)),
+    }
+}
+
+fn binary(mut n: u64) -> String {
+    const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
+    let mut unit = 0;
+    while n >= 1024 && n.is_multiple_of(1024) {
+        n /= 1024;
+        unit += 1;
+    }
+    format!("{n}{}", UNITS[unit])
+}
+
+/// A group as an object: its fields by name, and what it has come to under the name of the aggregation.
+#[must_use]
+pub fn row(summary: &Summary, row: &Row) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, value) in summary.by.iter().zip(&row.group) {
+        object.insert(name.clone(), json::value(value.clone()));
+    }
+    let (name, amount) = match &row.amount {
+        Amount::Number(n) | Amount::About(n) => (summary.kind.name(), json!(n)),
+        Amount::Mean(mean) => (summary.kind.name(), json!(mean)),
+        Amount::Histogram(buckets) => {
+            let bucket = |b: &Bucket| json!({ "from": b.from, "to": b.to, "count": b.count });
+            ("buckets", buckets.iter().map(bucket).collect())
+        }
+    };
+    object.insert(name.into(), amount);
+    object
+}
+
+/// All of it as a record.
+pub(super) fn record(summary: &Summary) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
+    fields.insert("probe".into(), summary.probe.as_str().into());
+    fields.insert("kind".into(), summary.kind.name().into());
+    fields.insert("field".into(), summary.field.as_deref().into());
+    fields.insert("unit".into(), summary.unit.as_deref().into());
+    fields.insert("by".into(), summary.by.as_slice().into());
+    fields.insert("rows".into(), summary.rows.iter().map(|r| Value::Object(row(summary, r))).collect());
+    fields.insert("overflow".into(), summary.overflow.into());
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(kind: Kind, rows: Vec<Row>) -> Summary {
+        Summary {
+            probe: "p".into(),
+            kind,
+            field: Some("size".into()),
+            unit: Some("bytes".into()),
+            by: vec!["comm".into()],
+            rows,
+            overflow: 0,
+        }
+    }
+
+    #[test]
+    fn a_histogram_is_drawn_and_what_is_hostile_is_not() {
+        let buckets = vec![
+            Bucket { from: 0, to: Some(1), count: 1 },
+            Bucket { from: 1 << 10, to: Some(1 << 11), count: 80 },
+            Bucket { from: 1 << 63, to: None, count: 1 },
+        ];
+        let row =
+            Row { group: vec![event::Value::Text(b"\x1b[31m".to_vec())], amount: Amount::Histogram(buckets) };
+        let lines = text(&summary(Kind::Hist, vec![row]));
+        assert_eq!(lines[0], "p: hist of size (bytes) by comm");
+        assert!(!lines[1].contains('\x1b'), "{:?}", lines[1]);
+        assert_eq!(lines[2].trim_end(), format!("  [0]        1 |@{}|", " ".repeat(39)));
+        assert_eq!(lines[3], format!("  [1K, 2K)  80 |{}|", "@".repeat(40)));
+        assert!(lines[4].starts_with("  [8E, ...)  1 |@"), "{:?}", lines[4]);
+    }
+
+    #[test]
+    fn a_record_names_what_it_counts() {
+        let row = Row { group: vec![event::Value::Text(b"cat".to_vec())], amount: Amount::Number(3) };
+        let record = record(&summary(Kind::Sum, vec![row]));
+        assert_eq!(record["rows"], json!([{ "comm": "cat", "sum": 3 }]));
+        assert_eq!(record["by"], json!(["comm"]));
+    }
+}
