@@ -5,6 +5,7 @@
 //! sees, not about which bytes were sent. Nothing sleeps: whatever is waited for is
 //! seen on the screen.
 
+mod commands;
 mod lab;
 mod terminal;
 
@@ -346,7 +347,7 @@ fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
     terminal.enter_with("let = 5", "×");
     terminal.keys(CTRL_D);
     assert_eq!(terminal.ended().code(), Some(0));
-    assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"print\",\"text\":\"42\"}\n");
+    assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"value\",\"value\":42}\n");
 }
 
 #[test]
