@@ -4,12 +4,7 @@
 //! trying it; or the same as JSON. The exit code says whether probes can enforce here.
 
 use super::{answer, complain, exit};
-use crate::{
-    cli::Globals,
-    doctor,
-    report::Format,
-    template::Catalogue,
-};
+use crate::{cli::Globals, doctor, report::Format, template::Catalogue};
 
 /// Find out what this machine can do, by trying each hook
 ///

@@ -95,7 +95,6 @@ impl Session {
             Err(error) => unusable(error),
         }
     }
-
 }
 
 fn unusable(error: &str) -> Outcome {

@@ -18,6 +18,7 @@ mod editor;
 mod filter;
 mod highlight;
 mod history;
+mod init;
 mod journal;
 mod keys;
 mod lexer;
@@ -54,7 +55,7 @@ const ENVIRONMENT: i32 = 3;
 
 /// Runs the shell until its user leaves; gives the process's exit code.
 #[must_use]
-pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
+pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
     let terminal = Terminal::look();
     let printer = Printer::new(terminal.streams());
     if !options.quiet {
@@ -82,7 +83,10 @@ pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
         asks,
         answers,
     };
-    let ended = shell.converse();
+    let ended = match if init { shell.init() } else { Flow::Stay } {
+        Flow::Over(outcome) => outcome,
+        _ => shell.converse(),
+    };
     // Whatever is printed from here on finds the terminal as it was.
     terminal.restore(shell.printer.editing());
     shell.printer.end();
@@ -252,6 +256,21 @@ impl Shell {
         }
     }
 
+    /// Evaluates the start-up file, if there is one; what is wrong with it is said, and the shell goes on.
+    fn init(&mut self) -> Flow {
+        match init::read() {
+            Ok(None) => Flow::Stay,
+            Ok(Some(source)) => {
+                let outcome = self.session.line(&source.text);
+                outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+            }
+            Err(reason) => {
+                self.complain(&reason);
+                Flow::Stay
+            }
+        }
+    }
+
     fn evaluate(&mut self, code: &str) -> Flow {
         let _ = self.printer.diagnosed();
         code.clone_into(&mut self.last);
@@ -265,10 +284,7 @@ impl Shell {
 
     /// Does what takes its time while events and timers are delivered and leases renewed; what they print
     /// waits until it is done.
-    fn meanwhile<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Flow> {
+    fn meanwhile<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Flow> {
         let (tell, done) = crossbeam_channel::bounded(1);
         let started = thread::Builder::new().name("krsi-meanwhile".into()).spawn(move || {
             // Nobody waits any more if the session has ended.

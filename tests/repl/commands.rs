@@ -88,10 +88,15 @@ fn what_is_longer_than_the_screen_is_paged() {
     let mut terminal = Setup { rows: 30, environment: &environment, ..Setup::new(&home) }.prompted();
     terminal.enter("6 * 7", "42");
     terminal.enter_with("help", "paged: ");
-    terminal.enter(":pager off", "krsi> :pager off");
-    terminal.keys("\x0c");
-    terminal.last_row("krsi>");
-    terminal.enter_with("help", "lists the shell's own commands");
+    terminal.keys(":pager off\r");
+    terminal.wait("a prompt below", |rows| rows.ends_with(&["krsi> :pager off".into(), "krsi>".into()]));
+    // As many rows as the screen has, so that nothing of before is left.
+    terminal.keys("help\r");
+    terminal.wait("help, to its end", |rows| {
+        rows.last().is_some_and(|last| last == "krsi>")
+            && rows.iter().any(|row| row.contains("lists the shell's own commands"))
+            && !rows.iter().any(|row| row.contains(":pager off"))
+    });
     assert!(!terminal.rows().iter().any(|row| row.starts_with("paged")), "{:?}", terminal.rows());
 }
 

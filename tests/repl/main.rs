@@ -136,17 +136,65 @@ fn control_c_clears_the_line() {
 }
 
 #[test]
-fn control_c_stops_a_running_line_and_leaves_the_shell_and_its_variables() {
+fn control_c_stops_a_running_line_within_100_ms_and_leaves_the_shell_and_its_variables() {
+    const AT_MOST: Duration = Duration::from_millis(100);
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.keys("let kept = 42; print(\"turning\"); loop {}\r");
-    terminal.row("turning");
-    let begin = Instant::now();
-    terminal.keys(CTRL_C);
-    terminal.row_with("interrupted");
-    assert!(begin.elapsed() < Duration::from_secs(1), "within a second");
-    terminal.last_row("krsi>");
+    terminal.enter("let kept = 42;", "krsi> let kept = 42;");
+    let mut stopped = 0;
+    // What computes, what waits for events, what waits for a child, what sleeps.
+    for (round, busy) in
+        ["loop {}", "run_for(\"1h\")", "run([\"sleep\", \"3600\"])", "sleep(3600)"].iter().enumerate()
+    {
+        // The fastest of some: what another process takes of the machine only ever adds.
+        let times = (0..4).map(|try_| {
+            terminal.keys(&format!("print(\"turning {round}-{try_}\"); {busy}\r"));
+            terminal.row(&format!("turning {round}-{try_}"));
+            let begin = Instant::now();
+            terminal.keys(CTRL_C);
+            stopped += 1;
+            terminal.wait("one more interruption, and a prompt", |rows| {
+                rows.iter().filter(|row| row.contains("interrupted")).count() == stopped
+                    && rows.last().is_some_and(|last| last == "krsi>")
+            });
+            begin.elapsed()
+        });
+        let fastest = times.min().expect("tries");
+        assert!(fastest <= AT_MOST, "`{busy}` took {fastest:?}");
+    }
     terminal.enter("kept", "42");
+}
+
+#[test]
+fn an_init_file_is_evaluated_before_the_first_prompt() {
+    let home = home();
+    let folder = home.path().join("config/krsi-sh");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("init.rhai"), "fn six() { 6 }\nprint(\"begun\");\n").expect("a script");
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.row("begun");
+    terminal.enter("six() * 7", "42");
+    let mut terminal = Setup { arguments: &["--no-init"], ..Setup::new(&home) }.prompted();
+    assert!(!terminal.rows().contains(&"begun".to_owned()));
+    terminal.enter_with("six()", "×");
+}
+
+#[test]
+fn an_init_file_that_others_may_write_is_refused_and_the_shell_goes_on() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: needs root, whose scripts alone are checked");
+        return;
+    }
+    let home = home();
+    let folder = home.path().join("config/krsi-sh");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("init.rhai");
+    fs::write(&file, "print(\"begun\");\n").expect("a script");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("permissions");
+    let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();
+    terminal.row_with("can be written by every user");
+    terminal.enter("6 * 7", "42");
+    assert!(!terminal.rows().contains(&"begun".to_owned()));
 }
 
 #[test]

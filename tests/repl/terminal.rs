@@ -2,12 +2,12 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
+    fs::File,
     io::{Read, Write},
     num::NonZeroU16,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{fs::PermissionsExt, process::CommandExt},
+        unix::process::CommandExt,
     },
     path::Path,
     process::{Child, Command, ExitStatus},

@@ -101,7 +101,9 @@ pub fn events(shell: &mut Shell, value: &str) -> Flow {
         probe if known.iter().any(|name| name == probe) => Shown::Of(probe.to_owned()),
         other => {
             let known = known.iter().map(|name| format!(", `{name}`")).collect::<String>();
-            shell.complain(&format!("`events` takes `on`, `off` or a probe, not `{other}`; allowed: `on`, `off`{known}"));
+            shell.complain(&format!(
+                "`events` takes `on`, `off` or a probe, not `{other}`; allowed: `on`, `off`{known}"
+            ));
             return Flow::Stay;
         }
     };
