@@ -21,14 +21,14 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
     terminal.keys(CTRL_C);
     terminal.last_row("krsi[1]>");
     terminal.keys("t.cancel(); p.deny(\"EPERM\").lease(\"5m\");\r");
-    terminal.last_row("krsi[1!]>");
+    terminal.last_row("krsi[1! 4m]>");
     terminal.enter("run([\"true\"]).errno", "\"EPERM\"");
 
     terminal.keys(CTRL_D);
     terminal.row_with("leaving detaches:");
     terminal.last_row("something is enforced; leave all the same? [y/N]");
     terminal.keys("n\r");
-    terminal.last_row("krsi[1!]>");
+    terminal.last_row("krsi[1! 4m]>");
     terminal.keys(CTRL_D);
     terminal.last_row("something is enforced; leave all the same? [y/N]");
     terminal.keys(CTRL_D);
