@@ -35,3 +35,40 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
     assert_eq!(terminal.ended().code(), Some(0));
     terminal.row_with("balance");
 }
+
+#[test]
+fn books_filters_and_the_panic_are_a_command_away() {
+    if !lab() {
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { arguments: &["lab", "--kernel", KERNEL], ..Setup::new(&home) }.prompted();
+    for name in ["one", "two"] {
+        let scope = "scope(#{ pid: getpid() })";
+        terminal.keys(&format!("probe(\"exec\").name(\"{name}\").{scope}.when(|e| e.uid == 0).attach();\r"));
+        terminal.row_with(&format!("attached {name}"));
+    }
+    terminal.last_row("krsi[2]>");
+    terminal.keys(":events two\r");
+    terminal.row("the events of two are shown, and no other probe's");
+    // Two of each: what is not shown is counted all the same.
+    terminal.keys("run([\"true\"]); run([\"true\"]);\r");
+    terminal.wait("the events of one of them", |rows| {
+        rows.iter().filter(|row| row.contains(" two allow ")).count() == 2
+            && rows.last().is_some_and(|last| last == "krsi[2]>")
+    });
+    terminal.keys(":events on\r");
+    terminal.row("events are shown; 2 lines were not");
+    assert!(!terminal.rows().iter().any(|row| row.contains(" one allow ")), "{:?}", terminal.rows());
+    terminal.keys(":stats one\r");
+    terminal.wait("its books", |rows| {
+        rows.iter()
+            .any(|row| row.split_whitespace().eq(["one", "observe", "2", "2", "2", "2", "0", "balance"]))
+    });
+    terminal.keys(":explain two\r");
+    terminal.row_with("in the kernel, when (uid == 0)");
+    terminal.last_row("krsi[2]>");
+    terminal.keys(":panic\r");
+    terminal.row("detached one");
+    terminal.last_row("krsi>");
+}
