@@ -195,14 +195,14 @@ pub fn taken() -> Outcome {
     Workers::start(&files, ROUNDS, false)?.wait()?;
     let told = |lines: &[Value], name: &str| -> Vec<u64> {
         let emitted = lines.iter().filter(|line| line["type"] == "emit");
-        emitted.filter_map(|line| line["value"][name].as_u64()).collect()
+        emitted.filter_map(|line| line[name].as_u64()).collect()
     };
     let (counts, sums) = (u64::from(16 * ROUNDS), u64::from(4 * 6001 * ROUNDS));
     // The workers have ended: a few reports later nothing can be missing any more.
-    let patience = told(&shell.seen, "count").len() + 1000;
-    while told(&shell.seen, "count").iter().sum::<u64>() < counts
-        && told(&shell.seen, "count").len() < patience
-    {
+    for _ in 0..1000 {
+        if told(&shell.seen, "count").iter().sum::<u64>() >= counts {
+            break;
+        }
         shell.next()?;
     }
     let ended = shell.stop()?;
