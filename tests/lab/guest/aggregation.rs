@@ -213,6 +213,22 @@ pub fn taken() -> Outcome {
     holds(busy > 1, "all of it was taken in one report: nothing was added while it was taken")
 }
 
+/// Shown again and again, the largest first: what `top` does.
+pub fn live() -> Outcome {
+    let files = files()?;
+    let mut shell =
+        Shell::ready(&script(".count_by([\"path\"]).max_keys(100)", "every(\"50ms\", || p.top(2).show());"))?;
+    let paths: Vec<CString> = [0, 1, 1, 2, 2, 2].into_iter().map(|n: usize| files[n].clone()).collect();
+    Workers::start(&paths, 10, false)?.wait()?;
+    let row = |size: u64, count: u32| json!({ "path": format!("{FOLDER}/{size}"), "count": count });
+    let expected = json!([row(SIZES[2], 120), row(SIZES[1], 80)]);
+    shell.wait_for(|line| line["type"] == "summary" && line["rows"] == expected)?;
+    let ended = shell.stop()?;
+    ended.well()?;
+    let most = ended.lines.iter().filter_map(|line| Some(line["rows"].as_array()?.len())).max();
+    same("rows of the longest", most, Some(2))
+}
+
 /// More groups than there is room for: what finds none is counted, and nothing is lost in between.
 pub fn overflow() -> Outcome {
     let files = many_files(300)?;

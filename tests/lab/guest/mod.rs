@@ -101,6 +101,7 @@ pub const STEPS: &[Step] = steps! {
         "least, greatest, mean" => aggregation::extremes,
         "buckets of equal width" => aggregation::linear,
         "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
+        "shown again and again, as top does" => aggregation::live,
         "what finds no room is counted" => aggregation::overflow,
         "beside enforcement" => aggregation::beside_deny,
         "with events, and switched live" => aggregation::with_events,
