@@ -8,6 +8,7 @@
 //! ```text
 //! reporter    one record ─▶ line(s), in the session's format
 //! text, json  the two formats
+//! rows        a list of records as a table
 //! summary     what a probe has kept count of, in both
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
@@ -16,6 +17,7 @@
 mod json;
 mod printable;
 mod reporter;
+mod rows;
 mod streams;
 pub mod summary;
 mod text;
@@ -59,6 +61,11 @@ pub trait Sink {
 
     /// What the lines that follow are about: an event of this probe, or of no probe.
     fn about(&mut self, _probe: Option<&str>) {}
+
+    /// Columns of the terminal on standard output; `None` if it is none.
+    fn width(&self) -> Option<u16> {
+        None
+    }
 
     /// Writes lines that somebody has asked for and that belong together, on
     /// standard output. Somebody at a terminal may be given them page by page.

@@ -2,9 +2,10 @@
 
 use std::{fmt, io};
 
+use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, json, printable_lines, summary, text};
+use super::{Format, Sink, Stream, json, printable_lines, rows, summary, text};
 use crate::{
     event::{Event, Summary},
     probe::Counters,
@@ -162,6 +163,19 @@ impl Reporter {
                 fields.insert("value".into(), raw);
                 self.sink.line(Stream::Data, &json::line("value", fields))
             }
+        }
+    }
+
+    /// As [`Reporter::value`], for an array of maps: a table, where there is room for one.
+    pub fn rows(&mut self, shown: &str, raw: Value) -> io::Result<()> {
+        match rows::table(&raw, self.sink.width()) {
+            Some(mut lines) if self.format == Format::Text => {
+                if let Some(titles) = lines.first_mut() {
+                    *titles = self.paint.with(Style::new().bold(), titles);
+                }
+                self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            _ => self.value(shown, raw),
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Paint {
 }
 
 impl Paint {
-    fn with(self, style: Style, text: &str) -> String {
+    pub(super) fn with(self, style: Style, text: &str) -> String {
         if self.enabled { text.style(style).to_string() } else { text.to_owned() }
     }
 

@@ -178,8 +178,12 @@ impl Started {
             Ok(value) => {
                 if !value.is_unit() {
                     let (shown, raw) = (api::shown(&value), value::to_json(&value));
+                    let rows = value::is_rows(&value);
                     self.scope.set_or_push(LAST_VALUE, value);
-                    self.runtime.report(|reporter| reporter.value(&shown, raw));
+                    self.runtime.report(|reporter| match rows {
+                        true => reporter.rows(&shown, raw),
+                        false => reporter.value(&shown, raw),
+                    });
                 }
                 self.runtime.pending_stop()?
             }

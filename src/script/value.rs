@@ -49,6 +49,11 @@ pub fn to_json(value: &Dynamic) -> Value {
     }
 }
 
+/// Whether a value is an array of maps and nothing else, which a table shows best.
+pub fn is_rows(value: &Dynamic) -> bool {
+    value.as_array_ref().is_ok_and(|items| !items.is_empty() && items.iter().all(Dynamic::is_map))
+}
+
 /// A map's entries as JSON.
 pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
     map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()

@@ -24,7 +24,10 @@ use std::{
     time::Duration,
 };
 
-use super::filter::{Filter, Shown};
+use super::{
+    child,
+    filter::{Filter, Shown},
+};
 use crate::report::{Sink, Stream};
 
 /// What prints above the prompt.
@@ -302,6 +305,10 @@ impl Sink for Printer {
 
     fn about(&mut self, probe: Option<&str>) {
         self.shared.lock().events.about(probe);
+    }
+
+    fn width(&self) -> Option<u16> {
+        child::columns()
     }
 
     fn page(&mut self, lines: &[&str]) -> io::Result<()> {

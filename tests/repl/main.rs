@@ -7,6 +7,7 @@
 
 mod commands;
 mod lab;
+mod tables;
 mod terminal;
 
 use std::{
