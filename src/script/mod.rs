@@ -33,7 +33,7 @@ use self::fault::Fault;
 use crate::report::Format;
 
 pub use self::session::{
-    Session, completeness,
+    LAST_VALUE, Session, completeness, parses,
     shell::{Stance, Variable},
 };
 

@@ -24,7 +24,7 @@ const FINE: i32 = 0;
 const FAILED: i32 = 1;
 const ENVIRONMENT: i32 = 3;
 /// What holds the value of the line before, at the prompt.
-const LAST_VALUE: &str = "it";
+pub const LAST_VALUE: &str = "it";
 /// Added to a signal's number, as shells do.
 const BY_SIGNAL: i32 = 128;
 
@@ -40,6 +40,8 @@ struct Started {
     /// Functions that former lines have defined.
     library: AST,
     lines: usize,
+    /// Lines that had a value.
+    values: usize,
 }
 
 /// Why a text has no value.
@@ -112,7 +114,14 @@ impl Started {
         if runtime.options.interactive {
             scope.push(LAST_VALUE, ());
         }
-        Started { engine: engine::build(&runtime), runtime, scope, library: AST::empty(), lines: 0 }
+        Started {
+            engine: engine::build(&runtime),
+            runtime,
+            scope,
+            library: AST::empty(),
+            lines: 0,
+            values: 0,
+        }
     }
 
     fn attached(&self) -> impl Iterator<Item = super::handle::ProbeHandle> {
@@ -179,6 +188,7 @@ impl Started {
                 if !value.is_unit() {
                     let (shown, raw) = (api::shown(&value), value::to_json(&value));
                     let rows = value::is_rows(&value);
+                    self.values += 1;
                     self.scope.set_or_push(LAST_VALUE, value);
                     self.runtime.report(|reporter| match rows {
                         true => reporter.rows(&shown, raw),
@@ -234,17 +244,24 @@ impl Started {
     }
 }
 
+thread_local! {
+    static PARSER: Engine = {
+        let mut engine = engine::bare();
+        // A line may use what only evaluation knows.
+        engine.set_strict_variables(false);
+        engine
+    };
+}
+
+/// Whether a text is a script without a syntax error.
+#[must_use]
+pub fn parses(text: &str) -> bool {
+    PARSER.with(|parser| parser.compile(text)).is_ok()
+}
+
 /// Whether a text can be evaluated as it stands, by real parsing.
 #[must_use]
 pub fn completeness(text: &str) -> Completeness {
-    thread_local! {
-        static PARSER: Engine = {
-            let mut engine = engine::bare();
-            // A line may use what only evaluation knows.
-            engine.set_strict_variables(false);
-            engine
-        };
-    }
     let Err(error) = PARSER.with(|parser| parser.compile(text)) else { return Completeness::Complete };
     let open = match error.err_type() {
         ParseErrorType::UnexpectedEOF => true,

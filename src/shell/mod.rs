@@ -36,7 +36,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use self::{
     editor::{Ask, Reader, RichReader, Setting, Typed},
-    journal::Journal,
+    journal::{Gave, Journal},
     plain::{Between, PlainReader},
     printer::{Above, Printer},
     prompt::Prompt,
@@ -274,10 +274,12 @@ impl Shell {
     fn evaluate(&mut self, code: &str) -> Flow {
         let _ = self.printer.diagnosed();
         code.clone_into(&mut self.last);
+        let before = self.session.values();
         let outcome = self.session.line(code);
         // A line without a diagnostic has succeeded.
         if !self.printer.diagnosed() {
-            self.journal.add(code);
+            let gave = if self.session.values() > before { Gave::Value } else { Gave::Nothing };
+            self.journal.add(code, gave);
         }
         outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
     }

@@ -15,6 +15,20 @@ fn the_last_value_is_it() {
 }
 
 #[test]
+fn a_saved_script_runs_though_a_line_used_the_last_value() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("let a = 40; a + 1", "41");
+    terminal.enter("let x = it + 1;", "krsi> let x = it + 1;");
+    terminal.enter("print(x)", "42");
+    terminal.enter_with(":save again.rhai", "in again.rhai");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+    let output = command.arg(home.path().join("again.rhai")).output().expect("the shell");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stdout)), (Some(0), "42\n"));
+}
+
+#[test]
 fn the_format_changes_between_two_lines() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();

@@ -56,6 +56,12 @@ impl Session {
         }
     }
 
+    /// How many lines have had a value so far.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.started.as_ref().map_or(0, |started| started.values)
+    }
+
     /// The variables that lines have made.
     #[must_use]
     pub fn variables(&self) -> Vec<Variable> {
