@@ -5,8 +5,11 @@
 //! sees, not about which bytes were sent. Nothing sleeps: whatever is waited for is
 //! seen on the screen.
 
+mod closed;
 mod commands;
 mod lab;
+mod resize;
+
 mod tables;
 mod terminal;
 

@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     num::NonZeroU16,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::process::CommandExt,
     },
     path::Path,
@@ -53,6 +53,7 @@ pub struct Terminal {
     line: OwnedFd,
     /// How it was set before the shell had it.
     pub found: Termios,
+    rows: u16,
     output: Arc<(Mutex<Output>, Condvar)>,
 }
 
@@ -140,7 +141,7 @@ impl<'s> Setup<'s> {
                 shared.1.notify_all();
             }
         });
-        Terminal { child, keyboard, line: pty.slave, found, output }
+        Terminal { child, keyboard, line: pty.slave, found, rows: self.rows, output }
     }
 
     /// With a prompt on the screen.
@@ -154,6 +155,20 @@ impl<'s> Setup<'s> {
 impl Terminal {
     pub fn keys(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("typing");
+    }
+
+    /// The window becomes this wide; what is on it stays where it is, as on a terminal that does not reflow.
+    pub fn resize(&mut self, columns: u16) {
+        let rows = self.rows;
+        {
+            let mut output = self.output.0.lock().expect("output");
+            let size = [rows, columns].map(|n| NonZeroU16::new(n).expect("a size"));
+            output.screen.screen_mut().set_size(size[0], size[1]);
+        }
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the size is read from a whole `Winsize` that outlives the call.
+        let set = unsafe { libc::ioctl(self.keyboard.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
     }
 
     /// Types a line, and waits until this row is on the screen, and a prompt below it: what
