@@ -9,6 +9,7 @@ mod closed;
 mod commands;
 mod lab;
 mod resize;
+mod start;
 
 mod tables;
 mod terminal;
