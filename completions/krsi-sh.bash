@@ -1,3 +1,19 @@
+_krsi__sh_templates() {
+    local name rest
+    krsi-sh templates 2>/dev/null | while read -r name rest; do
+        [[ ${name} == NAME ]] || printf '%s\n' "${name}"
+    done
+}
+
+_krsi__sh_kernels() {
+    local folder="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
+    for kernel in "${folder}"/*; do
+        if [[ -f ${kernel}/vmlinux || -f ${kernel}/vmlinuz || -f ${kernel}/linux.uml ]]; then
+            printf '%s\n' "${kernel##*/}"
+        fi
+    done
+}
+
 _krsi__sh() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -197,7 +213,7 @@ _krsi__sh() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_krsi__sh_kernels)" -- "${cur}") $(compgen -f "${cur}"))
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -283,7 +299,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__templates)
-            opts="-q -v -h --format --color --audit --quiet --verbose --help"
+            opts="-q -v -h --format --color --audit --quiet --verbose --help $(_krsi__sh_templates)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

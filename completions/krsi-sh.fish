@@ -69,7 +69,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Tur
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image' -r -F -a "(__fish_krsi_sh_kernels)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l timeout -d 'Time the guest may take, boot included (an interactive one has no limit of its own)' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l append -d 'Further words for the kernel\'s command line, such as `lockdown=integrity`' -r
@@ -91,3 +91,23 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_see
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates doctor lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates doctor lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run templates doctor lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+
+function __fish_krsi_sh_templates
+    for line in (krsi-sh templates 2>/dev/null)[2..-1]
+        string replace -r ' .*' '' -- $line
+    end
+end
+
+function __fish_krsi_sh_kernels
+    set -l folder $KRSI_KERNELS
+    if test -z "$folder"
+        set -l cache $XDG_CACHE_HOME
+        test -n "$cache"; or set cache $HOME/.cache
+        set folder $cache/krsi-sh/kernels
+    end
+    for image in $folder/*/{vmlinux,vmlinuz,linux.uml}
+        basename (dirname $image)
+    end
+end
+
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -f -a "(__fish_krsi_sh_templates)"

@@ -1,6 +1,8 @@
 //! The committed files that are made from the clap table: completions for three
 //! shells, and the man page.
 
+mod names;
+
 use clap::Command;
 use clap_complete::{Shell, generate};
 use clap_mangen::{Man, roff::Roff, roff::bold, roff::roman};
@@ -22,9 +24,9 @@ fn completion(shell: Shell) -> String {
         Ok(())
     });
     match shell {
-        Shell::Bash => with_one_name(&made),
-        Shell::Zsh => with_scripts_among_commands(&made),
-        _ => made,
+        Shell::Bash => names::bash(&with_one_name(&made)),
+        Shell::Zsh => with_scripts_among_commands(&names::zsh(&made)),
+        _ => names::fish(&made),
     }
 }
 
