@@ -177,8 +177,9 @@ pub(super) fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
     }
 }
 
-/// `struct krsi_address`.
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+/// An IP address as a record has it (`struct krsi_address` of the templates); `None` if there is none.
+#[must_use]
+pub fn address(bytes: &[u8]) -> Option<IpAddr> {
     let (version, octets) = bytes.split_first_chunk::<4>()?;
     let octets: [u8; 16] = octets.try_into().ok()?;
     let address = Ipv6Addr::from(octets);
