@@ -85,7 +85,8 @@ impl Event {
             Some(Value::Flags(notes)) => notes.iter().any(|note| note == "no-path"),
             _ => false,
         };
-        self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
+        let is_text = self.template.field(name).is_some_and(|field| field.kind == FieldKind::Text);
+        is_text && self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
     }
 
     /// A text field as a string; what is not UTF-8 is replaced. Empty if there is none.

@@ -3,21 +3,22 @@
 //! In: the closure's tree, the template's fields, the values of captured variables. Out: a
 //! [`Filter`], or a [`Refusal`] at the word that has no meaning in one.
 
+mod compare;
+mod fields;
+mod lists;
+mod methods;
+
 use rhai::{AST, Dynamic, Position};
 
+use self::compare::range;
 use super::{
-    glob::Glob,
-    ir::{
-        self, Answer, Arithmetic, Binding, Bool, Comparison, Decision, Filter, Int, Length, Number, Test,
-        Text, Value,
-    },
+    ir::{self, Address, Answer, Binding, Bool, Decision, Filter, Int, Number, Place, Text, Texts, Value},
     refusal::{Misfit, Refusal},
     syntax::{self, Function, Kind, Node, Statement},
 };
 use crate::{
-    probe::{Errno, Signal},
-    suggest::nearest,
-    template::{Field, FieldKind, NamedValue, Template},
+    probe::{Network, network::Networks},
+    template::{NamedValue, Template},
 };
 
 /// Members of a set that stand in the filter's code one by one.
@@ -42,8 +43,27 @@ enum Term {
     /// A text that is known now.
     Words(String),
     Array(Vec<Term>),
+    Address(Address),
+    Networks(Vec<Network>),
+    Texts(Texts),
+    List(List),
+    /// A function of one parameter, behind captured values: what `any` asks.
+    Closure(String, Vec<Term>),
     /// Ends included; the last is less than the first if it is empty.
     Range(i64, i64),
+}
+
+/// Elements at fixed places, of which the first `count` are in use.
+#[derive(Debug, Clone)]
+struct List {
+    count: Number,
+    elements: Vec<Element>,
+}
+
+#[derive(Debug, Clone)]
+enum Element {
+    Number(Number),
+    Text(Text),
 }
 
 impl Term {
@@ -58,6 +78,10 @@ impl Term {
             Term::Enum(..) => "a name",
             Term::Device(_) => "a device",
             Term::Array(_) => "an array",
+            Term::Address(_) => "an IP address",
+            Term::Networks(_) => "networks",
+            Term::Texts(_) | Term::List(_) => "a list",
+            Term::Closure(..) => "a function",
             Term::Range(..) => "a range",
         }
     }
@@ -261,7 +285,8 @@ impl Checker<'_> {
                 let value = Value::Read(text.clone());
                 self.scope.push((name.to_owned(), Term::Text(text.clone())));
                 let reading = Binding { slot: 0, name: name.to_owned(), value };
-                return Ok(text.length.is_some().then_some(reading));
+                let may_fail = matches!(text.place, Place::Path(..) | Place::Element(..));
+                return Ok(may_fail.then_some(reading));
             }
             other => {
                 self.scope.push((name.to_owned(), other));
@@ -318,6 +343,14 @@ impl Checker<'_> {
             Kind::Method { of, name, arguments } => {
                 let of = self.term(of)?;
                 self.method(of, name, arguments, at)
+            }
+            Kind::Item { of, index } => {
+                let of = self.term(of)?;
+                self.item(of, index, at)
+            }
+            Kind::Closure { name, captured } => {
+                let captured = captured.iter().map(|node| self.term(node)).collect::<Fallible<_>>()?;
+                Ok(Term::Closure(name.clone(), captured))
             }
             Kind::Call { name, arguments } => self.call(name, arguments, at),
             Kind::Unary(sign, inner) => self.unary(sign, inner, at),
@@ -405,6 +438,7 @@ impl Checker<'_> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tail {
     Returns,
     Continues,
@@ -433,6 +467,8 @@ fn constant(value: &Dynamic) -> Result<Term, &'static str> {
         Ok(Term::Words(text.to_string()))
     } else if let Some(found) = value.read_lock::<Answer>() {
         Ok(Term::Decision(Decision::Answer(*found)))
+    } else if let Some(found) = value.read_lock::<Networks>() {
+        Ok(Term::Networks(found.0.clone()))
     } else if let Some(found) = value.read_lock::<std::ops::Range<i64>>() {
         Ok(range(found.start, found.end, false))
     } else if let Some(found) = value.read_lock::<std::ops::RangeInclusive<i64>>() {

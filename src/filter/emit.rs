@@ -22,7 +22,7 @@ mod texts;
 
 use super::{
     assembler::{Alu, Assembler, Instruction, Jump, Label, Register, SLOT},
-    ir::{Arithmetic, Binding, Bool, Comparison, Decision, Filter, Int, Number, Place, Value},
+    ir::{Binding, Bool, Comparison, Decision, Filter, Int, Place, Value},
 };
 
 /// What is in r0 if the filter cannot tell.

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::ir::{
-    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Number, Packed, Place, Test, Text, Texts,
-    Trouble, Value,
+    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Number, Packed, Place, Test, Text,
+    Texts, Trouble, Value,
 };
 use crate::event::{ADDRESS_SIZE, address};
 

@@ -1,6 +1,12 @@
 //! Operators: what may be compared and computed with what.
 
-use super::*;
+use rhai::Position;
+
+use super::{Checker, Fallible, Term};
+use crate::filter::{
+    ir::{self, Arithmetic, Bool, Comparison, Int, Number, Test},
+    refusal::Misfit,
+};
 
 impl Checker<'_> {
     pub(super) fn binary(&mut self, sign: &str, left: Term, right: Term, at: Position) -> Fallible<Term> {
@@ -94,7 +100,13 @@ impl Checker<'_> {
         })
     }
 
-    pub(super) fn compared(&mut self, how: Comparison, left: Term, right: Term, at: Position) -> Fallible<Bool> {
+    pub(super) fn compared(
+        &mut self,
+        how: Comparison,
+        left: Term,
+        right: Term,
+        at: Position,
+    ) -> Fallible<Bool> {
         // Only equality is left for everything but numbers.
         let equal = match how {
             Comparison::Equal => true,
@@ -119,7 +131,8 @@ impl Checker<'_> {
             (Term::Bool(left), Term::Bool(right)) => self.same_truth(left, right, at)?,
             (Term::Words(left), Term::Words(right)) => Bool::Constant(left == right),
             (Term::Text(text), Term::Words(words)) | (Term::Words(words), Term::Text(text)) => {
-                Bool::Text(text, Test::Equals(self.needle(&words, at)?))
+                let sought = self.sought(&text, &words, at)?;
+                Bool::Text(text, Test::Equals(sought))
             }
             (Term::Enum(number, names), Term::Words(words))
             | (Term::Words(words), Term::Enum(number, names)) => ir::compare(
@@ -129,6 +142,9 @@ impl Checker<'_> {
             ),
             (Term::Device(number), Term::Words(words)) | (Term::Words(words), Term::Device(number)) => {
                 ir::compare(Comparison::Equal, Int::Field(number), Int::Constant(self.device(&words, at)?))
+            }
+            (Term::Address(address), Term::Words(words)) | (Term::Words(words), Term::Address(address)) => {
+                self.same_address(address, &words, at)?
             }
             (Term::Text(_), Term::Text(_)) => {
                 return self.misfit(

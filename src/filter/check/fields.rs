@@ -1,6 +1,18 @@
 //! Fields of the event, and the names and texts that they are compared with.
 
-use super::*;
+use std::net::IpAddr;
+
+use rhai::Position;
+
+use super::{Checker, Element, Fallible, LATE, List, Term};
+use crate::{
+    filter::ir::{
+        self, Address, Between, Bool, Case, Comparison, Int, Length, Number, Packed, Place, Text, Texts,
+    },
+    probe::Network,
+    suggest::nearest,
+    template::{Field, FieldKind, NamedValue},
+};
 
 impl Checker<'_> {
     pub(super) fn field(&self, name: &str, at: Position) -> Fallible<Term> {
@@ -20,54 +32,83 @@ impl Checker<'_> {
             let text = format!("an event of `{}` has no field `{name}`{near}", self.template.name);
             return self.misfit(at, text, &format!("it has: {}", names().collect::<Vec<_>>().join(", ")));
         };
-        if self.packed(field) {
-            return self.misfit(
-                at,
-                format!("`{name}` has no place of its own in the event, and a filter cannot look for it"),
-                "ask for it in `.on_event(…)`",
-            );
-        }
-        match &field.kind {
-            FieldKind::Text => Ok(Term::Text(self.text(field))),
-            FieldKind::Address => self.misfit(
-                at,
-                format!("`{name}` is an IP address, which a filter cannot look into"),
-                "give the networks to a param of the probe (`address`, `not_address`), or ask in `.on_event(…)`",
-            ),
-            kind => {
-                let number = Number {
+        let number = |name: &str, offset, size, kind: &FieldKind| Number {
+            name: name.to_owned(),
+            offset,
+            size,
+            signed: *kind == FieldKind::Signed,
+        };
+        let whole = || number(&field.name, field.offset, field.size, &field.kind);
+        Ok(match &field.kind {
+            FieldKind::Text => Term::Text(self.text(field)),
+            FieldKind::Address => Term::Address(Address { name: field.name.clone(), offset: field.offset }),
+            FieldKind::Bool => {
+                Term::Bool(ir::compare(Comparison::NotEqual, Int::Field(whole()), Int::Constant(0)))
+            }
+            FieldKind::Flags(names) => Term::Flags(whole(), names.clone()),
+            FieldKind::Enum(names) => Term::Enum(whole(), names.clone()),
+            FieldKind::Device => Term::Device(whole()),
+            FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(whole())),
+            FieldKind::Texts { length } => match (self.packed(field), self.template.field(length)) {
+                (Some(packed), Some(length)) => Term::Texts(Texts {
                     name: field.name.clone(),
-                    offset: field.offset,
+                    packed,
+                    length: length.offset,
                     size: field.size,
-                    signed: *kind == FieldKind::Signed,
-                };
-                Ok(match kind {
-                    FieldKind::Bool => {
-                        Term::Bool(ir::compare(Comparison::NotEqual, Int::Field(number), Int::Constant(0)))
+                }),
+                _ => {
+                    return self.misfit(
+                        at,
+                        format!("`{name}` has no place in the event"),
+                        "ask for it in `.on_event(…)`",
+                    );
+                }
+            },
+            FieldKind::List { element, element_size, count } => {
+                let count = self.template.field(count).map(|c| number(&c.name, c.offset, c.size, &c.kind));
+                let places =
+                    (0..field.size / (*element_size).max(1)).map(|i| field.offset + i * element_size);
+                let one = |at: usize| match &**element {
+                    FieldKind::Text => Some(Element::Text(Text {
+                        name: field.name.clone(),
+                        place: Place::Padded(at),
+                        size: *element_size,
+                        case: Case::AsIs,
+                    })),
+                    kind @ (FieldKind::Unsigned | FieldKind::Signed) => {
+                        Some(Element::Number(number(&field.name, at, *element_size, kind)))
                     }
-                    FieldKind::Flags(names) => Term::Flags(number, names.clone()),
-                    FieldKind::Enum(names) => Term::Enum(number, names.clone()),
-                    FieldKind::Device => Term::Device(number),
-                    FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(number)),
-                    FieldKind::Text
-                    | FieldKind::Address
-                    | FieldKind::List { .. }
-                    | FieldKind::Texts { .. } => {
+                    _ => None,
+                };
+                match (count, places.map(one).collect::<Option<Vec<_>>>()) {
+                    (Some(count), Some(elements)) => Term::List(List { count, elements }),
+                    _ => {
                         return self.misfit(
                             at,
-                            format!("`{name}` is a list, and a filter cannot look into it"),
+                            format!("`{name}` is a list of what a filter cannot look into"),
                             "ask for it in `.on_event(…)`",
                         );
                     }
-                })
+                }
             }
-        }
+        })
     }
 
-    /// Behind the first of the packed texts each begins where the one before ends.
-    pub(super) fn packed(&self, field: &Field) -> bool {
-        let first = self.template.fields.get(self.template.layout.packed_from);
-        first.is_some_and(|first| field.offset > first.offset)
+    /// Where a field is that stands behind the path.
+    fn packed(&self, field: &Field) -> Option<Packed> {
+        let fields = self.template.fields.get(self.template.layout.packed_from..)?;
+        let (path, rest) = fields.split_first()?;
+        let here = rest.iter().position(|other| other.offset == field.offset)?;
+        let between = rest[..here].iter().map(|other| match &other.kind {
+            FieldKind::Texts { length } => Some(Between::Texts(self.template.field(length)?.offset)),
+            _ => Some(Between::Text(other.size)),
+        });
+        Some(Packed {
+            path: path.offset,
+            length: self.template.field(&format!("{}_length", path.name))?.offset,
+            between: between.collect::<Option<_>>()?,
+            most: field.offset,
+        })
     }
 
     pub(super) fn text(&self, field: &Field) -> Text {
@@ -83,11 +124,22 @@ impl Checker<'_> {
                 unreadable: u32::try_from(unreadable(notes)?).ok()?,
             })
         });
-        Text { name: field.name.clone(), offset: field.offset, size: field.size, length }
+        let place = match (length, self.packed(field)) {
+            (_, Some(packed)) => Place::Packed(packed),
+            (Some(length), None) => Place::Path(field.offset, length),
+            (None, None) => Place::Padded(field.offset),
+        };
+        Text { name: field.name.clone(), place, size: field.size, case: Case::AsIs }
     }
 
     /// A name's value, if that is what the value is called.
-    pub(super) fn value(&self, field: &Number, names: &[NamedValue], name: &str, at: Position) -> Fallible<i64> {
+    pub(super) fn value(
+        &self,
+        field: &Number,
+        names: &[NamedValue],
+        name: &str,
+        at: Position,
+    ) -> Fallible<i64> {
         let called = |value: u64| names.iter().find(|n| n.value == value).map(|n| n.name.as_str());
         match names.iter().find(|n| n.name == name && called(n.value) == Some(name)) {
             Some(found) => Ok(found.value.cast_signed()),
@@ -95,7 +147,13 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn unknown_name<T>(&self, field: &Number, names: &[NamedValue], name: &str, at: Position) -> Fallible<T> {
+    pub(super) fn unknown_name<T>(
+        &self,
+        field: &Number,
+        names: &[NamedValue],
+        name: &str,
+        at: Position,
+    ) -> Fallible<T> {
         let known = || names.iter().map(|n| n.name.as_str());
         let near = nearest(name, known()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
         let allowed = known().collect::<Vec<_>>().join(", ");
@@ -134,6 +192,41 @@ impl Checker<'_> {
         }
         Ok(words.as_bytes().to_vec())
     }
+
+    /// The same, for a text that may be looked at in small letters.
+    pub(super) fn sought(&self, text: &Text, words: &str, at: Position) -> Fallible<Vec<u8>> {
+        if text.case == Case::Lower && words.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.misfit(
+                at,
+                format!("\"{words}\" has capital letters, and a text of small letters never has"),
+                &format!("write \"{}\"", words.to_ascii_lowercase()),
+            );
+        }
+        self.needle(words, at)
+    }
+
+    /// Written as an event has it; the empty text is no address.
+    pub(super) fn same_address(&self, address: Address, words: &str, at: Position) -> Fallible<Bool> {
+        if words.is_empty() {
+            return Ok(no_address(address));
+        }
+        let advice = "write the address itself, such as \"10.0.0.1\" or \"2001:db8::1\", or `e.address in cidr(\"10.0.0.0/8\")`";
+        let Ok(parsed) = words.parse::<IpAddr>() else {
+            return self.misfit(at, format!("\"{words}\" is no IP address"), advice);
+        };
+        let canonical = parsed.to_canonical().to_string();
+        match Network::parse(&canonical) {
+            Ok(network) if canonical == words => Ok(Bool::Within(address, vec![network])),
+            _ => self.misfit(
+                at,
+                format!("an event never has the address \"{words}\""),
+                &format!("it has \"{canonical}\""),
+            ),
+        }
+    }
 }
 
-
+pub(super) fn no_address(address: Address) -> Bool {
+    let all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|all| Network::parse(all).ok()).collect();
+    ir::not(Bool::Within(address, all))
+}

@@ -1,9 +1,30 @@
 //! What is asked of a text or a set, and functions of the script.
 
-use super::*;
+use rhai::Position;
+
+use super::{
+    Checker, DEPTH, Fallible, INLINE_MEMBERS, Term,
+    compare::{has_flag, one_of},
+    fields::no_address,
+};
+use crate::{
+    filter::{
+        glob::Glob,
+        ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Test, Text},
+        refusal::Misfit,
+        syntax::{self, Function, Node},
+    },
+    probe::{Errno, Network, Signal},
+};
 
 impl Checker<'_> {
-    pub(super) fn method(&mut self, of: Term, name: &str, arguments: &[Node], at: Position) -> Fallible<Term> {
+    pub(super) fn method(
+        &mut self,
+        of: Term,
+        name: &str,
+        arguments: &[Node],
+        at: Position,
+    ) -> Fallible<Term> {
         if syntax::arities(self.ast, name).contains(&arguments.len()) {
             return self.misfit(
                 at,
@@ -12,10 +33,8 @@ impl Checker<'_> {
             );
         }
         let [argument] = arguments else {
-            return match (&of, name, arguments.len()) {
-                (Term::Text(text), "is_empty", 0) => {
-                    Ok(Term::Bool(Bool::Text(text.clone(), Test::Equals(vec![]))))
-                }
+            return match arguments {
+                [] => self.asked(of, name, at),
                 _ => self.no_method(&of, name, at),
             };
         };
@@ -23,13 +42,16 @@ impl Checker<'_> {
         let argument = self.term(argument)?;
         match (of, name, argument) {
             (Term::Text(text), "starts_with", Term::Words(words)) => {
-                Ok(Term::Bool(Bool::Text(text, Test::StartsWith(self.needle(&words, at)?))))
+                let sought = self.sought(&text, &words, at)?;
+                Ok(Term::Bool(Bool::Text(text, Test::StartsWith(sought))))
             }
             (Term::Text(text), "ends_with", Term::Words(words)) => {
-                Ok(Term::Bool(Bool::Text(text, Test::EndsWith(self.needle(&words, at)?))))
+                let sought = self.sought(&text, &words, at)?;
+                Ok(Term::Bool(Bool::Text(text, Test::EndsWith(sought))))
             }
             (Term::Text(text), "contains", Term::Words(words)) => {
-                Ok(Term::Bool(Bool::Text(text, containing(self.needle(&words, at)?, 0, 0))))
+                let sought = self.sought(&text, &words, at)?;
+                Ok(Term::Bool(Bool::Text(text, containing(sought, 0, 0))))
             }
             (Term::Text(text), "like", Term::Words(words)) => self.like(text, &words, at).map(Term::Bool),
             (Term::Flags(number, names), "contains", Term::Words(words)) => {
@@ -41,6 +63,15 @@ impl Checker<'_> {
             (Term::Range(first, last), "contains", Term::Int(number)) => {
                 Ok(Term::Bool(one_of(number, vec![(first, last)])))
             }
+            (Term::Networks(networks), "contains", Term::Address(address)) => {
+                Ok(Term::Bool(Bool::Within(address, networks)))
+            }
+            (list @ (Term::Texts(_) | Term::List(_)), "any" | "some", Term::Closure(name, captured)) => {
+                self.any(list, &name, captured, at).map(Term::Bool)
+            }
+            (list @ (Term::Texts(_) | Term::List(_)), "contains", item) => {
+                self.has_element(list, item, at).map(Term::Bool)
+            }
             (Term::Array(items), "contains", item) => self.member(&items, item, at).map(Term::Bool),
             (Term::Text(_), "starts_with" | "ends_with" | "contains" | "like", other) => self.misfit(
                 at,
@@ -51,21 +82,65 @@ impl Checker<'_> {
         }
     }
 
+    /// What is asked without an argument.
+    fn asked(&mut self, of: Term, name: &str, at: Position) -> Fallible<Term> {
+        let length = |length: usize| Int::Constant(i64::try_from(length).unwrap_or(i64::MAX));
+        Ok(match (of, name) {
+            (Term::Text(text), "is_empty") => Term::Bool(Bool::Text(text, Test::Equals(vec![]))),
+            (Term::Text(text), "len") => Term::Int(Int::Characters(text)),
+            (Term::Text(text), "to_ascii_lower") => Term::Text(Text { case: Case::Lower, ..text }),
+            (Term::Words(words), "len") => Term::Int(length(words.chars().count())),
+            (Term::Words(words), "to_ascii_lower") => Term::Words(words.to_ascii_lowercase()),
+            (Term::Array(items), "len") => Term::Int(length(items.len())),
+            (Term::Address(address), "is_empty") => Term::Bool(no_address(address)),
+            (list @ (Term::Texts(_) | Term::List(_)), "len") => Term::Int(Self::length(list)),
+            (list @ (Term::Texts(_) | Term::List(_)), "is_empty") => {
+                Term::Bool(ir::compare(Comparison::Equal, Self::length(list), Int::Constant(0)))
+            }
+            (of, _) => return self.no_method(&of, name, at),
+        })
+    }
+
+    /// `cidr("10.0.0.0/8")`, `cidr(["10.0.0.0/8", "fd00::/8"])`
+    fn networks(&mut self, argument: &Node) -> Fallible<Term> {
+        let items = match self.term(argument)? {
+            Term::Array(items) => items,
+            Term::Networks(networks) => return Ok(Term::Networks(networks)),
+            one => vec![one],
+        };
+        let mut networks = Vec::new();
+        for item in items {
+            let Term::Words(words) = item else {
+                return self.misfit(
+                    argument.at,
+                    format!("`cidr` does not take {}", item.what()),
+                    "write networks in double quotes: `cidr(\"10.0.0.0/8\")`",
+                );
+            };
+            match Network::parse(&words) {
+                Ok(network) => networks.push(network),
+                Err(error) => return self.refuse(Misfit::new(argument.at, error.to_string())),
+            }
+        }
+        Ok(Term::Networks(networks))
+    }
+
     pub(super) fn no_method<T>(&self, of: &Term, name: &str, at: Position) -> Fallible<T> {
         let advice = match (of, name) {
-            (Term::Text(text), "len" | "bytes") if text.length.is_some() => {
-                return self.misfit(
-                    at,
-                    format!("`{name}` counts characters, which a filter does not"),
-                    &format!(
-                        "`e.{}_length` is the length in bytes; `is_empty()` can be asked too",
-                        text.name
-                    ),
-                );
+            (Term::Text(_), "to_lower" | "to_upper") => {
+                "a filter knows the capital letters of ASCII only: write `to_ascii_lower()`"
             }
             (Term::Text(_), _) => {
-                "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, is_empty"
+                "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, is_empty, len, to_ascii_lower"
             }
+            (Term::Address(_), _) => {
+                "an address can be asked: == \"10.0.0.1\", in cidr(\"10.0.0.0/8\"), is_empty"
+            }
+            (Term::Networks(_), _) => "write `e.address in cidr(\"10.0.0.0/8\")`",
+            (Term::Texts(_) | Term::List(_), _) => {
+                "a list can be asked: len, `x in e.list`, `e.list.any(|x| …)`, `e.list[0]`"
+            }
+            (Term::Closure(..), _) => "a function is given to `any`: `e.argv.any(|a| a == \"-c\")`",
             (Term::Words(_), _) => "compute it before, outside of the filter",
             (Term::Flags(..), _) => "flags can be asked: `\"name\" in e.field`",
             (Term::Enum(..) | Term::Device(_), _) => "it can be asked: ==, !=, in",
@@ -84,9 +159,12 @@ impl Checker<'_> {
             Err(error) => return self.refuse(Misfit::new(at, error.to_string())),
         };
         let (prefix, middle, suffix) = match glob {
-            Glob::Exact(whole) => return Ok(Bool::Text(text, Test::Equals(self.needle(&whole, at)?))),
+            Glob::Exact(whole) => {
+                let sought = self.sought(&text, &whole, at)?;
+                return Ok(Bool::Text(text, Test::Equals(sought)));
+            }
             Glob::Parts { prefix, middle, suffix } => {
-                (self.needle(&prefix, at)?, middle, self.needle(&suffix, at)?)
+                (self.sought(&text, &prefix, at)?, middle, self.sought(&text, &suffix, at)?)
             }
         };
         if middle.len() > 1 {
@@ -105,7 +183,7 @@ impl Checker<'_> {
             tests.push(Test::EndsWith(suffix));
         }
         if let Some(part) = middle.first() {
-            tests.push(containing(self.needle(part, at)?, from, until));
+            tests.push(containing(self.sought(&text, part, at)?, from, until));
         }
         if tests.len() > 1 && from == 0 {
             tests.remove(0);
@@ -141,7 +219,10 @@ impl Checker<'_> {
         let same: Fallible<Vec<_>> = items
             .iter()
             .map(|member| match (&item, member) {
-                (Term::Text(_) | Term::Enum(..) | Term::Device(_) | Term::Words(_), Term::Words(_))
+                (
+                    Term::Text(_) | Term::Address(_) | Term::Enum(..) | Term::Device(_) | Term::Words(_),
+                    Term::Words(_),
+                )
                 | (Term::Bool(Bool::Constant(_)), Term::Bool(_)) => {
                     self.compared(Comparison::Equal, item.clone(), member.clone(), at)
                 }
@@ -160,10 +241,11 @@ impl Checker<'_> {
         let Some(function) = syntax::function(self.ast, name, arguments.len())? else {
             return match arguments {
                 [argument] if matches!(name, "deny" | "kill") => self.verdict(name, argument),
+                [networks] if name == "cidr" => self.networks(networks),
                 [] if name == "allow" => Ok(Term::Decision(Decision::Answer(Answer::Allow))),
                 [] if name == "deny" => Ok(Term::Decision(Decision::Answer(Answer::Deny(Errno::EPERM)))),
                 [] if name == "kill" => Ok(Term::Decision(Decision::Answer(Answer::Kill(Signal::KILL)))),
-                [of, rest @ ..] if matches!(name, "like" | "starts_with" | "ends_with" | "contains" | "is_empty") => {
+                [of, rest @ ..] if matches!(name, "like" | "starts_with" | "ends_with" | "contains" | "is_empty" | "len" | "any" | "some" | "to_ascii_lower") => {
                     let of = self.term(of)?;
                     self.method(of, name, rest, at)
                 }
@@ -219,7 +301,12 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn inlined(&mut self, name: &str, function: &Function, given: Vec<(Term, Position)>) -> Fallible<Term> {
+    pub(super) fn inlined(
+        &mut self,
+        name: &str,
+        function: &Function,
+        given: Vec<(Term, Position)>,
+    ) -> Fallible<Term> {
         let mut bindings = Vec::new();
         for (param, (term, at)) in function.params.iter().zip(given) {
             bindings.push((self.bind(param, term, at)?, at));

@@ -1,6 +1,7 @@
 //! Numbers: Rhai's checked 64-bit arithmetic, in registers.
 
-use super::*;
+use super::{Alu, EVENT, Emitter, Fallible, Jump, Register, TooLarge, offset};
+use crate::filter::ir::{Arithmetic, Int, Number};
 
 impl Emitter {
     /// Into the first of the free registers.
@@ -25,7 +26,9 @@ impl Emitter {
             }
             Int::Binary(how, a, b) => self.binary(*how, a, b, free)?,
             // Hoisted before.
-            Int::If(..) | Int::Let(..) | Int::Characters(_) | Int::Elements(_) => return Err(TooLarge::Depth),
+            Int::If(..) | Int::Let(..) | Int::Characters(_) | Int::Elements(_) => {
+                return Err(TooLarge::Depth);
+            }
         }
         Ok(())
     }

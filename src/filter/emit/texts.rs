@@ -1,8 +1,6 @@
 //! Texts: compared in words, searched word by word.
 
-use super::{
-    Alu, EVENT, Emitter, Jump, Label, Register, offset, small,
-};
+use super::{Alu, EVENT, Emitter, Jump, Label, Register, offset, small};
 use crate::filter::ir::{Case, Length, Place, Test, Text};
 
 impl Emitter {
@@ -127,7 +125,16 @@ impl Emitter {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a needle and its margins")]
-    fn search(&mut self, text: &Text, at: usize, needle: &[u8], from: usize, until: usize, yes: Label, no: Label) {
+    fn search(
+        &mut self,
+        text: &Text,
+        at: usize,
+        needle: &[u8],
+        from: usize,
+        until: usize,
+        yes: Label,
+        no: Label,
+    ) {
         let fixed = from + needle.len() + until;
         // A needle that ends with the text's NUL may end one byte later.
         let furthest = if needle.last() == Some(&0) { text.size - fixed } else { text.size - 1 - fixed };
