@@ -10,12 +10,15 @@ use super::{
 use crate::{
     filter::{
         glob::Glob,
-        ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Test, Text},
+        ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Place, Test, Text},
         refusal::Misfit,
         syntax::{self, Function, Node},
     },
     probe::{Errno, Network, Signal},
 };
+
+/// Bytes of a text whose characters the verifier lets a filter count.
+const LONGEST_COUNTED: usize = 1024;
 
 impl Checker<'_> {
     pub(super) fn method(
@@ -87,6 +90,17 @@ impl Checker<'_> {
         let length = |length: usize| Int::Constant(i64::try_from(length).unwrap_or(i64::MAX));
         Ok(match (of, name) {
             (Term::Text(text), "is_empty") => Term::Bool(Bool::Text(text, Test::Equals(vec![]))),
+            (Term::Text(text), "len") if text.size > LONGEST_COUNTED => {
+                let bytes = match &text.place {
+                    Place::Path(..) => format!("`e.{}_length` is the length in bytes", text.name),
+                    _ => "`is_empty()` can be asked".to_owned(),
+                };
+                return self.misfit(
+                    at,
+                    "`len` counts characters, and this text may have too many of them",
+                    &bytes,
+                );
+            }
             (Term::Text(text), "len") => Term::Int(Int::Characters(text)),
             (Term::Text(text), "to_ascii_lower") => Term::Text(Text { case: Case::Lower, ..text }),
             (Term::Words(words), "len") => Term::Int(length(words.chars().count())),

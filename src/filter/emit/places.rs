@@ -1,7 +1,8 @@
 //! What has no place of its own: texts behind the path, texts of a list, and how long all these are.
 //!
 //! Bytes are gone through one at a time, with a constant as the turn; what a loop has found out is blinded
-//! behind it, so that the verifier goes on once and not once for each turn.
+//! behind it, so that the verifier goes on once and not once for each turn. It follows a jump last: so going
+//! on is the jump, and leaving the loop is what stands behind it, and few branches are open at any time.
 
 use super::{
     Alu, EVENT, Emitter, Jump, Label, Register, offset, small,
@@ -33,11 +34,13 @@ impl Emitter {
                     self.to.alu(Alu::Move, 6, START);
                     self.to.alu(Alu::Add, 6, EVENT);
                     self.to.alu_immediate(Alu::Move, 4, 0);
-                    let (head, found) = (self.to.label(), self.to.label());
+                    let (head, more, found) = (self.to.label(), self.to.label(), self.to.label());
                     self.to.here(head);
                     self.to.load(1, 3, 6, 0);
                     self.to.alu_immediate(Alu::Add, 4, 1);
-                    self.to.jump_immediate(Jump::Equal, 3, 0, found);
+                    self.to.jump_immediate(Jump::NotEqual, 3, 0, more);
+                    self.to.goto(found);
+                    self.to.here(more);
                     self.to.alu_immediate(Alu::Add, 6, 1);
                     self.to.jump_immediate(Jump::Less, 4, small(*size), head);
                     self.to.here(found);
@@ -92,7 +95,7 @@ impl Emitter {
         if index == 0 {
             return self.to.jump_immediate(Jump::Equal, LEFT, 0, self.trouble);
         }
-        let (head, next, found) = (self.to.label(), self.to.label(), self.to.label());
+        let (head, more, found) = (self.to.label(), self.to.label(), self.to.label());
         let (passed, pointer, to_go) = (4, 6, 7);
         self.to.alu(Alu::Move, pointer, START);
         self.to.alu(Alu::Add, pointer, EVENT);
@@ -100,20 +103,19 @@ impl Emitter {
         self.to.alu_immediate(Alu::Move, to_go, small(index));
         self.blind(to_go);
         self.to.here(head);
-        self.to.jump(Jump::Less, LEFT, passed, self.trouble);
         self.to.load(1, 3, pointer, 0);
         self.to.alu_immediate(Alu::Add, passed, 1);
         self.to.alu_immediate(Alu::Add, pointer, 1);
-        self.to.jump_immediate(Jump::NotEqual, 3, 0, next);
-        self.to.alu_immediate(Alu::Subtract, to_go, 1);
-        self.to.jump_immediate(Jump::Equal, to_go, 0, found);
-        self.blind(to_go);
-        self.to.here(next);
+        self.minus_one_if_zero(3);
+        self.to.alu(Alu::Add, to_go, 3);
+        self.to.jump_immediate(Jump::NotEqual, to_go, 0, more);
+        self.to.goto(found);
+        self.to.here(more);
         self.to.jump_immediate(Jump::Less, passed, small(texts.size), head);
         self.to.goto(self.trouble);
         self.to.here(found);
         self.blind(passed);
-        // At the end there is no other.
+        // Behind the end there is no other.
         self.to.alu(Alu::Add, START, passed);
         self.to.alu(Alu::Move, 3, LEFT);
         self.to.alu(Alu::Subtract, 3, passed);
@@ -142,16 +144,21 @@ impl Emitter {
 
     /// The length of the text at the pointer `START` into `LEFT`. Uses r3, r4 and r6.
     fn measure(&mut self, text: &Text, limit: Limit) {
-        let (head, found) = (self.to.label(), self.to.label());
+        let (head, inside, more, found) =
+            (self.to.label(), self.to.label(), self.to.label(), self.to.label());
         let (length, pointer) = (4, 6);
         self.to.alu(Alu::Move, pointer, START);
         self.to.alu_immediate(Alu::Move, length, 0);
         self.to.here(head);
         if limit == Limit::Left {
-            self.to.jump(Jump::Equal, length, LEFT, found);
+            self.to.jump(Jump::NotEqual, length, LEFT, inside);
+            self.to.goto(found);
         }
+        self.to.here(inside);
         self.to.load(1, 3, pointer, 0);
-        self.to.jump_immediate(Jump::Equal, 3, 0, found);
+        self.to.jump_immediate(Jump::NotEqual, 3, 0, more);
+        self.to.goto(found);
+        self.to.here(more);
         self.to.alu_immediate(Alu::Add, pointer, 1);
         self.to.alu_immediate(Alu::Add, length, 1);
         self.to.jump_immediate(Jump::Less, length, small(text.size), head);
@@ -159,6 +166,12 @@ impl Emitter {
         self.to.alu(Alu::Move, LEFT, length);
         self.blind(LEFT);
         self.steps += 12 * text.size;
+    }
+
+    /// Of a byte: -1 if it is zero, else 0.
+    fn minus_one_if_zero(&mut self, register: Register) {
+        self.to.alu_immediate(Alu::Subtract, register, 1);
+        self.to.alu_immediate(Alu::ShiftRightSigned, register, 63);
     }
 
     pub(super) fn test_located(&mut self, text: &Text, test: &Test, yes: Label, no: Label) {
@@ -246,27 +259,30 @@ impl Emitter {
 
     /// How many texts there are, into the register.
     pub(super) fn elements(&mut self, texts: &Texts, into: Register) {
-        let (head, next, end, done) = (self.to.label(), self.to.label(), self.to.label(), self.to.label());
-        let (at, pointer, count) = (4, 6, 7);
+        let (head, more, end, done) = (self.to.label(), self.to.label(), self.to.label(), self.to.label());
+        let (at, pointer, count, last) = (4, 6, 7, 3);
         self.begin_list(texts);
         self.to.alu(Alu::Add, START, EVENT);
         self.to.alu(Alu::Move, pointer, START);
         self.to.alu_immediate(Alu::Move, at, 0);
         self.to.alu_immediate(Alu::Move, count, 0);
-        self.to.alu_immediate(Alu::Move, 3, 0);
+        self.to.alu_immediate(Alu::Move, last, -1);
         self.blind(count);
+        self.blind(last);
         self.to.here(head);
-        self.to.jump(Jump::Equal, at, LEFT, end);
-        self.to.load(1, 3, pointer, 0);
+        self.to.jump(Jump::NotEqual, at, LEFT, more);
+        self.to.goto(end);
+        self.to.here(more);
+        self.to.load(1, last, pointer, 0);
         self.to.alu_immediate(Alu::Add, at, 1);
         self.to.alu_immediate(Alu::Add, pointer, 1);
-        self.to.jump_immediate(Jump::NotEqual, 3, 0, next);
-        self.to.alu_immediate(Alu::Add, count, 1);
-        self.to.here(next);
+        self.minus_one_if_zero(last);
+        self.to.alu(Alu::Subtract, count, last);
         self.to.jump_immediate(Jump::Less, at, small(texts.size), head);
         self.to.here(end);
         // The last one may lack its NUL.
-        self.to.jump_immediate(Jump::Equal, 3, 0, done);
+        self.blind(last);
+        self.to.jump_immediate(Jump::NotEqual, last, 0, done);
         self.to.alu_immediate(Alu::Add, count, 1);
         self.to.here(done);
         self.to.alu(Alu::Move, into, count);
@@ -286,14 +302,21 @@ impl Emitter {
         self.to.alu_immediate(Alu::Move, 4, 0);
         self.to.alu_immediate(Alu::Move, count, 0);
         self.blind(count);
-        let ways = Ways { head: self.to.label(), end: self.to.label(), limit, size: text.size };
-        let [two, three, four, e0, ed, f0, f4, last, last_two] = [(); 9].map(|()| self.to.label());
-        self.to.here(ways.head);
-        self.next_byte(&ways);
-        self.to.jump_immediate(Jump::Equal, byte, 0, ways.end);
+        let (head, end) = (self.to.label(), self.to.label());
+        let ways = Ways { head, end, limit, size: text.size };
+        let [some, many, two, three, four, e0, ed, f0, f4, last, last_two] =
+            [(); 11].map(|()| self.to.label());
+        self.to.here(head);
+        self.next_byte(&ways, end);
+        self.to.jump_immediate(Jump::NotEqual, byte, 0, some);
+        self.to.goto(end);
+        self.to.here(some);
         self.to.alu_immediate(Alu::Add, count, 1);
         self.pass();
-        for (from, to) in [(0x80, ways.head), (0xc2, ways.head), (0xe0, two)] {
+        self.to.jump_immediate(Jump::Greater, byte, 0x7f, many);
+        self.to.goto(head);
+        self.to.here(many);
+        for (from, to) in [(0xc2, head), (0xe0, two)] {
             self.to.jump_immediate(Jump::Less, byte, from, to);
         }
         self.to.jump_immediate(Jump::Equal, byte, 0xe0, e0);
@@ -302,7 +325,7 @@ impl Emitter {
         self.to.jump_immediate(Jump::Equal, byte, 0xf0, f0);
         self.to.jump_immediate(Jump::Equal, byte, 0xf4, f4);
         self.to.jump_immediate(Jump::Less, byte, 0xf4, four);
-        self.to.goto(ways.head);
+        self.to.goto(head);
         // Unicode 16, table 3-7: what may follow the first byte.
         for (label, least, greatest, then) in [
             (e0, 0xa0, 0xbf, last),
@@ -321,19 +344,24 @@ impl Emitter {
         self.to.here(last);
         self.to.here(two);
         self.following(&ways, 0x80, 0xbf);
-        self.to.goto(ways.head);
-        self.to.here(ways.end);
+        self.to.goto(head);
+        self.to.here(end);
         self.to.alu(Alu::Move, into, count);
         self.blind(into);
-        self.steps += 60 * text.size;
+        self.steps += 220 * text.size;
     }
 
     /// The byte at `START`, r4 bytes on from the text's begin.
-    fn next_byte(&mut self, ways: &Ways) {
+    fn next_byte(&mut self, ways: &Ways, end: Label) {
+        let (inside, more) = (self.to.label(), self.to.label());
         if ways.limit == Limit::Left {
-            self.to.jump(Jump::Equal, 4, LEFT, ways.end);
+            self.to.jump(Jump::NotEqual, 4, LEFT, inside);
+            self.to.goto(end);
         }
-        self.to.jump_immediate(Jump::Greater, 4, small(ways.size - 1), ways.end);
+        self.to.here(inside);
+        self.to.jump_immediate(Jump::Less, 4, small(ways.size), more);
+        self.to.goto(end);
+        self.to.here(more);
         self.to.load(1, 3, START, 0);
     }
 
@@ -344,7 +372,7 @@ impl Emitter {
 
     /// Passes over a byte that goes on with a character; any other begins a new one.
     fn following(&mut self, ways: &Ways, least: i32, greatest: i32) {
-        self.next_byte(ways);
+        self.next_byte(ways, ways.end);
         self.to.jump_immediate(Jump::Less, 3, least, ways.head);
         self.to.jump_immediate(Jump::Greater, 3, greatest, ways.head);
         self.pass();

@@ -74,10 +74,11 @@ impl Emitter {
     }
 
     /// The same with one branch, for what the verifier follows thousands of times. Uses r3, r4 and r9.
-    fn same_bytes_at_once(&mut self, base: Register, bytes: &[u8], case: Case, no: Label) {
-        let parts = parts(bytes);
-        if parts.len() == 1 {
-            return self.same_bytes(base, 0, bytes, case, no);
+    fn same_bytes_at_once(&mut self, base: Register, search: &Search<'_>, turn: Register, no: Label) {
+        let Search { needle, case, edges, .. } = *search;
+        let parts = parts(needle);
+        if parts.len() == 1 && !edges.before && !edges.behind {
+            return self.same_bytes(base, 0, needle, case, no);
         }
         for (index, part) in parts.iter().enumerate() {
             let into = if index == 0 { 3 } else { 4 };
@@ -88,6 +89,19 @@ impl Emitter {
             if index > 0 {
                 self.to.alu(Alu::Or, 3, 4);
             }
+        }
+        if edges.before {
+            self.to.load(1, 4, base, -1);
+            self.to.alu(Alu::Or, 3, 4);
+        }
+        if edges.behind {
+            // All ones, unless the needle ends where the list does.
+            self.to.alu(Alu::Move, 9, turn);
+            self.to.alu(Alu::Subtract, 9, LAST);
+            self.to.alu_immediate(Alu::ShiftRightSigned, 9, 63);
+            self.to.load(1, 4, base, offset(needle.len()));
+            self.to.alu(Alu::And, 4, 9);
+            self.to.alu(Alu::Or, 3, 4);
         }
         self.to.jump_immediate(Jump::NotEqual, 3, 0, no);
     }
@@ -159,9 +173,10 @@ impl Emitter {
     /// byte in `word ^ pattern`), in any other each place is tried.
     pub(super) fn search_from(&mut self, search: &Search<'_>, yes: Label, no: Label) {
         let Search { needle, case, furthest, bound, edges } = *search;
+        let at_edges = 3 * usize::from(edges.before) + 7 * usize::from(edges.behind);
         let (turn, word, pattern, ones, highs) = (5, 3, 6, 7, 8);
         let turns = furthest / 8 + 1;
-        self.steps += turns * (16 + 8 * (11 + 8 * parts(needle).len()));
+        self.steps += turns * (16 + 8 * (11 + at_edges + 6 * parts(needle).len()));
         let in_lower = case == Case::Lower && needle[0].is_ascii_lowercase();
 
         self.to.alu_immediate(Alu::Move, turn, 0);
@@ -197,7 +212,7 @@ impl Emitter {
 
         self.to.here(try_all);
         self.to.here(try_one);
-        self.same_bytes_at_once(AT, needle, case, fails);
+        self.same_bytes_at_once(AT, search, turn, fails);
         match bound {
             Bound::Last => self.to.jump(Jump::Less, LAST, turn, no),
             Bound::Zeros { until } => {
@@ -208,15 +223,6 @@ impl Emitter {
                     self.to.jump_immediate(Jump::Equal, 3, 0, no);
                 }
             }
-        }
-        if edges.before {
-            self.to.load(1, 3, AT, -1);
-            self.to.jump_immediate(Jump::NotEqual, 3, 0, fails);
-        }
-        if edges.behind {
-            self.to.jump(Jump::Equal, turn, LAST, yes);
-            self.to.load(1, 3, AT, offset(needle.len()));
-            self.to.jump_immediate(Jump::NotEqual, 3, 0, fails);
         }
         self.to.goto(yes);
         self.to.here(fails);
