@@ -53,7 +53,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-e -q -v -h -V --format --color --audit --quiet --verbose --help --version run templates doctor lab help"
+            opts="-e -q -v -h -V --no-init --format --color --audit --quiet --verbose --help --version run templates doctor lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n e= format= color= audit q/quiet v/verbose h/help V/version
+    string join \n e= no-init format= color= audit q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -30,6 +30,7 @@ json\t'One JSON value a line (NDJSON)'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'Say more on standard error; twice, still more'

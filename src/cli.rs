@@ -48,6 +48,9 @@ use crate::{
 struct Cli {
     #[command(flatten)]
     script: commands::run::RunArgs,
+    /// The interactive shell does not evaluate the start-up file
+    #[arg(long)]
+    no_init: bool,
     #[command(subcommand)]
     command: Option<Command>,
     // Last: their heading holds for whatever follows.
@@ -173,7 +176,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     match &cli.command {
         Some(command) => command.run(&cli.globals),
         None if cli.script.names_a_script() => commands::run::bare(&cli.script, &cli.globals),
-        None if io::stdin().is_terminal() => commands::shell::run(&cli.globals),
+        None if io::stdin().is_terminal() => commands::shell::run(&cli.globals, !cli.no_init),
         None => commands::run::standard_input(&cli.globals),
     }
 }
@@ -272,6 +275,12 @@ pub const SECTIONS: &[Section] = &[
             ("TERM", "dumb: no colour"),
             ("KRSI_KERNELS", "folder of the lab's kernels"),
             ("XDG_STATE_HOME", "the prompt's history is krsi-sh/history under it; ~/.local/state by default"),
+            (
+                "XDG_CONFIG_HOME",
+                "the prompt's start-up file is krsi-sh/init.rhai under it; ~/.config by default",
+            ),
+            ("VISUAL, EDITOR", "what `:edit` starts; vi by default"),
+            ("PAGER", "what shows texts longer than the screen at the prompt; less -FRX by default"),
             ("XDG_CACHE_HOME", "the lab's kernels are in krsi-sh/kernels under it; ~/.cache by default"),
         ],
     },

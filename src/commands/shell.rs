@@ -1,6 +1,6 @@
 //! `krsi-sh` alone, at a terminal: the interactive shell.
 //!
-//! In: the global flags. Out: the shell's exit code. No subcommand has this name;
+//! In: the global flags, and whether the start-up file is evaluated. Out: the shell's exit code. No subcommand has this name;
 //! it is what remains when a command line names nothing to run.
 
 use super::{complain, exit};
@@ -8,9 +8,9 @@ use crate::{cli::Globals, shell, template::Catalogue};
 
 /// Runs the shell; gives the process's exit code.
 #[must_use]
-pub fn run(globals: &Globals) -> i32 {
+pub fn run(globals: &Globals, init: bool) -> i32 {
     match Catalogue::builtin() {
-        Ok(catalogue) => shell::interactive(catalogue, globals.options(Vec::new())),
+        Ok(catalogue) => shell::interactive(catalogue, globals.options(Vec::new()), init),
         Err(error) => {
             complain(error);
             exit::ENVIRONMENT

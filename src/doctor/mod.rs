@@ -10,10 +10,12 @@
 
 mod checks;
 mod hooks;
+mod page;
 mod triggers;
 
 use serde::Serialize;
 
+pub use self::page::page;
 use crate::{kernel, template::Catalogue};
 
 /// How a fact stands.

@@ -44,9 +44,9 @@ pub enum KernelError {
     )]
     UnknownHook { hook: String, release: String },
     #[error(
-        "the kernel's verifier refused `{hook}`: {error}\n{log}\nthis is a defect of krsi-sh or of a foreign template; please report it with `uname -r`"
+        "the kernel's verifier refused `{hook}`: {error}\n{log}\nthis is a defect of krsi-sh or of a foreign template; please report it with `uname -r` and the log"
     )]
-    Verifier { hook: String, error: io::Error, log: String },
+    Verifier { hook: String, error: io::Error, log: super::verifier::Log },
     #[error(
         "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\ncure: detach a probe, or put more into one probe's params"
     )]

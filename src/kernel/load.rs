@@ -6,7 +6,7 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, summaries};
+use super::{KernelError, facts, host, loader, object, summaries, verifier};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -147,16 +147,15 @@ fn refusal(hook: &str, error: ProgramError) -> KernelError {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            let log = tail(&log);
             // The verifier always explains itself; a refusal without a word is policy.
-            if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.is_empty() {
+            if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.trim().is_empty() {
                 return KernelError::Refused { hook };
             }
             // Then the helper that reads kernel memory does not exist for the verifier.
             if facts::lockdown().as_deref() == Some("confidentiality") {
                 return KernelError::Lockdown { hook };
             }
-            KernelError::Verifier { hook, error: io_error, log }
+            KernelError::Verifier { hook, error: io_error, log: verifier::Log::keep(&log) }
         }
         other => {
             KernelError::Program { what: format!("load the program for `{hook}`"), error: chain(&other) }
@@ -174,13 +173,6 @@ pub fn attach_refusal(hook: &str, error: ProgramError) -> KernelError {
         }
         other => KernelError::Program { what: format!("attach to `{hook}`"), error: chain(&other) },
     }
-}
-
-/// The end of the verifier's log, where the reason is.
-fn tail(log: &str) -> String {
-    const LINES: usize = 25;
-    let lines: Vec<_> = log.lines().filter(|l| !l.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 /// An error with all its causes, on one line.

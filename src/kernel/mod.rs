@@ -29,6 +29,7 @@ mod summaries;
 mod tables;
 mod trackers;
 mod types;
+mod verifier;
 
 use std::cell::OnceCell;
 

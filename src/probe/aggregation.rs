@@ -313,7 +313,7 @@ mod tests {
         let refused =
             |kind, field, names: &[&str]| Aggregation::new(&exec, kind, field, &by(names)).unwrap_err();
         assert!(matches!(refused(Kind::Count, None, &["seq"]), AggregationError::NoKey { .. }));
-        assert!(matches!(refused(Kind::Count, None, &["args"]), AggregationError::NoKey { .. }));
+        assert!(matches!(refused(Kind::Count, None, &["argv"]), AggregationError::NoKey { .. }));
         assert!(matches!(refused(Kind::Count, None, &["uid", "uid"]), AggregationError::Twice { .. }));
         assert!(matches!(refused(Kind::Sum, Some("comm"), &[]), AggregationError::NoNumber { .. }));
         let error = refused(Kind::Count, None, &["com"]).to_string();

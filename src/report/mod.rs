@@ -56,4 +56,16 @@ pub trait Sink {
     /// # Errors
     /// If the stream is closed (a broken pipe is the reader's good right).
     fn line(&mut self, stream: Stream, line: &str) -> std::io::Result<()>;
+
+    /// What the lines that follow are about: an event of this probe, or of no probe.
+    fn about(&mut self, _probe: Option<&str>) {}
+
+    /// Writes lines that somebody has asked for and that belong together, on
+    /// standard output. Somebody at a terminal may be given them page by page.
+    ///
+    /// # Errors
+    /// As [`Sink::line`].
+    fn page(&mut self, lines: &[&str]) -> std::io::Result<()> {
+        lines.iter().try_for_each(|line| self.line(Stream::Data, line))
+    }
 }

@@ -87,9 +87,24 @@ impl Reporter {
         self.paint.enabled
     }
 
+    /// From here on with colour, or without.
+    pub fn set_color(&mut self, color: bool) {
+        self.paint.enabled = color;
+    }
+
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// From here on in this format.
+    pub fn set_format(&mut self, format: Format) {
+        self.format = format;
+    }
+
+    /// What is written from here on is about an event of this probe, or of none.
+    pub fn about(&mut self, probe: Option<&str>) {
+        self.sink.about(probe);
     }
 
     /// # Errors
@@ -138,7 +153,32 @@ impl Reporter {
         }
     }
 
-    /// What `print` says, and the value of a line at the prompt.
+    /// The value of a line at the prompt: as people read it, and as it is.
+    pub fn value(&mut self, shown: &str, raw: Value) -> io::Result<()> {
+        match self.format {
+            Format::Text => self.page(shown),
+            Format::Json => {
+                let mut fields = Map::new();
+                fields.insert("value".into(), raw);
+                self.sink.line(Stream::Data, &json::line("value", fields))
+            }
+        }
+    }
+
+    /// A text that somebody has asked for: help, an explanation.
+    pub fn tell(&mut self, text: &str) -> io::Result<()> {
+        match self.format {
+            Format::Text => self.page(text),
+            Format::Json => self.print(text),
+        }
+    }
+
+    fn page(&mut self, text: &str) -> io::Result<()> {
+        let text = printable_lines(text);
+        self.sink.page(&text.split('\n').collect::<Vec<_>>())
+    }
+
+    /// What `print` says.
     pub fn print(&mut self, text: &str) -> io::Result<()> {
         match self.format {
             Format::Text => {
@@ -159,13 +199,26 @@ impl Reporter {
             return Ok(());
         }
         match self.format {
-            Format::Text => {
-                text::books(all, self.paint).iter().try_for_each(|line| self.sink.line(Stream::Data, line))
-            }
-            Format::Json => all
+            Format::Text => text::books(all, text::When::Closing, self.paint)
                 .iter()
-                .try_for_each(|books| self.sink.line(Stream::Data, &json::line("books", fields(books)))),
+                .try_for_each(|line| self.sink.line(Stream::Data, line)),
+            Format::Json => self.records("books", all),
         }
+    }
+
+    /// The books as they stand; a decision that is under way may be in one column and not yet in another.
+    pub fn stats(&mut self, all: &[Books]) -> io::Result<()> {
+        match self.format {
+            Format::Text => {
+                let lines = text::books(all, text::When::Meanwhile, self.paint);
+                self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            Format::Json => self.records("stats", all),
+        }
+    }
+
+    fn records(&mut self, kind: &str, all: &[Books]) -> io::Result<()> {
+        all.iter().try_for_each(|books| self.sink.line(Stream::Data, &json::line(kind, fields(books))))
     }
 
     /// Something worth knowing, on standard error; nothing if quiet.

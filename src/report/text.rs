@@ -150,8 +150,17 @@ enum Shown {
     IfAny,
 }
 
-/// The closing table: one row a probe, in the order of their attach.
-pub(super) fn books(all: &[Books], paint: Paint) -> Vec<String> {
+/// When books are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Nothing changes any more.
+    Closing,
+    /// Decisions are under way, and may be in one column and not yet in another.
+    Meanwhile,
+}
+
+/// A table: one row a probe, in the order of their attach.
+pub(super) fn books(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     let columns: Vec<_> = COLUMNS
         .iter()
         .filter(|(_, shown, count)| *shown == Shown::Always || all.iter().any(|b| count(&b.counters) > 0))
@@ -164,7 +173,11 @@ pub(super) fn books(all: &[Books], paint: Paint) -> Vec<String> {
         let mode = if books.audit_only { format!("{}, audit-only", books.mode) } else { books.mode.clone() };
         let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
-        row.push(if books.counters.balanced() { "balance".into() } else { "DO NOT BALANCE".into() });
+        row.push(match (books.counters.balanced(), when) {
+            (true, _) => "balance".into(),
+            (false, When::Closing) => "DO NOT BALANCE".into(),
+            (false, When::Meanwhile) => "under way".into(),
+        });
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(2) {

@@ -6,7 +6,11 @@
 
 mod aggregation;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Fault,
@@ -71,6 +75,8 @@ struct State {
     has_books: bool,
     /// Whether it enforces only as long as this shell says so again and again ([`HOLD`]).
     held: bool,
+    /// When the lease that the script has set runs out.
+    lease_ends: Option<Instant>,
     /// Whether it could only observe when it was attached last.
     audit_only: bool,
 }
@@ -79,6 +85,16 @@ struct State {
 pub const HOLD: Duration = Duration::from_secs(20);
 
 impl State {
+    fn books(&self, counters: Counters) -> Books {
+        Books {
+            probe: self.spec.name.clone(),
+            template: self.spec.template.name.clone(),
+            mode: self.spec.acting_mode(),
+            audit_only: self.audit_only,
+            counters,
+        }
+    }
+
     /// That a denial is a kill, where it is, and the probe could deny at all.
     fn late_remark(&self) -> Option<String> {
         let param = self.spec.late().filter(|_| !self.audit_only)?;
@@ -105,6 +121,7 @@ impl ProbeHandle {
             most_rows: None,
             has_books: false,
             held: false,
+            lease_ends: None,
             audit_only: false,
         })))
     }
@@ -179,6 +196,7 @@ impl ProbeHandle {
         state.audit_only = attachment.audit_only().is_some();
         state.attachment = Some(attachment);
         state.has_books = true;
+        state.lease_ends = state.spec.lease.map(|lease| Instant::now() + lease);
         state.hold(runtime)
     }
 
@@ -280,6 +298,7 @@ impl ProbeHandle {
             attachment.set_lease(lease)?;
         }
         state.spec.lease = lease;
+        state.lease_ends = lease.filter(|_| state.attachment.is_some()).map(|lease| Instant::now() + lease);
         state.held = false;
         Ok(())
     }
@@ -359,13 +378,31 @@ impl ProbeHandle {
     /// The closing books, if it was ever attached.
     pub fn books(&self) -> Option<Books> {
         let state = self.0.borrow();
-        state.has_books.then(|| Books {
-            probe: state.spec.name.clone(),
-            template: state.spec.template.name.clone(),
-            mode: state.spec.acting_mode(),
-            audit_only: state.audit_only,
-            counters: state.closed,
-        })
+        state.has_books.then(|| state.books(state.closed))
+    }
+
+    /// The books as they stand, if it was ever attached.
+    ///
+    /// # Errors
+    /// If the kernel's counters cannot be read.
+    pub fn current_books(&self) -> Result<Option<Books>, Fault> {
+        /// Looks at counters that change while they are read.
+        const LOOKS: usize = 3;
+        self.flush();
+        let mut counters = self.counters()?;
+        for _ in 1..LOOKS {
+            if counters.balanced() {
+                break;
+            }
+            counters = self.counters()?;
+        }
+        let state = self.0.borrow();
+        Ok(state.has_books.then(|| state.books(counters)))
+    }
+
+    /// Until when it enforces, by a lease that the script has set.
+    pub fn lease_ends(&self) -> Option<Instant> {
+        self.0.borrow().lease_ends
     }
 
     /// The filter for reading.

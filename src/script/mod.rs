@@ -32,7 +32,10 @@ mod value;
 use self::fault::Fault;
 use crate::report::Format;
 
-pub use self::session::{Session, completeness};
+pub use self::session::{
+    Session, completeness,
+    shell::{Stance, Variable},
+};
 
 /// What the command line says about a session.
 #[derive(Debug, Clone, Default)]

@@ -355,6 +355,13 @@ impl Runtime {
     }
 
     fn dispatch(&self, engine: &Engine, event: &Event) -> Result<(), Stop> {
+        self.reporter.borrow_mut().about(Some(event.probe()));
+        let handled = self.handle(engine, event);
+        self.reporter.borrow_mut().about(None);
+        handled
+    }
+
+    fn handle(&self, engine: &Engine, event: &Event) -> Result<(), Stop> {
         let probe = self.probe_named(event.probe());
         if let Some(condition) = probe.as_ref().and_then(ProbeHandle::condition)
             && !self.holds(engine, &condition, event)?

@@ -1,5 +1,7 @@
 //! One engine, its scope, its probes: a script from its text to its exit code.
 
+pub mod shell;
+
 use std::rc::Rc;
 
 use crossbeam_channel::{Receiver, never};
@@ -13,6 +15,7 @@ use super::{
     program::Program,
     runtime::{Runtime, Turn, Until},
     stop::Stop,
+    value,
 };
 use crate::{filter::Answer, report::Sink, template::Catalogue};
 
@@ -20,6 +23,8 @@ use crate::{filter::Answer, report::Sink, template::Catalogue};
 const FINE: i32 = 0;
 const FAILED: i32 = 1;
 const ENVIRONMENT: i32 = 3;
+/// What holds the value of the line before, at the prompt.
+const LAST_VALUE: &str = "it";
 /// Added to a signal's number, as shells do.
 const BY_SIGNAL: i32 = 128;
 
@@ -90,26 +95,6 @@ impl Session {
             Err(error) => unusable(error),
         }
     }
-
-    /// The attached probes, one line each.
-    #[must_use]
-    pub fn probes(&self) -> Vec<String> {
-        self.started.as_ref().map_or_else(|_| vec![], |s| s.attached().map(|p| p.describe()).collect())
-    }
-
-    /// Whether a probe that is attached refuses or kills.
-    #[must_use]
-    pub fn enforcing(&self) -> bool {
-        self.started.as_ref().is_ok_and(|s| s.attached().any(|p| p.mode().enforces()))
-    }
-
-    /// Names of the variables that lines have made.
-    #[must_use]
-    pub fn variables(&self) -> Vec<String> {
-        self.started
-            .as_ref()
-            .map_or_else(|_| vec![], |s| s.scope.iter().map(|(name, ..)| name.to_owned()).collect())
-    }
 }
 
 fn unusable(error: &str) -> Outcome {
@@ -124,6 +109,9 @@ impl Started {
         scope.push_constant("args", args);
         // For filters, which may also write `allow()`.
         scope.push_constant("allow", Answer::Allow);
+        if runtime.options.interactive {
+            scope.push(LAST_VALUE, ());
+        }
         Started { engine: engine::build(&runtime), runtime, scope, library: AST::empty(), lines: 0 }
     }
 
@@ -189,8 +177,9 @@ impl Started {
         let stop = match self.evaluate(&source) {
             Ok(value) => {
                 if !value.is_unit() {
-                    let text = api::shown(&value);
-                    self.runtime.report(|reporter| reporter.print(&text));
+                    let (shown, raw) = (api::shown(&value), value::to_json(&value));
+                    self.scope.set_or_push(LAST_VALUE, value);
+                    self.runtime.report(|reporter| reporter.value(&shown, raw));
                 }
                 self.runtime.pending_stop()?
             }

@@ -36,19 +36,26 @@ const DOCUMENTED: usize = 24;
 /// More entries of a folder than these are not looked at.
 const ENTRIES: usize = 4096;
 
-/// The words that fit `place` and begin with `typed`. `variables` are the names
-/// this session has given; `columns` is the terminal's width.
+/// What this session has given names to.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'n> {
+    pub variables: &'n [String],
+    /// Of what is attached.
+    pub probes: &'n [String],
+}
+
+/// The words that fit `place` and begin with `typed`; `columns` is the terminal's width.
 #[must_use]
 pub fn choices(
     place: &Place,
     typed: &str,
     vocabulary: &Vocabulary,
-    variables: &[String],
+    names: Names<'_>,
     columns: usize,
 ) -> Vec<Choice> {
     let words = match place {
         Place::Command => meta::words(),
-        Place::CommandArgument(name) => command_argument(name, typed, vocabulary),
+        Place::CommandArgument(name) => command_argument(name, typed, vocabulary, names.probes),
         Place::Template => vocabulary.templates(),
         Place::Param { template, present } => without(vocabulary.params(template), present),
         Place::ParamValue { template, param } => {
@@ -70,7 +77,7 @@ pub fn choices(
         Place::Severity => literal(&["info", "low", "medium", "high", "critical"]),
         Place::Topic => vocabulary.topics(),
         Place::Path => paths(typed),
-        Place::Word => general(typed, vocabulary, variables),
+        Place::Word => general(typed, vocabulary, names.variables),
         Place::Comment => Vec::new(),
     };
     let fitting: Vec<_> = words.into_iter().filter(|word| word.name.starts_with(typed)).collect();
@@ -119,11 +126,18 @@ fn general(typed: &str, vocabulary: &Vocabulary, variables: &[String]) -> Vec<Wo
     if typed.is_empty() { words.into_iter().filter(|word| !word.doc.is_empty()).collect() } else { words }
 }
 
-fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary) -> Vec<Word> {
+fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, probes: &[String]) -> Vec<Word> {
     match meta::argument(name) {
         meta::Argument::None | meta::Argument::Code => Vec::new(),
         meta::Argument::File => paths(typed),
         meta::Argument::OnOff => literal(&["off", "on"]),
+        meta::Argument::Format => literal(&["json", "text"]),
+        meta::Argument::Setting => literal(&meta::SETTINGS.map(|(name, _)| name)),
+        meta::Argument::Probe => probes.iter().map(|name| Word::new(name, "", "")).collect(),
+        meta::Argument::Events => {
+            let probes = probes.iter().map(|name| Word::new(name, "", "its events alone"));
+            literal(&["off", "on"]).into_iter().chain(probes).collect()
+        }
         meta::Argument::Template => vocabulary.templates(),
         meta::Argument::Topic => vocabulary.topics(),
     }
@@ -167,7 +181,8 @@ mod tests {
 
     fn offered(place: &Place, typed: &str) -> Vec<String> {
         let variables = ["web".to_owned()];
-        let choices = choices(place, typed, &vocabulary(), &variables, 60);
+        let names = Names { variables: &variables, probes: &["exec-1".to_owned()] };
+        let choices = choices(place, typed, &vocabulary(), names, 60);
         choices.iter().map(|choice| choice.word.clone()).collect()
     }
 
@@ -181,6 +196,14 @@ mod tests {
         assert_eq!(offered(&Place::Field(None), "ppi"), ["ppid"]);
         let flags = Place::ParamValue { template: "file_open".into(), param: "access".into() };
         assert_eq!(offered(&flags, "wr"), ["write"]);
+    }
+
+    #[test]
+    fn what_is_attached_is_offered_where_a_probe_is_named() {
+        for command in ["stats", "explain", "events"] {
+            assert_eq!(offered(&Place::CommandArgument(command.into()), "ex"), ["exec-1"]);
+        }
+        assert_eq!(offered(&Place::CommandArgument("set".into()), "pa"), ["pager"]);
     }
 
     #[test]
@@ -203,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_row_never_exceeds_the_terminal() {
-        let all = choices(&Place::Template, "", &vocabulary(), &[], 60);
+        let all = choices(&Place::Template, "", &vocabulary(), Names { variables: &[], probes: &[] }, 60);
         assert!(!all.is_empty() && all.iter().all(|choice| choice.shown.chars().count() <= 58));
         assert!(all.iter().any(|choice| choice.shown.starts_with("exec ")));
     }

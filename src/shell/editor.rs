@@ -45,6 +45,9 @@ pub enum Ask {
         prompt: Prompt,
         /// The session's, for completion.
         variables: Vec<String>,
+        /// Names of what is attached.
+        probes: Vec<String>,
+        color: bool,
     },
     /// A question whose answer is yes or no.
     Confirm(String),
@@ -153,6 +156,7 @@ impl RichReader {
             typed: RefCell::default(),
             probes: context::Probes::new(),
             variables: Vec::new(),
+            attached: Vec::new(),
             gate: gate.clone(),
         }));
         Ok(RichReader { editor, history: setting.history, gate, question })
@@ -168,18 +172,24 @@ impl RichReader {
 
     fn read(&mut self, ask: &Ask) -> Typed {
         match ask {
-            Ask::Line { prompt, variables } => self.input(*prompt, variables),
+            Ask::Line { prompt, variables, probes, color } => {
+                if let Some(assistant) = self.editor.helper_mut() {
+                    assistant.variables.clone_from(variables);
+                    assistant.attached.clone_from(probes);
+                    assistant.color = *color;
+                }
+                self.input(*prompt)
+            }
             Ask::Confirm(question) => self.confirm(question),
             Ask::History => Typed::History(self.editor.history().iter().cloned().collect()),
         }
     }
 
-    fn input(&mut self, prompt: Prompt, variables: &[String]) -> Typed {
+    fn input(&mut self, prompt: Prompt) -> Typed {
         let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
         if let Some(assistant) = self.editor.helper_mut() {
-            assistant.armed = prompt.armed;
+            assistant.armed = prompt.armed();
             assistant.columns = columns.unwrap_or(80);
-            assistant.variables = variables.to_vec();
         }
         match self.edit(&prompt.text()) {
             Ok(buffer) => {
@@ -273,6 +283,7 @@ struct Assistant {
     typed: RefCell<(String, usize)>,
     probes: context::Probes,
     variables: Vec<String>,
+    attached: Vec<String>,
     gate: Gate,
 }
 
@@ -299,7 +310,13 @@ impl Completer for Assistant {
     ) -> rustyline::Result<(usize, Vec<Choice>)> {
         let (start, place) = context::at(line, position, &self.probes);
         let typed = line.get(start..position).unwrap_or_default();
-        let choices = complete::choices(&place, typed, &self.vocabulary, &self.variables, self.columns);
+        let choices = complete::choices(
+            &place,
+            typed,
+            &self.vocabulary,
+            complete::Names { variables: &self.variables, probes: &self.attached },
+            self.columns,
+        );
         Ok((start, choices))
     }
 }

@@ -3,6 +3,9 @@
 //! One table holds every command's name, argument, help and function. What a
 //! script can do is not here: these act on the session, not on the kernel.
 
+mod probes;
+mod settings;
+
 use std::{
     fs,
     io::Write,
@@ -12,11 +15,13 @@ use std::{
 };
 
 use super::{
-    Flow, Shell,
+    Flow, Shell, child,
     editor::{Ask, Typed},
     vocabulary::Word,
 };
 use crate::{source, suggest::nearest};
+
+pub use self::settings::SETTINGS;
 
 /// What a command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,11 @@ pub enum Argument {
     File,
     OnOff,
     Code,
+    Probe,
+    /// `on`, `off` or a probe.
+    Events,
+    Format,
+    Setting,
 }
 
 struct Command {
@@ -38,7 +48,7 @@ struct Command {
     run: fn(&mut Shell, &str) -> Flow,
 }
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 17] = [
     Command {
         name: "help",
         argument: Argument::Topic,
@@ -58,7 +68,35 @@ const COMMANDS: [Command; 9] = [
         argument: Argument::None,
         usage: ":probes",
         help: "what is attached",
-        run: probes,
+        run: probes::probes,
+    },
+    Command {
+        name: "stats",
+        argument: Argument::Probe,
+        usage: ":stats [PROBE]",
+        help: "the books of each probe, or of one: what was seen, what became of it",
+        run: probes::stats,
+    },
+    Command {
+        name: "explain",
+        argument: Argument::Probe,
+        usage: ":explain [PROBE]",
+        help: "what each filter became, and what runs in the kernel",
+        run: probes::explain,
+    },
+    Command {
+        name: "panic",
+        argument: Argument::None,
+        usage: ":panic",
+        help: "detach every probe of this session, now",
+        run: probes::panic,
+    },
+    Command {
+        name: "doctor",
+        argument: Argument::None,
+        usage: ":doctor",
+        help: "what this machine can do, each hook tried",
+        run: probes::doctor,
     },
     Command {
         name: "history",
@@ -89,11 +127,39 @@ const COMMANDS: [Command; 9] = [
         run: time,
     },
     Command {
+        name: "edit",
+        argument: Argument::File,
+        usage: ":edit [FILE]",
+        help: "edit the last input, or a file, with $VISUAL or $EDITOR; then evaluate it",
+        run: edit,
+    },
+    Command {
         name: "events",
+        argument: Argument::Events,
+        usage: ":events [on|off|PROBE]",
+        help: "whether events are shown while you type, and whose",
+        run: settings::events,
+    },
+    Command {
+        name: "format",
+        argument: Argument::Format,
+        usage: ":format [text|json]",
+        help: "how output is written",
+        run: settings::format,
+    },
+    Command {
+        name: "pager",
         argument: Argument::OnOff,
-        usage: ":events [on|off]",
-        help: "whether events are shown while you type",
-        run: events,
+        usage: ":pager [on|off]",
+        help: "whether what is longer than the screen is shown by $PAGER",
+        run: settings::pager,
+    },
+    Command {
+        name: "set",
+        argument: Argument::Setting,
+        usage: ":set [NAME VALUE]",
+        help: "the settings: color, events, format, pager",
+        run: settings::set,
     },
     Command {
         name: "quit",
@@ -200,9 +266,9 @@ fn help(shell: &mut Shell, topic: &str) -> Flow {
         return shell.help(Some(topic));
     }
     for command in &COMMANDS {
-        shell.say(&format!("  {:<18} {}", command.usage, command.help));
+        shell.say(&format!("  {:<22} {}", command.usage, command.help));
     }
-    shell.say("  help, ?            what a script can say; help NAME, ?NAME or NAME? for one thing");
+    shell.say("  help, ?                what a script can say; help NAME, ?NAME or NAME? for one thing");
     Flow::Stay
 }
 
@@ -214,17 +280,6 @@ fn templates(shell: &mut Shell, name: &str) -> Flow {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, summary) in rows {
         shell.say(&format!("  {name:width$}  {summary}"));
-    }
-    Flow::Stay
-}
-
-fn probes(shell: &mut Shell, _: &str) -> Flow {
-    let probes = shell.session.probes();
-    if probes.is_empty() {
-        shell.say("no probe is attached");
-    }
-    for probe in probes {
-        shell.say(&format!("  {probe}"));
     }
     Flow::Stay
 }
@@ -302,24 +357,46 @@ fn spent(time: Duration) -> String {
     }
 }
 
-fn events(shell: &mut Shell, setting: &str) -> Flow {
-    match setting {
-        "off" => {
-            shell.printer.mute(true);
-            shell.say("events are counted, and not shown until `:events on`");
-        }
-        "on" => {
-            let hidden = shell.printer.mute(false);
-            let missed = if hidden == 0 { String::new() } else { format!("; {hidden} lines were not") };
-            shell.say(&format!("events are shown{missed}"));
-        }
-        "" => {
-            let state = if shell.printer.muted() { "off" } else { "on" };
-            shell.say(&format!("events are {state}"));
-        }
-        other => shell.complain(&format!("`:events` takes `on` or `off`, not `{other}`")),
+fn edit(shell: &mut Shell, file: &str) -> Flow {
+    if !file.is_empty() {
+        let path = Path::new(file).to_owned();
+        return match shell.meanwhile(move || child::edit(&path)) {
+            Ok(Ok(())) => load(shell, file),
+            Ok(Err(reason)) => {
+                shell.complain(&reason);
+                Flow::Stay
+            }
+            Err(flow) => flow,
+        };
     }
-    Flow::Stay
+    match edited(shell) {
+        Ok(Ok(code)) if code.trim().is_empty() => {
+            shell.say("nothing to run");
+            Flow::Stay
+        }
+        Ok(Ok(code)) => shell.evaluate(code.trim_end()),
+        Ok(Err(reason)) => {
+            shell.complain(&reason);
+            Flow::Stay
+        }
+        Err(flow) => flow,
+    }
+}
+
+/// The last input, as it leaves the editor; in a file of this user's alone.
+fn edited(shell: &mut Shell) -> Result<Result<String, String>, Flow> {
+    let told = |error: std::io::Error| format!("cannot keep a file for the editor: {error}");
+    let made = tempfile::Builder::new().prefix("krsi-").suffix(".rhai").tempfile().and_then(|mut file| {
+        writeln!(file, "{}", shell.last)?;
+        Ok(file.into_temp_path())
+    });
+    let path = match made {
+        Ok(path) => path,
+        Err(error) => return Ok(Err(told(error))),
+    };
+    let edited = path.to_path_buf();
+    let outcome = shell.meanwhile(move || child::edit(&edited))?;
+    Ok(outcome.and_then(|()| fs::read_to_string(&path).map_err(told)))
 }
 
 #[cfg(test)]

@@ -11,11 +11,14 @@
 //! it: scripts run without this module. It must never hold the engine up while
 //! events arrive, and never leave the terminal other than it was found.
 
+mod child;
 mod complete;
 mod context;
 mod editor;
+mod filter;
 mod highlight;
 mod history;
+mod init;
 mod journal;
 mod keys;
 mod lexer;
@@ -43,7 +46,7 @@ use self::{
 use crate::{
     kernel,
     report::{Format, Sink, Stream},
-    script::{Options, Outcome, Served, Session},
+    script::{Options, Outcome, Served, Session, Stance},
     template::Catalogue,
 };
 
@@ -52,7 +55,7 @@ const ENVIRONMENT: i32 = 3;
 
 /// Runs the shell until its user leaves; gives the process's exit code.
 #[must_use]
-pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
+pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
     let terminal = Terminal::look();
     let printer = Printer::new(terminal.streams());
     if !options.quiet {
@@ -65,7 +68,8 @@ pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
             return ENVIRONMENT;
         }
     };
-    let format = options.format;
+    let (format, color) = (options.format, options.color);
+    let pager = terminal.is_capable() && !terminal.is_output_elsewhere();
     let options = Options { interactive: true, ..options };
     let mut shell = Shell {
         session: Session::new(catalogue.clone(), options, Box::new(printer.clone())),
@@ -73,10 +77,16 @@ pub fn interactive(catalogue: Catalogue, options: Options) -> i32 {
         journal: Journal::default(),
         printer,
         format,
+        color,
+        pager,
+        last: String::new(),
         asks,
         answers,
     };
-    let ended = shell.converse();
+    let ended = match if init { shell.init() } else { Flow::Stay } {
+        Flow::Over(outcome) => outcome,
+        _ => shell.converse(),
+    };
     // Whatever is printed from here on finds the terminal as it was.
     terminal.restore(shell.printer.editing());
     shell.printer.end();
@@ -162,6 +172,11 @@ pub struct Shell {
     journal: Journal,
     printer: Printer,
     format: Format,
+    color: bool,
+    /// Whether what is longer than the screen is shown page by page.
+    pager: bool,
+    /// The last input that was for the engine.
+    last: String,
     asks: Sender<Ask>,
     answers: Receiver<Typed>,
 }
@@ -170,7 +185,12 @@ impl Shell {
     /// Line after line; gives how the session ended, if it was not by leaving.
     fn converse(&mut self) -> Option<Outcome> {
         loop {
-            let ask = Ask::Line { prompt: self.prompt(), variables: self.session.variables() };
+            let ask = Ask::Line {
+                prompt: self.prompt(),
+                variables: self.session.variables().into_iter().map(|v| v.name).collect(),
+                probes: self.session.probe_names(),
+                color: self.color,
+            };
             let typed = match self.ask(ask) {
                 Ok(typed) => typed,
                 Err(Flow::Over(outcome)) => return outcome,
@@ -211,10 +231,19 @@ impl Shell {
     }
 
     fn prompt(&self) -> Prompt {
-        Prompt { probes: self.session.probes().len(), armed: self.session.enforcing() }
+        Prompt { probes: self.session.probe_names().len(), stance: self.session.stance() }
     }
 
     fn input(&mut self, text: &str) -> Flow {
+        self.printer.set_page(child::rows().filter(|_| self.pager));
+        let flow = self.obey(text);
+        match (flow, self.printer.take_page()) {
+            (Flow::Stay, Some(page)) => self.page(page),
+            (flow, _) => flow,
+        }
+    }
+
+    fn obey(&mut self, text: &str) -> Flow {
         match meta::read(text) {
             meta::Input::Nothing => Flow::Stay,
             meta::Input::Command { name, argument } => match meta::run(self, name, argument) {
@@ -227,14 +256,64 @@ impl Shell {
         }
     }
 
+    /// Evaluates the start-up file, if there is one; what is wrong with it is said, and the shell goes on.
+    fn init(&mut self) -> Flow {
+        match init::read() {
+            Ok(None) => Flow::Stay,
+            Ok(Some(source)) => {
+                let outcome = self.session.line(&source.text);
+                outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+            }
+            Err(reason) => {
+                self.complain(&reason);
+                Flow::Stay
+            }
+        }
+    }
+
     fn evaluate(&mut self, code: &str) -> Flow {
         let _ = self.printer.diagnosed();
+        code.clone_into(&mut self.last);
         let outcome = self.session.line(code);
         // A line without a diagnostic has succeeded.
         if !self.printer.diagnosed() {
             self.journal.add(code);
         }
         outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+    }
+
+    /// Does what takes its time while events and timers are delivered and leases renewed; what they print
+    /// waits until it is done.
+    fn meanwhile<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Flow> {
+        let (tell, done) = crossbeam_channel::bounded(1);
+        let started = thread::Builder::new().name("krsi-meanwhile".into()).spawn(move || {
+            // Nobody waits any more if the session has ended.
+            let _ = tell.send(work());
+        });
+        if let Err(error) = started {
+            self.complain(&format!("cannot start a thread: {error}"));
+            return Err(Flow::Stay);
+        }
+        self.printer.prompt_time();
+        match self.session.serve_until(&done) {
+            Served::Received(done) => {
+                self.printer.own_time();
+                Ok(done)
+            }
+            Served::Disconnected => Err(Flow::Over(None)),
+            Served::Ended(outcome) => Err(Flow::Over(Some(outcome))),
+        }
+    }
+
+    fn page(&mut self, text: String) -> Flow {
+        match self.meanwhile(|| child::page(text)) {
+            Ok(Ok(())) => Flow::Stay,
+            Ok(Err(text)) => {
+                text.lines().for_each(|line| self.say(line));
+                Flow::Stay
+            }
+            Err(flow) => flow,
+        }
     }
 
     fn help(&mut self, topic: Option<&str>) -> Flow {
@@ -255,7 +334,7 @@ impl Shell {
                 self.note(&format!("  {probe}"));
             }
         }
-        if !self.session.enforcing() {
+        if !matches!(self.session.stance(), Stance::Armed { .. }) {
             return Flow::Leave;
         }
         match self.ask(Ask::Confirm("something is enforced; leave all the same? [y/N] ".into())) {

@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use super::filter::{Filter, Shown};
 use crate::report::{Sink, Stream};
 
 /// What prints above the prompt.
@@ -71,9 +72,10 @@ struct State {
     waiting: VecDeque<String>,
     /// Lines that found no room.
     dropped: u64,
-    muted: bool,
-    /// Lines not shown because events are off.
-    hidden: u64,
+    events: Filter,
+    /// A text with more lines is kept for the pager; `None` if there is none.
+    page_rows: Option<usize>,
+    page: Option<String>,
     /// Whether a diagnostic was written since the last look.
     diagnosed: bool,
     ended: bool,
@@ -159,8 +161,9 @@ impl Printer {
             stuck: None,
             waiting: VecDeque::new(),
             dropped: 0,
-            muted: false,
-            hidden: 0,
+            events: Filter::default(),
+            page_rows: None,
+            page: None,
             diagnosed: false,
             ended: false,
         };
@@ -226,16 +229,25 @@ impl Printer {
         std::mem::take(&mut self.shared.lock().diagnosed)
     }
 
-    /// Events on or off; gives how many lines were not shown while they were off.
-    pub fn mute(&self, muted: bool) -> u64 {
-        let mut state = self.shared.lock();
-        state.muted = muted;
-        std::mem::take(&mut state.hidden)
+    /// Which events are shown; gives how many lines were not shown by the former setting.
+    pub fn show(&self, shown: Shown) -> u64 {
+        self.shared.lock().events.set(shown)
     }
 
     #[must_use]
-    pub fn muted(&self) -> bool {
-        self.shared.lock().muted
+    pub fn shown(&self) -> Shown {
+        self.shared.lock().events.shown()
+    }
+
+    /// Texts with more lines than these are kept for a pager; `None`: none is.
+    pub fn set_page(&self, rows: Option<usize>) {
+        self.shared.lock().page_rows = rows;
+    }
+
+    /// The text that waits for a pager.
+    #[must_use]
+    pub fn take_page(&self) -> Option<String> {
+        self.shared.lock().page.take()
     }
 
     /// Whether a prompt stands on the terminal.
@@ -276,8 +288,7 @@ impl Sink for Printer {
         state.diagnosed |= stream == Stream::Log && is_diagnostic(line);
         // While somebody types, what a callback prints is about an event as well.
         let about_event = stream == Stream::Event || (stream == Stream::Data && state.time == Time::Prompt);
-        if state.muted && about_event {
-            state.hidden += 1;
+        if about_event && state.events.hides() {
             return Ok(());
         }
         if state.time == Time::Prompt && self.is_terminal(stream) {
@@ -287,6 +298,23 @@ impl Sink for Printer {
         }
         drop(state);
         write(stream, format!("{line}\n").as_bytes())
+    }
+
+    fn about(&mut self, probe: Option<&str>) {
+        self.shared.lock().events.about(probe);
+    }
+
+    fn page(&mut self, lines: &[&str]) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        let long = state.page_rows.is_some_and(|rows| lines.len() >= rows);
+        if long && state.time == Time::Own && self.terminals.data {
+            let page = state.page.get_or_insert_default();
+            page.push_str(&lines.join("\n"));
+            page.push('\n');
+            return Ok(());
+        }
+        drop(state);
+        lines.iter().try_for_each(|line| self.line(Stream::Data, line))
     }
 }
 
@@ -437,13 +465,13 @@ mod tests {
     #[test]
     fn muted_events_are_counted_and_diagnostics_still_shown() {
         let (mut printer, taken) = printer();
-        printer.mute(true);
+        printer.show(Shown::None);
         printer.gate().open();
         printer.line(Stream::Event, "an event").unwrap();
         printer.line(Stream::Data, "what its callback printed").unwrap();
         printer.line(Stream::Log, "a callback failed").unwrap();
         assert_eq!(taken.recv().unwrap(), "a callback failed\n");
-        assert_eq!(printer.mute(false), 2);
+        assert_eq!(printer.show(Shown::All), 2);
     }
 
     #[test]

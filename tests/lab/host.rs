@@ -182,6 +182,8 @@ fn run_guest(
         kernel: Some(kernel.to_owned()),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
         files: vec![suite, overlay],
+        // What happens at once has to happen at once.
+        cpus: 2,
         timeout: Duration::from_secs(1800),
         ..Request::new(Command::Run { argv, stdin: Vec::new() })
     };

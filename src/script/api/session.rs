@@ -71,7 +71,7 @@ mod functions {
     pub fn help(context: NativeCallContext) -> Fallible<()> {
         let runtime = runtime(&context)?;
         let text = docs::index(&runtime.catalogue).overview();
-        runtime.report(|reporter| reporter.print(&text));
+        runtime.report(|reporter| reporter.tell(&text));
         Ok(())
     }
 
@@ -80,7 +80,7 @@ mod functions {
     pub fn help_about(context: NativeCallContext, topic: &str) -> Fallible<()> {
         let runtime = runtime(&context)?;
         let text = docs::index(&runtime.catalogue).topic(topic);
-        runtime.report(|reporter| reporter.print(&text));
+        runtime.report(|reporter| reporter.tell(&text));
         Ok(())
     }
 }

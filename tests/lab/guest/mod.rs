@@ -3,6 +3,7 @@
 //! A step is a claim about the product, proved with the real shell: it gives a
 //! reason if the claim does not hold. Steps do not depend on each other.
 
+mod aggregation;
 mod connect;
 mod doctor;
 mod exec;
@@ -94,6 +95,16 @@ pub const STEPS: &[Step] = steps! {
         "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
         "the largest filters load in every template" => filter::largest,
         "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
+    }
+    "aggregation" {
+        "four workers at once: every number is exact" => aggregation::exact,
+        "least, greatest, mean" => aggregation::extremes,
+        "buckets of equal width" => aggregation::linear,
+        "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
+        "shown again and again, as top does" => aggregation::live,
+        "what finds no room is counted" => aggregation::overflow,
+        "beside enforcement" => aggregation::beside_deny,
+        "with events, and switched live" => aggregation::with_events,
     }
     "scope" {
         "uid: only these users" => scope::uid,

@@ -76,25 +76,31 @@ impl Shell {
         }
         let until = Instant::now() + PATIENCE;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if wanted(&line) {
-                        return Ok(line);
-                    }
+            let line = self.next_until(until)?;
+            if wanted(&line) {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// The next line, whatever it is.
+    pub fn next(&mut self) -> Result<Value, String> {
+        self.next_until(Instant::now() + PATIENCE)
+    }
+
+    fn next_until(&mut self, until: Instant) -> Result<Value, String> {
+        match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                Ok(line)
+            }
+            Err(error) => {
+                let mut stderr = String::new();
+                let _ = self.child.kill();
+                if let Some(mut pipe) = self.child.stderr.take() {
+                    let _ = pipe.read_to_string(&mut stderr);
                 }
-                Err(error) => {
-                    let mut stderr = String::new();
-                    let _ = self.child.kill();
-                    if let Some(mut pipe) = self.child.stderr.take() {
-                        let _ = pipe.read_to_string(&mut stderr);
-                    }
-                    return Err(format!(
-                        "{error}; standard output: {:?}; standard error: {stderr}",
-                        self.seen
-                    ));
-                }
+                Err(format!("{error}; standard output: {:?}; standard error: {stderr}", self.seen))
             }
         }
     }

@@ -5,247 +5,20 @@
 //! sees, not about which bytes were sent. Nothing sleeps: whatever is waited for is
 //! seen on the screen.
 
+mod commands;
+mod lab;
+mod terminal;
+
 use std::{
-    fmt::Write as _,
-    fs::{self, File},
-    io::{Read, Write},
-    num::NonZeroU16,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::{fs::PermissionsExt, process::CommandExt},
-    },
-    path::Path,
-    process::{Child, Command, ExitStatus},
-    sync::{Arc, Condvar, Mutex},
-    thread,
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
     time::{Duration, Instant},
 };
 
-use krsi_sh::lab::kernels;
-use nix::{
-    libc,
-    pty::{Winsize, openpty},
-    sys::{
-        signal::{Signal, kill},
-        termios::{Termios, tcgetattr},
-    },
-    unistd::{Pid, setsid},
-};
-use tempfile::TempDir;
+use nix::sys::signal::Signal;
 
-/// For a busy machine; nothing takes a hundredth of it.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// As many as the longest page of help has, and then some.
-const ROWS: u16 = 400;
-
-const CTRL_C: &str = "\x03";
-const CTRL_D: &str = "\x04";
-const CTRL_R: &str = "\x12";
-const UP: &str = "\x1b[A";
-const TAB: &str = "\t";
-const ENTER: &str = "\r";
-
-/// What came from the shell so far.
-struct Output {
-    screen: vt100::Parser,
-    bytes: Vec<u8>,
-}
-
-struct Terminal {
-    child: Child,
-    keyboard: File,
-    /// The shell's end, to look at how it is set.
-    line: OwnedFd,
-    /// How it was set before the shell had it.
-    found: Termios,
-    output: Arc<(Mutex<Output>, Condvar)>,
-}
-
-struct Setup<'s> {
-    arguments: &'s [&'s str],
-    /// Where standard output goes, if not to the terminal.
-    output: Option<&'s Path>,
-    term: &'s str,
-    columns: u16,
-    no_color: bool,
-    home: &'s Path,
-}
-
-impl<'s> Setup<'s> {
-    fn new(home: &'s TempDir) -> Self {
-        Setup {
-            arguments: &[],
-            output: None,
-            term: "xterm-256color",
-            columns: 80,
-            no_color: false,
-            home: home.path(),
-        }
-    }
-
-    fn start(&self) -> Terminal {
-        let size = Winsize { ws_row: ROWS, ws_col: self.columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(&size, None).expect("a pseudo-terminal");
-        let found = tcgetattr(pty.slave.as_fd()).expect("settings");
-        let end = || pty.slave.try_clone().expect("a descriptor");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
-        command
-            .args(self.arguments)
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .env("TERM", self.term)
-            .env("HOME", self.home)
-            .env("XDG_STATE_HOME", self.home.join("state"))
-            .env("XDG_CACHE_HOME", kernels::cache().ancestors().nth(2).expect("a folder"))
-            .env_remove("NO_COLOR")
-            .current_dir(self.home);
-        if let Some(path) = self.output {
-            command.stdout(File::create(path).expect("a file"));
-        }
-        if self.no_color {
-            command.env("NO_COLOR", "1");
-        }
-        // SAFETY: only async-signal-safe calls between fork and exec: a session of its
-        // own, whose controlling terminal is standard input.
-        unsafe {
-            command.pre_exec(|| {
-                setsid()?;
-                match libc::ioctl(0, libc::TIOCSCTTY, 0) {
-                    0 => Ok(()),
-                    _ => Err(std::io::Error::last_os_error()),
-                }
-            });
-        }
-        let child = command.spawn().expect("the shell starts");
-        let keyboard = File::from(pty.master);
-        let mut reading = keyboard.try_clone().expect("a descriptor");
-        let screen = vt100::Parser::new(
-            NonZeroU16::new(ROWS).expect("rows"),
-            NonZeroU16::new(self.columns).expect("columns"),
-            0,
-        );
-        let output = Arc::new((Mutex::new(Output { screen, bytes: Vec::new() }), Condvar::new()));
-        let shared = Arc::clone(&output);
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = reading.read(&mut buffer) {
-                let mut output = shared.0.lock().expect("output");
-                output.screen.process(&buffer[..count]);
-                output.bytes.extend_from_slice(&buffer[..count]);
-                shared.1.notify_all();
-            }
-        });
-        Terminal { child, keyboard, line: pty.slave, found, output }
-    }
-
-    /// With a prompt on the screen.
-    fn prompted(&self) -> Terminal {
-        let terminal = self.start();
-        terminal.wait("the first prompt", |rows| rows.last().is_some_and(|row| row == "krsi>"));
-        terminal
-    }
-}
-
-impl Terminal {
-    fn keys(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).expect("typing");
-    }
-
-    /// Types a line, and waits until this row is on the screen, and a prompt below it: what
-    /// is typed before is the terminal's, which has keys of its own.
-    fn enter(&mut self, line: &str, row: &str) {
-        self.enter_for(line, |shown| shown == row);
-    }
-
-    fn enter_for(&mut self, line: &str, wanted: impl Fn(&str) -> bool) {
-        let before = self.rows().len();
-        self.keys(&format!("{line}{ENTER}"));
-        self.wait(&format!("what comes of `{line}`"), |rows| {
-            let prompt = rows.last().is_some_and(|last| last.ends_with('>'));
-            let new = rows.get(before.saturating_sub(1)..).unwrap_or_default();
-            prompt && new.iter().any(|row| wanted(row))
-        });
-    }
-
-    /// As `enter`, for a part of the row.
-    fn enter_with(&mut self, line: &str, part: &str) {
-        self.enter_for(line, |row| row.contains(part));
-    }
-
-    /// Rows that are not empty, without white space at their end.
-    fn rows(&self) -> Vec<String> {
-        rows(&self.output.0.lock().expect("output"))
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.output.0.lock().expect("output").bytes.clone()
-    }
-
-    fn row(&self, row: &str) {
-        self.wait(&format!("the row `{row}`"), |rows| rows.iter().any(|shown| shown == row));
-    }
-
-    fn row_with(&self, part: &str) {
-        self.wait(&format!("a row with `{part}`"), |rows| rows.iter().any(|shown| shown.contains(part)));
-    }
-
-    /// What stands where the cursor is.
-    fn last_row(&self, row: &str) {
-        self.wait(&format!("`{row}` as the last row"), |rows| rows.last().is_some_and(|last| last == row));
-    }
-
-    fn wait(&self, what: &str, seen: impl Fn(&[String]) -> bool) {
-        let output = self.output.0.lock().expect("output");
-        let (output, timeout) =
-            self.output.1.wait_timeout_while(output, PATIENCE, |o| !seen(&rows(o))).expect("output");
-        assert!(!timeout.timed_out(), "{what} was not seen on:\n{}", shown(&output));
-    }
-
-    fn settings(&self) -> Termios {
-        tcgetattr(self.line.as_fd()).expect("settings")
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a signal");
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            assert!(begin.elapsed() < PATIENCE, "the shell does not end:\n{}", self.rows().join("\n"));
-            thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn rows(output: &Output) -> Vec<String> {
-    let screen = output.screen.screen();
-    let (_, columns) = screen.size();
-    let rows = screen.rows(0, columns.get()).map(|row| row.trim_end().to_owned());
-    rows.filter(|row| !row.is_empty()).collect()
-}
-
-fn shown(output: &Output) -> String {
-    let mut text = output.screen.screen().contents();
-    let tail = &output.bytes[output.bytes.len().saturating_sub(400)..];
-    let _ = write!(text, "\n--- last bytes:\n{:?}", String::from_utf8_lossy(tail));
-    text
-}
-
-fn home() -> TempDir {
-    tempfile::tempdir().expect("a folder")
-}
+use terminal::*;
 
 #[test]
 fn a_value_is_printed() {
@@ -363,17 +136,66 @@ fn control_c_clears_the_line() {
 }
 
 #[test]
-fn control_c_stops_a_running_line_and_leaves_the_shell_and_its_variables() {
+fn control_c_stops_a_running_line_within_100_ms_and_leaves_the_shell_and_its_variables() {
+    const AT_MOST: Duration = Duration::from_millis(100);
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.keys("let kept = 42; print(\"turning\"); loop {}\r");
-    terminal.row("turning");
-    let begin = Instant::now();
-    terminal.keys(CTRL_C);
-    terminal.row_with("interrupted");
-    assert!(begin.elapsed() < Duration::from_secs(1), "within a second");
-    terminal.last_row("krsi>");
+    terminal.enter("let kept = 42;", "krsi> let kept = 42;");
+    let mut stopped = 0;
+    // What computes, what waits for events, what waits for a child, what sleeps.
+    for (round, busy) in ["loop {}", "run_for(\"1h\")", "run([\"sleep\", \"3600\"]); loop {}", "sleep(3600)"]
+        .iter()
+        .enumerate()
+    {
+        // The fastest of some: what another process takes of the machine only ever adds.
+        let times = (0..4).map(|try_| {
+            terminal.keys(&format!("print(\"turning {round}-{try_}\"); {busy}\r"));
+            terminal.row(&format!("turning {round}-{try_}"));
+            let begin = Instant::now();
+            terminal.keys(CTRL_C);
+            stopped += 1;
+            terminal.wait("one more interruption, and a prompt", |rows| {
+                rows.iter().filter(|row| row.contains("interrupted")).count() == stopped
+                    && rows.last().is_some_and(|last| last == "krsi>")
+            });
+            begin.elapsed()
+        });
+        let fastest = times.min().expect("tries");
+        assert!(fastest <= AT_MOST, "`{busy}` took {fastest:?}");
+    }
     terminal.enter("kept", "42");
+}
+
+#[test]
+fn an_init_file_is_evaluated_before_the_first_prompt() {
+    let home = home();
+    let folder = home.path().join("config/krsi-sh");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("init.rhai"), "fn six() { 6 }\nprint(\"begun\");\n").expect("a script");
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.row("begun");
+    terminal.enter("six() * 7", "42");
+    let mut terminal = Setup { arguments: &["--no-init"], ..Setup::new(&home) }.prompted();
+    assert!(!terminal.rows().contains(&"begun".to_owned()));
+    terminal.enter_with("six()", "×");
+}
+
+#[test]
+fn an_init_file_that_others_may_write_is_refused_and_the_shell_goes_on() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: needs root, whose scripts alone are checked");
+        return;
+    }
+    let home = home();
+    let folder = home.path().join("config/krsi-sh");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("init.rhai");
+    fs::write(&file, "print(\"begun\");\n").expect("a script");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("permissions");
+    let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();
+    terminal.row_with("can be written by every user");
+    terminal.enter("6 * 7", "42");
+    assert!(!terminal.rows().contains(&"begun".to_owned()));
 }
 
 #[test]
@@ -574,7 +396,7 @@ fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
     terminal.enter_with("let = 5", "×");
     terminal.keys(CTRL_D);
     assert_eq!(terminal.ended().code(), Some(0));
-    assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"print\",\"text\":\"42\"}\n");
+    assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"value\",\"value\":42}\n");
 }
 
 #[test]
@@ -582,45 +404,4 @@ fn quiet_means_no_banner() {
     let home = home();
     let terminal = Setup { arguments: &["-q"], ..Setup::new(&home) }.prompted();
     assert_eq!(terminal.rows(), ["krsi>"]);
-}
-
-/// With a real kernel, in the lab.
-#[test]
-fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
-    const KERNEL: &str = "6.12";
-    if kernels::find(&kernels::cache(), Some(KERNEL)).is_err() {
-        assert!(
-            std::env::var_os("KRSI_REQUIRE_LAB").is_none(),
-            "kernel {KERNEL} is not cached; run: make kernels"
-        );
-        println!("skipped: kernel {KERNEL} is not cached; run: make kernels");
-        return;
-    }
-    let home = home();
-    let mut terminal = Setup { arguments: &["lab", "--kernel", KERNEL], ..Setup::new(&home) }.prompted();
-    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() }).attach();\r");
-    terminal.last_row("krsi[1]>");
-    terminal.row_with("attached exec-1");
-
-    terminal.keys("let t = every(\"300ms\", || { run([\"true\"]); });\rlet ab");
-    terminal.wait("an event above the line", |rows| {
-        let event = rows.iter().any(|row| row.contains("exec-1") && row.contains("busybox"));
-        event && rows.last().is_some_and(|last| last == "krsi[1]> let ab")
-    });
-    terminal.keys(CTRL_C);
-    terminal.last_row("krsi[1]>");
-    terminal.keys("t.cancel(); p.deny(\"EPERM\").lease(\"5m\");\r");
-    terminal.last_row("krsi[1!]>");
-    terminal.enter("run([\"true\"]).errno", "\"EPERM\"");
-
-    terminal.keys(CTRL_D);
-    terminal.row_with("leaving detaches:");
-    terminal.last_row("something is enforced; leave all the same? [y/N]");
-    terminal.keys("n\r");
-    terminal.last_row("krsi[1!]>");
-    terminal.keys(CTRL_D);
-    terminal.last_row("something is enforced; leave all the same? [y/N]");
-    terminal.keys(CTRL_D);
-    assert_eq!(terminal.ended().code(), Some(0));
-    terminal.row_with("balance");
 }

@@ -1,0 +1,144 @@
+//! What the interactive shell asks of a session between two lines: what is
+//! attached, what it has come to, and how output is written from here on.
+
+use std::time::{Duration, Instant};
+
+use super::{Session, Started};
+use crate::{report::Format, script::handle::ProbeHandle};
+
+/// What the attached probes do, all in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stance {
+    /// Nothing is refused.
+    #[default]
+    Observing,
+    /// Something is denied or killed; until the first lease runs out, if there is one.
+    Armed { left: Option<Duration> },
+    /// What would be denied or killed is not any more: each lease has run out.
+    Lapsed,
+}
+
+/// A variable, and the type of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    pub name: String,
+    pub of: String,
+}
+
+impl Session {
+    /// The attached probes, one line each.
+    #[must_use]
+    pub fn probes(&self) -> Vec<String> {
+        self.attached().iter().map(ProbeHandle::describe).collect()
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn probe_names(&self) -> Vec<String> {
+        self.attached().iter().map(ProbeHandle::name).collect()
+    }
+
+    /// Whether something is refused or killed now.
+    #[must_use]
+    pub fn stance(&self) -> Stance {
+        let now = Instant::now();
+        let leases: Vec<Option<Duration>> = self
+            .attached()
+            .iter()
+            .filter(|probe| probe.mode().enforces())
+            .map(|probe| probe.lease_ends().map(|end| end.saturating_duration_since(now)))
+            .collect();
+        let holds: Vec<_> = leases.iter().copied().filter(|left| *left != Some(Duration::ZERO)).collect();
+        match (leases.is_empty(), holds.is_empty()) {
+            (true, _) => Stance::Observing,
+            (false, true) => Stance::Lapsed,
+            (false, false) => Stance::Armed { left: holds.into_iter().flatten().min() },
+        }
+    }
+
+    /// The variables that lines have made.
+    #[must_use]
+    pub fn variables(&self) -> Vec<Variable> {
+        let variable = |(name, _, value): (&str, bool, rhai::Dynamic)| Variable {
+            name: name.to_owned(),
+            of: crate::script::docs::plain_types(value.type_name()),
+        };
+        self.started.as_ref().map_or_else(|_| vec![], |s| s.scope.iter().map(variable).collect())
+    }
+
+    /// Writes the books as they stand, of one probe or of all that there were; gives how many.
+    ///
+    /// # Errors
+    /// If there is no probe of that name, or the kernel's counters cannot be read.
+    pub fn stats(&self, name: Option<&str>) -> Result<usize, String> {
+        let Ok(started) = &self.started else { return Ok(0) };
+        let books = started.named(name)?.into_iter().map(|probe| probe.current_books());
+        let books = books.collect::<Result<Vec<_>, _>>().map_err(|fault| fault.to_string())?;
+        let books: Vec<_> = books.into_iter().flatten().collect();
+        if !books.is_empty() {
+            started.runtime.report(|reporter| reporter.stats(&books));
+        }
+        Ok(books.len())
+    }
+
+    /// What the filter of a probe became, or those of all that are attached.
+    ///
+    /// # Errors
+    /// If there is no probe of that name.
+    pub fn explain(&self, name: Option<&str>) -> Result<String, String> {
+        let Ok(started) = &self.started else { return Ok(String::new()) };
+        let probes = started.named(name)?.into_iter().filter(|probe| name.is_some() || probe.attached());
+        let one = |probe: ProbeHandle| format!("{}\n{}", probe.describe(), probe.explain().trim_end());
+        Ok(probes.map(one).collect::<Vec<_>>().join("\n\n"))
+    }
+
+    /// Takes every probe out of the kernel, the last first; gives what was done, a line each.
+    pub fn detach_all(&mut self) -> Vec<String> {
+        let one = |probe: ProbeHandle| match probe.detach() {
+            Ok(()) => format!("detached {}", probe.name()),
+            Err(fault) => format!("detached {}; its books are lost: {fault}", probe.name()),
+        };
+        self.attached().into_iter().rev().map(one).collect()
+    }
+
+    pub fn set_format(&self, format: Format) {
+        if let Ok(started) = &self.started {
+            started.runtime.report(|reporter| {
+                reporter.set_format(format);
+                Ok(())
+            });
+        }
+    }
+
+    pub fn set_color(&self, color: bool) {
+        if let Ok(started) = &self.started {
+            started.runtime.report(|reporter| {
+                reporter.set_color(color);
+                Ok(())
+            });
+        }
+    }
+
+    /// Writes a text that somebody has asked for.
+    pub fn tell(&self, text: &str) {
+        if let Ok(started) = &self.started {
+            started.runtime.report(|reporter| reporter.tell(text));
+        }
+    }
+
+    fn attached(&self) -> Vec<ProbeHandle> {
+        self.started.as_ref().map_or_else(|_| vec![], |started| started.attached().collect())
+    }
+}
+
+impl Started {
+    /// The probe of this name, or all that were ever attached.
+    fn named(&self, name: Option<&str>) -> Result<Vec<ProbeHandle>, String> {
+        let Some(name) = name else { return Ok(self.runtime.probes()) };
+        self.runtime.probe_named(name).map(|probe| vec![probe]).ok_or_else(|| {
+            let names: Vec<_> = self.runtime.probes().iter().map(ProbeHandle::name).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            format!("there is no probe `{name}`; allowed: {known}")
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! How the session looks: what `:set` lists, and the short forms of it.
+
+use crate::{
+    report::Format,
+    shell::{Flow, Shell, filter::Shown},
+    suggest::nearest,
+};
+
+type Set = fn(&mut Shell, &str) -> Flow;
+
+/// Every setting, and the command that shows or changes it.
+pub const SETTINGS: [(&str, Set); 4] =
+    [("color", color), ("events", events), ("format", format), ("pager", pager)];
+
+pub fn set(shell: &mut Shell, argument: &str) -> Flow {
+    let (name, value) = argument.split_once([' ', '=']).unwrap_or((argument, ""));
+    if name.is_empty() {
+        for (_, show) in SETTINGS {
+            show(shell, "");
+        }
+        return Flow::Stay;
+    }
+    match SETTINGS.iter().find(|(known, _)| *known == name) {
+        Some((_, set)) => set(shell, value.trim()),
+        None => {
+            let hint = nearest(name, SETTINGS.iter().map(|(name, _)| *name))
+                .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+            shell.complain(&format!("`{name}` is no setting{hint}; allowed: color, events, format, pager"));
+            Flow::Stay
+        }
+    }
+}
+
+fn word(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// Says the setting, or reads a new one.
+fn switch(shell: &mut Shell, name: &str, now: bool, value: &str) -> Option<bool> {
+    match value {
+        "on" => Some(true),
+        "off" => Some(false),
+        "" => {
+            shell.say(&format!("{name} is {}", word(now)));
+            None
+        }
+        other => {
+            shell.complain(&format!("`{name}` takes `on` or `off`, not `{other}`"));
+            None
+        }
+    }
+}
+
+fn color(shell: &mut Shell, value: &str) -> Flow {
+    if let Some(on) = switch(shell, "color", shell.color, value) {
+        shell.color = on;
+        shell.session.set_color(on);
+    }
+    Flow::Stay
+}
+
+pub fn pager(shell: &mut Shell, value: &str) -> Flow {
+    if let Some(on) = switch(shell, "pager", shell.pager, value) {
+        shell.pager = on;
+    }
+    Flow::Stay
+}
+
+pub fn format(shell: &mut Shell, value: &str) -> Flow {
+    let format = match value {
+        "text" => Format::Text,
+        "json" => Format::Json,
+        "" => {
+            shell.say(&format!("format is {}", if shell.format == Format::Json { "json" } else { "text" }));
+            return Flow::Stay;
+        }
+        other => {
+            shell.complain(&format!("`format` takes `text` or `json`, not `{other}`"));
+            return Flow::Stay;
+        }
+    };
+    shell.format = format;
+    shell.session.set_format(format);
+    Flow::Stay
+}
+
+pub fn events(shell: &mut Shell, value: &str) -> Flow {
+    let known = shell.session.probe_names();
+    let wanted = match value {
+        "off" => Shown::None,
+        "on" => Shown::All,
+        "" => {
+            let state = match shell.printer.shown() {
+                Shown::All => "on".to_owned(),
+                Shown::None => "off".to_owned(),
+                Shown::Of(probe) => format!("those of {probe}"),
+            };
+            shell.say(&format!("events are {state}"));
+            return Flow::Stay;
+        }
+        probe if known.iter().any(|name| name == probe) => Shown::Of(probe.to_owned()),
+        other => {
+            let known = known.iter().map(|name| format!(", `{name}`")).collect::<String>();
+            shell.complain(&format!(
+                "`events` takes `on`, `off` or a probe, not `{other}`; allowed: `on`, `off`{known}"
+            ));
+            return Flow::Stay;
+        }
+    };
+    let said = match &wanted {
+        Shown::None => "events are counted, and not shown until `:events on`".to_owned(),
+        Shown::All => "events are shown".to_owned(),
+        Shown::Of(probe) => format!("the events of {probe} are shown, and no other probe's"),
+    };
+    let hidden = shell.printer.show(wanted);
+    let missed = if hidden == 0 { String::new() } else { format!("; {hidden} lines were not") };
+    shell.say(&format!("{said}{missed}"));
+    Flow::Stay
+}

@@ -1,0 +1,74 @@
+//! With a real kernel that enforces: the prompt of `krsi-sh lab`.
+
+use crate::terminal::*;
+
+#[test]
+fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
+    if !lab() {
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { arguments: &["lab", "--kernel", KERNEL], ..Setup::new(&home) }.prompted();
+    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() }).attach();\r");
+    terminal.last_row("krsi[1]>");
+    terminal.row_with("attached exec-1");
+
+    terminal.keys("let t = every(\"300ms\", || { run([\"true\"]); });\rlet ab");
+    terminal.wait("an event above the line", |rows| {
+        let event = rows.iter().any(|row| row.contains("exec-1") && row.contains("busybox"));
+        event && rows.last().is_some_and(|last| last == "krsi[1]> let ab")
+    });
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi[1]>");
+    terminal.keys("t.cancel(); p.deny(\"EPERM\").lease(\"5m\");\r");
+    terminal.last_row("krsi[1! 4m]>");
+    terminal.enter("run([\"true\"]).errno", "\"EPERM\"");
+
+    terminal.keys(CTRL_D);
+    terminal.row_with("leaving detaches:");
+    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.keys("n\r");
+    terminal.last_row("krsi[1! 4m]>");
+    terminal.keys(CTRL_D);
+    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    terminal.row_with("balance");
+}
+
+#[test]
+fn books_filters_and_the_panic_are_a_command_away() {
+    if !lab() {
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { arguments: &["lab", "--kernel", KERNEL], ..Setup::new(&home) }.prompted();
+    for name in ["one", "two"] {
+        let scope = "scope(#{ pid: getpid() })";
+        terminal.keys(&format!("probe(\"exec\").name(\"{name}\").{scope}.when(|e| e.uid == 0).attach();\r"));
+        terminal.row_with(&format!("attached {name}"));
+    }
+    terminal.last_row("krsi[2]>");
+    terminal.keys(":events two\r");
+    terminal.row("the events of two are shown, and no other probe's");
+    // Two of each: what is not shown is counted all the same.
+    terminal.keys("run([\"true\"]); run([\"true\"]);\r");
+    terminal.wait("the events of one of them", |rows| {
+        rows.iter().filter(|row| row.contains(" two allow ")).count() == 2
+            && rows.last().is_some_and(|last| last == "krsi[2]>")
+    });
+    terminal.keys(":events on\r");
+    terminal.row("events are shown; 2 lines were not");
+    assert!(!terminal.rows().iter().any(|row| row.contains(" one allow ")), "{:?}", terminal.rows());
+    terminal.keys(":stats one\r");
+    terminal.wait("its books", |rows| {
+        rows.iter()
+            .any(|row| row.split_whitespace().eq(["one", "observe", "2", "2", "2", "2", "0", "balance"]))
+    });
+    terminal.keys(":explain two\r");
+    terminal.row_with("in the kernel, when (uid == 0)");
+    terminal.last_row("krsi[2]>");
+    terminal.keys(":panic\r");
+    terminal.row("detached one");
+    terminal.last_row("krsi>");
+}
