@@ -196,11 +196,14 @@ pub fn largest() -> Outcome {
         "|e| { let a = e.uid * e.pid * e.ppid; let b = a / (e.gid + 1) % 7; let c = e.path.contains(\"/a\"); let d = e.exe.contains(\"b\"); \
          let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }",
     ];
-    let lists = "|e| e.argv.any(|a| a == \"--forbidden\") || e.argv.len() > 900 || e.argv.len() > 1 && e.argv[1].starts_with(\"-\") \
-         || e.env_value.to_ascii_lower().contains(\"evil\") || e.exe.len() > 200 || e.cwd.ends_with(\"/tmp\")";
-    let names = Catalogue::builtin().map_err(|e| e.to_string())?.names();
-    for template in names {
-        for filter in filters.into_iter().chain((template == "exec").then_some(lists)) {
+    let lists = [
+        "|e| e.argv.any(|a| a == \"--forbidden\") || e.argv.len() > 900 || e.cwd.ends_with(\"/tmp\")",
+        "|e| e.argv.len() > 1 && e.argv[1].starts_with(\"-\") || e.env_value.to_ascii_lower().contains(\"evil\")",
+        "|e| e.exe.len() > 200 || \"x\" in e.argv || e.argv[0].ends_with(\"sh\")",
+    ];
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    for template in catalogue.names() {
+        for filter in filters.into_iter().chain(lists.into_iter().filter(|_| template == "exec")) {
             let script = format!(
                 "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
                 std::process::id()
