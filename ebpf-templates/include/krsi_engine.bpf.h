@@ -1504,6 +1504,7 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	volatile struct settings *settings = krsi_read_settings();
 	struct krsi_answer answer;
+	char *end;
 	u64 said;
 
 	if (!scratch || !settings)
@@ -1515,6 +1516,10 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		return 0;
 	}
 	krsi_gather_header(scratch, hook);
+	/* A filter looks for texts behind the path: what was not gathered is empty, not left over. */
+	end = krsi_tail(scratch, sizeof(struct event) - KRSI_FIXED_SIZE - 1);
+	if (end)
+		*end = '\0';
 	said = krsi_filter(&scratch->event);
 	match = said & 0xff;
 	if (match == KRSI_UNKNOWN) {

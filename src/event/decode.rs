@@ -85,7 +85,8 @@ impl Event {
             Some(Value::Flags(notes)) => notes.iter().any(|note| note == "no-path"),
             _ => false,
         };
-        self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
+        let is_text = self.template.field(name).is_some_and(|field| field.kind == FieldKind::Text);
+        is_text && self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
     }
 
     /// A text field as a string; what is not UTF-8 is replaced. Empty if there is none.
@@ -177,8 +178,9 @@ pub(super) fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
     }
 }
 
-/// `struct krsi_address`.
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+/// An IP address as a record has it (`struct krsi_address` of the templates); `None` if there is none.
+#[must_use]
+pub fn address(bytes: &[u8]) -> Option<IpAddr> {
     let (version, octets) = bytes.split_first_chunk::<4>()?;
     let octets: [u8; 16] = octets.try_into().ok()?;
     let address = Ipv6Addr::from(octets);

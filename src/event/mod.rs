@@ -13,8 +13,11 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::template::Template;
 
-pub use decode::DecodeError;
+pub use decode::{DecodeError, address};
 pub use summary::Summary;
+
+/// Bytes of an IP address in a record.
+pub const ADDRESS_SIZE: usize = 20;
 
 /// One record from the kernel.
 #[derive(Debug, Clone)]

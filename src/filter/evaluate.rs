@@ -1,6 +1,12 @@
 //! The IR's own meaning, on the bytes of an event: what the kernel's code is compared with.
 
-use super::ir::{Answer, Binding, Bool, Decision, Filter, Int, Number, Test, Text, Trouble, Value};
+use std::{borrow::Cow, net::IpAddr};
+
+use super::ir::{
+    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Number, Packed, Place, Test, Text,
+    Texts, Trouble, Value,
+};
+use crate::event::{ADDRESS_SIZE, address};
 
 type Fallible<T> = Result<T, Trouble>;
 
@@ -50,7 +56,13 @@ impl Evaluation<'_> {
                 let of = self.int(of)?;
                 Ok(ranges.iter().any(|(first, last)| (*first..=*last).contains(&of)))
             }
-            Bool::Text(text, test) => Ok(test.holds(self.text(text)?)),
+            Bool::Text(text, test) => Ok(test.holds(&self.text(text)?)),
+            Bool::Any(texts, case, test) => {
+                Ok(self.texts(texts).any(|text| test.holds(&in_case(text, *case))))
+            }
+            Bool::Within(address, networks) => Ok(self
+                .address(address)
+                .is_some_and(|address| networks.iter().any(|network| network.contains(address)))),
             Bool::Not(inner) => Ok(!self.bool(inner)?),
             Bool::And(parts) => {
                 for part in parts {
@@ -86,6 +98,15 @@ impl Evaluation<'_> {
         match of {
             Int::Constant(known) => Ok(*known),
             Int::Field(number) => Ok(self.number(number)),
+            Int::Item { number, count, index } => {
+                let count = usize::try_from(self.unsigned(count.offset, count.size)).unwrap_or(usize::MAX);
+                if *index < count { Ok(self.number(number)) } else { Err(Trouble::NoElement) }
+            }
+            Int::Characters(text) => {
+                let characters = String::from_utf8_lossy(&self.text(text)?).chars().count();
+                Ok(i64::try_from(characters).unwrap_or(i64::MAX))
+            }
+            Int::Elements(texts) => Ok(i64::try_from(self.texts(texts).count()).unwrap_or(i64::MAX)),
             Int::Slot(slot) => Ok(self.slot(*slot)),
             Int::Negate(inner) => self.int(inner)?.checked_neg().ok_or(Trouble::Arithmetic),
             Int::Binary(how, a, b) => {
@@ -133,16 +154,61 @@ impl Evaluation<'_> {
         bytes.iter().take(size).rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
     }
 
-    fn text(&self, of: &Text) -> Fallible<&[u8]> {
-        if let Some(length) = &of.length
-            && self.unsigned(length.offset, 4) == 0
-            && self.unsigned(length.notes, 4) & u64::from(length.unreadable) != 0
-        {
-            return Err(Trouble::Unreadable);
-        }
-        let bytes = self.bytes.get(of.offset..).unwrap_or_default();
-        let bytes = &bytes[..bytes.len().min(of.size)];
-        Ok(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
+    fn text(&self, of: &Text) -> Fallible<Cow<'_, [u8]>> {
+        let bytes = match &of.place {
+            Place::Padded(offset) => self.within(*offset, of.size),
+            Place::Path(_, length)
+                if self.unsigned(length.offset, 4) == 0
+                    && self.unsigned(length.notes, 4) & u64::from(length.unreadable) != 0 =>
+            {
+                return Err(Trouble::Unreadable);
+            }
+            Place::Path(offset, _) => self.within(*offset, of.size),
+            Place::Packed(packed) => self.within(self.begins(packed), of.size),
+            Place::Element(texts, index) => self.texts(texts).nth(*index).ok_or(Trouble::NoElement)?,
+        };
+        Ok(in_case(until_nul(bytes), of.case))
+    }
+
+    fn texts(&self, of: &Texts) -> impl Iterator<Item = &[u8]> {
+        let length = self.size(of.length).min(of.size);
+        let bytes = self.within(self.begins(&of.packed), length);
+        let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        let none = bytes.is_empty();
+        whole.split(|byte| *byte == 0).filter(move |_| !none)
+    }
+
+    fn begins(&self, of: &Packed) -> usize {
+        let behind_path = of.path + self.size(of.length) + 1;
+        of.between.iter().fold(behind_path, |at, between| match between {
+            Between::Text(size) => at + (until_nul(self.within(at, *size)).len() + 1).min(*size),
+            Between::Texts(length) => at + self.size(*length),
+        })
+    }
+
+    /// A length that stands in the event.
+    fn size(&self, offset: usize) -> usize {
+        usize::try_from(self.unsigned(offset, 4)).unwrap_or(usize::MAX)
+    }
+
+    fn within(&self, offset: usize, size: usize) -> &[u8] {
+        let bytes = self.bytes.get(offset..).unwrap_or_default();
+        &bytes[..bytes.len().min(size)]
+    }
+
+    fn address(&self, of: &Address) -> Option<IpAddr> {
+        address(self.within(of.offset, ADDRESS_SIZE))
+    }
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+fn in_case(text: &[u8], case: Case) -> Cow<'_, [u8]> {
+    match case {
+        Case::AsIs => text.into(),
+        Case::Lower => text.to_ascii_lowercase().into(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::{
     Compiled,
     emit::{CAPACITY, Code},
-    ir::{Answer, Binding, Bool, Decision, Filter, Int, Test, Value},
+    ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
 };
 
 impl Display for Filter {
@@ -57,7 +57,12 @@ impl Display for Bool {
                 };
                 write!(f, "({of} in [{}])", ranges.iter().map(part).collect::<Vec<_>>().join(", "))
             }
-            Bool::Text(text, test) => write!(f, "{}.{test}", text.name),
+            Bool::Text(text, test) => write!(f, "{text}.{test}"),
+            Bool::Any(texts, case, test) => write!(f, "{}.any({}{test})", texts.name, lowered(*case)),
+            Bool::Within(address, networks) => {
+                let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+                write!(f, "{}.within({})", address.name, networks.join(", "))
+            }
             Bool::Not(inner) => write!(f, "!{inner}"),
             Bool::And(parts) => joined(f, parts, " && "),
             Bool::Or(parts) => joined(f, parts, " || "),
@@ -78,6 +83,9 @@ impl Display for Int {
         match self {
             Int::Constant(known) => write!(f, "{known}"),
             Int::Field(number) => f.write_str(&number.name),
+            Int::Item { number, index, .. } => write!(f, "{}[{index}]", number.name),
+            Int::Characters(text) => write!(f, "{text}.len"),
+            Int::Elements(texts) => write!(f, "{}.len", texts.name),
             Int::Slot(slot) => write!(f, "v{slot}"),
             Int::Negate(inner) => write!(f, "-{inner}"),
             Int::Binary(how, a, b) => write!(f, "({a} {} {b})", how.sign()),
@@ -87,12 +95,29 @@ impl Display for Int {
     }
 }
 
+impl Display for Text {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Element(texts, index) => write!(f, "{}[{index}]", texts.name)?,
+            _ => f.write_str(&self.name)?,
+        }
+        if self.case == Case::Lower { f.write_str(".to_ascii_lower") } else { Ok(()) }
+    }
+}
+
+fn lowered(case: Case) -> &'static str {
+    match case {
+        Case::AsIs => "",
+        Case::Lower => "to_ascii_lower.",
+    }
+}
+
 impl Display for Binding {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.value {
             Value::Int(value) => write!(f, "let v{} = {value}", self.slot),
             Value::Bool(value) => write!(f, "let v{} = {value}", self.slot),
-            Value::Read(text) => write!(f, "read {}", text.name),
+            Value::Read(text) => write!(f, "read {text}"),
         }
     }
 }

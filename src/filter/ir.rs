@@ -5,7 +5,7 @@
 //! left to right with `&&` and `||` cut short; everything is pure, so an order that only
 //! changes which trouble is met first is free.
 
-use crate::probe::{Errno, Signal};
+use crate::probe::{Errno, Network, Signal};
 
 /// A compiled closure.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +90,8 @@ pub enum Trouble {
     Arithmetic,
     /// The path of the event could not be read.
     Unreadable,
+    /// A list has no element of this index.
+    NoElement,
 }
 
 /// A number in the event.
@@ -102,15 +104,33 @@ pub struct Number {
     pub signed: bool,
 }
 
-/// A text in the event, which ends with a NUL. Behind it everything is zero, unless
-/// it says its length.
+/// A text in the event, which ends with a NUL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     pub name: String,
-    pub offset: usize,
+    pub place: Place,
     /// Capacity in bytes, with the NUL.
     pub size: usize,
-    pub length: Option<Length>,
+    pub case: Case,
+}
+
+/// Whether capital letters are looked at as the small ones; those of ASCII only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    AsIs,
+    Lower,
+}
+
+/// Where a text begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// At this offset, and behind its end everything is zero.
+    Padded(usize),
+    /// At this offset; it says how long it is.
+    Path(usize, Length),
+    Packed(Packed),
+    /// The text of this index. If there is none, the filter cannot tell.
+    Element(Texts, usize),
 }
 
 /// A path's length, which is 0 in an event whose notes say that a path could not be read.
@@ -121,10 +141,59 @@ pub struct Length {
     pub unreadable: u32,
 }
 
+/// Behind the path each text begins where the one before ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Offset of the path.
+    pub path: usize,
+    /// Offset of its length.
+    pub length: usize,
+    /// What stands between the path and this one.
+    pub between: Vec<Between>,
+    /// The offset where it begins if all of these are as long as they can be.
+    pub most: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    /// A text of at most so many bytes, its NUL included.
+    Text(usize),
+    /// As many bytes as the number at this offset says.
+    Texts(usize),
+}
+
+/// Texts with a NUL each, one behind the other; the last may lack it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    pub name: String,
+    pub packed: Packed,
+    /// Offset of their length in bytes.
+    pub length: usize,
+    /// Capacity in bytes.
+    pub size: usize,
+}
+
+/// An IP address in the event: `struct krsi_address` of the templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub name: String,
+    pub offset: usize,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Int {
     Constant(i64),
     Field(Number),
+    /// The element of a list of numbers at this index. If there is none, the filter cannot tell.
+    Item {
+        number: Number,
+        count: Number,
+        index: usize,
+    },
+    /// How many characters a text has, a broken one counting as one.
+    Characters(Text),
+    /// How many texts there are.
+    Elements(Texts),
     Slot(usize),
     Negate(Box<Int>),
     Binary(Arithmetic, Box<Int>, Box<Int>),
@@ -171,6 +240,10 @@ pub enum Bool {
     /// In one of these ranges, ends included; sorted, without overlap.
     OneOf(Int, Vec<(i64, i64)>),
     Text(Text, Test),
+    /// Whether one of the texts is as the test says.
+    Any(Texts, Case, Test),
+    /// Whether there is an address, and it is in one of these networks.
+    Within(Address, Vec<Network>),
     Not(Box<Bool>),
     And(Vec<Bool>),
     Or(Vec<Bool>),
@@ -188,7 +261,7 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
-/// What is asked of a text. No needle has a NUL in it.
+/// What is asked of a text. No needle has a NUL in it, nor a capital letter if the text's case is `Lower`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     Equals(Vec<u8>),

@@ -3,7 +3,7 @@
 //! The only file that walks Rhai's AST (rhai's `internals`): whatever stands there and has
 //! no place in a filter is refused here, at its position.
 
-use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt, StmtBlock};
+use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, FnPtr, Position, Stmt, StmtBlock};
 
 use super::refusal::{Misfit, Refusal};
 
@@ -49,9 +49,19 @@ pub enum Kind {
         name: String,
         arguments: Vec<Node>,
     },
+    /// `of[index]`
+    Item {
+        of: Box<Node>,
+        index: Box<Node>,
+    },
     Call {
         name: String,
         arguments: Vec<Node>,
+    },
+    /// `|x| …`
+    Closure {
+        name: String,
+        captured: Vec<Node>,
     },
     Unary(String, Box<Node>),
     Binary(String, Box<Node>, Box<Node>),
@@ -189,12 +199,20 @@ fn node(expression: &Expr) -> Fallible<Node> {
         | Expr::CharConstant(..)
         | Expr::FloatConstant(..)
         | Expr::DynamicConstant(..)
-        | Expr::Unit(..) => Kind::Constant(expression.get_literal_value(None).unwrap_or_default()),
+        | Expr::Unit(..) => {
+            let value = expression.get_literal_value(None).unwrap_or_default();
+            match value.read_lock::<FnPtr>() {
+                Some(function) => Kind::Closure { name: function.fn_name().to_owned(), captured: Vec::new() },
+                None => Kind::Constant(value.clone()),
+            }
+        }
         Expr::InterpolatedString(parts, _) => Kind::Interpolated(nodes(parts)?),
         Expr::Array(items, _) => Kind::Array(nodes(items)?),
         Expr::Variable(parts, ..) => Kind::Variable(parts.1.to_string()),
         Expr::Stmt(inner) => match inner.statements() {
             [Stmt::If(..)] => return value(&inner.statements()[0]),
+            // A closure that captures something.
+            [Stmt::Share(..), Stmt::Expr(closure)] => return node(closure),
             list => Kind::Block(statements(list)?),
         },
         Expr::FnCall(call, at) => return call_node(call, *at),
@@ -250,8 +268,9 @@ fn linked(of: Node, link: &Expr, is_index: bool) -> Fallible<Node> {
         Expr::MethodCall(call, _) if !is_index => {
             Kind::Method { of, name: call.name.to_string(), arguments: nodes(&*call.args)? }
         }
+        index if is_index => Kind::Item { of, index: Box::new(node(index)?) },
         other => {
-            return Err(Misfit::new(other.position(), "a filter cannot index")
+            return Err(Misfit::new(other.position(), "a filter has no such field")
                 .advise("the fields of an event are `e.name`; sets are asked with `in`"));
         }
     };
@@ -281,6 +300,16 @@ fn call_node(call: &FnCallExpr, at: Position) -> Fallible<Node> {
             (Some(right), Some(left)) => Kind::Binary(name, Box::new(left), Box::new(right)),
             _ => return Err(Misfit::new(at, "an operator needs two values")),
         },
+        (false, _)
+            if name == "curry"
+                && matches!(arguments.first(), Some(Node { kind: Kind::Closure { .. }, .. })) =>
+        {
+            let captured = arguments.split_off(1);
+            match arguments.pop() {
+                Some(Node { kind: Kind::Closure { name, .. }, .. }) => Kind::Closure { name, captured },
+                _ => return Err(Misfit::new(at, "this is no function")),
+            }
+        }
         (false, _) => Kind::Call { name, arguments },
     };
     Ok(Node { at, kind })

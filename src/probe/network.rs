@@ -19,6 +19,24 @@ pub struct Network {
     prefix: u8,
 }
 
+/// Some networks, as a script holds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks(pub Vec<Network>);
+
+impl Networks {
+    /// Whether a text is an address in one of them.
+    #[must_use]
+    pub fn contain(&self, address: &str) -> bool {
+        address.parse().is_ok_and(|address| self.0.iter().any(|network| network.contains(address)))
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// Why a text is no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {

@@ -23,6 +23,8 @@ impl Closure {
         let mut engine = engine::bare();
         api::event::register(&mut engine);
         api::text::register(&mut engine);
+        api::list::register(&mut engine);
+        api::network::register(&mut engine);
         api::verdict::register(&mut engine);
         let ast = engine.compile(text)?;
         let function = engine.eval_ast::<FnPtr>(&ast)?;

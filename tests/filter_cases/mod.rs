@@ -1,5 +1,7 @@
 //! Random closures, well-typed by construction, and random events for them.
 
+use std::net::IpAddr;
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use krsi_sh::template::{Field, FieldKind, Template};
@@ -24,9 +26,10 @@ fn small(x) { x < 1000 }
 fn temporary(p) { let t = p.starts_with("/tmp/"); if p.is_empty() { return false; } t || p.like("/var/*/x*") }
 fn clamp(x, top) { if x > top { top } else { x } }
 fn sentence(e) { if small(e.gid) { return kill(); } deny("ENOENT") }
+fn same(a, b) { a == b }
 fn both(e, words) { e.comm in words && small(e.uid) }
 let least = 1000; let home = "/home/"; let shells = ["bash", "sh", "x", ""]; let ids = [0, 1, 1000, 65534, 4294967295];
-let some = 5..2000; let sure = true;
+let some = 5..2000; let sure = true; let lan = cidr(["10.0.0.0/8", "192.168.1.7", "2001:db8::/33"]); let key = "x";
 "#;
 
 /// Texts that events are made of and that closures ask for, so that some of them meet.
@@ -50,6 +53,22 @@ const WORDS: &[&str] = &[
     "abcdefgh",
     "abcdefghi",
     "/var/log/x.log",
+];
+
+/// Of which events have some, and closures ask for.
+const ADDRESSES: &[&str] = &[
+    "",
+    "10.1.2.3",
+    "10.200.0.1",
+    "192.168.1.7",
+    "0.0.0.0",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "2001:db8::1",
+    "2001:db8:0:0:8000::",
+    "2001:db8:8000::",
+    "fe80::1",
 ];
 
 pub fn case(template: &Template) -> impl Strategy<Value = Case> + use<> {
@@ -78,8 +97,7 @@ pub fn closure(template: &Template) -> impl Strategy<Value = String> + use<> {
 
 fn of_kind(template: &Template, wanted: impl Fn(&Field) -> bool) -> Vec<String> {
     const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
-    let end = template.fields.iter().find(|f| f.name == "path").map_or(0, |f| f.offset);
-    let known = |f: &&Field| !LATE.contains(&f.name.as_str()) && f.offset <= end;
+    let known = |f: &&Field| !LATE.contains(&f.name.as_str());
     let fields = template.fields.iter().filter(known).filter(|f| wanted(f));
     fields.map(|f| f.name.clone()).collect()
 }
@@ -151,11 +169,110 @@ fn text_test(template: &Template) -> BoxedStrategy<String> {
         (field.clone(), vec(word(), 0..5)).prop_map(|(field, words)| format!("e.{field} in {words:?}"));
     let inside = (field.clone(), quoted()).prop_map(|(field, word)| format!("{word} in e.{field}"));
     let called = field.clone().prop_map(|field| format!("temporary(e[\"{field}\"])"));
+    let small = (field.clone(), select(vec!["starts_with", "ends_with", "contains"]), word()).prop_map(
+        |(field, how, word)| format!("e.{field}.to_ascii_lower().{how}({:?})", word.to_ascii_lowercase()),
+    );
+    let small_member = (field.clone(), vec(word(), 0..4)).prop_map(|(field, words)| {
+        let words: Vec<_> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+        format!("e.{field}.to_ascii_lower() in {words:?}")
+    });
+    let counted = of_kind(template, |f| f.kind == FieldKind::Text && f.size <= 1024);
+    let length = (select(counted), select(vec!["<", "==", ">"]), 0..40)
+        .prop_map(|(field, sign, n)| format!("e.{field}.len() {sign} {n}"));
     prop_oneof![
+        2 => small, 1 => small_member, 1 => length,
         6 => asked, 3 => compared, 2 => like, 1 => empty, 2 => member, 1 => inside, 1 => called,
         1 => Just("both(e, shells)".to_owned()), 1 => Just("e.comm !in shells".to_owned()),
     ]
     .boxed()
+}
+
+/// Lists of texts, and of numbers.
+fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
+    let texts = of_kind(template, |f| matches!(f.kind, FieldKind::Texts { .. }));
+    let texts = (!texts.is_empty()).then(|| {
+        let list = select(texts);
+        let one = (select(vec!["starts_with", "ends_with", "contains"]), quoted())
+            .prop_map(|(how, word)| format!("{how}({word})"))
+            .boxed();
+        let some = (list.clone(), one.clone(), word(), any::<[bool; 3]>()).prop_map(
+            |(list, one, word, [small, or, helped])| {
+                let asked = if small {
+                    format!("a.to_ascii_lower() == {:?}", word.to_ascii_lowercase())
+                } else {
+                    format!("a.{one}")
+                };
+                let or = if or { " || a == key" } else { "" };
+                let helped = if helped { " || same(a, key)" } else { "" };
+                format!("e.{list}.any(|a| {asked}{or}{helped})")
+            },
+        );
+        let member = (list.clone(), quoted()).prop_map(|(list, word)| format!("{word} in e.{list}"));
+        let length = (list.clone(), select(vec!["<", "==", ">"]), 0..6)
+            .prop_map(|(list, sign, n)| format!("e.{list}.len() {sign} {n}"));
+        let item = (list.clone(), 0..4_usize, one, word(), any::<[bool; 3]>()).prop_map(
+            |(list, at, one, word, [equal, kept, long])| {
+                let of = if kept { "item".to_owned() } else { format!("e.{list}[{at}]") };
+                let asked = if long {
+                    format!("{of}.to_ascii_lower().like(\"*b*\")")
+                } else if equal {
+                    format!("{of} == {word:?}")
+                } else {
+                    format!("{of}.{one}")
+                };
+                let asked = if kept { format!("{{ let item = e.{list}[{at}]; {asked} }}") } else { asked };
+                format!("(e.{list}.len() > {at} && {asked})")
+            },
+        );
+        let bare = (list.clone(), 0..3_usize).prop_map(|(list, at)| format!("e.{list}[{at}] != \"x\""));
+        prop_oneof![3 => some, 2 => member, 1 => length, 3 => item, 1 => bare].boxed()
+    });
+    let lists = |wanted: fn(&FieldKind) -> bool| {
+        of_kind(template, move |f| matches!(&f.kind, FieldKind::List { element, .. } if wanted(element)))
+    };
+    let numbers = lists(|kind| matches!(kind, FieldKind::Unsigned | FieldKind::Signed));
+    let names = lists(|kind| *kind == FieldKind::Text);
+    let listed = (!numbers.is_empty() && !names.is_empty()).then(|| {
+        let number_list = select(numbers);
+        let inside = (number_list.clone(), number()).prop_map(|(list, n)| format!("{n} in e.{list}"));
+        let item = (number_list.clone(), 0..8_usize, number())
+            .prop_map(|(list, at, n)| format!("e.{list}[{at}] < {n}"));
+        let any =
+            (number_list, number()).prop_map(|(list, n)| format!("e.{list}.any(|p| p > {n} || p == least)"));
+        let named = (select(names), quoted()).prop_map(|(list, word)| {
+            format!("({word} in e.{list} || e.{list}.some(|c| c.ends_with({word}) || c.len() > 9))")
+        });
+        let length = Just("e.process_pids.len() > 2".to_owned());
+        prop_oneof![inside, item, any, named, length].boxed()
+    });
+    texts.or(listed)
+}
+
+fn address_tests(template: &Template) -> Option<BoxedStrategy<String>> {
+    let fields = of_kind(template, |f| f.kind == FieldKind::Address);
+    (!fields.is_empty()).then(|| {
+        let field = select(fields);
+        let network = select(vec![
+            "10.0.0.0/8",
+            "10.1.2.3",
+            "0.0.0.0/0",
+            "::/0",
+            "2001:db8::/32",
+            "2001:db8::8000:0:0:0/65",
+            "10.128.0.0/9",
+            "fe80::/10",
+            "::1",
+        ]);
+        let within =
+            (field.clone(), network).prop_map(|(field, network)| format!("e.{field} in cidr({network:?})"));
+        let same = (field.clone(), select(vec!["==", "!="]), select(ADDRESSES))
+            .prop_map(|(field, sign, address)| format!("e.{field} {sign} {address:?}"));
+        let member = (field.clone(), vec(select(ADDRESSES), 0..3))
+            .prop_map(|(field, list)| format!("e.{field} in {list:?}"));
+        let lan = field.clone().prop_map(|field| format!("e.{field} !in lan"));
+        let empty = field.prop_map(|field| format!("e.{field}.is_empty()"));
+        prop_oneof![3 => within, 2 => same, 1 => member, 1 => lan, 1 => empty].boxed()
+    })
 }
 
 fn named_test(template: &Template) -> BoxedStrategy<String> {
@@ -190,7 +307,9 @@ fn condition(template: &Template) -> BoxedStrategy<String> {
     let member = (ints.clone(), vec(number(), 0..6))
         .prop_map(|(of, members)| format!("{of} in [{}]", members.join(", ")));
     let called = ints.clone().prop_map(|of| format!("small({of})"));
+    let own = list_tests(template).or(address_tests(template)).unwrap_or(Just("sure".to_owned()).boxed());
     let leaf = prop_oneof![
+        4 => own,
         4 => compared, 1 => ranged, 1 => member, 1 => called, 6 => text_test(template), 2 => named_test(template),
         1 => any::<bool>().prop_map(|b| b.to_string()),
     ];
@@ -225,8 +344,41 @@ fn field_bytes(field: &Field) -> BoxedStrategy<Vec<u8>> {
                 .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
                 .boxed()
         }
-        // No filter looks into these.
-        FieldKind::Address | FieldKind::List { .. } | FieldKind::Texts { .. } => Just(vec![0; size]).boxed(),
+        FieldKind::Address => select(ADDRESSES)
+            .prop_map(|text| {
+                let (version, octets) = match text.parse() {
+                    Ok(IpAddr::V4(v4)) => (4_u32, v4.to_ipv6_mapped().octets()),
+                    Ok(IpAddr::V6(v6)) => (6, v6.octets()),
+                    Err(_) => (0, [0; 16]),
+                };
+                [&version.to_le_bytes()[..], &octets].concat()
+            })
+            .boxed(),
+        FieldKind::List { element, element_size, .. } => {
+            let one = Field { kind: (**element).clone(), size: *element_size, ..field.clone() };
+            vec(field_bytes(&one), size / element_size).prop_map(|parts| parts.concat()).boxed()
+        }
+        FieldKind::Texts { .. } => {
+            let one = prop_oneof![5 => select(WORDS).prop_map(str::to_owned), 1 => Just(String::new()), 1 => Just("X".to_owned())];
+            let bytes = (vec(one, 0..7), any::<bool>()).prop_map(|(texts, cut)| {
+                let mut bytes: Vec<u8> =
+                    texts.iter().flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect();
+                if cut {
+                    bytes.pop();
+                }
+                bytes
+            });
+            // Full to the last byte.
+            let full = (select(WORDS), select(vec![1_usize, 7, 64])).prop_map(move |(word, step)| {
+                word.bytes()
+                    .cycle()
+                    .take(size)
+                    .enumerate()
+                    .map(|(i, byte)| if i % 97 == step { 0 } else { byte })
+                    .collect()
+            });
+            prop_oneof![9 => bytes, 1 => full].boxed()
+        }
         FieldKind::Device => prop_oneof![Just(8_u64 << 20 | 1), Just(29_u64), any::<u64>()]
             .prop_map(move |n| n.to_le_bytes()[..size].to_vec())
             .boxed(),
@@ -271,24 +423,52 @@ fn text(size: usize, noise: bool) -> BoxedStrategy<Vec<u8>> {
 fn event(template: &Template) -> BoxedStrategy<Vec<u8>> {
     let size = template.event_size;
     let fields = template.fields.clone();
+    let packed_from = template.layout.packed_from;
     let parts: Vec<_> = fields.iter().map(field_bytes).collect();
-    (parts, 0..20_u8)
-        .prop_map(move |(parts, unreadable)| {
-            let mut bytes = vec![0; size];
-            let mut put =
-                |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
-            let at = |name: &str| fields.iter().find(|f| f.name == name).map_or(0, |f| f.offset);
-            for (field, part) in fields.iter().zip(&parts) {
-                put(field.offset, part);
-            }
-            let path = fields.iter().position(|f| f.name == "path").map_or(&[][..], |at| &parts[at]);
-            let length = path.iter().position(|b| *b == 0).unwrap_or(0);
-            put(at("path_length"), &u32::try_from(length).unwrap_or(0).to_le_bytes());
-            put(at("notes"), &[0; 4]);
+    (parts, 0..20_u8, any::<u64>())
+        .prop_map(move |(mut parts, unreadable, seed)| {
+            // Words where nothing is in use, so that an answer from there would be seen.
+            let noise = WORDS.iter().cycle().skip((seed % 19) as usize).flat_map(|word| word.bytes());
+            let mut bytes: Vec<u8> = noise.take(size).collect();
+            let index = |name: &str| fields.iter().position(|f| f.name == name);
+            let path = index("path").unwrap_or(0);
             if unreadable == 0 {
-                put(at("path"), &[0]);
-                put(at("path_length"), &[0; 4]);
-                put(at("notes"), &[4, 0, 0, 0]);
+                parts[path] = vec![0];
+            }
+            let nul = |bytes: &[u8]| bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+            let mut numbers =
+                vec![("path_length", nul(&parts[path])), ("notes", if unreadable == 0 { 4 } else { 0 })];
+            for (field, part) in fields.iter().zip(&parts) {
+                match &field.kind {
+                    FieldKind::Texts { length } => numbers.push((length, part.len())),
+                    FieldKind::List { count, .. } => numbers.push((count, (seed % 11) as usize)),
+                    _ => {}
+                }
+            }
+            for (name, value) in numbers {
+                if let Some(at) = index(name) {
+                    parts[at] = u32::try_from(value).unwrap_or(0).to_le_bytes().to_vec();
+                }
+            }
+            let mut tail = fields.get(packed_from).map_or(size, |f| f.offset);
+            for (at, field) in fields.iter().enumerate() {
+                let part = &parts[at];
+                let (from, used) = if at < packed_from {
+                    (field.offset, part.len())
+                } else {
+                    let used = if matches!(field.kind, FieldKind::Texts { .. }) {
+                        part.len()
+                    } else {
+                        nul(part) + 1
+                    };
+                    tail += used;
+                    (tail - used, used)
+                };
+                bytes[from..from + used].copy_from_slice(&part[..used]);
+            }
+            // As the engine leaves it.
+            if let Some(byte) = bytes.get_mut(tail) {
+                *byte = 0;
             }
             bytes
         })

@@ -5,6 +5,8 @@
 
 pub mod aggregation;
 pub mod event;
+pub mod list;
+pub mod network;
 mod output;
 mod probe;
 mod process;
@@ -30,6 +32,8 @@ pub fn register(engine: &mut Engine) {
     output::register(engine);
     session::register(engine);
     text::register(engine);
+    list::register(engine);
+    network::register(engine);
     verdict::register(engine);
 }
 

@@ -194,8 +194,9 @@ mod functions {
 
     /// Which events the probe is about, decided in the kernel: `.when(|e| e.uid >= 1000 && e.path.starts_with("/tmp/"))`.
     /// The closure is compiled; what cannot be compiled is refused at its place. It may ask the event's fields with
-    /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags), and texts with ==, starts_with,
-    /// ends_with, contains, like, is_empty; use `let`, `if … else`, `return`; and call functions of the script that
+    /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags); texts with ==, starts_with,
+    /// ends_with, contains, like, is_empty, len, to_ascii_lower; IP addresses with == and `in cidr("10.0.0.0/8")`; lists
+    /// with len, `in`, `e.argv[1]` and `e.argv.any(|a| a == "-c")`; use `let`, `if … else`, `return`; and call functions of the script that
     /// would do as a filter themselves. Instead of true it may say what follows, where the mode enforces: `allow()`,
     /// `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
     /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not

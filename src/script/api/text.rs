@@ -13,6 +13,12 @@ mod functions {
         let parsed = Glob::parse(glob).map_err(|error| Fault::script(error).about(glob))?;
         Ok(parsed.matches(text))
     }
+
+    /// The text with the capital letters of ASCII made small, for comparisons that do not care:
+    /// `e.path.to_ascii_lower().ends_with(".exe")`. Other letters stay as they are.
+    pub fn to_ascii_lower(text: &str) -> String {
+        text.to_ascii_lowercase()
+    }
 }
 
 pub fn register(engine: &mut Engine) {

@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -163,6 +165,29 @@ pub fn in_user_space() -> Outcome {
     same("exit", ended.code, Some(0))
 }
 
+/// Arguments, which have no place of their own in the event.
+pub fn lists() -> Outcome {
+    let filter = "|e| e.argv.len() == 3 && e.argv[1] == \"-c\" && e.argv.any(|a| a.to_ascii_lower() == \"forbidden\") && e.cwd == \"/\"";
+    let script = format!(
+        "let p = probe(\"exec\", #{{args: true}}).scope(#{{pid: {}}}).when({filter}).deny().name(\"t\"); p.attach(); print(\"ready\");",
+        std::process::id()
+    );
+    let shell = Shell::ready(&script)?;
+    let run = |arguments: &[&str]| {
+        let status = Command::new("/bin/busybox").current_dir("/").arg0("sh").args(arguments).status();
+        status.map(|status| status.signal()).map_err(|e| e.to_string())
+    };
+    same("all hold", run(&["-c", "FORBIDDEN"])?, Some(Signal::SIGKILL as i32))?;
+    same("another word", run(&["-c", ":"])?, None)?;
+    same("one more argument", run(&["-c", ":", "forbidden"])?, None)?;
+    same("none", run(&["--help"])?, None)?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same("no trouble", books["errors"].as_u64(), Some(0))?;
+    same("one denial", books["kill"].as_u64(), Some(1))?;
+    ended.well()
+}
+
 /// As much as the compiler lets pass, in each template: the verifier must take it.
 pub fn largest() -> Outcome {
     let filters = [
@@ -171,8 +196,14 @@ pub fn largest() -> Outcome {
         "|e| { let a = e.uid * e.pid * e.ppid; let b = a / (e.gid + 1) % 7; let c = e.path.contains(\"/a\"); let d = e.exe.contains(\"b\"); \
          let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }",
     ];
-    for template in Catalogue::builtin().map_err(|e| e.to_string())?.names() {
-        for filter in filters {
+    let lists = [
+        "|e| e.argv.any(|a| a == \"--forbidden\") || e.argv.len() > 900 || e.cwd.ends_with(\"/tmp\")",
+        "|e| e.argv.len() > 1 && e.argv[1].starts_with(\"-\") || e.env_value.to_ascii_lower().contains(\"evil\")",
+        "|e| e.exe.len() > 200 || \"x\" in e.argv || e.argv[0].ends_with(\"sh\")",
+    ];
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    for template in catalogue.names() {
+        for filter in filters.into_iter().chain(lists.into_iter().filter(|_| template == "exec")) {
             let script = format!(
                 "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
                 std::process::id()

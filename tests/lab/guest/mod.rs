@@ -94,6 +94,7 @@ pub const STEPS: &[Step] = steps! {
         "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
         "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
         "the largest filters load in every template" => filter::largest,
+        "arguments are asked by a filter" => filter::lists,
         "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
     }
     "aggregation" {

@@ -1,0 +1,232 @@
+//! Fields of the event, and the names and texts that they are compared with.
+
+use std::net::IpAddr;
+
+use rhai::Position;
+
+use super::{Checker, Element, Fallible, LATE, List, Term};
+use crate::{
+    filter::ir::{
+        self, Address, Between, Bool, Case, Comparison, Int, Length, Number, Packed, Place, Text, Texts,
+    },
+    probe::Network,
+    suggest::nearest,
+    template::{Field, FieldKind, NamedValue},
+};
+
+impl Checker<'_> {
+    pub(super) fn field(&self, name: &str, at: Position) -> Fallible<Term> {
+        if name == "template" {
+            return Ok(Term::Words(self.template.name.clone()));
+        }
+        if LATE.contains(&name) || name == "probe" {
+            return self.misfit(
+                at,
+                format!("`{name}` is not known yet when the filter decides"),
+                "ask for it in `.on_event(…)`",
+            );
+        }
+        let Some(field) = self.template.field(name) else {
+            let names = || self.template.fields.iter().map(|f| f.name.as_str()).filter(|n| !LATE.contains(n));
+            let near = nearest(name, names()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
+            let text = format!("an event of `{}` has no field `{name}`{near}", self.template.name);
+            return self.misfit(at, text, &format!("it has: {}", names().collect::<Vec<_>>().join(", ")));
+        };
+        let number = |name: &str, offset, size, kind: &FieldKind| Number {
+            name: name.to_owned(),
+            offset,
+            size,
+            signed: *kind == FieldKind::Signed,
+        };
+        let whole = || number(&field.name, field.offset, field.size, &field.kind);
+        Ok(match &field.kind {
+            FieldKind::Text => Term::Text(self.text(field)),
+            FieldKind::Address => Term::Address(Address { name: field.name.clone(), offset: field.offset }),
+            FieldKind::Bool => {
+                Term::Bool(ir::compare(Comparison::NotEqual, Int::Field(whole()), Int::Constant(0)))
+            }
+            FieldKind::Flags(names) => Term::Flags(whole(), names.clone()),
+            FieldKind::Enum(names) => Term::Enum(whole(), names.clone()),
+            FieldKind::Device => Term::Device(whole()),
+            FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(whole())),
+            FieldKind::Texts { length } => match (self.packed(field), self.template.field(length)) {
+                (Some(packed), Some(length)) => Term::Texts(Texts {
+                    name: field.name.clone(),
+                    packed,
+                    length: length.offset,
+                    size: field.size,
+                }),
+                _ => {
+                    return self.misfit(
+                        at,
+                        format!("`{name}` has no place in the event"),
+                        "ask for it in `.on_event(…)`",
+                    );
+                }
+            },
+            FieldKind::List { element, element_size, count } => {
+                let count = self.template.field(count).map(|c| number(&c.name, c.offset, c.size, &c.kind));
+                let places =
+                    (0..field.size / (*element_size).max(1)).map(|i| field.offset + i * element_size);
+                let one = |at: usize| match &**element {
+                    FieldKind::Text => Some(Element::Text(Text {
+                        name: field.name.clone(),
+                        place: Place::Padded(at),
+                        size: *element_size,
+                        case: Case::AsIs,
+                    })),
+                    kind @ (FieldKind::Unsigned | FieldKind::Signed) => {
+                        Some(Element::Number(number(&field.name, at, *element_size, kind)))
+                    }
+                    _ => None,
+                };
+                match (count, places.map(one).collect::<Option<Vec<_>>>()) {
+                    (Some(count), Some(elements)) => Term::List(List { count, elements }),
+                    _ => {
+                        return self.misfit(
+                            at,
+                            format!("`{name}` is a list of what a filter cannot look into"),
+                            "ask for it in `.on_event(…)`",
+                        );
+                    }
+                }
+            }
+        })
+    }
+
+    /// Where a field is that stands behind the path.
+    fn packed(&self, field: &Field) -> Option<Packed> {
+        let fields = self.template.fields.get(self.template.layout.packed_from..)?;
+        let (path, rest) = fields.split_first()?;
+        let here = rest.iter().position(|other| other.offset == field.offset)?;
+        let between = rest[..here].iter().map(|other| match &other.kind {
+            FieldKind::Texts { length } => Some(Between::Texts(self.template.field(length)?.offset)),
+            _ => Some(Between::Text(other.size)),
+        });
+        Some(Packed {
+            path: path.offset,
+            length: self.template.field(&format!("{}_length", path.name))?.offset,
+            between: between.collect::<Option<_>>()?,
+            most: field.offset,
+        })
+    }
+
+    pub(super) fn text(&self, field: &Field) -> Text {
+        let unreadable = |notes: &Field| match &notes.kind {
+            FieldKind::Flags(names) => names.iter().find(|n| n.name == "no-path").map(|n| n.value),
+            _ => None,
+        };
+        let length = self.template.field(&format!("{}_length", field.name)).and_then(|length| {
+            let notes = self.template.field("notes")?;
+            Some(Length {
+                offset: length.offset,
+                notes: notes.offset,
+                unreadable: u32::try_from(unreadable(notes)?).ok()?,
+            })
+        });
+        let place = match (length, self.packed(field)) {
+            (_, Some(packed)) => Place::Packed(packed),
+            (Some(length), None) => Place::Path(field.offset, length),
+            (None, None) => Place::Padded(field.offset),
+        };
+        Text { name: field.name.clone(), place, size: field.size, case: Case::AsIs }
+    }
+
+    /// A name's value, if that is what the value is called.
+    pub(super) fn value(
+        &self,
+        field: &Number,
+        names: &[NamedValue],
+        name: &str,
+        at: Position,
+    ) -> Fallible<i64> {
+        let called = |value: u64| names.iter().find(|n| n.value == value).map(|n| n.name.as_str());
+        match names.iter().find(|n| n.name == name && called(n.value) == Some(name)) {
+            Some(found) => Ok(found.value.cast_signed()),
+            None => self.unknown_name(field, names, name, at),
+        }
+    }
+
+    pub(super) fn unknown_name<T>(
+        &self,
+        field: &Number,
+        names: &[NamedValue],
+        name: &str,
+        at: Position,
+    ) -> Fallible<T> {
+        let known = || names.iter().map(|n| n.name.as_str());
+        let near = nearest(name, known()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
+        let allowed = known().collect::<Vec<_>>().join(", ");
+        self.misfit(
+            at,
+            format!("`{}` is never \"{name}\"{near}", field.name),
+            &format!("it can be: {allowed}"),
+        )
+    }
+
+    /// `major:minor` in the kernel's own form (MKDEV, 20 bits for the minor).
+    pub(super) fn device(&self, words: &str, at: Position) -> Fallible<i64> {
+        let parsed = words.split_once(':').and_then(|(major, minor)| {
+            let (major, minor): (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+            let fits = major < 1 << 12 && minor < 1 << 20 && format!("{major}:{minor}") == words;
+            fits.then_some(i64::from(major) << 20 | i64::from(minor))
+        });
+        match parsed {
+            Some(device) => Ok(device),
+            None => self.misfit(
+                at,
+                format!("\"{words}\" is no device"),
+                "a device is \"major:minor\", such as \"8:1\"",
+            ),
+        }
+    }
+
+    /// Bytes to look for. A replaced byte stands for any broken one, and NUL ends every text.
+    pub(super) fn needle(&self, words: &str, at: Position) -> Fallible<Vec<u8>> {
+        if words.contains('\0') || words.contains(char::REPLACEMENT_CHARACTER) {
+            return self.misfit(
+                at,
+                "this text has a NUL or a replacement character in it, and no text of the kernel's has",
+                "ask for the part before it",
+            );
+        }
+        Ok(words.as_bytes().to_vec())
+    }
+
+    /// The same, for a text that may be looked at in small letters.
+    pub(super) fn sought(&self, text: &Text, words: &str, at: Position) -> Fallible<Vec<u8>> {
+        if text.case == Case::Lower && words.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.misfit(
+                at,
+                format!("\"{words}\" has capital letters, and a text of small letters never has"),
+                &format!("write \"{}\"", words.to_ascii_lowercase()),
+            );
+        }
+        self.needle(words, at)
+    }
+
+    /// Written as an event has it; the empty text is no address.
+    pub(super) fn same_address(&self, address: Address, words: &str, at: Position) -> Fallible<Bool> {
+        if words.is_empty() {
+            return Ok(no_address(address));
+        }
+        let advice = "write the address itself, such as \"10.0.0.1\" or \"2001:db8::1\", or `e.address in cidr(\"10.0.0.0/8\")`";
+        let Ok(parsed) = words.parse::<IpAddr>() else {
+            return self.misfit(at, format!("\"{words}\" is no IP address"), advice);
+        };
+        let canonical = parsed.to_canonical().to_string();
+        match Network::parse(&canonical) {
+            Ok(network) if canonical == words => Ok(Bool::Within(address, vec![network])),
+            _ => self.misfit(
+                at,
+                format!("an event never has the address \"{words}\""),
+                &format!("it has \"{canonical}\""),
+            ),
+        }
+    }
+}
+
+pub(super) fn no_address(address: Address) -> Bool {
+    let all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|all| Network::parse(all).ok()).collect();
+    ir::not(Bool::Within(address, all))
+}

@@ -1,0 +1,178 @@
+//! Lists: how long they are, what is in them, and whether one of their elements is so.
+
+use rhai::Position;
+
+use super::{Checker, Element, Fallible, Kind, Node, Term};
+use crate::filter::{
+    ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value},
+    syntax,
+};
+
+/// The index that an element has while it is asked whether any is so.
+const ANY: usize = usize::MAX;
+
+impl Checker<'_> {
+    pub(super) fn length(list: Term) -> Int {
+        match list {
+            Term::Texts(texts) => Int::Elements(texts),
+            Term::List(list) => {
+                let room = Int::Constant(i64::try_from(list.elements.len()).unwrap_or(i64::MAX));
+                let count = Int::Field(list.count);
+                let fewer = ir::compare(Comparison::Less, count.clone(), room.clone());
+                Int::If(Box::new(fewer), Box::new(count), Box::new(room))
+            }
+            _ => Int::Constant(0),
+        }
+    }
+
+    /// `e.argv[1]`
+    pub(super) fn item(&mut self, of: Term, index: &Node, at: Position) -> Fallible<Term> {
+        let index = match (&index.kind, self.term(index)?) {
+            (Kind::Constant(_) | Kind::Variable(_), Term::Int(Int::Constant(known))) if known >= 0 => {
+                usize::try_from(known).unwrap_or(usize::MAX - 1)
+            }
+            (_, Term::Words(name)) if matches!(of, Term::Event) => return self.field(&name, at),
+            _ => {
+                return self.misfit(
+                    at,
+                    "a filter takes an element by a number that is known now, from 0 on",
+                    "write `e.argv[1]`, or ask all of them: `e.argv.any(|a| …)`",
+                );
+            }
+        };
+        match of {
+            Term::Texts(texts) if index < texts.size => Ok(Term::Text(element(texts, index))),
+            Term::List(list) => match list.elements.get(index) {
+                Some(Element::Number(number)) => {
+                    Ok(Term::Int(Int::Item { number: number.clone(), count: list.count, index }))
+                }
+                Some(Element::Text(_)) => self.misfit(
+                    at,
+                    "a filter cannot take one text of this list",
+                    "ask all of them: `.any(|x| …)`",
+                ),
+                None => self.misfit(
+                    at,
+                    format!("this list has never so many elements; it has room for {}", list.elements.len()),
+                    "write a smaller index",
+                ),
+            },
+            Term::Texts(_) => {
+                self.misfit(at, "this list has never so many elements", "write a smaller index")
+            }
+            of => self.no_method(&of, "[…]", at),
+        }
+    }
+
+    /// `x in e.list`
+    pub(super) fn has_element(&mut self, list: Term, item: Term, at: Position) -> Fallible<Bool> {
+        match (list, item) {
+            (Term::Texts(texts), Term::Words(words)) => {
+                Ok(Bool::Any(texts, Case::AsIs, Test::Equals(self.needle(&words, at)?)))
+            }
+            (Term::List(list), item @ (Term::Words(_) | Term::Int(_))) => {
+                let mut parts = Vec::new();
+                for (index, element) in list.elements.into_iter().enumerate() {
+                    let same = self.compared(Comparison::Equal, term(element), item.clone(), at)?;
+                    parts.push(ir::and([in_use(&list.count, index), same]));
+                }
+                Ok(ir::or(parts))
+            }
+            (_, item) => {
+                let text = format!("{} is never in this list", item.what());
+                self.misfit(at, text, "ask for a text that is known now in a list of texts")
+            }
+        }
+    }
+
+    /// `e.list.any(|x| …)`
+    pub(super) fn any(
+        &mut self,
+        list: Term,
+        name: &str,
+        captured: Vec<Term>,
+        at: Position,
+    ) -> Fallible<Bool> {
+        match list {
+            Term::Texts(texts) => {
+                let asked = self.closure(name, captured, Term::Text(element(texts.clone(), ANY)), at)?;
+                match one_of_them(&texts, asked) {
+                    Some(any) => Ok(any),
+                    None => self.misfit(
+                        at,
+                        "`any` of a list of texts looks for one text at a time",
+                        "ask an element with ==, in, starts_with, ends_with, contains, joined by `||`; write several `any` joined by `&&`",
+                    ),
+                }
+            }
+            Term::List(list) => {
+                let mut parts = Vec::new();
+                for (index, element) in list.elements.into_iter().enumerate() {
+                    let asked = self.closure(name, captured.clone(), term(element), at)?;
+                    parts.push(ir::and([in_use(&list.count, index), asked]));
+                }
+                Ok(ir::or(parts))
+            }
+            of => self.no_method(&of, "any", at),
+        }
+    }
+
+    fn closure(&mut self, name: &str, captured: Vec<Term>, element: Term, at: Position) -> Fallible<Bool> {
+        let Some(function) = syntax::function(self.ast, name, captured.len() + 1)? else {
+            return self.misfit(at, "`any` asks each element", "write `e.argv.any(|a| a == \"-c\")`");
+        };
+        let outside = std::mem::take(&mut self.scope);
+        self.scope = function.params.iter().cloned().zip(captured.into_iter().chain([element])).collect();
+        self.functions.push(name.to_owned());
+        let term = self.body(&function);
+        self.functions.pop();
+        self.scope = outside;
+        match term? {
+            Term::Bool(asked) => Ok(asked),
+            other => self.misfit(
+                at,
+                format!("this function gives {}, and `any` asks for true or false", other.what()),
+                "compare the element with something",
+            ),
+        }
+    }
+}
+
+fn element(texts: Texts, index: usize) -> Text {
+    Text { name: texts.name.clone(), size: texts.size, place: Place::Element(texts, index), case: Case::AsIs }
+}
+
+fn term(element: Element) -> Term {
+    match element {
+        Element::Number(number) => Term::Int(Int::Field(number)),
+        Element::Text(text) => Term::Text(text),
+    }
+}
+
+fn in_use(count: &ir::Number, index: usize) -> Bool {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    ir::compare(Comparison::Greater, Int::Field(count.clone()), Int::Constant(index))
+}
+
+/// That a condition holds for one of the texts, where a search can find that out.
+fn one_of_them(texts: &Texts, asked: Bool) -> Option<Bool> {
+    let this = |text: &Text| matches!(text.place, Place::Element(_, ANY));
+    match asked {
+        Bool::Constant(false) => Some(Bool::Constant(false)),
+        Bool::Constant(true) => {
+            Some(ir::compare(Comparison::Greater, Int::Elements(texts.clone()), Int::Constant(0)))
+        }
+        Bool::Text(text, Test::Reaches(_)) if this(&text) => None,
+        Bool::Text(text, Test::Contains { from, until, .. }) if this(&text) && from + until > 0 => None,
+        Bool::Text(text, test) if this(&text) => Some(Bool::Any(texts.clone(), text.case, test)),
+        Bool::Or(parts) => {
+            parts.into_iter().map(|part| one_of_them(texts, part)).collect::<Option<Vec<_>>>().map(ir::or)
+        }
+        // A text of the list is always there to be looked at.
+        Bool::Let(binding, body) => match &binding.value {
+            Value::Read(text) if this(text) => one_of_them(texts, *body),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,342 @@
+//! What is asked of a text or a set, and functions of the script.
+
+use rhai::Position;
+
+use super::{
+    Checker, DEPTH, Fallible, INLINE_MEMBERS, Term,
+    compare::{has_flag, one_of},
+    fields::no_address,
+};
+use crate::{
+    filter::{
+        glob::Glob,
+        ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Place, Test, Text},
+        refusal::Misfit,
+        syntax::{self, Function, Node},
+    },
+    probe::{Errno, Network, Signal},
+};
+
+/// Bytes of a text whose characters the verifier lets a filter count.
+const LONGEST_COUNTED: usize = 1024;
+
+impl Checker<'_> {
+    pub(super) fn method(
+        &mut self,
+        of: Term,
+        name: &str,
+        arguments: &[Node],
+        at: Position,
+    ) -> Fallible<Term> {
+        if syntax::arities(self.ast, name).contains(&arguments.len()) {
+            return self.misfit(
+                at,
+                format!("`{name}` is a function of the script"),
+                &format!("write `{name}(…)`, with what it is about as a parameter"),
+            );
+        }
+        let [argument] = arguments else {
+            return match arguments {
+                [] => self.asked(of, name, at),
+                _ => self.no_method(&of, name, at),
+            };
+        };
+        let at = argument.at;
+        let argument = self.term(argument)?;
+        match (of, name, argument) {
+            (Term::Text(text), "starts_with", Term::Words(words)) => {
+                let sought = self.sought(&text, &words, at)?;
+                Ok(Term::Bool(Bool::Text(text, Test::StartsWith(sought))))
+            }
+            (Term::Text(text), "ends_with", Term::Words(words)) => {
+                let sought = self.sought(&text, &words, at)?;
+                Ok(Term::Bool(Bool::Text(text, Test::EndsWith(sought))))
+            }
+            (Term::Text(text), "contains", Term::Words(words)) => {
+                let sought = self.sought(&text, &words, at)?;
+                Ok(Term::Bool(Bool::Text(text, containing(sought, 0, 0))))
+            }
+            (Term::Text(text), "like", Term::Words(words)) => self.like(text, &words, at).map(Term::Bool),
+            (Term::Flags(number, names), "contains", Term::Words(words)) => {
+                match names.iter().find(|n| n.name == words && n.value != 0) {
+                    Some(flag) => Ok(Term::Bool(has_flag(number, flag.value.cast_signed()))),
+                    None => self.unknown_name(&number, &names, &words, at),
+                }
+            }
+            (Term::Range(first, last), "contains", Term::Int(number)) => {
+                Ok(Term::Bool(one_of(number, vec![(first, last)])))
+            }
+            (Term::Networks(networks), "contains", Term::Address(address)) => {
+                Ok(Term::Bool(Bool::Within(address, networks)))
+            }
+            (list @ (Term::Texts(_) | Term::List(_)), "any" | "some", Term::Closure(name, captured)) => {
+                self.any(list, &name, captured, at).map(Term::Bool)
+            }
+            (list @ (Term::Texts(_) | Term::List(_)), "contains", item) => {
+                self.has_element(list, item, at).map(Term::Bool)
+            }
+            (Term::Array(items), "contains", item) => self.member(&items, item, at).map(Term::Bool),
+            (Term::Text(_), "starts_with" | "ends_with" | "contains" | "like", other) => self.misfit(
+                at,
+                format!("`{name}` looks for a text that is known now, not for {}", other.what()),
+                "give a text in double quotes, or a variable from outside of the filter",
+            ),
+            (of, _, _) => self.no_method(&of, name, at),
+        }
+    }
+
+    /// What is asked without an argument.
+    fn asked(&mut self, of: Term, name: &str, at: Position) -> Fallible<Term> {
+        let length = |length: usize| Int::Constant(i64::try_from(length).unwrap_or(i64::MAX));
+        Ok(match (of, name) {
+            (Term::Text(text), "is_empty") => Term::Bool(Bool::Text(text, Test::Equals(vec![]))),
+            (Term::Text(text), "len") if text.size > LONGEST_COUNTED => {
+                let bytes = match &text.place {
+                    Place::Path(..) => format!("`e.{}_length` is the length in bytes", text.name),
+                    _ => "`is_empty()` can be asked".to_owned(),
+                };
+                return self.misfit(
+                    at,
+                    "`len` counts characters, and this text may have too many of them",
+                    &bytes,
+                );
+            }
+            (Term::Text(text), "len") => Term::Int(Int::Characters(text)),
+            (Term::Text(text), "to_ascii_lower") => Term::Text(Text { case: Case::Lower, ..text }),
+            (Term::Words(words), "len") => Term::Int(length(words.chars().count())),
+            (Term::Words(words), "to_ascii_lower") => Term::Words(words.to_ascii_lowercase()),
+            (Term::Array(items), "len") => Term::Int(length(items.len())),
+            (Term::Address(address), "is_empty") => Term::Bool(no_address(address)),
+            (list @ (Term::Texts(_) | Term::List(_)), "len") => Term::Int(Self::length(list)),
+            (list @ (Term::Texts(_) | Term::List(_)), "is_empty") => {
+                Term::Bool(ir::compare(Comparison::Equal, Self::length(list), Int::Constant(0)))
+            }
+            (of, _) => return self.no_method(&of, name, at),
+        })
+    }
+
+    /// `cidr("10.0.0.0/8")`, `cidr(["10.0.0.0/8", "fd00::/8"])`
+    fn networks(&mut self, argument: &Node) -> Fallible<Term> {
+        let items = match self.term(argument)? {
+            Term::Array(items) => items,
+            Term::Networks(networks) => return Ok(Term::Networks(networks)),
+            one => vec![one],
+        };
+        let mut networks = Vec::new();
+        for item in items {
+            let Term::Words(words) = item else {
+                return self.misfit(
+                    argument.at,
+                    format!("`cidr` does not take {}", item.what()),
+                    "write networks in double quotes: `cidr(\"10.0.0.0/8\")`",
+                );
+            };
+            match Network::parse(&words) {
+                Ok(network) => networks.push(network),
+                Err(error) => return self.refuse(Misfit::new(argument.at, error.to_string())),
+            }
+        }
+        Ok(Term::Networks(networks))
+    }
+
+    pub(super) fn no_method<T>(&self, of: &Term, name: &str, at: Position) -> Fallible<T> {
+        let advice = match (of, name) {
+            (Term::Text(_), "to_lower" | "to_upper") => {
+                "a filter knows the capital letters of ASCII only: write `to_ascii_lower()`"
+            }
+            (Term::Text(_), _) => {
+                "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, is_empty, len, to_ascii_lower"
+            }
+            (Term::Address(_), _) => {
+                "an address can be asked: == \"10.0.0.1\", in cidr(\"10.0.0.0/8\"), is_empty"
+            }
+            (Term::Networks(_), _) => "write `e.address in cidr(\"10.0.0.0/8\")`",
+            (Term::Texts(_) | Term::List(_), _) => {
+                "a list can be asked: len, `x in e.list`, `e.list.any(|x| …)`, `e.list[0]`"
+            }
+            (Term::Closure(..), _) => "a function is given to `any`: `e.argv.any(|a| a == \"-c\")`",
+            (Term::Words(_), _) => "compute it before, outside of the filter",
+            (Term::Flags(..), _) => "flags can be asked: `\"name\" in e.field`",
+            (Term::Enum(..) | Term::Device(_), _) => "it can be asked: ==, !=, in",
+            (Term::Int(_), _) => "a number can be asked: == != < <= > >=, in, + - * / % & | ^ << >>",
+            (Term::Bool(_), _) => "it can be asked: && || ! == !=",
+            (Term::Decision(_), _) => "a verdict is what a filter ends with, and nothing is asked of it",
+            (Term::Array(_) | Term::Range(..), _) => "a set can be asked: `x in set`",
+            (Term::Event, _) => "an event has fields: `e.uid`",
+        };
+        self.misfit(at, format!("a filter cannot ask `{name}` of {}", of.what()), advice)
+    }
+
+    pub(super) fn like(&self, text: Text, pattern: &str, at: Position) -> Fallible<Bool> {
+        let glob = match Glob::parse(pattern) {
+            Ok(glob) => glob,
+            Err(error) => return self.refuse(Misfit::new(at, error.to_string())),
+        };
+        let (prefix, middle, suffix) = match glob {
+            Glob::Exact(whole) => {
+                let sought = self.sought(&text, &whole, at)?;
+                return Ok(Bool::Text(text, Test::Equals(sought)));
+            }
+            Glob::Parts { prefix, middle, suffix } => {
+                (self.sought(&text, &prefix, at)?, middle, self.sought(&text, &suffix, at)?)
+            }
+        };
+        if middle.len() > 1 {
+            return self.misfit(
+                at,
+                "a glob in a filter has at most one part between two stars",
+                "join several with `&&`",
+            );
+        }
+        let (from, until) = (prefix.len(), suffix.len());
+        let mut tests = vec![Test::StartsWith(prefix)];
+        if until > 0 {
+            if from > 0 {
+                tests.push(Test::Reaches(from + until));
+            }
+            tests.push(Test::EndsWith(suffix));
+        }
+        if let Some(part) = middle.first() {
+            tests.push(containing(self.sought(&text, part, at)?, from, until));
+        }
+        if tests.len() > 1 && from == 0 {
+            tests.remove(0);
+        }
+        Ok(ir::and(tests.into_iter().map(|test| Bool::Text(text.clone(), test))))
+    }
+
+    pub(super) fn member(&mut self, items: &[Term], item: Term, at: Position) -> Fallible<Bool> {
+        if items.len() > INLINE_MEMBERS {
+            return self.misfit(
+                at,
+                format!(
+                    "this set has {} members; a filter takes sets of up to {INLINE_MEMBERS}",
+                    items.len()
+                ),
+                "give a range, or put them into a param of the probe",
+            );
+        }
+        if let Term::Int(number) = item {
+            let mut ranges = Vec::new();
+            for member in items {
+                match member {
+                    Term::Int(Int::Constant(known)) => ranges.push((*known, *known)),
+                    other => return self.mixed(&Term::Int(number), other, at),
+                }
+            }
+            return Ok(one_of(number, ranges));
+        }
+        if let (Term::Text(text), []) = (&item, items) {
+            // Reading the text may still be a trouble.
+            return Ok(ir::and([Bool::Text(text.clone(), Test::StartsWith(vec![])), Bool::Constant(false)]));
+        }
+        let same: Fallible<Vec<_>> = items
+            .iter()
+            .map(|member| match (&item, member) {
+                (
+                    Term::Text(_) | Term::Address(_) | Term::Enum(..) | Term::Device(_) | Term::Words(_),
+                    Term::Words(_),
+                )
+                | (Term::Bool(Bool::Constant(_)), Term::Bool(_)) => {
+                    self.compared(Comparison::Equal, item.clone(), member.clone(), at)
+                }
+                (item, member) => self.mixed(item, member, at),
+            })
+            .collect();
+        Ok(ir::or(same?))
+    }
+
+    pub(super) fn mixed<T>(&self, item: &Term, member: &Term, at: Position) -> Fallible<T> {
+        let text = format!("{} is never a member of a set that has {} in it", item.what(), member.what());
+        self.misfit(at, text, "ask for numbers in a set of numbers, for texts in a set of texts")
+    }
+
+    pub(super) fn call(&mut self, name: &str, arguments: &[Node], at: Position) -> Fallible<Term> {
+        let Some(function) = syntax::function(self.ast, name, arguments.len())? else {
+            return match arguments {
+                [argument] if matches!(name, "deny" | "kill") => self.verdict(name, argument),
+                [networks] if name == "cidr" => self.networks(networks),
+                [] if name == "allow" => Ok(Term::Decision(Decision::Answer(Answer::Allow))),
+                [] if name == "deny" => Ok(Term::Decision(Decision::Answer(Answer::Deny(Errno::EPERM)))),
+                [] if name == "kill" => Ok(Term::Decision(Decision::Answer(Answer::Kill(Signal::KILL)))),
+                [of, rest @ ..] if matches!(name, "like" | "starts_with" | "ends_with" | "contains" | "is_empty" | "len" | "any" | "some" | "to_ascii_lower") => {
+                    let of = self.term(of)?;
+                    self.method(of, name, rest, at)
+                }
+                _ => self.misfit(
+                    at,
+                    format!("`{name}` cannot run in the kernel"),
+                    "compute it before, outside of the filter, or ask in `.on_event(…)`; functions of the script may be called if they would do as a filter themselves",
+                ),
+            };
+        };
+        if self.functions.iter().any(|f| f == name) {
+            return self.misfit(
+                at,
+                format!("`{name}` calls itself, and a filter has no loops"),
+                "write it without recursion",
+            );
+        }
+        if self.functions.len() > DEPTH {
+            return self.misfit(
+                at,
+                format!("functions of a filter call each other at most {DEPTH} deep"),
+                "write fewer functions",
+            );
+        }
+        let mut given = Vec::new();
+        for argument in arguments {
+            given.push((self.term(argument)?, argument.at));
+        }
+        let outside = std::mem::take(&mut self.scope);
+        let term = self.inlined(name, &function, given);
+        self.scope = outside;
+        term
+    }
+
+    /// `deny("EACCES")`, `kill("SIGKILL")`
+    pub(super) fn verdict(&mut self, name: &str, argument: &Node) -> Fallible<Term> {
+        let parsed = match (name, self.term(argument)?) {
+            ("deny", Term::Words(name)) => Errno::from_name(&name).map(Answer::Deny),
+            ("deny", Term::Int(Int::Constant(number))) => Errno::from_number(number).map(Answer::Deny),
+            (_, Term::Words(name)) => Signal::from_name(&name).map(Answer::Kill),
+            (_, Term::Int(Int::Constant(number))) => Signal::from_number(number).map(Answer::Kill),
+            (_, other) => {
+                return self.misfit(
+                    argument.at,
+                    format!("`{name}` does not take {}", other.what()),
+                    "write the name: `deny(\"EACCES\")`, `kill(\"SIGKILL\")`",
+                );
+            }
+        };
+        match parsed {
+            Ok(answer) => Ok(Term::Decision(Decision::Answer(answer))),
+            Err(error) => self.refuse(Misfit::new(argument.at, error.to_string())),
+        }
+    }
+
+    pub(super) fn inlined(
+        &mut self,
+        name: &str,
+        function: &Function,
+        given: Vec<(Term, Position)>,
+    ) -> Fallible<Term> {
+        let mut bindings = Vec::new();
+        for (param, (term, at)) in function.params.iter().zip(given) {
+            bindings.push((self.bind(param, term, at)?, at));
+        }
+        self.functions.push(name.to_owned());
+        let body = self.body(function);
+        self.functions.pop();
+        let mut term = body?;
+        while let Some((binding, at)) = bindings.pop() {
+            term = self.wrapped(binding, term, at)?;
+        }
+        Ok(term)
+    }
+}
+
+/// Every text has the empty text in it.
+pub(super) fn containing(needle: Vec<u8>, from: usize, until: usize) -> Test {
+    if needle.is_empty() { Test::StartsWith(vec![]) } else { Test::Contains { needle, from, until } }
+}

@@ -1,0 +1,388 @@
+//! What has no place of its own: texts behind the path, texts of a list, and how long all these are.
+//!
+//! Bytes are gone through one at a time, with a constant as the turn; what a loop has found out is blinded
+//! behind it, so that the verifier goes on once and not once for each turn. It follows a jump last: so going
+//! on is the jump, and leaving the loop is what stands behind it, and few branches are open at any time.
+
+use super::{
+    Alu, EVENT, Emitter, Jump, Label, Register, offset, small,
+    texts::{AT, Bound, Edges, LAST, Search},
+};
+use crate::filter::ir::{Between, Case, Packed, Place, Test, Text, Texts};
+
+/// Where a text begins, counted from the event on.
+const START: Register = AT;
+/// How many bytes there are from there on to the end of the list, or (once measured) of the text.
+const LEFT: Register = 5;
+
+/// Whether `LEFT` says where a text must end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    Nul,
+    Left,
+}
+
+impl Emitter {
+    /// `START` of what is packed behind the path. Uses r3, r4 and r6.
+    fn begin(&mut self, packed: &Packed) {
+        self.to.load(4, START, EVENT, offset(packed.length));
+        self.to.alu_immediate(Alu::Add, START, small(packed.path + 1));
+        for between in &packed.between {
+            match between {
+                Between::Text(size) => {
+                    self.bounded(packed);
+                    self.to.alu(Alu::Move, 6, START);
+                    self.to.alu(Alu::Add, 6, EVENT);
+                    self.to.alu_immediate(Alu::Move, 4, 0);
+                    let (head, more, found) = (self.to.label(), self.to.label(), self.to.label());
+                    self.to.here(head);
+                    self.to.load(1, 3, 6, 0);
+                    self.to.alu_immediate(Alu::Add, 4, 1);
+                    self.to.jump_immediate(Jump::NotEqual, 3, 0, more);
+                    self.to.goto(found);
+                    self.to.here(more);
+                    self.to.alu_immediate(Alu::Add, 6, 1);
+                    self.to.jump_immediate(Jump::Less, 4, small(*size), head);
+                    self.to.here(found);
+                    self.blind(4);
+                    self.to.alu(Alu::Add, START, 4);
+                    self.steps += 10 * size;
+                }
+                Between::Texts(length) => {
+                    self.to.load(4, 3, EVENT, offset(*length));
+                    self.to.alu(Alu::Add, START, 3);
+                }
+            }
+        }
+        self.blind(START);
+        self.bounded(packed);
+    }
+
+    /// What the verifier wants to be told: it begins behind the path, and inside of the event.
+    fn bounded(&mut self, packed: &Packed) {
+        self.to.jump_immediate(Jump::Greater, START, small(packed.most), self.trouble);
+        self.to.jump_immediate(Jump::Less, START, small(packed.path + 1), self.trouble);
+    }
+
+    /// `START` and `LEFT` of a list.
+    fn begin_list(&mut self, texts: &Texts) {
+        self.begin(&texts.packed);
+        self.to.load(4, LEFT, EVENT, offset(texts.length));
+        self.to.jump_immediate(Jump::Greater, LEFT, small(texts.size), self.trouble);
+    }
+
+    /// `START` of a text that has no fixed place, and `LEFT` if it is one of a list.
+    fn begin_text(&mut self, place: &Place) -> Limit {
+        match place {
+            Place::Packed(packed) => {
+                self.begin(packed);
+                Limit::Nul
+            }
+            Place::Element(texts, index) => {
+                self.begin_list(texts);
+                self.go_to_element(texts, *index);
+                Limit::Left
+            }
+            Place::Padded(at) | Place::Path(at, _) => {
+                self.to.alu_immediate(Alu::Move, START, small(*at));
+                Limit::Nul
+            }
+        }
+    }
+
+    /// Goes on behind so many NULs.
+    fn go_to_element(&mut self, texts: &Texts, index: usize) {
+        if index == 0 {
+            return self.to.jump_immediate(Jump::Equal, LEFT, 0, self.trouble);
+        }
+        let (head, more, found) = (self.to.label(), self.to.label(), self.to.label());
+        let (passed, pointer, to_go) = (4, 6, 7);
+        self.to.alu(Alu::Move, pointer, START);
+        self.to.alu(Alu::Add, pointer, EVENT);
+        self.to.alu_immediate(Alu::Move, passed, 0);
+        self.to.alu_immediate(Alu::Move, to_go, small(index));
+        self.blind(to_go);
+        self.to.here(head);
+        self.to.load(1, 3, pointer, 0);
+        self.to.alu_immediate(Alu::Add, passed, 1);
+        self.to.alu_immediate(Alu::Add, pointer, 1);
+        self.minus_one_if_zero(3);
+        self.to.alu(Alu::Add, to_go, 3);
+        self.to.jump_immediate(Jump::NotEqual, to_go, 0, more);
+        self.to.goto(found);
+        self.to.here(more);
+        self.to.jump_immediate(Jump::Less, passed, small(texts.size), head);
+        self.to.goto(self.trouble);
+        self.to.here(found);
+        self.blind(passed);
+        // Behind the end there is no other.
+        self.to.alu(Alu::Add, START, passed);
+        self.to.alu(Alu::Move, 3, LEFT);
+        self.to.alu(Alu::Subtract, 3, passed);
+        self.to.jump_immediate(Jump::LessOrEqualSigned, 3, 0, self.trouble);
+        self.to.alu(Alu::Move, LEFT, 3);
+        self.blind(LEFT);
+        self.blind(START);
+        self.steps += 16 * texts.size;
+    }
+
+    /// Whether there is such an element, or trouble.
+    pub(super) fn look_up(&mut self, text: &Text) {
+        self.begin_text(&text.place);
+    }
+
+    /// `START` as a pointer.
+    fn point(&mut self, text: &Text) {
+        let most = match &text.place {
+            Place::Packed(packed) => packed.most,
+            Place::Element(texts, _) => texts.packed.most + texts.size,
+            Place::Padded(at) | Place::Path(at, _) => *at,
+        };
+        self.to.jump_immediate(Jump::Greater, START, small(most), self.trouble);
+        self.to.alu(Alu::Add, START, EVENT);
+    }
+
+    /// The length of the text at the pointer `START` into `LEFT`. Uses r3, r4 and r6.
+    fn measure(&mut self, text: &Text, limit: Limit) {
+        let (head, inside, more, found) =
+            (self.to.label(), self.to.label(), self.to.label(), self.to.label());
+        let (length, pointer) = (4, 6);
+        self.to.alu(Alu::Move, pointer, START);
+        self.to.alu_immediate(Alu::Move, length, 0);
+        self.to.here(head);
+        if limit == Limit::Left {
+            self.to.jump(Jump::NotEqual, length, LEFT, inside);
+            self.to.goto(found);
+        }
+        self.to.here(inside);
+        self.to.load(1, 3, pointer, 0);
+        self.to.jump_immediate(Jump::NotEqual, 3, 0, more);
+        self.to.goto(found);
+        self.to.here(more);
+        self.to.alu_immediate(Alu::Add, pointer, 1);
+        self.to.alu_immediate(Alu::Add, length, 1);
+        self.to.jump_immediate(Jump::Less, length, small(text.size), head);
+        self.to.here(found);
+        self.to.alu(Alu::Move, LEFT, length);
+        self.blind(LEFT);
+        self.steps += 12 * text.size;
+    }
+
+    /// Of a byte: -1 if it is zero, else 0.
+    fn minus_one_if_zero(&mut self, register: Register) {
+        self.to.alu_immediate(Alu::Subtract, register, 1);
+        self.to.alu_immediate(Alu::ShiftRightSigned, register, 63);
+    }
+
+    pub(super) fn test_located(&mut self, text: &Text, test: &Test, yes: Label, no: Label) {
+        let limit = self.begin_text(&text.place);
+        self.point(text);
+        let case = text.case;
+        match test {
+            Test::Equals(bytes) | Test::StartsWith(bytes) => {
+                if bytes.len() > text.size {
+                    return self.to.goto(no);
+                }
+                if limit == Limit::Left {
+                    self.to.jump_immediate(Jump::Less, LEFT, small(bytes.len()), no);
+                }
+                self.same_bytes(START, 0, bytes, case, no);
+                if matches!(test, Test::Equals(_)) {
+                    if limit == Limit::Left {
+                        self.to.jump_immediate(Jump::Equal, LEFT, small(bytes.len()), yes);
+                    }
+                    self.to.load(1, 3, START, offset(bytes.len()));
+                    self.to.jump_immediate(Jump::NotEqual, 3, 0, no);
+                }
+            }
+            Test::Reaches(length) => {
+                self.measure(text, limit);
+                self.to.jump_immediate(Jump::Less, LEFT, small(*length), no);
+            }
+            Test::EndsWith(suffix) => {
+                if suffix.len() > text.size {
+                    return self.to.goto(no);
+                }
+                self.measure(text, limit);
+                self.to.jump_immediate(Jump::Less, LEFT, small(suffix.len()), no);
+                self.to.jump_immediate(Jump::Greater, LEFT, small(text.size), no);
+                self.to.alu_immediate(Alu::Subtract, LEFT, small(suffix.len()));
+                self.to.alu(Alu::Add, START, LEFT);
+                self.same_bytes(START, 0, suffix, case, no);
+            }
+            Test::Contains { needle, from, until } => {
+                let fixed = needle.len() + from + until;
+                if fixed > text.size {
+                    return self.to.goto(no);
+                }
+                self.measure(text, limit);
+                self.to.jump_immediate(Jump::Less, LEFT, small(fixed), no);
+                self.to.alu(Alu::Move, LAST, LEFT);
+                self.to.alu_immediate(Alu::Subtract, LAST, small(fixed));
+                self.to.alu_immediate(Alu::Add, START, small(*from));
+                let (furthest, bound, edges) = (text.size - fixed, Bound::Last, Edges::NONE);
+                return self.search_from(&Search { needle, case, furthest, bound, edges }, yes, no);
+            }
+        }
+        self.to.goto(yes);
+    }
+
+    /// Whether one of the texts is so: a search through all of them at once.
+    pub(super) fn any(&mut self, texts: &Texts, case: Case, test: &Test, yes: Label, no: Label) {
+        let edges = |before, behind| Edges { before, behind };
+        let (needle, edges) = match test {
+            // The empty text is a NUL behind another one.
+            Test::Equals(whole) if whole.is_empty() => (&[0][..], edges(true, false)),
+            Test::Equals(whole) => (&whole[..], edges(true, true)),
+            Test::StartsWith(prefix) => (&prefix[..], edges(true, false)),
+            Test::EndsWith(suffix) => (&suffix[..], edges(false, true)),
+            Test::Contains { needle, .. } => (&needle[..], Edges::NONE),
+            // Not made by the checker.
+            Test::Reaches(_) => return self.to.goto(self.trouble),
+        };
+        if needle.is_empty() {
+            self.to.load(4, 3, EVENT, offset(texts.length));
+            self.to.jump_immediate(Jump::Equal, 3, 0, no);
+            return self.to.goto(yes);
+        }
+        if needle.len() > texts.size {
+            return self.to.goto(no);
+        }
+        self.begin_list(texts);
+        self.to.jump_immediate(Jump::Less, LEFT, small(needle.len()), no);
+        self.to.alu(Alu::Move, LAST, LEFT);
+        self.to.alu_immediate(Alu::Subtract, LAST, small(needle.len()));
+        self.to.alu(Alu::Add, START, EVENT);
+        let (furthest, bound) = (texts.size - needle.len(), Bound::Last);
+        self.search_from(&Search { needle, case, furthest, bound, edges }, yes, no);
+    }
+
+    /// How many texts there are, into the register.
+    pub(super) fn elements(&mut self, texts: &Texts, into: Register) {
+        let (head, more, end, done) = (self.to.label(), self.to.label(), self.to.label(), self.to.label());
+        let (at, pointer, count, last) = (4, 6, 7, 3);
+        self.begin_list(texts);
+        self.to.alu(Alu::Add, START, EVENT);
+        self.to.alu(Alu::Move, pointer, START);
+        self.to.alu_immediate(Alu::Move, at, 0);
+        self.to.alu_immediate(Alu::Move, count, 0);
+        self.to.alu_immediate(Alu::Move, last, -1);
+        self.blind(count);
+        self.blind(last);
+        self.to.here(head);
+        self.to.jump(Jump::NotEqual, at, LEFT, more);
+        self.to.goto(end);
+        self.to.here(more);
+        self.to.load(1, last, pointer, 0);
+        self.to.alu_immediate(Alu::Add, at, 1);
+        self.to.alu_immediate(Alu::Add, pointer, 1);
+        self.minus_one_if_zero(last);
+        self.to.alu(Alu::Subtract, count, last);
+        self.to.jump_immediate(Jump::Less, at, small(texts.size), head);
+        self.to.here(end);
+        // The last one may lack its NUL.
+        self.blind(last);
+        self.to.jump_immediate(Jump::NotEqual, last, 0, done);
+        self.to.alu_immediate(Alu::Add, count, 1);
+        self.to.here(done);
+        self.to.alu(Alu::Move, into, count);
+        self.blind(into);
+        self.steps += 24 * texts.size;
+    }
+
+    /// How many characters a text has, into the register: as many as Rhai finds in it, where each longest part of
+    /// a character that is not finished, and each byte that begins none, is replaced by one.
+    pub(super) fn characters(&mut self, text: &Text, into: Register) {
+        if let Place::Path(at, length) = &text.place {
+            self.check_readable(*at, length);
+        }
+        let limit = self.begin_text(&text.place);
+        self.point(text);
+        let (byte, count) = (3, 7);
+        self.to.alu_immediate(Alu::Move, 4, 0);
+        self.to.alu_immediate(Alu::Move, count, 0);
+        self.blind(count);
+        let (head, end) = (self.to.label(), self.to.label());
+        let ways = Ways { head, end, limit, size: text.size };
+        let [some, many, two, three, four, e0, ed, f0, f4, last, last_two] =
+            [(); 11].map(|()| self.to.label());
+        self.to.here(head);
+        self.next_byte(&ways, end);
+        self.to.jump_immediate(Jump::NotEqual, byte, 0, some);
+        self.to.goto(end);
+        self.to.here(some);
+        self.to.alu_immediate(Alu::Add, count, 1);
+        self.pass();
+        self.to.jump_immediate(Jump::Greater, byte, 0x7f, many);
+        self.to.goto(head);
+        self.to.here(many);
+        for (from, to) in [(0xc2, head), (0xe0, two)] {
+            self.to.jump_immediate(Jump::Less, byte, from, to);
+        }
+        self.to.jump_immediate(Jump::Equal, byte, 0xe0, e0);
+        self.to.jump_immediate(Jump::Equal, byte, 0xed, ed);
+        self.to.jump_immediate(Jump::Less, byte, 0xf0, three);
+        self.to.jump_immediate(Jump::Equal, byte, 0xf0, f0);
+        self.to.jump_immediate(Jump::Equal, byte, 0xf4, f4);
+        self.to.jump_immediate(Jump::Less, byte, 0xf4, four);
+        self.to.goto(head);
+        // Unicode 16, table 3-7: what may follow the first byte.
+        for (label, least, greatest, then) in [
+            (e0, 0xa0, 0xbf, last),
+            (ed, 0x80, 0x9f, last),
+            (three, 0x80, 0xbf, last),
+            (f0, 0x90, 0xbf, last_two),
+            (f4, 0x80, 0x8f, last_two),
+            (four, 0x80, 0xbf, last_two),
+        ] {
+            self.to.here(label);
+            self.following(&ways, least, greatest);
+            self.to.goto(then);
+        }
+        self.to.here(last_two);
+        self.following(&ways, 0x80, 0xbf);
+        self.to.here(last);
+        self.to.here(two);
+        self.following(&ways, 0x80, 0xbf);
+        self.to.goto(head);
+        self.to.here(end);
+        self.to.alu(Alu::Move, into, count);
+        self.blind(into);
+        self.steps += 220 * text.size;
+    }
+
+    /// The byte at `START`, r4 bytes on from the text's begin.
+    fn next_byte(&mut self, ways: &Ways, end: Label) {
+        let (inside, more) = (self.to.label(), self.to.label());
+        if ways.limit == Limit::Left {
+            self.to.jump(Jump::NotEqual, 4, LEFT, inside);
+            self.to.goto(end);
+        }
+        self.to.here(inside);
+        self.to.jump_immediate(Jump::Less, 4, small(ways.size), more);
+        self.to.goto(end);
+        self.to.here(more);
+        self.to.load(1, 3, START, 0);
+    }
+
+    fn pass(&mut self) {
+        self.to.alu_immediate(Alu::Add, START, 1);
+        self.to.alu_immediate(Alu::Add, 4, 1);
+    }
+
+    /// Passes over a byte that goes on with a character; any other begins a new one.
+    fn following(&mut self, ways: &Ways, least: i32, greatest: i32) {
+        self.next_byte(ways, ways.end);
+        self.to.jump_immediate(Jump::Less, 3, least, ways.head);
+        self.to.jump_immediate(Jump::Greater, 3, greatest, ways.head);
+        self.pass();
+    }
+}
+
+/// Where reading characters goes.
+struct Ways {
+    head: Label,
+    end: Label,
+    limit: Limit,
+    size: usize,
+}

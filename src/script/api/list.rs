@@ -1,0 +1,23 @@
+//! Lists: what Rhai's own library has under another name.
+
+use rhai::{Array, Engine, FnPtr, NativeCallContext, plugin::*};
+
+use super::Fallible;
+
+#[export_module]
+mod functions {
+    /// Whether the function is true of one element: `e.argv.any(|a| a.starts_with("-c"))`.
+    #[rhai_fn(return_raw, pure)]
+    pub fn any(context: NativeCallContext, list: &mut Array, asked: FnPtr) -> Fallible<bool> {
+        for item in list.iter() {
+            if asked.call_within_context::<bool>(&context, (item.clone(),))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(rhai::exported_module!(functions).into());
+}

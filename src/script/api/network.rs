@@ -1,0 +1,47 @@
+//! Networks of IP addresses.
+
+use rhai::{Array, Engine, plugin::*};
+
+use super::Fallible;
+use crate::{
+    probe::{Network, network::Networks},
+    script::Fault,
+};
+
+fn parse(text: &str) -> Fallible<Network> {
+    Network::parse(text).map_err(|error| Fault::script(error).about(text).into())
+}
+
+#[export_module]
+mod functions {
+    /// A network of IP addresses: `e.address in cidr("10.0.0.0/8")`. IPv6 too: `cidr("2001:db8::/32")`.
+    #[rhai_fn(return_raw)]
+    pub fn cidr(network: &str) -> Fallible<Networks> {
+        Ok(Networks(vec![parse(network)?]))
+    }
+
+    /// Several networks: `e.address in cidr(["10.0.0.0/8", "fd00::/8"])`.
+    #[rhai_fn(name = "cidr", return_raw)]
+    pub fn cidr_of_several(networks: Array) -> Fallible<Networks> {
+        let text = |item: Dynamic| {
+            item.into_immutable_string()
+                .map_err(|kind| Fault::script(format!("a network is a text, not {kind}")))
+        };
+        networks.into_iter().map(|item| parse(&text(item)?)).collect::<Fallible<_>>().map(Networks)
+    }
+
+    /// Whether an address is in one of the networks; `in` asks this. The empty text is in none.
+    pub fn contains(networks: &mut Networks, address: &str) -> bool {
+        networks.contain(address)
+    }
+
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn text(networks: &mut Networks) -> String {
+        networks.to_string()
+    }
+}
+
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Networks>("Networks");
+    engine.register_global_module(rhai::exported_module!(functions).into());
+}
