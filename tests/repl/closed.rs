@@ -19,7 +19,7 @@ fn a_prompt_whose_output_nobody_reads_any_more_ends_quietly() {
     drop((reader, writer));
     terminal.keys("6 * 7\r");
     assert_eq!(terminal.ended().code(), Some(0));
-    assert_eq!(terminal.rows(), ["krsi> 6 * 7"]);
+    assert_eq!(terminal.last_rows(), ["krsi> 6 * 7"]);
 }
 
 #[test]

@@ -221,6 +221,16 @@ impl Terminal {
         assert!(!timeout.timed_out(), "{what} was not seen on:\n{}", shown(&output));
     }
 
+    /// The rows of a shell that has ended, with all that it wrote: a mark written behind it has arrived.
+    pub fn last_rows(&self) -> Vec<String> {
+        const MARK: &str = "(the end)";
+        nix::unistd::write(&self.line, format!("\n{MARK}").as_bytes()).expect("a mark");
+        self.last_row(MARK);
+        let mut rows = self.rows();
+        rows.pop();
+        rows
+    }
+
     pub fn settings(&self) -> Termios {
         tcgetattr(self.line.as_fd()).expect("settings")
     }
