@@ -19,7 +19,7 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     Answer(Answer),
-    If(Bool, Box<Decision>, Box<Decision>),
+    If(Box<Bool>, Box<Decision>, Box<Decision>),
     Let(Box<Binding>, Box<Decision>),
 }
 
@@ -406,7 +406,7 @@ pub fn decide(condition: Bool, then: Decision, otherwise: Decision) -> Decision 
     match condition {
         Bool::Constant(true) => then,
         Bool::Constant(false) => otherwise,
-        _ => Decision::If(condition, Box::new(then), Box::new(otherwise)),
+        _ => Decision::If(Box::new(condition), Box::new(then), Box::new(otherwise)),
     }
 }
 
