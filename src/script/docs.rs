@@ -27,7 +27,8 @@ pub struct Function {
 
 impl Function {
     /// Whether it is one of those that a filter ends with, and nothing else.
-    fn is_verdict(&self) -> bool {
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
         self.signature.ends_with("-> Verdict")
     }
 }
@@ -104,6 +105,7 @@ impl Index {
             ("Functions (`help(\"probe\")`)", None, false),
             ("Methods of a probe", Some("Probe"), false),
             ("Methods of an event", Some("Event"), false),
+            ("Methods of a summary", Some("Summary"), false),
             ("Methods of a timer", Some("Timer"), false),
             ("Verdicts of a filter (`help(\"when\")`)", None, true),
         ] {
@@ -293,7 +295,7 @@ pub fn is_method_type(name: &str) -> bool {
     METHOD_TYPES.contains(&name)
 }
 
-const METHOD_TYPES: [&str; 3] = ["Probe", "Event", "Timer"];
+const METHOD_TYPES: [&str; 4] = ["Probe", "Event", "Summary", "Timer"];
 
 /// Types by the names scripts know them by.
 #[must_use]
@@ -320,6 +322,7 @@ pub fn plain_types(types: &str) -> String {
             "ProbeHandle" => "Probe",
             "Answer" => "Verdict",
             "ScriptEvent" => "Event",
+            "ScriptSummary" => "Summary",
             "TimerHandle" => "Timer",
             other => other,
         });

@@ -1,7 +1,8 @@
 //! The committed files that are made from the clap table: completions for three
-//! shells, and the man page.
+//! shells, and the man page. A second man page is made from the catalogue and the index.
 
 mod names;
+mod script_page;
 
 use clap::Command;
 use clap_complete::{Shell, generate};
@@ -15,6 +16,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("completions/_krsi-sh", completion(Shell::Zsh)),
         ("completions/krsi-sh.fish", completion(Shell::Fish)),
         ("docs/krsi-sh.1", man_page()),
+        ("docs/krsi-sh-script.7", script_page::page()),
     ]
 }
 

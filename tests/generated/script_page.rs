@@ -1,0 +1,100 @@
+//! krsi-sh-script(7): what a script can say. Functions come from the index that `help` answers from,
+//! templates from the catalogue; only what the language is stands here.
+
+use clap_mangen::roff::{Roff, bold, italic, roman};
+use krsi_sh::{
+    script::docs::{Function, Index, index},
+    template::{Catalogue, ParamKind, Template},
+};
+
+use super::{heading, written};
+
+const LANGUAGE: &[&str] = &[
+    "A script is written in Rhai, a small language with the look of Rust and JavaScript: let, if, for, while, \
+     functions, closures, arrays, maps. What krsi-sh adds is below.",
+    "A probe is made from a template, configured by methods, and attached last. Scope, params, filter, mode, lease \
+     and aggregation are decided in the kernel; what a callback does comes after the kernel's decision. A script with an \
+     attached probe goes on until Ctrl-C, exit(), or the last probe is detached.",
+    "A filter, the closure given to when(), is compiled and runs in the kernel. It may compare, reckon and call functions of the \
+     script, and it knows the template's fields; variables from outside have the value they had at attach(). What \
+     cannot be compiled is refused, and where_user() asks it in user space, by that name.",
+];
+
+const EXAMPLE: &str = r#"let p = probe("file_open", #{ path: "/etc/shadow", access: ["write"] })
+    .scope(#{ cgroup: "/sys/fs/cgroup/web.slice" })
+    .when(|e| e.uid >= 1000)
+    .shadow();
+p.on_event(|e| alert("high", `${e.comm} writes ${e.path}`, e)).attach();
+run_for("10m");"#;
+
+pub fn page() -> String {
+    let catalogue = Catalogue::builtin().expect("the built-in catalogue");
+    let index = index(&catalogue);
+    let mut roff = Roff::new();
+    roff.control("TH", ["krsi-sh-script", "7", "", "krsi-sh", "Miscellaneous"]);
+    roff.extend([heading("SH", "Name")]);
+    roff.text([roman("krsi-sh-script - what a script of krsi-sh can say")]);
+    roff.extend([heading("SH", "Language")]);
+    for paragraph in LANGUAGE {
+        roff.text([roman(*paragraph)]).control("PP", []);
+    }
+    roff.control("EX", []);
+    for line in EXAMPLE.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("EE", []);
+    functions(&mut roff, &index);
+    roff.extend([heading("SH", "Templates")]);
+    for one in catalogue.iter() {
+        template(&mut roff, one);
+    }
+    roff.extend([heading("SH", "See also")]);
+    roff.text([bold("krsi-sh"), roman("(1), https://rhai.rs/book")]);
+    written(|out| roff.to_writer(out))
+}
+
+fn functions(roff: &mut Roff, index: &Index) {
+    for (title, of, verdicts) in [
+        ("Functions", None, false),
+        ("Methods of a probe", Some("Probe"), false),
+        ("Methods of an event", Some("Event"), false),
+        ("Methods of a summary", Some("Summary"), false),
+        ("Methods of a timer", Some("Timer"), false),
+        ("Verdicts of a filter", None, true),
+    ] {
+        roff.extend([heading("SH", title)]);
+        let here = |f: &&Function| f.of.as_deref() == of && f.is_verdict() == verdicts;
+        for function in index.functions().iter().filter(here) {
+            entry(roff, &function.signature, &function.doc);
+        }
+    }
+}
+
+fn entry(roff: &mut Roff, term: &str, text: &str) {
+    roff.control("TP", []).text([bold(term)]).text([roman(text.replace('\n', " "))]);
+}
+
+fn template(roff: &mut Roff, template: &Template) {
+    roff.extend([heading("SS", &template.name)]);
+    roff.text([roman(&template.summary)]).control("PP", []);
+    roff.text([roman(format!(
+        "Hooks: {}. ATT&CK: {}.",
+        template.hooks.join(", "),
+        template.attack.join(", ")
+    ))]);
+    roff.control("PP", []).text([italic("Params")]);
+    for param in &template.params {
+        let mut doc = param.doc.clone();
+        if let ParamKind::Flags(flags) = &param.kind {
+            let names: Vec<_> = flags.iter().map(|f| f.name.as_str()).collect();
+            doc.push_str(&format!(" Allowed: {}.", names.join(", ")));
+        }
+        let term = format!("{}: {} (default: {})", param.name, param.kind.type_name(), param.default);
+        entry(roff, &term, &doc);
+    }
+    roff.control("PP", []).text([italic("Fields of an event")]);
+    for field in &template.fields {
+        let unit = field.unit.as_ref().map_or_else(String::new, |unit| format!(" [{unit}]"));
+        entry(roff, &format!("{}: {}{unit}", field.name, field.kind.type_name(field.size)), &field.doc);
+    }
+}
