@@ -21,8 +21,8 @@ use crate::{
     template::{NamedValue, Template},
 };
 
-/// Members of a set that stand in the filter's code one by one.
-const INLINE_MEMBERS: usize = 64;
+/// Texts that a set may have: more find no room in the code, however short they are.
+const INLINE_MEMBERS: usize = 500;
 /// Values that `let` may keep: each is 8 of the stack's 512 bytes.
 pub(super) const SLOTS: usize = 16;
 /// Functions that call functions, at most.

@@ -246,6 +246,21 @@ impl Emitter {
         let of = self.hoisted(of)?;
         let number = NUMBERS[0];
         self.int(&of, &NUMBERS)?;
+        self.among(number, ranges, yes, no);
+        Ok(())
+    }
+
+    /// Halves the ranges until few are left: many members cost the kernel few comparisons.
+    fn among(&mut self, number: Register, ranges: &[(i64, i64)], yes: Label, no: Label) {
+        const FEW: usize = 4;
+        if ranges.len() > FEW {
+            let (below, others) = ranges.split_at(ranges.len() / 2);
+            let lower = self.to.label();
+            self.jump_constant(Jump::LessSigned, number, others[0].0, lower);
+            self.among(number, others, yes, no);
+            self.to.here(lower);
+            return self.among(number, below, yes, no);
+        }
         for (first, last) in ranges {
             if first == last {
                 self.jump_constant(Jump::Equal, number, *first, yes);
@@ -256,7 +271,6 @@ impl Emitter {
             }
         }
         self.to.goto(no);
-        Ok(())
     }
 
     fn jump_constant(&mut self, jump: Jump, a: Register, b: i64, to: Label) {

@@ -30,6 +30,7 @@ fn same(a, b) { a == b }
 fn both(e, words) { e.comm in words && small(e.uid) }
 let least = 1000; let home = "/home/"; let shells = ["bash", "sh", "x", ""]; let ids = [0, 1, 1000, 65534, 4294967295];
 let some = 5..2000; let sure = true; let lan = cidr(["10.0.0.0/8", "192.168.1.7", "2001:db8::/33"]); let key = "x";
+let many = []; for n in 0..200 { many.push(n * 7 - 300); }
 "#;
 
 /// Texts that events are made of and that closures ask for, so that some of them meet.
@@ -279,6 +280,8 @@ fn named_test(template: &Template) -> BoxedStrategy<String> {
     let mut tests = vec![
         "e.uid in ids".to_owned(),
         "e.uid in some".to_owned(),
+        "e.uid in many".to_owned(),
+        "e.ppid !in many".to_owned(),
         "e.template == \"exec\"".to_owned(),
         "sure".to_owned(),
     ];

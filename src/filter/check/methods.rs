@@ -206,14 +206,15 @@ impl Checker<'_> {
     }
 
     pub(super) fn member(&mut self, items: &[Term], item: Term, at: Position) -> Fallible<Bool> {
-        if items.len() > INLINE_MEMBERS {
+        // Numbers side by side are one range, so there the code's size says what is too much.
+        if !matches!(item, Term::Int(_)) && items.len() > INLINE_MEMBERS {
             return self.misfit(
                 at,
                 format!(
                     "this set has {} members; a filter takes sets of up to {INLINE_MEMBERS}",
                     items.len()
                 ),
-                "give a range, or put them into a param of the probe",
+                "put them into a param of the probe",
             );
         }
         if let Term::Int(number) = item {
