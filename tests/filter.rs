@@ -133,8 +133,10 @@ fn verified_and_run(name: &str) {
                     let expected = answer(compiled.filter.evaluate(event)).cast_unsigned();
                     prop_assert_eq!(ran.answer, expected, "{}\n{}", script, compiled.explain());
                     most.set(most.get().max(ran.walked));
+                    // The estimate leaves out that the verifier may come to a search by more than one way:
+                    // seen so far is 2.2 of it, once in thousands.
                     prop_assert!(
-                        ran.walked < 2 * compiled.code.steps as u64,
+                        ran.walked < 4 * compiled.code.steps as u64,
                         "{} steps\n{}\n{}",
                         ran.walked,
                         script,
