@@ -374,6 +374,7 @@ fn sigterm_leaves_the_terminal_as_it_was_found() {
     terminal.signal(Signal::SIGTERM);
     assert_eq!(terminal.ended().code(), Some(128 + Signal::SIGTERM as i32));
     assert_eq!(terminal.settings(), terminal.found);
+    terminal.last_rows();
     let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
     assert!(bytes.rfind("\x1b[?2004l") > bytes.rfind("\x1b[?2004h"), "bracketed paste is off again");
 }
