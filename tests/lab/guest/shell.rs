@@ -17,8 +17,9 @@ use serde_json::Value;
 use super::{Outcome, holds};
 
 pub const SHELL: &str = "/bin/krsi-sh";
-/// Loading takes about a second in software emulation; this is for the day it does not.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Loading takes about a second in software emulation, and half a minute with the largest filters; this is for a
+/// machine that does other work besides.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A running shell.
 pub struct Shell {
