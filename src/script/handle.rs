@@ -248,13 +248,25 @@ impl ProbeHandle {
         Ok(())
     }
 
+    /// Sets the filter, now if it is attached: then it takes the former one's place, with no moment without either.
+    /// `None` takes it back.
+    ///
     /// # Errors
-    /// If the closure is no filter for this template, or the probe is attached.
-    pub fn set_when(&self, when: When) -> Result<(), Fault> {
-        self.before_attach("when")?;
+    /// If the closure is no filter for this template, or the kernel refuses it; then the former one still decides.
+    pub fn set_when(&self, runtime: &Runtime, when: Option<When>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
-        state.spec.filter = Some(when.compile(&state.spec.template)?);
-        state.when = Some(when);
+        let filter = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose()?;
+        let spec = Spec { filter, ..state.spec.clone() };
+        if let Some(attachment) = &mut state.attachment {
+            attachment.set_filter(runtime.kernel()?, &spec)?;
+        }
+        state.spec = spec;
+        state.when = when;
+        if state.attachment.is_some()
+            && let Some(remark) = state.verdict_remark()
+        {
+            runtime.note(&remark);
+        }
         Ok(())
     }
 
@@ -264,7 +276,7 @@ impl ProbeHandle {
             return Ok(());
         }
         Err(Fault::script(format!(
-            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (mode, lease and params change live)",
+            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (filter, mode, lease and params change live)",
             state.spec.name
         )))
     }
