@@ -175,22 +175,21 @@ impl ProbeHandle {
     /// # Errors
     /// If the spec may not be attached or the kernel refuses; then nothing is left behind.
     pub fn attach(&self, runtime: &Runtime) -> Result<(), Fault> {
-        let mut state = self.0.borrow_mut();
-        if state.attachment.is_some() {
+        if self.attached() {
             return Ok(());
         }
+        let name = self.name();
+        // Asked before anything of this probe is borrowed: it may be one of those that are looked at.
+        let namesake = runtime.probe_named(&name).filter(|other| !self.is(other) && other.attached());
+        let mut state = self.0.borrow_mut();
         state.spec.check()?;
         let template = std::sync::Arc::clone(&state.spec.template);
         state.spec.filter = state.when.as_ref().map(|when| when.compile(&template)).transpose()?;
-        if let Some(other) = runtime.probe_named(&state.spec.name)
-            && !self.is(&other)
-            && other.attached()
-        {
+        if namesake.is_some() {
             return Err(Fault::script(format!(
-                "there is an attached probe named `{0}` already; give this one another `.name(…)`, or detach the other",
-                state.spec.name
+                "there is an attached probe named `{name}` already; give this one another `.name(…)`, or detach the other"
             ))
-            .about(&state.spec.name));
+            .about(&name));
         }
         let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
         state.audit_only = attachment.audit_only().is_some();
