@@ -9,7 +9,7 @@ mod filter_cases;
 
 use std::sync::Arc;
 
-use filter_cases::{Case, case};
+use filter_cases::{Case, case, machine};
 use krsi_sh::{
     event::Event,
     filter::{Answer, Code, Compiled, MARGIN, UNKNOWN},
@@ -47,6 +47,8 @@ fn run(code: &Code, event: &[u8]) -> i32 {
     let program = [code.bytes(), EXIT.to_vec()].concat();
     let mut memory = event.to_vec();
     memory.extend((0..MARGIN).map(|i| u8::try_from(i).unwrap_or(7) ^ 0x2f));
+    let (ran, most) = (machine::count(code, &memory), code.at_most());
+    assert!(ran <= most, "{ran} instructions, and {most} at most\n{code}");
     let machine = rbpf::EbpfVmRaw::new(Some(&program)).expect("rbpf takes the program");
     i32::try_from(machine.execute_program(&mut memory).expect("no access out of bounds")).unwrap()
 }

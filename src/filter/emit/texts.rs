@@ -188,6 +188,7 @@ impl Emitter {
 
         let (head, try_all, try_one, fails) =
             (self.to.label(), self.to.label(), self.to.label(), self.to.label());
+        self.to.turns(turns);
         self.to.here(head);
         if bound == Bound::Last {
             self.to.jump(Jump::Less, LAST, turn, no);
@@ -212,6 +213,7 @@ impl Emitter {
         self.to.jump_immediate(Jump::Less, turn, small(turns * 8), head);
         self.to.goto(no);
 
+        self.to.turns(turns * 8);
         self.to.here(try_all);
         self.to.here(try_one);
         self.same_bytes_at_once(AT, search, turn, fails);
@@ -234,6 +236,7 @@ impl Emitter {
         self.to.alu_immediate(Alu::And, 4, 7);
         self.to.jump_immediate(Jump::NotEqual, 4, 0, try_one);
         self.to.jump_immediate(Jump::Less, turn, small(turns * 8), head);
+        self.to.turns(1);
         self.to.goto(no);
     }
 }
