@@ -28,6 +28,7 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
     })?;
     let id = runtime.next_id();
     let probe = ProbeHandle::new(id, Spec::new(Arc::clone(found), format!("{template}-{id}")));
+    runtime.made(&probe);
     for (name, param) in params {
         probe.set_param(runtime, name, &value::to_json(param))?;
     }
@@ -281,7 +282,9 @@ mod functions {
     /// (pid, uid, comm) as the kernel itself finds them, and what was counted so far.
     #[rhai_fn(return_raw)]
     pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
-        let processes = probe.preview(&*runtime(&context)?)?;
+        let runtime = runtime(&context)?;
+        runtime.acts("`preview` asks the kernel")?;
+        let processes = probe.preview(&runtime)?;
         let counters = probe.counters()?;
         let as_map = |process: InScope| {
             let mut map = Map::new();
