@@ -93,7 +93,7 @@ pub const STEPS: &[Step] = steps! {
         "what cannot be told follows on_error" => filter::trouble,
         "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
         "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
-        "the largest filters load in every template" => filter::largest,
+        "the largest filters load, and one in every template" => filter::largest,
         "arguments are asked by a filter" => filter::lists,
         "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
     }
