@@ -4,7 +4,8 @@
  * `struct event`. A hook's program goes through it in this order, and leaves
  * at the first step that settles the matter:
  *
- *   krsi_enter      scope: task credentials only, no memory taken
+ *   krsi_begin      whether it is this program that decides
+ *   krsi_admits     scope, and what the filter says about the task: no memory taken (krsi_enter: both)
  *   (the template)  cheap params
  *   krsi_take       memory of this task's own
  *   (the template)  gather, krsi_match_path
@@ -38,6 +39,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Constants of a probe, set before the load; dead branches are then pruned. */
 const volatile u32 krsi_probe_id = 0;
 const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+/* Which of the programs that share these maps this is; the shell counts up with each filter. */
+const volatile u32 krsi_generation = 0;
 /* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
 const volatile u32 krsi_audit_only = 0;
 
@@ -56,6 +59,8 @@ struct krsi_control {
 	u64 quiet;
 	/* Which set of summaries is being added to; the shell moves on and takes the former. */
 	u64 epoch;
+	/* Which generation of programs decides (see "turns"): bits 0-31 its number, 32-33 an enum krsi_change. */
+	u64 turn;
 };
 
 struct settings {
@@ -77,6 +82,76 @@ static __always_inline volatile struct settings *krsi_read_settings(void)
 	u32 zero = 0;
 
 	return bpf_map_lookup_elem(&krsi_settings, &zero);
+}
+
+/* ---- turns --------------------------------------------------------------- */
+
+/*
+ * A filter is part of a program, and a program cannot change. So another filter is a second generation of
+ * the hooks' programs, over the same maps, attached beside the first before that leaves. An
+ * operation passes by both, and just one of them must decide: `turn` says which. While it changes, one of the two may
+ * have looked before and the other after; then the one that comes first leaves a note for the one
+ * behind it, and what no note tells of is decided.
+ *
+ * The newer comes first where trampolines call programs (lsm, fentry), last at a tracepoint; the shell says which,
+ * and waits between two steps until no program that read the former word can be running.
+ */
+enum krsi_change {
+	KRSI_STEADY,
+	/* The newer comes first: it decides from now on; the older only what the newer has let go by. */
+	KRSI_NEWER_FIRST,
+	/* The older comes first. It decides still, but tells; then only the newer decides, but not what was told. */
+	KRSI_OLDER_TELLS,
+	KRSI_NEWER_ASKS,
+};
+
+/*
+ * Who decided last of the threads that share a place: generation and thread. One that finds its note overwritten
+ * decides twice, which is better than not at all.
+ */
+#define KRSI_NOTES 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KRSI_NOTES);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_notes SEC(".maps");
+
+/* Whether this operation is this program's to decide, where `turn` does not say so by its number alone. */
+__noinline u64 krsi_has_turn(u64 turn)
+{
+	u32 change = turn >> 32;
+	bool newer = (u32)turn == krsi_generation;
+	bool older = (u32)turn == krsi_generation + 1;
+	u32 thread = bpf_get_current_pid_tgid();
+	u32 place = thread & (KRSI_NOTES - 1);
+	u64 told = turn << 32 | thread;
+	u64 *note = bpf_map_lookup_elem(&krsi_notes, &place);
+
+	if (!note || change == KRSI_STEADY || (!newer && !older))
+		return 0;
+	if (newer ? change == KRSI_NEWER_FIRST : change == KRSI_OLDER_TELLS) {
+		*note = told;
+		return 1;
+	}
+	if (*note == told) {
+		*note = 0;
+		return 0;
+	}
+	return newer ? change == KRSI_NEWER_ASKS : change == KRSI_NEWER_FIRST;
+}
+
+/* First step of every hook: the settings, if it is this program that decides. */
+static __always_inline volatile struct settings *krsi_begin(void)
+{
+	volatile struct settings *settings = krsi_read_settings();
+	u64 turn;
+
+	if (!settings)
+		return NULL; /* the verifier cannot know that index 0 exists */
+	turn = settings->control.turn;
+	return turn == krsi_generation || krsi_has_turn(turn) ? settings : NULL;
 }
 
 /* ---- books --------------------------------------------------------------- */
@@ -369,22 +444,145 @@ __noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
 }
 
+/* ---- the first stage ----------------------------------------------------- */
+
+#define KRSI_TEXT_(x) #x
+#define KRSI_TEXT(x) KRSI_TEXT_(x)
+
 /*
- * First step of every hook: the settings if this task is in scope, else NULL,
- * with the decision counted.
+ * Where a compiled `when(…)` goes: its instructions are written over the last of
+ * the no-ops, with what it asks about in r1, and leave what they say in r0 (enum krsi_match and enum krsi_said). No
+ * relocation stands inside.
+ *
+ * The jump goes over the run, and to the filter if there is one. It is always taken, but could be not taken as
+ * far as the form goes: so no instruction is out of reach, which would be refused, and the verifier removes the
+ * run as a whole. One by one it would take no-ops out too, moving all the rest of the program each time.
  */
+#define KRSI_SLOT(name, type, slots)                                  \
+	__attribute__((naked)) static __noinline u64 name(type *asked) \
+	{                                                              \
+		asm volatile("r0 = 1;"                                 \
+			     "if r0 != 0 goto +" KRSI_TEXT(slots) ";"  \
+			     ".rept " KRSI_TEXT(slots) ";"             \
+			     "goto +0;"                                \
+			     ".endr;"                                  \
+			     "exit;");                                 \
+	}
+
+/*
+ * What a filter says about the task alone is asked first: before memory is taken, and anything else gathered. These
+ * are the fields of the header that can be asked then, under its names.
+ */
+enum krsi_early_field {
+	krsi_early_field_cgroup,
+	krsi_early_field_start_ns,
+	krsi_early_field_pid,
+	krsi_early_field_tid,
+	krsi_early_field_ppid,
+	krsi_early_field_uid,
+	krsi_early_field_euid,
+	krsi_early_field_gid,
+	krsi_early_field_loginuid,
+	krsi_early_field_session,
+	krsi_early_field_pid_ns,
+	krsi_early_field_mnt_ns,
+	krsi_early_field_user_ns,
+	krsi_early_field_comm,
+	krsi_early_field_parent_comm,
+	KRSI_EARLY_FIELDS, /* how many */
+};
+
+/* Keeps the enum in the object's BTF, where the shell reads which field is which. */
+const volatile enum krsi_early_field krsi_early_field_count = KRSI_EARLY_FIELDS;
+
+struct krsi_early {
+	u64 cgroup;
+	u64 start_ns;
+	u32 pid;
+	u32 tid;
+	u32 ppid;
+	u32 uid;
+	u32 euid;
+	u32 gid;
+	u32 loginuid;
+	u32 session;
+	u32 pid_ns;
+	u32 mnt_ns;
+	u32 user_ns;
+	u32 zero;
+	char comm[16];
+	char parent_comm[16];
+};
+
+/* Those that the first stage asks about, a bit for each; 0: there is none. Set before the load. */
+const volatile u32 krsi_early_fields = 0;
+
+/* With a struct krsi_early in r1. */
+KRSI_SLOT(krsi_early_filter, struct krsi_early, 256)
+
+#define KRSI_EARLY(field, value)                                             \
+	do {                                                                 \
+		if (krsi_early_fields & 1U << krsi_early_field_##field)       \
+			early.field = (value);                               \
+	} while (0)
+
+/* Whether the filter cannot match, whatever else the event is. */
+__noinline u64 krsi_rules_out(u64 task_address)
+{
+	struct task_struct *task = (struct task_struct *)task_address;
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
+	struct cred *cred = READ(task, cred);
+	struct krsi_early early = {};
+
+	KRSI_EARLY(cgroup, bpf_get_current_cgroup_id());
+	KRSI_EARLY(start_ns, READ(leader, start_boottime));
+	KRSI_EARLY(pid, READ(task, tgid));
+	KRSI_EARLY(tid, READ(task, pid));
+	KRSI_EARLY(ppid, READ(parent, tgid));
+	KRSI_EARLY(uid, READ(cred, uid.val));
+	KRSI_EARLY(euid, READ(cred, euid.val));
+	KRSI_EARLY(gid, READ(cred, gid.val));
+	KRSI_EARLY(loginuid, READ(task, loginuid.val));
+	KRSI_EARLY(session, READ(task, sessionid));
+	KRSI_EARLY(pid_ns, krsi_pid_ns(task));
+	KRSI_EARLY(mnt_ns, krsi_mnt_ns(task));
+	KRSI_EARLY(user_ns, krsi_user_ns(cred));
+	if (krsi_early_fields & 1U << krsi_early_field_comm)
+		bpf_probe_read_kernel_str(early.comm, sizeof(early.comm),
+					  __builtin_preserve_access_index(&task->comm));
+	if (krsi_early_fields & 1U << krsi_early_field_parent_comm) {
+		struct task_struct *parent_leader = READ(parent, group_leader);
+
+		bpf_probe_read_kernel_str(early.parent_comm, sizeof(early.parent_comm),
+					  __builtin_preserve_access_index(&parent_leader->comm));
+	}
+	return krsi_early_filter(&early) == 0; /* KRSI_NO_MATCH */
+}
+
+/* Second step: whether this task is in scope, and may match at all; with the decision counted. */
+static __always_inline bool krsi_admits(volatile struct settings *settings)
+{
+	u64 task = bpf_get_current_task();
+
+	krsi_count(krsi_counter_seen);
+	if (!krsi_in_scope(settings->control.scope, task)) {
+		krsi_count(krsi_counter_out_of_scope);
+		return false;
+	}
+	if (krsi_early_fields && krsi_rules_out(task)) {
+		krsi_count(krsi_counter_filtered);
+		return false;
+	}
+	return true;
+}
+
+/* Both: the settings if there is something to decide, else NULL. */
 static __always_inline volatile struct settings *krsi_enter(void)
 {
-	volatile struct settings *settings = krsi_read_settings();
+	volatile struct settings *settings = krsi_begin();
 
-	if (!settings)
-		return NULL; /* the verifier cannot know that index 0 exists */
-	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings->control.scope, bpf_get_current_task())) {
-		krsi_count(krsi_counter_out_of_scope);
-		return NULL;
-	}
-	return settings;
+	return settings && krsi_admits(settings) ? settings : NULL;
 }
 
 /* A param said no. */
@@ -1070,29 +1268,8 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 
 /* ---- the filter's slot --------------------------------------------------- */
 
-#define KRSI_FILTER_SLOTS 1000
-
-#define KRSI_TEXT_(x) #x
-#define KRSI_TEXT(x) KRSI_TEXT_(x)
-
-/*
- * Where a compiled `when(…)` goes: its instructions are written over the last of
- * these no-ops, with the event in r1, and leave what they say in r0. No relocation
- * stands inside. Without a filter it says yes.
- *
- * The jump goes over the run, and to the filter if there is one. It is always taken, but could be not taken as
- * far as the form goes: so no instruction is out of reach, which would be refused, and the verifier removes the
- * run as a whole. One by one it would take no-ops out too, moving all the rest of the program each time.
- */
-__attribute__((naked)) static __noinline u64 krsi_filter(struct event *event)
-{
-	asm volatile("r0 = 1;"
-		     "if r0 != 0 goto +" KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
-		     ".rept " KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
-		     "goto +0;"
-		     ".endr;"
-		     "exit;");
-}
+/* With the event in r1. Without a filter it says yes. */
+KRSI_SLOT(krsi_filter, struct event, 1000)
 
 /* ---- summaries ----------------------------------------------------------- */
 
@@ -1425,9 +1602,20 @@ static __always_inline u64 krsi_next_number(void)
 	return number;
 }
 
-static __always_inline void krsi_gather_exe(struct scratch *scratch, struct task_struct *task)
+/* When the executable's path, which costs more than all the rest of the header, is found. */
+enum krsi_exe {
+	KRSI_EXE_FOR_EVENTS,    /* once the filter has said yes, and if there is to be an event */
+	KRSI_EXE_FOR_SUMMARIES, /* once the filter has said yes */
+	KRSI_EXE_FOR_FILTER,    /* before the filter, which asks about it */
+};
+
+/* Set before the load. */
+const volatile u32 krsi_exe = KRSI_EXE_FOR_FILTER;
+
+static __always_inline void krsi_gather_exe(struct scratch *scratch)
 {
 	struct krsi_header *header = &scratch->event.header;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mm_struct *mm = READ(task, mm);
 	struct file *file = READ(mm, exe_file);
 
@@ -1471,7 +1659,6 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 	header->pid_ns = krsi_pid_ns(task);
 	header->mnt_ns = krsi_mnt_ns(task);
 	header->user_ns = krsi_user_ns(cred);
-	krsi_gather_exe(scratch, task);
 }
 
 static __always_inline void krsi_tell(struct krsi_header *header, const struct krsi_answer *answer)
@@ -1504,6 +1691,7 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	volatile struct settings *settings = krsi_read_settings();
 	struct krsi_answer answer;
+	bool quiet;
 	char *end;
 	u64 said;
 
@@ -1516,6 +1704,8 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		return 0;
 	}
 	krsi_gather_header(scratch, hook);
+	if (krsi_exe == KRSI_EXE_FOR_FILTER)
+		krsi_gather_exe(scratch);
 	/* A filter looks for texts behind the path: what was not gathered is empty, not left over. */
 	end = krsi_tail(scratch, sizeof(struct event) - KRSI_FIXED_SIZE - 1);
 	if (end)
@@ -1532,11 +1722,14 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		krsi_count(krsi_counter_filtered);
 		return 0;
 	}
+	quiet = settings->control.quiet;
+	if (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet))
+		krsi_gather_exe(scratch);
 	answer = krsi_answer(settings, when, said);
 	krsi_tell(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none)
 		krsi_summarize(slot, settings->control.epoch);
-	if (settings->control.quiet)
+	if (quiet)
 		krsi_count(krsi_counter_suppressed);
 	else
 		krsi_emit(scratch);

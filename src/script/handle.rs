@@ -187,20 +187,19 @@ impl ProbeHandle {
     /// # Errors
     /// If the spec may not be attached or the kernel refuses; then nothing is left behind.
     pub fn attach(&self, runtime: &Runtime) -> Result<(), Fault> {
-        let mut state = self.0.borrow_mut();
-        if state.attachment.is_some() {
+        if self.attached() {
             return Ok(());
         }
+        let name = self.name();
+        // Asked before anything of this probe is borrowed: it may be one of those that are looked at.
+        let namesake = runtime.probe_named(&name).filter(|other| !self.is(other) && other.attached());
+        let mut state = self.0.borrow_mut();
         state.make_whole()?;
-        if let Some(other) = runtime.probe_named(&state.spec.name)
-            && !self.is(&other)
-            && other.attached()
-        {
+        if namesake.is_some() {
             return Err(Fault::script(format!(
-                "there is an attached probe named `{0}` already; give this one another `.name(…)`, or detach the other",
-                state.spec.name
+                "there is an attached probe named `{name}` already; give this one another `.name(…)`, or detach the other"
             ))
-            .about(&state.spec.name));
+            .about(&name));
         }
         let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
         state.audit_only = attachment.audit_only().is_some();
@@ -259,13 +258,25 @@ impl ProbeHandle {
         Ok(())
     }
 
+    /// Sets the filter, now if it is attached: then it takes the former one's place, with no moment without either.
+    /// `None` takes it back.
+    ///
     /// # Errors
-    /// If the closure is no filter for this template, or the probe is attached.
-    pub fn set_when(&self, when: When) -> Result<(), Fault> {
-        self.before_attach("when")?;
+    /// If the closure is no filter for this template, or the kernel refuses it; then the former one still decides.
+    pub fn set_when(&self, runtime: &Runtime, when: Option<When>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
-        state.spec.filter = Some(when.compile(&state.spec.template)?);
-        state.when = Some(when);
+        let filter = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose()?;
+        let spec = Spec { filter, ..state.spec.clone() };
+        if let Some(attachment) = &mut state.attachment {
+            attachment.set_filter(runtime.kernel()?, &spec)?;
+        }
+        state.spec = spec;
+        state.when = when;
+        if state.attachment.is_some()
+            && let Some(remark) = state.verdict_remark()
+        {
+            runtime.note(&remark);
+        }
         Ok(())
     }
 
@@ -275,7 +286,7 @@ impl ProbeHandle {
             return Ok(());
         }
         Err(Fault::script(format!(
-            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (mode, lease and params change live)",
+            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (filter, mode, lease and params change live)",
             state.spec.name
         )))
     }

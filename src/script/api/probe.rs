@@ -201,11 +201,21 @@ mod functions {
     /// would do as a filter themselves. Instead of true it may say what follows, where the mode enforces: `allow()`,
     /// `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
     /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not
-    /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former.
+    /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former, also while attached:
+    /// then each operation is decided by one of the two, and by one only.
     #[rhai_fn(return_raw)]
     pub fn when(context: NativeCallContext, probe: ProbeHandle, filter: FnPtr) -> Fallible<ProbeHandle> {
-        let program = runtime(&context)?.program()?;
-        probe.set_when(When { function: filter, program })?;
+        let runtime = runtime(&context)?;
+        let program = runtime.program()?;
+        probe.set_when(&runtime, Some(When { function: filter, program }))?;
+        Ok(probe)
+    }
+
+    /// Takes the filter back, also while attached: `p.when(())`; then every event in scope that the params let pass
+    /// is the probe's.
+    #[rhai_fn(name = "when", return_raw)]
+    pub fn when_nothing(context: NativeCallContext, probe: ProbeHandle, _none: ()) -> Fallible<ProbeHandle> {
+        probe.set_when(&*runtime(&context)?, None)?;
         Ok(probe)
     }
 
