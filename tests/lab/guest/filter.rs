@@ -52,7 +52,8 @@ pub fn first_stage() -> Outcome {
     let shell = Shell::ready(&probe("file_open", "|e| e.path == \"/tmp/when/early\"", ".shadow()"))?;
     open(1000, "/tmp/when/early")?;
     let ended = shell.stop()?;
-    let event = ended.events().next().ok_or("no event")?;
+    // The file is made by another task.
+    let event = ended.events().find(|event| event["uid"] == 1000).ok_or("no event")?;
     let same_value = |name: &str| format!("e.{name} == {}", event[name]);
     let alike = ["cgroup", "ppid", "uid", "euid", "gid", "loginuid", "session"];
     let alike = alike.into_iter().chain(["pid_ns", "mnt_ns", "user_ns", "comm", "parent_comm"]);
@@ -67,7 +68,6 @@ pub fn first_stage() -> Outcome {
     };
     same("all of them", matched(&parts.join(" && "))?, 1)?;
     let none = parts.iter().map(|part| format!("!({part})")).collect::<Vec<_>>().join(" || ");
-    // The file is made by another task, of which they do not hold.
     same("none of them", matched(&format!("e.uid == 1000 && ({none})"))?, 0)
 }
 
