@@ -1,5 +1,5 @@
 //! A filter's code in a program that the kernel lets one run by hand: LSM programs have no test-run,
-//! raw tracepoint programs do. For tests: the real verifier, and the real machine.
+//! raw tracepoint programs do. For tests and figures: the real verifier, and the real machine.
 //!
 //! The program looks the event up in a map, calls the slot as a template does, and returns its answer.
 
