@@ -54,20 +54,25 @@ fn a_script_is_told_stage_by_stage() {
         .lines()
         .map(|line| line.trim().split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
-    let size = probes("probe(\"file_open\")")[0]["stages"][1]["does"].as_str().unwrap().to_owned();
+    let gathered = &probes("probe(\"file_open\")")[0]["stages"][1];
+    assert_eq!(gathered["stage"], "gathering");
+    let gathered = gathered["does"].as_str().unwrap();
     let understood =
         "((uid >= 1000) && path.starts_with(\"/tmp/\") && (comm.equals(\"bash\") || comm.equals(\"sh\")))";
     assert_eq!(cells[0], ["blocked: template file_open, hooks file_open"]);
     assert_eq!(cells[1], ["kernel", "scope", "uid 1000"]);
-    assert_eq!(cells[2], ["kernel", "gathering", &size]);
-    assert_eq!(cells[3], ["kernel", "filter", understood, "[hunt.rhai:3]"]);
-    assert!(cells[4][0].contains(" of 1000 instructions, at most "), "{:?}", cells[4]);
-    assert_eq!(cells[5], ["kernel", "answer", "deny(EPERM), lease 10m"]);
-    assert_eq!(cells[6], ["kernel", "event", "sent"]);
-    assert_eq!(cells[7][1..], ["where_user", "asks Rhai about each event that was sent", "[hunt.rhai:4]"]);
-    assert_eq!(cells[8][1..], ["on_event", "is called with each event", "[hunt.rhai:6]"]);
+    let first = "((uid >= 1000) && (comm.equals(\"bash\") || comm.equals(\"sh\")))";
+    assert_eq!(cells[2], ["kernel", "first", first]);
+    assert!(cells[3][0].contains(" of 256 instructions, at most "), "{:?}", cells[3]);
+    assert_eq!(cells[4], ["kernel", "gathering", gathered]);
+    assert_eq!(cells[5], ["kernel", "filter", understood, "[hunt.rhai:3]"]);
+    assert!(cells[6][0].contains(" of 1000 instructions, at most "), "{:?}", cells[6]);
+    assert_eq!(cells[7], ["kernel", "answer", "deny(EPERM), lease 10m"]);
+    assert_eq!(cells[8], ["kernel", "event", "sent"]);
+    assert_eq!(cells[9][1..], ["where_user", "asks Rhai about each event that was sent", "[hunt.rhai:4]"]);
+    assert_eq!(cells[10][1..], ["on_event", "is called with each event", "[hunt.rhai:6]"]);
     assert_eq!(
-        cells[10],
+        cells[12],
         ["file_open-2: template file_open, hooks file_open; the script does not attach it"]
     );
     assert!(out.contains("aggregation  count by comm\n"), "{out}");
@@ -84,7 +89,9 @@ fn json_is_one_object_a_probe_with_all_there_is_to_know() {
         all[0]["stages"][0],
         serde_json::json!({"where": "kernel", "stage": "scope", "does": "uid 1000"})
     );
-    assert_eq!(all[0]["stages"][2]["at"], "-e:3");
+    assert_eq!(all[0]["stages"][3]["at"], "-e:3");
+    assert_eq!(all[0]["stages"][1]["does"], all[0]["first"]["understood"]);
+    assert_eq!(all[1]["first"], Value::Null);
     let filter = &all[1]["filter"];
     assert_eq!(filter["understood"], "exe.contains(\"evil\")");
     let number = |name: &str| filter[name].as_u64().unwrap_or_else(|| panic!("{name}: {filter}"));
@@ -100,7 +107,8 @@ fn instructions_are_shown_on_demand() {
     let without = explain(&["-e", code]).out;
     let with = explain(&["--instructions", "-e", code]).out;
     let listing = with.strip_prefix(&without).expect("the same before");
-    assert!(listing.contains("if r2 != 7 goto"), "{listing}");
+    assert!(listing.starts_with("  instructions of the stage `first`\n"), "{listing}");
+    assert_eq!(listing.matches("if r2 != 7 goto").count(), 2, "{listing}");
 }
 
 #[test]

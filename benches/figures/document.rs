@@ -32,19 +32,48 @@ pub fn circumstances() -> String {
     )
 }
 
-/// Puts fresh figures into the document.
+/// Puts fresh figures into the document, in the place of all that were there.
 ///
 /// # Errors
 /// If it cannot be read or written, or has no place for them.
 pub fn renew(circumstances: &str, figures: &[Figure]) -> Result<(), String> {
+    rewrite(|_| format!("{circumstances}.\n\n{}", figure::markdown(figures)))
+}
+
+/// Puts the figures of some groups into the document, in the place of rows of the same names or behind the
+/// last one; the line above the table tells when.
+///
+/// # Errors
+/// As [`renew`].
+pub fn renew_rows(groups: &str, figures: &[Figure]) -> Result<(), String> {
+    let today = jiff::ZonedDateTime::now().strftime("%F");
+    let markdown = figure::markdown(figures);
+    rewrite(|former| {
+        let (line, table) = former.split_once('\n').unwrap_or((former, ""));
+        let groups_before = line.trim_end_matches('.').split("; ");
+        let kept: Vec<_> = groups_before.filter(|part| !part.starts_with(&format!("{groups}: "))).collect();
+        let mut rows: Vec<&str> = table.trim_end().lines().collect();
+        for fresh in markdown.lines().skip(2) {
+            match rows.iter_mut().find(|row| row.split('|').nth(1) == fresh.split('|').nth(1)) {
+                Some(row) => *row = fresh,
+                None => rows.push(fresh),
+            }
+        }
+        format!("{}; {groups}: {today}.\n{}\n", kept.join("; "), rows.join("\n"))
+    })
+}
+
+/// Gives what stands between the marks for what stood there.
+fn rewrite(fresh: impl FnOnce(&str) -> String) -> Result<(), String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
     let text = fs::read_to_string(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
     let place = || {
         let (before, rest) = text.split_once(BEGIN)?;
         let (_, after) = rest.split_once(END)?;
-        Some((before, after))
+        Some((before, rest.split_once(END)?.0, after))
     };
-    let (before, after) = place().ok_or_else(|| format!("{} has no place for figures", path.display()))?;
-    let fresh = format!("{before}{BEGIN}{circumstances}.\n\n{}{END}{after}", figure::markdown(figures));
+    let (before, former, after) =
+        place().ok_or_else(|| format!("{} has no place for figures", path.display()))?;
+    let fresh = format!("{before}{BEGIN}{}{END}{after}", fresh(former));
     fs::write(&path, fresh).map_err(|e| format!("writing {}: {e}", path.display()))
 }

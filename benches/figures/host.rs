@@ -6,18 +6,23 @@
 
 use std::process::ExitCode;
 
-use crate::{boot, cost, document, figure, figure::Figure, start};
+use crate::{boot, cost, document, figure, figure::Figure, filters, start};
 
 /// A group of rows: the word that chooses it, and what takes it.
 type Group = (&'static str, fn() -> Vec<Figure>);
 
-const GROUPS: &[Group] = &[("boot", boot::figures), ("start", start::figures), ("cost", cost::figures)];
+const GROUPS: &[Group] = &[
+    ("boot", boot::figures),
+    ("start", start::figures),
+    ("cost", cost::figures),
+    ("filters", filters::figures),
+];
 
 pub fn main() -> ExitCode {
     // Cargo says `--bench`; other words choose groups.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     if let Some(unknown) = chosen.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        eprintln!("figures: no group `{unknown}`; allowed: boot, start, cost");
+        eprintln!("figures: no group `{unknown}`; allowed: boot, start, cost, filters");
         return ExitCode::from(2);
     }
     let mut figures = Vec::new();
@@ -30,12 +35,12 @@ pub fn main() -> ExitCode {
     let circumstances = document::circumstances();
     println!("{circumstances}\n\n{}", figure::table(&figures));
     if std::env::var_os("KRSI_BLESS").is_some() {
-        // Half a table is none.
-        if !chosen.is_empty() {
-            eprintln!("figures: the document is renewed as a whole: name no group");
-            return ExitCode::from(2);
-        }
-        if let Err(error) = document::renew(&circumstances, &figures) {
+        let renewed = if chosen.is_empty() {
+            document::renew(&circumstances, &figures)
+        } else {
+            document::renew_rows(&chosen.join(", "), &figures)
+        };
+        if let Err(error) = renewed {
             eprintln!("figures: {error}");
             return ExitCode::FAILURE;
         }

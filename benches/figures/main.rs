@@ -12,6 +12,7 @@
 //! boot      how long a guest takes
 //! start     until the first event, beside bpftrace; memory; the binary's size
 //! cost      instructions for an open and an execution, beside auditd
+//! filters   a decision of a filter, beside the same condition in C
 //! visit     one boot, with this program in a role
 //! ```
 //!
@@ -22,6 +23,7 @@ mod boot;
 mod cost;
 mod document;
 mod figure;
+mod filters;
 mod host;
 mod peers;
 mod start;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match word(1).as_str() {
         start::ROLE => start::measure(&word(2)),
         cost::ROLE => cost::measure(),
+        filters::ROLE => filters::measure(),
         cost::WORKER => cost::work(&word(2), &word(3)),
         _ => host::main(),
     }

@@ -30,7 +30,7 @@ use crate::{
 /// for; no privilege is needed. Where it would do one of these, or ends itself, the explanation ends, and a
 /// note says so. Exit code 0: explained; 1: the script has an error, and what it made before is explained.
 /// With --format json, one object a probe: probe, template, hooks, attached, stages (where, stage, does, at),
-/// filter (understood, instructions, room, at_most, verifier_steps, verifier_limit, code).
+/// first and filter (understood, instructions, room, at_most, verifier_steps, verifier_limit, code).
 #[derive(Debug, Clone, clap::Args)]
 pub struct ExplainArgs {
     /// Explain this code instead of a file
@@ -149,9 +149,11 @@ fn page(explanations: &[Explanation], instructions: bool, width: Option<u16>) ->
             if explanation.attached { "" } else { "; the script does not attach it" }
         );
         page.push_str(&stages(explanation, width));
-        if let Some(filter) = explanation.filter.as_ref().filter(|_| instructions) {
-            page.push_str("  the filter's instructions\n");
-            for line in &filter.code {
+        let codes = [("first", &explanation.first), ("filter", &explanation.filter)];
+        for (stage, cost) in codes.iter().filter(|_| instructions) {
+            let Some(cost) = cost else { continue };
+            let _ = writeln!(page, "  instructions of the stage `{stage}`");
+            for line in &cost.code {
                 let _ = writeln!(page, "    {line}");
             }
         }
@@ -167,8 +169,8 @@ fn stages(explanation: &Explanation, width: Option<u16>) -> String {
     }
     for stage in &explanation.stages {
         table.add_row([stage.place.name().to_owned(), stage.stage.to_owned(), does(stage)]);
-        if let Some(filter) = explanation.filter.as_ref().filter(|_| stage.stage == "filter") {
-            table.add_row([String::new(), String::new(), filter.in_words.clone()]);
+        if let Some(cost) = &stage.cost {
+            table.add_row([String::new(), String::new(), cost.clone()]);
         }
     }
     for column in table.column_iter_mut().take(2) {

@@ -37,7 +37,7 @@ pub use self::{
     glob::{Glob, GlobError},
     ir::{Answer, Filter, Trouble},
     refusal::Refusal,
-    stages::First,
+    stages::{CAPACITY as FIRST_CAPACITY, First},
 };
 
 /// A filter, and its code for the kernel.

@@ -1,5 +1,5 @@
 //! A filter's code in a program that the kernel lets one run by hand: LSM programs have no test-run,
-//! raw tracepoint programs do. For tests: the real verifier, and the real machine.
+//! raw tracepoint programs do. For tests and figures: the real verifier, and the real machine.
 //!
 //! The program looks the event up in a map, calls the slot as a template does, and returns its answer.
 
@@ -66,15 +66,46 @@ impl Carrier {
     /// If the verifier refuses it, or the host does.
     pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<Ran>, CarrierError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let program = self.load(code, 0, &mut log)?;
+        let program = self.load(&Self::asking_once(&self.map, code), 0, &mut log)?;
         let text = String::from_utf8_lossy(&log);
         let walked = text.split_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let walked = walked.unwrap_or_default();
-        events.iter().map(|event| Ok(Ran { answer: self.ask(&program, event)?, walked })).collect()
+        let ran = |event: &Vec<u8>| {
+            self.put(event)?;
+            Ok(Ran { answer: self.ask(&program)?, walked })
+        };
+        events.iter().map(ran).collect()
     }
 
-    fn load(&self, code: &Code, level: u32, log: &mut [u8]) -> Result<OwnedFd, CarrierError> {
-        let instructions = self.program(code);
+    /// Asks a slot's code (an `exit` at its end) about one event, `times` in one run of a program, and that `rounds`
+    /// times, for whoever measures; gives what `clock` says before and behind each round, and the answer. From
+    /// Linux 6.9 on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn repeat<T>(
+        &self,
+        slot: &[u8],
+        event: &[u8],
+        times: u32,
+        rounds: usize,
+        clock: impl Fn() -> T,
+    ) -> Result<(Vec<(T, T)>, u32), CarrierError> {
+        let mut log = vec![0_u8; LOG_SIZE];
+        let program = self.load(&self.asking_often(slot), 0, &mut log)?;
+        let event = self.with_times(event, times);
+        let mut answer = 0;
+        let mut round = |_| {
+            self.put(&event)?;
+            let before = clock();
+            answer = self.ask(&program)?;
+            Ok((before, clock()))
+        };
+        let clocks = (0..rounds).map(&mut round).collect::<Result<_, CarrierError>>()?;
+        Ok((clocks, answer))
+    }
+
+    fn load(&self, instructions: &[u8], level: u32, log: &mut [u8]) -> Result<OwnedFd, CarrierError> {
         // SAFETY: as in `new`.
         let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
         // SAFETY: BPF_PROG_LOAD reads this variant.
@@ -89,8 +120,11 @@ impl Carrier {
         let loaded = descriptor(bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes));
         match loaded {
             Ok(program) => Ok(program),
-            // Once more, for its reasons.
-            Err(_) if level == 0 => self.load(code, 1, log),
+            // Once more, for its reasons, which may be longer than the log.
+            Err(first) if level == 0 => match self.load(instructions, 1, log) {
+                Err(CarrierError::Verifier { log, .. }) => Err(CarrierError::Verifier { error: first, log }),
+                other => other,
+            },
             Err(error) => {
                 let text = String::from_utf8_lossy(log);
                 let text = text.trim_end_matches('\0');
@@ -103,7 +137,7 @@ impl Carrier {
         }
     }
 
-    fn ask(&self, program: &OwnedFd, event: &[u8]) -> Result<u32, CarrierError> {
+    fn put(&self, event: &[u8]) -> Result<(), CarrierError> {
         let mut value = vec![0x2f; self.size];
         value[..event.len().min(self.size)].copy_from_slice(&event[..event.len().min(self.size)]);
         let key = 0_u32;
@@ -114,7 +148,10 @@ impl Carrier {
         element.map_fd = self.map.as_raw_fd().cast_unsigned();
         element.key = &raw const key as u64;
         element.__bindgen_anon_1.value = value.as_ptr() as u64;
-        bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map_err(CarrierError::Host)?;
+        bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(|_| ()).map_err(CarrierError::Host)
+    }
+
+    fn ask(&self, program: &OwnedFd) -> Result<u32, CarrierError> {
         // SAFETY: as in `new`.
         let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
         attributes.test.prog_fd = program.as_raw_fd().cast_unsigned();
@@ -124,30 +161,77 @@ impl Carrier {
     }
 
     /// Main program and slot.
-    fn program(&self, code: &Code) -> Vec<u8> {
+    fn asking_once(map: &OwnedFd, code: &Code) -> Vec<u8> {
+        let mut program = Program::begin(map);
+        program.put(0xbf, 1, 0, 0, 0); // r1 = r0
+        program.put(0x85, 0, PSEUDO_CALL, 0, 1); // the slot, behind the exit
+        program.put(EXIT, 0, 0, 0, 0);
+        program.0.extend(code.bytes());
+        program.put(EXIT, 0, 0, 0, 0);
+        program.0
+    }
+
+    /// Main program with a loop, and the slot. How often is in the last bytes behind the event, where the verifier
+    /// does not know it, and no register keeps it: so every turn looks the same, and the loop is followed once. `may_goto` is what promises it an end.
+    fn asking_often(&self, slot: &[u8]) -> Vec<u8> {
+        const MAY_GOTO: u8 = 0xe5;
+        let mut program = Program::begin(&self.map);
+        let times = self.times_at();
+        program.put(0xbf, 7, 0, 0, 0); // r7 = r0
+        program.put(MAY_GOTO, 0, 0, 7, 0);
+        program.put(0x61, 6, 7, times, 0); // r6 = *(u32 *)(r7 + times)
+        program.put(0x15, 6, 0, 5, 0); // if r6 == 0 goto +5
+        program.put(0x07, 6, 0, 0, -1); // r6 -= 1
+        program.put(0x63, 7, 6, times, 0); // *(u32 *)(r7 + times) = r6
+        program.put(0xbf, 1, 7, 0, 0); // r1 = r7
+        program.put(0x85, 0, PSEUDO_CALL, 0, 4); // the slot, behind the exit
+        program.put(0x05, 0, 0, -8, 0); // goto may_goto
+        program.put(0xbf, 1, 7, 0, 0); // r1 = r7
+        program.put(0x85, 0, PSEUDO_CALL, 0, 1); // once more, for the answer
+        program.put(EXIT, 0, 0, 0, 0);
+        program.0.extend(slot);
+        program.0
+    }
+
+    fn with_times(&self, event: &[u8], times: u32) -> Vec<u8> {
+        let mut value = vec![0; self.size];
+        value[..event.len()].copy_from_slice(event);
+        value[self.size - size_of::<u32>()..].copy_from_slice(&times.to_le_bytes());
+        value
+    }
+
+    fn times_at(&self) -> i16 {
+        i16::try_from(self.size - size_of::<u32>()).unwrap_or(i16::MAX)
+    }
+}
+
+const PSEUDO_CALL: u8 = 1;
+const EXIT: u8 = 0x95;
+
+/// Instructions, as the kernel takes them.
+struct Program(Vec<u8>);
+
+impl Program {
+    /// Ends in r0 being the event.
+    fn begin(map: &OwnedFd) -> Self {
         const LOOKUP: i32 = 1;
         const PSEUDO_MAP_FD: u8 = 1;
-        const PSEUDO_CALL: u8 = 1;
-        let mut bytes = Vec::new();
-        let mut put = |opcode: u8, dst: u8, src: u8, offset: i16, immediate: i32| {
-            bytes.extend([opcode, src << 4 | dst]);
-            bytes.extend(offset.to_le_bytes());
-            bytes.extend(immediate.to_le_bytes());
-        };
-        put(0x62, 10, 0, -4, 0); // *(u32 *)(r10 - 4) = 0
-        put(0xbf, 2, 10, 0, 0); // r2 = r10
-        put(0x07, 2, 0, 0, -4); // r2 += -4
-        put(0x18, 1, PSEUDO_MAP_FD, 0, self.map.as_raw_fd()); // r1 = map
-        put(0, 0, 0, 0, 0);
-        put(0x85, 0, 0, 0, LOOKUP);
-        put(0x55, 0, 0, 1, 0); // if r0 != 0 goto +1
-        put(0x95, 0, 0, 0, 0); // exit
-        put(0xbf, 1, 0, 0, 0); // r1 = r0
-        put(0x85, 0, PSEUDO_CALL, 0, 1); // the slot, behind the exit
-        put(0x95, 0, 0, 0, 0);
-        bytes.extend(code.bytes());
-        bytes.extend([0x95, 0, 0, 0, 0, 0, 0, 0]);
-        bytes
+        let mut program = Program(Vec::new());
+        program.put(0x62, 10, 0, -4, 0); // *(u32 *)(r10 - 4) = 0
+        program.put(0xbf, 2, 10, 0, 0); // r2 = r10
+        program.put(0x07, 2, 0, 0, -4); // r2 += -4
+        program.put(0x18, 1, PSEUDO_MAP_FD, 0, map.as_raw_fd()); // r1 = map
+        program.put(0, 0, 0, 0, 0);
+        program.put(0x85, 0, 0, 0, LOOKUP);
+        program.put(0x55, 0, 0, 1, 0); // if r0 != 0 goto +1
+        program.put(EXIT, 0, 0, 0, 0);
+        program
+    }
+
+    fn put(&mut self, opcode: u8, dst: u8, src: u8, offset: i16, immediate: i32) {
+        self.0.extend([opcode, src << 4 | dst]);
+        self.0.extend(offset.to_le_bytes());
+        self.0.extend(immediate.to_le_bytes());
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Explanation {
     pub attached: bool,
     /// In the order in which an event meets them.
     pub stages: Vec<Stage>,
+    /// What is asked about the task alone, before anything is gathered.
+    pub first: Option<FilterCost>,
     pub filter: Option<FilterCost>,
 }
 
@@ -27,6 +29,9 @@ pub struct Stage {
     /// Where the script says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// What it takes, in words.
+    #[serde(skip)]
+    pub cost: Option<String>,
 }
 
 /// Who decides.
@@ -52,9 +57,6 @@ impl Place {
 pub struct FilterCost {
     /// The filter as it was understood.
     pub understood: String,
-    /// What follows, as a sentence.
-    #[serde(skip)]
-    pub in_words: String,
     /// Instruction slots in use, and how many a template has.
     pub instructions: usize,
     pub room: usize,

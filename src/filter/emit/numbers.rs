@@ -77,6 +77,17 @@ impl Emitter {
             self.to.alu_immediate(alu, free[0], b);
             return Ok(());
         }
+        if let Some(constant) = immediate(b)
+            && matches!(
+                (how, constant),
+                (Arithmetic::Add | Arithmetic::Subtract, _)
+                    | (Arithmetic::Divide | Arithmetic::Remainder, 2..)
+            )
+        {
+            self.int(a, free)?;
+            self.with_constant(how, free[0], constant);
+            return Ok(());
+        }
         self.both(a, b, free)?;
         let [a_at, b_at, ..] = free else { return Err(TooLarge::Depth) };
         match (simple, how) {
@@ -88,6 +99,52 @@ impl Emitter {
             (None, _) => self.add(Alu::Add, *a_at, *b_at),
         }
         Ok(())
+    }
+
+    /// Adds or subtracts any constant, or divides by one from 2 up: with a check less, or none.
+    fn with_constant(&mut self, how: Arithmetic, a: Register, constant: i32) {
+        let kept = 8;
+        match how {
+            // It left 64 bits if it went the other way.
+            Arithmetic::Add | Arithmetic::Subtract => {
+                let (alu, grows) = match how {
+                    Arithmetic::Add => (Alu::Add, constant >= 0),
+                    _ => (Alu::Subtract, constant < 0),
+                };
+                self.to.alu(Alu::Move, kept, a);
+                self.to.alu_immediate(alu, a, constant);
+                let left = if grows { Jump::LessSigned } else { Jump::GreaterSigned };
+                self.to.jump(left, a, kept, self.trouble);
+            }
+            // Towards zero: what is negative gets as much as it lacks to the next multiple.
+            _ if constant.cast_unsigned().is_power_of_two() => {
+                let bits = constant.trailing_zeros().cast_signed();
+                self.to.alu(Alu::Move, kept, a);
+                self.to.alu_immediate(Alu::ShiftRightSigned, kept, 63);
+                self.to.alu_immediate(Alu::And, kept, constant - 1);
+                self.to.alu(Alu::Add, a, kept);
+                if how == Arithmetic::Divide {
+                    self.to.alu_immediate(Alu::ShiftRightSigned, a, bits);
+                } else {
+                    self.to.alu_immediate(Alu::And, a, constant - 1);
+                    self.to.alu(Alu::Subtract, a, kept);
+                }
+            }
+            // On the magnitude: the CPU's division knows no signs before Linux 6.6.
+            _ => {
+                let alu = if how == Arithmetic::Divide { Alu::Divide } else { Alu::Remainder };
+                let (positive, end) = (self.to.label(), self.to.label());
+                self.to.jump_immediate(Jump::GreaterOrEqualSigned, a, 0, positive);
+                self.to.negate(a);
+                self.to.alu_immediate(alu, a, constant);
+                self.to.negate(a);
+                self.to.goto(end);
+                self.to.here(positive);
+                self.to.alu_immediate(alu, a, constant);
+                self.to.here(end);
+                self.blind(a);
+            }
+        }
     }
 
     /// It left 64 bits if the result's sign fits neither side: of a sum if both sides have the other
@@ -219,6 +276,10 @@ pub(super) fn result_range(how: Arithmetic, a: (i128, i128), b: (i128, i128)) ->
         Arithmetic::Multiply => {
             let corners = [a.0 * b.0, a.0 * b.1, a.1 * b.0, a.1 * b.1];
             (corners.into_iter().min().unwrap_or(ALL.0), corners.into_iter().max().unwrap_or(ALL.1))
+        }
+        Arithmetic::Divide if b.0 == b.1 && b.0 > 0 => (a.0 / b.0, a.1 / b.0),
+        Arithmetic::Remainder if b.0 == b.1 && b.0 > 0 => {
+            ((1 - b.0).max(a.0.min(0)), (b.0 - 1).min(a.1.max(0)))
         }
         Arithmetic::Divide if natural => (0, a.1),
         Arithmetic::Remainder if natural => (0, a.1.min((b.1 - 1).max(0))),

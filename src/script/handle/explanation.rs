@@ -3,7 +3,7 @@
 use super::{Fault, ProbeHandle, State};
 use crate::{
     event::Summary,
-    filter::{self, CAPACITY, Compiled, STEPS},
+    filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
     probe::Mode,
     script::{
         explanation::{Explanation, FilterCost, Place, Stage},
@@ -54,29 +54,35 @@ impl ProbeHandle {
             hooks: spec.template.hooks.clone(),
             attached: state.in_words != InWords::Never,
             stages: state.in_kernel().into_iter().chain(state.in_shell()).collect(),
-            filter: spec.filter.as_ref().map(cost),
+            first: state.first().map(|first| cost(&first.filter, &first.code, FIRST_CAPACITY)),
+            filter: spec.filter.as_ref().map(|compiled| cost(&compiled.filter, &compiled.code, CAPACITY)),
         }
     }
 }
 
-fn cost(compiled: &Compiled) -> FilterCost {
+fn cost(filter: &Filter, code: &Code, room: usize) -> FilterCost {
     FilterCost {
-        understood: compiled.filter.to_string(),
-        in_words: compiled.code.cost(),
-        instructions: compiled.code.slots(),
-        room: CAPACITY,
-        at_most: compiled.code.at_most(),
-        verifier_steps: compiled.code.steps,
+        understood: filter.to_string(),
+        instructions: code.slots(),
+        room,
+        at_most: code.at_most(),
+        verifier_steps: code.steps,
         verifier_limit: STEPS,
-        code: compiled.code.to_string().lines().map(|line| line.trim_start().to_owned()).collect(),
+        code: code.to_string().lines().map(|line| line.trim_start().to_owned()).collect(),
     }
 }
 
 fn stage(place: Place, stage: &'static str, does: impl Into<String>) -> Stage {
-    Stage { place, stage, does: does.into(), at: None }
+    Stage { place, stage, does: does.into(), at: None, cost: None }
 }
 
 impl State {
+    /// A param that makes it decide late leaves the first stage out: the task is another by then.
+    fn first(&self) -> Option<&First> {
+        let first = self.spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
+        first.filter(|_| self.spec.late().is_none())
+    }
+
     fn remarks_in_words(&self, runtime: &Runtime) {
         for remark in self.late_remark().into_iter().chain(self.verdict_remark()) {
             runtime.note(&remark);
@@ -91,25 +97,37 @@ impl State {
             "scope",
             if spec.scope.is_empty() { "every task".into() } else { spec.scope.to_string() },
         ));
-        // A param that makes it decide late leaves the first stage out: the task is another by then.
-        let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
-        if let Some(first) = first.filter(|_| spec.late().is_none()) {
-            stages.push(kernel("first", first.filter.to_string()));
+        if let Some(first) = self.first() {
+            let cost = format!(
+                "{} of {FIRST_CAPACITY} instructions, at most {} run for a decision",
+                first.code.slots(),
+                first.code.at_most()
+            );
+            stages.push(Stage { cost: Some(cost), ..kernel("first", first.filter.to_string()) });
         }
         if !spec.params.is_empty() {
             let names: Vec<_> = spec.params.keys().map(String::as_str).collect();
             stages.push(kernel("params", names.join(", ")));
         }
         let fields = spec.template.fields.len();
+        let asks = spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&["exe", "exe_inode"]));
+        let executable = if asks { "" } else { "; the executable's path only for what is told" };
         stages.push(kernel(
             "gathering",
-            format!("the {fields} fields of an event, {} bytes at most", spec.template.event_size),
+            format!(
+                "the {fields} fields of an event, {} bytes at most{executable}",
+                spec.template.event_size
+            ),
         ));
         if let Some(compiled) = &spec.filter {
             let at = self.when.as_ref().and_then(|when| {
                 place(&when.program, when.function.fn_name(), when.function.curry().len() + 1)
             });
-            stages.push(Stage { at, ..kernel("filter", compiled.filter.to_string()) });
+            stages.push(Stage {
+                at,
+                cost: Some(compiled.code.cost()),
+                ..kernel("filter", compiled.filter.to_string())
+            });
         }
         stages.push(kernel("answer", self.answer()));
         for aggregation in &spec.aggregations {

@@ -212,30 +212,30 @@ pub fn lists() -> Outcome {
     ended.well()
 }
 
-/// As much as the compiler lets pass, in each template: the verifier must take it.
+/// As much as the compiler lets pass, where it is the most: a template with two programs, one with the longest
+/// event, lists. The verifier must take it. (Random filters of every template go through the host's verifier.)
 pub fn largest() -> Outcome {
-    let filters = [
-        "|e| e.path.contains(\"aaaaaaaa1\") || e.path.contains(\"bbbbbbbb2c\") || e.path.contains(\"c\") && e.exe.contains(\"dddd\") \
-         || e.path.like(\"/x*y*z\") || e.comm.ends_with(\"q\") || e.exe.ends_with(\"/bin/false\")",
-        "|e| { let a = e.uid * e.pid * e.ppid; let b = a / (e.gid + 1) % 7; let c = e.path.contains(\"/a\"); let d = e.exe.contains(\"b\"); \
-         let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }",
-    ];
-    let lists = [
-        "|e| e.argv.any(|a| a == \"--forbidden\") || e.argv.len() > 900 || e.cwd.ends_with(\"/tmp\")",
-        "|e| e.argv.len() > 1 && e.argv[1].starts_with(\"-\") || e.env_value.to_ascii_lower().contains(\"evil\")",
-        "|e| e.exe.len() > 200 || \"x\" in e.argv || e.argv[0].ends_with(\"sh\")",
-    ];
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
-    for template in catalogue.names() {
-        for filter in filters.into_iter().chain(lists.into_iter().filter(|_| template == "exec")) {
-            let script = format!(
-                "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
-                std::process::id()
-            );
-            Shell::ready(&script).map_err(|e| format!("{template}: {e}"))?.stop()?.well()?;
-        }
+    let texts = "|e| e.path.contains(\"aaaaaaaa1\") || e.path.contains(\"bbbbbbbb2c\") || e.path.contains(\"c\") && e.exe.contains(\"dddd\") \
+                 || e.path.like(\"/x*y*z\") || e.comm.ends_with(\"q\") || e.exe.ends_with(\"/bin/false\")";
+    let numbers = "|e| { let a = e.uid * e.pid * e.ppid; let b = a / (e.gid + 1) % 7; let c = e.path.contains(\"/a\"); let d = e.exe.contains(\"b\"); \
+                   let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }";
+    let lists = "|e| e.argv.len() > 1 && e.argv[1].starts_with(\"-\") || e.env_value.to_ascii_lower().contains(\"evil\")";
+    let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
+    let usual = "|e| e.uid * e.pid > 7 && (e.comm.ends_with(\"q\") || e.exe.contains(\"dddd\"))";
+    for (template, filter) in largest {
+        loads(template, filter)?;
     }
-    Ok(())
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let others = catalogue.names().filter(|name| largest.iter().all(|(template, _)| template != name));
+    others.into_iter().try_for_each(|template| loads(template, usual))
+}
+
+fn loads(template: &str, filter: &str) -> Outcome {
+    let script = format!(
+        "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    );
+    Shell::ready(&script).map_err(|e| format!("{template}: {e}"))?.stop()?.well()
 }
 
 /// The real verifier takes what the compiler emits, and the kernel computes what Rhai does.
