@@ -55,6 +55,7 @@ commands! {
     run: Run(RunArgs),
     templates: Templates(TemplatesArgs),
     doctor: Doctor(DoctorArgs),
+    panic: Panic(PanicArgs),
     lab: Lab(LabArgs),
 }
 
