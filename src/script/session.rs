@@ -1,5 +1,6 @@
 //! One engine, its scope, its probes: a script from its text to its exit code.
 
+pub mod glance;
 pub mod shell;
 
 use std::rc::Rc;

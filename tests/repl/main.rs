@@ -13,6 +13,7 @@ mod start;
 
 mod tables;
 mod terminal;
+mod top;
 
 use std::{
     fs,
