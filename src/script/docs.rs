@@ -2,7 +2,10 @@
 //! diagnostics answer from.
 //!
 //! Functions come from the engine's own metadata (the doc comments of `api/`),
-//! templates, params and fields from the catalogue, so nothing is described twice.
+//! templates, params and fields from the catalogue, and the words that are neither
+//! from [`terms`], so nothing is described twice.
+
+pub mod terms;
 
 use std::{cell::OnceCell, fmt::Write as _, rc::Rc};
 
@@ -119,6 +122,7 @@ impl Index {
                 last = &function.name;
             }
         }
+        text.push_str("\nModes, verdicts, errnos, signals and the words of messages have help as well: `help(\"shadow\")`, `help(\"EPERM\")`.");
         text.push_str("\nThe language is Rhai. `help(\"words\")` looks for words in all of this.");
         text
     }
@@ -128,6 +132,7 @@ impl Index {
     pub fn topic(&self, topic: &str) -> String {
         let topic = topic.trim().trim_end_matches("()");
         let mut found: Vec<String> = self.forms(topic).into_iter().collect();
+        found.extend(terms::about(topic));
         found.extend(self.catalogue.get(topic).map(|template| template_page(template)));
         found.extend(self.params_named(topic));
         found.extend(self.fields_named(topic));
@@ -202,11 +207,13 @@ impl Index {
                 }
             }
         }
+        lines.extend(terms::search(has));
         if !lines.is_empty() {
             return lines.join("\n");
         }
         let names = self.function_names();
-        let near = nearest(words, names.into_iter().chain(self.catalogue.names()));
+        let terms = terms::all().map(|(word, ..)| word);
+        let near = nearest(words, names.into_iter().chain(self.catalogue.names()).chain(terms));
         let near = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
         format!("nothing about `{words}`{near} (`help()` lists what there is)")
     }

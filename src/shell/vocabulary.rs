@@ -11,12 +11,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use nix::{errno::Errno, sys::signal::Signal};
-
 use super::lexer;
 use crate::{
-    probe::scope::Kind,
-    script::docs,
+    probe::{Errno, Signal, scope::Kind},
+    script::docs::{self, terms},
     template::{Catalogue, Field, ParamKind, Template},
 };
 
@@ -72,7 +70,7 @@ impl Vocabulary {
             keywords: sorted(lexer::KEYWORDS.map(Word::bare)),
             scope: scope(),
             errnos: errnos(),
-            signals: sorted(Signal::iterator().map(|signal| Word::bare(signal.as_str()))),
+            signals: sorted(Signal::every().map(signal)),
         }
     }
 
@@ -159,6 +157,8 @@ impl Vocabulary {
         let mut topics = self.templates();
         topics.extend(self.functions());
         topics.extend(self.callable().methods.iter().map(|(_, word)| word.clone()));
+        topics.extend(terms::all().map(|(word, kind, doc)| Word::new(word, kind, doc)));
+        topics.extend(self.errnos.iter().chain(&self.signals).chain(&self.scope).cloned());
         sorted(topics)
     }
 }
@@ -184,15 +184,19 @@ impl Callable {
 /// Each kind of condition, and its opposite.
 fn scope() -> Vec<Word> {
     let kinds = Kind::ALL.into_iter();
-    sorted(kinds.flat_map(|kind| [Word::bare(kind.name()), Word::bare(format!("not_{kind}"))]))
+    sorted(kinds.flat_map(|kind| {
+        [Word::new(kind.name(), "", kind.doc()), Word::new(format!("not_{kind}"), "", "everybody else")]
+    }))
 }
 
 /// By number: EPERM and its kin come first, as they are wanted most.
 fn errnos() -> Vec<Word> {
-    // The largest errno the kernel gives a name (EHWPOISON, asm-generic/errno.h).
-    const LAST: i32 = 133;
-    let known = (1..=LAST).map(Errno::from_raw).filter(|errno| *errno != Errno::UnknownErrno);
-    known.map(|errno| Word::new(format!("{errno:?}"), (errno as i32).to_string(), errno.desc())).collect()
+    let word = |errno: Errno| Word::new(errno.to_string(), errno.number().to_string(), errno.description());
+    Errno::every().map(word).collect()
+}
+
+fn signal(signal: Signal) -> Word {
+    Word::new(signal.to_string(), signal.number().to_string(), terms::signal_doc(signal))
 }
 
 fn sorted(words: impl IntoIterator<Item = Word>) -> Vec<Word> {

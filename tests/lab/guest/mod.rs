@@ -12,6 +12,7 @@ pub mod exec_unlink;
 mod faults;
 mod file_open;
 mod filter;
+mod help;
 mod panic;
 mod proc_mem;
 mod product;
@@ -157,6 +158,7 @@ pub const STEPS: &[Step] = steps! {
     "shell" {
         "the shell itself is spared" => faults::guard,
         "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+        "the example in each template's help runs" => help::examples,
         "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
         "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
         "panic needs privilege, and says so" => panic::needs_privilege,
