@@ -191,7 +191,7 @@ impl Shell {
         loop {
             let ask = Ask::Line {
                 prompt: self.prompt(),
-                variables: self.session.variables().into_iter().map(|v| v.name).collect(),
+                variables: self.session.variables(),
                 probes: self.session.probe_names(),
                 color: self.color,
             };

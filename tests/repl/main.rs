@@ -7,6 +7,7 @@
 
 mod closed;
 mod commands;
+mod completion;
 mod lab;
 mod resize;
 mod start;
