@@ -8,6 +8,7 @@
 mod closed;
 mod commands;
 mod completion;
+mod echo;
 mod lab;
 mod resize;
 mod start;
