@@ -23,6 +23,11 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
     terminal.keys("t.cancel(); p.deny(\"EPERM\").lease(\"5m\");\r");
     terminal.last_row("krsi[1! 4m]>");
     terminal.enter("run([\"true\"]).errno", "\"EPERM\"");
+    terminal.keys(":top\r");
+    terminal
+        .wait("what is enforced, live", |rows| rows.iter().any(|row| row.starts_with("exec-1  deny(EPERM)")));
+    terminal.keys("q");
+    terminal.last_row("krsi[1! 4m]>");
 
     terminal.keys(CTRL_D);
     terminal.row_with("leaving detaches:");
