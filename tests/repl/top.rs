@@ -66,8 +66,8 @@ fn top_is_live_fits_any_window_and_gives_the_screen_back() {
     terminal.wait("all of it again", |rows| has_rate(rows, 3) && rows[1].contains("would-deny"));
     terminal.keys("q");
     terminal.wait_for("the screen of before", |screen| !screen.alternate_screen() && !screen.hide_cursor());
-    terminal.keys("t.cancel()\r");
-    terminal.enter("40 + 2", "42");
+    terminal.keys("t.cancel(); 40 + 2\r");
+    terminal.row("42");
     assert!(!terminal.rows().iter().any(|row| row.contains("q leaves")), "{:?}", terminal.rows());
 }
 
