@@ -35,6 +35,9 @@ _krsi__sh() {
             krsi__sh,doctor)
                 cmd="krsi__sh__subcmd__doctor"
                 ;;
+            krsi__sh,explain)
+                cmd="krsi__sh__subcmd__explain"
+                ;;
             krsi__sh,help)
                 cmd="krsi__sh__subcmd__help"
                 ;;
@@ -52,6 +55,9 @@ _krsi__sh() {
                 ;;
             krsi__sh__subcmd__help,doctor)
                 cmd="krsi__sh__subcmd__help__subcmd__doctor"
+                ;;
+            krsi__sh__subcmd__help,explain)
+                cmd="krsi__sh__subcmd__help__subcmd__explain"
                 ;;
             krsi__sh__subcmd__help,help)
                 cmd="krsi__sh__subcmd__help__subcmd__help"
@@ -75,7 +81,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-e -q -v -h -V --no-init --format --color --audit --quiet --verbose --help --version run templates doctor panic lab help"
+            opts="-e -q -v -h -V --no-init --format --color --audit --quiet --verbose --help --version run explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,8 +128,34 @@ _krsi__sh() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        krsi__sh__subcmd__explain)
+            opts="-e -q -v -h --instructions --format --color --audit --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         krsi__sh__subcmd__help)
-            opts="run templates doctor panic lab help"
+            opts="run explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +169,20 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -451,17 +451,18 @@ int krsi_exec(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
 	int refused = ARG(context, 1, int);
-	volatile struct settings *settings = krsi_read_settings();
+	volatile struct settings *settings;
 	struct scratch *scratch;
 	enum krsi_match match;
 	bool late;
 
 	if (refused)
 		return refused;
+	settings = krsi_begin();
 	if (!settings)
 		return 0;
 	late = decides_late(settings);
-	if (late ? !enters_late(settings, bprm) : !krsi_enter())
+	if (late ? !enters_late(settings, bprm) : !krsi_admits(settings))
 		return 0;
 	scratch = krsi_take();
 	if (!scratch) {
@@ -559,7 +560,7 @@ SEC("lsm/bprm_committed_creds")
 int krsi_exec_late(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
-	volatile struct settings *settings = krsi_read_settings();
+	volatile struct settings *settings = krsi_begin();
 	u32 task = bpf_get_current_pid_tgid();
 	struct scratch *scratch;
 
@@ -591,7 +592,7 @@ int krsi_exec_observed(u64 *context)
 	struct linux_binprm *bprm = ARG(context, 2, struct linux_binprm *);
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mm_struct *mm = READ(task, mm);
-	volatile struct settings *settings = krsi_read_settings();
+	volatile struct settings *settings = krsi_begin();
 	struct scratch *scratch;
 	enum krsi_match match;
 	bool late;
@@ -600,7 +601,7 @@ int krsi_exec_observed(u64 *context)
 		return 0;
 	late = decides_late(settings);
 	/* Each variable is a decision, and counted as it is told. */
-	if (late ? !enters_late(settings, bprm) : !krsi_enter())
+	if (late ? !enters_late(settings, bprm) : !krsi_admits(settings))
 		return 0;
 	scratch = krsi_take();
 	if (!scratch) {

@@ -126,6 +126,7 @@ impl Globals {
     pub fn options(&self, args: Vec<String>) -> script::Options {
         script::Options {
             interactive: false,
+            explains: false,
             args,
             audit: self.audit,
             format: self.format,

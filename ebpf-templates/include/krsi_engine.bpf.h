@@ -4,7 +4,8 @@
  * `struct event`. A hook's program goes through it in this order, and leaves
  * at the first step that settles the matter:
  *
- *   krsi_enter      scope: task credentials only, no memory taken
+ *   krsi_begin      whether it is this program that decides
+ *   krsi_admits     scope: task credentials only, no memory taken (krsi_enter: both)
  *   (the template)  cheap params
  *   krsi_take       memory of this task's own
  *   (the template)  gather, krsi_match_path
@@ -38,6 +39,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Constants of a probe, set before the load; dead branches are then pruned. */
 const volatile u32 krsi_probe_id = 0;
 const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+/* Which of the programs that share these maps this is; the shell counts up with each filter. */
+const volatile u32 krsi_generation = 0;
 /* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
 const volatile u32 krsi_audit_only = 0;
 
@@ -56,6 +59,8 @@ struct krsi_control {
 	u64 quiet;
 	/* Which set of summaries is being added to; the shell moves on and takes the former. */
 	u64 epoch;
+	/* Which generation of programs decides (see "turns"): bits 0-31 its number, 32-33 an enum krsi_change. */
+	u64 turn;
 };
 
 struct settings {
@@ -77,6 +82,76 @@ static __always_inline volatile struct settings *krsi_read_settings(void)
 	u32 zero = 0;
 
 	return bpf_map_lookup_elem(&krsi_settings, &zero);
+}
+
+/* ---- turns --------------------------------------------------------------- */
+
+/*
+ * A filter is part of a program, and a program cannot change. So another filter is a second generation of
+ * the hooks' programs, over the same maps, attached beside the first before that leaves. An
+ * operation passes by both, and just one of them must decide: `turn` says which. While it changes, one of the two may
+ * have looked before and the other after; then the one that comes first leaves a note for the one
+ * behind it, and what no note tells of is decided.
+ *
+ * The newer comes first where trampolines call programs (lsm, fentry), last at a tracepoint; the shell says which,
+ * and waits between two steps until no program that read the former word can be running.
+ */
+enum krsi_change {
+	KRSI_STEADY,
+	/* The newer comes first: it decides from now on; the older only what the newer has let go by. */
+	KRSI_NEWER_FIRST,
+	/* The older comes first. It decides still, but tells; then only the newer decides, but not what was told. */
+	KRSI_OLDER_TELLS,
+	KRSI_NEWER_ASKS,
+};
+
+/*
+ * Who decided last of the threads that share a place: generation and thread. One that finds its note overwritten
+ * decides twice, which is better than not at all.
+ */
+#define KRSI_NOTES 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KRSI_NOTES);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_notes SEC(".maps");
+
+/* Whether this operation is this program's to decide, where `turn` does not say so by its number alone. */
+__noinline u64 krsi_has_turn(u64 turn)
+{
+	u32 change = turn >> 32;
+	bool newer = (u32)turn == krsi_generation;
+	bool older = (u32)turn == krsi_generation + 1;
+	u32 thread = bpf_get_current_pid_tgid();
+	u32 place = thread & (KRSI_NOTES - 1);
+	u64 told = turn << 32 | thread;
+	u64 *note = bpf_map_lookup_elem(&krsi_notes, &place);
+
+	if (!note || change == KRSI_STEADY || (!newer && !older))
+		return 0;
+	if (newer ? change == KRSI_NEWER_FIRST : change == KRSI_OLDER_TELLS) {
+		*note = told;
+		return 1;
+	}
+	if (*note == told) {
+		*note = 0;
+		return 0;
+	}
+	return newer ? change == KRSI_NEWER_ASKS : change == KRSI_NEWER_FIRST;
+}
+
+/* First step of every hook: the settings, if it is this program that decides. */
+static __always_inline volatile struct settings *krsi_begin(void)
+{
+	volatile struct settings *settings = krsi_read_settings();
+	u64 turn;
+
+	if (!settings)
+		return NULL; /* the verifier cannot know that index 0 exists */
+	turn = settings->control.turn;
+	return turn == krsi_generation || krsi_has_turn(turn) ? settings : NULL;
 }
 
 /* ---- books --------------------------------------------------------------- */
@@ -369,22 +444,22 @@ __noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
 }
 
-/*
- * First step of every hook: the settings if this task is in scope, else NULL,
- * with the decision counted.
- */
+/* Second step: whether this task is in scope, with the decision counted. */
+static __always_inline bool krsi_admits(volatile struct settings *settings)
+{
+	krsi_count(krsi_counter_seen);
+	if (krsi_in_scope(settings->control.scope, bpf_get_current_task()))
+		return true;
+	krsi_count(krsi_counter_out_of_scope);
+	return false;
+}
+
+/* Both: the settings if there is something to decide, else NULL. */
 static __always_inline volatile struct settings *krsi_enter(void)
 {
-	volatile struct settings *settings = krsi_read_settings();
+	volatile struct settings *settings = krsi_begin();
 
-	if (!settings)
-		return NULL; /* the verifier cannot know that index 0 exists */
-	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings->control.scope, bpf_get_current_task())) {
-		krsi_count(krsi_counter_out_of_scope);
-		return NULL;
-	}
-	return settings;
+	return settings && krsi_admits(settings) ? settings : NULL;
 }
 
 /* A param said no. */

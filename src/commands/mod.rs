@@ -53,6 +53,7 @@ macro_rules! commands {
 // `rustfmt --edition 2024 src/commands/*.rs` formats them.
 commands! {
     run: Run(RunArgs),
+    explain: Explain(ExplainArgs),
     templates: Templates(TemplatesArgs),
     doctor: Doctor(DoctorArgs),
     panic: Panic(PanicArgs),

@@ -16,6 +16,8 @@ pub struct Instruction {
     pub src: Register,
     pub offset: i16,
     pub immediate: i64,
+    /// How often it runs at most: once, or once for each turn of its loop.
+    pub turns: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +79,25 @@ enum Item {
 }
 
 /// Collects instructions and labels.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Assembler {
     items: Vec<Item>,
     labels: usize,
+    turns: u32,
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Assembler { items: Vec::new(), labels: 0, turns: 1 }
+    }
 }
 
 impl Assembler {
+    /// What follows is a loop's body, which runs so often at most; 1 behind it.
+    pub fn turns(&mut self, turns: usize) {
+        self.turns = u32::try_from(turns).unwrap_or(u32::MAX);
+    }
+
     pub fn label(&mut self) -> Label {
         self.labels += 1;
         Label(self.labels - 1)
@@ -94,7 +108,7 @@ impl Assembler {
     }
 
     fn plain(&mut self, code: Code, dst: Register, src: Register, offset: i16, immediate: i64) {
-        self.items.push(Item::Plain(Instruction { code, dst, src, offset, immediate }));
+        self.items.push(Item::Plain(Instruction { code, dst, src, offset, immediate, turns: self.turns }));
     }
 
     /// `dst OP= src`
@@ -127,25 +141,25 @@ impl Assembler {
     }
 
     pub fn goto(&mut self, to: Label) {
-        let code = Code::Goto;
-        self.items.push(Item::Jump(Instruction { code, dst: 0, src: 0, offset: 0, immediate: 0 }, to));
+        self.leap(Code::Goto, 0, 0, 0, to);
     }
 
     pub fn jump(&mut self, jump: Jump, a: Register, b: Register, to: Label) {
-        let code = Code::JumpRegister(jump);
-        self.items.push(Item::Jump(Instruction { code, dst: a, src: b, offset: 0, immediate: 0 }, to));
+        self.leap(Code::JumpRegister(jump), a, b, 0, to);
     }
 
     pub fn jump_immediate(&mut self, jump: Jump, a: Register, immediate: i32, to: Label) {
-        let code = Code::JumpImmediate(jump);
-        let immediate = immediate.into();
-        self.items.push(Item::Jump(Instruction { code, dst: a, src: 0, offset: 0, immediate }, to));
+        self.leap(Code::JumpImmediate(jump), a, 0, immediate, to);
     }
 
     pub fn jump_immediate32(&mut self, jump: Jump, a: Register, immediate: i32, to: Label) {
-        let code = Code::JumpImmediate32(jump);
+        self.leap(Code::JumpImmediate32(jump), a, 0, immediate, to);
+    }
+
+    fn leap(&mut self, code: Code, dst: Register, src: Register, immediate: i32, to: Label) {
         let immediate = immediate.into();
-        self.items.push(Item::Jump(Instruction { code, dst: a, src: 0, offset: 0, immediate }, to));
+        self.items
+            .push(Item::Jump(Instruction { code, dst, src, offset: 0, immediate, turns: self.turns }, to));
     }
 
     /// Instructions of which each can be reached (the verifier demands it), with distances.
@@ -278,7 +292,7 @@ fn size_bits(bytes: u8) -> u8 {
 
 impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Instruction { code, dst, src, offset, immediate } = self;
+        let Instruction { code, dst, src, offset, immediate, .. } = self;
         match code {
             Code::AluImmediate(Alu::Negate) => write!(f, "r{dst} = -r{dst}"),
             Code::AluImmediate(alu) => write!(f, "r{dst} {} {immediate}", alu.sign()),

@@ -16,6 +16,7 @@
 //!   so that few branches are open at any time (8192 is the limit).
 
 mod addresses;
+mod longest;
 mod numbers;
 mod places;
 mod texts;
@@ -33,7 +34,7 @@ pub const CAPACITY: usize = 1000;
 /// Bytes behind the event that may be looked at, though nothing there decides anything.
 pub const MARGIN: usize = 64;
 /// What a filter may cost the verifier, of the million instructions that it walks at most.
-const STEPS: usize = 500_000;
+pub const STEPS: usize = 500_000;
 
 /// Why a filter that means something cannot be had all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,12 @@ impl Code {
     #[must_use]
     pub fn slots(&self) -> usize {
         self.instructions.iter().map(Instruction::slots).sum()
+    }
+
+    /// How many instructions one decision runs at most.
+    #[must_use]
+    pub fn at_most(&self) -> u64 {
+        longest::way(&self.instructions)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     Compiled,
-    emit::{CAPACITY, Code},
+    emit::{CAPACITY, Code, STEPS},
     ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
 };
 
@@ -149,16 +149,23 @@ impl Display for Code {
     }
 }
 
+impl Code {
+    /// What it takes: room in the template, time for each decision, and patience of the verifier's.
+    #[must_use]
+    pub fn cost(&self) -> String {
+        format!(
+            "{} of {CAPACITY} instructions, at most {} run for a decision, about {} of {STEPS} steps for the verifier",
+            self.slots(),
+            self.at_most(),
+            self.steps
+        )
+    }
+}
+
 impl Compiled {
     /// What was understood, and what runs in the kernel.
     #[must_use]
     pub fn explain(&self) -> String {
-        format!(
-            "in the kernel, when {}\n{} of {CAPACITY} instructions, about {} steps for the verifier:\n{}",
-            self.filter,
-            self.code.slots(),
-            self.code.steps,
-            self.code
-        )
+        format!("in the kernel, when {}\n{}:\n{}", self.filter, self.code.cost(), self.code)
     }
 }

@@ -26,12 +26,12 @@ pub mod ir;
 mod refusal;
 mod syntax;
 
-use rhai::{AST, Dynamic};
+use rhai::{AST, Dynamic, Position};
 
 use crate::template::Template;
 
 pub use self::{
-    emit::{Code, MARGIN, TooLarge, UNKNOWN},
+    emit::{CAPACITY, Code, MARGIN, STEPS, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
     ir::{Answer, Filter, Trouble},
     refusal::Refusal,
@@ -42,6 +42,12 @@ pub use self::{
 pub struct Compiled {
     pub filter: Filter,
     pub code: Code,
+}
+
+/// Where the closure `name` begins, which takes so many arguments, the captured ones included.
+#[must_use]
+pub fn place(ast: &AST, name: &str, arguments: usize) -> Position {
+    syntax::begins(ast, name, arguments)
 }
 
 /// Compiles the function `name` of the script, which takes `captured` and then the event.

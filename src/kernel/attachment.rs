@@ -18,10 +18,11 @@ use super::{
     books::{Books, Delivery},
     guard,
     identity::Identities,
-    load::{Loaded, MissingHook, attach_refusal, chain},
+    load::{Loaded, MissingHook, Programs, attach_refusal, chain},
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
+    shared::Shared,
     summaries::Summaries,
     tables::{self, Tables},
     trackers,
@@ -37,18 +38,31 @@ use crate::{
 /// The order of the fields is the order of the drop: first the programs leave
 /// the hooks, then the readers end, then the maps go.
 pub struct Attachment {
-    ebpf: Ebpf,
+    pub(super) hooks: Hooks,
+    /// The object of the first generation, once another has its place: trackers go on.
+    pub(super) first: Option<Ebpf>,
     reader: Reader,
     books: Books,
     tables: Tables,
     summaries: Option<Summaries>,
     settings: Settings,
-    template: Arc<Template>,
+    pub(super) id: u32,
+    pub(super) generation: u32,
+    /// For the next generation; or why there cannot be one.
+    pub(super) shared: Result<Shared, String>,
+    pub(super) template: Arc<Template>,
     on_error: OnError,
     scope: Resolved,
     missing: Vec<MissingHook>,
     /// Why it can only observe, if so.
-    audit_only: Option<String>,
+    pub(super) audit_only: Option<String>,
+}
+
+/// The programs that decide, or observe, and the object they are of.
+pub(super) struct Hooks {
+    pub(super) ebpf: Ebpf,
+    /// What each is attached to, and the program's name.
+    pub(super) programs: Programs,
 }
 
 impl Attachment {
@@ -56,11 +70,12 @@ impl Attachment {
         kernel: &Kernel,
         btf: &'static Btf,
         loaded: Loaded,
-        spec: &Spec,
+        (id, spec): (u32, &Spec),
         scope: Resolved,
         audit_only: Option<String>,
     ) -> Result<Self, KernelError> {
         let Loaded { mut ebpf, programs, missing } = loaded;
+        let shared = Shared::new(&ebpf);
         let template = Arc::clone(&spec.template);
         let delivery = Arc::new(Delivery::default());
         let outlet = Outlet {
@@ -77,7 +92,11 @@ impl Attachment {
             tables: Tables::new(&mut ebpf)?,
             summaries: Summaries::open(&mut ebpf, &spec.name, &spec.aggregations)?,
             settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
-            ebpf,
+            hooks: Hooks { ebpf, programs },
+            first: None,
+            id,
+            generation: 0,
+            shared,
             template,
             on_error: spec.on_error,
             scope,
@@ -93,25 +112,10 @@ impl Attachment {
                 attachment.write_param(param, Some(value), &kernel.identities, btf)?;
             }
         }
-        trackers::start(&mut attachment.ebpf, btf, &spec.template.layout)?;
+        trackers::start(&mut attachment.hooks.ebpf, btf, &spec.template.layout)?;
         // Last: a program must not decide anything before its settings are whole.
-        for (hook, program) in &programs {
-            attachment.attach_hook(hook, program)?;
-        }
+        attachment.hooks.attach(&attachment.template)?;
         Ok(attachment)
-    }
-
-    fn attach_hook(&mut self, place: &str, program: &str) -> Result<(), KernelError> {
-        let attached = match self.ebpf.program_mut(program) {
-            Some(Program::Lsm(program)) => program.attach().map(drop),
-            Some(Program::BtfTracePoint(program)) => program.attach().map(drop),
-            Some(Program::FEntry(program)) => program.attach().map(drop),
-            _ => {
-                let reason = format!("`{program}` is no program of a template");
-                return Err(KernelError::Object { template: self.template.name.clone(), reason });
-            }
-        };
-        attached.map_err(|e| attach_refusal(place, e))
     }
 
     /// Why this probe can only observe (it is attached by other means than LSM), if so.
@@ -126,7 +130,7 @@ impl Attachment {
         &self.missing
     }
 
-    fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
+    pub(super) fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
         let control = &self.template.layout.control;
         let offset =
             control.iter().find(|(name, _)| name == word).map(|(_, offset)| *offset).ok_or_else(|| {
@@ -247,14 +251,9 @@ impl Attachment {
     /// If a table cannot be read; the probe is detached all the same.
     pub fn detach(mut self) -> Result<(Counters, Vec<Summary>), KernelError> {
         let failed = |e| KernelError::Program { what: "detach".into(), error: chain(&e) };
-        for (_, program) in self.ebpf.programs_mut() {
-            match program {
-                Program::Lsm(program) => unloaded(program.unload()).map_err(failed)?,
-                Program::BtfTracePoint(program) => unloaded(program.unload()).map_err(failed)?,
-                Program::FEntry(program) => unloaded(program.unload()).map_err(failed)?,
-                _ => {}
-            }
-        }
+        let detached = self.hooks.detach().map_err(failed);
+        self.first = None;
+        detached?;
         self.reader.stop();
         // A task may have been inside the program when it left the hook; nothing tells
         // when the last one is through but the books themselves.
@@ -268,6 +267,42 @@ impl Attachment {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+impl Hooks {
+    /// # Errors
+    /// If the kernel has no room on one of the hooks; others may be attached by then, until this is dropped.
+    pub(super) fn attach(&mut self, template: &Template) -> Result<(), KernelError> {
+        for (place, name) in &self.programs {
+            let attached = match self.ebpf.program_mut(name) {
+                Some(Program::Lsm(program)) => program.attach().map(drop),
+                Some(Program::BtfTracePoint(program)) => program.attach().map(drop),
+                Some(Program::FEntry(program)) => program.attach().map(drop),
+                _ => {
+                    let reason = format!("`{name}` is no program of a template");
+                    return Err(KernelError::Object { template: template.name.clone(), reason });
+                }
+            };
+            attached.map_err(|e| attach_refusal(place, e))?;
+        }
+        Ok(())
+    }
+
+    /// Takes them out of the kernel.
+    ///
+    /// # Errors
+    /// If the kernel keeps one.
+    pub(super) fn detach(&mut self) -> Result<(), ProgramError> {
+        for (_, name) in &self.programs {
+            match self.ebpf.program_mut(name) {
+                Some(Program::Lsm(program)) => unloaded(program.unload())?,
+                Some(Program::BtfTracePoint(program)) => unloaded(program.unload())?,
+                Some(Program::FEntry(program)) => unloaded(program.unload())?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, summaries, verifier};
+use super::{KernelError, facts, host, loader, object, shared::Shared, summaries, verifier};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -30,17 +30,19 @@ pub struct Constants<'s> {
     pub version: u32,
     /// Members of the scope, at least 1.
     pub scope_size: u32,
+    /// Of the programs: 0, and one more for each filter that has replaced another since the attach.
+    pub generation: u32,
 }
 
 /// Whether the hooks' programs can be had, or only what observes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub enum Reach {
     Lsm,
     AuditOnly,
 }
 
 /// What each is attached to, and the program's name.
-type Programs = Vec<(String, String)>;
+pub type Programs = Vec<(String, String)>;
 
 /// A hook that could not be had, while others of the same template could.
 #[derive(Debug)]
@@ -55,8 +57,12 @@ pub struct MissingHook {
 /// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
 pub fn load(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
+    let ebpf = object(btf, constants)?;
+    load_hooks(btf, template, ebpf)
+}
+
+fn load_hooks(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Result<Loaded, KernelError> {
     let (programs, missing) = known_hooks(template, btf)?;
-    let mut ebpf = object_with(btf, constants, Reach::Lsm)?;
     for (hook, name) in &programs {
         let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
             let reason = format!("`{name}` is no LSM program");
@@ -73,7 +79,11 @@ pub fn load(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, Kerne
 /// If the kernel refuses those, too.
 pub fn load_observers(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let mut ebpf = object_with(btf, constants, Reach::AuditOnly)?;
+    let ebpf = made(template, &own(constants, Reach::AuditOnly)?, btf, constants)?;
+    load_observing(btf, template, ebpf)
+}
+
+fn load_observing(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Result<Loaded, KernelError> {
     let mut programs = Vec::new();
     for Observer { at, program: name } in &template.layout.observers {
         let outcome = match (ebpf.program_mut(name), at) {
@@ -97,27 +107,62 @@ pub fn load_observers(btf: &'static Btf, constants: Constants<'_>) -> Result<Loa
 /// # Errors
 /// If the object is no template, or the kernel refuses a map.
 pub fn object(btf: &'static Btf, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
-    object_with(btf, constants, Reach::Lsm)
+    made(&constants.spec.template, &own(constants, Reach::Lsm)?, btf, constants)
 }
 
-fn object_with(btf: &'static Btf, constants: Constants<'_>, reach: Reach) -> Result<Ebpf, KernelError> {
+/// Another generation of a probe's programs, over the maps of the first.
+///
+/// # Errors
+/// If the kernel refuses one.
+pub fn load_over(
+    btf: &'static Btf,
+    constants: Constants<'_>,
+    reach: Reach,
+    shared: &Shared,
+) -> Result<Loaded, KernelError> {
+    let template = &*constants.spec.template;
+    let ebpf =
+        loader::load_over(&own(constants, reach)?, btf, shared).map_err(|e| broken(template, chain(&e)))?;
+    match reach {
+        Reach::Lsm => load_hooks(btf, template, ebpf),
+        Reach::AuditOnly => load_observing(btf, template, ebpf),
+    }
+}
+
+/// The object's bytes, this probe's own.
+fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
     let spec = constants.spec;
     summaries::check(&spec.aggregations, constants.version)?;
-    let broken = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
-    let counted = summaries::constant(&spec.aggregations, &spec.template.layout).map_err(broken)?;
-    let own = object::prepared(
+    let counted = summaries::constant(&spec.aggregations, &spec.template.layout)
+        .map_err(|reason| broken(&spec.template, reason))?;
+    object::prepared(
         &spec.template,
         &[
             ("krsi_probe_id", constants.id),
             ("krsi_kernel", constants.version),
+            ("krsi_generation", constants.generation),
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
         ],
         &[(summaries::CONSTANT, &counted)],
         spec.filter.as_ref(),
-    )?;
+    )
+}
+
+/// With maps of its own.
+fn made(
+    template: &Template,
+    own: &[u8],
+    btf: &'static Btf,
+    constants: Constants<'_>,
+) -> Result<Ebpf, KernelError> {
+    let spec = constants.spec;
     let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
-    loader::load(&own, btf, &[("krsi_scope_members", constants.scope_size), totals, sketches])
-        .map_err(|error| broken(chain(&error)))
+    loader::load(own, btf, &[("krsi_scope_members", constants.scope_size), totals, sketches])
+        .map_err(|error| broken(template, chain(&error)))
+}
+
+fn broken(template: &Template, reason: String) -> KernelError {
+    KernelError::Object { template: template.name.clone(), reason }
 }
 
 /// Those of the template's hooks that this kernel has, with their programs, and the rest.

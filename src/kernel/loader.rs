@@ -5,16 +5,24 @@
 //! the first probe is being prepared, and every object goes through it. It lives as long as the process, and so
 //! do the types: a process sees one kernel.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
 use super::{
     KernelError, host,
+    shared::Shared,
     types::{Wanted, reduced},
 };
 
 static LOADER: Mutex<Option<EbpfLoader<'static>>> = Mutex::new(None);
+/// One that opens maps where the other makes them: a loader does not forget a path that it was told.
+static OPENER: Mutex<Option<EbpfLoader<'static>>> = Mutex::new(None);
+/// Names of maps that it knows.
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 static TYPES: Mutex<Vec<(Wanted, &'static Btf)>> = Mutex::new(Vec::new());
 
 /// Has the loader made while there are other things to do.
@@ -40,6 +48,31 @@ pub fn load(object: &[u8], types: &'static Btf, sizes: &[(&'static str, u32)]) -
         }
         loader.load(object)
     })
+}
+
+/// The same over maps that are there already.
+///
+/// # Errors
+/// If aya does not take the object, or cannot open a map.
+pub fn load_over(object: &[u8], types: &'static Btf, shared: &Shared) -> Result<Ebpf, EbpfError> {
+    let mut opener = OPENER.lock().unwrap_or_else(PoisonError::into_inner);
+    let opener = opener.get_or_insert_with(EbpfLoader::new);
+    opener.btf(Some(types));
+    for (map, path) in shared.paths() {
+        opener.map_pin_path(known(map), path);
+    }
+    opener.load(object)
+}
+
+/// The name, for as long as the process lives; there are few.
+fn known(name: &str) -> &'static str {
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.insert(name);
+    name
 }
 
 /// The kernel's types as far as `wanted` names them.

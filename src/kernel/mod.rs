@@ -15,6 +15,7 @@ pub mod carrier;
 mod error;
 pub mod everyones;
 mod facts;
+mod grace;
 mod guard;
 mod host;
 mod identity;
@@ -25,10 +26,12 @@ mod preview;
 mod ring;
 mod scope;
 mod settings;
+mod shared;
 mod subtree;
 mod summaries;
 mod tables;
 mod trackers;
+mod turn;
 mod types;
 mod verifier;
 
@@ -113,9 +116,10 @@ impl Kernel {
         }
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
-        let constants = load::Constants { id, version: self.version, scope_size: scope.size(), spec };
+        let constants =
+            load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
         match load::load_observers(btf, constants) {
-            Ok(loaded) => Attachment::new(self, btf, loaded, spec, scope, Some(reason.to_string())),
+            Ok(loaded) => Attachment::new(self, btf, loaded, (id, spec), scope, Some(reason.to_string())),
             Err(KernelError::Refused { .. }) => Err(reason),
             Err(error) => Err(error),
         }
@@ -128,9 +132,10 @@ impl Kernel {
     pub fn attach_unchecked(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
-        let constants = load::Constants { id, version: self.version, scope_size: scope.size(), spec };
+        let constants =
+            load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
         let loaded = load::load(btf, constants)?;
-        Attachment::new(self, btf, loaded, spec, scope, None)
+        Attachment::new(self, btf, loaded, (id, spec), scope, None)
     }
 
     /// The processes that a probe's scope applies to now. Nothing is attached to any hook.

@@ -10,9 +10,8 @@ use aya::{
     Ebpf,
     maps::{HashMap, MapData, MapError},
 };
-use nix::libc;
 
-use super::{KernelError, attachment::take, host, load::chain};
+use super::{KernelError, attachment::take, grace, host, load::chain};
 use crate::{
     event::summary::{self, Amount, Bucket, Row, Summary, Total},
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
@@ -290,17 +289,8 @@ fn unreadable(table: &'static str, error: &MapError) -> KernelError {
     KernelError::Table { table, reason: chain(error) }
 }
 
-/// Waits until every program that runs now has ended: programs that do not sleep run under RCU, and this
-/// membarrier is a grace period of it (kernel/sched/membarrier.c, MEMBARRIER_CMD_GLOBAL).
 fn wait_for_programs() -> Result<(), KernelError> {
-    const GLOBAL: libc::c_int = 1;
-    // SAFETY: membarrier(2) takes numbers only.
-    let waited = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
-    if waited == 0 {
-        return Ok(());
-    }
-    let error = std::io::Error::last_os_error();
-    Err(KernelError::Table {
+    grace::wait_for_programs().map_err(|error| KernelError::Table {
         table: TOTALS,
         reason: format!(
             "this kernel cannot wait for its programs (membarrier: {error}), so nothing can be taken without a loss; \

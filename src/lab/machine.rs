@@ -82,7 +82,10 @@ impl Machine<'_> {
                 qemu.args(["-accel", "tcg,tb-size=512", "-cpu", "max", "-icount", "shift=0,sleep=off"])
             }
             Acceleration::Tcg | Acceleration::UserMode => {
-                qemu.args(["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"])
+                // The kernel changes its own code where programs are attached. With a thread for each processor QEMU may
+                // translate such code anew between discarding the former translation and the write, and
+                // then keep to what was written before: a breakpoint, at which the guest's kernel panics.
+                qemu.args(["-accel", "tcg,thread=single,tb-size=512", "-cpu", "max"])
             }
         };
         qemu.args(["-machine", "pc,usb=off,vmport=off"]);

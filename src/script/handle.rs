@@ -5,6 +5,7 @@
 //! in the kernel as well as here. A change that the kernel refuses leaves both as they were.
 
 mod aggregation;
+mod explanation;
 
 use std::{
     cell::RefCell,
@@ -12,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::explanation::InWords;
 use super::{
     Fault,
     program::{Callback, When},
@@ -79,12 +81,20 @@ struct State {
     lease_ends: Option<Instant>,
     /// Whether it could only observe when it was attached last.
     audit_only: bool,
+    in_words: InWords,
 }
 
 /// Enforcement entered at a prompt lapses this long after the shell was heard of last.
 pub const HOLD: Duration = Duration::from_secs(20);
 
 impl State {
+    /// Checks the spec, and compiles the filter with what captured variables hold now.
+    fn make_whole(&mut self) -> Result<(), Fault> {
+        self.spec.check()?;
+        self.spec.filter = self.when.as_ref().map(|when| when.compile(&self.spec.template)).transpose()?;
+        Ok(())
+    }
+
     fn books(&self, counters: Counters) -> Books {
         Books {
             probe: self.spec.name.clone(),
@@ -123,6 +133,7 @@ impl ProbeHandle {
             held: false,
             lease_ends: None,
             audit_only: false,
+            in_words: InWords::Never,
         })))
     }
 
@@ -147,7 +158,8 @@ impl ProbeHandle {
     }
 
     pub fn attached(&self) -> bool {
-        self.0.borrow().attachment.is_some()
+        let state = self.0.borrow();
+        state.attachment.is_some() || state.in_words == InWords::Attached
     }
 
     pub fn callback(&self) -> Option<Callback> {
@@ -175,22 +187,19 @@ impl ProbeHandle {
     /// # Errors
     /// If the spec may not be attached or the kernel refuses; then nothing is left behind.
     pub fn attach(&self, runtime: &Runtime) -> Result<(), Fault> {
-        let mut state = self.0.borrow_mut();
-        if state.attachment.is_some() {
+        if self.attached() {
             return Ok(());
         }
-        state.spec.check()?;
-        let template = std::sync::Arc::clone(&state.spec.template);
-        state.spec.filter = state.when.as_ref().map(|when| when.compile(&template)).transpose()?;
-        if let Some(other) = runtime.probe_named(&state.spec.name)
-            && !self.is(&other)
-            && other.attached()
-        {
+        let name = self.name();
+        // Asked before anything of this probe is borrowed: it may be one of those that are looked at.
+        let namesake = runtime.probe_named(&name).filter(|other| !self.is(other) && other.attached());
+        let mut state = self.0.borrow_mut();
+        state.make_whole()?;
+        if namesake.is_some() {
             return Err(Fault::script(format!(
-                "there is an attached probe named `{0}` already; give this one another `.name(…)`, or detach the other",
-                state.spec.name
+                "there is an attached probe named `{name}` already; give this one another `.name(…)`, or detach the other"
             ))
-            .about(&state.spec.name));
+            .about(&name));
         }
         let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
         state.audit_only = attachment.audit_only().is_some();
@@ -205,6 +214,7 @@ impl ProbeHandle {
     /// # Errors
     /// If the books cannot be read; it is detached all the same.
     pub fn detach(&self) -> Result<(), Fault> {
+        self.leave_in_words();
         let Some(attachment) = self.0.borrow_mut().attachment.take() else { return Ok(()) };
         let (counters, summaries) = attachment.detach()?;
         let mut state = self.0.borrow_mut();
@@ -248,23 +258,35 @@ impl ProbeHandle {
         Ok(())
     }
 
+    /// Sets the filter, now if it is attached: then it takes the former one's place, with no moment without either.
+    /// `None` takes it back.
+    ///
     /// # Errors
-    /// If the closure is no filter for this template, or the probe is attached.
-    pub fn set_when(&self, when: When) -> Result<(), Fault> {
-        self.before_attach("when")?;
+    /// If the closure is no filter for this template, or the kernel refuses it; then the former one still decides.
+    pub fn set_when(&self, runtime: &Runtime, when: Option<When>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
-        state.spec.filter = Some(when.compile(&state.spec.template)?);
-        state.when = Some(when);
+        let filter = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose()?;
+        let spec = Spec { filter, ..state.spec.clone() };
+        if let Some(attachment) = &mut state.attachment {
+            attachment.set_filter(runtime.kernel()?, &spec)?;
+        }
+        state.spec = spec;
+        state.when = when;
+        if state.attachment.is_some()
+            && let Some(remark) = state.verdict_remark()
+        {
+            runtime.note(&remark);
+        }
         Ok(())
     }
 
     fn before_attach(&self, what: &str) -> Result<(), Fault> {
         let state = self.0.borrow();
-        if state.attachment.is_none() {
+        if state.attachment.is_none() && state.in_words != InWords::Attached {
             return Ok(());
         }
         Err(Fault::script(format!(
-            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (mode, lease and params change live)",
+            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (filter, mode, lease and params change live)",
             state.spec.name
         )))
     }

@@ -12,6 +12,7 @@
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! docs         the index that help and completion share
+//! explanation  what runs where of a probe, for reading
 //! ```
 
 mod api;
@@ -19,6 +20,7 @@ mod diagnostics;
 pub mod docs;
 mod engine;
 pub mod equivalence;
+pub mod explanation;
 mod fault;
 mod handle;
 mod interrupt;
@@ -53,6 +55,8 @@ pub struct Options {
     pub interactive: bool,
     /// No closing table, no notes.
     pub quiet: bool,
+    /// The script is only looked at: what it attaches is compiled, and nothing is done.
+    pub explains: bool,
     /// 0, 1, 2: how much is said on standard error.
     pub verbose: u8,
 }

@@ -76,6 +76,8 @@ pub struct Runtime {
     kernel: OnceCell<Kernel>,
     events: (Sender<Event>, Receiver<Event>),
     interrupts: Interrupts,
+    /// Every probe that the script has made, where it is only explained.
+    made: RefCell<Vec<ProbeHandle>>,
     /// Every probe that was ever attached, in that order.
     probes: RefCell<Vec<ProbeHandle>>,
     last_id: Cell<u32>,
@@ -101,6 +103,7 @@ impl Runtime {
             kernel: OnceCell::new(),
             events: bounded(QUEUE),
             interrupts: Interrupts::watch()?,
+            made: RefCell::default(),
             probes: RefCell::default(),
             last_id: Cell::new(0),
             program: RefCell::new(None),
@@ -126,6 +129,25 @@ impl Runtime {
         self.last_id.get()
     }
 
+    /// Remembers a new probe, where that is what the script is evaluated for.
+    pub fn made(&self, probe: &ProbeHandle) {
+        if self.options.explains {
+            self.made.borrow_mut().push(probe.clone());
+        }
+    }
+
+    pub fn take_made(&self) -> Vec<ProbeHandle> {
+        self.made.take()
+    }
+
+    /// Asked before anything is done to the system, or asked of it.
+    ///
+    /// # Errors
+    /// If the script is only explained: that is as far as it goes.
+    pub fn acts(&self, what: &'static str) -> Result<(), Stop> {
+        if self.options.explains { Err(Stop::OnlyExplained(what)) } else { Ok(()) }
+    }
+
     pub fn probes(&self) -> Vec<ProbeHandle> {
         self.probes.borrow().clone()
     }
@@ -137,6 +159,9 @@ impl Runtime {
 
     /// Attaches, and keeps the probe until the session's end.
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
+        if self.options.explains {
+            return probe.attach_in_words(self);
+        }
         let was = probe.attached();
         probe.attach(self)?;
         let mut probes = self.probes.borrow_mut();
@@ -218,7 +243,9 @@ impl Runtime {
         if steps.is_multiple_of(STEPS_A_LOOK) {
             self.heartbeat();
         }
-        let (limit, what) = if self.in_callback.get() {
+        let (limit, what) = if self.options.explains {
+            (CALLBACK_STEPS, "the script goes on for more than 30 million steps")
+        } else if self.in_callback.get() {
             (
                 CALLBACK_STEPS,
                 "a callback took more than 30 million steps; what takes long belongs into the script itself",
@@ -260,6 +287,10 @@ impl Runtime {
     /// # Errors
     /// What ends the script.
     pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
+        // Nothing will come, and nobody wants to wait for it.
+        if self.options.explains {
+            return self.pending_stop().map_or(Ok(Turn::Over), Err);
+        }
         let delivering = !self.in_callback.get();
         let silent = never();
         let events = if delivering { &self.events.1 } else { &silent };

@@ -1,12 +1,13 @@
 //! One engine, its scope, its probes: a script from its text to its exit code.
 
+mod explain;
 pub mod glance;
 pub mod shell;
 
 use std::rc::Rc;
 
 use crossbeam_channel::{Receiver, never};
-use rhai::{AST, Dynamic, Engine, ParseErrorType, Scope};
+use rhai::{AST, Dynamic, Engine, ParseErrorType, Position, Scope};
 use signal_hook::consts::SIGINT;
 
 use super::{
@@ -47,7 +48,8 @@ struct Started {
 
 /// Why a text has no value.
 enum Failure {
-    Stopped(Stop),
+    /// With the place where the script had come to, if it is known.
+    Stopped(Stop, Position),
     /// The exit code it comes to.
     Reported(i32),
 }
@@ -136,7 +138,7 @@ impl Started {
                 Err(Stop::Signal(_)) | Ok(_) => FINE,
                 Err(stop) => self.stopped(&stop),
             },
-            Err(Failure::Stopped(stop)) => self.stopped(&stop),
+            Err(Failure::Stopped(stop, _)) => self.stopped(&stop),
             Err(Failure::Reported(code)) => code,
         };
         self.finish(code)
@@ -159,7 +161,7 @@ impl Started {
         self.runtime.leave(former);
         self.library = program.ast.clone_functions_only();
         outcome.map_err(|error| match Stop::of(&error) {
-            Some(stop) => Failure::Stopped(stop),
+            Some(stop) => Failure::Stopped(stop, error.position()),
             None => {
                 let diagnostic = Diagnostic::of_evaluation(&error, &program.source, &self.runtime);
                 self.runtime.diagnose(&diagnostic);
@@ -172,7 +174,7 @@ impl Started {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
             Stop::Signal(signal) => BY_SIGNAL + signal,
-            Stop::OutputClosed => FINE,
+            Stop::OutputClosed | Stop::OnlyExplained(_) => FINE,
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
                 FAILED
@@ -199,15 +201,15 @@ impl Started {
                 self.runtime.pending_stop()?
             }
             Err(Failure::Reported(_)) => return None,
-            Err(Failure::Stopped(Stop::Signal(SIGINT))) => {
+            Err(Failure::Stopped(Stop::Signal(SIGINT), _)) => {
                 self.runtime.note("interrupted");
                 return None;
             }
-            Err(Failure::Stopped(Stop::Limit(text))) => {
+            Err(Failure::Stopped(Stop::Limit(text), _)) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
                 return None;
             }
-            Err(Failure::Stopped(stop)) => stop,
+            Err(Failure::Stopped(stop, _)) => stop,
         };
         let code = self.stopped(&stop);
         Some(self.finish(code))
@@ -277,7 +279,7 @@ pub fn completeness(text: &str) -> Completeness {
 }
 
 /// Whether nothing but white space stands at and behind this place.
-fn at_end(text: &str, position: rhai::Position) -> bool {
+fn at_end(text: &str, position: Position) -> bool {
     match (position.line(), position.position()) {
         (Some(line), Some(column)) => {
             let mut rest = text.lines().skip(line - 1);

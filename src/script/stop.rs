@@ -13,6 +13,8 @@ pub enum Stop {
     OutputClosed,
     /// A limit of the engine's, in words.
     Limit(&'static str),
+    /// The script is only explained, and this would do something; in words.
+    OnlyExplained(&'static str),
     /// A callback failed under `fail_fast()`; it has been reported.
     CallbackFailed(i32),
 }

@@ -35,6 +35,7 @@ impl Emitter {
                     self.to.alu(Alu::Add, 6, EVENT);
                     self.to.alu_immediate(Alu::Move, 4, 0);
                     let (head, more, found) = (self.to.label(), self.to.label(), self.to.label());
+                    self.to.turns(*size);
                     self.to.here(head);
                     self.to.load(1, 3, 6, 0);
                     self.to.alu_immediate(Alu::Add, 4, 1);
@@ -43,6 +44,7 @@ impl Emitter {
                     self.to.here(more);
                     self.to.alu_immediate(Alu::Add, 6, 1);
                     self.to.jump_immediate(Jump::Less, 4, small(*size), head);
+                    self.to.turns(1);
                     self.to.here(found);
                     self.blind(4);
                     self.to.alu(Alu::Add, START, 4);
@@ -102,6 +104,7 @@ impl Emitter {
         self.to.alu_immediate(Alu::Move, passed, 0);
         self.to.alu_immediate(Alu::Move, to_go, small(index));
         self.blind(to_go);
+        self.to.turns(texts.size);
         self.to.here(head);
         self.to.load(1, 3, pointer, 0);
         self.to.alu_immediate(Alu::Add, passed, 1);
@@ -112,6 +115,7 @@ impl Emitter {
         self.to.goto(found);
         self.to.here(more);
         self.to.jump_immediate(Jump::Less, passed, small(texts.size), head);
+        self.to.turns(1);
         self.to.goto(self.trouble);
         self.to.here(found);
         self.blind(passed);
@@ -149,6 +153,8 @@ impl Emitter {
         let (length, pointer) = (4, 6);
         self.to.alu(Alu::Move, pointer, START);
         self.to.alu_immediate(Alu::Move, length, 0);
+        // Once more at the end of the text.
+        self.to.turns(text.size + 1);
         self.to.here(head);
         if limit == Limit::Left {
             self.to.jump(Jump::NotEqual, length, LEFT, inside);
@@ -162,6 +168,7 @@ impl Emitter {
         self.to.alu_immediate(Alu::Add, pointer, 1);
         self.to.alu_immediate(Alu::Add, length, 1);
         self.to.jump_immediate(Jump::Less, length, small(text.size), head);
+        self.to.turns(1);
         self.to.here(found);
         self.to.alu(Alu::Move, LEFT, length);
         self.blind(LEFT);
@@ -269,6 +276,7 @@ impl Emitter {
         self.to.alu_immediate(Alu::Move, last, -1);
         self.blind(count);
         self.blind(last);
+        self.to.turns(texts.size + 1);
         self.to.here(head);
         self.to.jump(Jump::NotEqual, at, LEFT, more);
         self.to.goto(end);
@@ -279,6 +287,7 @@ impl Emitter {
         self.minus_one_if_zero(last);
         self.to.alu(Alu::Subtract, count, last);
         self.to.jump_immediate(Jump::Less, at, small(texts.size), head);
+        self.to.turns(1);
         self.to.here(end);
         // The last one may lack its NUL.
         self.blind(last);
@@ -306,6 +315,7 @@ impl Emitter {
         let ways = Ways { head, end, limit, size: text.size };
         let [some, many, two, three, four, e0, ed, f0, f4, last, last_two] =
             [(); 11].map(|()| self.to.label());
+        self.to.turns(text.size + 1);
         self.to.here(head);
         self.next_byte(&ways, end);
         self.to.jump_immediate(Jump::NotEqual, byte, 0, some);
@@ -345,6 +355,7 @@ impl Emitter {
         self.to.here(two);
         self.following(&ways, 0x80, 0xbf);
         self.to.goto(head);
+        self.to.turns(1);
         self.to.here(end);
         self.to.alu(Alu::Move, into, count);
         self.blind(into);

@@ -28,6 +28,7 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
     })?;
     let id = runtime.next_id();
     let probe = ProbeHandle::new(id, Spec::new(Arc::clone(found), format!("{template}-{id}")));
+    runtime.made(&probe);
     for (name, param) in params {
         probe.set_param(runtime, name, &value::to_json(param))?;
     }
@@ -200,11 +201,21 @@ mod functions {
     /// would do as a filter themselves. Instead of true it may say what follows, where the mode enforces: `allow()`,
     /// `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
     /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not
-    /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former.
+    /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former, also while attached:
+    /// then each operation is decided by one of the two, and by one only.
     #[rhai_fn(return_raw)]
     pub fn when(context: NativeCallContext, probe: ProbeHandle, filter: FnPtr) -> Fallible<ProbeHandle> {
-        let program = runtime(&context)?.program()?;
-        probe.set_when(When { function: filter, program })?;
+        let runtime = runtime(&context)?;
+        let program = runtime.program()?;
+        probe.set_when(&runtime, Some(When { function: filter, program }))?;
+        Ok(probe)
+    }
+
+    /// Takes the filter back, also while attached: `p.when(())`; then every event in scope that the params let pass
+    /// is the probe's.
+    #[rhai_fn(name = "when", return_raw)]
+    pub fn when_nothing(context: NativeCallContext, probe: ProbeHandle, _none: ()) -> Fallible<ProbeHandle> {
+        probe.set_when(&*runtime(&context)?, None)?;
         Ok(probe)
     }
 
@@ -271,7 +282,9 @@ mod functions {
     /// (pid, uid, comm) as the kernel itself finds them, and what was counted so far.
     #[rhai_fn(return_raw)]
     pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
-        let processes = probe.preview(&*runtime(&context)?)?;
+        let runtime = runtime(&context)?;
+        runtime.acts("`preview` asks the kernel")?;
+        let processes = probe.preview(&runtime)?;
         let counters = probe.counters()?;
         let as_map = |process: InScope| {
             let mut map = Map::new();

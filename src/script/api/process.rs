@@ -54,6 +54,9 @@ fn pid(number: i64) -> Result<i32, Fault> {
     if pid > 1 && number != own { Ok(pid) } else { Err(refused()) }
 }
 
+/// What `kill` does, for whoever only explains.
+const KILL: &str = "`kill` sends a signal";
+
 #[export_module]
 mod functions {
     /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between. Gives a map: code, signal,
@@ -62,7 +65,9 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn run(context: NativeCallContext, command: Array) -> Fallible<Map> {
         let runtime = runtime(&context)?;
-        let mut child = match Child::start(&words(&command)?) {
+        let words = words(&command)?;
+        runtime.acts("`run` runs a program")?;
+        let mut child = match Child::start(&words) {
             Ok(child) => child,
             Err(reaction::StartError::Refused(ended)) => {
                 runtime.settle(context.engine())?;
@@ -80,15 +85,17 @@ mod functions {
 
     /// Sends a process a signal: `kill(1234, "SIGTERM")`. False if there is no such process any more.
     #[rhai_fn(name = "kill", return_raw)]
-    pub fn kill_pid(number: i64, signal: &str) -> Fallible<bool> {
+    pub fn kill_pid(context: NativeCallContext, number: i64, signal: &str) -> Fallible<bool> {
         let signal = Signal::from_name(signal).map_err(Fault::from)?;
+        runtime(&context)?.acts(KILL)?;
         Ok(reaction::signal(pid(number)?, None, signal).map_err(Fault::environment)?)
     }
 
     /// Sends a process a signal, by its number.
     #[rhai_fn(name = "kill", return_raw)]
-    pub fn kill_pid_number(number: i64, signal: i64) -> Fallible<bool> {
+    pub fn kill_pid_number(context: NativeCallContext, number: i64, signal: i64) -> Fallible<bool> {
         let signal = Signal::from_number(signal).map_err(Fault::from)?;
+        runtime(&context)?.acts(KILL)?;
         Ok(reaction::signal(pid(number)?, None, signal).map_err(Fault::environment)?)
     }
 

@@ -12,6 +12,7 @@ pub mod exec_unlink;
 mod faults;
 mod file_open;
 mod filter;
+mod filter_live;
 mod help;
 mod panic;
 mod proc_mem;
@@ -21,6 +22,7 @@ mod scope;
 mod scope_kinds;
 mod shell;
 mod task;
+mod workers;
 
 use std::{
     io::Write,
@@ -97,6 +99,9 @@ pub const STEPS: &[Step] = steps! {
         "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
         "the largest filters load in every template" => filter::largest,
         "arguments are asked by a filter" => filter::lists,
+        "another one while four workers go on: each operation is decided once" => filter_live::refused_throughout,
+        "another one while attached: the new one is asked, and no other" => filter_live::one_by_one,
+        "another one while attached: the subtree in scope is still followed" => filter_live::trackers_go_on,
         "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
     }
     "aggregation" {

@@ -1,0 +1,84 @@
+//! Another filter for an attached probe.
+//!
+//! A filter is part of the hooks' programs, so these are loaded once more, over the same maps: params, tables, books,
+//! events and aggregations go on. The new generation is attached while the settings say that it is not its turn;
+//! then the turn passes, in steps between which every program that read the former word has ended;
+//! then the former generation leaves. At no moment does neither decide, and no operation is decided twice
+//! (ebpf-templates/include/krsi_engine.bpf.h, "turns"). If anything fails before, the former one has never stopped.
+
+use aya::programs::Program;
+
+use super::{
+    Kernel, KernelError,
+    attachment::{Attachment, Hooks},
+    grace,
+    load::{self, Reach, chain},
+};
+use crate::probe::Spec;
+
+/// `enum krsi_change` of the templates, above a generation's number.
+const NEWER_FIRST: u64 = 1 << 32;
+const OLDER_TELLS: u64 = 2 << 32;
+const NEWER_ASKS: u64 = 3 << 32;
+
+impl Attachment {
+    /// Puts the filter of `spec`, which is else as it was attached, in the place of the former one.
+    ///
+    /// # Errors
+    /// If the kernel refuses the new programs, or has no room for them beside the former ones; then those still decide.
+    pub fn set_filter(&mut self, kernel: &Kernel, spec: &Spec) -> Result<(), KernelError> {
+        let impossible =
+            |error: String| KernelError::Program { what: "put another filter in place".into(), error };
+        let shared = self.shared.as_ref().map_err(|reason| impossible(reason.clone()))?;
+        let btf = kernel.btf()?;
+        let generation = self.generation.wrapping_add(1);
+        let constants =
+            load::Constants { spec, id: self.id, version: kernel.version, scope_size: 1, generation };
+        let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
+        let loaded = load::load_over(btf, constants, reach, shared)?;
+        let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };
+        let turn = u64::from(generation);
+        let steps: &[u64] = match newer.order() {
+            Some(Order::NewerFirst) => &[NEWER_FIRST],
+            Some(Order::OlderFirst) => &[OLDER_TELLS, NEWER_ASKS],
+            None => return Err(impossible("its hooks are of two kinds".into())),
+        };
+        newer.attach(&self.template)?;
+        for step in steps {
+            self.pass_turn(step | turn)?;
+        }
+        self.pass_turn(turn)?;
+        self.generation = generation;
+        let mut older = std::mem::replace(&mut self.hooks, newer);
+        older.detach().map_err(|error| impossible(chain(&error)))?;
+        // The first generation's object also follows what the tables are about.
+        self.first.get_or_insert(older.ebpf);
+        Ok(())
+    }
+
+    fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
+        self.store("turn", word)?;
+        grace::wait_for_programs()
+            .map_err(|error| KernelError::Host { what: "wait for programs that are running", error })
+    }
+}
+
+/// Which of two generations an operation comes by first.
+enum Order {
+    NewerFirst,
+    OlderFirst,
+}
+
+impl Hooks {
+    /// A trampoline begins with the program attached last (kernel/bpf/trampoline.c, `bpf_trampoline_link_prog`), a
+    /// tracepoint with the one attached first (kernel/tracepoint.c, `func_add`). `None`: some are this, some that.
+    fn order(&self) -> Option<Order> {
+        let at_tracepoint =
+            |(_, name): &(String, String)| matches!(self.ebpf.program(name), Some(Program::BtfTracePoint(_)));
+        match self.programs.iter().filter(|hook| at_tracepoint(hook)).count() {
+            0 => Some(Order::NewerFirst),
+            count if count == self.programs.len() => Some(Order::OlderFirst),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A probe in words: attached for the looks of it, and explained stage by stage.
+
+use super::{Fault, ProbeHandle, State};
+use crate::{
+    event::Summary,
+    filter::{self, CAPACITY, Compiled, STEPS},
+    probe::Mode,
+    script::{
+        explanation::{Explanation, FilterCost, Place, Stage},
+        program::{Callback, Program},
+        runtime::Runtime,
+    },
+};
+
+/// Whether a probe was attached by a script that is only explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum InWords {
+    #[default]
+    Never,
+    Attached,
+    Detached,
+}
+
+impl ProbeHandle {
+    /// As an attach, without a kernel: what it would refuse for the script's sake is refused.
+    ///
+    /// # Errors
+    /// If the spec may not be attached, or the filter does not compile.
+    pub fn attach_in_words(&self, runtime: &Runtime) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        state.make_whole()?;
+        state.in_words = InWords::Attached;
+        // What the script reads has counted nothing.
+        state.has_books = true;
+        state.closed_summaries =
+            state.spec.aggregations.iter().map(|of| Summary::new(&state.spec.name, of, vec![], 0)).collect();
+        state.remarks_in_words(runtime);
+        Ok(())
+    }
+
+    pub(super) fn leave_in_words(&self) {
+        let mut state = self.0.borrow_mut();
+        if state.in_words == InWords::Attached {
+            state.in_words = InWords::Detached;
+        }
+    }
+
+    pub fn explanation(&self) -> Explanation {
+        let state = self.0.borrow();
+        let spec = &state.spec;
+        Explanation {
+            probe: spec.name.clone(),
+            template: spec.template.name.clone(),
+            hooks: spec.template.hooks.clone(),
+            attached: state.in_words != InWords::Never,
+            stages: state.in_kernel().into_iter().chain(state.in_shell()).collect(),
+            filter: spec.filter.as_ref().map(cost),
+        }
+    }
+}
+
+fn cost(compiled: &Compiled) -> FilterCost {
+    FilterCost {
+        understood: compiled.filter.to_string(),
+        in_words: compiled.code.cost(),
+        instructions: compiled.code.slots(),
+        room: CAPACITY,
+        at_most: compiled.code.at_most(),
+        verifier_steps: compiled.code.steps,
+        verifier_limit: STEPS,
+        code: compiled.code.to_string().lines().map(|line| line.trim_start().to_owned()).collect(),
+    }
+}
+
+fn stage(place: Place, stage: &'static str, does: impl Into<String>) -> Stage {
+    Stage { place, stage, does: does.into(), at: None }
+}
+
+impl State {
+    fn remarks_in_words(&self, runtime: &Runtime) {
+        for remark in self.late_remark().into_iter().chain(self.verdict_remark()) {
+            runtime.note(&remark);
+        }
+    }
+
+    fn in_kernel(&self) -> Vec<Stage> {
+        let kernel = |name, does: String| stage(Place::Kernel, name, does);
+        let spec = &self.spec;
+        let mut stages = Vec::new();
+        stages.push(kernel(
+            "scope",
+            if spec.scope.is_empty() { "every task".into() } else { spec.scope.to_string() },
+        ));
+        if !spec.params.is_empty() {
+            let names: Vec<_> = spec.params.keys().map(String::as_str).collect();
+            stages.push(kernel("params", names.join(", ")));
+        }
+        let fields = spec.template.fields.len();
+        stages.push(kernel(
+            "gathering",
+            format!("the {fields} fields of an event, {} bytes at most", spec.template.event_size),
+        ));
+        if let Some(compiled) = &spec.filter {
+            let at = self.when.as_ref().and_then(|when| {
+                place(&when.program, when.function.fn_name(), when.function.curry().len() + 1)
+            });
+            stages.push(Stage { at, ..kernel("filter", compiled.filter.to_string()) });
+        }
+        stages.push(kernel("answer", self.answer()));
+        for aggregation in &spec.aggregations {
+            stages.push(kernel("aggregation", aggregation.describe()));
+        }
+        stages.push(kernel(
+            "event",
+            if spec.quiet { "not sent: it is counted instead".into() } else { "sent".into() },
+        ));
+        stages
+    }
+
+    fn answer(&self) -> String {
+        let spec = &self.spec;
+        let mut text = match spec.filter.as_ref().filter(|compiled| compiled.filter.body.has_verdicts()) {
+            Some(_) if spec.mode != Mode::Observe => {
+                format!("the filter's verdict, or {}", spec.acting_mode())
+            }
+            _ => spec.acting_mode(),
+        };
+        if let Some(lease) = spec.lease {
+            text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
+        }
+        text
+    }
+
+    fn in_shell(&self) -> Vec<Stage> {
+        if self.spec.quiet {
+            return Vec::new();
+        }
+        let asked = self.condition.as_ref().map(|condition| Stage {
+            at: at(condition),
+            ..stage(Place::Shell, "where_user", "asks Rhai about each event that was sent")
+        });
+        let given = match &self.callback {
+            Some(callback) => {
+                Stage { at: at(callback), ..stage(Place::Shell, "on_event", "is called with each event") }
+            }
+            None => stage(Place::Shell, "report", "each event is printed"),
+        };
+        asked.into_iter().chain([given]).collect()
+    }
+}
+
+fn at(callback: &Callback) -> Option<String> {
+    let arguments = callback.function.curry().len() + callback.arity;
+    place(&callback.program, callback.function.fn_name(), arguments)
+}
+
+/// `FILE:LINE` of what a function says: Rhai knows no better where an expression begins.
+fn place(program: &Program, function: &str, arguments: usize) -> Option<String> {
+    let position = filter::place(&program.ast, function, arguments);
+    Some(format!("{}:{}", program.source.name, position.line()?))
+}

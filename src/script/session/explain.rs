@@ -1,0 +1,49 @@
+//! A script that is only explained: evaluated with nothing attached, nothing done and nothing waited for.
+
+use super::{FINE, Failure, Session, Started, unusable};
+use crate::script::{
+    Source,
+    explanation::{Explained, Explanation},
+    handle::ProbeHandle,
+    stop::Stop,
+};
+
+impl Session {
+    /// Explains every probe that the script makes, as far as it comes without doing anything.
+    /// For a session with [`Options::explains`](crate::script::Options). Errors are reported through the sink.
+    pub fn explanations(&mut self, source: &Source) -> Explained {
+        match &mut self.started {
+            Ok(started) => started.explanations(source),
+            Err(error) => Explained { probes: vec![], ended: None, code: unusable(error).code },
+        }
+    }
+}
+
+impl Started {
+    fn explanations(&mut self, source: &Source) -> Explained {
+        let (ended, code) = match self.evaluate(source) {
+            Ok(_) => (None, FINE),
+            Err(Failure::Reported(code)) => (None, code),
+            Err(Failure::Stopped(stop, at)) => {
+                let line = at.line().map_or_else(String::new, |line| format!(":{line}"));
+                let why = match stop {
+                    Stop::OnlyExplained(what) => Some(what.to_owned()),
+                    Stop::Limit(text) => Some(text.to_owned()),
+                    Stop::Exit(code) => Some(format!("the script ends itself with exit code {code}")),
+                    _ => None,
+                };
+                let ended = why.map(|why| format!("explained up to {}{line}: {why}", source.name));
+                let code = if ended.is_some() { FINE } else { self.stopped(&stop) };
+                (ended, code)
+            }
+        };
+        let probes = self.runtime.take_made();
+        let explained: Vec<Explanation> = probes.iter().map(ProbeHandle::explanation).collect();
+        // A callback may hold its own probe.
+        for probe in &probes {
+            let _ = probe.set_callback(None);
+            probe.set_condition(None);
+        }
+        Explained { probes: explained, ended, code }
+    }
+}

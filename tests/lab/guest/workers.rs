@@ -1,0 +1,90 @@
+//! Processes that open files at once, each a known number of times: for claims about exactness.
+
+use std::{
+    ffi::{CStr, CString},
+    fs,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open},
+    libc,
+    sys::{
+        stat::Mode,
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::{ForkResult, Pid, fork, pipe, read},
+};
+
+use super::{Outcome, same};
+
+pub const FOLDER: &str = "/tmp/workers";
+const WORKERS: [&CStr; 4] = [c"w0", c"w1", c"w2", c"w3"];
+/// Bytes of the files that are opened.
+pub const SIZES: [u64; 4] = [0, 1, 1000, 5000];
+
+/// Files of these sizes, in this order.
+pub fn files() -> Result<Vec<CString>, String> {
+    fs::create_dir_all(FOLDER).map_err(|e| e.to_string())?;
+    let file = |size: &u64| {
+        let path = format!("{FOLDER}/{size}");
+        fs::write(&path, vec![b'x'; usize::try_from(*size).map_err(|e| e.to_string())?])
+            .map_err(|e| format!("{path}: {e}"))?;
+        CString::new(path).map_err(|e| e.to_string())
+    };
+    SIZES.iter().map(file).collect()
+}
+
+/// As many paths that nothing else opens.
+pub fn many_files(many: usize) -> Result<Vec<CString>, String> {
+    let folder = format!("{FOLDER}/many");
+    fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let file = |n: usize| {
+        let path = format!("{folder}/{n}");
+        fs::write(&path, "").map_err(|e| format!("{path}: {e}"))?;
+        CString::new(path).map_err(|e| e.to_string())
+    };
+    (0..many).map(file).collect()
+}
+
+/// Four processes that open every file `rounds` times, at once.
+pub struct Workers(Vec<Pid>);
+
+impl Workers {
+    pub fn start(files: &[CString], rounds: u32, refused: bool) -> Result<Self, String> {
+        // They start together: each waits until the last of the ends that write is closed.
+        let (gate, key) = pipe().map_err(|e| e.to_string())?;
+        let mut pids = Vec::new();
+        for name in WORKERS {
+            // SAFETY: the child calls nothing that allocates or takes a lock, and ends by _exit.
+            match unsafe { fork() }.map_err(|e| e.to_string())? {
+                ForkResult::Parent { child } => pids.push(child),
+                ForkResult::Child => {
+                    // SAFETY: closes the child's copy of the key; it is used no more in this process.
+                    unsafe { libc::close(std::os::fd::AsRawFd::as_raw_fd(&key)) };
+                    let _ = nix::sys::prctl::set_name(name);
+                    // There are two processors, and the shell needs one of them for what the claim is about.
+                    // SAFETY: takes a number only.
+                    unsafe { libc::nice(10) };
+                    let _ = read(&gate, &mut [0; 1]);
+                    let as_expected = |file: &CString| match open(&**file, OFlag::O_RDONLY, Mode::empty()) {
+                        Ok(_) => !refused,
+                        Err(error) => refused && error == Errno::EPERM,
+                    };
+                    let fine = (0..rounds).all(|_| files.iter().all(as_expected));
+                    // SAFETY: ends the child at once; no destructor of the parent's may run here.
+                    unsafe { libc::_exit(i32::from(!fine)) }
+                }
+            }
+        }
+        Ok(Workers(pids))
+    }
+
+    pub fn wait(self) -> Outcome {
+        for pid in self.0 {
+            let ended = waitpid(pid, None).map_err(|e| e.to_string())?;
+            same("a worker", ended, WaitStatus::Exited(pid, 0))?;
+        }
+        Ok(())
+    }
+}
