@@ -12,10 +12,10 @@ use std::sync::Arc;
 use filter_cases::{Case, case, machine};
 use krsi_sh::{
     event::Event,
-    filter::{Answer, Code, Compiled, MARGIN, UNKNOWN},
+    filter::{Answer, Code, Compiled, First, MARGIN, UNKNOWN},
     kernel::carrier::{Carrier, CarrierError},
     script::equivalence::Closure,
-    template::{Catalogue, Template},
+    template::{Catalogue, EarlyField, Template},
 };
 use proptest::{
     prelude::*,
@@ -60,7 +60,7 @@ const EXCUSED: [&str; 4] = ["never gives a number", "too large", "keeps", "nests
 fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<Option<usize>, TestCaseError> {
     // What is beyond Rhai's own limits is no filter.
     let Ok(closure) = Closure::new(script) else { return Ok(None) };
-    let Compiled { filter, code } = match closure.compile(template) {
+    let Compiled { filter, code, first } = match closure.compile(template) {
         Ok(compiled) => compiled,
         Err(refusal) if EXCUSED.iter().any(|excuse| refusal.text.contains(excuse)) => {
             return Ok(None);
@@ -78,9 +78,63 @@ fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<O
         let machine = run(&code, bytes);
         prop_assert_eq!(ir, expected, "the IR\n{}\n{}\nRhai: {:?}", script, filter, rhai);
         prop_assert_eq!(machine, expected, "the instructions\n{}\n{}\n{}", script, filter, code);
+        if let Some(first) = &first {
+            let said = first_stage(first, bytes, template)?;
+            let may = said != Answer::NoMatch.code() || expected == said || expected == UNKNOWN;
+            prop_assert!(
+                may,
+                "the first stage rules out what matches\n{}\n{}\n{}",
+                script,
+                filter,
+                first.filter
+            );
+        }
         matched += usize::from(expected & 0xff == Answer::Match.code());
     }
     Ok(Some(matched))
+}
+
+/// What the first stage says about the event's task, which the kernel lays out as `struct krsi_early`: the
+/// IR and the instructions agree here too. What it does not ask about is zero.
+fn first_stage(first: &First, event: &[u8], template: &Template) -> Result<i32, TestCaseError> {
+    let early = &template.layout.early;
+    let place = |early: &EarlyField| {
+        let field = template.field(&early.name).unwrap();
+        (early.offset..early.offset + field.size, field.offset..field.offset + field.size)
+    };
+    let size = early.iter().map(|early| place(early).0.end).max().unwrap_or_default();
+    let mut bytes = vec![0; size];
+    for (to, from) in early.iter().filter(|early| first.fields & 1 << early.bit != 0).map(place) {
+        bytes[to].copy_from_slice(&event[from]);
+    }
+    let said = answer(first.filter.evaluate(&bytes));
+    prop_assert_eq!(run(&first.code, &bytes), said, "the first stage\n{}\n{}", first.filter, first.code);
+    Ok(said)
+}
+
+#[test]
+fn what_is_said_about_the_task_is_asked_first() {
+    let template = template("file_open");
+    let first = |closure: &str| {
+        let script = format!("let few = [4, 7]; {closure}");
+        let compiled = Closure::new(&script).unwrap().compile(&template).unwrap();
+        compiled.first.map_or_else(|| "nothing".to_owned(), |first| first.filter.to_string())
+    };
+    assert_eq!(first("|e| e.path.starts_with(\"/tmp\") && e.uid >= 1000"), "(uid >= 1000)");
+    assert_eq!(first("|e| e.uid == 0 || e.path == \"/a\""), "nothing");
+    assert_eq!(
+        first("|e| (e.uid == 0 && e.path == \"/a\") || e.comm == \"sh\""),
+        "((uid == 0) || comm.equals(\"sh\"))"
+    );
+    assert_eq!(first("|e| !(e.uid == 0 || e.path == \"/a\")"), "(uid != 0)");
+    assert_eq!(
+        first(
+            "|e| if e.gid in few { deny(\"EPERM\") } else if e.path.contains(\"x\") && e.pid > 1 { allow() } else { false }"
+        ),
+        "((gid in [4, 7]) || (!(gid in [4, 7]) && (pid > 1)))"
+    );
+    // Texts that are searched through, and what is gathered later, are no part of it.
+    assert_eq!(first("|e| e.comm.contains(\"a\") && e.size > 3 && e.exe == \"/bin/sh\""), "nothing");
 }
 
 fn runner(cases: u32) -> TestRunner {

@@ -5,7 +5,7 @@
  * at the first step that settles the matter:
  *
  *   krsi_begin      whether it is this program that decides
- *   krsi_admits     scope: task credentials only, no memory taken (krsi_enter: both)
+ *   krsi_admits     scope, and what the filter says about the task: no memory taken (krsi_enter: both)
  *   (the template)  cheap params
  *   krsi_take       memory of this task's own
  *   (the template)  gather, krsi_match_path
@@ -444,14 +444,137 @@ __noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
 }
 
-/* Second step: whether this task is in scope, with the decision counted. */
+/* ---- the first stage ----------------------------------------------------- */
+
+#define KRSI_TEXT_(x) #x
+#define KRSI_TEXT(x) KRSI_TEXT_(x)
+
+/*
+ * Where a compiled `when(…)` goes: its instructions are written over the last of
+ * the no-ops, with what it asks about in r1, and leave what they say in r0 (enum krsi_match and enum krsi_said). No
+ * relocation stands inside.
+ *
+ * The jump goes over the run, and to the filter if there is one. It is always taken, but could be not taken as
+ * far as the form goes: so no instruction is out of reach, which would be refused, and the verifier removes the
+ * run as a whole. One by one it would take no-ops out too, moving all the rest of the program each time.
+ */
+#define KRSI_SLOT(name, type, slots)                                  \
+	__attribute__((naked)) static __noinline u64 name(type *asked) \
+	{                                                              \
+		asm volatile("r0 = 1;"                                 \
+			     "if r0 != 0 goto +" KRSI_TEXT(slots) ";"  \
+			     ".rept " KRSI_TEXT(slots) ";"             \
+			     "goto +0;"                                \
+			     ".endr;"                                  \
+			     "exit;");                                 \
+	}
+
+/*
+ * What a filter says about the task alone is asked first: before memory is taken, and anything else gathered. These
+ * are the fields of the header that can be asked then, under its names.
+ */
+enum krsi_early_field {
+	krsi_early_field_cgroup,
+	krsi_early_field_start_ns,
+	krsi_early_field_pid,
+	krsi_early_field_tid,
+	krsi_early_field_ppid,
+	krsi_early_field_uid,
+	krsi_early_field_euid,
+	krsi_early_field_gid,
+	krsi_early_field_loginuid,
+	krsi_early_field_session,
+	krsi_early_field_pid_ns,
+	krsi_early_field_mnt_ns,
+	krsi_early_field_user_ns,
+	krsi_early_field_comm,
+	krsi_early_field_parent_comm,
+	KRSI_EARLY_FIELDS, /* how many */
+};
+
+/* Keeps the enum in the object's BTF, where the shell reads which field is which. */
+const volatile enum krsi_early_field krsi_early_field_count = KRSI_EARLY_FIELDS;
+
+struct krsi_early {
+	u64 cgroup;
+	u64 start_ns;
+	u32 pid;
+	u32 tid;
+	u32 ppid;
+	u32 uid;
+	u32 euid;
+	u32 gid;
+	u32 loginuid;
+	u32 session;
+	u32 pid_ns;
+	u32 mnt_ns;
+	u32 user_ns;
+	u32 zero;
+	char comm[16];
+	char parent_comm[16];
+};
+
+/* Those that the first stage asks about, a bit for each; 0: there is none. Set before the load. */
+const volatile u32 krsi_early_fields = 0;
+
+/* With a struct krsi_early in r1. */
+KRSI_SLOT(krsi_early_filter, struct krsi_early, 256)
+
+#define KRSI_EARLY(field, value)                                             \
+	do {                                                                 \
+		if (krsi_early_fields & 1U << krsi_early_field_##field)       \
+			early.field = (value);                               \
+	} while (0)
+
+/* Whether the filter cannot match, whatever else the event is. */
+__noinline u64 krsi_rules_out(u64 task_address)
+{
+	struct task_struct *task = (struct task_struct *)task_address;
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
+	struct cred *cred = READ(task, cred);
+	struct krsi_early early = {};
+
+	KRSI_EARLY(cgroup, bpf_get_current_cgroup_id());
+	KRSI_EARLY(start_ns, READ(leader, start_boottime));
+	KRSI_EARLY(pid, READ(task, tgid));
+	KRSI_EARLY(tid, READ(task, pid));
+	KRSI_EARLY(ppid, READ(parent, tgid));
+	KRSI_EARLY(uid, READ(cred, uid.val));
+	KRSI_EARLY(euid, READ(cred, euid.val));
+	KRSI_EARLY(gid, READ(cred, gid.val));
+	KRSI_EARLY(loginuid, READ(task, loginuid.val));
+	KRSI_EARLY(session, READ(task, sessionid));
+	KRSI_EARLY(pid_ns, krsi_pid_ns(task));
+	KRSI_EARLY(mnt_ns, krsi_mnt_ns(task));
+	KRSI_EARLY(user_ns, krsi_user_ns(cred));
+	if (krsi_early_fields & 1U << krsi_early_field_comm)
+		bpf_probe_read_kernel_str(early.comm, sizeof(early.comm),
+					  __builtin_preserve_access_index(&task->comm));
+	if (krsi_early_fields & 1U << krsi_early_field_parent_comm) {
+		struct task_struct *parent_leader = READ(parent, group_leader);
+
+		bpf_probe_read_kernel_str(early.parent_comm, sizeof(early.parent_comm),
+					  __builtin_preserve_access_index(&parent_leader->comm));
+	}
+	return krsi_early_filter(&early) == 0; /* KRSI_NO_MATCH */
+}
+
+/* Second step: whether this task is in scope, and may match at all; with the decision counted. */
 static __always_inline bool krsi_admits(volatile struct settings *settings)
 {
+	u64 task = bpf_get_current_task();
+
 	krsi_count(krsi_counter_seen);
-	if (krsi_in_scope(settings->control.scope, bpf_get_current_task()))
-		return true;
-	krsi_count(krsi_counter_out_of_scope);
-	return false;
+	if (!krsi_in_scope(settings->control.scope, task)) {
+		krsi_count(krsi_counter_out_of_scope);
+		return false;
+	}
+	if (krsi_early_fields && krsi_rules_out(task)) {
+		krsi_count(krsi_counter_filtered);
+		return false;
+	}
+	return true;
 }
 
 /* Both: the settings if there is something to decide, else NULL. */
@@ -1145,29 +1268,8 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 
 /* ---- the filter's slot --------------------------------------------------- */
 
-#define KRSI_FILTER_SLOTS 1000
-
-#define KRSI_TEXT_(x) #x
-#define KRSI_TEXT(x) KRSI_TEXT_(x)
-
-/*
- * Where a compiled `when(…)` goes: its instructions are written over the last of
- * these no-ops, with the event in r1, and leave what they say in r0. No relocation
- * stands inside. Without a filter it says yes.
- *
- * The jump goes over the run, and to the filter if there is one. It is always taken, but could be not taken as
- * far as the form goes: so no instruction is out of reach, which would be refused, and the verifier removes the
- * run as a whole. One by one it would take no-ops out too, moving all the rest of the program each time.
- */
-__attribute__((naked)) static __noinline u64 krsi_filter(struct event *event)
-{
-	asm volatile("r0 = 1;"
-		     "if r0 != 0 goto +" KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
-		     ".rept " KRSI_TEXT(KRSI_FILTER_SLOTS) ";"
-		     "goto +0;"
-		     ".endr;"
-		     "exit;");
-}
+/* With the event in r1. Without a filter it says yes. */
+KRSI_SLOT(krsi_filter, struct event, 1000)
 
 /* ---- summaries ----------------------------------------------------------- */
 
@@ -1500,9 +1602,20 @@ static __always_inline u64 krsi_next_number(void)
 	return number;
 }
 
-static __always_inline void krsi_gather_exe(struct scratch *scratch, struct task_struct *task)
+/* When the executable's path, which costs more than all the rest of the header, is found. */
+enum krsi_exe {
+	KRSI_EXE_FOR_EVENTS,    /* once the filter has said yes, and if there is to be an event */
+	KRSI_EXE_FOR_SUMMARIES, /* once the filter has said yes */
+	KRSI_EXE_FOR_FILTER,    /* before the filter, which asks about it */
+};
+
+/* Set before the load. */
+const volatile u32 krsi_exe = KRSI_EXE_FOR_FILTER;
+
+static __always_inline void krsi_gather_exe(struct scratch *scratch)
 {
 	struct krsi_header *header = &scratch->event.header;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mm_struct *mm = READ(task, mm);
 	struct file *file = READ(mm, exe_file);
 
@@ -1546,7 +1659,6 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 	header->pid_ns = krsi_pid_ns(task);
 	header->mnt_ns = krsi_mnt_ns(task);
 	header->user_ns = krsi_user_ns(cred);
-	krsi_gather_exe(scratch, task);
 }
 
 static __always_inline void krsi_tell(struct krsi_header *header, const struct krsi_answer *answer)
@@ -1579,6 +1691,7 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	volatile struct settings *settings = krsi_read_settings();
 	struct krsi_answer answer;
+	bool quiet;
 	char *end;
 	u64 said;
 
@@ -1591,6 +1704,8 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		return 0;
 	}
 	krsi_gather_header(scratch, hook);
+	if (krsi_exe == KRSI_EXE_FOR_FILTER)
+		krsi_gather_exe(scratch);
 	/* A filter looks for texts behind the path: what was not gathered is empty, not left over. */
 	end = krsi_tail(scratch, sizeof(struct event) - KRSI_FIXED_SIZE - 1);
 	if (end)
@@ -1607,11 +1722,14 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		krsi_count(krsi_counter_filtered);
 		return 0;
 	}
+	quiet = settings->control.quiet;
+	if (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet))
+		krsi_gather_exe(scratch);
 	answer = krsi_answer(settings, when, said);
 	krsi_tell(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none)
 		krsi_summarize(slot, settings->control.epoch);
-	if (settings->control.quiet)
+	if (quiet)
 		krsi_count(krsi_counter_suppressed);
 	else
 		krsi_emit(scratch);

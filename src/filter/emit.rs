@@ -84,8 +84,17 @@ impl Filter {
     /// # Errors
     /// If it is too large, in one of several ways.
     pub fn emit(&self) -> Result<Code, TooLarge> {
+        self.emit_about(Memory::Map)
+    }
+
+    /// The same, about what lies in this kind of memory.
+    ///
+    /// # Errors
+    /// If it is too large, in one of several ways.
+    pub fn emit_about(&self, memory: Memory) -> Result<Code, TooLarge> {
         let mut emitter = Emitter {
             to: Assembler::default(),
+            memory,
             slots: self.slots,
             read: Vec::new(),
             steps: 0,
@@ -110,8 +119,17 @@ const NUMBERS: [Register; 6] = [2, 3, 4, 5, 6, 7];
 /// Values on the stack, those of `let` included.
 const STACK_SLOTS: usize = 24;
 
+/// Where that lies which is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    Map,
+    /// The verifier wants each access aligned there.
+    Stack,
+}
+
 struct Emitter {
     to: Assembler,
+    memory: Memory,
     /// Stack slots in use.
     slots: usize,
     /// Offsets of the texts known to be readable at this point.

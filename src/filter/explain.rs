@@ -166,6 +166,15 @@ impl Compiled {
     /// What was understood, and what runs in the kernel.
     #[must_use]
     pub fn explain(&self) -> String {
-        format!("in the kernel, when {}\n{}:\n{}", self.filter, self.code.cost(), self.code)
+        let first = self.first.as_ref().map_or(String::new(), |first| {
+            format!(
+                "in the kernel, first, about the task alone: {}\n{} instructions, at most {} run for a decision:\n{}\n",
+                first.filter,
+                first.code.slots(),
+                first.code.at_most(),
+                first.code
+            )
+        });
+        format!("{first}in the kernel, when {}\n{}:\n{}", self.filter, self.code.cost(), self.code)
     }
 }

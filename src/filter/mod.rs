@@ -9,6 +9,7 @@
 //! syntax     Rhai's AST ─▶ a tree of what a filter may say (the only file that walks the AST)
 //! check      tree + fields + captured values ─▶ IR, typed
 //! ir         the meaning; evaluate computes it on an event's bytes
+//! stages     what of it is asked before anything is gathered
 //! emit       IR ─▶ eBPF, in the form that verifiers follow easily
 //! explain    all of it, for reading
 //! ```
@@ -24,6 +25,7 @@ mod explain;
 mod glob;
 pub mod ir;
 mod refusal;
+mod stages;
 mod syntax;
 
 use rhai::{AST, Dynamic, Position};
@@ -35,6 +37,7 @@ pub use self::{
     glob::{Glob, GlobError},
     ir::{Answer, Filter, Trouble},
     refusal::Refusal,
+    stages::First,
 };
 
 /// A filter, and its code for the kernel.
@@ -42,6 +45,16 @@ pub use self::{
 pub struct Compiled {
     pub filter: Filter,
     pub code: Code,
+    /// What of it is asked first, about the task alone.
+    pub first: Option<First>,
+}
+
+impl Compiled {
+    /// Whether it asks about one of these fields of the event.
+    #[must_use]
+    pub fn asks(&self, names: &[&str]) -> bool {
+        stages::asks(&self.filter, names)
+    }
 }
 
 /// Where the closure `name` begins, which takes so many arguments, the captured ones included.
@@ -67,5 +80,7 @@ pub fn compile(
         function: name.to_owned(),
         position: syntax::begins(ast, name, captured.len() + 1),
     })?;
-    Ok(Compiled { filter, code })
+    // One that is too large is no loss: all of it is in the filter as well.
+    let first = stages::first(&filter, template).unwrap_or_default();
+    Ok(Compiled { filter, code, first })
 }

@@ -8,7 +8,7 @@ use aya_obj::btf::BtfKind;
 
 use super::{KernelError, facts, host, loader, object, shared::Shared, summaries, verifier};
 use crate::{
-    probe::Spec,
+    probe::{Spec, aggregation::Aggregation},
     template::{ObservedAt, Observer, Template},
 };
 
@@ -135,6 +135,7 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
     summaries::check(&spec.aggregations, constants.version)?;
     let counted = summaries::constant(&spec.aggregations, &spec.template.layout)
         .map_err(|reason| broken(&spec.template, reason))?;
+    let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
     object::prepared(
         &spec.template,
         &[
@@ -142,10 +143,31 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
             ("krsi_kernel", constants.version),
             ("krsi_generation", constants.generation),
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
+            ("krsi_early_fields", first.map_or(0, |first| first.fields)),
+            ("krsi_exe", when_exe(spec)),
         ],
         &[(summaries::CONSTANT, &counted)],
         spec.filter.as_ref(),
     )
+}
+
+/// `enum krsi_exe` of the templates: when the path of the task's executable is found.
+fn when_exe(spec: &Spec) -> u32 {
+    const FOR_EVENTS: u32 = 0;
+    const FOR_SUMMARIES: u32 = 1;
+    const FOR_FILTER: u32 = 2;
+    const FIELDS: [&str; 2] = ["exe", "exe_inode"];
+    let counted = |aggregation: &Aggregation| {
+        let by = aggregation.by.iter().map(|taken| &taken.field);
+        by.chain(&aggregation.field).any(|field| FIELDS.contains(&field.name.as_str()))
+    };
+    if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS)) {
+        FOR_FILTER
+    } else if spec.aggregations.iter().any(counted) {
+        FOR_SUMMARIES
+    } else {
+        FOR_EVENTS
+    }
 }
 
 /// With maps of its own.

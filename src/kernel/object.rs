@@ -1,7 +1,7 @@
 //! A template's object, made this probe's own before anything reads it: its constants, and its filter.
 //!
 //! Both go into the object's bytes. A constant is a word of `.rodata`; the verifier then prunes what it
-//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`
+//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its first stage over those in `krsi_early_filter`
 //! (ebpf-templates/include/krsi_engine.bpf.h), and the jump before them leads to it: the symbol keeps its size,
 //! and no relocation stands there, so no loader sees a difference.
 
@@ -11,6 +11,7 @@ use super::KernelError;
 use crate::{filter::Compiled, template::Template};
 
 const FILTER: &str = "krsi_filter";
+const FIRST_STAGE: &str = "krsi_early_filter";
 const INSTRUCTION: usize = 8;
 /// Instructions before the no-ops.
 const BEFORE: usize = 2;
@@ -31,7 +32,10 @@ pub fn prepared(
         put(&mut bytes, name, table).map_err(broken)?;
     }
     if let Some(filter) = filter {
-        fill(&mut bytes, &filter.code.bytes()).map_err(broken)?;
+        fill(&mut bytes, FILTER, &filter.code.bytes()).map_err(broken)?;
+        if let Some(first) = &filter.first {
+            fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(broken)?;
+        }
     }
     Ok(bytes)
 }
@@ -61,8 +65,8 @@ fn put(object: &mut [u8], name: &str, value: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn fill(object: &mut [u8], code: &[u8]) -> Result<(), String> {
-    let (start, size) = symbol(object, FILTER).ok_or("it has no slot for a filter")?;
+fn fill(object: &mut [u8], name: &str, code: &[u8]) -> Result<(), String> {
+    let (start, size) = symbol(object, name).ok_or_else(|| format!("it has no slot `{name}`"))?;
     // The slot begins with the answer without a filter and the jump, and ends with its exit.
     if code.len() + (BEFORE + 1) * INSTRUCTION > size {
         return Err("its slot for a filter is too small".into());

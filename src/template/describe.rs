@@ -11,7 +11,9 @@ use std::{borrow::Cow, collections::HashMap};
 use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::{Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Template};
+use super::{
+    EarlyField, Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Template,
+};
 
 /// An object that is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -403,6 +405,12 @@ impl Types {
             settings_size: self.structure("settings")?.1.size(),
             counters: numbers("krsi_counter")?,
             scope_kinds: numbers("krsi_scope_kind")?,
+            early: numbers("krsi_early_field")?
+                .into_iter()
+                .map(|(name, bit)| {
+                    Ok(EarlyField { offset: self.member_offset("krsi_early", &name)?, name, bit })
+                })
+                .collect::<Fallible<_>>()?,
             summary_kinds: numbers("krsi_summary_kind")?,
             programs: of_kind(sections, "lsm", ""),
             observers: observers(sections),

@@ -75,6 +75,8 @@ pub struct Layout {
     pub counters: Vec<(String, u32)>,
     /// Number of each kind of scope: its bit in the control word, and its mark on a member.
     pub scope_kinds: Vec<(String, u32)>,
+    /// What a filter's first stage can be told.
+    pub early: Vec<EarlyField>,
     /// Number of each way to aggregate.
     pub summary_kinds: Vec<(String, u32)>,
     /// LSM hook and the name of the program for it, in the order of the object.
@@ -88,6 +90,16 @@ pub struct Layout {
     pub packed_from: usize,
     /// What observes where LSM programs cannot be had.
     pub observers: Vec<Observer>,
+}
+
+/// A field of the header that is known before anything is gathered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyField {
+    pub name: String,
+    /// Which bit of the constant asks for it.
+    pub bit: u32,
+    /// Byte offset in `struct krsi_early`.
+    pub offset: usize,
 }
 
 /// A program that sees what a hook would, and has no verdict.

@@ -1,6 +1,6 @@
 //! Texts: compared in words, searched word by word.
 
-use super::{Alu, EVENT, Emitter, Jump, Label, Register, offset, small};
+use super::{Alu, EVENT, Emitter, Jump, Label, Memory, Register, offset, small};
 use crate::filter::ir::{Case, Length, Place, Test, Text};
 
 impl Emitter {
@@ -51,7 +51,11 @@ impl Emitter {
 
     /// Goes to `no` unless these bytes are at `base + at`: early, part by part. Uses r3 and r4.
     pub(super) fn same_bytes(&mut self, base: Register, at: usize, bytes: &[u8], case: Case, no: Label) {
-        for part in parts(bytes) {
+        let parts = match self.memory {
+            Memory::Map => parts(bytes),
+            Memory::Stack => aligned_parts(at, bytes),
+        };
+        for part in parts {
             self.to.load(part.size, 3, base, offset(at + part.at));
             self.lower(3, 4, &part, case);
             if part.size == 8 {
@@ -287,6 +291,12 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// These bytes, the first being the lowest.
+    fn new(bytes: &[u8], at: usize, size: usize) -> Self {
+        let value = bytes[at..at + size].iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        Part { at, size: u8::try_from(size).unwrap_or(1), value }
+    }
+
     /// The bit that capital letters lack, in each byte that is a small letter.
     fn letters(&self) -> u64 {
         let bytes = self.value.to_le_bytes();
@@ -298,12 +308,20 @@ impl Part {
 pub(super) fn parts(bytes: &[u8]) -> Vec<Part> {
     let size = [8, 4, 2, 1].into_iter().find(|size| *size <= bytes.len()).unwrap_or(1);
     let count = bytes.len().div_ceil(size);
-    let part = |index: usize| {
-        let at = (index * size).min(bytes.len() - size);
-        let value = bytes[at..at + size].iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
-        Part { at, size: u8::try_from(size).unwrap_or(1), value }
-    };
-    (0..count).map(part).collect()
+    (0..count).map(|index| Part::new(bytes, (index * size).min(bytes.len() - size), size)).collect()
+}
+
+/// Parts whose places in memory are multiples of their sizes; the bytes begin at `base` there.
+fn aligned_parts(base: usize, bytes: &[u8]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let fits = |size: &usize| at + size <= bytes.len() && (base + at).is_multiple_of(*size);
+        let size = [8, 4, 2, 1].into_iter().find(fits).unwrap_or(1);
+        parts.push(Part::new(bytes, at, size));
+        at += size;
+    }
+    parts
 }
 
 pub(super) fn repeated(byte: u8) -> i64 {

@@ -91,6 +91,11 @@ impl State {
             "scope",
             if spec.scope.is_empty() { "every task".into() } else { spec.scope.to_string() },
         ));
+        // A param that makes it decide late leaves the first stage out: the task is another by then.
+        let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
+        if let Some(first) = first.filter(|_| spec.late().is_none()) {
+            stages.push(kernel("first", first.filter.to_string()));
+        }
         if !spec.params.is_empty() {
             let names: Vec<_> = spec.params.keys().map(String::as_str).collect();
             stages.push(kernel("params", names.join(", ")));

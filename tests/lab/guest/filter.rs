@@ -47,6 +47,30 @@ fn probe(template: &str, filter: &str, rest: &str) -> String {
     )
 }
 
+/// Each field that the first stage can ask about has the value there that it has in an event.
+pub fn first_stage() -> Outcome {
+    let shell = Shell::ready(&probe("file_open", "|e| e.path == \"/tmp/when/early\"", ".shadow()"))?;
+    open(1000, "/tmp/when/early")?;
+    let ended = shell.stop()?;
+    // The file is made by another task.
+    let event = ended.events().find(|event| event["uid"] == 1000).ok_or("no event")?;
+    let same_value = |name: &str| format!("e.{name} == {}", event[name]);
+    let alike = ["cgroup", "ppid", "uid", "euid", "gid", "loginuid", "session"];
+    let alike = alike.into_iter().chain(["pid_ns", "mnt_ns", "user_ns", "comm", "parent_comm"]);
+    // Another process opens the file again.
+    let own = ["e.pid > 1", "e.tid == e.pid", "e.start_ns > 1"].map(str::to_owned);
+    let parts: Vec<String> = alike.map(same_value).chain(own).collect();
+    let matched = |condition: &str| -> Result<u64, String> {
+        let shell = Shell::ready(&probe("file_open", &format!("|e| {condition}"), ".shadow()"))?;
+        open(1000, "/tmp/when/early")?;
+        let ended = shell.stop()?;
+        Ok(ended.events().filter(|event| event["path"] == "/tmp/when/early").count() as u64)
+    };
+    same("all of them", matched(&parts.join(" && "))?, 1)?;
+    let none = parts.iter().map(|part| format!("!({part})")).collect::<Vec<_>>().join(" || ");
+    same("none of them", matched(&format!("e.uid == 1000 && ({none})"))?, 0)
+}
+
 pub fn uid_and_prefix() -> Outcome {
     let shell = Shell::ready(&probe(
         "file_open",

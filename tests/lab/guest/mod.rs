@@ -92,6 +92,7 @@ pub const STEPS: &[Step] = steps! {
     }
     "filter" {
         "uid and prefix: only what matches is denied" => filter::uid_and_prefix,
+        "what is said about the task is asked first, and is what an event says" => filter::first_stage,
         "suffix, contains, glob, sets and comm" => filter::texts,
         "a captured variable has its value of the attach" => filter::captured,
         "what cannot be told follows on_error" => filter::trouble,
