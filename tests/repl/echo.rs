@@ -23,6 +23,8 @@ const ROUNDS: usize = 5;
 const FLOOD: &str =
     "let n = 0; let t = every(\"5ms\", || { for i in 0..1500 { print(`line ${i}`); } n += 1500; });";
 
+const LAST: &str = "t.cancel(); print(`${n} lines`); // ";
+
 /// The 99th percentile, and how many lines arrived in each second of it.
 fn round() -> (Duration, f64) {
     let home = home();
@@ -30,8 +32,9 @@ fn round() -> (Duration, f64) {
     let begun = Instant::now();
     terminal.keys(&format!("{FLOOD}\r"));
     terminal.row_with("events not shown");
-    let mut line = String::from("krsi> // ");
-    terminal.keys("// ");
+    // One line from here on: Enter ends both.
+    let mut line = format!("krsi> {LAST}");
+    terminal.keys(LAST);
     let mut times: Vec<Duration> = (0..KEYS)
         .map(|number| {
             let key = char::from(b'a' + u8::try_from(number % 26).expect("a letter"));
@@ -48,7 +51,6 @@ fn round() -> (Duration, f64) {
         })
         .collect();
     terminal.keys("\r");
-    terminal.keys("t.cancel(); print(`${n} lines`)\r");
     let all = |rows: &[String]| {
         let said = rows.iter().find_map(|row| row.strip_suffix(" lines")?.parse::<f64>().ok());
         said.unwrap_or_default()
