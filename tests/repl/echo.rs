@@ -28,7 +28,8 @@ const LAST: &str = "t.cancel(); print(`${n} lines`); // ";
 /// The 99th percentile, and how many lines arrived in each second of it.
 fn round() -> (Duration, f64) {
     let home = home();
-    let mut terminal = Setup { rows: 40, arguments: &["-q"], ..Setup::new(&home) }.prompted();
+    // A batch that waits for the next prompt must not scroll the answer away.
+    let mut terminal = Setup { rows: 120, arguments: &["-q"], ..Setup::new(&home) }.prompted();
     let begun = Instant::now();
     terminal.keys(&format!("{FLOOD}\r"));
     terminal.row_with("events not shown");
