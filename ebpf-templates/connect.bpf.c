@@ -185,7 +185,8 @@ static __always_inline enum krsi_match match_name(volatile struct settings *sett
 }
 
 /* Everything behind the earlier programs; gives the verdict. */
-static __always_inline int decide(enum krsi_hook hook, struct socket *socket, const void *address, u32 length)
+static __always_inline int decide(void *context, enum krsi_hook hook, struct socket *socket, const void *address,
+				  u32 length)
 {
 	volatile struct settings *settings = krsi_enter();
 	struct connection connection = {};
@@ -202,7 +203,7 @@ static __always_inline int decide(enum krsi_hook hook, struct socket *socket, co
 		return krsi_failed();
 	if (!gather(scratch, socket, address, length, &connection))
 		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
-	return krsi_decide(scratch, hook, match_name(settings, scratch));
+	return krsi_decide(context, scratch, hook, match_name(settings, scratch));
 }
 
 #define MSG_FASTOPEN 0x20000000 /* include/linux/socket.h */
@@ -222,11 +223,12 @@ static __always_inline bool connects(struct socket *socket, struct msghdr *messa
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
-static __always_inline int decide_message(struct socket *socket, struct msghdr *message)
+static __always_inline int decide_message(void *context, struct socket *socket, struct msghdr *message)
 {
 	if (!connects(socket, message))
 		return 0;
-	return decide(krsi_hook_socket_sendmsg, socket, READ(message, msg_name), READ(message, msg_namelen));
+	return decide(context, krsi_hook_socket_sendmsg, socket, READ(message, msg_name),
+		      READ(message, msg_namelen));
 }
 
 SEC("lsm/socket_connect")
@@ -236,7 +238,8 @@ int krsi_connect(u64 *context)
 
 	if (refused)
 		return refused;
-	return decide(krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *), context[2]);
+	return decide(context, krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *),
+		      context[2]);
 }
 
 SEC("lsm/socket_sendmsg")
@@ -246,20 +249,21 @@ int krsi_connect_by_sending(u64 *context)
 
 	if (refused)
 		return refused;
-	return decide_message(ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
+	return decide_message(context, ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
 }
 
 /* Where LSM programs cannot be had, but tracing the functions that ask them can. */
 SEC("fentry/security_socket_connect")
 int krsi_connect_observed(u64 *context)
 {
-	decide(krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *), context[2]);
+	decide(context, krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *),
+	       context[2]);
 	return 0;
 }
 
 SEC("fentry/security_socket_sendmsg")
 int krsi_connect_by_sending_observed(u64 *context)
 {
-	decide_message(ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
+	decide_message(context, ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
 	return 0;
 }

@@ -477,7 +477,7 @@ int krsi_exec(u64 *context)
 		return mark(settings, match);
 	}
 	krsi_gather_cwd(scratch, CWD_SIZE);
-	return krsi_decide(scratch, krsi_hook_bprm_check_security, match);
+	return krsi_decide(context, scratch, krsi_hook_bprm_check_security, match);
 }
 
 /* ---- after: bprm_committed_creds ----------------------------------------- */
@@ -522,6 +522,7 @@ __noinline u64 exec_tell(u32 slot, u32 index)
 	struct variable_name *name = bpf_map_lookup_elem(&krsi_variable_names, &index);
 	volatile struct settings *settings = krsi_read_settings();
 	enum krsi_match match = KRSI_MATCH;
+	u64 said;
 
 	if (!scratch || !settings)
 		return 0;
@@ -537,16 +538,19 @@ __noinline u64 exec_tell(u32 slot, u32 index)
 			match = scratch->event.header.notes & KRSI_NOTE_NO_ARGS ? KRSI_UNKNOWN : KRSI_NO_MATCH;
 	}
 	krsi_count(krsi_counter_seen);
-	krsi_judge(slot, krsi_hook_bprm_committed_creds, match, KRSI_TOO_LATE);
+	said = krsi_consider(slot, krsi_hook_bprm_committed_creds, match);
+	if (said)
+		krsi_conclude(slot, said, KRSI_TOO_LATE);
 	return 1;
 }
 
 /* All decisions about an execution whose program is gathered; its strings begin at `start`. */
-static __always_inline void tell(volatile struct settings *settings, struct scratch *scratch,
+static __always_inline void tell(void *context, volatile struct settings *settings, struct scratch *scratch,
 				 struct linux_binprm *bprm, u64 start)
 {
 	u32 slot = scratch->slot;
 
+	krsi_gather_stacks(context, scratch);
 	krsi_gather_cwd(scratch, CWD_SIZE);
 	search_memory(settings, scratch, bprm, start);
 	if (!settings->params.env)
@@ -574,7 +578,7 @@ int krsi_exec_late(u64 *context)
 		return 0;
 	}
 	gather(scratch, bprm);
-	tell(settings, scratch, bprm, bprm->p);
+	tell(context, settings, scratch, bprm, bprm->p);
 	krsi_give_back(scratch);
 	return 0;
 }
@@ -614,12 +618,12 @@ int krsi_exec_observed(u64 *context)
 	match = match_program(settings, scratch, bprm);
 	if (!late) {
 		krsi_gather_cwd(scratch, CWD_SIZE);
-		krsi_decide(scratch, krsi_hook_bprm_check_security, match);
+		krsi_decide(context, scratch, krsi_hook_bprm_check_security, match);
 		return 0;
 	}
 	if (match == KRSI_MATCH) {
 		/* The stack is complete by now, and its beginning noted. */
-		tell(settings, scratch, bprm, READ(mm, arg_start));
+		tell(context, settings, scratch, bprm, READ(mm, arg_start));
 	} else {
 		krsi_count(krsi_counter_seen);
 		krsi_filtered();

@@ -224,7 +224,8 @@ static __always_inline bool find_processes(struct scratch *scratch, struct inode
 /* ---- hooks --------------------------------------------------------------- */
 
 /* `lost` loses its name, to `source` if that is not NULL. */
-static __always_inline int decide(enum krsi_hook hook, struct dentry *lost, struct dentry *source)
+static __always_inline int decide(void *context, enum krsi_hook hook, struct dentry *lost,
+				  struct dentry *source)
 {
 	volatile struct settings *settings = krsi_enter();
 	struct inode *inode = READ(lost, d_inode);
@@ -252,12 +253,12 @@ static __always_inline int decide(enum krsi_hook hook, struct dentry *lost, stru
 			krsi_count(krsi_counter_errors);
 			match = KRSI_UNKNOWN;
 		}
-		return krsi_decide(scratch, hook, match);
+		return krsi_decide(context, scratch, hook, match);
 	}
 	if (source && krsi_walk_exe(scratch, scratch->mount, (struct dentry *)ADDRESS(source)))
 		bpf_probe_read_kernel_str(event->source, sizeof(event->source), scratch->exe);
 	krsi_gather_name(scratch, scratch->mount, lost);
-	return krsi_decide(scratch, hook, krsi_match_path(settings, scratch, inode));
+	return krsi_decide(context, scratch, hook, krsi_match_path(settings, scratch, inode));
 }
 
 SEC("lsm/inode_unlink")
@@ -267,7 +268,7 @@ int exec_unlink_unlink(u64 *context)
 
 	if (refused)
 		return refused;
-	return decide(krsi_hook_inode_unlink, ARG(context, 1, struct dentry *), NULL);
+	return decide(context, krsi_hook_inode_unlink, ARG(context, 1, struct dentry *), NULL);
 }
 
 SEC("lsm/inode_rename")
@@ -277,5 +278,6 @@ int exec_unlink_rename(u64 *context)
 
 	if (refused)
 		return refused;
-	return decide(krsi_hook_inode_rename, ARG(context, 3, struct dentry *), ARG(context, 1, struct dentry *));
+	return decide(context, krsi_hook_inode_rename, ARG(context, 3, struct dentry *),
+		      ARG(context, 1, struct dentry *));
 }

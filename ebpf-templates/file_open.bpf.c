@@ -87,7 +87,7 @@ static __always_inline u32 access_of(u32 mode, u32 flags)
 }
 
 /* Everything behind the scope; gives the verdict. */
-static __always_inline int decide(struct file *file)
+static __always_inline int decide(void *context, struct file *file)
 {
 	volatile struct settings *settings = krsi_enter();
 	struct scratch *scratch;
@@ -116,7 +116,7 @@ static __always_inline int decide(struct file *file)
 	event->access = access;
 	event->flags = flags;
 	event->file_mode = READ(inode, i_mode);
-	return krsi_decide(scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
+	return krsi_decide(context, scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
 }
 
 SEC("lsm/file_open")
@@ -125,13 +125,13 @@ int krsi_file_open(u64 *context)
 	struct file *file = ARG(context, 0, struct file *);
 	int refused = ARG(context, 1, int);
 
-	return refused ? refused : decide(file);
+	return refused ? refused : decide(context, file);
 }
 
 /* Where LSM programs cannot be had, but tracing the function that asks them can. */
 SEC("fentry/security_file_open")
 int krsi_file_open_observed(u64 *context)
 {
-	decide(ARG(context, 0, struct file *));
+	decide(context, ARG(context, 0, struct file *));
 	return 0;
 }

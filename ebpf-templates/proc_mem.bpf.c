@@ -228,12 +228,12 @@ int krsi_proc_mem_open(u64 *context)
 		return krsi_failed();
 	krsi_gather_path(scratch, file);
 	gather(scratch, WAY_MEM, task, target);
-	return krsi_decide(scratch, krsi_hook_file_open, KRSI_MATCH);
+	return krsi_decide(context, scratch, krsi_hook_file_open, KRSI_MATCH);
 }
 
 /* The part that both ptrace hooks have in common. */
-static __always_inline int decide_trace(volatile struct settings *settings, enum krsi_hook hook, u32 way,
-					struct task_struct *writer, struct task_struct *target)
+static __always_inline int decide_trace(void *context, volatile struct settings *settings, enum krsi_hook hook,
+					u32 way, struct task_struct *writer, struct task_struct *target)
 {
 	struct scratch *scratch;
 
@@ -243,7 +243,7 @@ static __always_inline int decide_trace(volatile struct settings *settings, enum
 	if (!scratch)
 		return krsi_failed();
 	gather(scratch, way, writer, target);
-	return krsi_decide(scratch, hook, KRSI_MATCH);
+	return krsi_decide(context, scratch, hook, KRSI_MATCH);
 }
 
 SEC("lsm/ptrace_access_check")
@@ -262,7 +262,7 @@ int krsi_proc_mem_access(u64 *context)
 		return 0;
 	if (!(mode & PTRACE_MODE_ATTACH))
 		return krsi_filtered();
-	return decide_trace(settings, krsi_hook_ptrace_access_check, way_of_system_call(), task, target);
+	return decide_trace(context, settings, krsi_hook_ptrace_access_check, way_of_system_call(), task, target);
 }
 
 SEC("lsm/ptrace_traceme")
@@ -278,5 +278,5 @@ int krsi_proc_mem_traceme(u64 *context)
 	settings = krsi_enter();
 	if (!settings)
 		return 0;
-	return decide_trace(settings, krsi_hook_ptrace_traceme, WAY_TRACEME, parent, task);
+	return decide_trace(context, settings, krsi_hook_ptrace_traceme, WAY_TRACEME, parent, task);
 }

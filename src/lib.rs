@@ -33,4 +33,5 @@ pub mod script;
 pub mod shell;
 pub mod source;
 pub mod suggest;
+pub mod symbols;
 pub mod template;

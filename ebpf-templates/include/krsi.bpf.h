@@ -74,6 +74,10 @@ typedef u64 krsi_name_prefixes; /* beginnings of such names */
 /* A device number in the kernel's own form (MKDEV). */
 typedef u32 krsi_device;
 
+/* A stack that was kept: its number in krsi_stacks, and one more; 0: none. */
+typedef u32 krsi_kstack;
+typedef u32 krsi_ustack;
+
 /*
  * An IP address, 16 bytes in network order. An IPv4 address, also one that was given in its IPv6 form
  * (::ffff:10.0.0.1), is of version 4 and has the bytes of that form: an address has one way to be written.
@@ -119,6 +123,7 @@ enum krsi_note {
 	KRSI_NOTE_AUDIT_ONLY = 8,
 	KRSI_NOTE_LATE = 16,
 	KRSI_NOTE_NO_ARGS = 32,
+	KRSI_NOTE_NO_STACK = 64,
 };
 
 /* What every event says about the decision and the task, before its own fields. */
@@ -139,8 +144,9 @@ struct krsi_header {
 	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
-			   "no-args: arguments or environment could not be read to their end.")
-		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32");
+			   "no-args: arguments or environment could not be read to their end; "
+			   "no-stack: a stack that the probe wants could not be kept.")
+		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");
@@ -152,6 +158,10 @@ struct krsi_header {
 	u32 pid_ns KRSI_DOC("Inode of the pid namespace.");
 	u32 mnt_ns KRSI_DOC("Inode of the mount namespace.");
 	u32 user_ns KRSI_DOC("Inode of the user namespace of the task's credentials.");
+	krsi_kstack kstack KRSI_DOC("Where in the kernel the hook was asked, innermost first; there if "
+				    "the probe has `.kstack()`.");
+	krsi_ustack ustack KRSI_DOC("Where in the program the system call was made, innermost first; there "
+				    "if the probe has `.ustack()`.");
 	char comm[16] KRSI_DOC("Name of the thread.");
 	char parent_comm[16] KRSI_DOC("Name of the parent process.");
 	char exe[KRSI_EXE_SIZE] KRSI_DOC("Path of the executable the process runs, from the task's root; cut "

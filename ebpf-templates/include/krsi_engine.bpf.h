@@ -1661,6 +1661,55 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 	header->user_ns = krsi_user_ns(cred);
 }
 
+/* ---- stacks -------------------------------------------------------------- */
+
+enum krsi_stack {
+	KRSI_STACK_KERNEL = 1,
+	KRSI_STACK_USER = 2,
+};
+
+/* Which the probe wants. Set before the load. */
+const volatile u32 krsi_stacks_wanted = 0;
+
+/*
+ * The program and what calls it (a trampoline, or the tracepoint's own function) are not a part of where an operation came from.
+ * Their addresses change with each attach, and would make one stack many. BPF_F_SKIP_FIELD_MASK of the flags.
+ */
+#define KRSI_OWN_FRAMES 2
+#define KRSI_FRAMES 127 /* PERF_MAX_STACK_DEPTH */
+
+/*
+ * Each stack once, under a number that is a hash of it: what finds its place taken by another is not kept. Made larger
+ * by the shell if there are to be any.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, KRSI_FRAMES * sizeof(u64));
+} krsi_stacks SEC(".maps");
+
+/* Gives the number and one more, or 0. */
+static __always_inline u32 krsi_keep_stack(void *context, struct scratch *scratch, u64 flags)
+{
+	long number = bpf_get_stackid(context, &krsi_stacks, flags);
+
+	if (number >= 0)
+		return number + 1;
+	scratch->event.header.notes |= KRSI_NOTE_NO_STACK;
+	return 0;
+}
+
+static __always_inline void krsi_gather_stacks(void *context, struct scratch *scratch)
+{
+	if (krsi_stacks_wanted & KRSI_STACK_KERNEL)
+		scratch->event.header.kstack = krsi_keep_stack(context, scratch, KRSI_OWN_FRAMES);
+	if (krsi_stacks_wanted & KRSI_STACK_USER)
+		scratch->event.header.ustack = krsi_keep_stack(context, scratch, BPF_F_USER_STACK);
+}
+
+/* ---- answer and event ---------------------------------------------------- */
+
 static __always_inline void krsi_tell(struct krsi_header *header, const struct krsi_answer *answer)
 {
 	header->verdict = answer->verdict;
@@ -1683,15 +1732,13 @@ static __always_inline void krsi_emit(struct scratch *scratch)
 }
 
 /*
- * The template has gathered its fields and says whether its params match (enum krsi_match): header,
- * filter, answer, event, books, deed. `when` is an enum krsi_when. Gives the errno to refuse with, or 0.
+ * The template has gathered its fields and says whether its params match (enum krsi_match): header and
+ * filter. Gives what the filter says (enum krsi_said) of an event that is the probe's; 0: it is not.
  */
-__noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
+__noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	volatile struct settings *settings = krsi_read_settings();
-	struct krsi_answer answer;
-	bool quiet;
 	char *end;
 	u64 said;
 
@@ -1716,12 +1763,28 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 		/* A path that cannot be read is counted already. */
 		if (!(scratch->event.header.notes & KRSI_NOTE_NO_PATH))
 			krsi_count(krsi_counter_errors);
+		said = KRSI_MATCH;
 		match = krsi_denies_on_error(settings) ? KRSI_MATCH : KRSI_NO_MATCH;
 	}
 	if (match != KRSI_MATCH) {
 		krsi_count(krsi_counter_filtered);
 		return 0;
 	}
+	return said;
+}
+
+/*
+ * The rest: answer, summaries, event, books, deed. `when` is an enum krsi_when. Gives the errno to refuse with, or 0.
+ */
+__noinline u64 krsi_conclude(u32 slot, u64 said, u32 when)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	volatile struct settings *settings = krsi_read_settings();
+	struct krsi_answer answer;
+	bool quiet;
+
+	if (!scratch || !settings)
+		return 0;
 	quiet = settings->control.quiet;
 	if (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet))
 		krsi_gather_exe(scratch);
@@ -1736,14 +1799,23 @@ __noinline u64 krsi_judge(u32 slot, u32 hook, u32 match, u32 when)
 	return krsi_enforce(&answer);
 }
 
-/* Last step of every hook: the same, and the scratch is given back. Gives what the hook returns. */
-static __always_inline int krsi_decide(struct scratch *scratch, enum krsi_hook hook, enum krsi_match match)
+/*
+ * Last step of every hook: both, and between them what only a hook's own program can have; and the scratch is given
+ * back. Gives what the hook returns.
+ */
+static __always_inline int krsi_decide(void *context, struct scratch *scratch, enum krsi_hook hook,
+				       enum krsi_match match)
 {
-	u64 errno;
+	u64 errno = 0;
+	u64 said;
 
 	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH)
 		krsi_count(krsi_counter_errors);
-	errno = krsi_judge(scratch->slot, hook, match, KRSI_IN_TIME);
+	said = krsi_consider(scratch->slot, hook, match);
+	if (said) {
+		krsi_gather_stacks(context, scratch);
+		errno = krsi_conclude(scratch->slot, said, KRSI_IN_TIME);
+	}
 	krsi_give_back(scratch);
 	return krsi_result(errno);
 }

@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Event, Value};
-use crate::template::{Field, FieldKind, NamedValue, Template};
+use super::{Event, Stacks, Value};
+use crate::{
+    symbols,
+    template::{Field, FieldKind, NamedValue, Stack, Template},
+};
 
 /// A record that cannot be what the template says it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +44,31 @@ impl Event {
             probe: Arc::clone(probe),
             bytes: bytes.into(),
             wall_offset_ns,
+            stacks: None,
         })
+    }
+
+    /// The same with the stacks that it names.
+    #[must_use]
+    pub fn with_stacks(mut self, stacks: Stacks) -> Self {
+        self.stacks = (stacks != Stacks::default()).then(|| Box::new(stacks));
+        self
+    }
+
+    /// The number that the kernel gave a stack, and one more; 0: none.
+    #[must_use]
+    pub fn stack_number(&self, of: Stack) -> u64 {
+        self.template.field(of.field()).map_or(0, |field| unsigned(self.bytes_of(field)))
+    }
+
+    /// A stack's frames by their names, innermost first; `None` if there is none.
+    fn stack(&self, of: Stack) -> Option<Value> {
+        let stacks = self.stacks.as_ref()?;
+        let frames = match of {
+            Stack::Kernel => symbols::kernel(stacks.kernel.as_ref()?),
+            Stack::User => symbols::user(stacks.user.as_ref()?),
+        };
+        Some(Value::List(frames.into_iter().map(|name| Value::Text(name.into_bytes())).collect()))
     }
 
     /// Gives the event a number if the kernel could not (`seq` is 0 before Linux 6.1).
@@ -73,9 +100,14 @@ impl Event {
         self.template.field(name).map(|field| self.read(field))
     }
 
-    /// All fields in the template's order.
+    /// All fields in the template's order, stacks only if there are any.
     pub fn fields(&self) -> impl Iterator<Item = (&Field, Value)> {
-        self.template.fields.iter().map(|field| (field, self.read(field)))
+        let there = |field: &&Field| match (&field.kind, &self.stacks) {
+            (FieldKind::Stack(Stack::Kernel), stacks) => stacks.as_ref().is_some_and(|s| s.kernel.is_some()),
+            (FieldKind::Stack(Stack::User), stacks) => stacks.as_ref().is_some_and(|s| s.user.is_some()),
+            _ => true,
+        };
+        self.template.fields.iter().filter(there).map(|field| (field, self.read(field)))
     }
 
     /// Whether this is a path that the kernel could not read.
@@ -122,6 +154,7 @@ impl Event {
                 let elements = bytes.chunks_exact((*element_size).max(1)).take(count);
                 Value::List(elements.map(|bytes| value(element, bytes)).collect())
             }
+            FieldKind::Stack(of) => self.stack(*of).unwrap_or(Value::List(Vec::new())),
             kind => value(kind, bytes),
         }
     }
@@ -153,7 +186,8 @@ impl Event {
 pub(super) fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
     match kind {
         FieldKind::Text => Value::Text(until_nul(bytes).to_vec()),
-        FieldKind::Unsigned => Value::Unsigned(unsigned(bytes)),
+        // Of a summary's key, a number still.
+        FieldKind::Unsigned | FieldKind::Stack(_) => Value::Unsigned(unsigned(bytes)),
         FieldKind::Signed => Value::Signed(signed(bytes)),
         FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
         FieldKind::Flags(names) => Value::Flags(flag_names(names, unsigned(bytes))),

@@ -11,7 +11,7 @@ pub mod summary;
 
 use std::{net::IpAddr, sync::Arc};
 
-use crate::template::Template;
+use crate::{symbols::UserAddress, template::Template};
 
 pub use decode::{DecodeError, address};
 pub use summary::Summary;
@@ -29,6 +29,16 @@ pub struct Event {
     bytes: Box<[u8]>,
     /// `CLOCK_REALTIME - CLOCK_MONOTONIC` in nanoseconds when the record was read.
     wall_offset_ns: i64,
+    /// Where the operation came from, if the probe wants to know.
+    stacks: Option<Box<Stacks>>,
+}
+
+/// The stacks that an event names by their numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stacks {
+    /// Addresses, innermost first.
+    pub kernel: Option<Vec<u64>>,
+    pub user: Option<Vec<UserAddress>>,
 }
 
 /// A field's value.

@@ -23,6 +23,7 @@ use super::{
     scope::Resolved,
     settings::Settings,
     shared::Shared,
+    stacks::KeptStacks,
     summaries::Summaries,
     tables::{self, Tables},
     trackers,
@@ -45,6 +46,7 @@ pub struct Attachment {
     books: Books,
     tables: Tables,
     summaries: Option<Summaries>,
+    stacks: Option<Arc<KeptStacks>>,
     settings: Settings,
     pub(super) id: u32,
     pub(super) generation: u32,
@@ -78,7 +80,9 @@ impl Attachment {
         let shared = Shared::new(&ebpf);
         let template = Arc::clone(&spec.template);
         let delivery = Arc::new(Delivery::default());
+        let stacks = KeptStacks::open(&mut ebpf, spec)?.map(Arc::new);
         let outlet = Outlet {
+            stacks: stacks.clone(),
             template: Arc::clone(&template),
             probe: spec.name.as_str().into(),
             events: kernel.events.clone(),
@@ -91,6 +95,7 @@ impl Attachment {
             books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
             tables: Tables::new(&mut ebpf)?,
             summaries: Summaries::open(&mut ebpf, &spec.name, &spec.aggregations)?,
+            stacks,
             settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
             hooks: Hooks { ebpf, programs },
             first: None,
@@ -180,7 +185,8 @@ impl Attachment {
     /// If a table cannot be read.
     pub fn summaries(&self) -> Result<Vec<Summary>, KernelError> {
         let Some(summaries) = &self.summaries else { return Ok(Vec::new()) };
-        summaries.read(self.books.read()?.overflow)
+        let read = summaries.read(self.books.read()?.overflow)?;
+        Ok(summaries.resolved(read, self.stacks.as_deref()))
     }
 
     /// The same; then everything begins from zero, and no event is in both or in neither.
@@ -193,6 +199,7 @@ impl Attachment {
             |epoch| self.store("epoch", u64::from(epoch)),
             || self.books.read().map(|counters| counters.overflow),
         );
+        let taken = taken.map(|taken| summaries.resolved(taken, self.stacks.as_deref()));
         self.summaries = Some(summaries);
         taken
     }

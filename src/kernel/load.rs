@@ -6,7 +6,7 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, shared::Shared, summaries, verifier};
+use super::{KernelError, facts, host, loader, object, shared::Shared, stacks, summaries, verifier};
 use crate::{
     probe::{Spec, aggregation::Aggregation},
     template::{ObservedAt, Observer, Template},
@@ -145,6 +145,7 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
             ("krsi_early_fields", first.map_or(0, |first| first.fields)),
             ("krsi_exe", when_exe(spec)),
+            (stacks::CONSTANT, stacks::wanted(spec)),
         ],
         &[(summaries::CONSTANT, &counted)],
         spec.filter.as_ref(),
@@ -179,8 +180,12 @@ fn made(
 ) -> Result<Ebpf, KernelError> {
     let spec = constants.spec;
     let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
-    loader::load(own, btf, &[("krsi_scope_members", constants.scope_size), totals, sketches])
-        .map_err(|error| broken(template, chain(&error)))
+    loader::load(
+        own,
+        btf,
+        &[("krsi_scope_members", constants.scope_size), totals, sketches, stacks::size(spec)],
+    )
+    .map_err(|error| broken(template, chain(&error)))
 }
 
 fn broken(template: &Template, reason: String) -> KernelError {

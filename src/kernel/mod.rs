@@ -27,6 +27,7 @@ mod ring;
 mod scope;
 mod settings;
 mod shared;
+mod stacks;
 mod subtree;
 mod summaries;
 mod tables;

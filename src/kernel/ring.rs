@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{KernelError, books::Delivery, load::chain};
+use super::{KernelError, books::Delivery, load::chain, stacks::KeptStacks};
 use crate::{event::Event, template::Template};
 
 /// Where a probe's records go.
@@ -21,6 +21,7 @@ pub struct Outlet {
     pub template: Arc<Template>,
     pub probe: Arc<str>,
     pub events: Sender<Event>,
+    pub stacks: Option<Arc<KeptStacks>>,
     pub delivery: Arc<Delivery>,
 }
 
@@ -120,12 +121,16 @@ fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet) {
     let offset = wall_offset_ns();
     while let Some(record) = ring.next() {
         let delivery = &outlet.delivery;
+        let whole = |event: Event| match &outlet.stacks {
+            Some(stacks) => stacks.with(event),
+            None => event,
+        };
         let counter = match Event::decode(&outlet.template, &outlet.probe, &record, offset) {
             Err(_) => {
                 delivery.malformed.fetch_add(1, Ordering::AcqRel);
                 &delivery.lost_queue
             }
-            Ok(event) => match outlet.events.try_send(event.numbered(delivery.received() + 1)) {
+            Ok(event) => match outlet.events.try_send(whole(event.numbered(delivery.received() + 1))) {
                 Ok(()) => &delivery.delivered,
                 Err(_) => &delivery.lost_queue,
             },

@@ -11,7 +11,7 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 
-use super::{KernelError, attachment::take, grace, host, load::chain};
+use super::{KernelError, attachment::take, grace, host, load::chain, stacks::KeptStacks};
 use crate::{
     event::summary::{self, Amount, Bucket, Row, Summary, Total},
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
@@ -173,6 +173,18 @@ impl Summaries {
             self.sketches.remove(key).map_err(|e| unreadable(SKETCHES, &e))?;
         }
         Ok(summaries)
+    }
+
+    /// The same with stacks in the place of their numbers.
+    #[must_use]
+    pub fn resolved(&self, mut summaries: Vec<Summary>, stacks: Option<&KeptStacks>) -> Vec<Summary> {
+        let Some(stacks) = stacks else { return summaries };
+        for (summary, aggregation) in summaries.iter_mut().zip(&self.aggregations) {
+            for row in &mut summary.rows {
+                stacks.resolve(aggregation, &mut row.group);
+            }
+        }
+        summaries
     }
 
     fn summaries(&self, entries: &Entries, overflow: u64) -> Vec<Summary> {

@@ -16,7 +16,10 @@ pub mod scope;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{filter::Compiled, template::Template};
+use crate::{
+    filter::Compiled,
+    template::{Stack, Template},
+};
 
 pub use self::{
     aggregation::Aggregation,
@@ -47,6 +50,8 @@ pub struct Spec {
     pub quiet: bool,
     /// Entries that the aggregations may keep, all together.
     pub keys: u32,
+    /// Put on each event.
+    pub stacks: Vec<Stack>,
 }
 
 /// What an enforcing probe answers when it could not find out what it needs to
@@ -90,7 +95,18 @@ impl Spec {
             aggregations: Vec::new(),
             quiet: false,
             keys: aggregation::KEYS,
+            stacks: Vec::new(),
         }
+    }
+
+    /// Whether the kernel keeps such stacks: for the events, or for a summary that groups by them.
+    #[must_use]
+    pub fn wants_stack(&self, of: Stack) -> bool {
+        let counted = |aggregation: &Aggregation| {
+            let by = aggregation.by.iter().map(|taken| &taken.field);
+            by.chain(&aggregation.field).any(|field| field.name == of.field())
+        };
+        self.stacks.contains(&of) || self.aggregations.iter().any(counted)
     }
 
     /// The param that makes this probe decide when nothing can be refused any more, if one does.

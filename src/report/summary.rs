@@ -77,6 +77,8 @@ fn amount(amount: &Amount) -> String {
 fn shown(value: &event::Value) -> String {
     match value {
         event::Value::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).into_owned(),
+        // A stack, a frame a line.
+        event::Value::List(frames) => frames.iter().map(shown).collect::<Vec<_>>().join("\n"),
         other => match json::value(other.clone()) {
             Value::String(text) => printable(&text).into_owned(),
             Value::Array(items) => items

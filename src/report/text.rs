@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::{Event, Value},
     probe::Counters,
+    template::Stack,
 };
 
 /// Colour for one word, or none at all.
@@ -60,6 +61,15 @@ pub(super) fn event(event: &Event, paint: Paint) -> String {
     for (name, value) in details(event, subject) {
         line.push_str(&paint.with(Style::new().dimmed(), &format!(" {name}=")));
         line.push_str(&value);
+    }
+    for stack in [Stack::Kernel, Stack::User] {
+        if let Some(Value::List(frames)) = event.get(stack.field()) {
+            for (index, frame) in frames.iter().enumerate() {
+                let label = if index == 0 { stack.field() } else { "" };
+                line.push_str(&paint.with(Style::new().dimmed(), &format!("\n  {label:6}  ")));
+                line.push_str(&element(frame));
+            }
+        }
     }
     line
 }

@@ -24,6 +24,7 @@ use crate::{
     kernel::{Attachment, InScope},
     probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
     report::Books,
+    template::Stack,
 };
 
 impl State {
@@ -239,6 +240,17 @@ impl ProbeHandle {
     pub fn set_scope(&self, scope: Scope) -> Result<(), Fault> {
         self.before_attach("scope")?;
         self.0.borrow_mut().spec.scope = scope;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn want_stack(&self, of: Stack) -> Result<(), Fault> {
+        self.before_attach(of.field())?;
+        let mut state = self.0.borrow_mut();
+        if !state.spec.stacks.contains(&of) {
+            state.spec.stacks.push(of);
+        }
         Ok(())
     }
 

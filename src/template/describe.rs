@@ -12,7 +12,7 @@ use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    EarlyField, Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Template,
+    EarlyField, Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Stack, Template,
 };
 
 /// An object that is not a template.
@@ -297,9 +297,12 @@ impl Types {
         loop {
             match self.kind(id)? {
                 Type::Typedef(alias) => {
-                    if self.name(&alias)? == "krsi_device" {
-                        named = Some(FieldKind::Device);
-                    }
+                    named = match self.name(&alias)?.as_str() {
+                        "krsi_device" => Some(FieldKind::Device),
+                        "krsi_kstack" => Some(FieldKind::Stack(Stack::Kernel)),
+                        "krsi_ustack" => Some(FieldKind::Stack(Stack::User)),
+                        _ => named,
+                    };
                     id = alias.get_type_id().ok_or("a typedef of nothing")?;
                 }
                 Type::Int(int) => {

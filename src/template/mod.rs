@@ -215,6 +215,8 @@ pub enum FieldKind {
     Enum(Vec<NamedValue>),
     /// A device number in the kernel's internal form (`MKDEV`: minor in the low 20 bits).
     Device,
+    /// The number of a stack that was kept.
+    Stack(Stack),
     /// An IP address: its version in 32 bits (0 if there is none), and 16 bytes, which of IPv4 are those of its
     /// IPv6 form.
     Address,
@@ -230,6 +232,24 @@ pub enum FieldKind {
     },
 }
 
+/// Whose stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stack {
+    Kernel,
+    User,
+}
+
+impl Stack {
+    /// The field that names it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Stack::Kernel => "kstack",
+            Stack::User => "ustack",
+        }
+    }
+}
+
 impl FieldKind {
     /// The type as documentation prints it: `u32`, `text`, `flags`, …
     #[must_use]
@@ -243,6 +263,7 @@ impl FieldKind {
             FieldKind::Enum(_) => "enum".into(),
             FieldKind::Device => "device".into(),
             FieldKind::Address => "address".into(),
+            FieldKind::Stack(_) => "stack".into(),
             FieldKind::List { element, element_size, .. } => {
                 format!("[{}]", element.type_name(*element_size))
             }

@@ -48,6 +48,13 @@ impl Checker<'_> {
             FieldKind::Flags(names) => Term::Flags(whole(), names.clone()),
             FieldKind::Enum(names) => Term::Enum(whole(), names.clone()),
             FieldKind::Device => Term::Device(whole()),
+            FieldKind::Stack(_) => {
+                return self.misfit(
+                    at,
+                    format!("`{name}` is taken once the filter has said yes, and has names only here"),
+                    "ask for it in `.where_user(…)` or `.on_event(…)`",
+                );
+            }
             FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(whole())),
             FieldKind::Texts { length } => match (self.packed(field), self.template.field(length)) {
                 (Some(packed), Some(length)) => Term::Texts(Texts {

@@ -16,6 +16,7 @@ use crate::{
         value,
     },
     suggest::nearest,
+    template::Stack,
 };
 
 fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHandle, Fault> {
@@ -230,6 +231,23 @@ mod functions {
     ) -> Fallible<ProbeHandle> {
         let callback = Callback::new(condition, runtime(&context)?.program()?, 1, "where_user")?;
         probe.set_condition(Some(callback));
+        Ok(probe)
+    }
+
+    /// Puts the kernel's stack on each event: `e.kstack` is a list of `function+0xOFFSET`, from where the hook was asked
+    /// to where the system call came in. `.count_by("kstack")` counts by it, and needs no `.kstack()`.
+    #[rhai_fn(return_raw)]
+    pub fn kstack(probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        probe.want_stack(Stack::Kernel)?;
+        Ok(probe)
+    }
+
+    /// Puts the program's stack on each event: `e.ustack` is a list of `function+0xOFFSET (FILE)`, from the system call
+    /// to the program's beginning, as far as it keeps frame pointers. Which file an address belongs to is asked when the
+    /// event arrives: of a process that is gone by then there are addresses only.
+    #[rhai_fn(return_raw)]
+    pub fn ustack(probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        probe.want_stack(Stack::User)?;
         Ok(probe)
     }
 

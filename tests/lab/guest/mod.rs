@@ -21,6 +21,7 @@ mod prompt;
 mod scope;
 mod scope_kinds;
 mod shell;
+mod stacks;
 mod task;
 mod workers;
 
@@ -114,6 +115,11 @@ pub const STEPS: &[Step] = steps! {
         "what finds no room is counted" => aggregation::overflow,
         "beside enforcement" => aggregation::beside_deny,
         "with events, and switched live" => aggregation::with_events,
+    }
+    "stacks" {
+        "the kernel's and the program's on an event" => stacks::on_events,
+        "only if they are asked for" => stacks::only_if_asked,
+        "as the key of an aggregation" => stacks::counted,
     }
     "scope" {
         "uid: only these users" => scope::uid,

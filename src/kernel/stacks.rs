@@ -1,0 +1,93 @@
+//! Stacks that a probe has kept: the events and summaries name them by a number.
+
+use aya::{
+    Ebpf,
+    maps::{MapData, stack_trace::StackTraceMap},
+};
+
+use super::{KernelError, attachment::take, load::chain};
+use crate::{
+    event::{Event, Stacks, Value},
+    probe::{Spec, aggregation::Aggregation},
+    symbols,
+    template::{FieldKind, Stack},
+};
+
+/// The map, and the constant that says which are wanted.
+pub const TABLE: &str = "krsi_stacks";
+pub const CONSTANT: &str = "krsi_stacks_wanted";
+
+/// Different stacks that a probe keeps at most.
+const ROOM: u32 = 8192;
+
+/// `enum krsi_stack` of the templates, as far as the probe wants it.
+#[must_use]
+pub fn wanted(spec: &Spec) -> u32 {
+    u32::from(spec.wants_stack(Stack::Kernel)) | u32::from(spec.wants_stack(Stack::User)) << 1
+}
+
+/// How large the map is to be.
+#[must_use]
+pub fn size(spec: &Spec) -> (&'static str, u32) {
+    (TABLE, if wanted(spec) == 0 { 1 } else { ROOM })
+}
+
+/// The stacks of one probe.
+pub struct KeptStacks {
+    table: StackTraceMap<MapData>,
+}
+
+impl KeptStacks {
+    /// `None` if the probe wants none.
+    ///
+    /// # Errors
+    /// If the object has no such map.
+    pub fn open(ebpf: &mut Ebpf, spec: &Spec) -> Result<Option<Self>, KernelError> {
+        if wanted(spec) == 0 {
+            return Ok(None);
+        }
+        let table = StackTraceMap::try_from(take(ebpf, TABLE)?)
+            .map_err(|error| KernelError::Table { table: TABLE, reason: chain(&error) })?;
+        Ok(Some(KeptStacks { table }))
+    }
+
+    /// The event with its stacks, where it names some; the process is asked now what its addresses belong to.
+    #[must_use]
+    pub fn with(&self, event: Event) -> Event {
+        let of = |stack: Stack| self.frames(event.stack_number(stack));
+        let pid = u32::try_from(event.number("pid")).unwrap_or_default();
+        let stacks = Stacks {
+            kernel: of(Stack::Kernel),
+            user: of(Stack::User).map(|frames| symbols::locate(pid, &frames)),
+        };
+        event.with_stacks(stacks)
+    }
+
+    /// Puts stacks in the place of their numbers. A process's addresses are given files if it is in the group, too, and
+    /// still there.
+    pub fn resolve(&self, aggregation: &Aggregation, group: &mut [Value]) {
+        let place = |name: &str| aggregation.by.iter().position(|taken| taken.field.name == name);
+        let pid = match place("pid").and_then(|at| group.get(at)) {
+            Some(Value::Unsigned(pid)) => u32::try_from(*pid).unwrap_or_default(),
+            _ => 0,
+        };
+        for (value, taken) in group.iter_mut().zip(&aggregation.by) {
+            let (FieldKind::Stack(of), Value::Unsigned(number)) = (&taken.field.kind, &*value) else {
+                continue;
+            };
+            let frames = self.frames(*number).unwrap_or_default();
+            let names = match of {
+                Stack::Kernel => symbols::kernel(&frames),
+                Stack::User => symbols::user(&symbols::locate(pid, &frames)),
+            };
+            *value = Value::List(names.into_iter().map(|name| Value::Text(name.into_bytes())).collect());
+        }
+    }
+
+    /// Innermost first. `number` is the map's key and one more.
+    fn frames(&self, number: u64) -> Option<Vec<u64>> {
+        let key = u32::try_from(number.checked_sub(1)?).ok()?;
+        let trace = self.table.get(&key, 0).ok()?;
+        Some(trace.frames().iter().map(|frame| frame.ip).collect())
+    }
+}
