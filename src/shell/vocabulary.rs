@@ -161,7 +161,10 @@ impl Vocabulary {
                 FieldKind::Unsigned | FieldKind::Signed => "int",
                 FieldKind::Bool => "bool",
                 FieldKind::Text | FieldKind::Enum(_) | FieldKind::Device | FieldKind::Address => "string",
-                FieldKind::Flags(_) | FieldKind::List { .. } | FieldKind::Texts { .. } => "array",
+                FieldKind::Flags(_)
+                | FieldKind::List { .. }
+                | FieldKind::Texts { .. }
+                | FieldKind::Stack(_) => "array",
             })
         };
         match template {
