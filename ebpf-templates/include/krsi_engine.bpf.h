@@ -1672,10 +1672,11 @@ enum krsi_stack {
 const volatile u32 krsi_stacks_wanted = 0;
 
 /*
- * The program and what calls it (a trampoline, or the tracepoint's own function) are not a part of where an operation came from.
- * Their addresses change with each attach, and would make one stack many. BPF_F_SKIP_FIELD_MASK of the flags.
+ * The program and what calls it are not a part of where an operation came from, and their addresses change with each
+ * attach, which would make one stack many: two frames, but on 5.10 three (seen to be two from 6.1 on). In between,
+ * three are no loss, since bpf_lsm_HOOK comes next, which says nothing. BPF_F_SKIP_FIELD_MASK of the flags.
  */
-#define KRSI_OWN_FRAMES 2
+#define KRSI_OWN_FRAMES (krsi_kernel < KERNEL_VERSION(6, 1, 0) && !krsi_audit_only ? 3 : 2)
 #define KRSI_FRAMES 127 /* PERF_MAX_STACK_DEPTH */
 
 /*
