@@ -44,6 +44,9 @@ _krsi__sh() {
             krsi__sh,lab)
                 cmd="krsi__sh__subcmd__lab"
                 ;;
+            krsi__sh,panic)
+                cmd="krsi__sh__subcmd__panic"
+                ;;
             krsi__sh,run)
                 cmd="krsi__sh__subcmd__run"
                 ;;
@@ -62,6 +65,9 @@ _krsi__sh() {
             krsi__sh__subcmd__help,lab)
                 cmd="krsi__sh__subcmd__help__subcmd__lab"
                 ;;
+            krsi__sh__subcmd__help,panic)
+                cmd="krsi__sh__subcmd__help__subcmd__panic"
+                ;;
             krsi__sh__subcmd__help,run)
                 cmd="krsi__sh__subcmd__help__subcmd__run"
                 ;;
@@ -75,7 +81,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-e -q -v -h -V --no-init --format --color --audit --quiet --verbose --help --version run explain templates doctor lab help"
+            opts="-e -q -v -h -V --no-init --format --color --audit --quiet --verbose --help --version run explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,7 +155,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__help)
-            opts="run explain templates doctor lab help"
+            opts="run explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -205,6 +211,20 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__help__subcmd__lab)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__help__subcmd__panic)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -303,6 +323,28 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__panic)
+            opts="-q -v -h --format --color --audit --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0

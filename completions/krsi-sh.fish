@@ -40,6 +40,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script:
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Run this code instead of a file' -r
@@ -81,6 +82,15 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Tur
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
+json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image' -r -F -a "(__fish_krsi_sh_kernels)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l timeout -d 'Time the guest may take, boot included (an interactive one has no limit of its own)' -r
@@ -98,12 +108,13 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Turn e
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 function __fish_krsi_sh_templates
     for line in (krsi-sh templates 2>/dev/null)[2..-1]

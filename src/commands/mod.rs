@@ -56,6 +56,7 @@ commands! {
     explain: Explain(ExplainArgs),
     templates: Templates(TemplatesArgs),
     doctor: Doctor(DoctorArgs),
+    panic: Panic(PanicArgs),
     lab: Lab(LabArgs),
 }
 

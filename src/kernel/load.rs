@@ -6,7 +6,7 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, shared::Shared, stacks, summaries, verifier};
+use super::{KernelError, facts, host, loader, object, shared::Pinned, stacks, summaries, verifier};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -118,11 +118,11 @@ pub fn load_over(
     btf: &'static Btf,
     constants: Constants<'_>,
     reach: Reach,
-    shared: &Shared,
+    pinned: &Pinned,
 ) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
     let ebpf =
-        loader::load_over(&own(constants, reach)?, btf, shared).map_err(|e| broken(template, chain(&e)))?;
+        loader::load_over(&own(constants, reach)?, btf, pinned).map_err(|e| broken(template, chain(&e)))?;
     match reach {
         Reach::Lsm => load_hooks(btf, template, ebpf),
         Reach::AuditOnly => load_observing(btf, template, ebpf),

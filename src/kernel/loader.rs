@@ -14,7 +14,7 @@ use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
 use super::{
     KernelError, host,
-    shared::Shared,
+    shared::Pinned,
     types::{Wanted, reduced},
 };
 
@@ -54,11 +54,11 @@ pub fn load(object: &[u8], types: &'static Btf, sizes: &[(&'static str, u32)]) -
 ///
 /// # Errors
 /// If aya does not take the object, or cannot open a map.
-pub fn load_over(object: &[u8], types: &'static Btf, shared: &Shared) -> Result<Ebpf, EbpfError> {
+pub fn load_over(object: &[u8], types: &'static Btf, pinned: &Pinned) -> Result<Ebpf, EbpfError> {
     let mut opener = OPENER.lock().unwrap_or_else(PoisonError::into_inner);
     let opener = opener.get_or_insert_with(EbpfLoader::new);
     opener.btf(Some(types));
-    for (map, path) in shared.paths() {
+    for (map, path) in pinned.paths() {
         opener.map_pin_path(known(map), path);
     }
     opener.load(object)

@@ -13,6 +13,7 @@ mod books;
 #[doc(hidden)]
 pub mod carrier;
 mod error;
+pub mod everyones;
 mod facts;
 mod grace;
 mod guard;

@@ -1,10 +1,11 @@
 //! A probe's maps, for another generation of its programs.
 //!
 //! aya makes the maps of each object it loads, unless they are pinned under a path that it is told: those it
-//! opens. So a probe's maps are pinned in a BPF file system of this process's own, which is mounted nowhere: nobody else
-//! sees it, and it is gone with its descriptor, however this process ends.
+//! opens. So for the time of such a load the maps are pinned in a BPF file system of this process's own, which is
+//! mounted nowhere: nobody else sees it, and it is gone with its descriptor, however this process ends.
 //!
-//! It is made once: the kernel executes modprobe for each (`bpf_preload`), which a probe on executions would see.
+//! It is made when it is first needed, and once: the kernel executes modprobe for each (`bpf_preload`), which a probe
+//! on executions sees.
 
 use std::{
     fs,
@@ -16,7 +17,10 @@ use std::{
     },
 };
 
-use aya::Ebpf;
+use aya::{
+    Ebpf,
+    maps::{Map, MapData},
+};
 use rustix::{
     io::Errno,
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
@@ -24,45 +28,78 @@ use rustix::{
 
 use super::load::chain;
 
-/// The maps that generations of one probe's programs have in common.
-pub struct Shared {
-    folder: PathBuf,
-    names: Vec<String>,
-}
+/// The maps that generations of one probe's programs have in common: their names, and the kernel's ids.
+pub struct Shared(Vec<(String, u32)>);
 
 impl Shared {
     /// Of an object just loaded, while it still has its maps.
     ///
     /// # Errors
-    /// Why it cannot be: the kernel makes no such file system for this process, or pins nothing there.
+    /// If the kernel does not tell about one.
     pub fn new(ebpf: &Ebpf) -> Result<Self, String> {
-        let folder = own_folder()?;
-        let mut shared = Shared { folder, names: Vec::new() };
         // Constants are each generation's own, and so is what is named after a section like theirs.
-        for (name, map) in ebpf.maps().filter(|(name, _)| !name.starts_with('.')) {
-            map.pin(shared.path(name)).map_err(|error| format!("cannot pin `{name}`: {}", chain(&error)))?;
-            shared.names.push(name.to_owned());
+        let shared = ebpf.maps().filter(|(name, _)| !name.starts_with('.'));
+        let id = |(name, map): (&str, &Map)| {
+            let data = data(map).ok_or_else(|| format!("`{name}` is of a kind that no template has"))?;
+            let info =
+                data.info().map_err(|error| format!("nothing is known of `{name}`: {}", chain(&error)))?;
+            Ok((name.to_owned(), info.id()))
+        };
+        shared.map(id).collect::<Result<_, String>>().map(Shared)
+    }
+
+    /// The maps under paths where they can be opened.
+    ///
+    /// # Errors
+    /// If the kernel makes no such file system for this process, or pins nothing there.
+    pub fn pinned(&self) -> Result<Pinned, String> {
+        let mut pinned = Pinned { folder: own_folder()?, names: Vec::new() };
+        for (name, id) in &self.0 {
+            let failed = |error: &dyn std::error::Error| format!("cannot pin `{name}`: {}", chain(error));
+            let map = MapData::from_id(*id).map_err(|error| failed(&error))?;
+            map.pin(pinned.folder.join(name)).map_err(|error| failed(&error))?;
+            pinned.names.push(name.clone());
         }
-        Ok(shared)
-    }
-
-    /// Each map's name, and where it is to be opened.
-    pub fn paths(&self) -> impl Iterator<Item = (&str, PathBuf)> {
-        self.names.iter().map(|name| (name.as_str(), self.path(name)))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        Ok(pinned)
     }
 }
 
-impl Drop for Shared {
-    /// What is pinned no longer goes with whoever holds it.
+/// Maps that are pinned until this is dropped.
+pub struct Pinned {
+    folder: PathBuf,
+    names: Vec<String>,
+}
+
+impl Pinned {
+    /// Each map's name, and where it is to be opened.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, PathBuf)> {
+        self.names.iter().map(|name| (name.as_str(), self.folder.join(name)))
+    }
+}
+
+impl Drop for Pinned {
     fn drop(&mut self) {
         for (_, path) in self.paths() {
             let _ = fs::remove_file(path);
         }
         let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// What aya's map is made of, for the kinds that templates have.
+fn data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::InodeStorage(data)
+        | Map::LpmTrie(data)
+        | Map::LruHashMap(data)
+        | Map::PerCpuArray(data)
+        | Map::PerCpuHashMap(data)
+        | Map::RingBuf(data)
+        | Map::StackTraceMap(data)
+        | Map::Unsupported(data) => Some(data),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     attachment::{Attachment, Hooks},
     grace,
     load::{self, Reach, chain},
+    shared::Shared,
 };
 use crate::probe::Spec;
 
@@ -29,13 +30,14 @@ impl Attachment {
     pub fn set_filter(&mut self, kernel: &Kernel, spec: &Spec) -> Result<(), KernelError> {
         let impossible =
             |error: String| KernelError::Program { what: "put another filter in place".into(), error };
-        let shared = self.shared.as_ref().map_err(|reason| impossible(reason.clone()))?;
+        let pinned =
+            self.shared.as_ref().map_err(String::clone).and_then(Shared::pinned).map_err(impossible)?;
         let btf = kernel.btf()?;
         let generation = self.generation.wrapping_add(1);
         let constants =
             load::Constants { spec, id: self.id, version: kernel.version, scope_size: 1, generation };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
-        let loaded = load::load_over(btf, constants, reach, shared)?;
+        let loaded = load::load_over(btf, constants, reach, &pinned)?;
         let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };
         let turn = u64::from(generation);
         let steps: &[u64] = match newer.order() {

@@ -77,6 +77,17 @@ impl Errno {
         (1..=LAST_ERRNO).map(Raw::from_raw).filter(|e| *e != Raw::UnknownErrno)
     }
 
+    /// Every one that has a name, by number.
+    pub fn every() -> impl Iterator<Item = Self> {
+        Self::all().map(Errno)
+    }
+
+    /// What strerror(3) says of it.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        self.0.desc()
+    }
+
     /// # Errors
     /// If Linux knows no errno of this name.
     pub fn from_name(name: &str) -> Result<Self, ModeError> {
@@ -114,6 +125,11 @@ impl fmt::Display for Errno {
 
 impl Signal {
     pub const KILL: Self = Signal(RawSignal::SIGKILL);
+
+    /// Every one that has a name, by number.
+    pub fn every() -> impl Iterator<Item = Self> {
+        RawSignal::iterator().map(Signal)
+    }
 
     /// Accepts `SIGKILL` and `KILL`.
     ///

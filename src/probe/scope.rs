@@ -19,29 +19,19 @@ use crate::suggest::nearest;
 /// The kernel's `task_struct.comm` with its NUL (TASK_COMM_LEN).
 const LONGEST_COMM: usize = 15;
 
-/// What can be asked of a task.
+/// What can be asked of a task; [`Kind::doc`] says what each is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Real user id, in the initial user namespace.
     Uid,
-    /// Real group id, in the initial user namespace.
     Gid,
-    /// Audit login user id.
     Loginuid,
-    /// Name of the thread.
     Comm,
-    /// Process ids; each stands for itself and all its descendants, those that
-    /// exist at the attach and those to come, even after their parent is gone.
     Pid,
-    /// User namespace of the task's credentials.
     UserNs,
     PidNs,
     MntNs,
-    /// The executable the process runs, by inode.
     Exe,
-    /// The executable the parent process runs, by inode.
     ParentExe,
-    /// Cgroup v2 folders; each stands for its whole subtree.
     Cgroup,
 }
 
@@ -78,7 +68,29 @@ impl Kind {
         }
     }
 
-    fn allowed(self) -> &'static str {
+    /// A sentence, for help.
+    #[must_use]
+    pub fn doc(self) -> &'static str {
+        match self {
+            Kind::Uid => "Real user id, in the initial user namespace.",
+            Kind::Gid => "Real group id, in the initial user namespace.",
+            Kind::Loginuid => "Audit login user id.",
+            Kind::Comm => "Name of the thread.",
+            Kind::Pid => {
+                "Process ids; each stands for itself and all its descendants, those at the attach and those to come, even after their parent is gone."
+            }
+            Kind::UserNs => "User namespace of the task's credentials.",
+            Kind::PidNs => "PID namespace of the task.",
+            Kind::MntNs => "Mount namespace of the task.",
+            Kind::Exe => "The executable the process runs, by inode.",
+            Kind::ParentExe => "The executable the parent process runs, by inode.",
+            Kind::Cgroup => "Cgroup v2 folders; each stands for its whole subtree.",
+        }
+    }
+
+    /// What its members may be.
+    #[must_use]
+    pub fn allowed(self) -> &'static str {
         match self {
             Kind::Uid => "a user id or an array of them (0 to 4294967295)",
             Kind::Gid => "a group id or an array of them (0 to 4294967295)",

@@ -2,43 +2,32 @@
 //! diagnostics answer from.
 //!
 //! Functions come from the engine's own metadata (the doc comments of `api/`),
-//! templates, params and fields from the catalogue, so nothing is described twice.
+//! templates, params and fields from the catalogue, and the words that are neither
+//! from [`terms`], so nothing is described twice.
+
+mod functions;
+pub mod terms;
 
 use std::{cell::OnceCell, fmt::Write as _, rc::Rc};
 
 use serde_json::Value;
 
+pub use self::functions::{Function, is_method_type, plain_types};
+use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name};
 use super::api;
 use crate::{
     suggest::nearest,
     template::{Catalogue, Param, ParamKind, Template},
 };
 
-/// One function or method.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Function {
-    pub name: String,
-    /// `deny(probe: Probe, errno: string) -> Probe`
-    pub signature: String,
-    /// The type it is a method of, such as `Probe`; `None` for a plain function.
-    pub of: Option<String>,
-    pub doc: String,
-}
-
-impl Function {
-    /// Whether it is one of those that a filter ends with, and nothing else.
-    #[must_use]
-    pub fn is_verdict(&self) -> bool {
-        self.signature.ends_with("-> Verdict")
-    }
-}
-
 /// All of it.
 #[derive(Debug)]
 pub struct Index {
     functions: Vec<Function>,
-    /// Of the language's own library: `print`, `len`, `parse_int` …
-    library: Vec<String>,
+    /// Of the language's own library: `len`, `split`, `parse_int` …
+    library: Vec<Function>,
+    /// The names of all that can be called, documented or not.
+    callable: Vec<String>,
     catalogue: Catalogue,
 }
 
@@ -60,13 +49,27 @@ impl Index {
             let mut metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();
             metadata["functions"].as_array_mut().map(std::mem::take).unwrap_or_default()
         };
-        let mut functions: Vec<Function> = described(false).iter().filter_map(function).collect();
-        functions.sort_by(|a, b| (&a.name, &a.signature).cmp(&(&b.name, &b.signature)));
-        let mut library: Vec<String> =
-            described(true).iter().filter_map(|entry| plain_name(entry).map(str::to_owned)).collect();
-        library.sort();
-        library.dedup();
-        Index { functions, library, catalogue }
+        let by_name = |a: &Function, b: &Function| (&a.name, &a.signature).cmp(&(&b.name, &b.signature));
+        let mut functions: Vec<Function> = described(false)
+            .iter()
+            .filter_map(|entry| function(entry, &METHOD_TYPES))
+            .filter(|f| !f.doc.is_empty())
+            .collect();
+        functions.sort_by(by_name);
+        let all = described(true);
+        let ours = |f: &Function| functions.iter().any(|own| own.name == f.name && own.doc == f.doc);
+        let mut library: Vec<Function> = all
+            .iter()
+            .filter(|entry| is_for_scripts(entry))
+            .filter_map(|entry| function(entry, &LANGUAGE_TYPES))
+            .filter(|f| !ours(f))
+            .collect();
+        library.sort_by(by_name);
+        let mut callable: Vec<String> =
+            all.iter().filter_map(|entry| plain_name(entry).map(str::to_owned)).collect();
+        callable.sort();
+        callable.dedup();
+        Index { functions, library, callable, catalogue }
     }
 
     #[must_use]
@@ -85,7 +88,13 @@ impl Index {
     /// Those of the language's own library among them.
     #[must_use]
     pub fn callable_names(&self) -> Vec<&str> {
-        self.library.iter().map(String::as_str).collect()
+        self.callable.iter().map(String::as_str).collect()
+    }
+
+    /// The language's own: `len`, `split`, `parse_int` …
+    #[must_use]
+    pub fn library(&self) -> &[Function] {
+        &self.library
     }
 
     /// All forms of a function.
@@ -119,6 +128,7 @@ impl Index {
                 last = &function.name;
             }
         }
+        text.push_str("\nModes, verdicts, errnos, signals and the words of messages have help as well: `help(\"shadow\")`, `help(\"EPERM\")`.");
         text.push_str("\nThe language is Rhai. `help(\"words\")` looks for words in all of this.");
         text
     }
@@ -128,6 +138,7 @@ impl Index {
     pub fn topic(&self, topic: &str) -> String {
         let topic = topic.trim().trim_end_matches("()");
         let mut found: Vec<String> = self.forms(topic).into_iter().collect();
+        found.extend(terms::about(topic));
         found.extend(self.catalogue.get(topic).map(|template| template_page(template)));
         found.extend(self.params_named(topic));
         found.extend(self.fields_named(topic));
@@ -137,7 +148,8 @@ impl Index {
     fn forms(&self, name: &str) -> Option<String> {
         let mut text = String::new();
         let mut last = "";
-        for function in self.functions.iter().filter(|f| f.name == name) {
+        let ours = self.functions.iter().filter(|f| f.name == name);
+        for function in ours.chain(self.library.iter().filter(|f| f.name == name)) {
             if !text.is_empty() && function.doc != last {
                 text.push('\n');
             }
@@ -202,11 +214,13 @@ impl Index {
                 }
             }
         }
+        lines.extend(terms::search(has));
         if !lines.is_empty() {
             return lines.join("\n");
         }
         let names = self.function_names();
-        let near = nearest(words, names.into_iter().chain(self.catalogue.names()));
+        let terms = terms::all().map(|(word, ..)| word);
+        let near = nearest(words, names.into_iter().chain(self.catalogue.names()).chain(terms));
         let near = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
         format!("nothing about `{words}`{near} (`help()` lists what there is)")
     }
@@ -251,88 +265,6 @@ fn param_line(param: &Param) -> String {
 /// A line that runs as it stands.
 fn example(template: &Template) -> String {
     format!("probe(\"{}\").scope(#{{ pid: getpid() }}).on_event(|e| print(e)).attach()", template.name)
-}
-
-fn function(entry: &Value) -> Option<Function> {
-    let name = plain_name(entry)?;
-    let doc = entry["docComments"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain_doc);
-    let doc = doc.collect::<Vec<_>>().join("\n");
-    if doc.is_empty() {
-        return None;
-    }
-    let params: Vec<(String, String)> = entry["params"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|p| {
-            (p["name"].as_str().unwrap_or("_").to_owned(), plain_types(p["type"].as_str().unwrap_or("?")))
-        })
-        // The first is the engine's own business.
-        .filter(|(_, kind)| kind != "NativeCallContext")
-        .collect();
-    let of =
-        params.first().map(|(_, kind)| kind.clone()).filter(|kind| METHOD_TYPES.contains(&kind.as_str()));
-    let listed = |skip: usize| {
-        params.iter().skip(skip).map(|(name, kind)| format!("{name}: {kind}")).collect::<Vec<_>>().join(", ")
-    };
-    let returns = plain_types(entry["returnType"].as_str().unwrap_or("()"));
-    let returns = if returns == "()" { String::new() } else { format!(" -> {returns}") };
-    let signature = match &of {
-        Some(of) => format!("{}.{name}({}){returns}", of.to_lowercase(), listed(1)),
-        None => format!("{name}({}){returns}", listed(0)),
-    };
-    Some(Function { name: name.to_owned(), signature, of, doc })
-}
-
-/// Operators, and what `x.property` and `x[i]` become, have names that no script writes.
-fn plain_name(entry: &Value) -> Option<&str> {
-    entry["name"].as_str().filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
-}
-
-/// Whether functions whose first parameter is of this type are methods of it.
-#[must_use]
-pub fn is_method_type(name: &str) -> bool {
-    METHOD_TYPES.contains(&name)
-}
-
-const METHOD_TYPES: [&str; 4] = ["Probe", "Event", "Summary", "Timer"];
-
-/// Types by the names scripts know them by.
-#[must_use]
-pub fn plain_types(types: &str) -> String {
-    let mut out = Vec::new();
-    for one in types.split(", ") {
-        let mut one = one.trim();
-        while let Some(inner) = one
-            .strip_prefix("Result<")
-            .or_else(|| one.strip_prefix("RhaiResultOf<"))
-            .or_else(|| one.strip_prefix("Fallible<"))
-        {
-            one = inner.trim_end_matches('>').split(',').next().unwrap_or(inner);
-        }
-        let one = one.trim_start_matches('&').trim_start_matches("mut ");
-        out.push(match one {
-            "&str | ImmutableString | String" | "ImmutableString" | "str" | "String" => "string",
-            "INT" | "i64" => "int",
-            "FLOAT" | "f64" => "float",
-            "FnPtr" | "Fn" => "function",
-            "Array" => "array",
-            "Map" => "map",
-            "Dynamic" => "any",
-            "ProbeHandle" => "Probe",
-            "Answer" => "Verdict",
-            "ScriptEvent" => "Event",
-            "ScriptSummary" => "Summary",
-            "TimerHandle" => "Timer",
-            other => other,
-        });
-    }
-    out.join(", ")
-}
-
-fn plain_doc(comment: &str) -> String {
-    let lines = comment.lines().map(|line| line.trim_start().trim_start_matches("///"));
-    lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn first_line(text: &str) -> &str {

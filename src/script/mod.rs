@@ -35,7 +35,9 @@ use self::fault::Fault;
 use crate::report::Format;
 
 pub use self::session::{
-    LAST_VALUE, Session, completeness, parses,
+    LAST_VALUE, Session, completeness,
+    glance::{Glance, Watch},
+    parses,
     shell::{Stance, Variable},
 };
 

@@ -1,6 +1,7 @@
 //! One engine, its scope, its probes: a script from its text to its exit code.
 
 mod explain;
+pub mod glance;
 pub mod shell;
 
 use std::rc::Rc;

@@ -4,15 +4,16 @@
 //! documentation. It reads folders for paths; beyond that it touches nothing
 //! and runs nothing.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use rustyline::completion::Candidate;
 
 use super::{
-    context::Place,
+    context::{Place, Receiver},
     meta,
     vocabulary::{Vocabulary, Word},
 };
+use crate::script::Variable;
 
 /// A word to put at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ const ENTRIES: usize = 4096;
 /// What this session has given names to.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'n> {
-    pub variables: &'n [String],
+    pub variables: &'n [Variable],
     /// Of what is attached.
     pub probes: &'n [String],
 }
@@ -67,16 +68,16 @@ pub fn choices(
             words.extend(vocabulary.methods(Some("Event")));
             words
         }
-        Place::Method { probe, after } => {
-            let probe = *probe && after.as_ref().is_none_or(|method| vocabulary.gives_probe(method));
-            vocabulary.methods(probe.then_some("Probe"))
-        }
+        Place::Method(receiver) => methods(receiver, vocabulary, names.variables),
         Place::Errno => vocabulary.errnos.clone(),
         Place::Signal => vocabulary.signals.clone(),
         Place::OnError => literal(&["allow", "deny"]),
         Place::Severity => literal(&["info", "low", "medium", "high", "critical"]),
         Place::Topic => vocabulary.topics(),
         Place::Path => paths(typed),
+        Place::Cgroup => cgroups(typed),
+        Place::Namespace => literal(&["host"]).into_iter().chain(paths(typed)).collect(),
+        Place::Comm => threads(),
         Place::Word => general(typed, vocabulary, names.variables),
         Place::Comment => Vec::new(),
     };
@@ -114,16 +115,49 @@ fn literal(names: &[&str]) -> Vec<Word> {
     names.iter().map(|name| Word::new(*name, "", "")).collect()
 }
 
-fn general(typed: &str, vocabulary: &Vocabulary, variables: &[String]) -> Vec<Word> {
-    let mut words: Vec<_> = variables.iter().map(|name| Word::new(name, "", "")).collect();
+fn general(typed: &str, vocabulary: &Vocabulary, variables: &[Variable]) -> Vec<Word> {
+    // An empty prompt offers what a session begins with, not the whole language.
+    if typed.is_empty() {
+        return vocabulary.functions();
+    }
+    let mut words: Vec<_> = variables.iter().map(|known| Word::new(&known.name, &known.of, "")).collect();
     words.extend(vocabulary.functions());
     words.extend(vocabulary.keywords.iter().cloned());
     words.extend(vocabulary.library());
-    // A name that is documented stands before the same name that is not.
-    words.sort_by(|a, b| (&a.name, a.doc.is_empty()).cmp(&(&b.name, b.doc.is_empty())));
+    // The first of a name is what it means here: a variable, else what is documented.
+    words.sort_by(|a, b| a.name.cmp(&b.name));
     words.dedup_by(|a, b| a.name == b.name);
-    // An empty prompt offers what a session begins with, not the whole language.
-    if typed.is_empty() { words.into_iter().filter(|word| !word.doc.is_empty()).collect() } else { words }
+    words
+}
+
+/// Methods of what stands before the dot; all there are, if its type cannot be told from the text.
+fn methods(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable]) -> Vec<Word> {
+    let of = type_of(receiver, vocabulary, variables);
+    let mut words = vocabulary.methods(of.as_deref());
+    if of.as_deref() == Some("Event") {
+        words.extend(vocabulary.fields(None));
+        words.sort();
+    }
+    words
+}
+
+fn type_of(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable]) -> Option<String> {
+    match receiver {
+        Receiver::Unknown => None,
+        Receiver::Probe => Some("Probe".into()),
+        Receiver::Literal(of) => Some((*of).into()),
+        Receiver::Variable(name) => {
+            variables.iter().rev().find(|known| known.name == *name).map(|known| known.of.clone())
+        }
+        Receiver::Field(template, field) => {
+            vocabulary.field_type(template.as_deref(), field).map(str::to_owned)
+        }
+        Receiver::Call(on, name) => {
+            let of = on.as_ref().map(|on| type_of(on, vocabulary, variables));
+            // A method of something unknown may be anybody's.
+            vocabulary.returns(name, of.flatten().as_deref()).map(str::to_owned)
+        }
+    }
 }
 
 fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, probes: &[String]) -> Vec<Word> {
@@ -170,6 +204,31 @@ fn paths(typed: &str) -> Vec<Word> {
     words
 }
 
+/// Where cgroups are, unless somebody has put them elsewhere.
+const CGROUPS: &str = "/sys/fs/cgroup/";
+
+/// Folders below the one that `typed` names; from nothing, the file system of all cgroups.
+fn cgroups(typed: &str) -> Vec<Word> {
+    if CGROUPS.starts_with(typed) && typed != CGROUPS {
+        return literal(&[CGROUPS]);
+    }
+    paths(typed).into_iter().filter(|word| word.name.ends_with('/')).collect()
+}
+
+/// Names of what runs now.
+fn threads() -> Vec<Word> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.take(ENTRIES).flatten().filter(|entry| {
+        entry.file_name().to_str().is_some_and(|name| name.bytes().all(|b| b.is_ascii_digit()))
+    });
+    let names = pids.filter_map(|entry| fs::read_to_string(entry.path().join("comm")).ok());
+    // What would need an escape inside quotes is left to the user.
+    let plain = |name: &String| name.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\' | '`'));
+    let names: BTreeSet<String> =
+        names.map(|name| name.trim_end_matches('\n').to_owned()).filter(plain).collect();
+    names.into_iter().map(|name| Word::new(name, "", "")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,8 +238,15 @@ mod tests {
         Vocabulary::new(Catalogue::builtin().unwrap())
     }
 
+    fn variables() -> Vec<Variable> {
+        let of = |(name, of): (&str, &str)| Variable { name: name.into(), of: of.into() };
+        [("web", "Probe"), ("words", "array"), ("text", "string"), ("t", "Timer"), ("e", "Event")]
+            .map(of)
+            .into()
+    }
+
     fn offered(place: &Place, typed: &str) -> Vec<String> {
-        let variables = ["web".to_owned()];
+        let variables = variables();
         let names = Names { variables: &variables, probes: &["exec-1".to_owned()] };
         let choices = choices(place, typed, &vocabulary(), names, 60);
         choices.iter().map(|choice| choice.word.clone()).collect()
@@ -216,12 +282,71 @@ mod tests {
 
     #[test]
     fn methods_fit_what_stands_before_the_dot() {
-        let method = |probe, after: Option<&str>| Place::Method { probe, after: after.map(str::to_owned) };
-        assert!(offered(&method(true, None), "").contains(&"attach".to_owned()));
-        assert!(offered(&method(true, Some("shadow")), "at").contains(&"attach".to_owned()));
-        assert!(!offered(&method(true, None), "").contains(&"to_upper".to_owned()));
-        assert!(offered(&method(true, Some("stats")), "").contains(&"keys".to_owned()));
-        assert!(offered(&method(false, None), "").contains(&"to_upper".to_owned()));
+        let has = |receiver: Receiver, wanted: &str| {
+            offered(&Place::Method(receiver), "").contains(&wanted.to_owned())
+        };
+        let call = |on: Receiver, name: &str| Receiver::Call(Some(Box::new(on)), name.into());
+        let variable = |name: &str| Receiver::Variable(name.into());
+        for (receiver, fits, does_not) in [
+            (Receiver::Probe, "attach", "to_upper"),
+            (variable("web"), "attach", "push"),
+            (call(Receiver::Probe, "shadow"), "attach", "to_upper"),
+            (call(Receiver::Call(None, "probe".into()), "shadow"), "attach", "to_upper"),
+            (call(Receiver::Probe, "stats"), "keys", "attach"),
+            (variable("words"), "push", "attach"),
+            (variable("text"), "to_upper", "push"),
+            (variable("t"), "cancel", "attach"),
+            (variable("e"), "pid", "attach"),
+            (call(variable("text"), "split"), "push", "to_upper"),
+            (Receiver::Literal("map"), "keys", "split"),
+            (Receiver::Field(Some("exec".into()), "path".into()), "starts_with", "push"),
+            (Receiver::Field(None, "pid".into()), "abs", "to_upper"),
+        ] {
+            assert!(has(receiver.clone(), fits), "{receiver:?}: {fits}");
+            assert!(!has(receiver.clone(), does_not), "{receiver:?}: {does_not}");
+        }
+        for unknown in [Receiver::Unknown, variable("nobody")] {
+            assert!(has(unknown.clone(), "to_upper") && has(unknown, "attach"));
+        }
+    }
+
+    #[test]
+    fn the_languages_own_functions_are_documented() {
+        let variables = variables();
+        let names = Names { variables: &variables, probes: &[] };
+        let told =
+            |place: &Place, typed: &str| choices(place, typed, &vocabulary(), names, 200)[0].shown.clone();
+        let split = told(&Place::Method(Receiver::Variable("text".into())), "to_up");
+        assert_eq!(
+            split,
+            "to_upper  () -> string  Convert the string to all upper-case and return it as a new string."
+        );
+        assert_eq!(told(&Place::Word, "wor"), "words  array");
+        assert!(
+            told(&Place::Word, "timest").contains("Create a timestamp"),
+            "{}",
+            told(&Place::Word, "timest")
+        );
+    }
+
+    #[test]
+    fn cgroups_are_folders_and_begin_where_the_kernel_has_them() {
+        for typed in ["", "/", "/sys/fs"] {
+            assert_eq!(offered(&Place::Cgroup, typed), ["/sys/fs/cgroup/"]);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("a.slice")).unwrap();
+        fs::write(folder.path().join("cgroup.procs"), "").unwrap();
+        let base = folder.path().display();
+        assert_eq!(offered(&Place::Cgroup, &format!("{base}/")), [format!("{base}/a.slice/")]);
+    }
+
+    #[test]
+    fn names_of_threads_are_those_that_run() {
+        let own = fs::read_to_string("/proc/self/comm").unwrap();
+        let own = own.trim_end();
+        assert!(offered(&Place::Comm, own).contains(&own.to_owned()));
+        assert_eq!(offered(&Place::Namespace, "ho"), ["host"]);
     }
 
     #[test]

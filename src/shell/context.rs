@@ -34,22 +34,38 @@ pub enum Place {
     },
     /// A field of an event; `None` if it cannot be told of which template.
     Field(Option<String>),
-    /// After a dot on anything else: whether it began as a probe, and the last
-    /// method that was called on it.
-    Method {
-        probe: bool,
-        after: Option<String>,
-    },
+    /// After a dot on anything else.
+    Method(Receiver),
     Errno,
     Signal,
     OnError,
     Severity,
     Topic,
+    /// A folder of the cgroup file system.
+    Cgroup,
+    /// `"host"`, or a namespace's file.
+    Namespace,
+    /// The name of a thread.
+    Comm,
     /// Inside a string of no known meaning.
     Path,
     /// A keyword, a function or a variable.
     Word,
     Comment,
+}
+
+/// What a method is about to be called on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receiver {
+    Unknown,
+    Probe,
+    Variable(String),
+    /// A literal of this type.
+    Literal(&'static str),
+    /// A field of an event, of this template if that can be told.
+    Field(Option<String>, String),
+    /// What a function gives, or a method of something.
+    Call(Option<Box<Receiver>>, String),
 }
 
 /// The place at `cursor`, and the byte at which the word being typed begins.
@@ -63,6 +79,9 @@ pub fn at(text: &str, cursor: usize, probes: &Probes) -> (usize, Place) {
                 (cursor - argument.trim_start().len(), Place::CommandArgument(name.to_owned()))
             }
         };
+    }
+    if let Some(topic) = before.strip_prefix('?').or_else(|| before.strip_prefix("help ")) {
+        return (cursor - topic.trim_start().len(), Place::Topic);
     }
     let tokens = lex(before);
     let reading = Reading { text: before, tokens: &tokens, probes };
@@ -138,15 +157,55 @@ impl<'r> Reading<'r> {
         if plain && let Some(call) = self.closure_with(self.word(dot - 1)) {
             return Place::Field(self.receiver_of(call));
         }
-        let call = dot.checked_sub(1).filter(|at| self.word(*at) == ")");
-        let method =
-            call.and_then(|at| partner(self.text, self.tokens, at)).and_then(|open| self.method_at(open));
-        Place::Method { probe: self.probe_up_to(dot).is_some(), after: method.map(str::to_owned) }
+        Place::Method(self.receiver(dot, 0))
     }
 
-    /// The method whose arguments open here.
-    fn method_at(self, open: usize) -> Option<&'r str> {
-        self.before(open + 1).call(open).filter(|(_, method, _)| *method).map(|(name, ..)| name)
+    /// What ends right before `end`; calls behind calls are followed this far.
+    fn receiver(self, end: usize, depth: usize) -> Receiver {
+        const DEEPEST: usize = 16;
+        let Some(last) = end.checked_sub(1).filter(|_| depth < DEEPEST) else { return Receiver::Unknown };
+        let opened = || partner(self.text, self.tokens, last);
+        match self.word(last) {
+            ")" => match opened().and_then(|open| open.checked_sub(1)) {
+                Some(name) if self.is_name(name) => {
+                    let on = self.dot_before(name).map(|dot| Box::new(self.receiver(dot, depth + 1)));
+                    Receiver::Call(on, self.word(name).to_owned())
+                }
+                _ => Receiver::Unknown,
+            },
+            "]" if opened().is_some_and(|open| !self.ends_value(open)) => Receiver::Literal("array"),
+            "}" if opened().is_some_and(|open| self.word(open) == "#{") => Receiver::Literal("map"),
+            _ if self.tokens[last].kind == Kind::Text && self.tokens[last].closed => {
+                Receiver::Literal("string")
+            }
+            name if self.is_name(last) => match self.dot_before(last) {
+                Some(dot) => self.field(dot, name),
+                None if self.probes.contains_key(name) => Receiver::Probe,
+                None => Receiver::Variable(name.to_owned()),
+            },
+            _ => Receiver::Unknown,
+        }
+    }
+
+    /// `e.path`, where `e` is what a closure is given.
+    fn field(self, dot: usize, name: &str) -> Receiver {
+        let event = dot.checked_sub(1).filter(|at| self.is_name(*at) && self.dot_before(*at).is_none());
+        match event.and_then(|event| self.closure_with(self.word(event))) {
+            Some(call) => Receiver::Field(self.receiver_of(call), name.to_owned()),
+            None => Receiver::Unknown,
+        }
+    }
+
+    fn dot_before(self, index: usize) -> Option<usize> {
+        index.checked_sub(1).filter(|at| matches!(self.word(*at), "." | "?."))
+    }
+
+    /// Whether a value ends before this bracket, so that it is an index into that.
+    fn ends_value(self, open: usize) -> bool {
+        let before = open.checked_sub(1).and_then(|at| self.tokens.get(at));
+        before.is_some_and(|token| {
+            matches!(token.kind, Kind::Name | Kind::Text) || matches!(token.of(self.text), ")" | "]")
+        })
     }
 
     /// The bracket of the call that was given a closure with this parameter.
@@ -233,8 +292,9 @@ impl<'r> Reading<'r> {
             Some(("probe", false, 0)) => Place::Template,
             Some(("help", false, 0)) => Place::Topic,
             Some(("alert", false, 0)) => Place::Severity,
-            Some(("deny", true, 0)) => Place::Errno,
-            Some(("kill", true, 0)) | Some(("kill", false, 1)) => Place::Signal,
+            // A filter's verdicts have no receiver.
+            Some(("deny", _, 0)) => Place::Errno,
+            Some(("kill", _, 0)) | Some(("kill", false, 1)) => Place::Signal,
             Some(("on_error", true, 0)) => Place::OnError,
             Some(("set", true, 0)) => match self.receiver_of(innermost) {
                 Some(template) => Place::Param { template, present: Vec::new() },
@@ -275,6 +335,12 @@ impl<'r> Reading<'r> {
             (Some(("probe", false, 1)), Some(param)) => match self.template_of_map(open) {
                 Some(template) => Place::ParamValue { template, param },
                 None => Place::Path,
+            },
+            (Some(("scope", true, 0)), Some(condition)) => match condition.trim_start_matches("not_") {
+                "cgroup" => Place::Cgroup,
+                "comm" => Place::Comm,
+                "user_ns" | "pid_ns" | "mnt_ns" => Place::Namespace,
+                _ => Place::Path,
             },
             _ => Place::Path,
         }
@@ -352,12 +418,27 @@ mod tests {
         assert_eq!(word("probe(\"exec\").shadow().when(|ev| { if ev.^"), exec);
         assert_eq!(word("web.on_event(|e| print(`${e.^"), Place::Field(Some("file_open".into())));
         assert_eq!(word("unknown.on_event(|e| e.^"), Place::Field(None));
-        let method = |probe, after: Option<&str>| Place::Method { probe, after: after.map(str::to_owned) };
-        assert_eq!(word("web.on_event(|e| e.path.^"), method(false, None));
-        assert_eq!(word("web.on_event(|e| x.^"), method(false, None));
-        assert_eq!(word("web.^"), method(true, None));
-        assert_eq!(word("probe(\"exec\").sh^"), method(true, None));
-        assert_eq!(word("probe(\"exec\").stats().^"), method(true, Some("stats")));
+    }
+
+    #[test]
+    fn what_a_method_is_called_on_is_read_from_the_text() {
+        let on = |marked: &str| match word(marked) {
+            Place::Method(receiver) => receiver,
+            other => panic!("{marked}: {other:?}"),
+        };
+        let call = |on: Option<Receiver>, name: &str| Receiver::Call(on.map(Box::new), name.into());
+        let path = Receiver::Field(Some("file_open".into()), "path".into());
+        assert_eq!(on("web.on_event(|e| e.path.^"), path);
+        assert_eq!(on("web.on_event(|e| x.^"), Receiver::Variable("x".into()));
+        assert_eq!(on("web.^"), Receiver::Probe);
+        assert_eq!(on("probe(\"exec\").sh^"), call(None, "probe"));
+        assert_eq!(on("web.shadow().stats().^"), call(Some(call(Some(Receiver::Probe), "shadow")), "stats"));
+        assert_eq!(on("\"a b\".^"), Receiver::Literal("string"));
+        assert_eq!(on("[1, 2].^"), Receiver::Literal("array"));
+        assert_eq!(on("#{ a: 1 }.^"), Receiver::Literal("map"));
+        for unknown in ["x[0].^", "(1 + 2).^", "x.y.^"] {
+            assert_eq!(on(unknown), Receiver::Unknown, "{unknown}");
+        }
     }
 
     #[test]
@@ -365,6 +446,12 @@ mod tests {
         assert_eq!(place("web.deny(\"EP^"), ("EP".into(), Place::Errno));
         assert_eq!(word("web.kill(\"^"), Place::Signal);
         assert_eq!(word("kill(e.pid, \"SIG^"), Place::Signal);
+        assert_eq!(word("web.when(|e| if e.uid == 0 { deny(\"EA^"), Place::Errno);
+        assert_eq!(word("web.when(|e| kill(\"^"), Place::Signal);
+        assert_eq!(word("web.scope(#{ uid: 0, not_cgroup: [\"/a\", \"/sys^"), Place::Cgroup);
+        assert_eq!(word("web.scope(#{ mnt_ns: \"^"), Place::Namespace);
+        assert_eq!(word("web.scope(#{ comm: \"^"), Place::Comm);
+        assert_eq!(word("web.scope(#{ exe: \"^"), Place::Path);
         assert_eq!(word("web.scope(#{ u^"), Place::ScopeKey { present: vec![] });
         assert_eq!(word("alert(\"h^"), Place::Severity);
         assert_eq!(word("run([\"/usr/b^"), Place::Path);
@@ -373,6 +460,8 @@ mod tests {
     #[test]
     fn commands_and_their_arguments_are_the_shells_own() {
         assert_eq!(place(":te^"), (":te".into(), Place::Command));
+        assert_eq!(place("? would-^"), ("would-".into(), Place::Topic));
+        assert_eq!(place("help SIG^"), ("SIG".into(), Place::Topic));
         assert_eq!(place(":load  hun^"), ("hun".into(), Place::CommandArgument("load".into())));
     }
 

@@ -37,6 +37,7 @@ use super::{
     prompt::Prompt,
     vocabulary::Vocabulary,
 };
+use crate::script::Variable;
 
 /// What the engine wants from the editor.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ pub enum Ask {
     Line {
         prompt: Prompt,
         /// The session's, for completion.
-        variables: Vec<String>,
+        variables: Vec<Variable>,
         /// Names of what is attached.
         probes: Vec<String>,
         color: bool,
@@ -282,7 +283,7 @@ struct Assistant {
     /// The buffer and its cursor, as last seen.
     typed: RefCell<(String, usize)>,
     probes: context::Probes,
-    variables: Vec<String>,
+    variables: Vec<Variable>,
     attached: Vec<String>,
     gate: Gate,
 }

@@ -48,7 +48,7 @@ struct Command {
     run: fn(&mut Shell, &str) -> Flow,
 }
 
-const COMMANDS: [Command; 17] = [
+const COMMANDS: [Command; 18] = [
     Command {
         name: "help",
         argument: Argument::Topic,
@@ -76,6 +76,13 @@ const COMMANDS: [Command; 17] = [
         usage: ":stats [PROBE]",
         help: "the books of each probe, or of one: what was seen, what became of it",
         run: probes::stats,
+    },
+    Command {
+        name: "top",
+        argument: Argument::None,
+        usage: ":top",
+        help: "the attached probes, live: rates, verdicts, what they count most of; q leaves",
+        run: probes::top,
     },
     Command {
         name: "explain",

@@ -28,6 +28,7 @@ mod plain;
 mod printer;
 mod prompt;
 mod terminal;
+mod top;
 mod vocabulary;
 
 use std::{io, sync::Arc, thread};
@@ -69,7 +70,7 @@ pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
         }
     };
     let (format, color) = (options.format, options.color);
-    let pager = terminal.is_capable() && !terminal.is_output_elsewhere();
+    let full_screen = terminal.is_capable() && !terminal.is_output_elsewhere();
     let options = Options { interactive: true, ..options };
     let mut shell = Shell {
         session: Session::new(catalogue.clone(), options, Box::new(printer.clone())),
@@ -78,7 +79,8 @@ pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
         printer,
         format,
         color,
-        pager,
+        full_screen,
+        pager: full_screen,
         last: String::new(),
         asks,
         answers,
@@ -173,6 +175,8 @@ pub struct Shell {
     printer: Printer,
     format: Format,
     color: bool,
+    /// Whether what is typed and what is said are on one terminal, which can be drawn on.
+    full_screen: bool,
     /// Whether what is longer than the screen is shown page by page.
     pager: bool,
     /// The last input that was for the engine.
@@ -187,7 +191,7 @@ impl Shell {
         loop {
             let ask = Ask::Line {
                 prompt: self.prompt(),
-                variables: self.session.variables().into_iter().map(|v| v.name).collect(),
+                variables: self.session.variables(),
                 probes: self.session.probe_names(),
                 color: self.color,
             };

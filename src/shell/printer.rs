@@ -21,7 +21,7 @@ use std::{
     io::{self, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -48,6 +48,9 @@ pub enum Printed {
 const ROOM: usize = 2048;
 /// Lines handed over at once: few enough that a key's echo never waits long behind them.
 const BATCH: usize = 64;
+/// While more lines wait than one batch takes, a batch is handed over this often: more than anybody reads, and
+/// between two of them the terminal and the editor have time for keys.
+const PACE: Duration = Duration::from_millis(16);
 /// How long a new prompt waits for the last print to end. It ends at once, or it
 /// waits for this very prompt, and then there is nothing to wait for.
 const LAST_PRINT: Duration = Duration::from_millis(10);
@@ -186,6 +189,7 @@ impl Printer {
         let shared = Arc::clone(&self.shared);
         let hand_over = move || {
             while let Some((lines, painted)) = next(&shared) {
+                let begun = Instant::now();
                 let printed = above.print(lines.clone());
                 let mut state = shared.lock();
                 if printed == Printed::WithPrompt {
@@ -196,6 +200,11 @@ impl Printer {
                 }
                 state.printing = false;
                 shared.changed.notify_all();
+                let flood = state.waiting.len() > BATCH;
+                drop(state);
+                if flood {
+                    thread::sleep(PACE.saturating_sub(begun.elapsed()));
+                }
             }
         };
         thread::Builder::new().name("krsi-printer".into()).spawn(hand_over).map(drop)

@@ -11,13 +11,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use nix::{errno::Errno, sys::signal::Signal};
-
 use super::lexer;
 use crate::{
-    probe::scope::Kind,
-    script::docs,
-    template::{Catalogue, Field, ParamKind, Template},
+    probe::{Errno, Signal, scope::Kind},
+    script::docs::{self, terms},
+    template::{Catalogue, Field, FieldKind, ParamKind, Template},
 };
 
 /// One thing that can be typed, and what is said about it.
@@ -59,8 +57,10 @@ struct Callable {
     functions: Vec<Word>,
     /// With the type each is a method of.
     methods: Vec<(String, Word)>,
-    /// The language's own functions, which also serve as methods.
+    /// The language's own functions.
     library: Vec<Word>,
+    /// Name, type it is a method of, and what it gives.
+    returns: Vec<(String, Option<String>, String)>,
 }
 
 impl Vocabulary {
@@ -72,7 +72,7 @@ impl Vocabulary {
             keywords: sorted(lexer::KEYWORDS.map(Word::bare)),
             scope: scope(),
             errnos: errnos(),
-            signals: sorted(Signal::iterator().map(|signal| Word::bare(signal.as_str()))),
+            signals: sorted(Signal::every().map(signal)),
         }
     }
 
@@ -99,18 +99,18 @@ impl Vocabulary {
     #[must_use]
     pub fn methods(&self, of: Option<&str>) -> Vec<Word> {
         let methods = self.callable().methods.iter();
-        let fitting = methods.filter(|(owner, _)| of.is_none_or(|of| of == owner));
-        let library = if of.is_none() { self.library() } else { Vec::new() };
-        sorted(fitting.map(|(_, word)| word.clone()).chain(library))
+        sorted(methods.filter(|(owner, _)| of.is_none_or(|of| of == owner)).map(|(_, word)| word.clone()))
     }
 
-    /// Whether a method of a probe gives a probe again.
+    /// The type of what a call gives: of a method of a value of type `of`, or of a function. `None` if the name alone does not tell.
     #[must_use]
-    pub fn gives_probe(&self, method: &str) -> bool {
-        self.callable()
-            .methods
-            .iter()
-            .any(|(_, word)| word.name == method && word.signature.ends_with("-> Probe"))
+    pub fn returns(&self, name: &str, of: Option<&str>) -> Option<&str> {
+        let fits = |(known, owner, _): &&(String, Option<String>, String)| {
+            known == name && (of.is_none() || owner.as_deref() == of)
+        };
+        let mut types = self.callable().returns.iter().filter(fits).map(|(.., given)| given.as_str());
+        let first = types.next().filter(|given| *given != "any")?;
+        types.all(|other| other == first).then_some(first)
     }
 
     #[must_use]
@@ -153,12 +153,36 @@ impl Vocabulary {
         sorted(common.map(word))
     }
 
+    /// The type that a script finds in a field.
+    #[must_use]
+    pub fn field_type(&self, template: Option<&str>, name: &str) -> Option<&'static str> {
+        let of = |template: &Arc<Template>| {
+            template.field(name).map(|field| match field.kind {
+                FieldKind::Unsigned | FieldKind::Signed => "int",
+                FieldKind::Bool => "bool",
+                FieldKind::Text | FieldKind::Enum(_) | FieldKind::Device | FieldKind::Address => "string",
+                FieldKind::Flags(_)
+                | FieldKind::List { .. }
+                | FieldKind::Texts { .. }
+                | FieldKind::Stack(_) => "array",
+            })
+        };
+        match template {
+            Some(template) => self.template(template).and_then(of),
+            // What every template's events have is of one type.
+            None => self.catalogue.iter().find_map(of),
+        }
+    }
+
     /// What `help` can be asked about.
     #[must_use]
     pub fn topics(&self) -> Vec<Word> {
         let mut topics = self.templates();
         topics.extend(self.functions());
         topics.extend(self.callable().methods.iter().map(|(_, word)| word.clone()));
+        topics.extend(self.library().into_iter().filter(|word| !word.doc.is_empty()));
+        topics.extend(terms::all().map(|(word, kind, doc)| Word::new(word, kind, doc)));
+        topics.extend(self.errnos.iter().chain(&self.signals).chain(&self.scope).cloned());
         sorted(topics)
     }
 }
@@ -171,12 +195,20 @@ impl Callable {
             let from = function.signature.find('(').unwrap_or_default();
             Word::new(&function.name, function.signature.get(from..).unwrap_or_default(), &function.doc)
         };
-        let (methods, functions): (Vec<_>, Vec<_>) = index.functions().iter().partition(|f| f.of.is_some());
-        let methods = methods.iter().filter_map(|f| Some((f.of.clone()?, word(f))));
+        // Where a function is meant, a method is shown with what it is called on.
+        let whole = |function: &docs::Function| match function.of {
+            Some(_) => Word::new(&function.name, &function.signature, &function.doc),
+            None => word(function),
+        };
+        let functions = index.functions().iter().filter(|f| f.of.is_none());
+        let all = || index.functions().iter().chain(index.library());
+        let bare = index.callable_names().into_iter().map(Word::bare);
         Callable {
-            functions: sorted(functions.iter().map(|f| word(f))),
-            methods: methods.collect(),
-            library: sorted(index.callable_names().into_iter().map(Word::bare)),
+            functions: sorted(functions.map(word)),
+            methods: all().filter_map(|f| Some((f.of.clone()?, word(f)))).collect(),
+            // What is documented stands before the same name that is not.
+            library: sorted(index.library().iter().map(whole).chain(bare)),
+            returns: all().map(|f| (f.name.clone(), f.of.clone(), f.returns().to_owned())).collect(),
         }
     }
 }
@@ -184,15 +216,19 @@ impl Callable {
 /// Each kind of condition, and its opposite.
 fn scope() -> Vec<Word> {
     let kinds = Kind::ALL.into_iter();
-    sorted(kinds.flat_map(|kind| [Word::bare(kind.name()), Word::bare(format!("not_{kind}"))]))
+    sorted(kinds.flat_map(|kind| {
+        [Word::new(kind.name(), "", kind.doc()), Word::new(format!("not_{kind}"), "", "everybody else")]
+    }))
 }
 
 /// By number: EPERM and its kin come first, as they are wanted most.
 fn errnos() -> Vec<Word> {
-    // The largest errno the kernel gives a name (EHWPOISON, asm-generic/errno.h).
-    const LAST: i32 = 133;
-    let known = (1..=LAST).map(Errno::from_raw).filter(|errno| *errno != Errno::UnknownErrno);
-    known.map(|errno| Word::new(format!("{errno:?}"), (errno as i32).to_string(), errno.desc())).collect()
+    let word = |errno: Errno| Word::new(errno.to_string(), errno.number().to_string(), errno.description());
+    Errno::every().map(word).collect()
+}
+
+fn signal(signal: Signal) -> Word {
+    Word::new(signal.to_string(), signal.number().to_string(), terms::signal_doc(signal))
 }
 
 fn sorted(words: impl IntoIterator<Item = Word>) -> Vec<Word> {

@@ -3,7 +3,7 @@
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use krsi_sh::{
-    script::docs::{Function, Index, index},
+    script::docs::{Function, Index, index, terms},
     template::{Catalogue, ParamKind, Template},
 };
 
@@ -47,6 +47,11 @@ pub fn page() -> String {
     roff.extend([heading("SH", "Templates")]);
     for one in catalogue.iter() {
         template(&mut roff, one);
+    }
+    roff.extend([heading("SH", "Words")]);
+    for (word, kind, doc) in terms::all() {
+        let term = if kind == "word" { word.to_owned() } else { format!("{word} ({kind})") };
+        entry(&mut roff, &term, doc);
     }
     roff.extend([heading("SH", "See also")]);
     roff.text([bold("krsi-sh"), roman("(1), https://rhai.rs/book")]);

@@ -7,12 +7,15 @@
 
 mod closed;
 mod commands;
+mod completion;
+mod echo;
 mod lab;
 mod resize;
 mod start;
 
 mod tables;
 mod terminal;
+mod top;
 
 use std::{
     fs,

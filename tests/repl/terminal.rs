@@ -221,6 +221,14 @@ impl Terminal {
         assert!(!timeout.timed_out(), "{what} was not seen on:\n{}", shown(&output));
     }
 
+    /// As `wait`, for what is no text: which screen is shown, whether there is a cursor.
+    pub fn wait_for(&self, what: &str, seen: impl Fn(&vt100::Screen) -> bool) {
+        let output = self.output.0.lock().expect("output");
+        let unseen = |output: &mut Output| !seen(output.screen.screen());
+        let (output, timeout) = self.output.1.wait_timeout_while(output, PATIENCE, unseen).expect("output");
+        assert!(!timeout.timed_out(), "{what} was not seen on:\n{}", shown(&output));
+    }
+
     /// The rows of a shell that has ended, with all that it wrote: a mark written behind it has arrived.
     pub fn last_rows(&self) -> Vec<String> {
         const MARK: &str = "(the end)";

@@ -86,6 +86,17 @@ impl ProbeHandle {
         }
     }
 
+    /// The same, for somebody who only watches: it counts as told to nobody.
+    ///
+    /// # Errors
+    /// As [`Self::summaries`].
+    pub fn look_at_summaries(&self) -> Result<Vec<Summary>, Fault> {
+        let told = self.0.borrow().has_told;
+        let summaries = self.summaries();
+        self.0.borrow_mut().has_told = told;
+        summaries
+    }
+
     /// The same, and everything begins from zero.
     ///
     /// # Errors

@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    fn attached(&self) -> Vec<ProbeHandle> {
+    pub(super) fn attached(&self) -> Vec<ProbeHandle> {
         self.started.as_ref().map_or_else(|_| vec![], |started| started.attached().collect())
     }
 }

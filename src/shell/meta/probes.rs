@@ -2,7 +2,7 @@
 
 use crate::{
     doctor,
-    shell::{Flow, Shell},
+    shell::{Flow, Shell, top},
 };
 
 pub fn probes(shell: &mut Shell, _: &str) -> Flow {
@@ -27,6 +27,10 @@ pub fn stats(shell: &mut Shell, name: &str) -> Flow {
         Err(reason) => shell.complain(&reason),
     }
     Flow::Stay
+}
+
+pub fn top(shell: &mut Shell, _: &str) -> Flow {
+    top::run(shell)
 }
 
 pub fn explain(shell: &mut Shell, name: &str) -> Flow {

@@ -14,6 +14,8 @@ mod fields;
 mod file_open;
 mod filter;
 mod filter_live;
+mod help;
+mod panic;
 mod proc_mem;
 mod product;
 mod prompt;
@@ -173,6 +175,10 @@ pub const STEPS: &[Step] = steps! {
     "shell" {
         "the shell itself is spared" => faults::guard,
         "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+        "the example in each template's help runs" => help::examples,
+        "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
+        "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
+        "panic needs privilege, and says so" => panic::needs_privilege,
         "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,

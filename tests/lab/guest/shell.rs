@@ -205,8 +205,13 @@ pub fn run_with(flags: &[&str], script: &str) -> Result<Ended, String> {
 
 /// Runs a script as another user.
 pub fn run_as(uid: u32, script: &str) -> Result<(Option<i32>, String, String), String> {
+    run_command_as(uid, &["-e", script])
+}
+
+/// Runs the shell as another user: its exit code, and what it has written.
+pub fn run_command_as(uid: u32, arguments: &[&str]) -> Result<(Option<i32>, String, String), String> {
     let output = Command::new(SHELL)
-        .args(["-e", script])
+        .args(arguments)
         .uid(uid)
         .gid(uid)
         .stdin(Stdio::null())

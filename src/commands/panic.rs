@@ -1,0 +1,141 @@
+//! `krsi-sh panic`: everything of ours on this system lets go.
+//!
+//! In: nothing. Out: what was done, a line each. First every probe of every session is made to observe,
+//! which a session cannot refuse, be it stopped or hung. Then the sessions are ended, since only that takes
+//! their programs off the hooks: by SIGTERM, so that they close their books, and by SIGKILL if they do not go.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use procfs::process::Process;
+
+use super::{answer, complain, exit};
+use crate::{
+    cli::Globals,
+    kernel::{
+        KernelError,
+        everyones::{self, Keepers},
+    },
+};
+
+/// Detach everything of krsi-sh on this system, whichever session it belongs to
+///
+/// First every probe is made to observe: from then on nothing is denied and nobody killed. Then the
+/// sessions are ended, which detaches their probes: by SIGTERM, and after three seconds by SIGKILL, so a
+/// session that hangs or is stopped goes, too. Nothing of krsi-sh outlives its session.
+///
+/// Where executions are denied everywhere, a shell can start nothing: there, say `exec krsi-sh panic` in the
+/// shell that has started the session. It and its ancestors are spared, and exec keeps the process.
+///
+/// Exit code 0: nothing is attached any more. 3: privilege is missing, or something is still
+/// attached, which then only observes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PanicArgs {}
+
+/// How long sessions have to close their books.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the kernel may take to free what a dead process held.
+const RELEASE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs the command; gives the process's exit code.
+#[must_use]
+pub fn run(_: &PanicArgs, _: &Globals) -> i32 {
+    match let_go() {
+        Ok((said, code)) => match answer(&said) {
+            exit::FINE => code,
+            other => other,
+        },
+        Err(error) => {
+            complain(error);
+            exit::ENVIRONMENT
+        }
+    }
+}
+
+fn let_go() -> Result<(String, i32), KernelError> {
+    let mut said = String::new();
+    let probes = everyones::programs().map(|found| found.values().collect::<BTreeSet<_>>().len());
+    match everyones::observe() {
+        Err(error @ KernelError::Privilege) => return Err(error),
+        // The others observe, and all sessions still go.
+        Err(error) => complain(error),
+        Ok(()) => {
+            let probes = probes.unwrap_or_default();
+            if probes > 0 {
+                said +=
+                    &format!("{} made to observe: nothing is refused any more\n", counted(probes, "probe"));
+            }
+        }
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let keepers = everyones::keepers(&everyones::programs()?);
+        for (pid, _) in keepers.iter().filter(|keeper| end(keeper, signal)) {
+            said += &format!("session {pid} told to end ({signal})\n");
+        }
+        wait_for(&keepers, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE })?;
+    }
+    match everyones::programs()?.len() {
+        0 if said.is_empty() => Ok(("nothing was attached\n".into(), exit::FINE)),
+        0 => Ok((said + "nothing is attached any more\n", exit::FINE)),
+        left => {
+            said += &format!(
+                "{} still attached, and only observing: another program holds or has pinned a link to it (bpftool link)\n",
+                counted(left, "program")
+            );
+            Ok((said, exit::ENVIRONMENT))
+        }
+    }
+}
+
+/// Until these processes are gone and nothing of theirs is left.
+fn wait_for(keepers: &Keepers, patience: Duration) -> Result<(), KernelError> {
+    let begun = Instant::now();
+    let lives = |keeper: (&i32, &u64)| is_the_one(keeper) && begun.elapsed() < patience;
+    while keepers.iter().any(lives) {
+        thread::sleep(LOOK);
+    }
+    // The kernel frees a link a moment after its last descriptor is closed.
+    while !keepers.is_empty() && begun.elapsed() < patience && !everyones::programs()?.is_empty() {
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// False if it has gone already.
+fn end(keeper: &(&i32, &u64), signal: Signal) -> bool {
+    let (pid, _) = *keeper;
+    if !is_the_one(*keeper) {
+        return false;
+    }
+    let send = |signal| kill(Pid::from_raw(*pid), signal);
+    let sent = send(signal);
+    // One that is stopped does not hear it.
+    let _ = send(Signal::SIGCONT);
+    match sent {
+        Ok(()) => true,
+        Err(Errno::ESRCH) => false,
+        Err(error) => {
+            complain(format_args!("cannot end session {pid}: {error}"));
+            false
+        }
+    }
+}
+
+/// Whether the process that has this id is alive, and still the one that was found.
+fn is_the_one((pid, start): (&i32, &u64)) -> bool {
+    let stat = Process::new(*pid).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| stat.starttime == *start && !matches!(stat.state, 'Z' | 'X'))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

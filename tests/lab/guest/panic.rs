@@ -1,0 +1,96 @@
+//! `krsi-sh panic`: a deny-all of one session, a second one that is stopped, a third that does not go.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Command, Stdio},
+};
+
+use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
+
+use super::{
+    Outcome, holds, same,
+    shell::{self, SHELL, Shell},
+    task::{Deed, Identity, open_file},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+const REFUSED: Deed = Deed::Refused(Errno::EPERM);
+const FILE: &str = "/tmp/panicked";
+
+/// Every execution and every opening of a file, of everybody.
+const DENY_ALL: &str = r#"
+    probe("exec").everywhere().lease("5m").deny("EPERM").attach();
+    probe("file_open").everywhere().lease("5m").deny("EPERM").attach();
+    print("ready");
+"#;
+
+fn read() -> Result<Deed, String> {
+    open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed)
+}
+
+fn denying(beside: &str) -> Result<Shell, String> {
+    Shell::ready(&format!(
+        "{beside} probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {}}}).deny(\"EPERM\").attach(); print(\"ready\");",
+        std::process::id()
+    ))
+}
+
+/// What it prints, and its exit code.
+fn panic() -> Result<(String, Option<i32>), String> {
+    let output = Command::new(SHELL).arg("panic").output().map_err(|e| e.to_string())?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((String::from_utf8_lossy(&text).into_owned(), output.status.code()))
+}
+
+/// The shell that has started the session is spared by its deny-all, and can become `krsi-sh panic`.
+pub fn ends_a_deny_all() -> Outcome {
+    fs::write(FILE, "content").map_err(|e| e.to_string())?;
+    let script = format!("{SHELL} -q -e \"$1\" & read go; exec {SHELL} panic");
+    let mut starter = Command::new("/bin/sh")
+        .args(["-c", &script, "sh", DENY_ALL])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let mut lines = BufReader::new(starter.stdout.take().ok_or("no output")?);
+    let mut line = String::new();
+    lines.read_line(&mut line).map_err(|e| e.to_string())?;
+    same("the session", line.trim(), "ready")?;
+    // By a child, which is not spared.
+    holds(Command::new(SHELL).arg("--version").output().is_err(), "an execution was not denied")?;
+    let mut go = starter.stdin.take().ok_or("no input")?;
+    go.write_all(b"go\n").map_err(|e| e.to_string())?;
+    let mut said = String::new();
+    lines.read_to_string(&mut said).map_err(|e| e.to_string())?;
+    let code = starter.wait().map_err(|e| e.to_string())?.code();
+    holds(code == Some(0), format!("exit {code:?}: {said}"))?;
+    holds(said.contains("2 probes made to observe"), said.clone())?;
+    holds(said.ends_with("nothing is attached any more\n"), said)?;
+    same("afterwards", read()?, Deed::Done)?;
+    holds(Command::new(SHELL).arg("--version").output().is_ok(), "an execution is still denied")
+}
+
+pub fn ends_every_session() -> Outcome {
+    fs::write(FILE, "content").map_err(|e| e.to_string())?;
+    let stopped = denying("")?;
+    stopped.signal(Signal::SIGSTOP)?;
+    let stubborn = denying("on_exit(|| { run([\"/bin/sleep\", \"60\"]); });")?;
+    same("while they deny", read()?, REFUSED)?;
+    let (said, code) = panic()?;
+    holds(code == Some(0), format!("exit {code:?}: {said}"))?;
+    holds(said.contains("2 probes made to observe"), said.clone())?;
+    same("afterwards", read()?, Deed::Done)?;
+    // The one has closed its books, the other has been killed.
+    stopped.end()?.well()?;
+    same("the one that did not go", stubborn.end()?.code, None)?;
+    let (said, code) = panic()?;
+    same("once more", (said.as_str(), code), ("nothing was attached\n", Some(0)))
+}
+
+/// Who may not look is told so, and ends nobody.
+pub fn needs_privilege() -> Outcome {
+    let other = shell::run_command_as(1000, &["panic"])?;
+    holds(other.0 == Some(3) && other.2.contains("privilege"), format!("{other:?}"))
+}
