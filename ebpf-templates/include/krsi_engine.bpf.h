@@ -1144,6 +1144,9 @@ static __always_inline char *krsi_tail(struct scratch *scratch, const u32 limit)
 	return (char *)&scratch->event + KRSI_FIXED_SIZE + used;
 }
 
+/* Whether anybody wants to know the folder. Set before the load. */
+const volatile u32 krsi_cwd = 1;
+
 /* The folder the task is in, or an empty text. */
 static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 size)
 {
@@ -1157,7 +1160,7 @@ static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 s
 		return; /* the path's length is never more */
 	to[0] = '\0';
 	bpf_probe_read_kernel(&cwd, sizeof(cwd), __builtin_preserve_access_index(&fs->pwd));
-	if (krsi_walk_exe(scratch, cwd.mnt, cwd.dentry))
+	if (krsi_cwd && krsi_walk_exe(scratch, cwd.mnt, cwd.dentry))
 		length = bpf_probe_read_kernel_str(to, size, scratch->exe);
 	scratch->used += length > 0 && length <= size ? length : 1;
 }
@@ -1607,6 +1610,7 @@ enum krsi_exe {
 	KRSI_EXE_FOR_EVENTS,    /* once the filter has said yes, and if there is to be an event */
 	KRSI_EXE_FOR_SUMMARIES, /* once the filter has said yes */
 	KRSI_EXE_FOR_FILTER,    /* before the filter, which asks about it */
+	KRSI_EXE_NEVER,
 };
 
 /* Set before the load. */

@@ -45,6 +45,7 @@ impl Event {
             bytes: bytes.into(),
             wall_offset_ns,
             stacks: None,
+            told: None,
         })
     }
 
@@ -53,6 +54,25 @@ impl Event {
     pub fn with_stacks(mut self, stacks: Stacks) -> Self {
         self.stacks = (stacks != Stacks::default()).then(|| Box::new(stacks));
         self
+    }
+
+    /// The same, telling these fields only.
+    #[must_use]
+    pub fn telling(mut self, told: Option<Arc<[String]>>) -> Self {
+        self.told = told;
+        self
+    }
+
+    /// Whether it tells this field; what it does not may not have been gathered.
+    #[must_use]
+    pub fn tells(&self, name: &str) -> bool {
+        self.told.as_ref().is_none_or(|told| told.iter().any(|field| field == name))
+    }
+
+    /// What it tells, if not everything.
+    #[must_use]
+    pub fn told(&self) -> Option<&[String]> {
+        self.told.as_deref()
     }
 
     /// The number that the kernel gave a stack, and one more; 0: none.
@@ -100,12 +120,13 @@ impl Event {
         self.template.field(name).map(|field| self.read(field))
     }
 
-    /// All fields in the template's order, stacks only if there are any.
+    /// All fields that it tells, in the template's order; stacks if there are any.
     pub fn fields(&self) -> impl Iterator<Item = (&Field, Value)> {
-        let there = |field: &&Field| match (&field.kind, &self.stacks) {
-            (FieldKind::Stack(Stack::Kernel), stacks) => stacks.as_ref().is_some_and(|s| s.kernel.is_some()),
-            (FieldKind::Stack(Stack::User), stacks) => stacks.as_ref().is_some_and(|s| s.user.is_some()),
-            _ => true,
+        let stacks = self.stacks.as_ref();
+        let there = move |field: &&Field| match &field.kind {
+            FieldKind::Stack(Stack::Kernel) => stacks.is_some_and(|stacks| stacks.kernel.is_some()),
+            FieldKind::Stack(Stack::User) => stacks.is_some_and(|stacks| stacks.user.is_some()),
+            _ => self.tells(&field.name),
         };
         self.template.fields.iter().filter(there).map(|field| (field, self.read(field)))
     }

@@ -31,6 +31,8 @@ pub struct Event {
     wall_offset_ns: i64,
     /// Where the operation came from, if the probe wants to know.
     stacks: Option<Box<Stacks>>,
+    /// What it tells, if not everything.
+    told: Option<Arc<[String]>>,
 }
 
 /// The stacks that an event names by their numbers.

@@ -83,6 +83,7 @@ impl Attachment {
         let stacks = KeptStacks::open(&mut ebpf, spec)?.map(Arc::new);
         let outlet = Outlet {
             stacks: stacks.clone(),
+            told: spec.fields.clone(),
             template: Arc::clone(&template),
             probe: spec.name.as_str().into(),
             events: kernel.events.clone(),

@@ -8,7 +8,7 @@ use aya_obj::btf::BtfKind;
 
 use super::{KernelError, facts, host, loader, object, shared::Shared, stacks, summaries, verifier};
 use crate::{
-    probe::{Spec, aggregation::Aggregation},
+    probe::Spec,
     template::{ObservedAt, Observer, Template},
 };
 
@@ -145,6 +145,7 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
             ("krsi_early_fields", first.map_or(0, |first| first.fields)),
             ("krsi_exe", when_exe(spec)),
+            ("krsi_cwd", u32::from(wants_folder(spec))),
             (stacks::CONSTANT, stacks::wanted(spec)),
         ],
         &[(summaries::CONSTANT, &counted)],
@@ -154,21 +155,19 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
 
 /// `enum krsi_exe` of the templates: when the path of the task's executable is found.
 fn when_exe(spec: &Spec) -> u32 {
-    const FOR_EVENTS: u32 = 0;
-    const FOR_SUMMARIES: u32 = 1;
-    const FOR_FILTER: u32 = 2;
     const FIELDS: [&str; 2] = ["exe", "exe_inode"];
-    let counted = |aggregation: &Aggregation| {
-        let by = aggregation.by.iter().map(|taken| &taken.field);
-        by.chain(&aggregation.field).any(|field| FIELDS.contains(&field.name.as_str()))
-    };
-    if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS)) {
-        FOR_FILTER
-    } else if spec.aggregations.iter().any(counted) {
-        FOR_SUMMARIES
-    } else {
-        FOR_EVENTS
+    match spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS)) {
+        true => 2,
+        false if spec.counts(&FIELDS) => 1,
+        false if spec.tells(&FIELDS) => 0,
+        false => 3,
     }
+}
+
+/// Whether the folder of the task is found.
+fn wants_folder(spec: &Spec) -> bool {
+    const FIELDS: [&str; 1] = ["cwd"];
+    spec.tells(&FIELDS) || spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS))
 }
 
 /// With maps of its own.

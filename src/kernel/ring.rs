@@ -22,6 +22,8 @@ pub struct Outlet {
     pub probe: Arc<str>,
     pub events: Sender<Event>,
     pub stacks: Option<Arc<KeptStacks>>,
+    /// What its events tell, if not everything.
+    pub told: Option<Arc<[String]>>,
     pub delivery: Arc<Delivery>,
 }
 
@@ -121,9 +123,12 @@ fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet) {
     let offset = wall_offset_ns();
     while let Some(record) = ring.next() {
         let delivery = &outlet.delivery;
-        let whole = |event: Event| match &outlet.stacks {
-            Some(stacks) => stacks.with(event),
-            None => event,
+        let whole = |event: Event| {
+            let event = event.telling(outlet.told.clone());
+            match &outlet.stacks {
+                Some(stacks) => stacks.with(event),
+                None => event,
+            }
         };
         let counter = match Event::decode(&outlet.template, &outlet.probe, &record, offset) {
             Err(_) => {

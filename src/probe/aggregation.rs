@@ -199,7 +199,9 @@ impl Aggregation {
     }
 }
 
-fn find<'t>(template: &'t Template, name: &str) -> Fallible<&'t Field> {
+/// # Errors
+/// If the template's events have no such field.
+pub fn find<'t>(template: &'t Template, name: &str) -> Fallible<&'t Field> {
     template.field(name).ok_or_else(|| {
         let names = || template.fields.iter().map(|f| f.name.as_str());
         AggregationError::Unknown {

@@ -52,6 +52,8 @@ pub struct Spec {
     pub keys: u32,
     /// Put on each event.
     pub stacks: Vec<Stack>,
+    /// What an event tells, if not everything.
+    pub fields: Option<Arc<[String]>>,
 }
 
 /// What an enforcing probe answers when it could not find out what it needs to
@@ -96,17 +98,30 @@ impl Spec {
             quiet: false,
             keys: aggregation::KEYS,
             stacks: Vec::new(),
+            fields: None,
         }
+    }
+
+    /// Whether an event tells one of these fields.
+    #[must_use]
+    pub fn tells(&self, names: &[&str]) -> bool {
+        self.fields.as_ref().is_none_or(|told| told.iter().any(|name| names.contains(&name.as_str())))
+    }
+
+    /// Whether a summary is about one of these fields.
+    #[must_use]
+    pub fn counts(&self, names: &[&str]) -> bool {
+        let counted = |aggregation: &Aggregation| {
+            let by = aggregation.by.iter().map(|taken| &taken.field);
+            by.chain(&aggregation.field).any(|field| names.contains(&field.name.as_str()))
+        };
+        self.aggregations.iter().any(counted)
     }
 
     /// Whether the kernel keeps such stacks: for the events, or for a summary that groups by them.
     #[must_use]
     pub fn wants_stack(&self, of: Stack) -> bool {
-        let counted = |aggregation: &Aggregation| {
-            let by = aggregation.by.iter().map(|taken| &taken.field);
-            by.chain(&aggregation.field).any(|field| field.name == of.field())
-        };
-        self.stacks.contains(&of) || self.aggregations.iter().any(counted)
+        self.stacks.contains(&of) || self.counts(&[of.field()])
     }
 
     /// The param that makes this probe decide when nothing can be refused any more, if one does.

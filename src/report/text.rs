@@ -80,7 +80,8 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
     let own = event.template().fields.iter().skip_while(|f| f.name != LAST_OF_HEADER).skip(1);
     let told = event.text(subject);
     let mut details = Vec::new();
-    for name in std::iter::once("notes").chain(own.map(|f| f.name.as_str())) {
+    let names = std::iter::once("notes").chain(own.map(|f| f.name.as_str()));
+    for name in names.filter(|name| event.tells(name)) {
         let value = match event.get(name) {
             Some(Value::Flags(names)) if !names.is_empty() => names.join(","),
             Some(Value::Text(bytes)) if name != subject && !bytes.is_empty() => {

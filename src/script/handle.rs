@@ -22,7 +22,7 @@ use super::{
 use crate::{
     event::Summary,
     kernel::{Attachment, InScope},
-    probe::{Counters, Mode, OnError, ParamValue, Scope, Spec, param},
+    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Spec, param},
     report::Books,
     template::Stack,
 };
@@ -240,6 +240,23 @@ impl ProbeHandle {
     pub fn set_scope(&self, scope: Scope) -> Result<(), Fault> {
         self.before_attach("scope")?;
         self.0.borrow_mut().spec.scope = scope;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If an event has no such field, there are none, or the probe is attached.
+    pub fn narrow(&self, names: &[String]) -> Result<(), Fault> {
+        self.before_attach("fields")?;
+        let mut state = self.0.borrow_mut();
+        if names.is_empty() {
+            return Err(Fault::script(
+                "`.fields([])` would tell nothing; name some, or say `.events(false)`",
+            ));
+        }
+        for name in names {
+            probe::aggregation::find(&state.spec.template, name)?;
+        }
+        state.spec.fields = Some(names.into());
         Ok(())
     }
 

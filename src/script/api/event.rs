@@ -9,6 +9,7 @@ use crate::{
     event::Event,
     script::{Fault, value},
     suggest::nearest,
+    template::FieldKind,
 };
 
 /// An event that a script holds; clones share it.
@@ -49,6 +50,18 @@ impl ScriptEvent {
                 return Err(Fault::script(format!("`{name}` could not be read")).about(name).into());
             }
             _ => {}
+        }
+        if let Some(told) = self.event.told()
+            && !self.event.tells(name)
+            && self
+                .event
+                .template()
+                .field(name)
+                .is_some_and(|field| !matches!(field.kind, FieldKind::Stack(_)))
+        {
+            let told = told.join(", ");
+            let text = format!("this probe's events do not tell `{name}`; by `.fields(…)` they tell: {told}");
+            return Err(Fault::script(text).about(name).into());
         }
         self.event.get(name).map(value::from_event).ok_or_else(|| {
             let template = self.event.template();

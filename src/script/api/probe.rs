@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, FnPtr, Map, plugin::*};
+use rhai::{Array, Dynamic, Engine, FnPtr, Map, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
@@ -231,6 +231,19 @@ mod functions {
     ) -> Fallible<ProbeHandle> {
         let callback = Callback::new(condition, runtime(&context)?.program()?, 1, "where_user")?;
         probe.set_condition(Some(callback));
+        Ok(probe)
+    }
+
+    /// Narrows what an event tells: `.fields(["pid", "comm", "path"])`. What is costly to find and not among them is
+    /// not gathered in the kernel, unless the filter asks for it: the path of the executable, the folder.
+    #[rhai_fn(return_raw)]
+    pub fn fields(probe: ProbeHandle, names: Array) -> Fallible<ProbeHandle> {
+        let name = |name: Dynamic| {
+            name.into_string().map_err(|found| {
+                Fault::script(format!("`.fields(…)` takes names of fields, and this is a {found}")).into()
+            })
+        };
+        probe.narrow(&names.into_iter().map(name).collect::<Fallible<Vec<_>>>()?)?;
         Ok(probe)
     }
 

@@ -10,6 +10,7 @@ mod exec;
 mod exec_args;
 pub mod exec_unlink;
 mod faults;
+mod fields;
 mod file_open;
 mod filter;
 mod filter_live;
@@ -113,6 +114,10 @@ pub const STEPS: &[Step] = steps! {
         "what finds no room is counted" => aggregation::overflow,
         "beside enforcement" => aggregation::beside_deny,
         "with events, and switched live" => aggregation::with_events,
+    }
+    "fields" {
+        "an event tells these, and no others" => fields::only_these,
+        "what a filter or an aggregation asks for is gathered" => fields::asked_elsewhere,
     }
     "stacks" {
         "the kernel's and the program's on an event" => stacks::on_events,
