@@ -118,7 +118,7 @@ fn every_hook_has_a_name_in_the_event() {
 fn the_control_words_and_counters_are_those_the_shell_uses() {
     for template in catalogue().iter() {
         let words: Vec<_> = template.layout.control.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(words, ["mode", "lease_ns", "scope", "quiet", "epoch"]);
+        assert_eq!(words, ["mode", "lease_ns", "scope", "quiet", "epoch", "turn"]);
         assert!(template.layout.counters.iter().any(|(name, _)| name == "lost_ring"));
         let mut kinds: Vec<_> = template.layout.scope_kinds.iter().map(|(name, _)| name.as_str()).collect();
         let mut known: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
