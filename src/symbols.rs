@@ -116,20 +116,58 @@ pub fn user(addresses: &[UserAddress]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_function_of_this_program_is_found_by_its_address() {
-        #[inline(never)]
-        extern "C" fn landmark() -> u32 {
-            std::hint::black_box(7)
+    use std::{
+        process::{Child, Command},
+        time::{Duration, Instant},
+    };
+
+    use object::{Object, ObjectSegment, ObjectSymbol};
+
+    /// A process with a C library that tells its names, until this is dropped.
+    struct Sleeper(Child);
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
         }
-        assert_eq!(landmark(), 7);
-        let address = landmark as *const () as usize as u64;
-        let located = locate(std::process::id(), &[address + 1, 1]);
-        let (path, _) = located[0].file.clone().expect("this program's file");
-        assert_eq!(&*path, std::env::current_exe().unwrap());
+    }
+
+    /// Where the library's code lies in the process, its offset in the file, and the file.
+    fn library(pid: u32) -> (u64, u64, PathBuf) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) {
+            let maps = Process::new(pid.cast_signed()).unwrap().maps().unwrap();
+            for map in maps {
+                if let MMapPath::Path(path) = &map.pathname
+                    && path.to_string_lossy().contains("/libc.so")
+                    && map.perms.contains(procfs::process::MMPermissions::EXECUTE)
+                {
+                    return (map.address.0, map.offset, path.clone());
+                }
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("`sleep` has no C library");
+    }
+
+    #[test]
+    fn a_function_of_another_process_is_found_by_its_address() {
+        let sleeper = Sleeper(Command::new("sleep").arg("60").spawn().unwrap());
+        let pid = sleeper.0.id();
+        let (start, mapped_from, path) = library(pid);
+        let bytes = std::fs::read(&path).unwrap();
+        let elf = object::File::parse(&*bytes).unwrap();
+        let getpid = elf.dynamic_symbols().find(|symbol| symbol.name() == Ok("getpid")).unwrap().address();
+        let segment = |s: &object::Segment<'_, '_>| (s.address()..s.address() + s.size()).contains(&getpid);
+        let segment = elf.segments().find(segment).unwrap();
+        let offset = getpid - segment.address() + segment.file_range().0;
+
+        let located = locate(pid, &[start + (offset - mapped_from) + 1, 1]);
+        assert_eq!(located[0].file, Some((path.as_path().into(), offset + 1)));
         assert_eq!(located[1].file, None);
         let names = user(&located);
-        assert!(names[0].contains("landmark") && names[0].contains("+0x1 ("), "{names:?}");
+        assert!(names[0].ends_with(&format!("getpid+0x1 ({})", path.display())), "{names:?}");
         assert_eq!(names[1], "0x1");
     }
 
