@@ -47,6 +47,7 @@ lint: ## Formatting and lints, warnings being errors
 bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup lab
 	@scripts/setup templates
+	@scripts/setup bench
 	@scripts/kernels 6.12
 	@scripts/peers --all
 	cargo bench --bench figures

@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use crate::{boot, cost, document, figure, figure::Figure, filters, start};
+use crate::{boot, cost, document, figure, figure::Figure, filters, pipeline, start};
 
 /// A group of rows: the word that chooses it, and what takes it.
 type Group = (&'static str, fn() -> Vec<Figure>);
@@ -16,13 +16,14 @@ const GROUPS: &[Group] = &[
     ("start", start::figures),
     ("cost", cost::figures),
     ("filters", filters::figures),
+    ("pipeline", pipeline::figures),
 ];
 
 pub fn main() -> ExitCode {
     // Cargo says `--bench`; other words choose groups.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     if let Some(unknown) = chosen.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        eprintln!("figures: no group `{unknown}`; allowed: boot, start, cost, filters");
+        eprintln!("figures: no group `{unknown}`; allowed: boot, start, cost, filters, pipeline");
         return ExitCode::from(2);
     }
     let mut figures = Vec::new();

@@ -13,6 +13,7 @@
 //! start     until the first event, beside bpftrace; memory; the binary's size
 //! cost      instructions for an open and an execution, beside auditd
 //! filters   a decision of a filter, beside the same condition in C
+//! pipeline  events a second from the ring buffer to a callback, beside libbpf and bpftrace
 //! visit     one boot, with this program in a role
 //! ```
 //!
@@ -26,6 +27,7 @@ mod figure;
 mod filters;
 mod host;
 mod peers;
+mod pipeline;
 mod start;
 mod stopwatch;
 mod visit;

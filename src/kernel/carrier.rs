@@ -46,18 +46,8 @@ impl Carrier {
     /// # Errors
     /// If the host makes no maps for us.
     pub fn new(event_size: usize) -> Result<Self, CarrierError> {
-        super::host::lift_memory_limit();
         let size = event_size + MARGIN;
-        // SAFETY: all zero is a valid value of this union of plain numbers.
-        let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-        // SAFETY: BPF_MAP_CREATE reads this variant.
-        let map = unsafe { &mut attributes.__bindgen_anon_1 };
-        map.map_type = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
-        map.key_size = 4;
-        map.value_size = u32::try_from(size).unwrap_or(u32::MAX);
-        map.max_entries = 1;
-        let map = descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes)).map_err(CarrierError::Host)?;
-        Ok(Carrier { map, size })
+        Ok(Carrier { map: one_value(size).map_err(CarrierError::Host)?, size })
     }
 
     /// Loads the code once, and runs it on each event.
@@ -66,7 +56,7 @@ impl Carrier {
     /// If the verifier refuses it, or the host does.
     pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<Ran>, CarrierError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let program = self.load(&Self::asking_once(&self.map, code), 0, &mut log)?;
+        let program = load(&Self::asking_once(&self.map, code), 0, &mut log)?;
         let text = String::from_utf8_lossy(&log);
         let walked = text.split_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let walked = walked.unwrap_or_default();
@@ -92,7 +82,7 @@ impl Carrier {
         clock: impl Fn() -> T,
     ) -> Result<(Vec<(T, T)>, u32), CarrierError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let program = self.load(&self.asking_often(slot), 0, &mut log)?;
+        let program = load(&self.asking_often(slot), 0, &mut log)?;
         let event = self.with_times(event, times);
         let mut answer = 0;
         let mut round = |_| {
@@ -105,59 +95,14 @@ impl Carrier {
         Ok((clocks, answer))
     }
 
-    fn load(&self, instructions: &[u8], level: u32, log: &mut [u8]) -> Result<OwnedFd, CarrierError> {
-        // SAFETY: as in `new`.
-        let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-        // SAFETY: BPF_PROG_LOAD reads this variant.
-        let load = unsafe { &mut attributes.__bindgen_anon_3 };
-        load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
-        load.insn_cnt = u32::try_from(instructions.len() / 8).unwrap_or(u32::MAX);
-        load.insns = instructions.as_ptr() as u64;
-        load.license = c"GPL".as_ptr() as u64;
-        load.log_level = if level == 0 { LOG_LEVEL } else { level };
-        load.log_size = u32::try_from(log.len()).unwrap_or(u32::MAX);
-        load.log_buf = log.as_mut_ptr() as u64;
-        let loaded = descriptor(bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes));
-        match loaded {
-            Ok(program) => Ok(program),
-            // Once more, for its reasons, which may be longer than the log.
-            Err(first) if level == 0 => match self.load(instructions, 1, log) {
-                Err(CarrierError::Verifier { log, .. }) => Err(CarrierError::Verifier { error: first, log }),
-                other => other,
-            },
-            Err(error) => {
-                let text = String::from_utf8_lossy(log);
-                let text = text.trim_end_matches('\0');
-                if text.trim().is_empty() {
-                    return Err(CarrierError::Host(error));
-                }
-                let tail = text.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
-                Err(CarrierError::Verifier { error, log: text[tail..].to_owned() })
-            }
-        }
-    }
-
     fn put(&self, event: &[u8]) -> Result<(), CarrierError> {
         let mut value = vec![0x2f; self.size];
         value[..event.len().min(self.size)].copy_from_slice(&event[..event.len().min(self.size)]);
-        let key = 0_u32;
-        // SAFETY: as in `new`.
-        let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-        // SAFETY: BPF_MAP_UPDATE_ELEM reads this variant.
-        let element = unsafe { &mut attributes.__bindgen_anon_2 };
-        element.map_fd = self.map.as_raw_fd().cast_unsigned();
-        element.key = &raw const key as u64;
-        element.__bindgen_anon_1.value = value.as_ptr() as u64;
-        bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(|_| ()).map_err(CarrierError::Host)
+        exchange(&self.map, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut value).map_err(CarrierError::Host)
     }
 
     fn ask(&self, program: &OwnedFd) -> Result<u32, CarrierError> {
-        // SAFETY: as in `new`.
-        let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-        attributes.test.prog_fd = program.as_raw_fd().cast_unsigned();
-        bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attributes).map_err(CarrierError::Host)?;
-        // SAFETY: BPF_PROG_TEST_RUN has written this variant.
-        Ok(unsafe { attributes.test.retval })
+        run(program).map_err(CarrierError::Host)
     }
 
     /// Main program and slot.
@@ -174,7 +119,6 @@ impl Carrier {
     /// Main program with a loop, and the slot. How often is in the last bytes behind the event, where the verifier
     /// does not know it, and no register keeps it: so every turn looks the same, and the loop is followed once. `may_goto` is what promises it an end.
     fn asking_often(&self, slot: &[u8]) -> Vec<u8> {
-        const MAY_GOTO: u8 = 0xe5;
         let mut program = Program::begin(&self.map);
         let times = self.times_at();
         program.put(0xbf, 7, 0, 0, 0); // r7 = r0
@@ -205,15 +149,92 @@ impl Carrier {
     }
 }
 
+/// A map that holds one value.
+pub(super) fn one_value(size: usize) -> io::Result<OwnedFd> {
+    map(bpf_map_type::BPF_MAP_TYPE_ARRAY, (4, u32::try_from(size).unwrap_or(u32::MAX)), 1)
+}
+
+/// A map with keys and values of these sizes.
+pub(super) fn map(kind: bpf_map_type, (key, value): (u32, u32), entries: u32) -> io::Result<OwnedFd> {
+    super::host::lift_memory_limit();
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_CREATE reads this variant.
+    let map = unsafe { &mut attributes.__bindgen_anon_1 };
+    map.map_type = kind as u32;
+    map.key_size = key;
+    map.value_size = value;
+    map.max_entries = entries;
+    descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))
+}
+
+/// Writes the one value, or reads it. `value` is as long as the map says.
+pub(super) fn exchange(map: &OwnedFd, command: bpf_cmd, value: &mut [u8]) -> io::Result<()> {
+    let key = 0_u32;
+    // SAFETY: as above.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_UPDATE_ELEM and BPF_MAP_LOOKUP_ELEM read this variant.
+    let element = unsafe { &mut attributes.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd().cast_unsigned();
+    element.key = &raw const key as u64;
+    element.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+    bpf(command, &mut attributes).map(|_| ())
+}
+
+/// Runs it once, by hand.
+pub(super) fn run(program: &OwnedFd) -> io::Result<u32> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    attributes.test.prog_fd = program.as_raw_fd().cast_unsigned();
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attributes)?;
+    // SAFETY: BPF_PROG_TEST_RUN has written this variant.
+    Ok(unsafe { attributes.test.retval })
+}
+
+/// Loads a raw tracepoint program; `level` 0 asks for no more of the log than a refusal needs.
+pub(super) fn load(instructions: &[u8], level: u32, log: &mut [u8]) -> Result<OwnedFd, CarrierError> {
+    // SAFETY: as in `new`.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_PROG_LOAD reads this variant.
+    let load = unsafe { &mut attributes.__bindgen_anon_3 };
+    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+    load.insn_cnt = u32::try_from(instructions.len() / 8).unwrap_or(u32::MAX);
+    load.insns = instructions.as_ptr() as u64;
+    load.license = c"GPL".as_ptr() as u64;
+    load.log_level = if level == 0 { LOG_LEVEL } else { level };
+    load.log_size = u32::try_from(log.len()).unwrap_or(u32::MAX);
+    load.log_buf = log.as_mut_ptr() as u64;
+    let loaded = descriptor(bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes));
+    match loaded {
+        Ok(program) => Ok(program),
+        // Once more, for its reasons, which may be longer than the log.
+        Err(first) if level == 0 => match self::load(instructions, 1, log) {
+            Err(CarrierError::Verifier { log, .. }) => Err(CarrierError::Verifier { error: first, log }),
+            other => other,
+        },
+        Err(error) => {
+            let text = String::from_utf8_lossy(log);
+            let text = text.trim_end_matches('\0');
+            if text.trim().is_empty() {
+                return Err(CarrierError::Host(error));
+            }
+            let tail = text.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+            Err(CarrierError::Verifier { error, log: text[tail..].to_owned() })
+        }
+    }
+}
+
 const PSEUDO_CALL: u8 = 1;
-const EXIT: u8 = 0x95;
+pub(super) const EXIT: u8 = 0x95;
+/// Jumps once the kernel has had enough of the loop.
+pub(super) const MAY_GOTO: u8 = 0xe5;
 
 /// Instructions, as the kernel takes them.
-struct Program(Vec<u8>);
+pub(super) struct Program(pub(super) Vec<u8>);
 
 impl Program {
     /// Ends in r0 being the event.
-    fn begin(map: &OwnedFd) -> Self {
+    pub(super) fn begin(map: &OwnedFd) -> Self {
         const LOOKUP: i32 = 1;
         const PSEUDO_MAP_FD: u8 = 1;
         let mut program = Program(Vec::new());
@@ -228,7 +249,7 @@ impl Program {
         program
     }
 
-    fn put(&mut self, opcode: u8, dst: u8, src: u8, offset: i16, immediate: i32) {
+    pub(super) fn put(&mut self, opcode: u8, dst: u8, src: u8, offset: i16, immediate: i32) {
         self.0.extend([opcode, src << 4 | dst]);
         self.0.extend(offset.to_le_bytes());
         self.0.extend(immediate.to_le_bytes());

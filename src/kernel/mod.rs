@@ -23,6 +23,8 @@ mod load;
 mod loader;
 mod object;
 mod preview;
+#[doc(hidden)]
+pub mod producer;
 mod ring;
 mod scope;
 mod settings;
@@ -54,6 +56,16 @@ pub use self::{
     preview::InScope,
 };
 
+/// The thread that reads ring buffers.
+fn reading_thread() -> Result<Runtime, KernelError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("krsi-rings")
+        .enable_io()
+        .build()
+        .map_err(|error| KernelError::Host { what: "start the thread that reads events", error })
+}
+
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
     events: Sender<Event>,
@@ -77,19 +89,13 @@ impl Kernel {
     pub fn open(events: Sender<Event>, catalogue: Catalogue) -> Result<Self, KernelError> {
         host::lift_memory_limit();
         loader::prepare();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("krsi-rings")
-            .enable_io()
-            .build()
-            .map_err(|error| KernelError::Host { what: "start the thread that reads events", error })?;
         Ok(Kernel {
             events,
             version: host::version()?,
             catalogue,
             btf: OnceCell::new(),
             identities: Identities::default(),
-            runtime,
+            runtime: reading_thread()?,
         })
     }
 

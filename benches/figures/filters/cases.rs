@@ -64,7 +64,7 @@ pub const EVENT: [(&str, Value); 8] = [
     ("path_length", Value::Number(PATH.len() as u64)),
     ("path", Value::Text(PATH)),
 ];
-const PATH: &str = "/home/operator/projects/service/include/boost/asio/detail/socket_ops.hpp";
+pub const PATH: &str = "/home/operator/projects/service/include/boost/asio/detail/socket_ops.hpp";
 
 #[derive(Debug, Clone, Copy)]
 pub enum Value {

@@ -9,7 +9,7 @@
 //! hand.bpf.c  the same in C
 //! ```
 
-mod cases;
+pub mod cases;
 
 use std::{
     collections::BTreeMap,
