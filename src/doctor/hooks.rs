@@ -5,10 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::bounded;
-
 use super::{Hook, HookStatus, triggers};
 use crate::{
+    event::queue::queue,
     kernel::{Facts, Kernel, KernelError},
     probe::{ParamValue, Spec},
     template::{Catalogue, ParamKind, Template},
@@ -20,7 +19,7 @@ const QUEUE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
-    let (events, _queue) = bounded(QUEUE);
+    let (events, _queue) = queue(QUEUE);
     let kernel = Kernel::open(events, catalogue.clone());
     let mut hooks = Vec::new();
     for template in catalogue.iter() {

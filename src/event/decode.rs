@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Event, Stacks, Value};
+use super::{Event, Source, Stacks, Value};
 use crate::{
     symbols,
     template::{Field, FieldKind, NamedValue, Stack, Template},
@@ -16,6 +16,40 @@ use crate::{
 pub enum DecodeError {
     #[error("a record of {actual} bytes from template `{template}`, which sends {least} to {most}")]
     Length { template: String, actual: usize, least: usize, most: usize },
+}
+
+impl Source {
+    #[must_use]
+    pub fn new(template: Arc<Template>, probe: Arc<str>, told: Option<Arc<[String]>>) -> Self {
+        let least = template.fields.get(template.layout.packed_from).map_or(0, |f| f.offset);
+        let sizes = least..=template.event_size;
+        let number = template.field("seq").map(|field| field.offset);
+        Source { template, probe, told, sizes, number }
+    }
+
+    /// # Errors
+    /// If the record is shorter than all fields before the packed ones, or longer than the struct.
+    pub(super) fn check(&self, record: &[u8]) -> Result<(), DecodeError> {
+        if self.sizes.contains(&record.len()) {
+            return Ok(());
+        }
+        Err(DecodeError::Length {
+            template: self.template.name.clone(),
+            actual: record.len(),
+            least: *self.sizes.start(),
+            most: *self.sizes.end(),
+        })
+    }
+
+    /// Gives the record a number if the kernel could not (it is 0 before Linux 6.1).
+    pub(super) fn number(&self, record: &mut [u8], number: u64) {
+        if let Some(offset) = self.number
+            && let Some(bytes) = record.get_mut(offset..offset + size_of::<u64>())
+            && bytes.iter().all(|b| *b == 0)
+        {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+    }
 }
 
 impl Event {
@@ -29,24 +63,14 @@ impl Event {
         bytes: &[u8],
         wall_offset_ns: i64,
     ) -> Result<Self, DecodeError> {
-        let least = template.fields.get(template.layout.packed_from).map_or(0, |f| f.offset);
-        let most = template.event_size;
-        if bytes.len() < least || bytes.len() > most {
-            return Err(DecodeError::Length {
-                template: template.name.clone(),
-                actual: bytes.len(),
-                least,
-                most,
-            });
-        }
-        Ok(Event {
-            template: Arc::clone(template),
-            probe: Arc::clone(probe),
-            bytes: bytes.into(),
-            wall_offset_ns,
-            stacks: None,
-            told: None,
-        })
+        let source = Arc::new(Source::new(Arc::clone(template), Arc::clone(probe), None));
+        source.check(bytes)?;
+        Ok(Event::new(&source, bytes, wall_offset_ns))
+    }
+
+    /// Of a record that has been checked.
+    pub(super) fn new(source: &Arc<Source>, bytes: &[u8], wall_offset_ns: i64) -> Self {
+        Event { source: Arc::clone(source), bytes: bytes.into(), wall_offset_ns, stacks: None }
     }
 
     /// The same with the stacks that it names.
@@ -56,29 +80,22 @@ impl Event {
         self
     }
 
-    /// The same, telling these fields only.
-    #[must_use]
-    pub fn telling(mut self, told: Option<Arc<[String]>>) -> Self {
-        self.told = told;
-        self
-    }
-
     /// Whether it tells this field; what it does not may not have been gathered.
     #[must_use]
     pub fn tells(&self, name: &str) -> bool {
-        self.told.as_ref().is_none_or(|told| told.iter().any(|field| field == name))
+        self.source.told.as_ref().is_none_or(|told| told.iter().any(|field| field == name))
     }
 
     /// What it tells, if not everything.
     #[must_use]
     pub fn told(&self) -> Option<&[String]> {
-        self.told.as_deref()
+        self.source.told.as_deref()
     }
 
     /// The number that the kernel gave a stack, and one more; 0: none.
     #[must_use]
     pub fn stack_number(&self, of: Stack) -> u64 {
-        self.template.field(of.field()).map_or(0, |field| unsigned(self.bytes_of(field)))
+        self.source.template.field(of.field()).map_or(0, |field| unsigned(self.bytes_of(field)))
     }
 
     /// A stack's frames by their names, innermost first; `None` if there is none.
@@ -91,33 +108,21 @@ impl Event {
         Some(Value::List(frames.into_iter().map(|name| Value::Text(name.into_bytes())).collect()))
     }
 
-    /// Gives the event a number if the kernel could not (`seq` is 0 before Linux 6.1).
-    #[must_use]
-    pub fn numbered(mut self, number: u64) -> Self {
-        if let Some(field) = self.template.field("seq")
-            && let Some(bytes) = self.bytes.get_mut(field.offset..field.offset + 8)
-            && bytes.iter().all(|b| *b == 0)
-        {
-            bytes.copy_from_slice(&number.to_le_bytes());
-        }
-        self
-    }
-
     #[must_use]
     pub fn template(&self) -> &Arc<Template> {
-        &self.template
+        &self.source.template
     }
 
     /// The name of the probe that sent it.
     #[must_use]
     pub fn probe(&self) -> &str {
-        &self.probe
+        &self.source.probe
     }
 
     /// A field's value, or `None` if the template has no such field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value> {
-        self.template.field(name).map(|field| self.read(field))
+        self.source.template.field(name).map(|field| self.read(field))
     }
 
     /// All fields that it tells, in the template's order; stacks if there are any.
@@ -128,7 +133,7 @@ impl Event {
             FieldKind::Stack(Stack::User) => stacks.is_some_and(|stacks| stacks.user.is_some()),
             _ => self.tells(&field.name),
         };
-        self.template.fields.iter().filter(there).map(|field| (field, self.read(field)))
+        self.source.template.fields.iter().filter(there).map(|field| (field, self.read(field)))
     }
 
     /// Whether this is a path that the kernel could not read.
@@ -138,7 +143,7 @@ impl Event {
             Some(Value::Flags(notes)) => notes.iter().any(|note| note == "no-path"),
             _ => false,
         };
-        let is_text = self.template.field(name).is_some_and(|field| field.kind == FieldKind::Text);
+        let is_text = self.source.template.field(name).is_some_and(|field| field.kind == FieldKind::Text);
         is_text && self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
     }
 
@@ -182,7 +187,8 @@ impl Event {
 
     /// Where the field lies in this record. The packed ones begin where the one before ends.
     fn bytes_of(&self, field: &Field) -> &[u8] {
-        let packed = self.template.fields.get(self.template.layout.packed_from..).unwrap_or_default();
+        let packed =
+            self.source.template.fields.get(self.source.template.layout.packed_from..).unwrap_or_default();
         let mut at = packed.first().map_or(usize::MAX, |f| f.offset);
         if field.offset < at {
             let bytes = self.bytes.get(field.offset..).unwrap_or_default();

@@ -7,9 +7,10 @@
 //! ([`crate::report::printable`]).
 
 mod decode;
+pub mod queue;
 pub mod summary;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 use crate::{symbols::UserAddress, template::Template};
 
@@ -22,17 +23,27 @@ pub const ADDRESS_SIZE: usize = 20;
 /// One record from the kernel.
 #[derive(Debug, Clone)]
 pub struct Event {
-    template: Arc<Template>,
-    /// Name of the probe, as the script gave it (`exec-1` if it gave none).
-    probe: Arc<str>,
+    source: Arc<Source>,
     /// As the kernel wrote them; the tail of the last text field may be missing.
     bytes: Box<[u8]>,
     /// `CLOCK_REALTIME - CLOCK_MONOTONIC` in nanoseconds when the record was read.
     wall_offset_ns: i64,
     /// Where the operation came from, if the probe wants to know.
     stacks: Option<Box<Stacks>>,
-    /// What it tells, if not everything.
-    told: Option<Arc<[String]>>,
+}
+
+/// What all events of a probe have in common.
+#[derive(Debug)]
+pub struct Source {
+    pub template: Arc<Template>,
+    /// Name of the probe, as the script gave it (`exec-1` if it gave none).
+    pub probe: Arc<str>,
+    /// What its events tell, if not everything.
+    pub told: Option<Arc<[String]>>,
+    /// Bytes of the shortest record there can be, and of the longest.
+    sizes: RangeInclusive<usize>,
+    /// Where a record has its number.
+    number: Option<usize>,
 }
 
 /// The stacks that an event names by their numbers.

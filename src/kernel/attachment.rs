@@ -29,7 +29,7 @@ use super::{
     trackers,
 };
 use crate::{
-    event::Summary,
+    event::{Source, Summary},
     probe::{Counters, Mode, OnError, ParamValue, Spec},
     template::{Param, ParamKind, Template},
 };
@@ -82,10 +82,8 @@ impl Attachment {
         let delivery = Arc::new(Delivery::default());
         let stacks = KeptStacks::open(&mut ebpf, spec)?.map(Arc::new);
         let outlet = Outlet {
+            source: Source::new(Arc::clone(&template), spec.name.as_str().into(), spec.fields.clone()).into(),
             stacks: stacks.clone(),
-            told: spec.fields.clone(),
-            template: Arc::clone(&template),
-            probe: spec.name.as_str().into(),
             events: kernel.events.clone(),
             delivery: Arc::clone(&delivery),
         };

@@ -20,6 +20,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Counts what became of some records.
+    pub fn count(&self, delivered: usize, lost_queue: usize, malformed: usize) {
+        let add = |counter: &AtomicU64, records: usize| counter.fetch_add(records as u64, Ordering::AcqRel);
+        add(&self.malformed, malformed);
+        add(&self.delivered, delivered);
+        add(&self.lost_queue, lost_queue);
+    }
+
     /// Records taken from the ring buffer so far.
     pub fn received(&self) -> u64 {
         self.delivered.load(Ordering::Acquire) + self.lost_queue.load(Ordering::Acquire)

@@ -41,11 +41,10 @@ mod verifier;
 use std::cell::OnceCell;
 
 use aya::Btf;
-use crossbeam_channel::Sender;
 use tokio::runtime::Runtime;
 
 use self::{identity::Identities, scope::Resolved, types::Wanted};
-use crate::{event::Event, probe::Spec, template::Catalogue};
+use crate::{event::queue::Sender, probe::Spec, template::Catalogue};
 
 pub use self::{
     attachment::Attachment,
@@ -68,7 +67,7 @@ fn reading_thread() -> Result<Runtime, KernelError> {
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
-    events: Sender<Event>,
+    events: Sender,
     /// `KERNEL_VERSION(a, b, c)`.
     version: u32,
     /// What it may be asked to load.
@@ -86,7 +85,7 @@ impl Kernel {
     ///
     /// # Errors
     /// If this process cannot even begin.
-    pub fn open(events: Sender<Event>, catalogue: Catalogue) -> Result<Self, KernelError> {
+    pub fn open(events: Sender, catalogue: Catalogue) -> Result<Self, KernelError> {
         host::lift_memory_limit();
         loader::prepare();
         Ok(Kernel {

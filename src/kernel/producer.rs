@@ -10,7 +10,6 @@ use std::{
 
 use aya::maps::{Map, MapData};
 use aya_obj::generated::{bpf_cmd, bpf_map_type};
-use crossbeam_channel::Sender;
 use tokio::runtime::Runtime;
 
 use super::{
@@ -20,7 +19,10 @@ use super::{
     load::chain,
     ring::{Outlet, Reader},
 };
-use crate::{event::Event, template::Template};
+use crate::{
+    event::{Source, queue::Sender},
+    template::Template,
+};
 
 /// Of `krsi_events` (`krsi_engine.bpf.h`).
 pub const RING_SIZE: u32 = 1 << 20;
@@ -128,7 +130,7 @@ impl Producer {
         &self,
         template: &Arc<Template>,
         probe: &str,
-        events: Sender<Event>,
+        events: Sender,
     ) -> Result<Following, KernelError> {
         let unreadable = |reason: String| KernelError::Table { table: "krsi_events", reason };
         let runtime = super::reading_thread()?;
@@ -136,11 +138,9 @@ impl Producer {
         let map = Map::RingBuf(MapData::from_fd(ring).map_err(|e| unreadable(chain(&e)))?);
         let delivery = Arc::new(Delivery::default());
         let outlet = Outlet {
-            template: Arc::clone(template),
-            probe: probe.into(),
+            source: Source::new(Arc::clone(template), probe.into(), None).into(),
             events,
             stacks: None,
-            told: None,
             delivery: Arc::clone(&delivery),
         };
         Ok(Following { reader: Reader::start(map, outlet, &runtime)?, delivery, _runtime: runtime })

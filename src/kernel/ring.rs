@@ -1,10 +1,9 @@
 //! Ring buffer to queue. One task for each attached probe; it never waits for
 //! whoever consumes the queue: what does not fit is counted as lost.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use aya::maps::{Map, MapData, RingBuf};
-use crossbeam_channel::Sender;
 use nix::time::{ClockId, clock_gettime};
 use tokio::{
     io::unix::AsyncFd,
@@ -14,16 +13,16 @@ use tokio::{
 };
 
 use super::{KernelError, books::Delivery, load::chain, stacks::KeptStacks};
-use crate::{event::Event, template::Template};
+use crate::event::{
+    Event, Source,
+    queue::{Sender, Spare},
+};
 
 /// Where a probe's records go.
 pub struct Outlet {
-    pub template: Arc<Template>,
-    pub probe: Arc<str>,
-    pub events: Sender<Event>,
+    pub source: Arc<Source>,
+    pub events: Sender,
     pub stacks: Option<Arc<KeptStacks>>,
-    /// What its events tell, if not everything.
-    pub told: Option<Arc<[String]>>,
     pub delivery: Arc<Delivery>,
 }
 
@@ -84,7 +83,7 @@ impl Reader {
     /// Reads everything that is there now.
     pub fn drain(&mut self) {
         if let Some(ring) = &mut self.ring {
-            drain(ring, &self.outlet);
+            drain(ring, &self.outlet, &mut Spare::default());
         }
     }
 }
@@ -101,47 +100,57 @@ async fn follow(
     mut asking: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     mut stopped: oneshot::Receiver<()>,
 ) -> RingBuf<MapData> {
+    let mut spare = Spare::default();
     loop {
         tokio::select! {
             _ = &mut stopped => break,
             Some(answer) = asking.recv() => {
-                drain(ring.get_mut(), &outlet);
+                drain(ring.get_mut(), &outlet, &mut spare);
                 let _ = answer.send(());
             }
             ready = ring.readable_mut() => {
                 let Ok(mut ready) = ready else { break };
-                drain(ready.get_inner_mut(), &outlet);
+                drain(ready.get_inner_mut(), &outlet, &mut spare);
                 ready.clear_ready();
             }
         }
     }
-    drain(ring.get_mut(), &outlet);
+    drain(ring.get_mut(), &outlet, &mut spare);
     ring.into_inner()
 }
 
-fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet) {
+/// Records that are handed over together, and bytes of them from which on there will be no more.
+const BATCH: usize = 128;
+const BATCH_BYTES: usize = 64 << 10;
+
+fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet, spare: &mut Spare) {
     let offset = wall_offset_ns();
-    while let Some(record) = ring.next() {
-        let delivery = &outlet.delivery;
-        let whole = |event: Event| {
-            let event = event.telling(outlet.told.clone());
-            match &outlet.stacks {
-                Some(stacks) => stacks.with(event),
-                None => event,
-            }
+    while drain_some(ring, outlet, offset, spare) {}
+}
+
+/// Hands over as many as go together; false if no more were there.
+fn drain_some(ring: &mut RingBuf<MapData>, outlet: &Outlet, offset: i64, spare: &mut Spare) -> bool {
+    let Outlet { source, events, stacks, delivery } = outlet;
+    let room = events.reserve(BATCH);
+    let mut batch = events.batch(source, offset, spare);
+    let before = delivery.received();
+    let (mut taken, mut malformed) = (0, 0);
+    let mut more = true;
+    while taken < BATCH && batch.size() < BATCH_BYTES {
+        let Some(record) = ring.next() else {
+            more = false;
+            break;
         };
-        let counter = match Event::decode(&outlet.template, &outlet.probe, &record, offset) {
-            Err(_) => {
-                delivery.malformed.fetch_add(1, Ordering::AcqRel);
-                &delivery.lost_queue
-            }
-            Ok(event) => match outlet.events.try_send(whole(event.numbered(delivery.received() + 1))) {
-                Ok(()) => &delivery.delivered,
-                Err(_) => &delivery.lost_queue,
-            },
-        };
-        counter.fetch_add(1, Ordering::AcqRel);
+        taken += 1;
+        // Without room it is lost, and only counted.
+        if batch.len() < room {
+            let stacks = stacks.as_ref().map(|stacks| |event: &Event| stacks.of(event));
+            malformed += usize::from(batch.push(&record, before + taken as u64, stacks).is_err());
+        }
     }
+    let delivered = events.send(batch, room, spare);
+    delivery.count(delivered, taken - delivered, malformed);
+    more
 }
 
 /// `CLOCK_REALTIME - CLOCK_MONOTONIC` now: what turns the kernel's time into the wall's.

@@ -51,16 +51,15 @@ impl KeptStacks {
         Ok(Some(KeptStacks { table }))
     }
 
-    /// The event with its stacks, where it names some; the process is asked now what its addresses belong to.
+    /// The stacks that an event names; the process is asked now what its addresses belong to.
     #[must_use]
-    pub fn with(&self, event: Event) -> Event {
+    pub fn of(&self, event: &Event) -> Stacks {
         let of = |stack: Stack| self.frames(event.stack_number(stack));
         let pid = u32::try_from(event.number("pid")).unwrap_or_default();
-        let stacks = Stacks {
+        Stacks {
             kernel: of(Stack::Kernel),
             user: of(Stack::User).map(|frames| symbols::locate(pid, &frames)),
-        };
-        event.with_stacks(stacks)
+        }
     }
 
     /// Puts stacks in the place of their numbers. A process's addresses are given files if it is in the group, too, and

@@ -20,6 +20,7 @@ pub const MAP_ENTRIES: usize = 1_000_000;
 pub fn build(runtime: &Rc<Runtime>) -> Engine {
     let mut engine = bare();
     api::register(&mut engine);
+    api::event::register_fields(&mut engine, runtime.catalogue.iter());
     engine.set_default_tag(Dynamic::from(Rc::clone(runtime)));
 
     let acting = Rc::clone(runtime);

@@ -150,6 +150,10 @@ impl ProbeHandle {
         self.0.borrow().spec.name.clone()
     }
 
+    pub fn is_named(&self, name: &str) -> bool {
+        self.0.borrow().spec.name == name
+    }
+
     pub fn template(&self) -> String {
         self.0.borrow().spec.template.name.clone()
     }

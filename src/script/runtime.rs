@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, never, select};
 use rhai::{Dynamic, Engine};
 use signal_hook::consts::SIGINT;
 
@@ -27,7 +27,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    event::Event,
+    event::{Event, queue},
     kernel::{Kernel, KernelError},
     report::{Books, Reporter, Sink},
     template::Catalogue,
@@ -74,7 +74,7 @@ pub struct Runtime {
     pub fail_fast: Cell<bool>,
     reporter: RefCell<Reporter>,
     kernel: OnceCell<Kernel>,
-    events: (Sender<Event>, Receiver<Event>),
+    events: (queue::Sender, queue::Receiver),
     interrupts: Interrupts,
     /// Every probe that the script has made, where it is only explained.
     made: RefCell<Vec<ProbeHandle>>,
@@ -101,7 +101,7 @@ impl Runtime {
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
             kernel: OnceCell::new(),
-            events: bounded(QUEUE),
+            events: queue::queue(QUEUE),
             interrupts: Interrupts::watch()?,
             made: RefCell::default(),
             probes: RefCell::default(),
@@ -122,6 +122,10 @@ impl Runtime {
         }
         let kernel = Kernel::open(self.events.0.clone(), self.catalogue.clone())?;
         Ok(self.kernel.get_or_init(|| kernel))
+    }
+
+    pub fn events(&self) -> queue::Sender {
+        self.events.0.clone()
     }
 
     pub fn next_id(&self) -> u32 {
@@ -154,7 +158,7 @@ impl Runtime {
 
     /// The last one attached under this name.
     pub fn probe_named(&self, name: &str) -> Option<ProbeHandle> {
-        self.probes.borrow().iter().rev().find(|p| p.name() == name).cloned()
+        self.probes.borrow().iter().rev().find(|p| p.is_named(name)).cloned()
     }
 
     /// Attaches, and keeps the probe until the session's end.
@@ -293,7 +297,6 @@ impl Runtime {
         }
         let delivering = !self.in_callback.get();
         let silent = never();
-        let events = if delivering { &self.events.1 } else { &silent };
         loop {
             if let Some(stop) = self.pending_stop() {
                 return Err(stop);
@@ -314,9 +317,13 @@ impl Runtime {
                 }
                 _ => {}
             }
+            // Of what has been received already nothing will be heard on the channel.
+            let opened = delivering && self.events.1.opened();
+            let events = if delivering && !opened { self.events.1.channel() } else { &silent };
+            let patience = if opened { Duration::ZERO } else { self.longest_wait(now, until, delivering) };
             select! {
-                recv(events) -> event => if let Ok(event) = event {
-                    self.dispatch(engine, &event)?;
+                recv(events) -> batch => if let Ok(batch) = batch {
+                    self.events.1.accept(batch);
                     self.dispatch_some(engine, BATCH)?;
                 },
                 recv(self.interrupts.arrived()) -> signal => if let Ok(signal) = signal {
@@ -327,7 +334,9 @@ impl Runtime {
                 recv(other) -> received => {
                     return Ok(received.map_or(Turn::Disconnected, Turn::Received));
                 },
-                default(self.longest_wait(now, until, delivering)) => {}
+                default(patience) => if opened {
+                    self.dispatch_some(engine, BATCH)?;
+                }
             }
         }
     }
@@ -364,7 +373,7 @@ impl Runtime {
         loop {
             let due = self.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return Ok(()) };
-            self.call(engine, &callback, vec![], "a timer")?;
+            self.call(engine, &callback, vec![], &|| "a timer".into())?;
         }
     }
 
@@ -379,34 +388,34 @@ impl Runtime {
 
     fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
         for _ in 0..most {
-            let Ok(event) = self.events.1.try_recv() else { break };
-            self.dispatch(engine, &event)?;
+            let Some(event) = self.events.1.try_next() else { break };
+            self.dispatch(engine, event)?;
         }
         Ok(())
     }
 
-    fn dispatch(&self, engine: &Engine, event: &Event) -> Result<(), Stop> {
+    fn dispatch(&self, engine: &Engine, event: Event) -> Result<(), Stop> {
         self.reporter.borrow_mut().about(Some(event.probe()));
-        let handled = self.handle(engine, event);
+        let handled = self.handle(engine, ScriptEvent::new(event));
         self.reporter.borrow_mut().about(None);
         handled
     }
 
-    fn handle(&self, engine: &Engine, event: &Event) -> Result<(), Stop> {
-        let probe = self.probe_named(event.probe());
+    fn handle(&self, engine: &Engine, event: ScriptEvent) -> Result<(), Stop> {
+        let probe = self.probe_named(event.inner().probe());
         if let Some(condition) = probe.as_ref().and_then(ProbeHandle::condition)
-            && !self.holds(engine, &condition, event)?
+            && !self.holds(engine, &condition, &event)?
         {
             return self.pending_stop().map_or(Ok(()), Err);
         }
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
-                let event = ScriptEvent::new(event.clone());
-                let of = format!("the callback of probe `{}`", event.inner().probe());
+                let named = event.clone();
+                let of = || format!("the callback of probe `{}`", named.inner().probe());
                 self.call(engine, &callback, vec![Dynamic::from(event)], &of)
             }
             None => {
-                self.report(|reporter| reporter.event(event));
+                self.report(|reporter| reporter.event(event.inner()));
                 self.pending_stop().map_or(Ok(()), Err)
             }
         }
@@ -414,10 +423,10 @@ impl Runtime {
 
     /// What a `where_user` says of an event. One that fails is reported, and lets the event pass: nothing
     /// is lost by an error.
-    fn holds(&self, engine: &Engine, condition: &Callback, event: &Event) -> Result<bool, Stop> {
-        let of = format!("the condition of probe `{}`", event.probe());
+    fn holds(&self, engine: &Engine, condition: &Callback, event: &ScriptEvent) -> Result<bool, Stop> {
+        let of = || format!("the condition of probe `{}`", event.inner().probe());
         let ask = || {
-            let argument = Dynamic::from(ScriptEvent::new(event.clone()));
+            let argument = Dynamic::from(event.clone());
             self.value(engine, condition, vec![argument], &of)
         };
         let said = match ask() {
@@ -434,7 +443,7 @@ impl Runtime {
             Ok(holds) => Ok(holds),
             Err(kind) => {
                 let text = format!("`where_user` wants true or false of its function, and got {kind}");
-                self.callback_failed(&Diagnostic::sentence(&text), &of)?;
+                self.callback_failed(&Diagnostic::sentence(&text), &of())?;
                 Ok(true)
             }
         }
@@ -446,7 +455,7 @@ impl Runtime {
         engine: &Engine,
         callback: &Callback,
         arguments: Vec<Dynamic>,
-        of: &str,
+        of: &dyn Fn() -> String,
     ) -> Result<(), Stop> {
         self.value(engine, callback, arguments, of)?;
         self.pending_stop().map_or(Ok(()), Err)
@@ -459,7 +468,7 @@ impl Runtime {
         engine: &Engine,
         callback: &Callback,
         mut arguments: Vec<Dynamic>,
-        of: &str,
+        of: &dyn Fn() -> String,
     ) -> Result<Option<Dynamic>, Stop> {
         arguments.truncate(callback.arity);
         let former = self.enter(&callback.program);
@@ -472,11 +481,11 @@ impl Runtime {
             Err(error) => error,
         };
         let reported = match Stop::of(&error) {
-            Some(Stop::Limit(text)) => self.callback_failed(&Diagnostic::sentence(text), of),
+            Some(Stop::Limit(text)) => self.callback_failed(&Diagnostic::sentence(text), &of()),
             Some(stop) => Err(stop),
             None => {
                 let diagnostic = Diagnostic::of_evaluation(&error, &callback.program.source, self);
-                self.callback_failed(&diagnostic, of)
+                self.callback_failed(&diagnostic, &of())
             }
         };
         reported.map(|()| None)

@@ -19,7 +19,7 @@ use super::{
     stop::Stop,
     value,
 };
-use crate::{filter::Answer, report::Sink, template::Catalogue};
+use crate::{event::queue::Sender, filter::Answer, report::Sink, template::Catalogue};
 
 /// What `--help` promises.
 const FINE: i32 = 0;
@@ -91,6 +91,13 @@ impl Session {
             Ok(started) => started.serve_until(other),
             Err(error) => Served::Ended(unusable(error)),
         }
+    }
+
+    /// Where events of its probes go in, for whoever has some of other origin: tests and figures.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn events(&self) -> Option<Sender> {
+        self.started.as_ref().ok().map(|started| started.runtime.events())
     }
 
     /// Ends an interactive session as `run` ends a script.
@@ -236,7 +243,9 @@ impl Started {
         let callbacks = std::mem::take(&mut *self.runtime.on_exit.borrow_mut());
         let mut code = code;
         for callback in callbacks {
-            if let Err(Stop::Exit(other)) = self.runtime.call(&self.engine, &callback, vec![], "on_exit") {
+            if let Err(Stop::Exit(other)) =
+                self.runtime.call(&self.engine, &callback, vec![], &|| "on_exit".into())
+            {
                 code = other;
             }
         }

@@ -4,14 +4,18 @@
  *
  *   consumer RING RECORD    RING: the ring buffer's descriptor; RECORD: bytes of a record
  *
+ * Or, asked to copy, what whoever wants to read records later has to do first: it takes them out.
+ *
  * A line on standard input is an order, a line on standard output the answer:
  *
  *   once     takes what is there                         COUNT NANOSECONDS
  *   follow   waits for records, until the next order     COUNT (0 NANOSECONDS) of all that came since
+ *   copy     the same, and copies each
  */
 #include <bpf/libbpf.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +26,19 @@ static unsigned long count, wrong;
 static size_t expected;
 static atomic_bool over;
 
+static bool copying;
+/* Taken out to places by turns, as into a queue: not again and again to the same. */
+static char taken[1024][4096];
+
 static int record(void *context, void *data, size_t size)
 {
 	(void)context;
-	(void)data;
-	if (size == expected)
-		count++;
-	else
+	if (size != expected)
 		wrong++;
+	else if (copying)
+		memcpy(taken[count++ % 1024], data, size);
+	else
+		count++;
 	return 0;
 }
 
@@ -64,6 +73,8 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		return 2;
 	expected = strtoul(argv[2], NULL, 10);
+	if (expected > sizeof(taken[0]))
+		return 2;
 	ring = ring_buffer__new(atoi(argv[1]), record, NULL, NULL);
 	if (!ring) {
 		perror("ring_buffer__new");
@@ -77,7 +88,8 @@ int main(int argc, char **argv)
 
 			ring_buffer__consume(ring);
 			answer(now() - begun);
-		} else if (!strcmp(order, "follow\n")) {
+		} else if (!strcmp(order, "follow\n") || !strcmp(order, "copy\n")) {
+			copying = order[0] == 'c';
 			atomic_store(&over, false);
 			if (pthread_create(&follower, NULL, follow, NULL))
 				return 1;

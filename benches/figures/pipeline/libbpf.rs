@@ -58,12 +58,12 @@ impl Consumer {
         self.order("once")
     }
 
-    /// Begins to follow.
+    /// Begins to follow: `follow` counts, `copy` takes each record out as well.
     ///
     /// # Errors
     /// If it has ended.
-    pub fn follow(&mut self) -> Result<(), String> {
-        self.order("follow").map(drop)
+    pub fn begin(&mut self, order: &str) -> Result<(), String> {
+        self.order(order).map(drop)
     }
 
     /// Ends the following: how many it has seen.

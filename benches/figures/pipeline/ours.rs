@@ -5,10 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, bounded};
 use krsi_sh::{
-    event::Event,
-    kernel::producer::{Following, Produced, Producer, Waking},
+    event::queue::{Receiver, queue},
+    kernel::producer::{Produced, Producer, Waking},
     template::Template,
 };
 
@@ -22,10 +21,10 @@ pub fn bursts(
     producer: &Producer,
     template: &Arc<Template>,
     size: u32,
-    mut each: impl FnMut(Duration) -> Result<(), String>,
     rounds: usize,
+    mut each: impl FnMut(Duration) -> Result<(), String>,
 ) -> Result<(), String> {
-    let (send, receive) = bounded(QUEUE);
+    let (send, receive) = queue(QUEUE);
     let following = producer.follow(template, "bench", send).map_err(|e| e.to_string())?;
     let (ask, asked) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
@@ -36,7 +35,7 @@ pub fn bursts(
             let begun = Instant::now();
             ask.send(()).map_err(|e| e.to_string())?;
             for _ in 0..size {
-                receive.recv_timeout(Duration::from_secs(5)).map_err(|e| e.to_string())?;
+                receive.wait().ok_or("the queue has ended")?;
             }
             each(begun.elapsed())?;
         }
@@ -61,14 +60,14 @@ pub fn stream(
     template: &Arc<Template>,
     times: u32,
 ) -> Result<(Produced, u64, Duration), String> {
-    let (send, receive) = bounded(QUEUE);
+    let (send, receive) = queue(QUEUE);
     let following = producer.follow(template, "bench", send).map_err(|e| e.to_string())?;
     let begun = Instant::now();
     let (produced, counted) = std::thread::scope(|scope| {
         let produced = scope.spawn(move || {
             let produced = produce(producer, times)?;
             following.flush();
-            Ok::<_, String>((produced, books(&following)))
+            Ok::<_, String>((produced, following.books()))
         });
         let counted = count(&receive);
         (produced.join(), counted)
@@ -84,12 +83,8 @@ pub fn stream(
 }
 
 /// Until nobody can send any more.
-fn count(receive: &Receiver<Event>) -> u64 {
-    receive.iter().map(|event| u64::from(!event.probe().is_empty())).sum()
-}
-
-fn books(following: &Following) -> (u64, u64) {
-    following.books()
+fn count(receive: &Receiver) -> u64 {
+    std::iter::from_fn(|| receive.wait()).map(|event| u64::from(!event.probe().is_empty())).sum()
 }
 
 /// So many records, a batch a run.

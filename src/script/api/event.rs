@@ -1,6 +1,6 @@
 //! Events as scripts read them: `e.FIELD`, by the template's own names.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
@@ -9,7 +9,7 @@ use crate::{
     event::Event,
     script::{Fault, value},
     suggest::nearest,
-    template::FieldKind,
+    template::{FieldKind, Template},
 };
 
 /// An event that a script holds; clones share it.
@@ -102,6 +102,17 @@ mod functions {
     #[rhai_fn(name = "to_json", name = "to_string", name = "to_debug")]
     pub fn to_json(event: &mut ScriptEvent) -> String {
         event.describe()
+    }
+}
+
+/// Registers each template's fields by their names too: a property that has no function of its own costs a search for
+/// one, and an error that says so, each time it is read.
+pub fn register_fields<'t>(engine: &mut Engine, templates: impl Iterator<Item = &'t Arc<Template>>) {
+    let names: BTreeSet<&str> =
+        templates.flat_map(|template| template.fields.iter().map(|field| field.name.as_str())).collect();
+    for name in names {
+        let field = name.to_owned();
+        engine.register_get(name, move |event: &mut ScriptEvent| event.field(&field));
     }
 }
 
