@@ -8,6 +8,7 @@ use std::{
 };
 
 use nix::{
+    libc,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -17,6 +18,9 @@ use crate::{filters::cases, peers};
 /// Long enough for bpftrace to attach, and for some seconds of events.
 const LONG: Duration = Duration::from_secs(6);
 
+/// Not every host has tracepoints of system calls by their names.
+const OPENAT: libc::c_long = libc::SYS_openat;
+
 /// Events a second that came through, and were hit.
 ///
 /// # Errors
@@ -24,8 +28,8 @@ const LONG: Duration = Duration::from_secs(6);
 pub fn rate() -> Result<f64, String> {
     peers::version("bpftrace")?;
     let program = format!(
-        "tracepoint:syscalls:sys_enter_openat /pid == {}/ \
-         {{ print((uid, comm, str(args.filename), (uint64)2097229, args.flags)); }}",
+        "rawtracepoint:sys_enter /arg1 == {OPENAT} && pid == {}/ {{ $r = (struct pt_regs *)arg0; \
+         print((uid, comm, str(uptr($r->si)), (uint64)2097229, $r->dx)); }}",
         std::process::id()
     );
     let mut bpftrace = peers::command(&peers::cache(), "bpftrace", "bpftrace");
