@@ -57,6 +57,7 @@ impl Display for Bool {
                 };
                 write!(f, "({of} in [{}])", ranges.iter().map(part).collect::<Vec<_>>().join(", "))
             }
+            Bool::Among(text, members) => write!(f, "({text} in {} texts)", members.len()),
             Bool::Text(text, test) => write!(f, "{text}.{test}"),
             Bool::Any(texts, case, test) => write!(f, "{}.any({}{test})", texts.name, lowered(*case)),
             Bool::Within(address, networks) => {

@@ -10,6 +10,7 @@
 
 mod attachment;
 mod books;
+mod call;
 #[doc(hidden)]
 pub mod carrier;
 mod error;
@@ -25,6 +26,7 @@ mod object;
 mod preview;
 mod ring;
 mod scope;
+mod sets;
 mod settings;
 mod shared;
 mod stacks;
