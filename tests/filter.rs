@@ -7,12 +7,12 @@
 
 mod filter_cases;
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use filter_cases::{Case, case, machine};
 use krsi_sh::{
     event::Event,
-    filter::{Answer, Code, Compiled, First, MARGIN, UNKNOWN},
+    filter::{Answer, Code, Compiled, First, MARGIN, Set, UNKNOWN},
     kernel::carrier::{Carrier, CarrierError},
     script::equivalence::Closure,
     template::{Catalogue, EarlyField, Template},
@@ -42,6 +42,21 @@ fn answer<E>(outcome: Result<Answer, E>) -> i32 {
 
 const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
 
+thread_local! {
+    /// What the helper looks up in, since it is told nothing but a number.
+    static SETS: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
+}
+
+/// bpf_map_lookup_elem, as far as a filter uses it: whether there is such a key.
+fn look_up(set: u64, key: u64, _: u64, _: u64, _: u64) -> u64 {
+    SETS.with_borrow(|sets| {
+        let set = &sets[usize::try_from(set).unwrap()];
+        // SAFETY: rbpf's code gives the address of a key, on its stack or in the event, of the size the set says.
+        let key = unsafe { std::slice::from_raw_parts(key as *const u8, set.key_size) };
+        u64::from(set.keys.iter().any(|known| known == key))
+    })
+}
+
 /// What the instructions say, with noise behind the event.
 fn run(code: &Code, event: &[u8]) -> i32 {
     let program = [code.bytes(), EXIT.to_vec()].concat();
@@ -49,7 +64,9 @@ fn run(code: &Code, event: &[u8]) -> i32 {
     memory.extend((0..MARGIN).map(|i| u8::try_from(i).unwrap_or(7) ^ 0x2f));
     let (ran, most) = (machine::count(code, &memory), code.at_most());
     assert!(ran <= most, "{ran} instructions, and {most} at most\n{code}");
-    let machine = rbpf::EbpfVmRaw::new(Some(&program)).expect("rbpf takes the program");
+    let mut machine = rbpf::EbpfVmRaw::new(Some(&program)).expect("rbpf takes the program");
+    SETS.with_borrow_mut(|sets| sets.clone_from(&code.sets));
+    machine.register_helper(1, look_up).expect("rbpf takes the helper");
     i32::try_from(machine.execute_program(&mut memory).expect("no access out of bounds")).unwrap()
 }
 
@@ -135,6 +152,76 @@ fn what_is_said_about_the_task_is_asked_first() {
     );
     // Texts that are searched through, and what is gathered later, are no part of it.
     assert_eq!(first("|e| e.comm.contains(\"a\") && e.size > 3 && e.exe == \"/bin/sh\""), "nothing");
+}
+
+/// An event of nothing but these numbers and texts.
+fn event_of(template: &Template, fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; template.event_size];
+    for (name, value) in fields {
+        let at = template.field(name).unwrap().offset;
+        bytes[at..at + value.len()].copy_from_slice(value);
+    }
+    bytes
+}
+
+#[test]
+fn sets_of_thousands_are_looked_up() {
+    let template = template("file_open");
+    let number = |pid: u32, comm: &[u8]| {
+        event_of(&template, &[("pid", &pid.to_ne_bytes()), ("comm", comm), ("uid", &pid.to_ne_bytes())])
+    };
+    let events: Vec<_> = [
+        (0, "t0"),
+        (7, "t1999"),
+        (8, "t2000"),
+        (34_993, "t"),
+        (34_994, ""),
+        (35_000, "t77"),
+        (4_000_000_000, "t7777"),
+    ]
+    .map(|(pid, comm)| number(pid, comm.as_bytes()))
+    .to_vec();
+    let sevens = "let few = []; for i in 0..5000 { few.push(i * 7) }";
+    let names = "let few = []; for i in 0..2000 { few.push(`t${i}`) }";
+    let cases = [
+        (format!("{sevens} |e| e.pid in few"), 3),
+        (format!("{sevens} |e| !(e.pid in few) && e.uid > 8"), 3),
+        (format!("{sevens} let far = few; few.push(8); |e| (e.pid in few) || (e.uid in far)"), 4),
+        (format!("{sevens} |e| (e.pid + 1 - 1) in few || e.uid in 34_990..=5_000_000_000"), 6),
+        (format!("{names} |e| e.comm in few && e.pid < 5_000_000_000"), 3),
+        (format!("{names} |e| if e.comm in few {{ allow() }} else {{ e.pid == 8 }}"), 4),
+    ];
+    for (script, matching) in cases {
+        let compiled = Closure::new(&script).unwrap().compile(&template).unwrap();
+        assert!(!compiled.code.sets.is_empty(), "no set of it is a map: {script}");
+        let matched = agree(&script, &events, &template).unwrap();
+        let all = events.iter().filter(|event| compiled.filter.evaluate(event).unwrap().matches()).count();
+        assert_eq!(all, matching, "{script}");
+        assert!(matched.is_some());
+        match Carrier::new(template.event_size).and_then(|carrier| carrier.run(&compiled.code, &events)) {
+            Ok(ran) => {
+                for (event, ran) in events.iter().zip(ran) {
+                    assert_eq!(
+                        ran.answer,
+                        answer(compiled.filter.evaluate(event)).cast_unsigned(),
+                        "{script}"
+                    );
+                }
+            }
+            Err(CarrierError::Host(error)) => eprintln!("skipped: {error}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_set_that_the_code_has_room_for_is_compared() {
+    let template = template("file_open");
+    let compiled = |script: &str| Closure::new(script).unwrap().compile(&template).unwrap().code;
+    assert!(compiled("let few = []; for i in 0..200 { few.push(i * 7) } |e| e.pid in few").sets.is_empty());
+    // Several together may have no room.
+    let many = "let few = []; for i in 0..200 { few.push(i * 7) } |e| e.pid in few || e.ppid in few || e.tid in few || e.uid in few || e.gid in few";
+    assert_eq!(compiled(many).sets.len(), 1, "the same set each time");
 }
 
 fn runner(cases: u32) -> TestRunner {

@@ -7,6 +7,9 @@ pub const SLOT: usize = 8;
 
 pub type Register = u8;
 
+/// BPF_PSEUDO_MAP_FD: what a two-slot load has as its source if it is about a map.
+const PSEUDO_MAP_FD: Register = 1;
+
 /// One instruction; an [`Code::Load64`] takes two slots. Class and operation are those of
 /// Documentation/bpf/instruction-set.rst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,10 @@ pub enum Code {
     /// `dst OP= src`
     AluRegister(Alu),
     Load64,
+    /// `dst` is the set of this number: two slots, in which whoever loads the code puts the map's descriptor.
+    LoadSet,
+    /// Of a helper of the kernel's, by its number. It takes r1 to r5, and leaves its result in r0.
+    Call,
     /// `dst = *(uN *)(src + offset)`; the size is in bytes.
     Load(u8),
     /// `*(u64 *)(dst + offset) = src`
@@ -130,6 +137,14 @@ impl Assembler {
             Ok(small) => self.alu_immediate(Alu::Move, dst, small),
             Err(_) => self.plain(Code::Load64, dst, 0, 0, value),
         }
+    }
+
+    pub fn load_set(&mut self, dst: Register, set: usize) {
+        self.plain(Code::LoadSet, dst, PSEUDO_MAP_FD, 0, i64::try_from(set).unwrap_or(i64::MAX));
+    }
+
+    pub fn call(&mut self, helper: i32) {
+        self.plain(Code::Call, 0, 0, 0, helper.into());
     }
 
     pub fn load(&mut self, size: u8, dst: Register, src: Register, offset: i16) {
@@ -252,7 +267,7 @@ impl Assembler {
 impl Instruction {
     #[must_use]
     pub fn slots(&self) -> usize {
-        if self.code == Code::Load64 { 2 } else { 1 }
+        if matches!(self.code, Code::Load64 | Code::LoadSet) { 2 } else { 1 }
     }
 
     /// As the kernel takes it, little-endian.
@@ -260,7 +275,8 @@ impl Instruction {
         let opcode = match self.code {
             Code::AluImmediate(alu) => 0x07 | alu as u8,
             Code::AluRegister(alu) => 0x0f | alu as u8,
-            Code::Load64 => 0x18,
+            Code::Load64 | Code::LoadSet => 0x18,
+            Code::Call => 0x85,
             Code::Load(size) => 0x61 | size_bits(size),
             Code::Store => 0x7b,
             Code::JumpImmediate(jump) => 0x05 | jump as u8,
@@ -275,7 +291,7 @@ impl Instruction {
         };
         let bits = self.immediate.cast_unsigned();
         slot(opcode, self.src << 4 | self.dst, self.offset, bits as u32);
-        if self.code == Code::Load64 {
+        if self.slots() == 2 {
             slot(0, 0, 0, (bits >> 32) as u32);
         }
     }
@@ -297,6 +313,8 @@ impl fmt::Display for Instruction {
             Code::AluImmediate(Alu::Negate) => write!(f, "r{dst} = -r{dst}"),
             Code::AluImmediate(alu) => write!(f, "r{dst} {} {immediate}", alu.sign()),
             Code::AluRegister(alu) => write!(f, "r{dst} {} r{src}", alu.sign()),
+            Code::LoadSet => write!(f, "r{dst} = set {immediate}"),
+            Code::Call => write!(f, "call {immediate}"),
             Code::Load64 => write!(f, "r{dst} = {immediate:#x} ll"),
             Code::Load(size) => write!(f, "r{dst} = *(u{} *)(r{src} {offset:+})", u32::from(*size) * 8),
             Code::Store => write!(f, "*(u64 *)(r{dst} {offset:+}) = r{src}"),

@@ -19,10 +19,11 @@ mod addresses;
 mod longest;
 mod numbers;
 mod places;
+mod sets;
 mod texts;
 
 use super::{
-    assembler::{Alu, Assembler, Instruction, Jump, Label, Register, SLOT},
+    assembler::{Alu, Assembler, Code as Operation, Instruction, Jump, Label, Register, SLOT},
     ir::{Binding, Bool, Comparison, Decision, Filter, Int, Place, Value},
 };
 
@@ -33,6 +34,10 @@ pub const UNKNOWN: i32 = 2;
 pub const CAPACITY: usize = 1000;
 /// Bytes behind the event that may be looked at, though nothing there decides anything.
 pub const MARGIN: usize = 64;
+/// Ranges of a set of numbers that are compared one by one, unless there is no room for the code.
+pub const INLINE: usize = 256;
+/// The same if there is none.
+const FEW: usize = 8;
 /// What a filter may cost the verifier, of the million instructions that it walks at most.
 pub const STEPS: usize = 500_000;
 
@@ -55,15 +60,36 @@ pub struct Code {
     pub instructions: Vec<Instruction>,
     /// What the verifier walks through at most, about.
     pub steps: usize,
+    /// What it looks up by number in maps.
+    pub sets: Vec<Set>,
+}
+
+/// A set that is too large to be a part of the code: a map's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    pub key_size: usize,
+    pub keys: Vec<Vec<u8>>,
 }
 
 impl Code {
     /// As the kernel takes them.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
+        self.bytes_with(&(0..).take(self.sets.len()).collect::<Vec<_>>())
+    }
+
+    /// The same with these descriptors of maps for its sets.
+    #[must_use]
+    pub fn bytes_with(&self, sets: &[i32]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.slots() * SLOT);
         for instruction in &self.instructions {
-            instruction.encode(&mut bytes);
+            let number = usize::try_from(instruction.immediate)
+                .ok()
+                .filter(|_| instruction.code == Operation::LoadSet);
+            match number.and_then(|number| sets.get(number)) {
+                Some(map) => Instruction { immediate: (*map).into(), ..*instruction }.encode(&mut bytes),
+                None => instruction.encode(&mut bytes),
+            }
         }
         bytes
     }
@@ -92,9 +118,19 @@ impl Filter {
     /// # Errors
     /// If it is too large, in one of several ways.
     pub fn emit_about(&self, memory: Memory) -> Result<Code, TooLarge> {
+        // Comparing is faster than a map, but takes room for each member.
+        match self.emit_with(memory, INLINE) {
+            Err(TooLarge::Instructions { .. }) => self.emit_with(memory, FEW),
+            other => other,
+        }
+    }
+
+    fn emit_with(&self, memory: Memory, inline: usize) -> Result<Code, TooLarge> {
         let mut emitter = Emitter {
             to: Assembler::default(),
             memory,
+            inline,
+            sets: Vec::new(),
             slots: self.slots,
             read: Vec::new(),
             steps: 0,
@@ -103,7 +139,7 @@ impl Filter {
         emitter.filter(&self.body)?;
         let steps = emitter.steps;
         let instructions = emitter.to.finish().ok_or(TooLarge::Instructions { slots: usize::MAX })?;
-        let code = Code { instructions, steps: steps + 4 * CAPACITY };
+        let code = Code { instructions, steps: steps + 4 * CAPACITY, sets: emitter.sets };
         match code.slots() {
             slots if slots > CAPACITY => Err(TooLarge::Instructions { slots }),
             _ if code.steps > STEPS => Err(TooLarge::Steps),
@@ -130,6 +166,9 @@ pub enum Memory {
 struct Emitter {
     to: Assembler,
     memory: Memory,
+    /// Ranges of a set that are compared one by one; more are looked up.
+    inline: usize,
+    sets: Vec<Set>,
     /// Stack slots in use.
     slots: usize,
     /// Offsets of the texts known to be readable at this point.
@@ -190,6 +229,7 @@ impl Emitter {
             Bool::Compare(how, a, b) => self.compare(*how, a, b, yes, no, next)?,
             Bool::OneOf(of, ranges) => self.one_of(of, ranges, yes, no)?,
             Bool::Text(text, test) => self.test(text, test, yes, no),
+            Bool::Among(text, members) => self.among_texts(text, members, yes, no),
             Bool::Any(texts, case, test) => self.any(texts, *case, test, yes, no),
             Bool::Within(address, networks) => self.within(address, networks, yes, no),
             Bool::Not(inner) => self.bool(inner, no, yes, next)?,
@@ -271,8 +311,11 @@ impl Emitter {
         let of = self.hoisted(of)?;
         let number = NUMBERS[0];
         self.int(&of, &NUMBERS)?;
-        self.among(number, ranges, yes, no);
-        Ok(())
+        if ranges.len() <= self.inline {
+            self.among(number, ranges, yes, no);
+            return Ok(());
+        }
+        self.among_many(number, ranges, yes, no)
     }
 
     /// Halves the ranges until few are left: many members cost the kernel few comparisons.
@@ -347,10 +390,15 @@ impl Emitter {
     }
 
     fn store_slot(&mut self, slot: usize, from: Register) -> Fallible {
+        self.blind(from);
+        self.store_plain(slot, from)
+    }
+
+    /// As it is, for the kernel to look at.
+    fn store_plain(&mut self, slot: usize, from: Register) -> Fallible {
         if slot >= STACK_SLOTS {
             return Err(TooLarge::Slots);
         }
-        self.blind(from);
         self.to.store(STACK, stack_offset(slot), from);
         Ok(())
     }

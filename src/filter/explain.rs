@@ -8,6 +8,9 @@ use super::{
     ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
 };
 
+/// Members of a set that are shown one by one.
+const SHOWN: usize = 16;
+
 impl Display for Filter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.body.fmt(f)
@@ -55,8 +58,18 @@ impl Display for Bool {
                 let part = |(first, last): &(i64, i64)| {
                     if first == last { first.to_string() } else { format!("{first}..={last}") }
                 };
-                write!(f, "({of} in [{}])", ranges.iter().map(part).collect::<Vec<_>>().join(", "))
+                let shown = if ranges.len() > SHOWN { SHOWN / 2 } else { ranges.len() };
+                write!(
+                    f,
+                    "({of} in [{}",
+                    ranges.iter().take(shown).map(part).collect::<Vec<_>>().join(", ")
+                )?;
+                match ranges.len() {
+                    all if all > shown => write!(f, ", … {all} in all])"),
+                    _ => f.write_str("])"),
+                }
             }
+            Bool::Among(text, members) => write!(f, "({text} in {} texts)", members.len()),
             Bool::Text(text, test) => write!(f, "{text}.{test}"),
             Bool::Any(texts, case, test) => write!(f, "{}.any({}{test})", texts.name, lowered(*case)),
             Bool::Within(address, networks) => {
@@ -144,6 +157,9 @@ impl Display for Code {
         for instruction in &self.instructions {
             writeln!(f, "{at:>5}: {instruction}")?;
             at += instruction.slots();
+        }
+        for (number, set) in self.sets.iter().enumerate() {
+            writeln!(f, "set {number}: a map with {} keys of {} bytes", set.keys.len(), set.key_size)?;
         }
         Ok(())
     }

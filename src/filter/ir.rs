@@ -240,6 +240,8 @@ pub enum Bool {
     /// In one of these ranges, ends included; sorted, without overlap.
     OneOf(Int, Vec<(i64, i64)>),
     Text(Text, Test),
+    /// Whether the text is one of these, none of which is too long for it; sorted, each once.
+    Among(Text, Vec<Vec<u8>>),
     /// Whether one of the texts is as the test says.
     Any(Texts, Case, Test),
     /// Whether there is an address, and it is in one of these networks.

@@ -33,7 +33,7 @@ use rhai::{AST, Dynamic, Position};
 use crate::template::Template;
 
 pub use self::{
-    emit::{CAPACITY, Code, MARGIN, STEPS, TooLarge, UNKNOWN},
+    emit::{CAPACITY, Code, MARGIN, STEPS, Set, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
     ir::{Answer, Filter, Trouble},
     refusal::Refusal,

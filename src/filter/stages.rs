@@ -7,7 +7,7 @@
 //! could not be told, such as a path that cannot be read.
 
 use super::{
-    emit::{Code, Memory, TooLarge},
+    emit::{Code, INLINE, Memory, TooLarge},
     ir::{self, Answer, Bool, Case, Decision, Filter, Int, Number, Place, Test, Text},
 };
 use crate::template::{EarlyField, FieldKind, Template};
@@ -38,6 +38,9 @@ pub fn first(filter: &Filter, template: &Template) -> Result<Option<First>, TooL
     // What was looked at and then left out asks for its field all the same, and that is harmless.
     let filter = Filter { body: Decision::of(condition), slots: 0 };
     let code = filter.emit_about(Memory::Stack)?;
+    if !code.sets.is_empty() {
+        return Ok(None);
+    }
     if code.slots() > CAPACITY {
         return Err(TooLarge::Instructions { slots: code.slots() });
     }
@@ -94,7 +97,8 @@ impl Stage<'_> {
         Some(match of {
             Bool::Constant(known) => Bool::Constant(*known),
             Bool::Compare(how, a, b) => Bool::Compare(*how, self.int(a)?, self.int(b)?),
-            Bool::OneOf(of, ranges) => Bool::OneOf(self.int(of)?, ranges.clone()),
+            // What is looked up in a map takes more than the rest of this stage.
+            Bool::OneOf(of, ranges) if ranges.len() <= INLINE => Bool::OneOf(self.int(of)?, ranges.clone()),
             // These look at fixed places only, and lie on the kernel's stack: before 5.12 nothing else is let.
             Bool::Text(text, test @ (Test::Equals(_) | Test::StartsWith(_))) => {
                 Bool::Text(self.text(text)?, test.clone())
@@ -168,7 +172,7 @@ fn bool_asks(of: &Bool, names: &[&str]) -> bool {
         Bool::Constant(_) | Bool::Slot(_) => false,
         Bool::Compare(_, a, b) => int_asks(a, names) || int_asks(b, names),
         Bool::OneOf(of, _) => int_asks(of, names),
-        Bool::Text(text, _) => text_asks(text, names),
+        Bool::Text(text, _) | Bool::Among(text, _) => text_asks(text, names),
         Bool::Any(texts, ..) => names.contains(&texts.name.as_str()),
         Bool::Within(address, _) => names.contains(&address.name.as_str()),
         Bool::Not(inner) => bool_asks(inner, names),

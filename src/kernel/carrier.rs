@@ -5,12 +5,15 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
-use nix::libc;
 
+use super::{
+    call::{bpf, descriptor},
+    sets,
+};
 use crate::filter::{Code, MARGIN};
 
 /// Where one event at a time is put.
@@ -56,7 +59,8 @@ impl Carrier {
     /// If the verifier refuses it, or the host does.
     pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<Ran>, CarrierError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let program = load(&Self::asking_once(&self.map, code), 0, &mut log)?;
+        let sets = sets::made(code).map_err(CarrierError::Host)?;
+        let program = load(&Self::asking_once(&self.map, code, &sets), 0, &mut log)?;
         let text = String::from_utf8_lossy(&log);
         let walked = text.split_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let walked = walked.unwrap_or_default();
@@ -106,12 +110,12 @@ impl Carrier {
     }
 
     /// Main program and slot.
-    fn asking_once(map: &OwnedFd, code: &Code) -> Vec<u8> {
+    fn asking_once(map: &OwnedFd, code: &Code, sets: &[OwnedFd]) -> Vec<u8> {
         let mut program = Program::begin(map);
         program.put(0xbf, 1, 0, 0, 0); // r1 = r0
         program.put(0x85, 0, PSEUDO_CALL, 0, 1); // the slot, behind the exit
         program.put(EXIT, 0, 0, 0, 0);
-        program.0.extend(code.bytes());
+        program.0.extend(sets::with(code, sets));
         program.put(EXIT, 0, 0, 0, 0);
         program.0
     }
@@ -254,18 +258,4 @@ impl Program {
         self.0.extend(offset.to_le_bytes());
         self.0.extend(immediate.to_le_bytes());
     }
-}
-
-fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
-    // SAFETY: bpf(2); every pointer in the attributes belongs to a caller above and outlives the call.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command as libc::c_long, &raw mut *attributes, size_of::<bpf_attr>())
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-fn descriptor(result: io::Result<i64>) -> io::Result<OwnedFd> {
-    let number = i32::try_from(result?).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -1,12 +1,14 @@
 //! From a template's object to verified programs that are not attached yet.
 
+use std::os::fd::OwnedFd;
+
 use aya::{
     Btf, Ebpf,
     programs::{Program, ProgramError},
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, shared::Pinned, stacks, summaries, verifier};
+use super::{KernelError, facts, host, loader, object, sets, shared::Pinned, stacks, summaries, verifier};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -57,7 +59,8 @@ pub struct MissingHook {
 /// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
 pub fn load(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let ebpf = object(btf, constants)?;
+    let own = own(constants, Reach::Lsm)?;
+    let ebpf = made(template, &own.bytes, btf, constants)?;
     load_hooks(btf, template, ebpf)
 }
 
@@ -79,7 +82,8 @@ fn load_hooks(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Result<
 /// If the kernel refuses those, too.
 pub fn load_observers(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let ebpf = made(template, &own(constants, Reach::AuditOnly)?, btf, constants)?;
+    let own = own(constants, Reach::AuditOnly)?;
+    let ebpf = made(template, &own.bytes, btf, constants)?;
     load_observing(btf, template, ebpf)
 }
 
@@ -107,7 +111,8 @@ fn load_observing(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Res
 /// # Errors
 /// If the object is no template, or the kernel refuses a map.
 pub fn object(btf: &'static Btf, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
-    made(&constants.spec.template, &own(constants, Reach::Lsm)?, btf, constants)
+    // Who asks the filter's sets is not loaded by whoever takes this, so their maps may go.
+    made(&constants.spec.template, &own(constants, Reach::Lsm)?.bytes, btf, constants)
 }
 
 /// Another generation of a probe's programs, over the maps of the first.
@@ -121,22 +126,33 @@ pub fn load_over(
     pinned: &Pinned,
 ) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let ebpf =
-        loader::load_over(&own(constants, reach)?, btf, pinned).map_err(|e| broken(template, chain(&e)))?;
+    let own = own(constants, reach)?;
+    let ebpf = loader::load_over(&own.bytes, btf, pinned).map_err(|e| broken(template, chain(&e)))?;
     match reach {
         Reach::Lsm => load_hooks(btf, template, ebpf),
         Reach::AuditOnly => load_observing(btf, template, ebpf),
     }
 }
 
-/// The object's bytes, this probe's own.
-fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
+/// An object that is one probe's own.
+struct Own {
+    bytes: Vec<u8>,
+    /// Maps whose descriptors stand in the bytes: to be kept until the programs that ask them are loaded.
+    _sets: Vec<OwnedFd>,
+}
+
+fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
     let spec = constants.spec;
     summaries::check(&spec.aggregations, constants.version)?;
     let counted = summaries::constant(&spec.aggregations, &spec.template.layout)
         .map_err(|reason| broken(&spec.template, reason))?;
     let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
-    object::prepared(
+    let sets = match &spec.filter {
+        Some(compiled) => sets::made(&compiled.code)
+            .map_err(|error| KernelError::Host { what: "make a map for a set of the filter", error })?,
+        None => Vec::new(),
+    };
+    let bytes = object::prepared(
         &spec.template,
         &[
             ("krsi_probe_id", constants.id),
@@ -149,8 +165,9 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Vec<u8>, KernelError> {
             (stacks::CONSTANT, stacks::wanted(spec)),
         ],
         &[(summaries::CONSTANT, &counted)],
-        spec.filter.as_ref(),
-    )
+        spec.filter.as_ref().map(|compiled| (compiled, &*sets)),
+    )?;
+    Ok(Own { bytes, _sets: sets })
 }
 
 /// `enum krsi_exe` of the templates: when the path of the task's executable is found.

@@ -10,6 +10,7 @@
 
 mod attachment;
 mod books;
+mod call;
 #[doc(hidden)]
 pub mod carrier;
 mod error;
@@ -27,6 +28,7 @@ mod preview;
 pub mod producer;
 mod ring;
 mod scope;
+mod sets;
 mod settings;
 mod shared;
 mod stacks;

@@ -5,9 +5,11 @@
 //! (ebpf-templates/include/krsi_engine.bpf.h), and the jump before them leads to it: the symbol keeps its size,
 //! and no relocation stands there, so no loader sees a difference.
 
+use std::os::fd::OwnedFd;
+
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use super::KernelError;
+use super::{KernelError, sets};
 use crate::{filter::Compiled, template::Template};
 
 const FILTER: &str = "krsi_filter";
@@ -16,7 +18,7 @@ const INSTRUCTION: usize = 8;
 /// Instructions before the no-ops.
 const BEFORE: usize = 2;
 
-/// The template's object with the constants (numbers, and tables of them) and the filter in it.
+/// The template's object with the constants (numbers, and tables of them) and the filter, with maps for its sets, in it.
 ///
 /// # Errors
 /// If the object has no such constant, or no room for the filter.
@@ -24,15 +26,15 @@ pub fn prepared(
     template: &Template,
     constants: &[(&str, u32)],
     tables: &[(&str, &[u8])],
-    filter: Option<&Compiled>,
+    filter: Option<(&Compiled, &[OwnedFd])>,
 ) -> Result<Vec<u8>, KernelError> {
     let broken = |reason: String| KernelError::Object { template: template.name.clone(), reason };
     let mut bytes = with_constants(&template.object, constants).map_err(broken)?;
     for (name, table) in tables.iter().filter(|(_, table)| !table.is_empty()) {
         put(&mut bytes, name, table).map_err(broken)?;
     }
-    if let Some(filter) = filter {
-        fill(&mut bytes, FILTER, &filter.code.bytes()).map_err(broken)?;
+    if let Some((filter, sets)) = filter {
+        fill(&mut bytes, FILTER, &sets::with(&filter.code, sets)).map_err(broken)?;
         if let Some(first) = &filter.first {
             fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(broken)?;
         }

@@ -110,6 +110,7 @@ impl Diagnostic {
                     engine::MAP_ENTRIES
                 )),
             ),
+            EvalAltResult::ErrorDataRace(what, _) => used_twice(what),
             EvalAltResult::ErrorModuleNotFound(name, _) => (
                 format!("there is no module `{name}`"),
                 Some("a script is one file: it cannot import another".into()),
@@ -249,6 +250,16 @@ fn undefined(name: &str, known: &[&str], runtime: &Runtime) -> Option<String> {
     }
     let candidates = known.iter().copied().chain(names);
     nearest(name, candidates).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// A variable cannot be what a method is called on, and be used by a closure that the method is given: Rhai holds it
+/// for the call. As an argument it can. `what` is "argument #N of function 'NAME'".
+fn used_twice(what: &str) -> (String, Option<String>) {
+    let function = what.split('\'').nth(1).unwrap_or("the function");
+    (
+        format!("the closure given to `{function}` uses the variable that `{function}` is called on"),
+        Some(format!("write it as a function: `{function}(p, |e| …)`, where `p` is the variable")),
+    )
 }
 
 /// `name (type, type)` as Rhai has it, to a sentence and advice.

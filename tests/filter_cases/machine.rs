@@ -9,6 +9,7 @@ use krsi_sh::filter::Code;
 pub fn count(code: &Code, event: &[u8]) -> u64 {
     const EVENT: u64 = 1 << 40;
     const STACK: u64 = 1 << 41;
+    const CALL: u8 = 0x85;
     let slots: Vec<[u8; 8]> = code.bytes().as_chunks().0.to_vec();
     let (mut registers, mut stack) = ([0_u64; 11], [0_u8; 512]);
     (registers[1], registers[10]) = (EVENT, STACK + 512);
@@ -22,6 +23,15 @@ pub fn count(code: &Code, event: &[u8]) -> u64 {
         let immediate = i64::from(i32::from_le_bytes([slot[4], slot[5], slot[6], slot[7]])).cast_unsigned();
         let operand = if opcode & 8 == 0 { immediate } else { registers[src] };
         match opcode & 7 {
+            5 if opcode == CALL => {
+                // Of the one helper there is: a key of a set that has the number in r1.
+                let set = &code.sets[usize::try_from(registers[1]).unwrap()];
+                let from = registers[2];
+                let (memory, base) = if from >= STACK { (&stack[..], STACK) } else { (event, EVENT) };
+                let from = usize::try_from(from - base).unwrap();
+                let key = &memory[from..from + set.key_size];
+                registers[0] = u64::from(set.keys.iter().any(|known| known == key));
+            }
             0 => {
                 let high =
                     u64::from(u32::from_le_bytes([slots[at][4], slots[at][5], slots[at][6], slots[at][7]]));

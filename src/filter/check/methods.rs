@@ -17,6 +17,9 @@ use crate::{
     probe::{Errno, Network, Signal},
 };
 
+/// Members of a set of texts that are compared one by one; more are looked up where that can be.
+const COMPARED_TEXTS: usize = 16;
+
 /// Bytes of a text whose characters the verifier lets a filter count.
 const LONGEST_COUNTED: usize = 1024;
 
@@ -206,7 +209,10 @@ impl Checker<'_> {
     }
 
     pub(super) fn member(&mut self, items: &[Term], item: Term, at: Position) -> Fallible<Bool> {
-        // Numbers side by side are one range, so there the code's size says what is too much.
+        if let Some(among) = self.among(items, &item) {
+            return Ok(among);
+        }
+        // Numbers side by side are one range, and others are looked up if there are many.
         if !matches!(item, Term::Int(_)) && items.len() > INLINE_MEMBERS {
             return self.misfit(
                 at,
@@ -245,6 +251,29 @@ impl Checker<'_> {
             })
             .collect();
         Ok(ir::or(same?))
+    }
+
+    /// A text that stands in the event with zeros behind it can be looked up among any number of others.
+    fn among(&self, items: &[Term], item: &Term) -> Option<Bool> {
+        let Term::Text(text @ Text { place: Place::Padded(_), case: Case::AsIs, .. }) = item else {
+            return None;
+        };
+        if items.len() <= COMPARED_TEXTS {
+            return None;
+        }
+        let word = |member: &Term| match member {
+            Term::Words(words) => Some(words.as_bytes().to_vec()),
+            _ => None,
+        };
+        let mut members: Vec<Vec<u8>> = items.iter().map(word).collect::<Option<_>>()?;
+        // No text has a NUL in it, nor more bytes than there is room for.
+        members.retain(|member| member.len() < text.size && !member.contains(&0));
+        members.sort_unstable();
+        members.dedup();
+        Some(match members.is_empty() {
+            true => Bool::Constant(false),
+            false => Bool::Among(text.clone(), members),
+        })
     }
 
     pub(super) fn mixed<T>(&self, item: &Term, member: &Term, at: Position) -> Fallible<T> {

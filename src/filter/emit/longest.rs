@@ -33,7 +33,13 @@ fn targets(code: &[Instruction]) -> Vec<Option<usize>> {
     let target = |(at, instruction): (usize, &Instruction)| {
         let jumps = !matches!(
             instruction.code,
-            Code::AluImmediate(_) | Code::AluRegister(_) | Code::Load64 | Code::Load(_) | Code::Store
+            Code::AluImmediate(_)
+                | Code::AluRegister(_)
+                | Code::Load64
+                | Code::LoadSet
+                | Code::Call
+                | Code::Load(_)
+                | Code::Store
         );
         let to = (slots[at] + 1).checked_add_signed(instruction.offset.into())?;
         jumps.then(|| if to >= end { code.len() } else { slots.partition_point(|slot| *slot < to) })

@@ -123,6 +123,34 @@ pub fn captured() -> Outcome {
     shell.stop()?.well()
 }
 
+/// Numbers and names of which the code has no room for a comparison each.
+pub fn large_sets() -> Outcome {
+    let script = |filter: &str| {
+        format!(
+            "let users = []; let names = []; \
+             for i in 0..4000 {{ users.push(1000 + 3 * i); names.push(`name-${{i}}`); }} \
+             let p = probe(\"file_open\", #{{path_prefix: \"/tmp/when/\"}}).scope(#{{pid: {}}}).when({filter}).deny(\"EACCES\").name(\"t\"); \
+             p.attach(); print(\"ready\");",
+            std::process::id()
+        )
+    };
+    let shell = Shell::ready(&script("|e| e.uid in users && e.path.ends_with(\"/set\")"))?;
+    same("the first", open(1000, "/tmp/when/set")?, REFUSED)?;
+    same("the last", open(12_997, "/tmp/when/set")?, REFUSED)?;
+    same("between two", open(1001, "/tmp/when/set")?, Deed::Done)?;
+    same("another file", open(1000, "/tmp/when/other")?, Deed::Done)?;
+    shell.stop()?.well()?;
+    let named = |comm: &str| {
+        let task = Identity { comm: Some(comm), ..task(0) };
+        open_file(&task, "/tmp/when/set", OFlag::O_RDONLY).map(|task| task.deed)
+    };
+    let shell = Shell::ready(&script("|e| e.comm in names && !(e.uid in users)"))?;
+    same("a name", named("name-3999")?, REFUSED)?;
+    same("the beginning of one", named("name-")?, Deed::Done)?;
+    same("no name", named("name-4000")?, Deed::Done)?;
+    shell.stop()?.well()
+}
+
 pub fn trouble() -> Outcome {
     let filter = "|e| e.path.starts_with(\"/tmp/when/\") && e.pid * 9223372036854775807 > 0";
     let shell = Shell::ready(&probe("file_open", filter, ""))?;

@@ -96,6 +96,7 @@ pub const STEPS: &[Step] = steps! {
         "uid and prefix: only what matches is denied" => filter::uid_and_prefix,
         "what is said about the task is asked first, and is what an event says" => filter::first_stage,
         "suffix, contains, glob, sets and comm" => filter::texts,
+        "sets of thousands are looked up" => filter::large_sets,
         "a captured variable has its value of the attach" => filter::captured,
         "what cannot be told follows on_error" => filter::trouble,
         "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
