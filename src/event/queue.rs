@@ -30,7 +30,7 @@ pub fn queue(most: usize) -> (Sender, Receiver) {
 }
 
 /// Buffers that are on their way back: who fills one needs the memory that the other has just emptied.
-const SPARE: usize = 32;
+const SPARE: usize = 8;
 
 /// Records of one probe, as the kernel wrote them, that were read together.
 #[derive(Debug)]

@@ -120,8 +120,8 @@ async fn follow(
 }
 
 /// Records that are handed over together, and bytes of them from which on there will be no more.
-const BATCH: usize = 128;
-const BATCH_BYTES: usize = 64 << 10;
+const BATCH: usize = 512;
+const BATCH_BYTES: usize = 256 << 10;
 
 fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet, spare: &mut Spare) {
     let offset = wall_offset_ns();

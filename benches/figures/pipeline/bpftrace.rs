@@ -28,8 +28,8 @@ const OPENAT: libc::c_long = libc::SYS_openat;
 pub fn rate() -> Result<f64, String> {
     peers::version("bpftrace")?;
     let program = format!(
-        "rawtracepoint:sys_enter /arg1 == {OPENAT} && pid == {}/ {{ $r = (struct pt_regs *)arg0; \
-         print((uid, comm, str(uptr($r->si)), (uint64)2097229, $r->dx)); }}",
+        "rawtracepoint:sys_enter {{ $r = (struct pt_regs *)arg0; if (arg1 == {OPENAT} && pid == {}) {{ \
+         print((uid, comm, str(uptr($r->si)), (uint64)2097229, $r->dx)); }} }}",
         std::process::id()
     );
     let mut bpftrace = peers::command(&peers::cache(), "bpftrace", "bpftrace");

@@ -37,11 +37,11 @@ use crate::{
 const QUEUE: usize = 1 << 16;
 /// Records of one run of the producer's program.
 const BATCH: u32 = 1000;
-const STREAM: u32 = 1_000_000;
+const STREAM: u32 = 10_000_000;
 const BURST: u32 = 20_000;
 /// With room for a burst.
 const BURST_RING: u32 = 1 << 24;
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 5;
 
 const GOAL_RATE: f64 = 3e6;
 const GOAL_RATIO: f64 = 0.8;

@@ -8,6 +8,9 @@ import time
 events = hits = 0
 first = last = 0
 for line in sys.stdin:
+    # The last one is empty.
+    if line == "\n":
+        continue
     record = json.loads(line)
     if record["type"] != "value":
         continue
