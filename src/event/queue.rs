@@ -185,10 +185,10 @@ impl Receiver {
     /// The next event, if there is one.
     pub fn try_next(&self) -> Option<Event> {
         loop {
-            if let Some((batch, left)) = &mut *self.open.borrow_mut() {
-                if let Some(event) = left.next().and_then(|index| batch.event(index)) {
-                    return Some(event);
-                }
+            if let Some((batch, left)) = &mut *self.open.borrow_mut()
+                && let Some(event) = left.next().and_then(|index| batch.event(index))
+            {
+                return Some(event);
             }
             self.close();
             self.accept(self.channel.try_recv().ok()?);
