@@ -59,7 +59,11 @@ impl Display for Bool {
                     if first == last { first.to_string() } else { format!("{first}..={last}") }
                 };
                 let shown = if ranges.len() > SHOWN { SHOWN / 2 } else { ranges.len() };
-                write!(f, "({of} in [{}", ranges.iter().take(shown).map(part).collect::<Vec<_>>().join(", "))?;
+                write!(
+                    f,
+                    "({of} in [{}",
+                    ranges.iter().take(shown).map(part).collect::<Vec<_>>().join(", ")
+                )?;
                 match ranges.len() {
                     all if all > shown => write!(f, ", … {all} in all])"),
                     _ => f.write_str("])"),
