@@ -2,7 +2,7 @@
 //!
 //! Both go into the object's bytes. A constant is a word of `.rodata`; the verifier then prunes what it
 //! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its first stage over those in `krsi_early_filter`
-//! (ebpf-templates/include/krsi_engine.bpf.h), and the jump before them leads to it: the symbol keeps its size,
+//! (ebpf-templates/include/krsi_stages.bpf.h), and the jump before them leads to it: the symbol keeps its size,
 //! and no relocation stands there, so no loader sees a difference.
 
 use std::os::fd::OwnedFd;

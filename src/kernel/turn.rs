@@ -4,7 +4,7 @@
 //! events and aggregations go on. The new generation is attached while the settings say that it is not its turn;
 //! then the turn passes, in steps between which every program that read the former word has ended;
 //! then the former generation leaves. At no moment does neither decide, and no operation is decided twice
-//! (ebpf-templates/include/krsi_engine.bpf.h, "turns"). If anything fails before, the former one has never stopped.
+//! (ebpf-templates/include/krsi_turns.bpf.h). If anything fails before, the former one has never stopped.
 
 use aya::programs::Program;
 

@@ -2,7 +2,7 @@
 //!
 //! An aggregation is checked against the template's fields once, here, and is then a list of places: where in the
 //! event's struct a field lies, and where in the key of an entry it goes. The kernel side
-//! (ebpf-templates/include/krsi_engine.bpf.h, "summaries") copies as the places say; what it has counted comes
+//! (ebpf-templates/include/krsi_summaries.bpf.h) copies as the places say; what it has counted comes
 //! back as a [`crate::event::Summary`].
 
 use crate::{

@@ -264,10 +264,8 @@ impl Shell {
     fn init(&mut self) -> Flow {
         match init::read() {
             Ok(None) => Flow::Stay,
-            Ok(Some(source)) => {
-                let outcome = self.session.line(&source.text);
-                outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
-            }
+            // What is saved later may use what it has made.
+            Ok(Some(source)) => self.line(&source.text),
             Err(reason) => {
                 self.complain(&reason);
                 Flow::Stay
@@ -276,8 +274,13 @@ impl Shell {
     }
 
     fn evaluate(&mut self, code: &str) -> Flow {
-        let _ = self.printer.diagnosed();
         code.clone_into(&mut self.last);
+        self.line(code)
+    }
+
+    /// Evaluates, and remembers what has succeeded.
+    fn line(&mut self, code: &str) -> Flow {
+        let _ = self.printer.diagnosed();
         let before = self.session.values();
         let outcome = self.session.line(code);
         // A line without a diagnostic has succeeded.

@@ -29,6 +29,21 @@ fn a_saved_script_runs_though_a_line_used_the_last_value() {
 }
 
 #[test]
+fn what_the_init_file_has_made_is_a_part_of_what_is_saved() {
+    let home = home();
+    let folder = home.path().join("config/krsi-sh");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("init.rhai"), "fn twice(x) { x * 2 }\n// A value.\n21\n").expect("a script");
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("print(twice(it))", "42");
+    terminal.enter_with(":save again.rhai", "in again.rhai");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+    let output = command.arg(home.path().join("again.rhai")).output().expect("the shell");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stdout)), (Some(0), "42\n"));
+}
+
+#[test]
 fn the_format_changes_between_two_lines() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();

@@ -20,6 +20,7 @@ pub enum Under {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Booked {
     OutOfScope,
+    Filtered,
     Delivered,
 }
 
@@ -40,7 +41,7 @@ const fn case(name: &'static str, work: Work, under: Under) -> Case {
     Case { name, work, under }
 }
 
-use Booked::{Delivered, OutOfScope};
+use Booked::{Delivered, Filtered, OutOfScope};
 use Under::{Audit, AuditRule, Empty, Nothing, Probe};
 use Work::{Exec, Open};
 
@@ -57,6 +58,16 @@ pub const CASES: &[Case] = &[
         Open,
         Probe(r#"probe("file_open").scope(#{ cgroup: "/sys/fs/cgroup/web.slice" })"#, OutOfScope),
     ),
+    case(
+        "open+close, ruled out by the filter's first stage",
+        Open,
+        Probe(r#"probe("file_open").when(|e| e.uid == 4242 && e.exe != "/bin/sh")"#, Filtered),
+    ),
+    case(
+        "open+close, ruled out by the filter's second stage",
+        Open,
+        Probe(r#"probe("file_open").when(|e| e.path == "/etc/shadow")"#, Filtered),
+    ),
     case("open+close, observing", Open, Probe(r#"probe("file_open")"#, Delivered)),
     case(NOTHING[1].1, Exec, Nothing),
     case("exec, out of scope by uid", Exec, Probe(r#"probe("exec").scope(#{ uid: 4242 })"#, OutOfScope)),
@@ -69,6 +80,11 @@ pub const CASES: &[Case] = &[
         "exec, environment audit out of scope by uid",
         Exec,
         Probe(r#"probe("exec", #{ env: ["LD_PRELOAD"] }).scope(#{ uid: 4242 })"#, OutOfScope),
+    ),
+    case(
+        "exec, ruled out by the filter's first stage",
+        Exec,
+        Probe(r#"probe("exec").when(|e| e.uid == 4242 && e.exe != "/bin/sh")"#, Filtered),
     ),
     case("exec, observing", Exec, Probe(r#"probe("exec")"#, Delivered)),
     case(ENVIRONMENT, Exec, Probe(r#"probe("exec", #{ env: ["LD_PRELOAD"] })"#, Delivered)),

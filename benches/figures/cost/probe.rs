@@ -101,6 +101,7 @@ fn check(lines: &[Value], booked: Booked, work: Work) -> Result<(), String> {
     }
     let counted = match booked {
         Booked::OutOfScope => count("out_of_scope")?,
+        Booked::Filtered => count("filtered")?,
         Booked::Delivered => count("delivered")?.min(of("event").count() as u64),
     };
     if counted < work.done() { wrong("the books do not show every operation") } else { Ok(()) }

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/* Which tasks a probe applies to. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+#ifndef KRSI_SCOPE_BPF_H
+#define KRSI_SCOPE_BPF_H
+
+/*
+ * What a scope can ask of a task. The kinds in force are joined by and, the members of
+ * one kind by or; a negated kind asks that the task be none of its members.
+ * Cheapest first: so they are asked.
+ */
+enum krsi_scope_kind {
+	krsi_scope_kind_uid,
+	krsi_scope_kind_gid,
+	krsi_scope_kind_loginuid,
+	krsi_scope_kind_comm,
+	krsi_scope_kind_pid,
+	krsi_scope_kind_user_ns,
+	krsi_scope_kind_pid_ns,
+	krsi_scope_kind_mnt_ns,
+	krsi_scope_kind_exe,
+	krsi_scope_kind_parent_exe,
+	krsi_scope_kind_cgroup,
+	KRSI_SCOPE_KINDS, /* how many */
+};
+#define KRSI_SCOPE_NOT 32
+
+/* Keeps the enum in the object's BTF, where the shell reads which kind is which. */
+const volatile enum krsi_scope_kind krsi_scope_kind_count = KRSI_SCOPE_KINDS;
+
+struct krsi_scope_key {
+	u32 kind;   /* KRSI_SCOPE_NOT more for a member of the negation */
+	u32 device; /* of an executable */
+	union {
+		struct {
+			u64 number;
+			u64 zero;
+		};
+		char comm[16];
+	};
+};
+
+/* The members of every kind but the pids; made as large as the scope at hand. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct krsi_scope_key);
+	__type(value, u8);
+} krsi_scope_members SEC(".maps");
+
+enum krsi_subtree {
+	KRSI_SUBTREE = 1,     /* below a process of `pid` */
+	KRSI_NOT_SUBTREE = 2, /* below one of `not_pid` */
+};
+
+/*
+ * Processes of the subtrees that the scope names, with enum krsi_subtree. The shell seeds it;
+ * from then on the two tracepoint programs below keep it: membership is inherited at fork, so a
+ * daemon that has lost its parent is still in it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u8);
+} krsi_scope_pids SEC(".maps");
+
+SEC("tp_btf/sched_process_fork")
+int krsi_scope_fork(u64 *context)
+{
+	struct task_struct *parent = ARG(context, 0, struct task_struct *);
+	struct task_struct *child = ARG(context, 1, struct task_struct *);
+	u32 parent_pid = READ(parent, tgid);
+	u32 child_pid = READ(child, tgid);
+	u8 *trees;
+
+	if (parent_pid == child_pid)
+		return 0;
+	trees = bpf_map_lookup_elem(&krsi_scope_pids, &parent_pid);
+	if (!trees)
+		return 0;
+
+	u8 inherited = *trees;
+
+	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &inherited, BPF_ANY))
+		krsi_count(krsi_counter_errors);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int krsi_scope_exit(u64 *context)
+{
+	struct task_struct *task = ARG(context, 0, struct task_struct *);
+	struct signal_struct *signal = READ(task, signal);
+	u32 pid = READ(task, tgid);
+
+	/* The leader may go before other threads of its process. */
+	if (READ(signal, live.counter) == 0)
+		bpf_map_delete_elem(&krsi_scope_pids, &pid);
+	return 0;
+}
+
+/* Whether a kind is in force, in either polarity. */
+static __always_inline bool krsi_scope_asks(u64 kinds, enum krsi_scope_kind kind)
+{
+	return kinds & (1ULL << kind | 1ULL << (kind + KRSI_SCOPE_NOT));
+}
+
+/* Whether `kinds` in force let this member of `kind` pass. */
+static __always_inline bool krsi_scope_admits(u64 kinds, enum krsi_scope_kind kind, struct krsi_scope_key *key)
+{
+	key->kind = kind;
+	if (kinds & 1ULL << kind && !bpf_map_lookup_elem(&krsi_scope_members, key))
+		return false;
+	key->kind = kind + KRSI_SCOPE_NOT;
+	return !(kinds & 1ULL << (kind + KRSI_SCOPE_NOT)) || !bpf_map_lookup_elem(&krsi_scope_members, key);
+}
+
+static __always_inline bool krsi_scope_admits_number(u64 kinds, enum krsi_scope_kind kind, u64 number)
+{
+	struct krsi_scope_key key = { .number = number };
+
+	return krsi_scope_admits(kinds, kind, &key);
+}
+
+static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct *task)
+{
+	struct krsi_scope_key key = {};
+
+	/* Up to the NUL only: what a longer name has left behind it is no part of this one. */
+	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), __builtin_preserve_access_index(&task->comm));
+	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
+}
+
+static __always_inline bool krsi_scope_admits_pid(u64 kinds, struct task_struct *task)
+{
+	u32 pid = READ(task, tgid);
+	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
+	u8 trees = found ? *found : 0;
+
+	if (kinds & 1ULL << krsi_scope_kind_pid && !(trees & KRSI_SUBTREE))
+		return false;
+	return !(kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT)) || !(trees & KRSI_NOT_SUBTREE);
+}
+
+/* A task without an executable (a kernel thread) is of none. */
+static __always_inline bool krsi_scope_admits_exe(u64 kinds, enum krsi_scope_kind kind, struct task_struct *task)
+{
+	struct mm_struct *mm = READ(task, mm);
+	struct file *file = READ(mm, exe_file);
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *super = READ(inode, i_sb);
+	struct krsi_scope_key key = { .device = READ(super, s_dev), .number = READ(inode, i_ino) };
+
+	return krsi_scope_admits(kinds, kind, &key);
+}
+
+/* The namespace a task lives in is that of the last of its pid's numbers. */
+static __always_inline u32 krsi_pid_ns(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	u32 level = READ(pid, level);
+	struct upid *numbers = (struct upid *)__builtin_preserve_access_index(&pid->numbers[0]);
+	struct pid_namespace *pid_ns = READ(numbers + (level & 31), ns);
+
+	return READ(pid_ns, ns.inum);
+}
+
+static __always_inline u32 krsi_mnt_ns(struct task_struct *task)
+{
+	struct nsproxy *proxy = READ(task, nsproxy);
+	struct mnt_namespace *mnt_ns = READ(proxy, mnt_ns);
+
+	return READ(mnt_ns, ns.inum);
+}
+
+static __always_inline u32 krsi_user_ns(struct cred *cred)
+{
+	struct user_namespace *user_ns = READ(cred, user_ns);
+
+	return READ(user_ns, ns.inum);
+}
+
+/* Deeper cgroups than this are not looked at from further up. */
+#define KRSI_CGROUP_DEPTH 32
+
+static __always_inline bool krsi_scope_admits_cgroup(u64 kinds, struct task_struct *task)
+{
+	struct css_set *set = READ(task, cgroups);
+	struct cgroup *cgroup = READ(set, dfl_cgrp);
+	bool below = !(kinds & 1ULL << krsi_scope_kind_cgroup);
+
+	for (int depth = 0; depth < KRSI_CGROUP_DEPTH && cgroup; depth++) {
+		struct kernfs_node *node = READ(cgroup, kn);
+		struct krsi_scope_key key = {
+			.kind = krsi_scope_kind_cgroup + KRSI_SCOPE_NOT,
+			.number = READ(node, id),
+		};
+
+		if (bpf_map_lookup_elem(&krsi_scope_members, &key))
+			return false;
+		key.kind = krsi_scope_kind_cgroup;
+		if (!below && bpf_map_lookup_elem(&krsi_scope_members, &key))
+			below = true;
+		/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
+		cgroup = (struct cgroup *)READ(cgroup, self.parent);
+	}
+	return below;
+}
+
+static __always_inline bool krsi_scope_admits_ids(u64 kinds, struct task_struct *task)
+{
+	struct cred *cred = READ(task, cred);
+
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_uid) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_uid, READ(cred, uid.val))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_gid) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_gid, READ(cred, gid.val))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_loginuid) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_loginuid, READ(task, loginuid.val))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_user_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_user_ns, krsi_user_ns(cred)));
+}
+
+static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_exe) ||
+		krsi_scope_admits_exe(kinds, krsi_scope_kind_exe, task)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_parent_exe) ||
+		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
+}
+
+/* Whether the kinds of scope in force have this task in them. */
+__noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
+{
+	struct task_struct *task = (struct task_struct *)task_address;
+
+	if (!kinds)
+		return true;
+	return krsi_scope_admits_ids(kinds, task) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds, task)) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
+	       krsi_scope_admits_executables(kinds, task) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
+}
+
+#endif
