@@ -43,6 +43,20 @@ print("not for whoever wants it explained");
 "#;
 
 #[test]
+fn what_an_event_tells_and_the_stacks_are_told() {
+    let stage = |code: &str, name: &str| {
+        let stages = probes(code)[0]["stages"].clone();
+        let found = stages.as_array().unwrap().iter().find(|stage| stage["stage"] == name).cloned();
+        found.map(|stage| stage["does"].as_str().unwrap().to_owned())
+    };
+    let narrow = r#"probe("exec").fields(["pid", "path"]).ustack().count_by("kstack").events(true)"#;
+    assert_eq!(stage(narrow, "event").as_deref(), Some("sent, telling pid, path"));
+    assert_eq!(stage(narrow, "stacks").as_deref(), Some("kstack, ustack"));
+    assert_eq!(stage(r#"probe("exec")"#, "event").as_deref(), Some("sent"));
+    assert_eq!(stage(r#"probe("exec")"#, "stacks"), None);
+}
+
+#[test]
 fn a_script_is_told_stage_by_stage() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hunt.rhai"), HUNT).unwrap();

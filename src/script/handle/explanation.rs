@@ -10,6 +10,7 @@ use crate::{
         program::{Callback, Program},
         runtime::Runtime,
     },
+    template::Stack,
 };
 
 /// Whether a probe was attached by a script that is only explained.
@@ -129,14 +130,21 @@ impl State {
                 ..kernel("filter", compiled.filter.to_string())
             });
         }
+        let wanted = [Stack::Kernel, Stack::User].into_iter().filter(|stack| spec.wants_stack(*stack));
+        let stacks: Vec<_> = wanted.map(Stack::field).collect();
+        if !stacks.is_empty() {
+            stages.push(kernel("stacks", stacks.join(", ")));
+        }
         stages.push(kernel("answer", self.answer()));
         for aggregation in &spec.aggregations {
             stages.push(kernel("aggregation", aggregation.describe()));
         }
-        stages.push(kernel(
-            "event",
-            if spec.quiet { "not sent: it is counted instead".into() } else { "sent".into() },
-        ));
+        let sent = match &spec.fields {
+            _ if spec.quiet => "not sent: it is counted instead".to_owned(),
+            Some(told) => format!("sent, telling {}", told.join(", ")),
+            None => "sent".to_owned(),
+        };
+        stages.push(kernel("event", sent));
         stages
     }
 
