@@ -46,16 +46,18 @@ impl Attachment {
             None => return Err(impossible("its hooks are of two kinds".into())),
         };
         newer.attach(&self.template)?;
-        for step in steps {
-            self.pass_turn(step | turn)?;
+        let mut words = steps.iter().map(|step| step | turn).chain([turn]);
+        if let Err(error) = words.try_for_each(|word| self.pass_turn(word)) {
+            // Before the newer one leaves, or there would be a moment in which neither decides.
+            self.store("turn", self.generation.into())?;
+            return Err(error);
         }
-        self.pass_turn(turn)?;
         self.generation = generation;
         let mut older = std::mem::replace(&mut self.hooks, newer);
-        older.detach().map_err(|error| impossible(chain(&error)))?;
+        let detached = older.detach();
         // The first generation's object also follows what the tables are about.
         self.first.get_or_insert(older.ebpf);
-        Ok(())
+        detached.map_err(|error| impossible(chain(&error)))
     }
 
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
