@@ -3,8 +3,8 @@
 //! In: the catalogue. Out: facts with their cures, and for each hook what came of
 //! trying it; or the same as JSON. The exit code says whether probes can enforce here.
 
-use super::{answer, complain, exit};
-use crate::{cli::Globals, doctor, report::Format, template::Catalogue};
+use super::{answer, catalogue, exit};
+use crate::{cli::Globals, doctor, report::Format};
 
 /// Find out what this machine can do, by trying each hook
 ///
@@ -17,13 +17,7 @@ pub struct DoctorArgs {}
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(_: &DoctorArgs, globals: &Globals) -> i32 {
-    let catalogue = match Catalogue::builtin() {
-        Ok(catalogue) => catalogue,
-        Err(error) => {
-            complain(error);
-            return exit::ENVIRONMENT;
-        }
-    };
+    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     let report = doctor::examine(&catalogue);
     let text = match globals.format {
         Format::Text => doctor::page(&report, globals.color()),

@@ -12,7 +12,7 @@ use std::{
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{answer, complain, exit};
+use super::{answer, catalogue, complain, exit};
 use crate::{
     cli::Globals,
     report::{Format, Sink, Stream, printable},
@@ -21,7 +21,6 @@ use crate::{
         explanation::{Explanation, Stage},
     },
     source::{self, SourceError},
-    template::Catalogue,
 };
 
 /// Explain a script's probes: what runs where, and what each filter became
@@ -74,13 +73,7 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
             return exit::USAGE;
         }
     };
-    let catalogue = match Catalogue::builtin() {
-        Ok(catalogue) => catalogue,
-        Err(error) => {
-            complain(error);
-            return exit::ENVIRONMENT;
-        }
-    };
+    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     let options = Options { explains: true, ..globals.options(words) };
     let explained = Session::new(catalogue, options, Box::new(OnlyLog)).explanations(&source);
     let text = match globals.format {

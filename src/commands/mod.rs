@@ -12,7 +12,7 @@ use std::{
     io::{self, Write},
 };
 
-use crate::cli::Globals;
+use crate::{cli::Globals, template::Catalogue};
 
 /// The process's exit codes, as `--help` tells them.
 pub mod exit {
@@ -58,6 +58,11 @@ commands! {
     doctor: Doctor(DoctorArgs),
     panic: Panic(PanicArgs),
     lab: Lab(LabArgs),
+}
+
+/// The templates that are built in; why they cannot be had has been said.
+fn catalogue() -> Option<Catalogue> {
+    Catalogue::builtin().inspect_err(|error| complain(error)).ok()
 }
 
 /// Says on standard error why a command cannot go on.

@@ -8,14 +8,13 @@ use std::{
     path::Path,
 };
 
-use super::{complain, exit};
+use super::{catalogue, complain, exit};
 use crate::{
     cli::{self, Globals},
     report::{Streams, printable},
     script::{Session, Source},
     source::{self, SourceError},
     suggest::nearest,
-    template::Catalogue,
 };
 
 /// Run a script: a file, code, or standard input
@@ -103,13 +102,7 @@ fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> 
             return exit::USAGE;
         }
     };
-    let catalogue = match Catalogue::builtin() {
-        Ok(catalogue) => catalogue,
-        Err(error) => {
-            complain(error);
-            return exit::ENVIRONMENT;
-        }
-    };
+    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     Session::new(catalogue, globals.options(args), Box::new(Streams::new())).run(&source).code
 }
 

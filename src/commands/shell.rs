@@ -3,17 +3,12 @@
 //! In: the global flags, and whether the start-up file is evaluated. Out: the shell's exit code. No subcommand has this name;
 //! it is what remains when a command line names nothing to run.
 
-use super::{complain, exit};
-use crate::{cli::Globals, shell, template::Catalogue};
+use super::{catalogue, exit};
+use crate::{cli::Globals, shell};
 
 /// Runs the shell; gives the process's exit code.
 #[must_use]
 pub fn run(globals: &Globals, init: bool) -> i32 {
-    match Catalogue::builtin() {
-        Ok(catalogue) => shell::interactive(catalogue, globals.options(Vec::new()), init),
-        Err(error) => {
-            complain(error);
-            exit::ENVIRONMENT
-        }
-    }
+    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    shell::interactive(catalogue, globals.options(Vec::new()), init)
 }

@@ -12,7 +12,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use super::{answer, complain, exit};
+use super::{answer, catalogue, complain, exit};
 use crate::{
     cli::Globals,
     report::Format,
@@ -35,13 +35,7 @@ pub struct TemplatesArgs {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &TemplatesArgs, globals: &Globals) -> i32 {
-    let catalogue = match Catalogue::builtin() {
-        Ok(catalogue) => catalogue,
-        Err(error) => {
-            complain(error);
-            return exit::ENVIRONMENT;
-        }
-    };
+    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     let one = match &args.name {
         Some(name) => match catalogue.get(name) {
             Some(template) => Some(template),
@@ -263,14 +257,14 @@ fn example(template: &Template) -> String {
 mod tests {
     use super::*;
 
-    fn catalogue() -> Catalogue {
+    fn builtin() -> Catalogue {
         Catalogue::builtin().expect("the committed objects describe themselves")
     }
 
     #[test]
     fn every_example_is_a_script_and_one_word_of_a_shell() {
         let engine = rhai::Engine::new_raw();
-        for template in catalogue().iter() {
+        for template in builtin().iter() {
             let example = example(template);
             engine.compile(&example).unwrap_or_else(|error| panic!("{example}: {error}"));
             assert!(!example.contains('\''), "{example}");
@@ -280,7 +274,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         let style = Style { color: false, width: Some(80) };
-        let catalogue = catalogue();
+        let catalogue = builtin();
         let overview = style.overview(catalogue.iter().map(|template| &**template));
         for line in overview.lines() {
             assert!(line.chars().count() <= 80, "{line}");
@@ -309,7 +303,7 @@ mod tests {
     #[test]
     fn off_a_terminal_a_template_is_one_line() {
         let style = Style { color: false, width: None };
-        let catalogue = catalogue();
+        let catalogue = builtin();
         let overview = style.overview(catalogue.iter().map(|template| &**template));
         assert_eq!(overview.lines().count(), 1 + catalogue.names().count());
     }
@@ -317,7 +311,7 @@ mod tests {
     #[test]
     fn a_page_has_every_param_and_every_field() {
         let style = Style { color: false, width: Some(60) };
-        for template in catalogue().iter() {
+        for template in builtin().iter() {
             let page = style.page(template);
             let names: Vec<_> = page.lines().filter_map(|line| line.split_whitespace().next()).collect();
             let params = template.params.iter().map(|param| param.name.as_str());

@@ -57,7 +57,10 @@ impl Evaluation<'_> {
                 Ok(ranges.iter().any(|(first, last)| (*first..=*last).contains(&of)))
             }
             Bool::Text(text, test) => Ok(test.holds(&self.text(text)?)),
-            Bool::Among(text, members) => Ok(members.contains(&self.text(text)?.to_vec())),
+            Bool::Among(text, members) => {
+                let text = self.text(text)?;
+                Ok(members.iter().any(|member| **member == *text))
+            }
             Bool::Any(texts, case, test) => {
                 Ok(self.texts(texts).any(|text| test.holds(&in_case(text, *case))))
             }

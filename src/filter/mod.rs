@@ -17,6 +17,7 @@
 //! A filter has one meaning, computed in three ways (Rhai on the event, the IR's evaluator, the
 //! generated code), and a property test holds them together: `tests/filter.rs`.
 
+mod asks;
 mod assembler;
 mod check;
 mod emit;
@@ -53,7 +54,7 @@ impl Compiled {
     /// Whether it asks about one of these fields of the event.
     #[must_use]
     pub fn asks(&self, names: &[&str]) -> bool {
-        stages::asks(&self.filter, names)
+        asks::asks(&self.filter, names)
     }
 }
 

@@ -160,7 +160,7 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
             ("krsi_generation", constants.generation),
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
             ("krsi_early_fields", first.map_or(0, |first| first.fields)),
-            ("krsi_exe", when_exe(spec)),
+            ("krsi_exe", FindsExe::of(spec) as u32),
             ("krsi_cwd", u32::from(wants_folder(spec))),
             (stacks::CONSTANT, stacks::wanted(spec)),
         ],
@@ -171,13 +171,26 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
 }
 
 /// `enum krsi_exe` of the templates: when the path of the task's executable is found.
-fn when_exe(spec: &Spec) -> u32 {
-    const FIELDS: [&str; 2] = ["exe", "exe_inode"];
-    match spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS)) {
-        true => 2,
-        false if spec.counts(&FIELDS) => 1,
-        false if spec.tells(&FIELDS) => 0,
-        false => 3,
+#[derive(Debug, Clone, Copy)]
+enum FindsExe {
+    ForEvents = 0,
+    ForSummaries = 1,
+    ForFilter = 2,
+    Never = 3,
+}
+
+impl FindsExe {
+    fn of(spec: &Spec) -> Self {
+        const FIELDS: [&str; 2] = ["exe", "exe_inode"];
+        if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS)) {
+            FindsExe::ForFilter
+        } else if spec.counts(&FIELDS) {
+            FindsExe::ForSummaries
+        } else if spec.tells(&FIELDS) {
+            FindsExe::ForEvents
+        } else {
+            FindsExe::Never
+        }
     }
 }
 
