@@ -16,6 +16,7 @@
 //! ```
 
 mod api;
+mod call;
 mod diagnostics;
 pub mod docs;
 mod engine;

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use rhai::{AST, FnPtr};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
-use super::{Fault, Source};
+use super::{Fault, Source, call::Resolved};
 use crate::{
     filter::{self, Compiled, Refusal},
     template::Template,
@@ -26,6 +26,7 @@ pub struct Callback {
     pub program: Rc<Program>,
     /// How many arguments it takes.
     pub arity: usize,
+    resolved: Rc<Resolved>,
 }
 
 impl Callback {
@@ -42,8 +43,8 @@ impl Callback {
         // A function of the engine's own (`Fn("print")`) is not listed; it gets all there is.
         let arity = arities.iter().copied().filter(|a| *a <= most).max();
         match (arity, arities.first()) {
-            (Some(arity), _) => Ok(Callback { function, program, arity }),
-            (None, None) => Ok(Callback { function, program, arity: most }),
+            (Some(arity), _) => Ok(Callback { function, program, arity, resolved: Rc::default() }),
+            (None, None) => Ok(Callback { function, program, arity: most, resolved: Rc::default() }),
             (None, Some(takes)) => {
                 let allowed = if most == 0 {
                     "none: `|| …`".to_owned()
@@ -55,6 +56,19 @@ impl Callback {
                 )))
             }
         }
+    }
+
+    /// Calls the function; of the arguments it gets as many as it takes.
+    ///
+    /// # Errors
+    /// What it fails with.
+    pub fn call(
+        &self,
+        engine: &Engine,
+        mut arguments: Vec<Dynamic>,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
+        arguments.truncate(self.arity);
+        self.resolved.call(engine, &self.function, &self.program.ast, arguments)
     }
 }
 

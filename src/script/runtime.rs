@@ -467,13 +467,12 @@ impl Runtime {
         &self,
         engine: &Engine,
         callback: &Callback,
-        mut arguments: Vec<Dynamic>,
+        arguments: Vec<Dynamic>,
         of: &dyn Fn() -> String,
     ) -> Result<Option<Dynamic>, Stop> {
-        arguments.truncate(callback.arity);
         let former = self.enter(&callback.program);
         let was = self.in_callback.replace(true);
-        let outcome = callback.function.call::<Dynamic>(engine, &callback.program.ast, arguments);
+        let outcome = callback.call(engine, arguments);
         self.in_callback.set(was);
         self.leave(former);
         let error = match outcome {

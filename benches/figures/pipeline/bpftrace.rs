@@ -4,7 +4,6 @@ use std::{
     fs::OpenOptions,
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use nix::{
@@ -13,20 +12,20 @@ use nix::{
     unistd::Pid,
 };
 
+use super::offer::{Cores, PORTION, portions};
 use crate::{filters::cases, peers};
-
-/// Long enough for bpftrace to attach, and for some seconds of events.
-const LONG: Duration = Duration::from_secs(6);
 
 /// Not every host has tracepoints of system calls by their names.
 const OPENAT: libc::c_long = libc::SYS_openat;
 
-/// Events a second that came through, and were hit.
+/// Events a second that came through, and were hit; bpftrace and Python on one core.
 ///
 /// # Errors
 /// If there is no bpftrace, or this host refuses it.
 pub fn rate() -> Result<f64, String> {
     peers::version("bpftrace")?;
+    let cores = Cores::two()?;
+    cores.read()?;
     let program = format!(
         "rawtracepoint:sys_enter {{ $r = (struct pt_regs *)arg0; if (arg1 == {OPENAT} && pid == {}) {{ \
          print((uid, comm, str(uptr($r->si)), (uint64)2097229, $r->dx)); }} }}",
@@ -43,11 +42,11 @@ pub fn rate() -> Result<f64, String> {
     let lines = bpftrace.stdout.take().ok_or("no standard output")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/figures/pipeline/reader.py");
     let python = Command::new("python3").arg(script).stdin(lines).stdout(Stdio::piped()).spawn();
-    open_files();
+    let made = cores.make().and_then(|()| portions(open_files));
     let _ = kill(Pid::from_raw(bpftrace.id().cast_signed()), Signal::SIGINT);
     let output = python.and_then(std::process::Child::wait_with_output).map_err(|e| format!("python3: {e}"));
     let _ = bpftrace.wait();
-    let output = output?;
+    let output = made.and(output)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     match numbers[..] {
@@ -56,14 +55,10 @@ pub fn rate() -> Result<f64, String> {
     }
 }
 
-/// More of them than anybody can read, but not so many that the readers' processors are taken away.
-fn open_files() {
-    let begun = Instant::now();
-    while begun.elapsed() < LONG {
-        for _ in 0..500 {
-            // It is not there, which the tracepoint does not care for.
-            let _ = OpenOptions::new().write(true).open(cases::PATH);
-        }
-        std::thread::sleep(Duration::from_micros(500));
+fn open_files() -> Result<(), String> {
+    for _ in 0..PORTION {
+        // It is not there, which the tracepoint does not care for.
+        let _ = OpenOptions::new().write(true).open(cases::PATH);
     }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Up to a script: the session, and a callback of five expressions, each of which holds.
 
-use std::{cell::RefCell, io, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, io, rc::Rc, sync::Arc, thread, time::Instant};
 
 use krsi_sh::{
     kernel::producer::{Producer, Waking},
@@ -9,12 +9,8 @@ use krsi_sh::{
     template::{Catalogue, Template},
 };
 
-use nix::time::{ClockId, clock_gettime};
+use super::offer::{Cores, LONG, PORTION, portions};
 
-use super::BATCH;
-
-/// As many as fit into the queue.
-const EVENTS: u32 = 60_000;
 /// There has to be a probe of that name; nobody is in its scope.
 const SCRIPT: &str = r#"
     let hits = 0;
@@ -34,20 +30,13 @@ impl Sink for Said {
     }
 }
 
-/// What this thread has had of a processor: others may want it too, and a core is what there is a goal for.
-fn thread_time() -> Result<Duration, String> {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).map_err(|e| e.to_string())
-}
-
-/// How much of a processor the session's thread takes for so many events that are in its queue.
+/// Events a second that the callback was called for, the ring buffers' reader on the same core.
 ///
 /// # Errors
-/// If not each of them was seen, and hit.
-pub fn rounds(
-    producer: &Producer,
-    template: &Arc<Template>,
-    rounds: usize,
-) -> Result<Vec<(u32, Duration)>, String> {
+/// If not each of them was a hit.
+pub fn rate(producer: &Producer, template: &Arc<Template>) -> Result<f64, String> {
+    let cores = Cores::two()?;
+    cores.read()?;
     let said = Said::default();
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let options = Options { quiet: true, ..Options::default() };
@@ -55,21 +44,22 @@ pub fn rounds(
     session.line(SCRIPT);
     let events = session.events().ok_or("no session")?;
     let following = producer.follow(template, "bench", events).map_err(|e| e.to_string())?;
-    let mut taken = Vec::new();
-    for _ in 0..rounds {
-        for _ in 0..EVENTS / BATCH {
-            producer.produce(BATCH, Waking::Adaptive).map_err(|e| e.to_string())?;
-            following.flush();
-        }
-        let begun = thread_time()?;
-        session.line("run_for(\"1ms\")");
-        taken.push((EVENTS, thread_time()? - begun));
+    let took = thread::scope(|scope| {
+        let making = scope.spawn(|| {
+            cores.make()?;
+            portions(|| producer.produce(PORTION, Waking::Adaptive).map(drop).map_err(|e| e.to_string()))
+        });
+        let begun = Instant::now();
+        // What is in the queue at the end is handled, too.
+        session.line(&format!("run_for(\"{}s\")", LONG.as_secs()));
+        let took = begun.elapsed();
+        making.join().map_err(|_| "making events failed".to_owned()).flatten().map(|()| took)
+    })?;
+    following.flush();
+    session.line("run_for(\"1ms\"); print(hits)");
+    let (delivered, _) = following.books();
+    match said.0.borrow().last().and_then(|hits| hits.parse::<u64>().ok()) {
+        Some(hits) if hits == delivered => Ok(hits as f64 / took.as_secs_f64()),
+        _ => Err(format!("{delivered} events, and the callback says: {}", said.0.borrow().join("; "))),
     }
-    session.line("print(hits)");
-    let expected = (EVENTS as usize * rounds).to_string();
-    let lines = said.0.borrow();
-    if lines.last() != Some(&expected) {
-        return Err(format!("{expected} events, and the callback says: {}", lines.join("; ")));
-    }
-    Ok(taken)
 }
