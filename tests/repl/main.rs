@@ -10,9 +10,10 @@ mod commands;
 mod completion;
 mod echo;
 mod lab;
+mod picture;
 mod resize;
+mod screens;
 mod start;
-
 mod tables;
 mod terminal;
 mod top;

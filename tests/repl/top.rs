@@ -12,7 +12,7 @@ const PROBE: &str =
 const TIMER: &str = "let t = every(\"100ms\", || { run([\"true\"]); print(\"tick\") });";
 
 /// Whether `exec` can be attached on this host; says so if not.
-fn attaches() -> bool {
+pub fn attaches() -> bool {
     let code = "probe(\"exec\").scope(#{ pid: getpid() }).attach().detach()";
     let output = Command::new(env!("CARGO_BIN_EXE_krsi-sh")).args(["-e", code]).output().expect("the shell");
     if !output.status.success() {
