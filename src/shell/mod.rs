@@ -57,6 +57,18 @@ const ENVIRONMENT: i32 = 3;
 /// Runs the shell until its user leaves; gives the process's exit code.
 #[must_use]
 pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
+    interactive_with(catalogue, options, init, |_| {})
+}
+
+/// As [`interactive`], for whoever has events of other origin to put into the session: tests.
+#[doc(hidden)]
+#[must_use]
+pub fn interactive_with(
+    catalogue: Catalogue,
+    options: Options,
+    init: bool,
+    begun: impl FnOnce(&Session),
+) -> i32 {
     let terminal = Terminal::look();
     let printer = Printer::new(terminal.streams());
     if !options.quiet {
@@ -85,6 +97,7 @@ pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
         asks,
         answers,
     };
+    begun(&shell.session);
     let ended = match if init { shell.init() } else { Flow::Stay } {
         Flow::Over(outcome) => outcome,
         _ => shell.converse(),

@@ -8,7 +8,6 @@
 mod closed;
 mod commands;
 mod completion;
-mod echo;
 mod lab;
 mod picture;
 mod resize;

@@ -59,6 +59,7 @@ pub struct Terminal {
 }
 
 pub struct Setup<'s> {
+    pub program: &'s Path,
     pub arguments: &'s [&'s str],
     /// Where standard output goes, if not to the terminal.
     pub output: Option<&'s Path>,
@@ -73,6 +74,7 @@ pub struct Setup<'s> {
 impl<'s> Setup<'s> {
     pub fn new(home: &'s TempDir) -> Self {
         Setup {
+            program: Path::new(env!("CARGO_BIN_EXE_krsi-sh")),
             arguments: &[],
             output: None,
             term: "xterm-256color",
@@ -89,7 +91,7 @@ impl<'s> Setup<'s> {
         let pty = openpty(&size, None).expect("a pseudo-terminal");
         let found = tcgetattr(pty.slave.as_fd()).expect("settings");
         let end = || pty.slave.try_clone().expect("a descriptor");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+        let mut command = Command::new(self.program);
         command
             .args(self.arguments)
             .stdin(end())
