@@ -66,6 +66,12 @@ impl Guard {
         &self.params
     }
 
+    /// The question.
+    #[must_use]
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     /// What follows for this event, which is one of the template's, with these values of captured variables; `None` if
     /// only the callback itself can tell.
     #[must_use]

@@ -79,9 +79,6 @@ impl Callback {
     /// # Errors
     /// What it fails with.
     pub fn call_with(&self, engine: &Engine, event: ScriptEvent) -> Result<Dynamic, Box<EvalAltResult>> {
-        if self.arity == 0 {
-            return self.call(engine);
-        }
         if let Some(guard) = self.guard(event.inner().template())
             && let Some(follows) = guard.follows(event.inner(), self.function.curry())
         {
@@ -94,11 +91,15 @@ impl Callback {
             let variables = guard.params().iter().cloned().zip(values);
             return self.resolved.part(engine, &self.function, &self.program.ast, part, variables);
         }
-        let arguments = vec![Dynamic::from(event)];
+        let arguments = if self.arity == 0 { Vec::new() } else { vec![Dynamic::from(event)] };
         self.resolved.call(engine, &self.function, &self.program.ast, arguments)
     }
 
-    fn guard(&self, template: &Arc<Template>) -> Option<Rc<Guard>> {
+    /// What it asks first of this template's events, if that is answered beforehand.
+    pub fn guard(&self, template: &Arc<Template>) -> Option<Rc<Guard>> {
+        if self.arity == 0 {
+            return None;
+        }
         let mut guards = self.guards.borrow_mut();
         if let Some((_, guard)) = guards.iter().find(|(of, _)| Arc::ptr_eq(of, template)) {
             return guard.clone();
