@@ -251,6 +251,45 @@ fn rhai_the_ir_and_the_instructions_agree() {
     }
 }
 
+/// Closures that change something, so that one which is not called, or called twice, shows.
+fn callbacks(script: &str) -> Option<[String; 4]> {
+    let (before, closure) = script.rsplit_once("|e|")?;
+    Some([
+        format!("{before} |e| {closure}"),
+        format!(
+            "let n = 0; {before} |e| if {closure} {{ n += 1; e.uid + n }} else {{ n -= 1; [e.comm, n] }}"
+        ),
+        format!("let n = 0; {before} |e| {{ if {closure} {{ return n; }} n += 2; e.path + n }}"),
+        // The question needs what the callback changes.
+        format!(
+            "let n = 0; {before} |e| {{ if n < 2 {{ n += 1; return -n; }} if {closure} {{ n = 0; }} n }}"
+        ),
+    ])
+}
+
+#[test]
+fn a_callback_does_the_same_with_its_first_question_answered_beforehand() {
+    let template = template("file_open");
+    let (compared, guarded) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    runner(cases(3000) / 4)
+        .run(&case(&template), |Case { script, events }| {
+            let events: Vec<Event> =
+                events.iter().map(|bytes| Event::decode(&template, &"p".into(), bytes, 0).unwrap()).collect();
+            for script in callbacks(&script).into_iter().flatten() {
+                let (Ok(one), Ok(other)) = (Closure::new(&script), Closure::new(&script)) else { continue };
+                let called = one.called(&events).map_err(TestCaseError::fail)?;
+                prop_assert_eq!(called, other.interpreted(&events), "{}", script);
+                compared.set(compared.get() + 1);
+                guarded.set(guarded.get() + u32::from(one.is_guarded(&template)));
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (compared, guarded) = (compared.get(), guarded.get());
+    eprintln!("{compared} callbacks, {guarded} of them guarded");
+    assert!(compared > cases(3000) / 2 && guarded > compared / 2, "the cases say something");
+}
+
 /// What the running kernel says, where it runs raw tracepoint programs by hand (as root, mostly).
 ///
 /// Verifying takes its time: each processor has a share of the closures.
