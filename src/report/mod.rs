@@ -10,6 +10,7 @@
 //! text, json  the two formats
 //! rows        a list of records as a table
 //! summary     what a probe has kept count of, in both
+//! wrapped     what is longer than a row, broken between words
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! ```
@@ -21,12 +22,14 @@ mod rows;
 mod streams;
 pub mod summary;
 mod text;
+mod wrapped;
 
 pub use self::{
     json::event as event_json,
     printable::{printable, printable_lines},
     reporter::{Books, Reporter, Severity, SeverityError},
     streams::Streams,
+    wrapped::wrapped,
 };
 
 /// How standard output is written.

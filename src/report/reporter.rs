@@ -5,7 +5,7 @@ use std::{fmt, io};
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, json, printable_lines, rows, summary, text};
+use super::{Format, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     event::{Event, Summary},
     probe::Counters,
@@ -182,7 +182,12 @@ impl Reporter {
     /// A text that somebody has asked for: help, an explanation.
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
         match self.format {
-            Format::Text => self.page(text),
+            Format::Text => {
+                let width = self.sink.width();
+                let text = printable_lines(text);
+                let rows: Vec<_> = text.split('\n').flat_map(|line| wrapped(line, width)).collect();
+                self.sink.page(&rows.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+            }
             Format::Json => self.print(text),
         }
     }

@@ -46,7 +46,7 @@ use self::{
 };
 use crate::{
     kernel,
-    report::{Format, Sink, Stream},
+    report::{Format, Sink, Stream, wrapped},
     script::{Options, Outcome, Served, Session, Stance},
     template::Catalogue,
 };
@@ -342,7 +342,7 @@ impl Shell {
         let call = topic.map_or_else(|| "help()".to_owned(), |topic| format!("help({topic:?})"));
         let outcome = self.session.line(&call);
         if topic.is_none() {
-            self.say("`:help` lists the shell's own commands.");
+            self.explain("`:help` lists the shell's own commands.");
         }
         outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
     }
@@ -369,6 +369,11 @@ impl Shell {
     /// An answer to a command; never in between a machine's lines.
     fn say(&mut self, line: &str) {
         self.print(if self.format == Format::Json { Stream::Log } else { Stream::Data }, line);
+    }
+
+    /// As `say`, for what explains: it goes on below, in its column, where a row is too short.
+    fn explain(&mut self, line: &str) {
+        wrapped(line, self.printer.width()).iter().for_each(|row| self.say(row));
     }
 
     fn note(&mut self, line: &str) {
