@@ -3,7 +3,8 @@
 //! on random closures and random events.
 //!
 //! `KRSI_FILTER_CASES` sets how many closures are compared, `KRSI_FILTER_VERIFIED` how many of them the
-//! running kernel verifies and runs; each meets several events.
+//! running kernel verifies and runs; each meets several events. With `KRSI_REQUIRE_HOST` set, a kernel that runs none
+//! is a failure.
 
 mod filter_cases;
 
@@ -29,6 +30,12 @@ fn cases(fallback: u32) -> u32 {
 /// Closures for the real verifier, which takes its time.
 fn verified() -> u32 {
     std::env::var("KRSI_FILTER_VERIFIED").ok().and_then(|n| n.parse().ok()).unwrap_or(100)
+}
+
+/// Where the kernel should have its say, and does not.
+fn skipped(reason: &str) {
+    assert!(std::env::var_os("KRSI_REQUIRE_HOST").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
 }
 
 fn template(name: &str) -> Arc<Template> {
@@ -208,7 +215,7 @@ fn sets_of_thousands_are_looked_up() {
                     );
                 }
             }
-            Err(CarrierError::Host(error)) => eprintln!("skipped: {error}"),
+            Err(CarrierError::Host(error)) => skipped(&error.to_string()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -313,7 +320,7 @@ fn verified_and_run(name: &str, closures: u32) {
     let template = template(name);
     let carrier = match Carrier::new(template.event_size) {
         Ok(carrier) => carrier,
-        Err(error) => return eprintln!("skipped: {error}"),
+        Err(error) => return skipped(&error.to_string()),
     };
     let (most, farthest) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let outcome = runner(closures).run(&case(&template), |Case { script, events }| {
@@ -339,7 +346,7 @@ fn verified_and_run(name: &str, closures: u32) {
                 Ok(())
             }
             Err(CarrierError::Host(error)) => {
-                eprintln!("skipped: {error}");
+                skipped(&error.to_string());
                 Ok(())
             }
             Err(error) => Err(TestCaseError::fail(format!("{error}\n{script}\n{}", compiled.explain()))),

@@ -172,9 +172,10 @@ impl State {
             });
             Stage { at: at(callback), ..stage(Place::Shell, name, format!("{what}{first}")) }
         };
-        let asked = self.condition.as_ref().map(|condition| {
-            called("where_user", "is asked about each event that was sent", condition)
-        });
+        let asked = self
+            .condition
+            .as_ref()
+            .map(|condition| called("where_user", "is asked about each event that was sent", condition));
         let given = match &self.callback {
             Some(callback) => called("on_event", "is called with each event", callback),
             None => stage(Place::Shell, "report", "each event is printed"),
