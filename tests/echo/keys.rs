@@ -15,7 +15,7 @@ const KEYS: usize = 200;
 /// How often somebody types one.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Whatever else the machine does only ever adds.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
 
 /// One round: how soon a key was seen, and how much arrived a second meanwhile.
 #[derive(Clone, Copy)]

@@ -45,6 +45,27 @@ fn templates_as_candidates() {
 }
 
 #[test]
+fn candidates_in_a_narrow_window() {
+    let home = home();
+    let mut terminal = Setup { columns: 40, ..window(&home) }.prompted();
+    terminal.keys(&format!("probe(\"exec\").co{TAB}"));
+    shows(&terminal, "completion-narrow");
+}
+
+#[test]
+fn what_a_timer_prints_above_a_line_that_is_longer_than_the_window() {
+    let home = home();
+    let mut terminal = Setup { columns: 40, ..window(&home) }.prompted();
+    typed(
+        &mut terminal,
+        "let n = 0; let t = every(\"100ms\", || { n += 1; if n <= 3 { print(`tick ${n}`) } });",
+    );
+    terminal.keys("let found = probe(\"exec\").scope(#{ uid: 1000 });");
+    terminal.row("tick 3");
+    shows(&terminal, "above");
+}
+
+#[test]
 fn a_closure_of_several_lines() {
     let home = home();
     let mut terminal = window(&home).prompted();
@@ -95,6 +116,14 @@ fn an_error_points_at_its_place() {
     let mut terminal = window(&home).prompted();
     terminal.enter_with("let p = probe(\"proc_mem\", #{ acess: [\"write\"] });", "×");
     shows_coloured(&terminal, "error");
+}
+
+#[test]
+fn the_same_error_in_a_narrow_window() {
+    let home = home();
+    let mut terminal = Setup { columns: 40, ..window(&home) }.prompted();
+    terminal.enter_with("let p = probe(\"proc_mem\", #{ acess: [\"write\"] });", "×");
+    shows(&terminal, "error-narrow");
 }
 
 #[test]
@@ -162,6 +191,14 @@ fn a_histogram() {
     terminal.wait("nothing but a prompt", |rows| rows == ["krsi[1]>"]);
     terminal.enter_with("p.hist().show()", "[8, 16)");
     shows(&terminal, "histogram");
+}
+
+#[test]
+fn help_that_is_found_by_words() {
+    let home = home();
+    let mut terminal = window(&home).prompted();
+    typed(&mut terminal, "help(\"renew lease\")");
+    shows(&terminal, "help-search");
 }
 
 #[test]
