@@ -88,6 +88,12 @@ impl Reporter {
         self.paint.enabled
     }
 
+    /// Columns of the terminal that is written to, if it is one.
+    #[must_use]
+    pub fn width(&self) -> Option<u16> {
+        self.sink.width()
+    }
+
     /// From here on with colour, or without.
     pub fn set_color(&mut self, color: bool) {
         self.paint.enabled = color;

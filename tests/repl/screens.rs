@@ -127,6 +127,15 @@ fn the_same_error_in_a_narrow_window() {
 }
 
 #[test]
+fn an_error_far_into_a_long_line() {
+    let home = home();
+    let mut terminal = window(&home).prompted();
+    let line = "let p = probe(\"connect\", #{ address: [\"10.0.0.0/8\"], family: [\"inet\"], port: [443, 70000] }).shadow();";
+    terminal.enter_with(line, "╰");
+    shows(&terminal, "error-long");
+}
+
+#[test]
 fn an_error_in_a_line_that_is_no_rhai() {
     let home = home();
     let mut terminal = window(&home).prompted();
