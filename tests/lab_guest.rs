@@ -117,7 +117,7 @@ fn children_of(parent: u32) -> Vec<i32> {
 /// The program itself, with a guest that has begun and does not end.
 fn endless() -> std::process::Child {
     let mut lab = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"))
-        .args(["-q", "lab", "-e", "print(\"up\"); loop { sleep(1) }"])
+        .args(["-q", "--format=text", "lab", "-e", "print(\"up\"); loop { sleep(1) }"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -62,11 +62,7 @@ impl Callback {
     ///
     /// # Errors
     /// What it fails with.
-    pub fn call(
-        &self,
-        engine: &Engine,
-        mut arguments: Vec<Dynamic>,
-    ) -> Result<Dynamic, Box<EvalAltResult>> {
+    pub fn call(&self, engine: &Engine, mut arguments: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
         arguments.truncate(self.arity);
         self.resolved.call(engine, &self.function, &self.program.ast, arguments)
     }

@@ -398,8 +398,8 @@ fn last_words_are_not_lost_when_the_process_is_told_to_end() {
 #[test]
 fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
     let home = home();
-    let file = home.path().join("out.ndjson");
-    let setup = Setup { arguments: &["--format", "json"], output: Some(&file), ..Setup::new(&home) };
+    let file = home.path().join("output");
+    let setup = Setup { output: Some(&file), ..Setup::new(&home) };
     let mut terminal = setup.prompted();
     terminal.enter("40 + 2", "krsi> 40 + 2");
     terminal.enter_with("let = 5", "×");

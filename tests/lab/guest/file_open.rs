@@ -214,7 +214,7 @@ pub fn hostile_name() -> Outcome {
         "probe(\"file_open\", #{{path_prefix: \"/tmp/files/evil\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\"); run_for(\"2s\"); exit(0)",
         std::process::id()
     );
-    let mut child = Command::new(shell::SHELL)
+    let mut child = shell::for_people()
         .args(["--color", "never", "-e", &script])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
