@@ -409,6 +409,28 @@ fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
 }
 
 #[test]
+fn what_is_logged_while_somebody_types_never_comes_between_the_records_in_a_file() {
+    for term in ["xterm", "dumb"] {
+        let home = home();
+        let file = home.path().join("output");
+        let mut terminal = Setup { term, output: Some(&file), ..Setup::new(&home) }.start();
+        // A dumb terminal shows no prompt then.
+        terminal.row_with("`help` helps");
+        terminal.keys("let t = every(\"10ms\", || for i in 0..500 { debug(i) });\r");
+        terminal.wait_for("the log", |screen| screen.contents().contains("debug"));
+        for n in 0..20 {
+            terminal.keys(&format!("{n}\r"));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        terminal.keys(CTRL_D);
+        assert_eq!(terminal.ended().code(), Some(0));
+        let output = fs::read_to_string(&file).expect("the output");
+        let other = output.lines().find(|line| !line.starts_with("{\"type\":\"value\""));
+        assert_eq!((other, output.lines().count()), (None, 20), "{term}");
+    }
+}
+
+#[test]
 fn quiet_means_no_banner() {
     let home = home();
     let terminal = Setup { arguments: &["-q"], ..Setup::new(&home) }.prompted();
