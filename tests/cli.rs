@@ -674,7 +674,7 @@ mod output {
         }
         assert_eq!(types(&ran.stdout), ["event", "books"], "{}", ran.stderr);
         let text = with(&["--format=text", "-e", script], "").stdout;
-        assert!(text.contains(" p allow ") && text.contains(" uid "), "{text}");
+        assert!(text.contains(" p allow ") && text.contains(" uid="), "{text}");
     }
 
     #[test]

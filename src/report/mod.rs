@@ -10,10 +10,14 @@
 //! text, json  the two formats
 //! rows        a list of records as a table
 //! summary     what a probe has kept count of, in both
+//! human       numbers as people read them, in text
+//! accounts    names of users and groups, for that
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! ```
 
+mod accounts;
+mod human;
 mod json;
 mod printable;
 mod reporter;
@@ -23,6 +27,7 @@ pub mod summary;
 mod text;
 
 pub use self::{
+    human::duration,
     json::event as event_json,
     printable::{printable, printable_lines},
     reporter::{Books, Reporter, Severity, SeverityError},

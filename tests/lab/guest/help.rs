@@ -1,6 +1,6 @@
 //! What help prints can be typed as it stands.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
