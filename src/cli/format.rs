@@ -75,8 +75,12 @@ impl ValueEnum for Asked {
         Some(match self {
             Asked::Auto => PossibleValue::new("auto")
                 .help("json for what a script or the prompt says where no terminal shows it, else text"),
-            Asked::This(Format::Text) => PossibleValue::new("text").help("For people"),
-            Asked::This(Format::Json) => PossibleValue::new("json").help("One JSON value a line (NDJSON)"),
+            Asked::This(Format::Text) => {
+                PossibleValue::new("text").help("For people: users and errnos by name, sizes in KiB")
+            }
+            Asked::This(Format::Json) => {
+                PossibleValue::new("json").help("One JSON value a line (NDJSON), numbers as they are")
+            }
         })
     }
 }
