@@ -24,7 +24,7 @@ test: ## Run everything: lints, the objects' rebuild check, all tests on five ke
 	@scripts/kernels --all
 	@$(MAKE) --no-print-directory templates-check
 	@$(MAKE) --no-print-directory lint
-	KRSI_FILTER_CASES=34000 KRSI_FILTER_VERIFIED=10000 KRSI_REQUIRE_LAB=1 cargo test --release
+	KRSI_FILTER_CASES=34000 KRSI_FILTER_VERIFIED=10000 KRSI_REQUIRE_LAB=1 KRSI_REQUIRE_HOST=1 cargo test --release
 
 kernels: ## Fetch the five kernels of the matrix, and user-mode Linux, into the cache
 	@scripts/setup lab

@@ -57,6 +57,23 @@ fn what_an_event_tells_and_the_stacks_are_told() {
 }
 
 #[test]
+fn what_a_callback_asks_first_is_told() {
+    let told = |name: &str, code: &str| {
+        let stages = probes(code)[0]["stages"].clone();
+        let found = stages.as_array().unwrap().iter().find(|stage| stage["stage"] == name).cloned();
+        found.unwrap()["does"].as_str().unwrap().to_owned()
+    };
+    let first = "; what it asks first is answered without Rhai: (uid == 0)";
+    let asked = told("where_user", r#"probe("exec").where_user(|e| e.uid == 0)"#);
+    assert_eq!(asked, format!("is asked about each event that was sent{first}"));
+    let called = |callback: &str| told("on_event", &format!("probe(\"exec\").on_event({callback})"));
+    assert_eq!(called("|e| if e.uid == 0 { print(e) }"), format!("is called with each event{first}"));
+    for without in ["|e| print(e.uid == 0)", "|| print(0)", "|e| if e.wall_ns == 0 { print(e) }"] {
+        assert_eq!(called(without), "is called with each event", "{without}");
+    }
+}
+
+#[test]
 fn a_script_is_told_stage_by_stage() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hunt.rhai"), HUNT).unwrap();
@@ -87,7 +104,7 @@ fn a_script_is_told_stage_by_stage() {
     assert!(cells[6][0].contains(" of 1000 instructions, at most "), "{:?}", cells[6]);
     assert_eq!(cells[7], ["kernel", "answer", "deny(EPERM), lease 10m"]);
     assert_eq!(cells[8], ["kernel", "event", "sent"]);
-    assert_eq!(cells[9][1..], ["where_user", "asks Rhai about each event that was sent", "[hunt.rhai:4]"]);
+    assert_eq!(cells[9][1..], ["where_user", "is asked about each event that was sent", "[hunt.rhai:4]"]);
     assert_eq!(cells[10][1..], ["on_event", "is called with each event", "[hunt.rhai:6]"]);
     assert_eq!(
         cells[12],

@@ -3,7 +3,8 @@
 //! on random closures and random events.
 //!
 //! `KRSI_FILTER_CASES` sets how many closures are compared, `KRSI_FILTER_VERIFIED` how many of them the
-//! running kernel verifies and runs; each meets several events.
+//! running kernel verifies and runs; each meets several events. With `KRSI_REQUIRE_HOST` set, a kernel that runs none
+//! is a failure.
 
 mod filter_cases;
 
@@ -29,6 +30,12 @@ fn cases(fallback: u32) -> u32 {
 /// Closures for the real verifier, which takes its time.
 fn verified() -> u32 {
     std::env::var("KRSI_FILTER_VERIFIED").ok().and_then(|n| n.parse().ok()).unwrap_or(100)
+}
+
+/// Where the kernel should have its say, and does not.
+fn skipped(reason: &str) {
+    assert!(std::env::var_os("KRSI_REQUIRE_HOST").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
 }
 
 fn template(name: &str) -> Arc<Template> {
@@ -208,7 +215,7 @@ fn sets_of_thousands_are_looked_up() {
                     );
                 }
             }
-            Err(CarrierError::Host(error)) => eprintln!("skipped: {error}"),
+            Err(CarrierError::Host(error)) => skipped(&error.to_string()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -251,6 +258,45 @@ fn rhai_the_ir_and_the_instructions_agree() {
     }
 }
 
+/// Closures that change something, so that one which is not called, or called twice, shows.
+fn callbacks(script: &str) -> Option<[String; 4]> {
+    let (before, closure) = script.rsplit_once("|e|")?;
+    Some([
+        format!("{before} |e| {closure}"),
+        format!(
+            "let n = 0; {before} |e| if {closure} {{ n += 1; e.uid + n }} else {{ n -= 1; [e.comm, n] }}"
+        ),
+        format!("let n = 0; {before} |e| {{ if {closure} {{ return n; }} n += 2; e.path + n }}"),
+        // The question needs what the callback changes.
+        format!(
+            "let n = 0; {before} |e| {{ if n < 2 {{ n += 1; return -n; }} if {closure} {{ n = 0; }} n }}"
+        ),
+    ])
+}
+
+#[test]
+fn a_callback_does_the_same_with_its_first_question_answered_beforehand() {
+    let template = template("file_open");
+    let (compared, guarded) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    runner(cases(3000) / 4)
+        .run(&case(&template), |Case { script, events }| {
+            let events: Vec<Event> =
+                events.iter().map(|bytes| Event::decode(&template, &"p".into(), bytes, 0).unwrap()).collect();
+            for script in callbacks(&script).into_iter().flatten() {
+                let (Ok(one), Ok(other)) = (Closure::new(&script), Closure::new(&script)) else { continue };
+                let called = one.called(&events).map_err(TestCaseError::fail)?;
+                prop_assert_eq!(called, other.interpreted(&events), "{}", script);
+                compared.set(compared.get() + 1);
+                guarded.set(guarded.get() + u32::from(one.is_guarded(&template)));
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (compared, guarded) = (compared.get(), guarded.get());
+    eprintln!("{compared} callbacks, {guarded} of them guarded");
+    assert!(compared > cases(3000) / 2 && guarded > compared / 2, "the cases say something");
+}
+
 /// What the running kernel says, where it runs raw tracepoint programs by hand (as root, mostly).
 ///
 /// Verifying takes its time: each processor has a share of the closures.
@@ -274,7 +320,7 @@ fn verified_and_run(name: &str, closures: u32) {
     let template = template(name);
     let carrier = match Carrier::new(template.event_size) {
         Ok(carrier) => carrier,
-        Err(error) => return eprintln!("skipped: {error}"),
+        Err(error) => return skipped(&error.to_string()),
     };
     let (most, farthest) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let outcome = runner(closures).run(&case(&template), |Case { script, events }| {
@@ -300,7 +346,7 @@ fn verified_and_run(name: &str, closures: u32) {
                 Ok(())
             }
             Err(CarrierError::Host(error)) => {
-                eprintln!("skipped: {error}");
+                skipped(&error.to_string());
                 Ok(())
             }
             Err(error) => Err(TestCaseError::fail(format!("{error}\n{script}\n{}", compiled.explain()))),

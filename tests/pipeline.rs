@@ -1,5 +1,6 @@
 //! The way from a ring buffer to whoever handles events: nothing is lost uncounted, and nothing comes out of turn.
-//! The records are written by a program that is run by hand; a host that runs none skips these, and says so.
+//! The records are written by a program that is run by hand; a host that runs none skips these, and says so, or fails
+//! with `KRSI_REQUIRE_HOST` set.
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ fn producer(template: &Template) -> Option<Producer> {
     match Producer::new(template, &record, RING_SIZE) {
         Ok(producer) => Some(producer),
         Err(CarrierError::Host(reason)) => {
+            assert!(std::env::var_os("KRSI_REQUIRE_HOST").is_none(), "{reason}");
             eprintln!("skipped: this host runs no such program: {reason}");
             None
         }

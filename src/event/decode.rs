@@ -113,6 +113,12 @@ impl Event {
         &self.source.template
     }
 
+    /// Its bytes, as the kernel wrote them: the tail of the last text may be missing.
+    #[must_use]
+    pub fn record(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The name of the probe that sent it.
     #[must_use]
     pub fn probe(&self) -> &str {

@@ -14,7 +14,7 @@ use self::compare::range;
 use super::{
     ir::{self, Address, Answer, Binding, Bool, Decision, Filter, Int, Number, Place, Text, Texts, Value},
     refusal::{Misfit, Refusal},
-    syntax::{self, Function, Kind, Node, Statement},
+    syntax::{self, Function, Kind, Node, Question, Statement},
 };
 use crate::{
     probe::{Network, network::Networks},
@@ -131,6 +131,29 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
         .advise("compare it with something: `e.uid == 0`")
         .within(name)),
     }
+}
+
+/// Compiles a question that a function of `ast` asks before anything else. Of its parameters the last is the event;
+/// the values of those before are given where they are known and stay.
+///
+/// # Errors
+/// What cannot be compiled, at its place.
+pub fn question(
+    ast: &AST,
+    name: &str,
+    question: &Question,
+    captured: &[Option<Dynamic>],
+    template: &Template,
+) -> Fallible<Filter> {
+    let known = question.params.iter().zip(captured).filter_map(|(param, value)| {
+        let value = constant(value.as_ref()?).ok()?;
+        Some((param.clone(), value))
+    });
+    let mut scope: Vec<_> = known.collect();
+    scope.extend(question.params.last().map(|event| (event.clone(), Term::Event)));
+    let mut checker = Checker { ast, template, scope, functions: vec![name.to_owned()], slots: 0 };
+    let condition = checker.condition(&question.asked)?;
+    Ok(Filter { body: Decision::of(condition), slots: checker.slots })
 }
 
 /// What may stand at the end of a filter.

@@ -12,6 +12,7 @@
 //! stages     what of it is asked before anything is gathered
 //! emit       IR ─▶ eBPF, in the form that verifiers follow easily
 //! explain    all of it, for reading
+//! guard      what a callback asks first, answered on an event's bytes as well
 //! ```
 //!
 //! A filter has one meaning, computed in three ways (Rhai on the event, the IR's evaluator, the
@@ -24,6 +25,7 @@ mod emit;
 mod evaluate;
 mod explain;
 mod glob;
+mod guard;
 pub mod ir;
 mod refusal;
 mod stages;
@@ -36,6 +38,7 @@ use crate::template::Template;
 pub use self::{
     emit::{CAPACITY, Code, MARGIN, STEPS, Set, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
+    guard::{Follows, Guard},
     ir::{Answer, Filter, Trouble},
     refusal::Refusal,
     stages::{CAPACITY as FIRST_CAPACITY, First},

@@ -1,7 +1,8 @@
 //! The part of Rhai's syntax that a filter may use, as a tree of our own.
 //!
 //! The only file that walks Rhai's AST (rhai's `internals`): whatever stands there and has
-//! no place in a filter is refused here, at its position.
+//! no place in a filter is refused here, at its position. Of a callback's first question it gives the question as
+//! such a tree, and what follows as Rhai has it.
 
 use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, FnPtr, Position, Stmt, StmtBlock};
 
@@ -91,6 +92,42 @@ pub fn function(ast: &AST, name: &str, arity: usize) -> Result<Option<Function>,
     statements(&body(ast, name, arity))
         .map(|body| Some(Function { params, body, at }))
         .map_err(|misfit| placed(misfit, at).within(name))
+}
+
+/// A function that begins with a question.
+pub struct Question {
+    pub params: Vec<String>,
+    pub asked: Node,
+    /// What is evaluated if it is so, and if not; `None`: nothing. A function that is a question and nothing else
+    /// has neither.
+    pub follows: Option<[Option<Expr>; 2]>,
+}
+
+/// The question that a function begins with: `if asked { … } else { … } …`, or all of it. `None` if it begins otherwise,
+/// or asks what has no place in a filter.
+pub fn question(ast: &AST, name: &str, arity: usize) -> Option<Question> {
+    let params =
+        ast.shared_lib().get_script_fn(name, arity)?.params.iter().map(ToString::to_string).collect();
+    let body = body(ast, name, arity);
+    let mut list = body.into_iter().filter(|s| !matches!(s, Stmt::Noop(_)));
+    let first = list.next()?;
+    let rest: Vec<Stmt> = list.collect();
+    match first {
+        Stmt::If(parts, _) => {
+            let asked = node(&parts.expr).ok()?;
+            let follows = [parts.body, parts.branch].map(|block| {
+                let at = block.position();
+                let block = (!block.is_empty()).then(|| Stmt::Block(Box::new(block)));
+                let list: Vec<Stmt> = block.into_iter().chain(rest.iter().cloned()).collect();
+                (!list.is_empty()).then(|| Expr::Stmt(Box::new(StmtBlock::new(list, at, at))))
+            });
+            Some(Question { params, asked, follows: Some(follows) })
+        }
+        statement if rest.is_empty() => {
+            Some(Question { params, asked: value(&statement).ok()?, follows: None })
+        }
+        _ => None,
+    }
 }
 
 /// The statements of a function; rhai names the type of a body nowhere in public, but walks it.

@@ -1,11 +1,17 @@
-//! A filter's closure, evaluated by Rhai and compiled: for the test that compares both.
+//! A filter's closure, evaluated by Rhai and compiled; and a callback's, called as a session calls it and by Rhai alone:
+//! for the test that compares them.
+
+use std::rc::Rc;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
-use super::{api, engine};
+use super::{
+    Source, api, engine,
+    program::{Callback, Program},
+};
 use crate::{
     event::Event,
-    filter::{self, Answer, Compiled, Refusal},
+    filter::{self, Answer, Compiled, Guard, Refusal},
     template::Template,
 };
 
@@ -49,5 +55,42 @@ impl Closure {
         }
         let kind = said.type_name();
         said.try_cast().ok_or_else(|| format!("a filter gives no {kind}").into())
+    }
+
+    /// Whether the first question that it asks of this template's events is one that a filter may ask.
+    #[must_use]
+    pub fn is_guarded(&self, template: &Template) -> bool {
+        Guard::of(&self.ast, &self.function, template).is_some()
+    }
+
+    /// What it gives for each event when it is called as a callback.
+    ///
+    /// # Errors
+    /// If it takes more than an event.
+    pub fn called(&self, events: &[Event]) -> Result<Vec<String>, String> {
+        let source = Rc::new(Source { name: "closure".into(), text: String::new() });
+        let program = Rc::new(Program { source, ast: self.ast.clone() });
+        let callback =
+            Callback::new(self.function.clone(), program, 1, "on_event").map_err(|e| e.to_string())?;
+        let call =
+            |event: &Event| callback.call_with(&self.engine, api::event::ScriptEvent::new(event.clone()));
+        Ok(events.iter().map(|event| said(call(event))).collect())
+    }
+
+    /// What it gives for each event by Rhai's own means.
+    #[must_use]
+    pub fn interpreted(&self, events: &[Event]) -> Vec<String> {
+        let call = |event: &Event| {
+            let event = api::event::ScriptEvent::new(event.clone());
+            self.function.call::<Dynamic>(&self.engine, &self.ast, (event,))
+        };
+        events.iter().map(|event| said(call(event))).collect()
+    }
+}
+
+fn said(outcome: Result<Dynamic, Box<EvalAltResult>>) -> String {
+    match outcome {
+        Ok(value) => format!("{}: {value:?}", value.type_name()),
+        Err(error) => format!("error: {error:?}"),
     }
 }

@@ -59,9 +59,9 @@ struct State {
     id: u32,
     spec: Spec,
     attachment: Option<Attachment>,
-    callback: Option<Callback>,
+    callback: Option<Rc<Callback>>,
     /// Asked about each event that the kernel has sent, before anything is done about it.
-    condition: Option<Callback>,
+    condition: Option<Rc<Callback>>,
     /// Compiled again at each attach, since captured variables may have changed.
     when: Option<When>,
     /// Whether events are wanted, if the script has said so.
@@ -167,21 +167,21 @@ impl ProbeHandle {
         state.attachment.is_some() || state.in_words == InWords::Attached
     }
 
-    pub fn callback(&self) -> Option<Callback> {
+    pub fn callback(&self) -> Option<Rc<Callback>> {
         self.0.borrow().callback.clone()
     }
 
-    pub fn condition(&self) -> Option<Callback> {
+    pub fn condition(&self) -> Option<Rc<Callback>> {
         self.0.borrow().condition.clone()
     }
 
-    pub fn set_condition(&self, condition: Option<Callback>) {
+    pub fn set_condition(&self, condition: Option<Rc<Callback>>) {
         self.0.borrow_mut().condition = condition;
     }
 
     /// # Errors
     /// If the object's layout is broken.
-    pub fn set_callback(&self, callback: Option<Callback>) -> Result<(), Fault> {
+    pub fn set_callback(&self, callback: Option<Rc<Callback>>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
         state.callback = callback;
         state.apply_quiet()

@@ -1,12 +1,12 @@
 //! Script text that compiled, and the functions in it that will be called later.
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
-use super::{Fault, Source, call::Resolved};
+use super::{Fault, Source, api::event::ScriptEvent, call::Resolved};
 use crate::{
-    filter::{self, Compiled, Refusal},
+    filter::{self, Compiled, Follows, Guard, Refusal},
     template::Template,
 };
 
@@ -19,20 +19,24 @@ pub struct Program {
 }
 
 /// A function of a script's that something will call: an event, a timer, the end.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Callback {
     pub function: FnPtr,
     /// Kept beside the function, whose name means nothing elsewhere.
     pub program: Rc<Program>,
     /// How many arguments it takes.
     pub arity: usize,
-    resolved: Rc<Resolved>,
+    resolved: Resolved,
+    /// Its first question, for events of each template that it has been called with.
+    guards: RefCell<Guards>,
 }
+
+type Guards = Vec<(Arc<Template>, Option<Rc<Guard>>)>;
 
 impl Callback {
     /// # Errors
     /// If the function takes more than `most` arguments, which nobody would give it.
-    pub fn new(function: FnPtr, program: Rc<Program>, most: usize, of: &str) -> Result<Self, Fault> {
+    pub fn new(function: FnPtr, program: Rc<Program>, most: usize, of: &str) -> Result<Rc<Self>, Fault> {
         let curried = function.curry().len();
         let arities: Vec<usize> = program
             .ast
@@ -40,11 +44,15 @@ impl Callback {
             .filter(|f| f.name == function.fn_name())
             .map(|f| f.params.len().saturating_sub(curried))
             .collect();
-        // A function of the engine's own (`Fn("print")`) is not listed; it gets all there is.
         let arity = arities.iter().copied().filter(|a| *a <= most).max();
+        let callback = |arity| {
+            let (resolved, guards) = Default::default();
+            Rc::new(Callback { function, program, arity, resolved, guards })
+        };
         match (arity, arities.first()) {
-            (Some(arity), _) => Ok(Callback { function, program, arity, resolved: Rc::default() }),
-            (None, None) => Ok(Callback { function, program, arity: most, resolved: Rc::default() }),
+            (Some(arity), _) => Ok(callback(arity)),
+            // A function of the engine's own (`Fn("print")`) is not listed; it gets all there is.
+            (None, None) => Ok(callback(most)),
             (None, Some(takes)) => {
                 let allowed = if most == 0 {
                     "none: `|| …`".to_owned()
@@ -58,13 +66,47 @@ impl Callback {
         }
     }
 
-    /// Calls the function; of the arguments it gets as many as it takes.
+    /// Calls the function without arguments.
     ///
     /// # Errors
     /// What it fails with.
-    pub fn call(&self, engine: &Engine, mut arguments: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
-        arguments.truncate(self.arity);
+    pub fn call(&self, engine: &Engine) -> Result<Dynamic, Box<EvalAltResult>> {
+        self.resolved.call(engine, &self.function, &self.program.ast, Vec::new())
+    }
+
+    /// Calls the function with an event, if it takes one. What it asks first is answered here, where that is possible.
+    ///
+    /// # Errors
+    /// What it fails with.
+    pub fn call_with(&self, engine: &Engine, event: ScriptEvent) -> Result<Dynamic, Box<EvalAltResult>> {
+        if let Some(guard) = self.guard(event.inner().template())
+            && let Some(follows) = guard.follows(event.inner(), self.function.curry())
+        {
+            let part = match follows {
+                Follows::Value(value) => return Ok(value.into()),
+                Follows::Nothing => return Ok(Dynamic::UNIT),
+                Follows::Body(part) => part,
+            };
+            let values = self.function.curry().iter().cloned().chain([Dynamic::from(event)]);
+            let variables = guard.params().iter().cloned().zip(values);
+            return self.resolved.part(engine, &self.function, &self.program.ast, part, variables);
+        }
+        let arguments = if self.arity == 0 { Vec::new() } else { vec![Dynamic::from(event)] };
         self.resolved.call(engine, &self.function, &self.program.ast, arguments)
+    }
+
+    /// What it asks first of this template's events, if that is answered beforehand.
+    pub fn guard(&self, template: &Arc<Template>) -> Option<Rc<Guard>> {
+        if self.arity == 0 {
+            return None;
+        }
+        let mut guards = self.guards.borrow_mut();
+        if let Some((_, guard)) = guards.iter().find(|(of, _)| Arc::ptr_eq(of, template)) {
+            return guard.clone();
+        }
+        let guard = Guard::of(&self.program.ast, &self.function, template).map(Rc::new);
+        guards.push((Arc::clone(template), guard.clone()));
+        guard
     }
 }
 

@@ -69,7 +69,7 @@ pub struct Runtime {
     pub options: Options,
     pub catalogue: Catalogue,
     pub timers: RefCell<Timers>,
-    pub on_exit: RefCell<Vec<Callback>>,
+    pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
     reporter: RefCell<Reporter>,
@@ -373,7 +373,7 @@ impl Runtime {
         loop {
             let due = self.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return Ok(()) };
-            self.call(engine, &callback, vec![], &|| "a timer".into())?;
+            self.call(engine, &callback, None, &|| "a timer".into())?;
         }
     }
 
@@ -412,7 +412,7 @@ impl Runtime {
             Some(callback) => {
                 let named = event.clone();
                 let of = || format!("the callback of probe `{}`", named.inner().probe());
-                self.call(engine, &callback, vec![Dynamic::from(event)], &of)
+                self.call(engine, &callback, Some(event), &of)
             }
             None => {
                 self.report(|reporter| reporter.event(event.inner()));
@@ -425,10 +425,7 @@ impl Runtime {
     /// is lost by an error.
     fn holds(&self, engine: &Engine, condition: &Callback, event: &ScriptEvent) -> Result<bool, Stop> {
         let of = || format!("the condition of probe `{}`", event.inner().probe());
-        let ask = || {
-            let argument = Dynamic::from(event.clone());
-            self.value(engine, condition, vec![argument], &of)
-        };
+        let ask = || self.value(engine, condition, Some(event.clone()), &of);
         let said = match ask() {
             // Once more, now that the signal is taken: what ends the script does not take this event with it.
             Err(stop @ Stop::Signal(_)) => {
@@ -454,10 +451,10 @@ impl Runtime {
         &self,
         engine: &Engine,
         callback: &Callback,
-        arguments: Vec<Dynamic>,
+        event: Option<ScriptEvent>,
         of: &dyn Fn() -> String,
     ) -> Result<(), Stop> {
-        self.value(engine, callback, arguments, of)?;
+        self.value(engine, callback, event, of)?;
         self.pending_stop().map_or(Ok(()), Err)
     }
 
@@ -467,12 +464,15 @@ impl Runtime {
         &self,
         engine: &Engine,
         callback: &Callback,
-        arguments: Vec<Dynamic>,
+        event: Option<ScriptEvent>,
         of: &dyn Fn() -> String,
     ) -> Result<Option<Dynamic>, Stop> {
         let former = self.enter(&callback.program);
         let was = self.in_callback.replace(true);
-        let outcome = callback.call(engine, arguments);
+        let outcome = match event {
+            Some(event) => callback.call_with(engine, event),
+            None => callback.call(engine),
+        };
         self.in_callback.set(was);
         self.leave(former);
         let error = match outcome {

@@ -244,7 +244,7 @@ impl Started {
         let mut code = code;
         for callback in callbacks {
             if let Err(Stop::Exit(other)) =
-                self.runtime.call(&self.engine, &callback, vec![], &|| "on_exit".into())
+                self.runtime.call(&self.engine, &callback, None, &|| "on_exit".into())
             {
                 code = other;
             }

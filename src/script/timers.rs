@@ -1,6 +1,9 @@
 //! Callbacks whose time comes: `after` once, `every` again and again.
 
-use std::time::{Duration, Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use super::program::Callback;
 
@@ -8,7 +11,7 @@ struct Timer {
     id: u64,
     due: Instant,
     period: Option<Duration>,
-    callback: Callback,
+    callback: Rc<Callback>,
 }
 
 #[derive(Default)]
@@ -19,7 +22,7 @@ pub struct Timers {
 
 impl Timers {
     /// Gives the timer's id.
-    pub fn add(&mut self, now: Instant, delay: Duration, repeats: bool, callback: Callback) -> u64 {
+    pub fn add(&mut self, now: Instant, delay: Duration, repeats: bool, callback: Rc<Callback>) -> u64 {
         self.last_id += 1;
         let period = repeats.then_some(delay);
         self.timers.push(Timer { id: self.last_id, due: now + delay, period, callback });
@@ -46,7 +49,7 @@ impl Timers {
     }
 
     /// The callback most overdue, if one is due. Ticks that were missed are not made up for.
-    pub fn take_due(&mut self, now: Instant) -> Option<Callback> {
+    pub fn take_due(&mut self, now: Instant) -> Option<Rc<Callback>> {
         let (index, timer) =
             self.timers.iter_mut().enumerate().filter(|(_, t)| t.due <= now).min_by_key(|(_, t)| t.due)?;
         let callback = timer.callback.clone();

@@ -77,6 +77,7 @@ fn a_probe_whose_reader_leaves_ends_quietly() {
     let (mut child, lines) = match running(code) {
         Ok(running) => running,
         Err(reason) => {
+            assert!(std::env::var_os("KRSI_REQUIRE_HOST").is_none(), "{reason}");
             println!(
                 "skipped: `exec` cannot be attached here: {}",
                 reason.lines().next().unwrap_or_default()

@@ -54,7 +54,11 @@ const GOAL_BPFTRACE: f64 = 3.0;
 type Row = (&'static str, fn(&Bench) -> Result<Figure, String>);
 
 pub fn figures() -> Vec<Figure> {
-    let rows: [Row; 1] = [("pipeline, a callback", Bench::callback)];
+    let rows: [Row; 3] = [
+        ("pipeline, bursts", Bench::bursts),
+        ("pipeline, a stream", Bench::stream),
+        ("pipeline, a callback", Bench::callback),
+    ];
     let bench = Bench::new();
     let row = |(name, take): Row| {
         let taken = bench.as_ref().map_err(Clone::clone).and_then(take);

@@ -166,14 +166,18 @@ impl State {
         if self.spec.quiet {
             return Vec::new();
         }
-        let asked = self.condition.as_ref().map(|condition| Stage {
-            at: at(condition),
-            ..stage(Place::Shell, "where_user", "asks Rhai about each event that was sent")
-        });
+        let called = |name, what: &str, callback: &Callback| {
+            let first = callback.guard(&self.spec.template).map_or_else(String::new, |guard| {
+                format!("; what it asks first is answered without Rhai: {}", guard.filter())
+            });
+            Stage { at: at(callback), ..stage(Place::Shell, name, format!("{what}{first}")) }
+        };
+        let asked = self
+            .condition
+            .as_ref()
+            .map(|condition| called("where_user", "is asked about each event that was sent", condition));
         let given = match &self.callback {
-            Some(callback) => {
-                Stage { at: at(callback), ..stage(Place::Shell, "on_event", "is called with each event") }
-            }
+            Some(callback) => called("on_event", "is called with each event", callback),
             None => stage(Place::Shell, "report", "each event is printed"),
         };
         asked.into_iter().chain([given]).collect()
