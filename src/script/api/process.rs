@@ -1,5 +1,8 @@
 //! Processes: run one, signal one, look at one.
 
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::never;
 use rhai::{Array, Engine, Map, plugin::*};
 
 use super::{Fallible, event::ScriptEvent, runtime};
@@ -88,6 +91,9 @@ fn names(set: u64) -> Array {
     reaction::capabilities().into_iter().filter_map(named).collect()
 }
 
+/// A signal of the terminal's reaches all who share it within this time.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
+
 /// What `kill` does, for whoever only explains.
 const KILL: &str = "`kill` sends a signal";
 
@@ -113,6 +119,11 @@ mod functions {
             Turn::Received(()) | Turn::Disconnected | Turn::Over => {}
         }
         let ended = child.finish().map_err(Fault::environment)?;
+        if ended.signal.as_deref() == Some("SIGINT") {
+            // From a terminal it has come to this shell as well, and is on its way: then nobody wants the child's end.
+            let deadline = Until::Deadline(Instant::now() + ON_ITS_WAY);
+            runtime.serve(context.engine(), &never::<()>(), deadline)?;
+        }
         runtime.settle(context.engine())?;
         Ok(as_map(&ended))
     }
