@@ -1,6 +1,6 @@
 _krsi__sh_templates() {
     local name rest
-    krsi-sh templates 2>/dev/null | while read -r name rest; do
+    krsi-sh --format text templates 2>/dev/null | while read -r name rest; do
         [[ ${name} == NAME ]] || printf '%s\n' "${name}"
     done
 }
@@ -92,7 +92,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -114,7 +114,7 @@ _krsi__sh() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -140,7 +140,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -324,7 +324,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -346,7 +346,7 @@ _krsi__sh() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -372,7 +372,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -394,7 +394,7 @@ _krsi__sh() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)

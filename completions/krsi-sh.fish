@@ -25,8 +25,9 @@ function __fish_krsi_sh_using_subcommand
 end
 
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Run this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -44,8 +45,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "panic" -d 'Detach ever
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Run this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -54,8 +56,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'N
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Explain this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -64,8 +67,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Tu
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -73,8 +77,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d '
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -82,8 +87,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Tur
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -98,8 +104,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l append -d 'Furth
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l cpus -d 'Processors of the guest' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l memory -d 'Memory of the guest' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s e -d 'Run this code instead of a script' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l format -d 'How standard output is written' -r -f -a "text\t'For people'
-json\t'One JSON value a line (NDJSON)'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -117,7 +124,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_see
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 function __fish_krsi_sh_templates
-    for line in (krsi-sh templates 2>/dev/null)[2..-1]
+    for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]
         string replace -r ' .*' '' -- $line
     end
 end

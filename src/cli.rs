@@ -17,13 +17,17 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use clap::{CommandFactory, Parser, ValueEnum, builder::PossibleValue, error::ErrorKind};
+use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSource};
 
 use crate::{
     commands::{self, Command},
     report::Format,
     script,
 };
+
+mod format;
+
+pub use format::Asked;
 
 /// A shell for security probes: eBPF LSM programs that observe, shadow, deny and kill
 ///
@@ -63,8 +67,8 @@ struct Cli {
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
     /// How standard output is written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", overrides_with = "format")]
-    pub format: Format,
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto", overrides_with = "format")]
+    pub format: Asked,
 
     /// Whether text may carry colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
@@ -95,19 +99,6 @@ pub enum Color {
     Never,
 }
 
-impl ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Format::Text, Format::Json]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self {
-            Format::Text => PossibleValue::new("text").help("For people"),
-            Format::Json => PossibleValue::new("json").help("One JSON value a line (NDJSON)"),
-        })
-    }
-}
-
 impl Globals {
     /// Whether text on standard output carries colour.
     #[must_use]
@@ -129,21 +120,21 @@ impl Globals {
             explains: false,
             args,
             audit: self.audit,
-            format: self.format,
+            format: self.format.for_session(),
             color: self.color(),
             quiet: self.quiet,
             verbose: self.verbose,
         }
     }
 
-    /// These flags as words of a command line, colour settled: whether output
-    /// ends at a terminal is known here, and not where the words are read.
+    /// These flags as words of a session's command line, colour and format settled:
+    /// whether output ends at a terminal is known here, and not where the words are read.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let mut words = vec![format!("--color={}", if self.color() { "always" } else { "never" })];
-        if self.format == Format::Json {
-            words.push("--format=json".to_owned());
-        }
+        let mut words = vec![
+            format!("--color={}", if self.color() { "always" } else { "never" }),
+            format!("--format={}", if self.format.for_session() == Format::Json { "json" } else { "text" }),
+        ];
         if self.audit {
             words.push("--audit".to_owned());
         }
@@ -166,7 +157,7 @@ fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> b
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match parse(&arguments) {
+    let cli = match parse(&arguments, std::env::var_os(format::VARIABLE)) {
         Ok(cli) => cli,
         Err(error) => {
             // A closed stream is its reader's good right; help is read by `head` too.
@@ -182,10 +173,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+/// `variable` is what the environment says about the format.
+fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap::Error> {
     let mut table = command().color(help_color(arguments));
     let matches = table.try_get_matches_from_mut(arguments)?;
-    let cli = <Cli as clap::FromArgMatches>::from_arg_matches(&matches)?;
+    let mut cli = <Cli as clap::FromArgMatches>::from_arg_matches(&matches)?;
     // clap does not see these across a subcommand's name.
     if cli.globals.quiet && cli.globals.verbose > 0 {
         return Err(table.error(ErrorKind::ArgumentConflict, "--quiet and --verbose contradict each other"));
@@ -193,6 +185,12 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     if cli.script.code.is_some() && cli.command.is_some() {
         let text = "a subcommand cannot follow -e CODE; words for the script stand behind `--`";
         return Err(table.error(ErrorKind::ArgumentConflict, text));
+    }
+    let said = matches.value_source("format") == Some(ValueSource::CommandLine);
+    // A slip in the environment must not keep probes from letting go.
+    if !said && !matches!(cli.command, Some(Command::Panic(_))) {
+        cli.globals.format =
+            Asked::by_variable(variable).map_err(|text| table.error(ErrorKind::InvalidValue, text))?;
     }
     Ok(cli)
 }
@@ -251,7 +249,8 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh", "a prompt"),
             ("krsi-sh hunt.rhai -- /srv", "a script, with an argument"),
             ("krsi-sh -e 'probe(\"exec\").attach()'", "every execution, until Ctrl-C"),
-            ("krsi-sh --format json hunt.rhai", "the same hunt, for a machine to read"),
+            ("krsi-sh hunt.rhai | jq .path", "for a program to read: NDJSON, where no terminal shows it"),
+            ("krsi-sh --format text hunt.rhai > log", "for people to read, wherever it goes"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
@@ -272,6 +271,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Environment",
         entries: &[
+            ("KRSI_SH_FORMAT", "auto, text or json: what --format is, if it is not given"),
             ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
             ("TERM", "dumb: no colour"),
             ("KRSI_KERNELS", "folder of the lab's kernels"),
@@ -301,8 +301,12 @@ mod tests {
     use super::*;
 
     fn parsed(words: &[&str]) -> Result<Cli, ErrorKind> {
+        parsed_with(words, None)
+    }
+
+    fn parsed_with(words: &[&str], variable: Option<&str>) -> Result<Cli, ErrorKind> {
         let words: Vec<OsString> = ["krsi-sh"].iter().chain(words).map(OsString::from).collect();
-        parse(&words).map_err(|error| error.kind())
+        parse(&words, variable.map(OsString::from)).map_err(|error| error.kind())
     }
 
     fn script_words(words: &[&str]) -> Vec<OsString> {
@@ -335,6 +339,22 @@ mod tests {
     }
 
     #[test]
+    fn the_option_goes_before_the_variable_on_either_side_of_a_subcommand() {
+        let json = Asked::This(Format::Json);
+        assert_eq!(parsed_with(&["lab"], Some("json")).unwrap().globals.format, json);
+        for words in [["--format=json", "lab"], ["lab", "--format=json"]] {
+            assert_eq!(parsed_with(&words, Some("text")).unwrap().globals.format, json);
+        }
+        assert_eq!(parsed_with(&["--format=auto"], Some("json")).unwrap().globals.format, Asked::Auto);
+    }
+
+    #[test]
+    fn a_slip_in_the_variable_does_not_keep_probes_from_letting_go() {
+        assert_eq!(parsed_with(&["lab"], Some("jsn")).unwrap_err(), ErrorKind::InvalidValue);
+        assert!(parsed_with(&["panic"], Some("jsn")).is_ok());
+    }
+
+    #[test]
     fn quiet_and_verbose_contradict_each_other_wherever_they_stand() {
         assert_eq!(parsed(&["-q", "-v"]).unwrap_err(), ErrorKind::ArgumentConflict);
         assert_eq!(parsed(&["-q", "lab", "-v"]).unwrap_err(), ErrorKind::ArgumentConflict);
@@ -342,8 +362,13 @@ mod tests {
 
     #[test]
     fn flags_survive_being_written_and_read_again() {
-        let globals =
-            Globals { format: Format::Json, color: Color::Always, audit: true, quiet: false, verbose: 2 };
+        let globals = Globals {
+            format: Asked::This(Format::Json),
+            color: Color::Always,
+            audit: true,
+            quiet: false,
+            verbose: 2,
+        };
         let words = globals.words();
         let again = parsed(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().globals;
         assert_eq!(again.words(), words);

@@ -31,6 +31,14 @@ const TELL_ARGS: &str = "print(args)";
 /// Says which mode a probe has come to, without a kernel.
 const TELL_MODE: &str = r#"print(probe("exec").scope(#{ uid: 1 }).deny("EPERM").mode)"#;
 
+/// The program, or a script that names it: what it writes is read here as people read it. What it
+/// does by itself where no terminal shows it has tests of its own (`output`).
+fn started(program: impl AsRef<OsStr>) -> process::Command {
+    let mut command = process::Command::new(program);
+    command.env("KRSI_SH_FORMAT", "text");
+    command
+}
+
 /// A folder with the scripts of one test; commands start in it.
 struct Folder(TempDir);
 
@@ -64,7 +72,7 @@ impl Folder {
     }
 
     fn run_with(&self, words: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::from_std(started(PROGRAM));
         command.args(words).current_dir(self.0.path()).env_remove("NO_COLOR").env("TERM", "xterm");
         let output = command.envs(environment.iter().copied()).write_stdin(input).output().unwrap();
         Ran::of(&output, self)
@@ -108,7 +116,11 @@ fn on_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
     let terminal = openpty(None, None).unwrap();
     let mut command = process::Command::new(PROGRAM);
     command.args(words).stdin(Stdio::null()).stdout(terminal.slave).stderr(Stdio::null());
-    command.env_remove("NO_COLOR").env("TERM", "xterm").envs(environment.iter().copied());
+    command
+        .env_remove("KRSI_SH_FORMAT")
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
+        .envs(environment.iter().copied());
     let mut child = command.spawn().unwrap();
     // Or this process would hold the terminal open too.
     drop(command);
@@ -157,12 +169,12 @@ mod exit_codes {
     #[test]
     fn an_impossible_value_is_2_and_names_the_possible_ones() {
         let stderr = run(&["--format", "xml"]).refused();
-        assert!(stderr.contains("[possible values: text, json]"), "{stderr}");
+        assert!(stderr.contains("[possible values: auto, text, json]"), "{stderr}");
     }
 
     #[test]
     fn a_probe_without_privilege_is_3_with_the_cure() {
-        let mut command = process::Command::new(PROGRAM);
+        let mut command = started(PROGRAM);
         command.args(["-e", r#"probe("exec").attach()"#]).stdin(Stdio::null());
         if geteuid().is_root() {
             command.uid(65534).gid(65534);
@@ -278,9 +290,9 @@ mod scripts {
     fn an_executable_script_gets_its_arguments() {
         let folder = Folder::with("hunt", format!("#!{PROGRAM}\n{TELL_ARGS}"));
         folder.mode("hunt", 0o755);
-        let output = process::Command::new(folder.path("hunt")).args(["one", "-v"]).output().unwrap();
+        let output = started(folder.path("hunt")).args(["one", "-v"]).output().unwrap();
         Ran::of(&output, &folder).says(r#"["one", "-v"]"#);
-        let output = process::Command::new(folder.path("hunt")).args(["--", "--audit"]).output().unwrap();
+        let output = started(folder.path("hunt")).args(["--", "--audit"]).output().unwrap();
         Ran::of(&output, &folder).says(r#"["--audit"]"#);
     }
 
@@ -288,7 +300,7 @@ mod scripts {
     fn an_interpreter_line_may_have_flags() {
         let folder = Folder::with("hunt", format!("#!{PROGRAM} --audit\n{TELL_MODE}"));
         folder.mode("hunt", 0o755);
-        let output = process::Command::new(folder.path("hunt")).output().unwrap();
+        let output = started(folder.path("hunt")).output().unwrap();
         Ran::of(&output, &folder).says("shadow");
     }
 
@@ -371,7 +383,7 @@ mod refusals {
 
     #[test]
     fn an_argument_that_is_no_text_is_refused() {
-        let mut command = process::Command::new(PROGRAM);
+        let mut command = started(PROGRAM);
         command.args(["-e", TELL_ARGS, "--", "good"]).arg(OsStr::from_bytes(b"b\xffd"));
         let ran = Ran::of(&command.output().unwrap(), &Folder::new());
         assert_snapshot!(ran.refused(), @r"
@@ -495,7 +507,7 @@ mod trust {
         }
         let folder = Folder::with("a.rhai", TELL_ARGS);
         chown(folder.path("a.rhai"), Some(NOBODY), None).unwrap();
-        let mut command = process::Command::new(PROGRAM);
+        let mut command = started(PROGRAM);
         command.arg("-").stdin(File::open(folder.path("a.rhai")).unwrap());
         Ran::of(&command.output().unwrap(), &folder).says("[]");
     }
@@ -505,7 +517,7 @@ mod trust {
         let folder = Folder::with("a.rhai", TELL_ARGS);
         folder.mode("a.rhai", 0o666);
         fs::set_permissions(folder.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut command = process::Command::new(PROGRAM);
+        let mut command = started(PROGRAM);
         command.arg(folder.path("a.rhai")).stdin(Stdio::null());
         if geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
@@ -614,6 +626,82 @@ mod flags {
         let code = r#"alert("high", "text")"#;
         assert!(colored(&run(&["--color=always", "-e", code]).stdout));
         assert!(!colored(&run(&["-e", code]).stdout));
+    }
+}
+
+mod output {
+    use super::*;
+
+    /// Every kind of line that needs no kernel.
+    const SPEAK: &str =
+        r#"print("a\nb"); emit(#{ n: 1 }); alert("high", "c"); help("exec"); help("no such words");"#;
+
+    fn with(words: &[&str], variable: &str) -> Ran {
+        Folder::new().run_with(words, &[("KRSI_SH_FORMAT", variable)], "")
+    }
+
+    fn types(stdout: &str) -> Vec<String> {
+        let kind = |line| serde_json::from_str::<Value>(line).unwrap()["type"].as_str().unwrap().to_owned();
+        stdout.lines().map(kind).collect()
+    }
+
+    #[test]
+    fn a_session_that_no_terminal_shows_writes_a_record_a_line() {
+        let expected = ["print", "emit", "alert", "print", "print"];
+        assert_eq!(types(&with(&["-e", SPEAK], "").stdout), expected);
+        assert_eq!(types(&with(&["--format", "auto", "-e", SPEAK], "text").stdout), expected);
+        let folder = Folder::with("a.rhai", SPEAK);
+        let unset = &[("KRSI_SH_FORMAT", "")];
+        assert_eq!(types(&folder.run_with(&["a.rhai"], unset, "").stdout), expected);
+        assert_eq!(types(&folder.run_with(&["-"], unset, SPEAK).stdout), expected);
+        assert_eq!(types(&folder.run_with(&[], unset, SPEAK).stdout), expected);
+    }
+
+    #[test]
+    fn a_session_at_a_terminal_writes_text() {
+        assert_eq!(on_terminal(&["-e", "print(6 * 7)"], &[]), "42\r\n");
+        assert_eq!(on_terminal(&["-e", "print(1)"], &[("KRSI_SH_FORMAT", "auto")]), "1\r\n");
+        let json = on_terminal(&["-e", "print(1)"], &[("KRSI_SH_FORMAT", "json")]);
+        assert_eq!(types(&json), ["print"]);
+    }
+
+    #[test]
+    fn events_and_books_are_records_too() {
+        let script = r#"probe("exec").scope(#{ pid: getpid() }).name("p").attach(); run(["true"]); run_for("500ms"); exit(0)"#;
+        let ran = with(&["-e", script], "");
+        if ran.code == Some(3) {
+            println!("skipped: `exec` cannot be attached here: {}", ran.stderr);
+            return;
+        }
+        assert_eq!(types(&ran.stdout), ["event", "books"], "{}", ran.stderr);
+        let text = with(&["--format=text", "-e", script], "").stdout;
+        assert!(text.contains(" p allow ") && text.contains(" uid="), "{text}");
+    }
+
+    #[test]
+    fn the_variable_stands_for_the_option_and_the_option_goes_before_it() {
+        with(&["-e", "print(1)"], "text").says("1");
+        with(&["--format=text", "-e", "print(1)"], "json").says("1");
+        with(&["--format=text", "-e", "print(1)"], "no word of ours").says("1");
+        assert_eq!(types(&with(&["--format=json", "-e", "print(1)"], "text").stdout), ["print"]);
+    }
+
+    #[test]
+    fn what_a_command_answers_is_text_wherever_it_goes() {
+        assert!(with(&["templates"], "").stdout.starts_with("NAME "));
+        assert!(with(&["templates"], "auto").stdout.starts_with("NAME "));
+        assert!(with(&["templates"], "json").stdout.starts_with('['));
+        assert!(with(&["explain", "-e", r#"probe("exec")"#], "").stdout.contains("template exec"));
+    }
+
+    #[test]
+    fn a_word_that_is_none_is_refused_with_those_that_are_allowed() {
+        let stderr = with(&["-e", "print(1)"], "jsn").refused();
+        let said = stderr.split("\n\n").next().unwrap();
+        assert_snapshot!(said, @r"
+        error: the variable KRSI_SH_FORMAT is `jsn`, which is no format (did you mean `json`?)
+          allowed: auto, text, json, as for --format, which goes before it
+        ");
     }
 }
 
@@ -754,7 +842,7 @@ mod closed_output {
     fn ends_quietly(words: &[&str]) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = process::Command::new(PROGRAM);
+        let mut command = started(PROGRAM);
         command.args(words).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
         let output = command.spawn().unwrap().wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -781,7 +869,7 @@ mod closed_output {
     #[test]
     fn a_full_disk_is_no_success() {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let output = process::Command::new(PROGRAM).arg("templates").stdout(full).output().unwrap();
+        let output = started(PROGRAM).arg("templates").stdout(full).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3));
         assert!(stderr.starts_with("krsi-sh: cannot write to standard output: "), "{stderr}");

@@ -22,7 +22,7 @@ fn told(output: &process::Output) -> Told {
 
 fn explain(words: &[&str]) -> Told {
     let mut command = Command::new(PROGRAM);
-    command.args(["--color=never", "explain"]).args(words).timeout(PATIENCE);
+    command.env_remove("KRSI_SH_FORMAT").args(["--color=never", "explain"]).args(words).timeout(PATIENCE);
     told(&command.output().unwrap())
 }
 
@@ -78,7 +78,11 @@ fn a_script_is_told_stage_by_stage() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hunt.rhai"), HUNT).unwrap();
     let mut command = Command::new(PROGRAM);
-    command.args(["--color=never", "explain", "hunt.rhai"]).current_dir(folder.path()).timeout(PATIENCE);
+    command
+        .env_remove("KRSI_SH_FORMAT")
+        .args(["--color=never", "explain", "hunt.rhai"])
+        .current_dir(folder.path())
+        .timeout(PATIENCE);
     let Told { code, out, log } = told(&command.output().unwrap());
     assert_eq!((code, &log[..]), (0, ""));
     let cells: Vec<Vec<&str>> = out

@@ -19,7 +19,7 @@ pub struct DoctorArgs {}
 pub fn run(_: &DoctorArgs, globals: &Globals) -> i32 {
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     let report = doctor::examine(&catalogue);
-    let text = match globals.format {
+    let text = match globals.format.for_answer() {
         Format::Text => doctor::page(&report, globals.color()),
         Format::Json => serde_json::to_string(&report).unwrap_or_default() + "\n",
     };

@@ -76,7 +76,7 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     let options = Options { explains: true, ..globals.options(words) };
     let explained = Session::new(catalogue, options, Box::new(OnlyLog)).explanations(&source);
-    let text = match globals.format {
+    let text = match globals.format.for_answer() {
         Format::Text => page(&explained.probes, args.instructions, width()),
         Format::Json => explained.probes.iter().map(json).collect(),
     };

@@ -47,7 +47,7 @@ pub fn run(args: &TemplatesArgs, globals: &Globals) -> i32 {
         None => None,
     };
     let style = Style::of(globals);
-    match (globals.format, one) {
+    match (globals.format.for_answer(), one) {
         (Format::Json, Some(template)) => json([&**template]),
         (Format::Json, None) => json(catalogue.iter().map(|template| &**template)),
         (Format::Text, Some(template)) => answer(&style.page(template)),

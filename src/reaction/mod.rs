@@ -1,13 +1,17 @@
-//! What a script may do to the system about an event: run a program, signal a process.
+//! What a script may do to the system about an event, and ask of it: run a program, signal a process, look at its
+//! capabilities.
 //!
 //! Always after the kernel decided; nothing here waits inside of a hook. In: words of a command
 //! line, a process. Out: what became of them. A child never outlives the
 //! script that waits for it, and a signal never hits who only inherited a process id.
 
+mod capabilities;
 mod child;
+mod process;
 mod signal;
 
 pub use self::{
+    capabilities::{capabilities, capability, effective},
     child::{Child, Ended, StartError},
     signal::{SignalError, signal},
 };

@@ -1,8 +1,8 @@
 //! A signal to one process, and to no other that has its id later.
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
-use procfs::process::Process;
 
+use super::process::this_one;
 use crate::probe::Signal;
 
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +13,6 @@ pub struct SignalError {
     error: Errno,
 }
 
-/// Start times in /proc are in these (USER_HZ).
-const TICK_NS: u64 = 10_000_000;
-
 /// Sends the signal; false if the process has gone. With a start time (nanoseconds
 /// since boot, as events have it) the process must be the very one. Between looking and
 /// signalling the id is held by nothing, so a reuse in that moment is not excluded, but it takes
@@ -24,11 +21,8 @@ const TICK_NS: u64 = 10_000_000;
 /// # Errors
 /// If the kernel refuses.
 pub fn signal(pid: i32, start_ns: Option<u64>, signal: Signal) -> Result<bool, SignalError> {
-    if let Some(start) = start_ns {
-        let Ok(stat) = Process::new(pid).and_then(|process| process.stat()) else { return Ok(false) };
-        if stat.starttime != start / TICK_NS {
-            return Ok(false);
-        }
+    if start_ns.is_some() && this_one(pid, start_ns).is_none() {
+        return Ok(false);
     }
     match kill(Pid::from_raw(pid), signal.raw()) {
         Ok(()) => Ok(true),
@@ -41,7 +35,10 @@ pub fn signal(pid: i32, start_ns: Option<u64>, signal: Signal) -> Result<bool, S
 mod tests {
     use std::process::Command;
 
+    use procfs::process::Process;
+
     use super::*;
+    use crate::reaction::process::TICK_NS;
 
     #[test]
     fn only_the_process_with_that_start_is_hit() {

@@ -11,10 +11,14 @@
 //! rows        a list of records as a table
 //! summary     what a probe has kept count of, in both
 //! wrapped     what is longer than a row, broken between words
+//! human       numbers as people read them, in text
+//! accounts    names of users and groups, for that
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! ```
 
+mod accounts;
+mod human;
 mod json;
 mod printable;
 mod reporter;
@@ -25,6 +29,7 @@ mod text;
 mod wrapped;
 
 pub use self::{
+    human::duration,
     json::event as event_json,
     printable::{printable, printable_lines},
     reporter::{Books, Reporter, Severity, SeverityError},

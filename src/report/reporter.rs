@@ -5,7 +5,7 @@ use std::{fmt, io};
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
+use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     event::{Event, Summary},
     probe::Counters,
@@ -79,7 +79,9 @@ pub struct Reporter {
 impl Reporter {
     #[must_use]
     pub fn new(sink: Box<dyn Sink>, format: Format, color: bool, quiet: bool) -> Self {
-        Reporter { sink, format, paint: text::Paint { enabled: color }, quiet }
+        let mut reporter = Reporter { sink, format, paint: text::Paint { enabled: color }, quiet };
+        reporter.set_format(format);
+        reporter
     }
 
     /// Whether text output carries colour.
@@ -107,6 +109,9 @@ impl Reporter {
     /// From here on in this format.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
+        if format == Format::Text {
+            accounts::prepare();
+        }
     }
 
     /// What is written from here on is about an event of this probe, or of none.

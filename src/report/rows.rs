@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr;
 
-use super::printable;
+use super::{human, printable};
 
 /// Blanks on the left and right of a cell.
 const PADDING: u16 = 2;
@@ -35,11 +35,18 @@ pub(super) fn table(records: &Value, width: Option<u16>) -> Option<Vec<String>> 
     }
     table.set_header(&shown);
     for record in &records {
-        table.add_row(titles.iter().map(|title| record.get(*title).map_or_else(String::new, cell)));
+        table.add_row(
+            titles
+                .iter()
+                .map(|title| record.get(*title).map_or_else(String::new, |value| cell(title, value))),
+        );
     }
     for ((column, title), shown) in table.column_iter_mut().zip(&titles).zip(&shown) {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(room(shown))));
-        if records.iter().filter_map(|record| record.get(*title)).all(Value::is_number) {
+        let is_amount = |value: &Value| {
+            value.is_number() && value.as_u64().is_none_or(|n| human::name(title, n).is_none())
+        };
+        if records.iter().filter_map(|record| record.get(*title)).all(is_amount) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -63,7 +70,10 @@ fn room(title: &str) -> u16 {
 }
 
 /// A value as a cell has it: a text without its quotes, nothing for nothing.
-fn cell(value: &Value) -> String {
+fn cell(title: &str, value: &Value) -> String {
+    if let Some(name) = value.as_u64().and_then(|number| human::name(title, number)) {
+        return name;
+    }
     match value {
         Value::Null => String::new(),
         Value::String(text) => printable(text).into_owned(),
@@ -82,6 +92,13 @@ mod tests {
         let records = json!([{ "comm": "cat", "pid": 7 }, { "comm": "sh", "pid": 1234, "tags": ["a", 1] }]);
         let lines = table(&records, Some(80)).unwrap();
         assert_eq!(lines, [" comm   pid  tags", " cat      7", " sh    1234  [\"a\",1]"]);
+    }
+
+    #[test]
+    fn a_user_has_a_name_and_stands_on_the_left() {
+        let lines =
+            table(&json!([{ "uid": 0, "pid": 1 }, { "uid": 4294967288_u32, "pid": 20 }]), None).unwrap();
+        assert_eq!(lines, [" uid         pid", " 0(root)       1", " 4294967288   20"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::{json, printable};
+use super::{human, json, printable};
 use crate::{
     event::{
         self,
@@ -35,13 +35,15 @@ pub fn text(summary: &Summary) -> Vec<String> {
     lines
 }
 
-/// `web: sum of size (bytes) by comm`.
+/// `web: hist of size (bytes) by comm`; amounts that have their unit beside them need it not here.
 fn heading(summary: &Summary) -> String {
     let mut text = format!("{}: {}", printable(&summary.probe), summary.kind.name());
     if let Some(field) = &summary.field {
         text.push_str(&format!(" of {field}"));
     }
-    if let Some(unit) = &summary.unit {
+    if let Some(unit) = &summary.unit
+        && !summary.rows.iter().all(|row| has_unit(summary, &row.amount))
+    {
         text.push_str(&format!(" ({unit})"));
     }
     if !summary.by.is_empty() {
@@ -56,7 +58,8 @@ fn table(summary: &Summary) -> Vec<String> {
     let titles = summary.by.iter().map(String::as_str);
     table.set_header(titles.chain([summary.kind.name()]));
     for row in &summary.rows {
-        table.add_row(row.group.iter().map(shown).chain([amount(&row.amount)]));
+        let named = summary.by.iter().zip(&row.group);
+        table.add_row(named.map(|(name, value)| shown(name, value)).chain([amount(summary, &row.amount)]));
     }
     if let Some(column) = table.column_mut(summary.by.len()) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -64,21 +67,30 @@ fn table(summary: &Summary) -> Vec<String> {
     table.to_string().lines().map(|line| format!(" {}", line.trim_end())).collect()
 }
 
-fn amount(amount: &Amount) -> String {
+fn has_unit(summary: &Summary, amount: &Amount) -> bool {
+    matches!(amount, Amount::Number(_) | Amount::Mean(_))
+        && human::amount(summary.unit.as_deref(), 0.0).is_some()
+}
+
+fn amount(summary: &Summary, amount: &Amount) -> String {
+    let human = |number| human::amount(summary.unit.as_deref(), number);
     match amount {
-        Amount::Number(n) => n.to_string(),
-        Amount::Mean(mean) => format!("{mean:.1}"),
+        Amount::Number(n) => human(*n as f64).unwrap_or_else(|| n.to_string()),
+        Amount::Mean(mean) => human(*mean).unwrap_or_else(|| format!("{mean:.1}")),
         Amount::About(n) => format!("~{n}"),
         Amount::Histogram(_) => String::new(),
     }
 }
 
 /// A group's value as a cell has it.
-fn shown(value: &event::Value) -> String {
+fn shown(name: &str, value: &event::Value) -> String {
     match value {
+        event::Value::Unsigned(number) => human::name(name, *number).unwrap_or_else(|| number.to_string()),
         event::Value::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).into_owned(),
         // A stack, a frame a line.
-        event::Value::List(frames) => frames.iter().map(shown).collect::<Vec<_>>().join("\n"),
+        event::Value::List(frames) => {
+            frames.iter().map(|frame| shown(name, frame)).collect::<Vec<_>>().join("\n")
+        }
         other => match json::value(other.clone()) {
             Value::String(text) => printable(&text).into_owned(),
             Value::Array(items) => items
@@ -97,7 +109,7 @@ fn histogram(summary: &Summary, row: &Row) -> Vec<String> {
     let mut lines = Vec::new();
     if !summary.by.is_empty() {
         let named = summary.by.iter().zip(&row.group);
-        let group: Vec<_> = named.map(|(name, value)| format!("{name}={}", shown(value))).collect();
+        let group: Vec<_> = named.map(|(name, value)| format!("{name}={}", shown(name, value))).collect();
         lines.push(format!("  {}", group.join(" ")));
     }
     let labels: Vec<String> = buckets.iter().map(|b| label(summary.kind, b)).collect();
@@ -201,6 +213,29 @@ mod tests {
         assert_eq!(lines[2].trim_end(), format!("  [0]        1 |@{}|", " ".repeat(39)));
         assert_eq!(lines[3], format!("  [1K, 2K)  80 |{}|", "@".repeat(40)));
         assert!(lines[4].starts_with("  [8E, ...)  1 |@"), "{:?}", lines[4]);
+    }
+
+    #[test]
+    fn people_read_names_and_sizes_and_a_record_has_the_numbers() {
+        let row = |uid, amount| Row { group: vec![event::Value::Unsigned(uid)], amount };
+        let nobody = u64::from(u32::MAX - 7);
+        let rows = vec![row(0, Amount::Number(4200)), row(nobody, Amount::Number(12))];
+        let summary = Summary { by: vec!["uid".into()], ..summary(Kind::Sum, rows) };
+        assert_eq!(
+            text(&summary),
+            [
+                "p: sum of size by uid",
+                "  uid             sum",
+                "  0(root)     4.1 KiB",
+                "  4294967288     12 B"
+            ]
+        );
+        assert_eq!(
+            record(&summary)["rows"],
+            json!([{ "uid": 0, "sum": 4200 }, { "uid": nobody, "sum": 12 }])
+        );
+        let summary = Summary { rows: vec![row(0, Amount::Mean(1536.0))], ..summary };
+        assert_eq!(text(&summary)[2], "  0(root)  1.5 KiB");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::{OwoColorize, Style};
 
 use super::{
-    printable,
+    human, printable,
     reporter::{Books, Severity},
 };
 use crate::{
@@ -35,7 +35,7 @@ impl Paint {
     }
 }
 
-/// `TIME PROBE VERDICT COMM[PID] uid UID PATH field=value …`
+/// `TIME PROBE VERDICT COMM[PID] uid=UID(USER) PATH field=value …`
 pub(super) fn event(event: &Event, paint: Paint) -> String {
     let text = |name: &str| printable(&event.text(name)).into_owned();
     let mut verdict = paint.verdict(&text("verdict"));
@@ -45,13 +45,15 @@ pub(super) fn event(event: &Event, paint: Paint) -> String {
             .map_or_else(|_| errno.to_string(), |e| e.to_string());
         verdict = format!("{verdict}({name})");
     }
+    let uid = event.number("uid");
     let mut line = format!(
-        "{} {} {verdict} {}[{}] uid {}",
+        "{} {} {verdict} {}[{}]{}{}",
         paint.with(Style::new().dimmed(), &clock(event.number("wall_ns"))),
         paint.with(Style::new().cyan(), &printable(event.probe())),
         text("comm"),
         event.number("pid"),
-        event.number("uid"),
+        paint.with(Style::new().dimmed(), " uid="),
+        human::name("uid", uid).unwrap_or_else(|| uid.to_string()),
     );
     let subject = event.template().subject().map_or("", |f| f.name.as_str());
     if !event.text(subject).is_empty() {
@@ -94,7 +96,10 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
             Some(Value::Name(text)) => text,
             Some(Value::Bool(true)) => "true".into(),
             Some(Value::Address(Some(address))) if name != subject => address.to_string(),
-            Some(Value::Unsigned(port)) if port != 0 && is_port(event, name) => port.to_string(),
+            Some(Value::Unsigned(number)) => match own_number(event, name, number) {
+                Some(text) => text,
+                None => continue,
+            },
             Some(Value::List(items)) if !items.is_empty() => {
                 items.iter().map(element).collect::<Vec<_>>().join(",")
             }
@@ -105,10 +110,21 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
     details
 }
 
-/// The one unit whose numbers people read as they are.
-fn is_port(event: &Event, name: &str) -> bool {
-    event.template().field(name).is_some_and(|field| field.unit.as_deref() == Some("port"))
+/// A number that people read: who somebody is, how large something is, a port.
+fn own_number(event: &Event, name: &str, number: u64) -> Option<String> {
+    let unit = event.template().field(name).and_then(|field| field.unit.as_deref());
+    match unit {
+        Some("port" | "bytes") if number == 0 || name.ends_with(LENGTH) => None,
+        Some("port") => Some(number.to_string()),
+        // A value here ends at the next blank.
+        Some("bytes") => Some(human::size(number as f64).replace(' ', "")),
+        Some(_) => None,
+        None => human::name(name, number),
+    }
 }
+
+/// How the numbers end that only say how long another field is.
+const LENGTH: &str = "_length";
 
 /// One of a list's elements.
 fn element(value: &Value) -> String {

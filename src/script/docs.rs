@@ -5,6 +5,7 @@
 //! templates, params and fields from the catalogue, and the words that are neither
 //! from [`terms`], so nothing is described twice.
 
+pub mod capabilities;
 mod functions;
 pub mod terms;
 

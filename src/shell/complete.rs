@@ -71,6 +71,7 @@ pub fn choices(
         Place::Method(receiver) => methods(receiver, vocabulary, names.variables),
         Place::Errno => vocabulary.errnos.clone(),
         Place::Signal => vocabulary.signals.clone(),
+        Place::Capability => vocabulary.capabilities.clone(),
         Place::OnError => literal(&["allow", "deny"]),
         Place::Severity => literal(&["info", "low", "medium", "high", "critical"]),
         Place::Topic => vocabulary.topics(),

@@ -38,6 +38,7 @@ pub enum Place {
     Method(Receiver),
     Errno,
     Signal,
+    Capability,
     OnError,
     Severity,
     Topic,
@@ -295,6 +296,7 @@ impl<'r> Reading<'r> {
             // A filter's verdicts have no receiver.
             Some(("deny", _, 0)) => Place::Errno,
             Some(("kill", _, 0)) | Some(("kill", false, 1)) => Place::Signal,
+            Some(("capable", true, 0) | ("capable", false, 1)) => Place::Capability,
             Some(("on_error", true, 0)) => Place::OnError,
             Some(("set", true, 0)) => match self.receiver_of(innermost) {
                 Some(template) => Place::Param { template, present: Vec::new() },
@@ -445,6 +447,8 @@ mod tests {
     fn errnos_signals_scope_keys_and_severities_have_their_places() {
         assert_eq!(place("web.deny(\"EP^"), ("EP".into(), Place::Errno));
         assert_eq!(word("web.kill(\"^"), Place::Signal);
+        assert_eq!(word("if capable(e.pid, \"CAP^"), Place::Capability);
+        assert_eq!(word("e.capable(\"CAP^"), Place::Capability);
         assert_eq!(word("kill(e.pid, \"SIG^"), Place::Signal);
         assert_eq!(word("web.when(|e| if e.uid == 0 { deny(\"EA^"), Place::Errno);
         assert_eq!(word("web.when(|e| kill(\"^"), Place::Signal);

@@ -6,20 +6,14 @@
 mod probes;
 mod settings;
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, time::Instant};
 
 use super::{
     Flow, Shell, child,
     editor::{Ask, Typed},
     vocabulary::Word,
 };
-use crate::{source, suggest::nearest};
+use crate::{report, source, suggest::nearest};
 
 pub use self::settings::SETTINGS;
 
@@ -351,17 +345,8 @@ fn time(shell: &mut Shell, code: &str) -> Flow {
     }
     let begin = Instant::now();
     let flow = shell.evaluate(code);
-    shell.say(&spent(begin.elapsed()));
+    shell.say(&report::duration(begin.elapsed()));
     flow
-}
-
-/// In the unit that has one to three digits before the point.
-fn spent(time: Duration) -> String {
-    match time.as_micros() {
-        ..1_000 => format!("{} µs", time.as_micros()),
-        1_000..1_000_000 => format!("{:.1} ms", time.as_secs_f64() * 1e3),
-        _ => format!("{:.2} s", time.as_secs_f64()),
-    }
 }
 
 fn edit(shell: &mut Shell, file: &str) -> Flow {
@@ -431,12 +416,5 @@ mod tests {
     fn a_command_is_parted_from_its_argument() {
         assert_eq!(read(":load  a b.rhai "), Input::Command { name: "load", argument: "a b.rhai" });
         assert_eq!(argument("load"), Argument::File);
-    }
-
-    #[test]
-    fn a_duration_has_its_unit() {
-        assert_eq!(spent(Duration::from_micros(12)), "12 µs");
-        assert_eq!(spent(Duration::from_micros(1500)), "1.5 ms");
-        assert_eq!(spent(Duration::from_millis(2500)), "2.50 s");
     }
 }

@@ -134,7 +134,7 @@ fn open(
         rich(terminal, printer, catalogue, options)?
     } else {
         let prompts = terminal.is_interactive() && !terminal.is_output_elsewhere();
-        let above: Box<dyn Above> = Box::new(Between { prompts });
+        let above: Box<dyn Above> = Box::new(Between { prompts, stream: terminal.streams().stream() });
         (Reader::Plain(PlainReader::new(printer.gate(), prompts)), above)
     };
     printer.start(above)?;

@@ -8,8 +8,9 @@ use std::io::{self, BufRead, Write};
 use super::{
     editor::{Ask, Typed},
     keys, margin,
-    printer::{Above, Gate, Printed},
+    printer::{self, Above, Gate, Printed},
 };
+use crate::report::Stream;
 
 pub struct PlainReader {
     gate: Gate,
@@ -75,14 +76,15 @@ impl PlainReader {
 /// Prints between the lines of such a terminal.
 pub struct Between {
     pub prompts: bool,
+    /// By which the terminal is reached.
+    pub stream: Stream,
 }
 
 impl Above for Between {
     fn print(&mut self, lines: String) -> Printed {
         let text = if self.prompts { format!("\n{lines}{}", super::prompt::SHORTEST) } else { lines };
-        let mut out = io::stdout().lock();
         // A closed terminal is noticed by the reader.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = printer::write(self.stream, text.as_bytes());
         Printed::Already
     }
 }

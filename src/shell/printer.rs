@@ -143,6 +143,15 @@ pub struct Terminals {
     pub log: bool,
 }
 
+impl Terminals {
+    /// By which the terminal is reached. Only what goes to a terminal ever waits: with standard
+    /// output elsewhere it is the log that does, and must not come between the records there.
+    #[must_use]
+    pub fn stream(self) -> Stream {
+        if self.data { Stream::Data } else { Stream::Log }
+    }
+}
+
 /// The engine's end.
 #[derive(Debug, Clone)]
 pub struct Printer {
@@ -219,7 +228,7 @@ impl Printer {
     pub fn own_time(&self) {
         let waiting = self.shared.lock().take_all();
         // Whoever closed the terminal does not miss these.
-        let _ = write(Stream::Data, waiting.as_bytes());
+        let _ = write(self.terminals.stream(), waiting.as_bytes());
     }
 
     /// From here on nobody is prompted any more: everything that is left is written.
@@ -232,7 +241,7 @@ impl Printer {
         state.ended = true;
         drop(state);
         self.shared.changed.notify_all();
-        let _ = write(Stream::Data, waiting.as_bytes());
+        let _ = write(self.terminals.stream(), waiting.as_bytes());
     }
 
     /// Whether a diagnostic was written since the last time this was asked.
@@ -344,7 +353,7 @@ fn is_diagnostic(line: &str) -> bool {
 }
 
 /// In one piece, so that nothing of another thread comes between.
-fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }

@@ -14,6 +14,7 @@ use std::{
 use super::lexer;
 use crate::{
     probe::{Errno, Signal, scope::Kind},
+    reaction,
     script::docs::{self, terms},
     template::{Catalogue, Field, FieldKind, ParamKind, Template},
 };
@@ -49,6 +50,7 @@ pub struct Vocabulary {
     pub scope: Vec<Word>,
     pub errnos: Vec<Word>,
     pub signals: Vec<Word>,
+    pub capabilities: Vec<Word>,
 }
 
 /// What the index knows.
@@ -73,6 +75,7 @@ impl Vocabulary {
             scope: scope(),
             errnos: errnos(),
             signals: sorted(Signal::every().map(signal)),
+            capabilities: sorted(reaction::capabilities().into_iter().map(capability)),
         }
     }
 
@@ -182,7 +185,9 @@ impl Vocabulary {
         topics.extend(self.callable().methods.iter().map(|(_, word)| word.clone()));
         topics.extend(self.library().into_iter().filter(|word| !word.doc.is_empty()));
         topics.extend(terms::all().map(|(word, kind, doc)| Word::new(word, kind, doc)));
-        topics.extend(self.errnos.iter().chain(&self.signals).chain(&self.scope).cloned());
+        topics.extend(
+            self.errnos.iter().chain(&self.signals).chain(&self.capabilities).chain(&self.scope).cloned(),
+        );
         sorted(topics)
     }
 }
@@ -229,6 +234,11 @@ fn errnos() -> Vec<Word> {
 
 fn signal(signal: Signal) -> Word {
     Word::new(signal.to_string(), signal.number().to_string(), terms::signal_doc(signal))
+}
+
+fn capability((name, number): (String, u8)) -> Word {
+    let doc = docs::capabilities::doc(&name);
+    Word::new(name, number.to_string(), doc)
 }
 
 fn sorted(words: impl IntoIterator<Item = Word>) -> Vec<Word> {

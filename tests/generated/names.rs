@@ -8,7 +8,7 @@ use super::replaced;
 
 const BASH: &str = r#"_krsi__sh_templates() {
     local name rest
-    krsi-sh templates 2>/dev/null | while read -r name rest; do
+    krsi-sh --format text templates 2>/dev/null | while read -r name rest; do
         [[ ${name} == NAME ]] || printf '%s\n' "${name}"
     done
 }
@@ -27,7 +27,7 @@ _krsi__sh_kernels() {
 const ZSH: &str = r#"(( $+functions[_krsi-sh_templates] )) ||
 _krsi-sh_templates() {
     local -a expl templates
-    templates=( ${${(f)"$(_call_program templates krsi-sh templates 2>/dev/null)"}[2,-1]%% *} )
+    templates=( ${${(f)"$(_call_program templates krsi-sh --format text templates 2>/dev/null)"}[2,-1]%% *} )
     _wanted templates expl template compadd -a templates
 }
 
@@ -42,7 +42,7 @@ _krsi-sh_kernels() {
 "#;
 
 const FISH: &str = r#"function __fish_krsi_sh_templates
-    for line in (krsi-sh templates 2>/dev/null)[2..-1]
+    for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]
         string replace -r ' .*' '' -- $line
     end
 end

@@ -97,7 +97,7 @@ pub static USER_MODE_BOOT: Boot = Boot {
     ],
 };
 
-const COMMANDS: &str = r#"krsi-sh -e 'probe("exec").scope(#{pid: getpid()}).deny().attach(); print("attached")'; echo "exit $?"
+const COMMANDS: &str = r#"krsi-sh --format text -e 'probe("exec").scope(#{pid: getpid()}).deny().attach(); print("attached")'; echo "exit $?"
 krsi-sh --format json -e '
   for name in ["exec", "file_open"] { probe(name).scope(#{pid: getpid()}).name(name).attach(); }
   run(["ls", "/"]); run(["cat", "/etc/hostname"]); exit(0)'; echo "exit $?"

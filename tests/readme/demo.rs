@@ -13,7 +13,7 @@ fn the_transcript_in_the_readme_is_what_the_demo_prints() {
         return;
     }
     let output = Command::new(env!("CARGO_BIN_EXE_krsi-sh"))
-        .args(["lab", "--kernel", KERNEL, "scripts/demo.rhai"])
+        .args(["--format=text", "lab", "--kernel", KERNEL, "scripts/demo.rhai"])
         .output()
         .expect("the shell starts");
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -41,7 +41,11 @@ fn a_prompt_whose_timer_nobody_reads_any_more_ends_quietly() {
 /// A script that runs; its first line has been read.
 fn running(code: &str) -> Result<(Child, BufReader<impl Read>), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
-    command.args(["-q", "-e", code]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["-q", "--format=text", "-e", code])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the shell starts");
     let mut lines = BufReader::new(child.stdout.take().expect("its output"));
     let mut line = String::new();

@@ -23,7 +23,8 @@ fn a_saved_script_runs_though_a_line_used_the_last_value() {
     terminal.enter("print(x)", "42");
     terminal.enter_with(":save again.rhai", "in again.rhai");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
-    let output = command.arg(home.path().join("again.rhai")).output().expect("the shell");
+    let output =
+        command.arg("--format=text").arg(home.path().join("again.rhai")).output().expect("the shell");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stdout)), (Some(0), "42\n"));
 }
@@ -38,7 +39,8 @@ fn what_the_init_file_has_made_is_a_part_of_what_is_saved() {
     terminal.enter("print(twice(it))", "42");
     terminal.enter_with(":save again.rhai", "in again.rhai");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
-    let output = command.arg(home.path().join("again.rhai")).output().expect("the shell");
+    let output =
+        command.arg("--format=text").arg(home.path().join("again.rhai")).output().expect("the shell");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stdout)), (Some(0), "42\n"));
 }

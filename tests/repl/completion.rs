@@ -31,11 +31,13 @@ fn names_of_errnos_signals_and_cgroups_stand_where_they_belong() {
     let mut terminal = Setup::new(&home).prompted();
     completes(&mut terminal, "probe(\"exec\").deny(\"EACC", "probe(\"exec\").deny(\"EACCES");
     completes(&mut terminal, "kill(1, \"SIGKI", "kill(1, \"SIGKILL");
+    completes(&mut terminal, "capable(getpid(), \"CAP_SYS_AD", "capable(getpid(), \"CAP_SYS_ADMIN");
     completes(&mut terminal, "p.when(|e| deny(\"ECONNREF", "p.when(|e| deny(\"ECONNREFUSED");
     completes(&mut terminal, "p.scope(#{ cgroup: \"/s", "p.scope(#{ cgroup: \"/sys/fs/cgroup/");
     completes(&mut terminal, "p.scope(#{ pid_ns: \"ho", "p.scope(#{ pid_ns: \"host");
     completes(&mut terminal, "?would-d", "?would-deny");
     terminal.enter_with("?SIGKILL", "signal SIGKILL (9)");
+    terminal.enter_with("?CAP_BPF", "capability CAP_BPF (39)");
     terminal.enter_with("help(\"EPERM\")", "Operation not permitted");
 }
 

@@ -151,9 +151,8 @@ fn control_c_stops_a_running_line_within_100_ms_and_leaves_the_shell_and_its_var
     terminal.enter("let kept = 42;", "krsi> let kept = 42;");
     let mut stopped = 0;
     // What computes, what waits for events, what waits for a child, what sleeps.
-    for (round, busy) in ["loop {}", "run_for(\"1h\")", "run([\"sleep\", \"3600\"]); loop {}", "sleep(3600)"]
-        .iter()
-        .enumerate()
+    for (round, busy) in
+        ["loop {}", "run_for(\"1h\")", "run([\"sleep\", \"3600\"])", "sleep(3600)"].iter().enumerate()
     {
         // The fastest of some: what another process takes of the machine only ever adds.
         let times = (0..4).map(|try_| {
@@ -171,6 +170,9 @@ fn control_c_stops_a_running_line_within_100_ms_and_leaves_the_shell_and_its_var
         let fastest = times.min().expect("tries");
         assert!(fastest <= AT_MOST, "`{busy}` took {fastest:?}");
     }
+    // How the child ended, of the same key, is nothing that was asked for.
+    let rows = terminal.rows();
+    assert!(!rows.iter().any(|row| row.contains("SIGINT")), "{rows:?}");
     terminal.enter("kept", "42");
 }
 
@@ -398,14 +400,37 @@ fn last_words_are_not_lost_when_the_process_is_told_to_end() {
 #[test]
 fn the_prompt_stays_on_the_terminal_when_the_output_goes_to_a_file() {
     let home = home();
-    let file = home.path().join("out.ndjson");
-    let setup = Setup { arguments: &["--format", "json"], output: Some(&file), ..Setup::new(&home) };
+    let file = home.path().join("output");
+    let setup = Setup { output: Some(&file), ..Setup::new(&home) };
     let mut terminal = setup.prompted();
     terminal.enter("40 + 2", "krsi> 40 + 2");
     terminal.enter_with("let = 5", "×");
     terminal.keys(CTRL_D);
     assert_eq!(terminal.ended().code(), Some(0));
     assert_eq!(fs::read_to_string(&file).expect("the output"), "{\"type\":\"value\",\"value\":42}\n");
+}
+
+#[test]
+fn what_is_logged_while_somebody_types_never_comes_between_the_records_in_a_file() {
+    for term in ["xterm", "dumb"] {
+        let home = home();
+        let file = home.path().join("output");
+        let mut terminal = Setup { term, output: Some(&file), ..Setup::new(&home) }.start();
+        // A dumb terminal shows no prompt then.
+        terminal.row_with("`help` helps");
+        terminal.keys("let t = every(\"10ms\", || for i in 0..500 { debug(i) });\r");
+        terminal.wait_for("the log", |screen| screen.contents().contains("debug"));
+        for n in 0..20 {
+            terminal.keys(&format!("{n}\r"));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        // Between two lines the terminal would take Ctrl-D for its own.
+        terminal.keys("exit(0)\r");
+        assert_eq!(terminal.ended().code(), Some(0));
+        let output = fs::read_to_string(&file).expect("the output");
+        let other = output.lines().find(|line| !line.starts_with("{\"type\":\"value\""));
+        assert_eq!((other, output.lines().count()), (None, 20), "{term}");
+    }
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl<'s> Setup<'s> {
             .env("XDG_STATE_HOME", self.home.join("state"))
             .env("XDG_CACHE_HOME", kernels::cache().ancestors().nth(2).expect("a folder"))
             .env("XDG_CONFIG_HOME", self.home.join("config"))
+            .env_remove("KRSI_SH_FORMAT")
             .env_remove("NO_COLOR")
             .env_remove("PAGER")
             .env_remove("VISUAL")

@@ -27,7 +27,7 @@ pub struct Memory {
 /// If the probe does not attach.
 pub fn measure(shell: &str) -> Result<Memory, String> {
     let mut command = Command::new(shell);
-    command.args(["-e", SCRIPT]);
+    command.args(["--format=text", "-e", SCRIPT]);
     let mut running = Timed::start(command)?;
     running.heard("attached")?;
     thread::sleep(SETTLED);

@@ -53,7 +53,7 @@ pub fn run(shell: &str, peers: &Path) -> Result<Race, String> {
 
 fn krsi_sh(shell: &str) -> Result<(Duration, Duration), String> {
     let mut command = Command::new(shell);
-    command.args(["-q", "-e", SCRIPT]);
+    command.args(["-q", "--format=text", "-e", SCRIPT]);
     let mut running = Timed::start(command)?;
     let times = (running.heard("attached")?, running.heard("first event: ")?);
     running.end()?;

@@ -1,5 +1,8 @@
-//! Processes: run one, signal one.
+//! Processes: run one, signal one, look at one.
 
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::never;
 use rhai::{Array, Engine, Map, plugin::*};
 
 use super::{Fallible, event::ScriptEvent, runtime};
@@ -10,6 +13,7 @@ use crate::{
         Fault,
         runtime::{Turn, Until},
     },
+    suggest::nearest,
 };
 
 fn words(argv: &Array) -> Result<Vec<String>, Fault> {
@@ -54,6 +58,42 @@ fn pid(number: i64) -> Result<i32, Fault> {
     if pid > 1 && number != own { Ok(pid) } else { Err(refused()) }
 }
 
+/// A capability's bit.
+fn bit(name: &str) -> Result<u64, Fault> {
+    let (_, number) = reaction::capability(name).ok_or_else(|| {
+        let names = reaction::capabilities();
+        let names = || names.iter().map(|(name, _)| name.as_str());
+        let near = nearest(&name.to_ascii_uppercase(), names())
+            .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+        Fault::script(format!(
+            "there is no capability `{name}`{near}; the names are those of capabilities(7)"
+        ))
+        .about(name)
+    })?;
+    Ok(1 << number)
+}
+
+/// A process that `capable` and `capabilities` look at.
+fn looked_at(number: i64) -> Result<i32, Fault> {
+    i32::try_from(number)
+        .ok()
+        .filter(|pid| *pid > 0)
+        .ok_or_else(|| Fault::script(format!("{number} is no process id; allowed: 1 and up")).about(number))
+}
+
+fn of_event(event: &ScriptEvent) -> Option<u64> {
+    let pid = i32::try_from(event.inner().number("pid")).ok()?;
+    reaction::effective(pid, Some(event.inner().number("start_ns")))
+}
+
+fn names(set: u64) -> Array {
+    let named = |(name, number): (String, u8)| (set & 1 << number != 0).then(|| name.into());
+    reaction::capabilities().into_iter().filter_map(named).collect()
+}
+
+/// A signal of the terminal's reaches all who share it within this time.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
+
 /// What `kill` does, for whoever only explains.
 const KILL: &str = "`kill` sends a signal";
 
@@ -79,6 +119,11 @@ mod functions {
             Turn::Received(()) | Turn::Disconnected | Turn::Over => {}
         }
         let ended = child.finish().map_err(Fault::environment)?;
+        if ended.signal.as_deref() == Some("SIGINT") {
+            // From a terminal it has come to this shell as well, and is on its way: then nobody wants the child's end.
+            let deadline = Until::Deadline(Instant::now() + ON_ITS_WAY);
+            runtime.serve(context.engine(), &never::<()>(), deadline)?;
+        }
         runtime.settle(context.engine())?;
         Ok(as_map(&ended))
     }
@@ -107,6 +152,35 @@ mod functions {
         let number = event.inner().number("pid").cast_signed();
         let start = event.inner().number("start_ns");
         Ok(reaction::signal(pid(number)?, Some(start), signal).map_err(Fault::environment)?)
+    }
+
+    /// Whether a process has a capability now, in its effective set: `capable(1234, "CAP_SYS_ADMIN")`. False if there is no
+    /// such process.
+    #[rhai_fn(return_raw)]
+    pub fn capable(number: i64, capability: &str) -> Fallible<bool> {
+        let bit = bit(capability)?;
+        Ok(reaction::effective(looked_at(number)?, None).unwrap_or_default() & bit != 0)
+    }
+
+    /// The same of the process of an event: `capable(e, "CAP_BPF")`. It is asked now, and not when the event happened;
+    /// false if the process has gone since.
+    #[rhai_fn(name = "capable", return_raw)]
+    pub fn capable_event(event: &mut ScriptEvent, capability: &str) -> Fallible<bool> {
+        let bit = bit(capability)?;
+        Ok(of_event(event).unwrap_or_default() & bit != 0)
+    }
+
+    /// The capabilities that a process has now, in its effective set: `capabilities(getpid())`. `()` if there is no such
+    /// process.
+    #[rhai_fn(return_raw)]
+    pub fn capabilities(number: i64) -> Fallible<Dynamic> {
+        Ok(reaction::effective(looked_at(number)?, None).map_or(Dynamic::UNIT, |set| names(set).into()))
+    }
+
+    /// The same of the process of an event, now: `capabilities(e)`. `()` if it has gone since.
+    #[rhai_fn(name = "capabilities")]
+    pub fn capabilities_event(event: &mut ScriptEvent) -> Dynamic {
+        of_event(event).map_or(Dynamic::UNIT, |set| names(set).into())
     }
 
     /// The id of this shell's process: its children are in `.scope(#{ pid: getpid() })`.

@@ -1,11 +1,12 @@
 //! The words that are no functions: modes, verdicts, what the books count, what diagnostics speak of; and the
-//! names of errnos, signals and scope conditions.
+//! names of errnos, signals, capabilities and scope conditions.
 //!
 //! In: a word as somebody asks for it. Out: what it means here, and what it is for. Errnos and signals come from the
 //! operating system's own lists, scope conditions from `probe::scope`; the table is of what is written nowhere else.
 
 use nix::sys::signal::Signal as Raw;
 
+use super::capabilities;
 use crate::probe::{Errno, Signal, scope};
 
 /// A word and what it means.
@@ -236,7 +237,8 @@ pub fn about(word: &str) -> Vec<String> {
     let plain = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
     let wanted = plain(word);
     let terms = TERMS.iter().filter(|term| plain(term.word) == wanted).map(shown);
-    terms.chain(scope_condition(word)).chain(number_or_name(word)).collect()
+    let named = number_or_name(word).into_iter().chain(capabilities::page(word));
+    terms.chain(scope_condition(word)).chain(named).collect()
 }
 
 fn shown(term: &Term) -> String {

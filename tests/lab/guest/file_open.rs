@@ -207,14 +207,13 @@ fn overlaid() -> Outcome {
     shell.stop()?.well()
 }
 
-pub fn hostile_name() -> Outcome {
-    let name = "evil\u{1b}[2J\nroot\u{202e}txt";
-    let path = file(name)?;
+/// What the shell writes for people about the files that begin with `start` while a deed is done.
+fn told_for_people(start: &str, deed: impl FnOnce() -> Outcome) -> Result<String, String> {
     let script = format!(
-        "probe(\"file_open\", #{{path_prefix: \"/tmp/files/evil\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\"); run_for(\"2s\"); exit(0)",
+        "probe(\"file_open\", #{{path_prefix: \"{start}\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\"); run_for(\"2s\"); exit(0)",
         std::process::id()
     );
-    let mut child = Command::new(shell::SHELL)
+    let mut child = shell::for_people()
         .args(["--color", "never", "-e", &script])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -224,17 +223,39 @@ pub fn hostile_name() -> Outcome {
     let mut first = String::new();
     std::io::BufRead::read_line(&mut stdout, &mut first).map_err(|e| e.to_string())?;
     same("first line", first.trim_end(), "ready")?;
-    open_file(&ME, &path, OFlag::O_RDONLY)?;
+    deed()?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut stdout, &mut bytes).map_err(|e| e.to_string())?;
     let _ = child.wait();
-    let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|e| e.to_string())
+}
+
+pub fn hostile_name() -> Outcome {
+    let path = file("evil\u{1b}[2J\nroot\u{202e}txt")?;
+    let text = told_for_people("/tmp/files/evil", || open_file(&ME, &path, OFlag::O_RDONLY).map(drop))?;
     holds(text.contains("/tmp/files/evil"), format!("the event is shown: {text:?}"))?;
     holds(
         !text.contains('\u{1b}') && !text.contains('\u{202e}'),
         format!("raw control characters: {text:?}"),
     )?;
     holds(!text.lines().any(|line| line.starts_with("root")), format!("the name broke the line: {text:?}"))
+}
+
+/// The guest knows root by name, and nobody else of those who open here.
+pub fn for_people() -> Outcome {
+    let path = file("read")?;
+    fs::write(&path, [0; 4200]).map_err(|e| e.to_string())?;
+    let stranger = Identity { uid: 4242, gid: 4242, ..ME };
+    let deed = || {
+        open_file(&ME, &path, OFlag::O_RDONLY)?;
+        open_file(&stranger, &path, OFlag::O_RDONLY).map(drop)
+    };
+    let text = told_for_people(&path, deed)?;
+    for user in ["0(root)", "4242"] {
+        let said = format!("] uid={user} {path} size=4.1KiB access=read");
+        holds(text.contains(&said), format!("{said:?} is in {text:?}"))?;
+    }
+    Ok(())
 }
 
 pub fn too_long() -> Outcome {

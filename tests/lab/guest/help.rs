@@ -1,10 +1,10 @@
 //! What help prints can be typed as it stands.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::{Outcome, holds, shell::SHELL};
+use super::{Outcome, holds, shell::for_people};
 
 struct Said {
     code: Option<i32>,
@@ -13,8 +13,7 @@ struct Said {
 }
 
 fn shell(arguments: &[&str]) -> Result<Said, String> {
-    let output =
-        Command::new(SHELL).args(arguments).stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
+    let output = for_people().args(arguments).stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
 }

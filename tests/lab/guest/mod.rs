@@ -87,6 +87,7 @@ pub const STEPS: &[Step] = steps! {
         "access narrows" => file_open::access,
         "overlayfs files are matched" => file_open::overlayfs,
         "hostile names reach no terminal raw" => file_open::hostile_name,
+        "people read names and sizes" => file_open::for_people,
         "a path too long follows on_error" => file_open::too_long,
         "detach restores" => file_open::detach,
         "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,

@@ -47,7 +47,7 @@ fn panic() -> Result<(String, Option<i32>), String> {
 /// The shell that has started the session is spared by its deny-all, and can become `krsi-sh panic`.
 pub fn ends_a_deny_all() -> Outcome {
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
-    let script = format!("{SHELL} -q -e \"$1\" & read go; exec {SHELL} panic");
+    let script = format!("{SHELL} -q --format text -e \"$1\" & read go; exec {SHELL} panic");
     let mut starter = Command::new("/bin/sh")
         .args(["-c", &script, "sh", DENY_ALL])
         .stdin(Stdio::piped())

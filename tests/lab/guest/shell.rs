@@ -203,6 +203,13 @@ pub fn run_with(flags: &[&str], script: &str) -> Result<Ended, String> {
     Shell::start(&arguments)?.end()
 }
 
+/// The shell, writing as for a terminal though nothing here is one.
+pub fn for_people() -> Command {
+    let mut command = Command::new(SHELL);
+    command.env("KRSI_SH_FORMAT", "text");
+    command
+}
+
 /// Runs a script as another user.
 pub fn run_as(uid: u32, script: &str) -> Result<(Option<i32>, String, String), String> {
     run_command_as(uid, &["-e", script])
@@ -210,7 +217,7 @@ pub fn run_as(uid: u32, script: &str) -> Result<(Option<i32>, String, String), S
 
 /// Runs the shell as another user: its exit code, and what it has written.
 pub fn run_command_as(uid: u32, arguments: &[&str]) -> Result<(Option<i32>, String, String), String> {
-    let output = Command::new(SHELL)
+    let output = for_people()
         .args(arguments)
         .uid(uid)
         .gid(uid)

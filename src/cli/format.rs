@@ -1,0 +1,86 @@
+//! Which format standard output has: what was asked for, and what that comes to.
+//!
+//! In: the word of `--format`, or that of the variable where the option is not given. Out: a
+//! [`Format`]. `auto` depends on who answers: what a session says is read by a program if no
+//! terminal shows it; a command's own page is for people wherever it goes, `grep` and `less` too.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+};
+
+use clap::{ValueEnum, builder::PossibleValue};
+
+use crate::{
+    report::{Format, printable},
+    suggest::nearest,
+};
+
+/// The variable that stands for `--format`.
+pub const VARIABLE: &str = "KRSI_SH_FORMAT";
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Asked {
+    #[default]
+    Auto,
+    This(Format),
+}
+
+impl Asked {
+    /// For a session: a script's, or the prompt's.
+    #[must_use]
+    pub fn for_session(self) -> Format {
+        match self {
+            Asked::This(format) => format,
+            Asked::Auto if io::stdout().is_terminal() => Format::Text,
+            Asked::Auto => Format::Json,
+        }
+    }
+
+    /// For a command that answers with a page or a table of its own.
+    #[must_use]
+    pub fn for_answer(self) -> Format {
+        match self {
+            Asked::This(format) => format,
+            Asked::Auto => Format::Text,
+        }
+    }
+
+    /// What the variable asks for; set to nothing, it is not set.
+    ///
+    /// # Errors
+    /// If its word is none: a sentence with those that are allowed.
+    pub fn by_variable(value: Option<OsString>) -> Result<Self, String> {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(Asked::Auto) };
+        let value = value.to_string_lossy();
+        Self::from_str(&value, false).map_err(|_| {
+            let hint = nearest(&value, ["auto", "text", "json"])
+                .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+            format!(
+                "the variable {VARIABLE} is `{}`, which is no format{hint}\n  \
+                 allowed: auto, text, json, as for --format, which goes before it",
+                printable(&value)
+            )
+        })
+    }
+}
+
+impl ValueEnum for Asked {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Asked::Auto, Asked::This(Format::Text), Asked::This(Format::Json)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Asked::Auto => PossibleValue::new("auto")
+                .help("json for what a script or the prompt says where no terminal shows it, else text"),
+            Asked::This(Format::Text) => {
+                PossibleValue::new("text").help("For people: users and errnos by name, sizes in KiB")
+            }
+            Asked::This(Format::Json) => {
+                PossibleValue::new("json").help("One JSON value a line (NDJSON), numbers as they are")
+            }
+        })
+    }
+}
