@@ -12,6 +12,7 @@
 //! summary     what a probe has kept count of, in both
 //! human       numbers as people read them, in text
 //! accounts    names of users and groups, for that
+//! wrapped     what is longer than a row, broken between words
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! ```
@@ -25,6 +26,7 @@ mod rows;
 mod streams;
 pub mod summary;
 mod text;
+mod wrapped;
 
 pub use self::{
     human::duration,
@@ -32,6 +34,7 @@ pub use self::{
     printable::{printable, printable_lines},
     reporter::{Books, Reporter, Severity, SeverityError},
     streams::Streams,
+    wrapped::wrapped,
 };
 
 /// How standard output is written.

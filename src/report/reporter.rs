@@ -5,7 +5,7 @@ use std::{fmt, io};
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text};
+use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     event::{Event, Summary},
     probe::Counters,
@@ -88,6 +88,12 @@ impl Reporter {
     #[must_use]
     pub fn color(&self) -> bool {
         self.paint.enabled
+    }
+
+    /// Columns of the terminal that is written to, if it is one.
+    #[must_use]
+    pub fn width(&self) -> Option<u16> {
+        self.sink.width()
     }
 
     /// From here on with colour, or without.
@@ -187,7 +193,12 @@ impl Reporter {
     /// A text that somebody has asked for: help, an explanation.
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
         match self.format {
-            Format::Text => self.page(text),
+            Format::Text => {
+                let width = self.sink.width();
+                let text = printable_lines(text);
+                let rows: Vec<_> = text.split('\n').flat_map(|line| wrapped(line, width)).collect();
+                self.sink.page(&rows.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+            }
             Format::Json => self.print(text),
         }
     }

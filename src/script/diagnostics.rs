@@ -7,10 +7,10 @@
 
 use std::{fmt, ops::Range, rc::Rc};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::{Fault, Source, docs, engine, fault::Cause, runtime::Runtime};
+use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime};
 use crate::{report::printable_lines, suggest::nearest};
 
 /// How far behind the call its arguments are looked for.
@@ -135,8 +135,9 @@ impl Diagnostic {
         Diagnostic { text: format!("in {of}: {}", self.text), advice: Some(advice), ..self.clone() }
     }
 
+    /// For a terminal of so many columns, if it is one.
     #[must_use]
-    pub fn render(&self, color: bool) -> String {
+    pub fn render(&self, color: bool, columns: Option<u16>) -> String {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)
@@ -144,7 +145,7 @@ impl Diagnostic {
             .with_wrap_lines(false)
             .with_context_lines(1);
         let mut text = String::new();
-        let shown = Shown::new(self);
+        let shown = Shown::new(self, columns);
         match handler.render_report(&mut text, &shown) {
             Ok(()) => text.trim_end().to_owned(),
             Err(_) => format!("error: {shown}"),
@@ -156,14 +157,17 @@ impl Diagnostic {
 #[derive(Debug)]
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    source: Option<Excerpt>,
 }
 
 impl<'a> Shown<'a> {
-    fn new(diagnostic: &'a Diagnostic) -> Self {
-        // A script's text is as hostile as any other file.
-        let named = |source: &Source| NamedSource::new(&source.name, harmless(&source.text));
-        let source = diagnostic.place.as_ref().map(|(source, _)| named(source));
+    fn new(diagnostic: &'a Diagnostic, columns: Option<u16>) -> Self {
+        let source = diagnostic.place.as_ref().map(|(source, place)| {
+            let calls = diagnostic.calls.iter().map(|(range, _)| range);
+            let places: Vec<_> = std::iter::once(place).chain(calls).cloned().collect();
+            // A script's text is as hostile as any other file.
+            Excerpt::new(&source.name, harmless(&source.text), &places, columns)
+        });
         Shown { diagnostic, source }
     }
 }
@@ -198,14 +202,11 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let (_, place) = self.diagnostic.place.as_ref()?;
-        let span = |range: &Range<usize>| SourceSpan::from(range.clone());
-        let here = LabeledSpan::new_primary_with_span(None, span(place));
-        let calls = self
-            .diagnostic
-            .calls
-            .iter()
-            .map(move |(range, label)| LabeledSpan::new_with_span(Some(label.clone()), span(range)));
+        let mut places = self.source.as_ref()?.places().map(|range| SourceSpan::from(range.clone()));
+        let here = LabeledSpan::new_primary_with_span(None, places.next()?);
+        let calls = places
+            .zip(&self.diagnostic.calls)
+            .map(|(place, (_, label))| LabeledSpan::new_with_span(Some(label.clone()), place));
         Some(Box::new(std::iter::once(here).chain(calls)))
     }
 }

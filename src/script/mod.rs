@@ -21,6 +21,7 @@ mod diagnostics;
 pub mod docs;
 mod engine;
 pub mod equivalence;
+mod excerpt;
 pub mod explanation;
 mod fault;
 mod handle;

@@ -202,7 +202,11 @@ impl Runtime {
     }
 
     pub fn diagnose(&self, diagnostic: &Diagnostic) {
-        let text = diagnostic.render(self.reporter.borrow().color());
+        let (color, columns) = {
+            let reporter = self.reporter.borrow();
+            (reporter.color(), reporter.width())
+        };
+        let text = diagnostic.render(color, columns);
         self.report(|reporter| reporter.log(&text));
     }
 

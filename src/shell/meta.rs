@@ -267,9 +267,9 @@ fn help(shell: &mut Shell, topic: &str) -> Flow {
         return shell.help(Some(topic));
     }
     for command in &COMMANDS {
-        shell.say(&format!("  {:<22} {}", command.usage, command.help));
+        shell.explain(&format!("  {:<22}  {}", command.usage, command.help));
     }
-    shell.say("  help, ?                what a script can say; help NAME, ?NAME or NAME? for one thing");
+    shell.explain("  help, ?                 what a script can say; help NAME, ?NAME or NAME? for one thing");
     Flow::Stay
 }
 
@@ -280,7 +280,7 @@ fn templates(shell: &mut Shell, name: &str) -> Flow {
     let rows: Vec<_> = shell.catalogue.iter().map(|t| (t.name.clone(), t.summary.clone())).collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, summary) in rows {
-        shell.say(&format!("  {name:width$}  {summary}"));
+        shell.explain(&format!("  {name:width$}  {summary}"));
     }
     Flow::Stay
 }

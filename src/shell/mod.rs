@@ -46,7 +46,7 @@ use self::{
 };
 use crate::{
     kernel,
-    report::{Format, Sink, Stream},
+    report::{Format, Sink, Stream, wrapped},
     script::{Options, Outcome, Served, Session, Stance},
     template::Catalogue,
 };
@@ -57,6 +57,18 @@ const ENVIRONMENT: i32 = 3;
 /// Runs the shell until its user leaves; gives the process's exit code.
 #[must_use]
 pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
+    interactive_with(catalogue, options, init, |_| {})
+}
+
+/// As [`interactive`], for whoever has events of other origin to put into the session: tests.
+#[doc(hidden)]
+#[must_use]
+pub fn interactive_with(
+    catalogue: Catalogue,
+    options: Options,
+    init: bool,
+    begun: impl FnOnce(&Session),
+) -> i32 {
     let terminal = Terminal::look();
     let printer = Printer::new(terminal.streams());
     if !options.quiet {
@@ -85,6 +97,7 @@ pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
         asks,
         answers,
     };
+    begun(&shell.session);
     let ended = match if init { shell.init() } else { Flow::Stay } {
         Flow::Over(outcome) => outcome,
         _ => shell.converse(),
@@ -329,7 +342,7 @@ impl Shell {
         let call = topic.map_or_else(|| "help()".to_owned(), |topic| format!("help({topic:?})"));
         let outcome = self.session.line(&call);
         if topic.is_none() {
-            self.say("`:help` lists the shell's own commands.");
+            self.explain("`:help` lists the shell's own commands.");
         }
         outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
     }
@@ -356,6 +369,11 @@ impl Shell {
     /// An answer to a command; never in between a machine's lines.
     fn say(&mut self, line: &str) {
         self.print(if self.format == Format::Json { Stream::Log } else { Stream::Data }, line);
+    }
+
+    /// As `say`, for what explains: it goes on below, in its column, where a row is too short.
+    fn explain(&mut self, line: &str) {
+        wrapped(line, self.printer.width()).iter().for_each(|row| self.say(row));
     }
 
     fn note(&mut self, line: &str) {

@@ -8,11 +8,11 @@
 mod closed;
 mod commands;
 mod completion;
-mod echo;
 mod lab;
+mod picture;
 mod resize;
+mod screens;
 mod start;
-
 mod tables;
 mod terminal;
 mod top;

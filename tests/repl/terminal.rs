@@ -35,6 +35,7 @@ pub const ROWS: u16 = 400;
 
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
+pub const CTRL_L: &str = "\x0c";
 pub const CTRL_R: &str = "\x12";
 pub const UP: &str = "\x1b[A";
 pub const TAB: &str = "\t";
@@ -58,6 +59,7 @@ pub struct Terminal {
 }
 
 pub struct Setup<'s> {
+    pub program: &'s Path,
     pub arguments: &'s [&'s str],
     /// Where standard output goes, if not to the terminal.
     pub output: Option<&'s Path>,
@@ -72,6 +74,7 @@ pub struct Setup<'s> {
 impl<'s> Setup<'s> {
     pub fn new(home: &'s TempDir) -> Self {
         Setup {
+            program: Path::new(env!("CARGO_BIN_EXE_krsi-sh")),
             arguments: &[],
             output: None,
             term: "xterm-256color",
@@ -88,7 +91,7 @@ impl<'s> Setup<'s> {
         let pty = openpty(&size, None).expect("a pseudo-terminal");
         let found = tcgetattr(pty.slave.as_fd()).expect("settings");
         let end = || pty.slave.try_clone().expect("a descriptor");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+        let mut command = Command::new(self.program);
         command
             .args(self.arguments)
             .stdin(end())
@@ -224,10 +227,34 @@ impl Terminal {
 
     /// As `wait`, for what is no text: which screen is shown, whether there is a cursor.
     pub fn wait_for(&self, what: &str, seen: impl Fn(&vt100::Screen) -> bool) {
+        let came = self.comes_to(seen);
+        assert!(came, "{what} was not seen on:\n{}", shown(&self.output.0.lock().expect("output")));
+    }
+
+    /// Whether the screen comes to be so.
+    pub fn comes_to(&self, seen: impl Fn(&vt100::Screen) -> bool) -> bool {
         let output = self.output.0.lock().expect("output");
         let unseen = |output: &mut Output| !seen(output.screen.screen());
-        let (output, timeout) = self.output.1.wait_timeout_while(output, PATIENCE, unseen).expect("output");
-        assert!(!timeout.timed_out(), "{what} was not seen on:\n{}", shown(&output));
+        !self.output.1.wait_timeout_while(output, PATIENCE, unseen).expect("output").1.timed_out()
+    }
+
+    pub fn look<T>(&self, look: impl Fn(&vt100::Screen) -> T) -> T {
+        look(self.output.0.lock().expect("output").screen.screen())
+    }
+
+    /// Waits until nothing more comes, for want of a screen to wait for.
+    pub fn settles(&self) {
+        const QUIET: Duration = Duration::from_secs(1);
+        let mut output = self.output.0.lock().expect("output");
+        loop {
+            let before = output.bytes.len();
+            let same = |output: &mut Output| output.bytes.len() == before;
+            let (after, timeout) = self.output.1.wait_timeout_while(output, QUIET, same).expect("output");
+            if timeout.timed_out() {
+                return;
+            }
+            output = after;
+        }
     }
 
     /// The rows of a shell that has ended, with all that it wrote: a mark written behind it has arrived.
