@@ -10,9 +10,9 @@
 //! text, json  the two formats
 //! rows        a list of records as a table
 //! summary     what a probe has kept count of, in both
-//! wrapped     what is longer than a row, broken between words
 //! human       numbers as people read them, in text
 //! accounts    names of users and groups, for that
+//! wrapped     what is longer than a row, broken between words
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! ```
