@@ -124,6 +124,8 @@ pub struct RichReader {
     history: Option<PathBuf>,
     gate: Gate,
     question: Arc<AtomicBool>,
+    /// By Ctrl-C, which ended the input.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl RichReader {
@@ -143,7 +145,8 @@ impl RichReader {
         let shelf = Shelf::new(&config);
         let mut editor = Editor::with_history(config, shelf)?;
         let question = Arc::new(AtomicBool::new(false));
-        keys::bind(&mut editor, &question);
+        let interrupted = Arc::new(AtomicBool::new(false));
+        keys::bind(&mut editor, &question, &interrupted);
         if let Some(path) = setting.history.as_ref().filter(|path| path.exists()) {
             // A history that cannot be read is begun anew.
             let _ = editor.load_history(path);
@@ -160,7 +163,7 @@ impl RichReader {
             attached: Vec::new(),
             gate: gate.clone(),
         }));
-        Ok(RichReader { editor, history: setting.history, gate, question })
+        Ok(RichReader { editor, history: setting.history, gate, question, interrupted })
     }
 
     /// What prints above this reader's prompt.
@@ -222,7 +225,10 @@ impl RichReader {
             self.gate.entering();
             let read = self.editor.readline_with_initial(prompt, (&initial.0, &initial.1));
             self.gate.close();
+            let interrupted = self.interrupted.swap(false, Ordering::Relaxed);
             match read {
+                Ok(_) if interrupted && self.question.load(Ordering::Relaxed) => return Ok(String::new()),
+                Ok(_) if interrupted => initial = Default::default(),
                 Err(ReadlineError::Interrupted) if self.question.load(Ordering::Relaxed) => {
                     return Ok(String::new());
                 }

@@ -1,5 +1,5 @@
-//! What keys do beyond the line editor's own: Enter parses, and the margins of
-//! further lines are crossed in one step.
+//! What keys do beyond the line editor's own: Enter parses, Ctrl-C loses nothing that is typed behind it, and the
+//! margins of further lines are crossed in one step.
 
 use std::sync::{
     Arc,
@@ -14,8 +14,13 @@ use rustyline::{
 use super::{margin, meta};
 use crate::script::{Completeness, completeness};
 
-/// Binds the keys. While `question` holds, Enter always ends the input.
-pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>, question: &Arc<AtomicBool>) {
+/// Binds the keys. While `question` holds, Enter always ends the input. Ctrl-C ends it as Enter does, and says so in
+/// `interrupted`: by an error, which would be the editor's own way, it would lose what else it has read already.
+pub fn bind<H: Helper, I: History>(
+    editor: &mut Editor<H, I>,
+    question: &Arc<AtomicBool>,
+    interrupted: &Arc<AtomicBool>,
+) {
     let plain = |code| KeyEvent(code, Modifiers::NONE);
     let mut on = |key: KeyEvent, handler: Box<dyn ConditionalEventHandler>| {
         editor.bind_sequence(key, EventHandler::Conditional(handler));
@@ -23,6 +28,7 @@ pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>, question: &Arc<Ato
     for key in [plain(KeyCode::Enter), KeyEvent::ctrl('J'), KeyEvent::ctrl('M')] {
         on(key, Box::new(Enter { question: Arc::clone(question) }));
     }
+    on(KeyEvent::ctrl('C'), Box::new(Interrupt(Arc::clone(interrupted))));
     on(plain(KeyCode::Backspace), Box::new(Over(|line, at| behind(line, at).map(Cmd::Kill))));
     on(plain(KeyCode::Delete), Box::new(Over(|line, at| ahead(line, at).map(Cmd::Kill))));
     on(plain(KeyCode::Left), Box::new(Over(|line, at| behind(line, at).map(Cmd::Move))));
@@ -53,6 +59,15 @@ impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         let finished = self.question.load(Ordering::Relaxed) || is_finished(&margin::strip(context.line()));
         Some(if finished { Cmd::AcceptLine } else { Cmd::Insert(1, margin::newline()) })
+    }
+}
+
+struct Interrupt(Arc<AtomicBool>);
+
+impl ConditionalEventHandler for Interrupt {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        self.0.store(true, Ordering::Relaxed);
+        Some(Cmd::AcceptLine)
     }
 }
 

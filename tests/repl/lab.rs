@@ -80,3 +80,63 @@ fn books_filters_and_the_panic_are_a_command_away() {
     terminal.row("detached one");
     terminal.last_row("krsi>");
 }
+
+#[test]
+fn what_works_at_the_prompt_works_there_too() {
+    if !lab() {
+        return;
+    }
+    let home = home();
+    let arguments = ["lab", "--kernel", KERNEL];
+    let mut terminal = Setup { rows: 40, arguments: &arguments, ..Setup::new(&home) }.prompted();
+    // Completion, of a template and of a field; and what it shows of several.
+    terminal.keys(&format!("probe(\"exe{TAB}"));
+    terminal.last_row("krsi> probe(\"exec");
+    terminal.keys(&format!("\").on_event(|e| e.ppi{TAB}"));
+    terminal.wait("the field", |rows| rows.iter().any(|row| row.ends_with("e.ppid")));
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi>");
+    terminal.keys(&format!(":t{TAB}"));
+    terminal.row_with("evaluate, and say how long it took");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi>");
+    // Several lines, one given up, and a pasted block.
+    terminal.keys("(20 +\r");
+    terminal.last_row("....>");
+    terminal.enter("22)", "42");
+    terminal.enter_with("let broken = (1 +\r\r", "×");
+    terminal.last_row("krsi>");
+    terminal.keys("\x1b[200~fn thrice(x) {\n    x * 3\n}\n\nthrice(15)\x1b[201~");
+    terminal.last_row("thrice(15)");
+    terminal.enter("", "45");
+    // The hint and the history, searched.
+    terminal.enter("1000 + 234", "1234");
+    terminal.keys("100");
+    terminal.last_row("krsi> 1000 + 234");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi>");
+    terminal.keys(CTRL_R);
+    terminal.keys("1000");
+    terminal.row_with("(reverse-i-search)`1000': 1000 + 234");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi>");
+    // What turns for ever is stopped, and the shell stays.
+    terminal.keys("let kept = 6; print(\"turning\"); loop {}\r");
+    terminal.row("turning");
+    terminal.keys(CTRL_C);
+    terminal.row("interrupted");
+    terminal.last_row("krsi>");
+    // A window that changes its size under the line.
+    let line = "krsi> kept * 100000000 + 7000000 * 100 + 654321 - 54321";
+    terminal.keys(&line["krsi> ".len()..]);
+    terminal.last_row(line);
+    terminal.resize(40);
+    let (first, rest) = line.split_at(40);
+    terminal.wait("the line in two rows", |rows| rows.ends_with(&[first.trim_end().into(), rest.into()]));
+    terminal.enter("", "1300600000");
+    terminal.resize(80);
+    terminal.enter_with("?EPERM", "errno EPERM (1)");
+    terminal.enter_with("6 * nonsense", "×");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+}

@@ -144,6 +144,21 @@ fn control_c_clears_the_line() {
 }
 
 #[test]
+fn what_is_typed_behind_control_c_is_not_lost() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("1000 + 234", "1234");
+    for _ in 0..20 {
+        terminal.keys(&format!("6 * 8{CTRL_C}let a{CTRL_C}{CTRL_R}1000"));
+        terminal.row_with("(reverse-i-search)`1000': 1000 + 234");
+        terminal.keys(&format!("{CTRL_C}6 * 7"));
+        terminal.last_row("krsi> 6 * 7");
+        terminal.keys(CTRL_C);
+        terminal.last_row("krsi>");
+    }
+}
+
+#[test]
 fn control_c_stops_a_running_line_within_100_ms_and_leaves_the_shell_and_its_variables() {
     const AT_MOST: Duration = Duration::from_millis(100);
     let home = home();
