@@ -92,6 +92,13 @@ enum Heard {
     Ended,
 }
 
+/// What an interactive guest is given of this process's terminal.
+struct Keyboard {
+    terminal: UnixStream,
+    /// Where the guest is told how large it is.
+    sizes: UnixStream,
+}
+
 /// Why a guest was stopped before its time.
 #[derive(Clone, Copy)]
 enum Stopped {
@@ -140,7 +147,8 @@ impl<'a> Guest<'a> {
             theirs.push(their);
         }
         let ports = [0, 1, 2, 3].map(|number: usize| theirs[number].as_raw_fd());
-        let keyboard = ours[1].try_clone().map_err(starting)?;
+        let (terminal, sizes) = (ours[1].try_clone(), ours[3].try_clone());
+        let keyboard = Keyboard { terminal: terminal.map_err(starting)?, sizes: sizes.map_err(starting)? };
         self.started = Instant::now();
         let mut qemu = Qemu::start(self.machine, self.acceleration, ports).map_err(starting)?;
         drop(theirs);
@@ -171,11 +179,11 @@ impl<'a> Guest<'a> {
         heard: &Receiver<Heard>,
         tell: &Sender<Heard>,
         watch: &Watch,
-        keyboard: UnixStream,
+        keyboard: Keyboard,
         log: &mut Option<&mut (dyn Write + Send)>,
     ) -> io::Result<()> {
         let mut keyboard = Some(keyboard);
-        let mut raw = None;
+        let (mut raw, mut window) = (None, None);
         let mut open = Port::ALL.len();
         while open > 0 {
             match heard.recv_timeout(TICK) {
@@ -186,8 +194,9 @@ impl<'a> Guest<'a> {
                         (&self.machine.request.command, keyboard.take())
                     {
                         raw = terminal::Raw::enter()?;
+                        window = Some(terminal::Window::new(keyboard.sizes));
                         let tell = tell.clone();
-                        terminal::forward_input(keyboard, move || drop(tell.send(Heard::Quit)));
+                        terminal::forward_input(keyboard.terminal, move || drop(tell.send(Heard::Quit)));
                     }
                 }
                 Ok(Heard::Exit(code)) => {
@@ -202,6 +211,9 @@ impl<'a> Guest<'a> {
             }
             if watch.seen() {
                 self.stop(Stopped::Interrupted);
+            }
+            if let Some(window) = &mut window {
+                window.look();
             }
             self.check_limits();
             if self.end.is_some_and(|end| Instant::now() >= end) {

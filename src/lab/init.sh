@@ -5,7 +5,8 @@
 #   ttyS0  the kernel's log, and what goes wrong in this script
 #   ttyS1  the command's standard output; its terminal if it is interactive
 #   ttyS2  its standard error
-#   ttyS3  for the host: "ready" before the command, "exit N" after it
+#   ttyS3  for the host: "ready" before the command, "exit N" after it; from it, "ROWS COLUMNS" when its terminal has
+#          changed its size
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root LANG=C.UTF-8
 umask 022
 
@@ -33,6 +34,12 @@ if [ "$mode" = interactive ]; then
   # Open before the host hears of it: what is typed at a closed port is lost.
   exec 9<>/dev/ttyS1
   stty 115200 sane rows "$rows" cols "$cols" <&9
+  stty -F /dev/ttyS3 raw -echo
+  # What has the terminal hears of it by SIGWINCH.
+  while read -r rows cols; do
+    stty rows "$rows" cols "$cols" <&9
+  done </dev/ttyS3 &
+  sizes=$!
   echo ready >/dev/ttyS3
   (
     cd /lab || exit 125
@@ -40,6 +47,9 @@ if [ "$mode" = interactive ]; then
   ) <&9 >&9 2>&9 9>&-
   code=$?
   exec 9>&-
+  # Or the last close of its port would not be this script's.
+  kill "$sizes"
+  wait "$sizes"
 else
   # Raw, so that what is written arrives byte for byte.
   stty -F /dev/ttyS1 115200 raw -echo

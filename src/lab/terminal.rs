@@ -38,6 +38,28 @@ pub(super) fn size() -> Size {
     }
 }
 
+/// Tells the guest when the terminal has changed its size.
+pub(super) struct Window {
+    guest: UnixStream,
+    told: Option<Size>,
+}
+
+impl Window {
+    pub(super) fn new(guest: UnixStream) -> Self {
+        Window { guest, told: None }
+    }
+
+    /// Looks now; the guest's init sets the size of its terminal (`init.sh`).
+    pub(super) fn look(&mut self) {
+        let size = size();
+        if self.told != Some(size) {
+            self.told = Some(size);
+            // A guest that does not listen any more draws nothing either.
+            let _ = writeln!(self.guest, "{} {}", size.rows, size.columns);
+        }
+    }
+}
+
 /// A terminal in raw mode until this is dropped.
 pub(super) struct Raw {
     before: Termios,

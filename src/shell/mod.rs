@@ -31,7 +31,7 @@ mod terminal;
 mod top;
 mod vocabulary;
 
-use std::{io, sync::Arc, thread};
+use std::{io, rc::Rc, sync::Arc, thread};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -69,7 +69,7 @@ pub fn interactive_with(
     init: bool,
     begun: impl FnOnce(&Session),
 ) -> i32 {
-    let terminal = Terminal::look();
+    let terminal = Rc::new(Terminal::look());
     let printer = Printer::new(terminal.streams());
     if !options.quiet {
         banner();
@@ -81,6 +81,7 @@ pub fn interactive_with(
             return ENVIRONMENT;
         }
     };
+    terminal.keep_keys();
     let (format, color) = (options.format, options.color);
     let full_screen = terminal.is_capable() && !terminal.is_output_elsewhere();
     let options = Options { interactive: true, ..options };
@@ -96,6 +97,7 @@ pub fn interactive_with(
         last: String::new(),
         asks,
         answers,
+        terminal: Rc::clone(&terminal),
     };
     begun(&shell.session);
     let ended = match if init { shell.init() } else { Flow::Stay } {
@@ -196,6 +198,7 @@ pub struct Shell {
     last: String,
     asks: Sender<Ask>,
     answers: Receiver<Typed>,
+    terminal: Rc<Terminal>,
 }
 
 impl Shell {
@@ -304,20 +307,24 @@ impl Shell {
         outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
     }
 
-    /// Does what takes its time while events and timers are delivered and leases renewed; what they print
-    /// waits until it is done.
+    /// Does what takes its time, and may need the terminal, while events and timers are delivered and leases renewed;
+    /// what they print waits until it is done.
     fn meanwhile<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Flow> {
         let (tell, done) = crossbeam_channel::bounded(1);
+        self.terminal.lend();
         let started = thread::Builder::new().name("krsi-meanwhile".into()).spawn(move || {
             // Nobody waits any more if the session has ended.
             let _ = tell.send(work());
         });
         if let Err(error) = started {
+            self.terminal.keep_keys();
             self.complain(&format!("cannot start a thread: {error}"));
             return Err(Flow::Stay);
         }
         self.printer.prompt_time();
-        match self.session.serve_until(&done) {
+        let served = self.session.serve_until(&done);
+        self.terminal.keep_keys();
+        match served {
             Served::Received(done) => {
                 self.printer.own_time();
                 Ok(done)

@@ -1,4 +1,8 @@
-//! The terminal, as it was found and as it is left.
+//! The terminal, as it was found and as it is left; and between two inputs.
+//!
+//! While lines are edited it is in the editor's raw mode. Between two inputs, the ordinary mode would edit what is
+//! typed ahead itself: it would take Ctrl-D and Ctrl-R for its own, and show the rest in the middle of what is printed.
+//! So then keys are kept as they come, for the next input, and only those that send signals do something.
 
 use std::{
     cell::Cell,
@@ -6,7 +10,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use nix::sys::termios::{self, SetArg, Termios};
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices as Special, Termios};
 
 use super::printer::Terminals;
 
@@ -58,6 +62,24 @@ impl Terminal {
     pub fn streams(&self) -> Terminals {
         let typed_at = self.before.is_some();
         Terminals { data: typed_at && self.output, log: typed_at && self.error }
+    }
+
+    /// Keeps what is typed for the next input; if lines can be edited, or it has to be as it was found.
+    pub fn keep_keys(&self) {
+        let Some(before) = self.before.as_ref().filter(|_| self.is_capable()) else { return };
+        let mut keeping = before.clone();
+        keeping.local_flags -= LocalFlags::ICANON | LocalFlags::ECHO;
+        keeping.control_chars[Special::VMIN as usize] = 1;
+        keeping.control_chars[Special::VTIME as usize] = 0;
+        // What fails here is a terminal that edits by itself, as others do.
+        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &keeping);
+    }
+
+    /// As it was found, for a program that is given it.
+    pub fn lend(&self) {
+        if let Some(before) = &self.before {
+            let _ = termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, before);
+        }
     }
 
     /// Puts it back as it was, also while an editor still reads from it.

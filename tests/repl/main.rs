@@ -95,6 +95,28 @@ fn lines_typed_ahead_are_not_lost() {
 }
 
 #[test]
+fn keys_typed_while_something_runs_are_the_next_inputs() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("1000 + 234", "1234");
+    for _ in 0..5 {
+        terminal.keys(&format!("print(\"runs\"); run([\"sleep\", \"0.2\"]);{ENTER}"));
+        terminal.row("runs");
+        terminal.keys(&format!("{CTRL_R}1000"));
+        terminal.row_with("(reverse-i-search)`1000': 1000 + 234");
+        terminal.keys(CTRL_C);
+        terminal.last_row("krsi>");
+        terminal.keys(CTRL_L);
+        terminal.wait("an empty screen", |rows| rows == ["krsi>"]);
+    }
+    terminal.keys(&format!("print(\"runs\"); run([\"sleep\", \"0.2\"]);{ENTER}"));
+    terminal.row("runs");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0));
+    assert_eq!(terminal.settings(), terminal.found);
+}
+
+#[test]
 fn history_survives_a_restart() {
     let home = home();
     let setup = Setup::new(&home);
