@@ -17,7 +17,7 @@ demo: ## Boot a kernel in the lab and watch a script observe and deny in it
 	@scripts/setup lab
 	@scripts/kernels 6.12
 	@cargo build --release --quiet
-	@$(BIN) lab --kernel 6.12 scripts/demo.rhai
+	@$(BIN) --format=text lab --kernel 6.12 scripts/demo.rhai
 
 test: ## Run everything: lints, the objects' rebuild check, all tests on five kernels
 	@scripts/setup lab
