@@ -3,7 +3,7 @@
 //!
 //! In: the process's arguments. Out: a command that has been run, as an exit
 //! code. Help, completions and the man page are made from this table and the
-//! [`SECTIONS`] below (`tests/generated/`); nothing about flags is written
+//! [`SECTIONS`] below (`tests/cli/generated/`); nothing about flags is written
 //! anywhere else.
 //!
 //! Whose argument a word is: up to the first word that is no flag, flags are the

@@ -1,0 +1,24 @@
+//! `krsi-sh lab`, as far as it goes without a guest.
+
+use super::*;
+
+#[test]
+fn a_kernel_that_is_not_cached_is_3_and_says_how_to_get_it() {
+    let folder = Folder::new();
+    let cache = folder.path("kernels").display().to_string();
+    let ran = folder.run_with(&["lab", "-e", "1"], &[("KRSI_KERNELS", &*cache)], "");
+    assert_eq!((ran.code, &*ran.stdout), (Some(3), ""));
+    assert!(ran.stderr.starts_with("krsi-sh: lab: "), "{}", ran.stderr);
+}
+
+#[test]
+fn code_and_a_script_contradict_each_other() {
+    let stderr = run(&["lab", "-e", "1", "a.rhai"]).refused();
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
+
+#[test]
+fn a_size_without_sense_is_refused_with_the_allowed_form() {
+    let stderr = run(&["lab", "--memory", "much"]).refused();
+    assert!(stderr.contains("allowed: a number with a unit"), "{stderr}");
+}

@@ -1,0 +1,118 @@
+//! What is not run, and what is said instead.
+
+use super::*;
+
+#[test]
+fn a_mistyped_subcommand_names_the_nearest_and_that_a_script_was_looked_for() {
+    assert_snapshot!(run(&["temlates"]).refused(), @r"
+    krsi-sh: `temlates` is no subcommand, and there is no script of that name in ~; did you mean `krsi-sh templates`?
+    subcommands: run, explain, templates, doctor, panic, lab; a script is named by its path
+    ");
+}
+
+#[test]
+fn a_missing_script_says_where_it_was_looked_for() {
+    assert_snapshot!(run(&["hunts/lab.rhai"]).refused(), @r"
+    krsi-sh: there is no script `hunts/lab.rhai`
+    cure: name an existing file; relative paths start at ~
+    ");
+}
+
+#[test]
+fn a_suffix_means_a_script_and_no_subcommand() {
+    let stderr = run(&["lap.rhai"]).refused();
+    assert!(!stderr.contains("subcommand"), "{stderr}");
+}
+
+#[test]
+fn said_run_means_a_script_and_no_subcommand() {
+    let stderr = run(&["run", "temlates"]).refused();
+    assert!(!stderr.contains("subcommand"), "{stderr}");
+}
+
+#[test]
+fn a_directory_is_no_script() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("hunts")).unwrap();
+    assert_snapshot!(folder.run(&["hunts"]).refused(), @r"
+    krsi-sh: script `hunts` is a directory
+    cure: name a file in it
+    ");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_line() {
+    let stderr = Folder::with("a.rhai", b"let a = 1;\nlet b = \"\xe9\";").run(&["a.rhai"]).refused();
+    assert_snapshot!(stderr, @r"
+    krsi-sh: script `a.rhai` is not UTF-8 text: line 2 has other bytes
+    cure: name a file of Rhai code, and save it as UTF-8
+    ");
+}
+
+#[test]
+fn a_file_too_large_for_a_script_is_refused() {
+    let folder = Folder::with("a.rhai", "");
+    File::options().write(true).open(folder.path("a.rhai")).unwrap().set_len((16 << 20) + 1).unwrap();
+    assert_snapshot!(folder.run(&["a.rhai"]).refused(), @r"
+    krsi-sh: script `a.rhai` is too large: more than 16 MiB
+    cure: name a file of Rhai code
+    ");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_says_so() {
+    let folder = Folder::with("a.rhai", "");
+    symlink("a.rhai", folder.path("loop")).unwrap();
+    fs::remove_file(folder.path("a.rhai")).unwrap();
+    symlink("loop", folder.path("a.rhai")).unwrap();
+    let stderr = folder.run(&["a.rhai"]).refused();
+    assert!(stderr.starts_with("krsi-sh: cannot read script `a.rhai`: "), "{stderr}");
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_refused() {
+    let mut command = started(PROGRAM);
+    command.args(["-e", TELL_ARGS, "--", "good"]).arg(OsStr::from_bytes(b"b\xffd"));
+    let ran = Ran::of(&command.output().unwrap(), &Folder::new());
+    assert_snapshot!(ran.refused(), @r"
+    krsi-sh: argument 2 of the script is not UTF-8: `b�d`
+    allowed: text
+    ");
+}
+
+#[test]
+fn a_name_cannot_write_to_the_terminal() {
+    let stderr = run(&["\u{1b}[2Jx/a.rhai"]).refused();
+    assert!(!colored(&stderr), "{stderr:?}");
+}
+
+#[test]
+fn a_cure_can_be_pasted_whatever_the_name() {
+    if not_root() {
+        return;
+    }
+    let folder = Folder::with("a b;c.rhai", TELL_ARGS);
+    folder.mode("a b;c.rhai", 0o666);
+    let stderr = folder.run(&["a b;c.rhai"]).refused();
+    assert!(stderr.contains("chmod go-w 'a b;c.rhai';"), "{stderr}");
+}
+
+#[test]
+fn code_and_a_subcommand_contradict_each_other() {
+    let stderr = run(&["-e", "1", "templates"]).refused();
+    assert!(stderr.contains("a subcommand cannot follow -e CODE"), "{stderr}");
+}
+
+#[test]
+fn quiet_and_verbose_contradict_each_other_on_either_side_of_a_subcommand() {
+    for words in [&["-q", "-v"][..], &["-q", "templates", "-v"]] {
+        let stderr = run(words).refused();
+        assert!(stderr.contains("--quiet and --verbose contradict each other"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_second_code_is_refused() {
+    let stderr = run(&["-e", "1", "-e", "2"]).refused();
+    assert!(stderr.contains("cannot be used multiple times"), "{stderr}");
+}

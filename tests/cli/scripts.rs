@@ -1,0 +1,105 @@
+//! What is run, and what a script gets of the command line.
+
+use super::*;
+
+#[test]
+fn a_file_is_run() {
+    Folder::with("a.rhai", "print(6 * 7)").run(&["a.rhai"]).says("42");
+}
+
+#[test]
+fn what_follows_a_file_is_the_scripts() {
+    Folder::with("a.rhai", TELL_ARGS)
+        .run(&["a.rhai", "one", "-q", "--format=json", "--help", "lab"])
+        .says(r#"["one", "-q", "--format=json", "--help", "lab"]"#);
+}
+
+#[test]
+fn two_dashes_may_set_a_scripts_arguments_apart() {
+    Folder::with("a.rhai", TELL_ARGS).run(&["a.rhai", "--", "one", "--audit"]).says(r#"["one", "--audit"]"#);
+}
+
+#[test]
+fn only_the_first_two_dashes_set_apart() {
+    Folder::with("a.rhai", TELL_ARGS).run(&["a.rhai", "one", "--", "two"]).says(r#"["one", "--", "two"]"#);
+}
+
+#[test]
+fn an_audit_flag_behind_the_script_is_refused_because_it_would_audit_nothing() {
+    let stderr = Folder::with("a.rhai", TELL_ARGS).run(&["a.rhai", "--audit"]).refused();
+    assert_snapshot!(stderr, @r"
+    krsi-sh: `--audit` behind the script would be the script's own argument, and audit nothing
+    cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …
+    ");
+}
+
+#[test]
+fn code_is_run_with_its_arguments() {
+    run(&["-e", TELL_ARGS]).says("[]");
+    run(&["-e", TELL_ARGS, "--", "-q", "lab"]).says(r#"["-q", "lab"]"#);
+    run(&["-e", TELL_ARGS, "one", "-q"]).says(r#"["one", "-q"]"#);
+}
+
+#[test]
+fn code_may_begin_with_a_hyphen() {
+    run(&["-e", "-1; print(2)"]).says("2");
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    Folder::new().run_with(&["-", "one", "-v"], &[], TELL_ARGS).says(r#"["one", "-v"]"#);
+}
+
+#[test]
+fn without_anything_to_run_a_pipe_is_run() {
+    Folder::new().run_with(&[], &[], "print(1)").says("1");
+    Folder::new().run_with(&["--color=never"], &[], "print(1)").says("1");
+}
+
+#[test]
+fn run_may_be_said() {
+    let folder = Folder::with("a.rhai", TELL_ARGS);
+    folder.run(&["run", "a.rhai", "one", "-q"]).says(r#"["one", "-q"]"#);
+    folder.run(&["run", "-e", TELL_ARGS, "--", "one"]).says(r#"["one"]"#);
+    folder.run_with(&["run", "-", "one"], &[], TELL_ARGS).says(r#"["one"]"#);
+}
+
+#[test]
+fn run_without_a_script_says_what_it_takes() {
+    assert_snapshot!(run(&["run"]).refused(), @r"
+    krsi-sh: run: nothing to run
+    allowed: run FILE, run -e CODE, or run - for standard input
+    ");
+}
+
+#[test]
+fn a_script_named_like_a_subcommand_is_written_with_a_slash() {
+    let folder = Folder::with("lab", "print(\"mine\")");
+    folder.run(&["./lab"]).says("mine");
+    folder.run(&["run", "lab"]).says("mine");
+    folder.run(&["--", "lab"]).says("mine");
+}
+
+#[test]
+fn an_executable_script_gets_its_arguments() {
+    let folder = Folder::with("hunt", format!("#!{PROGRAM}\n{TELL_ARGS}"));
+    folder.mode("hunt", 0o755);
+    let output = started(folder.path("hunt")).args(["one", "-v"]).output().unwrap();
+    Ran::of(&output, &folder).says(r#"["one", "-v"]"#);
+    let output = started(folder.path("hunt")).args(["--", "--audit"]).output().unwrap();
+    Ran::of(&output, &folder).says(r#"["--audit"]"#);
+}
+
+#[test]
+fn an_interpreter_line_may_have_flags() {
+    let folder = Folder::with("hunt", format!("#!{PROGRAM} --audit\n{TELL_MODE}"));
+    folder.mode("hunt", 0o755);
+    let output = started(folder.path("hunt")).output().unwrap();
+    Ran::of(&output, &folder).says("shadow");
+}
+
+#[test]
+fn an_interpreter_line_does_not_move_what_an_error_points_at() {
+    let ran = Folder::with("a.rhai", "#!/usr/bin/env krsi-sh\nnothing_such()").run(&["a.rhai"]);
+    assert!(ran.stderr.contains("a.rhai:2:1"), "{}", ran.stderr);
+}
