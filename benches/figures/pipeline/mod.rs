@@ -194,23 +194,25 @@ impl Bench {
     fn callback(&self) -> Result<Figure, String> {
         let producer = Producer::new(&self.template, &self.record, RING_SIZE).map_err(|e| e.to_string())?;
         let ours = callback::rate(&producer, &self.template)?;
-        let (theirs, met) = match bpftrace::rate() {
-            Ok(theirs) => {
-                let ratio = ours / theirs;
-                (format!("{ratio:.2}× bpftrace and Python, {theirs:.0}"), ratio >= GOAL_BPFTRACE)
+        let goal = "≥ 200000 /s, ≥ 3× bpftrace and Python";
+        // Half of the goal that was not looked at is not met.
+        let theirs = match bpftrace::rate() {
+            Ok(theirs) => theirs,
+            Err(reason) => {
+                let reason = format!("{ours:.0} events/s; not compared: {reason}");
+                return Ok(Figure::failed("pipeline, a callback", goal, &reason));
             }
-            Err(reason) => (format!("not compared: {reason}"), true),
         };
-        let measured = format!("{ours:.0} events/s; {theirs}");
+        let ratio = ours / theirs;
+        let measured = format!("{ours:.0} events/s; {ratio:.2}× bpftrace and Python, {theirs:.0}");
         let method = "a callback of five expressions, reader and session on one core, while another makes about a \
                       million events a second, by the clock; beside, on the same cores and at the same pace, \
                       bpftrace's JSON of openat piped into a Python script that asks the same";
-        let goal = "≥ 200000 /s, ≥ 3× bpftrace and Python";
         Ok(Figure::new(
             "pipeline, a callback",
             goal,
             measured,
-            Outcome::of(met && ours >= GOAL_CALLBACK),
+            Outcome::of(ratio >= GOAL_BPFTRACE && ours >= GOAL_CALLBACK),
             method,
         ))
     }
