@@ -152,6 +152,28 @@ fn not_root() -> bool {
     skipped
 }
 
+const NOBODY: u32 = 65534;
+
+/// Runs a copy of the program, since the build's own may be where another user cannot reach it; as that user, unless
+/// this is none that may choose.
+fn as_nobody(folder: &Folder, words: &[&str]) -> process::Output {
+    fs::set_permissions(folder.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy(PROGRAM, folder.path("krsi-sh")).unwrap();
+    folder.mode("krsi-sh", 0o755);
+    let mut command = started(folder.path("krsi-sh"));
+    command.args(words).stdin(Stdio::null());
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    loop {
+        match command.output() {
+            // A child that another test has just forked still has the copy open to writing, until it executes.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {}
+            output => return output.expect("the program runs"),
+        }
+    }
+}
+
 fn colored(text: &str) -> bool {
     text.contains('\u{1b}')
 }
