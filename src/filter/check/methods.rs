@@ -15,10 +15,16 @@ use crate::{
         syntax::{self, Function, Node},
     },
     probe::{Errno, Network, Signal},
+    suggest::nearest,
 };
 
 /// Members of a set of texts that are compared one by one; more are looked up where that can be.
 const COMPARED_TEXTS: usize = 16;
+
+/// Names that a slip may stand for.
+const TEXT_METHODS: [&str; 7] =
+    ["starts_with", "ends_with", "contains", "like", "is_empty", "len", "to_ascii_lower"];
+const LIST_METHODS: [&str; 4] = ["any", "contains", "is_empty", "len"];
 
 /// Bytes of a text whose characters the verifier lets a filter count.
 const LONGEST_COUNTED: usize = 1024;
@@ -44,7 +50,7 @@ impl Checker<'_> {
                 _ => self.no_method(&of, name, at),
             };
         };
-        let at = argument.at;
+        let (method, at) = (at, argument.at);
         let argument = self.term(argument)?;
         match (of, name, argument) {
             (Term::Text(text), "starts_with", Term::Words(words)) => {
@@ -84,7 +90,7 @@ impl Checker<'_> {
                 format!("`{name}` looks for a text that is known now, not for {}", other.what()),
                 "give a text in double quotes, or a variable from outside of the filter",
             ),
-            (of, _, _) => self.no_method(&of, name, at),
+            (of, _, _) => self.no_method(&of, name, method),
         }
     }
 
@@ -167,7 +173,14 @@ impl Checker<'_> {
             (Term::Array(_) | Term::Range(..), _) => "a set can be asked: `x in set`",
             (Term::Event, _) => "an event has fields: `e.uid`",
         };
-        self.misfit(at, format!("a filter cannot ask `{name}` of {}", of.what()), advice)
+        let known: &[&str] = match of {
+            Term::Text(_) => &TEXT_METHODS,
+            Term::Texts(_) | Term::List(_) => &LIST_METHODS,
+            _ => &[],
+        };
+        let near = nearest(name, known.iter().copied()).filter(|near| *near != name);
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+        self.misfit(at, format!("a filter cannot ask `{name}` of {}{near}", of.what()), advice)
     }
 
     pub(super) fn like(&self, text: Text, pattern: &str, at: Position) -> Fallible<Bool> {
