@@ -33,7 +33,7 @@ pub use self::{
     json::event as event_json,
     printable::{printable, printable_lines},
     reporter::{Books, Reporter, Severity, SeverityError},
-    streams::Streams,
+    streams::{Streams, columns},
     wrapped::wrapped,
 };
 
@@ -70,8 +70,8 @@ pub trait Sink {
     /// What the lines that follow are about: an event of this probe, or of no probe.
     fn about(&mut self, _probe: Option<&str>) {}
 
-    /// Columns of the terminal on standard output; `None` if it is none.
-    fn width(&self) -> Option<u16> {
+    /// Columns of the terminal that this stream is written to; `None` if it is none.
+    fn width(&self, _stream: Stream) -> Option<u16> {
         None
     }
 

@@ -90,10 +90,10 @@ impl Reporter {
         self.paint.enabled
     }
 
-    /// Columns of the terminal that is written to, if it is one.
+    /// Columns of the terminal that diagnostics are written to, if it is one.
     #[must_use]
-    pub fn width(&self) -> Option<u16> {
-        self.sink.width()
+    pub fn log_width(&self) -> Option<u16> {
+        self.sink.width(Stream::Log)
     }
 
     /// From here on with colour, or without.
@@ -179,7 +179,7 @@ impl Reporter {
 
     /// As [`Reporter::value`], for an array of maps: a table, where there is room for one.
     pub fn rows(&mut self, shown: &str, raw: Value) -> io::Result<()> {
-        match rows::table(&raw, self.sink.width()) {
+        match rows::table(&raw, self.sink.width(Stream::Data)) {
             Some(mut lines) if self.format == Format::Text => {
                 if let Some(titles) = lines.first_mut() {
                     *titles = self.paint.with(Style::new().bold(), titles);
@@ -194,7 +194,7 @@ impl Reporter {
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
         match self.format {
             Format::Text => {
-                let width = self.sink.width();
+                let width = self.sink.width(Stream::Data);
                 let text = printable_lines(text);
                 let rows: Vec<_> = text.split('\n').flat_map(|line| wrapped(line, width)).collect();
                 self.sink.page(&rows.iter().map(AsRef::as_ref).collect::<Vec<_>>())

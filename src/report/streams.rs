@@ -1,6 +1,9 @@
 //! The process's own standard output and error as a [`Sink`].
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+};
 
 use super::{Sink, Stream};
 
@@ -13,6 +16,12 @@ impl Streams {
     pub fn new() -> Self {
         Streams
     }
+}
+
+/// Columns of a terminal; some say 0, and mean that they do not know.
+pub fn columns(of: impl AsFd) -> Option<u16> {
+    let size = terminal_size::terminal_size_of(of);
+    size.map(|(columns, _)| columns.0).filter(|columns| *columns > 0)
 }
 
 impl Sink for Streams {
@@ -33,6 +42,13 @@ impl Sink for Streams {
                 let _ = io::stderr().lock().write_all(whole.as_bytes());
                 Ok(())
             }
+        }
+    }
+
+    fn width(&self, stream: Stream) -> Option<u16> {
+        match stream {
+            Stream::Data | Stream::Event => columns(io::stdout()),
+            Stream::Log => columns(io::stderr()),
         }
     }
 }

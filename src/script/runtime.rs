@@ -204,7 +204,7 @@ impl Runtime {
     pub fn diagnose(&self, diagnostic: &Diagnostic) {
         let (color, columns) = {
             let reporter = self.reporter.borrow();
-            (reporter.color(), reporter.width())
+            (reporter.color(), reporter.log_width())
         };
         let text = diagnostic.render(color, columns);
         self.report(|reporter| reporter.log(&text));

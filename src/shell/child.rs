@@ -21,12 +21,6 @@ pub fn rows() -> Option<usize> {
     terminal_size::terminal_size_of(io::stdout()).map(|(_, rows)| usize::from(rows.0))
 }
 
-/// Its columns; some terminals say 0, and mean that they do not know.
-#[must_use]
-pub fn columns() -> Option<u16> {
-    terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| columns.0).filter(|columns| *columns > 0)
-}
-
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

@@ -380,7 +380,7 @@ impl Shell {
 
     /// As `say`, for what explains: it goes on below, in its column, where a row is too short.
     fn explain(&mut self, line: &str) {
-        wrapped(line, self.printer.width()).iter().for_each(|row| self.say(row));
+        wrapped(line, self.printer.width(Stream::Data)).iter().for_each(|row| self.say(row));
     }
 
     fn note(&mut self, line: &str) {

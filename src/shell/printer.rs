@@ -24,11 +24,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    child,
-    filter::{Filter, Shown},
-};
-use crate::report::{Sink, Stream};
+use super::filter::{Filter, Shown};
+use crate::report::{Sink, Stream, columns};
 
 /// What prints above the prompt.
 pub trait Above: Send {
@@ -325,8 +322,8 @@ impl Sink for Printer {
         self.shared.lock().events.about(probe);
     }
 
-    fn width(&self) -> Option<u16> {
-        child::columns()
+    fn width(&self, _: Stream) -> Option<u16> {
+        columns(io::stdout())
     }
 
     fn page(&mut self, lines: &[&str]) -> io::Result<()> {

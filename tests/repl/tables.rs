@@ -29,3 +29,18 @@ fn a_long_value_goes_on_below_in_its_own_column() {
     let wide = terminal.rows().iter().map(|row| row.matches('語').count()).sum::<usize>();
     assert_eq!(wide, 61, "nothing is cut off");
 }
+
+#[test]
+fn a_scripts_error_and_its_help_fit_a_narrow_terminal_too() {
+    let home = home();
+    let code = "let probes = [probe(\"exec\"), probe(\"file_open\")]; prob(\"exec\").attach();";
+    let terminal = Setup { columns: 40, arguments: &["-e", code], ..Setup::new(&home) }.start();
+    terminal.row_with("did you mean `probe`?");
+    let rows = terminal.rows();
+    let line = rows.iter().position(|row| row.contains("prob(")).expect("the line");
+    let place = rows[line].find("prob(").map(|at| rows[line][..at].chars().count());
+    assert_eq!(place, rows[line + 1].chars().position(|c| c == '─'), "{rows:?}");
+    let code = "help(\"exec\")";
+    let terminal = Setup { columns: 40, arguments: &["-e", code], ..Setup::new(&home) }.start();
+    terminal.row("allow, deny or kill by path, file,");
+}
