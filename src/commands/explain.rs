@@ -6,13 +6,13 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
-    io::{self, IsTerminal, Write as _},
+    io::{self, Write as _},
     path::Path,
 };
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{answer, catalogue, complain, exit};
+use super::{answer, catalogue, complain, exit, width};
 use crate::{
     cli::Globals,
     report::{Format, Sink, Stream, printable},
@@ -119,12 +119,6 @@ impl Sink for OnlyLog {
 
 fn json(explanation: &Explanation) -> String {
     serde_json::to_string(explanation).unwrap_or_default() + "\n"
-}
-
-/// Columns of the terminal; off a terminal nothing is cut.
-fn width() -> Option<u16> {
-    let columns = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
-    io::stdout().is_terminal().then(|| columns().unwrap_or(80))
 }
 
 fn page(explanations: &[Explanation], instructions: bool, width: Option<u16>) -> String {

@@ -9,10 +9,10 @@ pub mod shell;
 
 use std::{
     fmt::Display,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
 };
 
-use crate::{cli::Globals, template::Catalogue};
+use crate::{cli::Globals, report::columns, template::Catalogue};
 
 /// The process's exit codes, as `--help` tells them.
 pub mod exit {
@@ -63,6 +63,13 @@ commands! {
 /// The templates that are built in; why they cannot be had has been said.
 fn catalogue() -> Option<Catalogue> {
     Catalogue::builtin().inspect_err(|error| complain(error)).ok()
+}
+
+/// Columns that a page may take; off a terminal nothing is cut.
+fn width() -> Option<u16> {
+    /// Of a terminal that does not say.
+    const CUSTOMARY: u16 = 80;
+    io::stdout().is_terminal().then(|| columns(io::stdout()).unwrap_or(CUSTOMARY))
 }
 
 /// Says on standard error why a command cannot go on.

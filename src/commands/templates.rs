@@ -3,16 +3,13 @@
 //! In: the catalogue, as read from the objects themselves. Out: a table, one
 //! template's page, or JSON. Nothing here knows any template by name.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal},
-};
+use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use super::{answer, catalogue, complain, exit};
+use super::{answer, catalogue, complain, exit, width};
 use crate::{
     cli::Globals,
     report::Format,
@@ -139,11 +136,7 @@ struct Style {
 
 impl Style {
     fn of(globals: &Globals) -> Self {
-        let width = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
-        Style {
-            color: globals.color(),
-            width: if io::stdout().is_terminal() { Some(width().unwrap_or(80)) } else { None },
-        }
+        Style { color: globals.color(), width: width() }
     }
 
     fn overview<'a>(&self, templates: impl Iterator<Item = &'a Template>) -> String {
