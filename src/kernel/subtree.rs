@@ -11,7 +11,7 @@ use procfs::process::{Process, all_processes};
 
 use super::{KernelError, load::chain, tables::full, trackers::track};
 
-const TABLE: &str = "krsi_scope_pids";
+pub const TABLE: &str = "krsi_scope_pids";
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO).
 const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 
