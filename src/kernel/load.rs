@@ -9,7 +9,8 @@ use aya::{
 use aya_obj::btf::BtfKind;
 
 use super::{
-    KernelError, facts, host, loader, object, scope, sets, shared::Pinned, stacks, subtree, summaries, verifier,
+    KernelError, facts, host, loader, object, scope, sets, shared::Pinned, stacks, subtree, summaries,
+    verifier,
 };
 use crate::{
     probe::Spec,
