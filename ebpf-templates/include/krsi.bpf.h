@@ -36,7 +36,7 @@
 #define KRSI_TEXTS(member) KRSI_TAG("texts:" member)
 /*
  * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
- * a denial is done by SIGKILL. The shell says so wherever it speaks of the probe.
+ * a denial, and a kill whatever its signal, is done by SIGKILL. The shell says so wherever it speaks of the probe.
  */
 #define KRSI_LATE(hook) KRSI_TAG("late:" hook)
 
@@ -124,6 +124,7 @@ enum krsi_note {
 	KRSI_NOTE_LATE = 16,
 	KRSI_NOTE_NO_ARGS = 32,
 	KRSI_NOTE_NO_STACK = 64,
+	KRSI_NOTE_NO_SIGNAL = 128,
 };
 
 /* What every event says about the decision and the task, before its own fields. */
@@ -145,8 +146,9 @@ struct krsi_header {
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
 			   "no-args: arguments or environment could not be read to their end; "
-			   "no-stack: a stack that the probe wants could not be kept.")
-		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64");
+			   "no-stack: a stack that the probe wants could not be kept; no-signal: the kernel sends "
+			   "this task none, so that there is no kill.")
+		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64 no-signal=128");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");

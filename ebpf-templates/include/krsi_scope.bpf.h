@@ -66,6 +66,41 @@ struct {
 	__type(value, u8);
 } krsi_scope_pids SEC(".maps");
 
+/*
+ * When the first process started that belongs to a subtree and found no room above, which the shell makes for as many as the
+ * kernel allows; 0: none. Of those that started since, and are not in the table, nobody knows whether they belong
+ * to one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_scope_lost SEC(".maps");
+
+#define KRSI_SECOND_NS 1000000000ULL
+
+/* Two that get lost at once may come here in either order, hence the second. */
+static __always_inline void krsi_scope_lose(struct task_struct *child)
+{
+	u32 zero = 0;
+	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
+	u64 start = READ(child, start_boottime);
+
+	krsi_count(krsi_counter_errors);
+	if (lost && !*lost)
+		*lost = start > KRSI_SECOND_NS ? start - KRSI_SECOND_NS : 1;
+}
+
+static __always_inline bool krsi_scope_may_be_lost(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	u32 zero = 0;
+	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
+
+	return lost && *lost && READ(leader, start_boottime) >= *lost;
+}
+
 SEC("tp_btf/sched_process_fork")
 int krsi_scope_fork(u64 *context)
 {
@@ -84,7 +119,7 @@ int krsi_scope_fork(u64 *context)
 	u8 inherited = *trees;
 
 	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &inherited, BPF_ANY))
-		krsi_count(krsi_counter_errors);
+		krsi_scope_lose(child);
 	return 0;
 }
 
@@ -133,15 +168,26 @@ static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct
 	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
 }
 
-static __always_inline bool krsi_scope_admits_pid(u64 kinds, struct task_struct *task)
+/* What a scope says of a task. */
+enum krsi_scope {
+	KRSI_OUT_OF_SCOPE,
+	KRSI_IN_SCOPE,
+	KRSI_SCOPE_UNKNOWN,
+};
+
+static __always_inline enum krsi_scope krsi_scope_of_pid(u64 kinds, struct task_struct *task)
 {
 	u32 pid = READ(task, tgid);
 	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
 	u8 trees = found ? *found : 0;
 
+	if (!found && krsi_scope_may_be_lost(task))
+		return KRSI_SCOPE_UNKNOWN;
 	if (kinds & 1ULL << krsi_scope_kind_pid && !(trees & KRSI_SUBTREE))
-		return false;
-	return !(kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT)) || !(trees & KRSI_NOT_SUBTREE);
+		return KRSI_OUT_OF_SCOPE;
+	if (kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT) && trees & KRSI_NOT_SUBTREE)
+		return KRSI_OUT_OF_SCOPE;
+	return KRSI_IN_SCOPE;
 }
 
 /* A task without an executable (a kernel thread) is of none. */
@@ -233,22 +279,28 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
-/* Whether the kinds of scope in force have this task in them. */
+/* What the kinds of scope in force say of this task: an enum krsi_scope. */
 __noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 {
 	struct task_struct *task = (struct task_struct *)task_address;
+	enum krsi_scope scope = KRSI_IN_SCOPE;
 
 	if (!kinds)
-		return true;
-	return krsi_scope_admits_ids(kinds, task) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
-		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
-		krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
-	       krsi_scope_admits_executables(kinds, task) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
+		return KRSI_IN_SCOPE;
+	if (!krsi_scope_admits_ids(kinds, task) ||
+	    (krsi_scope_asks(kinds, krsi_scope_kind_comm) && !krsi_scope_admits_comm(kinds, task)))
+		return KRSI_OUT_OF_SCOPE;
+	if (krsi_scope_asks(kinds, krsi_scope_kind_pid))
+		scope = krsi_scope_of_pid(kinds, task);
+	if (scope != KRSI_OUT_OF_SCOPE &&
+	    (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
+	     krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
+	    (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
+	     krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
+	    krsi_scope_admits_executables(kinds, task) &&
+	    (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task)))
+		return scope;
+	return KRSI_OUT_OF_SCOPE;
 }
 
 #endif
