@@ -5,6 +5,7 @@
 
 pub mod aggregation;
 pub mod event;
+mod last;
 pub mod list;
 pub mod network;
 mod output;
@@ -27,6 +28,7 @@ pub fn register(engine: &mut Engine) {
     probe::register(engine);
     aggregation::register(engine);
     event::register(engine);
+    last::register(engine);
     time::register(engine);
     process::register(engine);
     output::register(engine);
