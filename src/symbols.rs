@@ -21,6 +21,8 @@ use blazesym::{
 };
 use procfs::process::{MMapPath, Process};
 
+use crate::raw;
+
 /// An address in a process, and what was there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserAddress {
@@ -83,8 +85,8 @@ impl Symbols {
         let Some((path, offset)) = &address.file else { return format!("{:#x}", address.address) };
         let source = Source::Elf(Elf::new(&**path));
         match self.name(&source, Input::FileOffset(&[*offset])) {
-            Some(name) => format!("{name} ({})", path.display()),
-            None => format!("{offset:#x} ({})", path.display()),
+            Some(name) => format!("{name} ({})", raw::from_os(&**path)),
+            None => format!("{offset:#x} ({})", raw::from_os(&**path)),
         }
     }
 }
@@ -104,7 +106,7 @@ pub fn kernel(addresses: &[u64]) -> Vec<String> {
     named.into_iter().skip(first).collect()
 }
 
-/// A stack of a process's, innermost first.
+/// A stack of a process's, innermost first; files are in the form of [`raw`].
 ///
 /// Each is `function+0xOFFSET (FILE)`, `0xOFFSET (FILE)` where the file has no name for it, or an address.
 #[must_use]

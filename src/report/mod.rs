@@ -31,7 +31,7 @@ mod wrapped;
 pub use self::{
     human::duration,
     json::event as event_json,
-    printable::{printable, printable_lines},
+    printable::{printable, printable_lines, quoted},
     reporter::{Books, Reporter, Severity, SeverityError},
     streams::{Streams, columns},
     wrapped::wrapped,

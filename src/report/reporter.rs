@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use jiff::Timestamp;
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
@@ -130,11 +131,12 @@ impl Reporter {
     }
 
     pub fn alert(&mut self, severity: Severity, text: &str, event: Option<&Event>) -> io::Result<()> {
+        let now = Timestamp::now();
         let line = match self.format {
-            Format::Text => text::alert(severity, text, self.paint),
+            Format::Text => text::alert(severity, text, now, self.paint),
             Format::Json => {
                 let mut fields = Map::new();
-                fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
+                fields.insert("time".into(), json::time(now));
                 fields.insert("severity".into(), severity.to_string().into());
                 fields.insert("text".into(), text.into());
                 if let Some(event) = event {

@@ -1,6 +1,9 @@
 //! Processes: run one, signal one, look at one.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::never;
 use rhai::{Array, Engine, Map, plugin::*};
@@ -8,6 +11,7 @@ use rhai::{Array, Engine, Map, plugin::*};
 use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
     probe::Signal,
+    raw,
     reaction::{self, Child, Ended},
     script::{
         Fault,
@@ -16,7 +20,7 @@ use crate::{
     suggest::nearest,
 };
 
-fn words(argv: &Array) -> Result<Vec<String>, Fault> {
+fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
     let word = |value: &Dynamic| {
         value.clone().into_string().map_err(|kind| {
             Fault::script(format!("`run` takes an array of texts, the program first; one of them is {kind}"))
@@ -29,12 +33,12 @@ fn words(argv: &Array) -> Result<Vec<String>, Fault> {
     if let Some(word) = words.iter().find(|word| word.contains('\0')) {
         return Err(Fault::script("`run`: a word of a command line must not contain a NUL byte").about(word));
     }
-    Ok(words)
+    Ok(words.iter().map(|word| raw::os(word)).collect())
 }
 
 fn as_map(ended: &Ended) -> Map {
     let mut map = Map::new();
-    let text = |bytes: &[u8]| Dynamic::from(String::from_utf8_lossy(bytes).into_owned());
+    let text = |bytes: &[u8]| Dynamic::from(raw::text(bytes));
     let named = |name: &Option<String>| name.clone().map_or(Dynamic::UNIT, Dynamic::from);
     map.insert("code".into(), ended.code.map_or(Dynamic::UNIT, |code| i64::from(code).into()));
     map.insert("signal".into(), named(&ended.signal));
@@ -99,7 +103,8 @@ const KILL: &str = "`kill` sends a signal";
 
 #[export_module]
 mod functions {
-    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between. Gives a map: code, signal,
+    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between, and a name that is not
+    /// UTF-8 is found again: `run(["ls", e.path])`. Gives a map: code, signal,
     /// errno (each `()` where there is none: `errno` if the program could not be executed), stdout, stderr,
     /// truncated. Events are delivered meanwhile.
     #[rhai_fn(return_raw)]
