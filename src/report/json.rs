@@ -92,8 +92,9 @@ pub(super) fn line(kind: &str, fields: Map<String, Value>) -> String {
     safe(&Value::Object(object).to_string())
 }
 
-/// What is hostile can only stand inside of a JSON string, where `\u….` is the same character.
-pub(super) fn safe(json: &str) -> String {
+/// Makes JSON safe to look at. What is hostile can only stand inside of a JSON string, where `\u….` is the same character.
+#[must_use]
+pub fn safe(json: &str) -> String {
     if !json.chars().any(hostile) {
         return json.to_owned();
     }

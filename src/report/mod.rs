@@ -30,7 +30,7 @@ mod wrapped;
 
 pub use self::{
     human::duration,
-    json::event as event_json,
+    json::{event as event_json, safe as safe_json},
     printable::{printable, printable_lines, quoted},
     reporter::{Books, Reporter, Severity, SeverityError},
     streams::{Streams, columns},

@@ -199,6 +199,7 @@ pub(super) fn record(summary: &Summary) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::FieldKind;
 
     fn summary(kind: Kind, rows: Vec<Row>) -> Summary {
         Summary {
@@ -207,6 +208,7 @@ mod tests {
             field: Some("size".into()),
             unit: Some("bytes".into()),
             by: vec!["comm".into()],
+            kinds: vec![FieldKind::Text],
             rows,
             overflow: 0,
         }

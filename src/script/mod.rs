@@ -51,6 +51,8 @@ pub struct Options {
     /// Every deny and kill becomes shadow.
     pub audit: bool,
     pub format: Format,
+    /// How `help` is written as long as nothing else has been.
+    pub help: Format,
     /// Whether text output may carry colour.
     pub color: bool,
     /// Somebody sits at a prompt: what enforces is held by a lease that this shell keeps renewing.
