@@ -56,6 +56,8 @@ pub struct Options {
     /// What the script may do to the system.
     pub policy: Policy,
     pub format: Format,
+    /// How `help` is written as long as nothing else has been.
+    pub help: Format,
     /// Whether text output may carry colour.
     pub color: bool,
     /// Somebody sits at a prompt: what enforces is held by a lease that this shell keeps renewing.

@@ -93,6 +93,8 @@ pub struct Runtime {
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    /// Whether it has been said why a probe can only observe here.
+    told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
     failed_callbacks: RefCell<HashMap<String, u64>>,
 }
@@ -100,7 +102,7 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
         Ok(Runtime {
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
+            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help)),
             options,
             catalogue,
             timers: RefCell::default(),
@@ -118,6 +120,7 @@ impl Runtime {
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             failed_callbacks: RefCell::default(),
         })
@@ -190,8 +193,13 @@ impl Runtime {
             }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
+                // Why is the host's matter and the same for each.
+                let why = match self.told_audit_only.replace(true) {
+                    false => format!(":\n{reason}"),
+                    true => ", as the one before".into(),
+                };
                 self.note(&format!(
-                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
                 ));
             }
         }
