@@ -12,7 +12,8 @@ use super::{
     Kernel, KernelError,
     attachment::{Attachment, Hooks},
     grace,
-    load::{self, Reach, chain},
+    errno::chain,
+    load::{self, Reach, ScopeSize},
     shared::Shared,
 };
 use crate::probe::Spec;
@@ -35,7 +36,7 @@ impl Attachment {
         let btf = kernel.btf()?;
         let generation = self.generation.wrapping_add(1);
         let constants =
-            load::Constants { spec, id: self.id, version: kernel.version, scope_size: 1, generation };
+            load::Constants { spec, id: self.id, version: kernel.version, scope_size: ScopeSize::NONE, generation };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
         let loaded = load::load_over(btf, constants, reach, &pinned)?;
         let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };
@@ -63,7 +64,7 @@ impl Attachment {
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
         self.store("turn", word)?;
         grace::wait_for_programs()
-            .map_err(|error| KernelError::Host { what: "wait for programs that are running", error })
+            .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
     }
 }
 

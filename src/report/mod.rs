@@ -30,8 +30,8 @@ mod wrapped;
 
 pub use self::{
     human::duration,
-    json::event as event_json,
-    printable::{printable, printable_lines},
+    json::{event as event_json, safe as safe_json},
+    printable::{printable, printable_lines, quoted},
     reporter::{Books, Reporter, Severity, SeverityError},
     streams::{Streams, allows_color, columns},
     wrapped::wrapped,

@@ -22,6 +22,7 @@ use super::{
     diagnostics::Diagnostic,
     handle::ProbeHandle,
     interrupt::Interrupts,
+    policy::{Effect, Ruling},
     program::{Callback, Program},
     recent::Recent,
     stop::Stop,
@@ -92,6 +93,8 @@ pub struct Runtime {
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    /// Whether it has been said why a probe can only observe here.
+    told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
     failed_callbacks: RefCell<HashMap<String, u64>>,
 }
@@ -99,7 +102,7 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
         Ok(Runtime {
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
+            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help)),
             options,
             catalogue,
             timers: RefCell::default(),
@@ -117,6 +120,7 @@ impl Runtime {
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             failed_callbacks: RefCell::default(),
         })
@@ -142,7 +146,7 @@ impl Runtime {
 
     /// Remembers a new probe, where that is what the script is evaluated for.
     pub fn made(&self, probe: &ProbeHandle) {
-        if self.options.explains {
+        if self.options.policy.explains() {
             self.made.borrow_mut().push(probe.clone());
         }
     }
@@ -151,12 +155,12 @@ impl Runtime {
         self.made.take()
     }
 
-    /// Asked before anything is done to the system, or asked of it.
+    /// Asks the policy, before anything is done to the system.
     ///
     /// # Errors
     /// If the script is only explained: that is as far as it goes.
-    pub fn acts(&self, what: &'static str) -> Result<(), Stop> {
-        if self.options.explains { Err(Stop::OnlyExplained(what)) } else { Ok(()) }
+    pub fn ask(&self, effect: Effect) -> Result<Ruling, Stop> {
+        self.options.policy.rule(effect)
     }
 
     pub fn probes(&self) -> Vec<ProbeHandle> {
@@ -170,7 +174,7 @@ impl Runtime {
 
     /// Attaches, and keeps the probe until the session's end.
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
-        if self.options.explains {
+        if self.options.policy.rule(Effect::Attach) != Ok(Ruling::Do) {
             return probe.attach_in_words(self);
         }
         let was = probe.attached();
@@ -189,8 +193,13 @@ impl Runtime {
             }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
+                // Why is the host's matter and the same for each.
+                let why = match self.told_audit_only.replace(true) {
+                    false => format!(":\n{reason}"),
+                    true => ", as the one before".into(),
+                };
                 self.note(&format!(
-                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
                 ));
             }
         }
@@ -271,7 +280,7 @@ impl Runtime {
         if steps.is_multiple_of(STEPS_A_LOOK) {
             self.heartbeat();
         }
-        let (limit, what) = if self.options.explains {
+        let (limit, what) = if self.options.policy.explains() {
             (CALLBACK_STEPS, "the script goes on for more than 30 million steps")
         } else if self.in_callback.get() {
             (
@@ -316,7 +325,7 @@ impl Runtime {
     /// What ends the script.
     pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
         // Nothing will come, and nobody wants to wait for it.
-        if self.options.explains {
+        if self.options.policy.explains() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
         let delivering = !self.in_callback.get();
