@@ -94,7 +94,7 @@ fn a_command_without_its_colon_runs_where_nothing_else_can_be_meant() {
     terminal.enter("panic;", "no probe is attached");
     terminal.enter("6 * 7", "42");
     terminal.enter_with("history", "  6 * 7");
-    terminal.enter_with("load nothing.rhai", "cannot read nothing.rhai");
+    terminal.enter_with("load nothing.rhai", "there is no script `nothing.rhai`");
     terminal.enter_with("templates exce", "did you mean `exec`?");
     terminal.keys("set color never\r");
     terminal.enter("set color", "color is off");
@@ -114,7 +114,8 @@ fn a_semicolon_at_the_end_keeps_a_value_silent() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
     terminal.keys("40 + 1;\r");
-    terminal.wait("a prompt and nothing else", |rows| rows.ends_with(&["krsi> 40 + 1;".into(), "krsi>".into()]));
+    terminal
+        .wait("a prompt and nothing else", |rows| rows.ends_with(&["krsi> 40 + 1;".into(), "krsi>".into()]));
     terminal.enter("it + 1", "42");
     terminal.keys("run([\"echo\", \"loud\"]); // why\r");
     terminal.wait("a prompt and nothing else", |rows| {
@@ -131,9 +132,8 @@ fn an_attached_probe_is_described_once() {
     }
     let home = home();
     let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();
-    let described = |terminal: &Terminal| {
-        terminal.rows().iter().filter(|row| row.contains("exec-1: exec [")).count()
-    };
+    let described =
+        |terminal: &Terminal| terminal.rows().iter().filter(|row| row.contains("exec-1: exec [")).count();
     terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() });\r");
     terminal.last_row("krsi>");
     terminal.enter_with("p.attach()", "attached exec-1: exec [");
@@ -162,7 +162,7 @@ fn commands_know_a_probe_by_variable_name_and_number_and_a_lost_one_can_be_had_a
     terminal.last_row("krsi[1]>");
     for probe in ["p", "exec-1", "1"] {
         terminal.enter_for(&format!(":stats {probe}"), |row| {
-            row.starts_with("exec-1 ") && !row.contains("detached")
+            row.trim_start().starts_with("exec-1 ") && !row.contains("detached")
         });
         terminal.keys(CTRL_L);
         terminal.last_row("krsi[1]>");
@@ -176,7 +176,7 @@ fn commands_know_a_probe_by_variable_name_and_number_and_a_lost_one_can_be_had_a
     terminal.enter(":detach exec-1", "detached exec-1");
     terminal.last_row("krsi>");
     terminal.enter_with(":detach 1", "probe `exec-1` is detached already");
-    terminal.enter_for("stats", |row| row.starts_with("exec-1 ") && row.contains(", detached"));
+    terminal.enter_for("stats", |row| row.trim_start().starts_with("exec-1 ") && row.contains(", detached"));
     terminal.enter_with("probe_named(\"exec\")", "did you mean `exec-1`?");
 }
 

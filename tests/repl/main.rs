@@ -146,7 +146,8 @@ fn history_survives_a_restart() {
 fn up_finds_what_begins_as_the_line_does() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    for (line, value) in [("100 + 1", "101"), ("200 + 2", "202"), ("100 + 3", "103"), ("if true {\r7 }", "7")] {
+    for (line, value) in [("100 + 1", "101"), ("200 + 2", "202"), ("100 + 3", "103"), ("if true {\r7 }", "7")]
+    {
         terminal.enter(line, value);
     }
     terminal.keys(&format!("10{UP}"));
@@ -157,13 +158,13 @@ fn up_finds_what_begins_as_the_line_does() {
     terminal.keys(UP);
     terminal.keys(DOWN);
     terminal.last_row("krsi> 100 + 3");
-    terminal.keys(DOWN);
-    terminal.last_row("krsi> 10");
-    // The cursor is behind what was found.
-    terminal.keys(&format!("{UP}0"));
+    // The cursor is behind what was found, and behind what was typed when that is back.
+    terminal.keys("0");
     terminal.enter("", "130");
+    terminal.keys(&format!("10{UP}{DOWN}"));
+    terminal.enter(" + 34", "44");
     // An empty line has all of them, line by line.
-    terminal.keys(&format!("{UP}{UP}"));
+    terminal.keys(&format!("{UP}{UP}{UP}"));
     terminal.wait("the block", |rows| rows.ends_with(&["krsi> if true {".into(), "....> 7 }".into()]));
     terminal.keys(&format!("{UP}{UP}"));
     terminal.last_row("krsi> 100 + 3");

@@ -104,6 +104,10 @@ const HARMLESS: &[&str] = &[
     "kill()",
     "kill(string)",
     "kstack(Probe)",
+    "last()",
+    "last(Probe)",
+    "last(Probe, int)",
+    "last(int)",
     "lease(Probe, ())",
     "lease(Probe, string)",
     "len(Summary)",
@@ -126,6 +130,7 @@ const HARMLESS: &[&str] = &[
     "on_exit(function)",
     "probe(string)",
     "probe(string, map)",
+    "probe_named(string)",
     "probes()",
     "run_for(string)",
     "scope(Probe, map)",
@@ -287,7 +292,8 @@ fn without_either_it_is_done() {
     for (name, trial) in EFFECTS {
         match trial {
             Trial::Enforces(code) => {
-                let (_, said) = session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
+                let (_, said) =
+                    session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
                 assert!(said.ends_with(')'), "{name}: {said}");
             }
             Trial::Kills(code) => {
