@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSou
 use crate::{
     commands::{self, Command},
     report::Format,
-    script,
+    script::{self, Policy},
 };
 
 mod format;
@@ -74,7 +74,7 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
     pub color: Color,
 
-    /// Turn every deny and kill into shadow, whatever the script says
+    /// Report every deny, kill and signal of the script instead of doing it; programs it runs do run
     #[arg(long, global = true, overrides_with = "audit")]
     pub audit: bool,
 
@@ -117,9 +117,8 @@ impl Globals {
     pub fn options(&self, args: Vec<String>) -> script::Options {
         script::Options {
             interactive: false,
-            explains: false,
             args,
-            audit: self.audit,
+            policy: if self.audit { Policy::default().audited() } else { Policy::default() },
             format: self.format.for_session(),
             help: self.format.for_answer(),
             color: self.color(),
@@ -177,7 +176,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 /// `variable` is what the environment says about the format.
 fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap::Error> {
     let mut table = command().color(help_color(arguments));
-    let matches = table.try_get_matches_from_mut(arguments)?;
+    let matches = table.try_get_matches_from_mut(arguments).map_err(|error| {
+        let text = two_in_one(arguments).filter(|_| error.kind() == ErrorKind::UnknownArgument);
+        text.map_or(error, |text| table.error(ErrorKind::UnknownArgument, text))
+    })?;
     let mut cli = <Cli as clap::FromArgMatches>::from_arg_matches(&matches)?;
     // clap does not see these across a subcommand's name.
     if cli.globals.quiet && cli.globals.verbose > 0 {
@@ -194,6 +196,19 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
             Asked::by_variable(variable).map_err(|text| table.error(ErrorKind::InvalidValue, text))?;
     }
     Ok(cli)
+}
+
+/// An interpreter line is passed as one word, blanks and all.
+fn two_in_one(arguments: &[OsString]) -> Option<String> {
+    let word = arguments.get(1)?.to_str()?;
+    let (flag, value) = word.split_once(' ')?;
+    let value = value.trim();
+    flag.starts_with("--").then(|| {
+        format!(
+            "`{word}` came as one word, as the kernel passes what stands in a script's first line; \
+             write it without a blank: `{flag}={value}`"
+        )
+    })
 }
 
 /// Help and usage errors are written before the flags are known: `--color` is
@@ -289,8 +304,8 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Files",
         entries: &[
-            ("FILE", "a script: UTF-8, at most 16 MiB; for root to run it, it must belong"),
-            ("", "to root, and nobody else may write it (a group but root's neither)"),
+            ("FILE", "a script: UTF-8, at most 16 MiB; for root to run it, it must belong to root, and"),
+            ("", "nobody else may write to it, by its mode or an access list, nor to its folders"),
             ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
             ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),
         ],

@@ -1,8 +1,9 @@
 //! What the kernel, or this host's configuration of it, refuses: each with
 //! cause and cure.
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
+use super::{errno, namespaces::Foreign};
 use crate::{probe::scope::Condition, raw};
 
 /// Why a probe cannot be had here, or not as it was asked for.
@@ -37,6 +38,12 @@ pub enum KernelError {
          cure: boot with `lockdown=integrity`, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
     )]
     Lockdown { hook: String },
+    #[error(
+        "{reason}\n\
+         observing by other means was tried as well, and is refused, too: {refused}\n\
+         (`krsi-sh doctor` tells which templates still observe here)"
+    )]
+    NotEvenObserved { reason: Box<KernelError>, refused: String },
     #[error("template `{template}` can only observe here, so `{mode}` is refused: {reason}")]
     AuditOnly { template: String, mode: crate::probe::Mode, reason: String },
     #[error(
@@ -73,8 +80,15 @@ pub enum KernelError {
     Executable { condition: Condition, path: PathBuf, reason: String },
     #[error("scope `{condition}`: `{path}`: {reason}\nallowed: \"host\", an inode number, or a namespace's file such as /proc/42/ns/mnt", path = raw::from_os(.path))]
     Namespace { condition: Condition, path: PathBuf, reason: String },
+    #[error("cannot {what}: {foreign}")]
+    ProcessIds { what: &'static str, foreign: Foreign },
+    #[error(
+        "probes need privilege in the initial user namespace; this process has it only in one of its own\n\
+         cure: run krsi-sh as root outside of the user namespace (of a rootless container, say)"
+    )]
+    UserNamespace,
     #[error("scope pid {pid}: {reason}")]
     Pid { pid: u32, reason: String },
-    #[error("cannot {what}: {error}")]
-    Host { what: &'static str, error: io::Error },
+    #[error("cannot {what}: {}", errno::chain(.error))]
+    Host { what: Cow<'static, str>, error: io::Error },
 }

@@ -10,7 +10,8 @@ use super::{
     Kernel, KernelError,
     attachment::take,
     identity,
-    load::{self, chain},
+    errno::chain,
+    load,
     scope::Resolved,
     settings::Settings,
 };

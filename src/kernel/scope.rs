@@ -17,6 +17,7 @@ use super::{
     KernelError,
     attachment::take,
     identity::{Identities, Identity},
+    namespaces,
     subtree::{self, Tree},
     tables,
 };
@@ -203,10 +204,9 @@ fn namespace(condition: Condition, kind: Kind, path: &Path) -> Result<u64, Kerne
 
 fn host_namespace(condition: Condition, kind: Kind) -> Result<u64, KernelError> {
     let path = PathBuf::from(format!("/proc/1/ns/{}", namespace_name(kind)));
-    if !subtree::in_initial_pid_namespace() {
-        let reason = "this shell is in a pid namespace of its own, so process 1 here is not the host's\n\
-                      cure: run krsi-sh in the host's pid namespace, or give the inode number";
-        return Err(KernelError::Namespace { condition, path, reason: reason.into() });
+    if let Err(foreign) = namespaces::process_ids() {
+        let reason = format!("process 1 here is not the host's: {foreign}; or give the inode number");
+        return Err(KernelError::Namespace { condition, path, reason });
     }
     namespace(condition, kind, &path)
 }

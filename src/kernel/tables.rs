@@ -19,7 +19,7 @@ use super::{
     KernelError,
     attachment::take,
     identity::{Identities, Identity},
-    load::chain,
+    errno::chain,
 };
 use crate::{
     probe::{Network, ParamValue, Ports},

@@ -12,7 +12,8 @@ use super::{
     Kernel, KernelError,
     attachment::{Attachment, Hooks},
     grace,
-    load::{self, Reach, chain},
+    errno::chain,
+    load::{self, Reach},
     shared::Shared,
 };
 use crate::probe::Spec;
@@ -63,7 +64,7 @@ impl Attachment {
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
         self.store("turn", word)?;
         grace::wait_for_programs()
-            .map_err(|error| KernelError::Host { what: "wait for programs that are running", error })
+            .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
     }
 }
 

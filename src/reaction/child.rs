@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io::{self, Read},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -17,13 +17,14 @@ use crossbeam_channel::{Receiver, bounded};
 use nix::{
     errno::Errno,
     sys::{
+        resource::{Resource, setrlimit},
         signal::Signal,
         wait::{Id, WaitPidFlag, waitid},
     },
     unistd::Pid,
 };
 
-use crate::raw;
+use crate::{kernel::files_at_start, raw};
 
 /// Of each stream; what comes after is read and thrown away.
 const KEPT: usize = 1 << 20;
@@ -72,6 +73,12 @@ impl Child {
         let mut command = Command::new(program);
         command.args(argv.get(1..).unwrap_or_default());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some((soft, hard)) = files_at_start() {
+            // The shell's own limit is lifted; select(2) of others may not bear that.
+            let restore = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
+            // SAFETY: setrlimit(2) is one system call, which takes no lock and no memory.
+            unsafe { command.pre_exec(restore) };
+        }
         let mut process = match command.spawn() {
             Ok(process) => process,
             Err(error) => {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     event::{Event, Summary},
-    probe::Counters,
+    probe::{Counters, Signal},
     suggest::nearest,
 };
 
@@ -158,6 +158,21 @@ impl Reporter {
                     fields.insert("event".into(), json::event(event).into());
                 }
                 json::line("alert", fields)
+            }
+        };
+        self.sink.line(Stream::Event, &line)
+    }
+
+    /// Reports a signal that `--audit` kept from being sent, as a `would-signal` record.
+    pub fn would_signal(&mut self, pid: i32, signal: Signal) -> io::Result<()> {
+        let line = match self.format {
+            Format::Text => format!("--audit: would send {signal} to process {pid}"),
+            Format::Json => {
+                let mut fields = Map::new();
+                fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
+                fields.insert("pid".into(), pid.into());
+                fields.insert("signal".into(), signal.to_string().into());
+                json::line("would-signal", fields)
             }
         };
         self.sink.line(Stream::Event, &line)

@@ -9,6 +9,7 @@
 //! engine       Rhai, bounded, with the bindings of api/
 //! session      a script from its text to its exit code; a line from its text to its value
 //! runtime      what the bindings act on; the loop over events, timers, signals
+//! policy       what may be done to the system: every effect asks here
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! docs         the index that help and completion share
@@ -26,6 +27,7 @@ pub mod explanation;
 mod fault;
 mod handle;
 mod interrupt;
+mod policy;
 mod program;
 mod runtime;
 mod session;
@@ -36,6 +38,7 @@ mod value;
 use self::fault::Fault;
 use crate::report::Format;
 
+pub use self::policy::Policy;
 pub use self::session::{
     LAST_VALUE, Session, completeness,
     glance::{Glance, Watch},
@@ -48,8 +51,8 @@ pub use self::session::{
 pub struct Options {
     /// `args` of the script.
     pub args: Vec<String>,
-    /// Every deny and kill becomes shadow.
-    pub audit: bool,
+    /// What the script may do to the system.
+    pub policy: Policy,
     pub format: Format,
     /// How `help` is written as long as nothing else has been.
     pub help: Format,
@@ -59,8 +62,6 @@ pub struct Options {
     pub interactive: bool,
     /// No closing table, no notes.
     pub quiet: bool,
-    /// The script is only looked at: what it attaches is compiled, and nothing is done.
-    pub explains: bool,
     /// 0, 1, 2: how much is said on standard error.
     pub verbose: u8,
 }

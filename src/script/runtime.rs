@@ -22,6 +22,7 @@ use super::{
     diagnostics::Diagnostic,
     handle::ProbeHandle,
     interrupt::Interrupts,
+    policy::{Effect, Ruling},
     program::{Callback, Program},
     stop::Stop,
     timers::Timers,
@@ -138,7 +139,7 @@ impl Runtime {
 
     /// Remembers a new probe, where that is what the script is evaluated for.
     pub fn made(&self, probe: &ProbeHandle) {
-        if self.options.explains {
+        if self.options.policy.explains() {
             self.made.borrow_mut().push(probe.clone());
         }
     }
@@ -147,12 +148,12 @@ impl Runtime {
         self.made.take()
     }
 
-    /// Asked before anything is done to the system, or asked of it.
+    /// Asks the policy, before anything is done to the system.
     ///
     /// # Errors
     /// If the script is only explained: that is as far as it goes.
-    pub fn acts(&self, what: &'static str) -> Result<(), Stop> {
-        if self.options.explains { Err(Stop::OnlyExplained(what)) } else { Ok(()) }
+    pub fn ask(&self, effect: Effect) -> Result<Ruling, Stop> {
+        self.options.policy.rule(effect)
     }
 
     pub fn probes(&self) -> Vec<ProbeHandle> {
@@ -166,7 +167,7 @@ impl Runtime {
 
     /// Attaches, and keeps the probe until the session's end.
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
-        if self.options.explains {
+        if self.options.policy.rule(Effect::Attach) != Ok(Ruling::Do) {
             return probe.attach_in_words(self);
         }
         let was = probe.attached();
@@ -259,7 +260,7 @@ impl Runtime {
         if steps.is_multiple_of(STEPS_A_LOOK) {
             self.heartbeat();
         }
-        let (limit, what) = if self.options.explains {
+        let (limit, what) = if self.options.policy.explains() {
             (CALLBACK_STEPS, "the script goes on for more than 30 million steps")
         } else if self.in_callback.get() {
             (
@@ -304,7 +305,7 @@ impl Runtime {
     /// What ends the script.
     pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
         // Nothing will come, and nobody wants to wait for it.
-        if self.options.explains {
+        if self.options.policy.explains() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
         let delivering = !self.in_callback.get();

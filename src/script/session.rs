@@ -19,7 +19,9 @@ use super::{
     stop::Stop,
     value,
 };
-use crate::{event::queue::Sender, filter::Answer, report::Sink, template::Catalogue};
+use crate::{
+    event::queue::Sender, filter::Answer, kernel::with_cause_and_cure, report::Sink, template::Catalogue,
+};
 
 /// What `--help` promises.
 const FINE: i32 = 0;
@@ -60,7 +62,7 @@ impl Session {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
         let started = Runtime::new(catalogue, options, sink)
             .map(|runtime| Started::new(Rc::new(runtime)))
-            .map_err(|error| format!("cannot watch for signals: {error}"));
+            .map_err(|error| format!("cannot watch for signals: {}", with_cause_and_cure(&error)));
         Session { started }
     }
 

@@ -118,10 +118,17 @@ fn banner() {
     eprintln!("krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves", env!("CARGO_PKG_VERSION"));
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
-        Ok(()) => eprintln!(
-            "BPF LSM is active: probes can enforce here, unless the host refuses them (`krsi-sh doctor` tells)"
-        ),
+        Ok(()) => eprintln!("{}: `krsi-sh doctor` finds out what probes can do here", listed()),
         Err(error) => eprintln!("nothing can be attached here: {error}"),
+    }
+}
+
+/// As much as can be seen without loading anything.
+fn listed() -> &'static str {
+    if kernel::lsm_list_is_readable() {
+        "BPF LSM is in the kernel's list"
+    } else {
+        "whether BPF LSM is active cannot be seen (/sys/kernel/security/lsm cannot be read)"
     }
 }
 

@@ -54,7 +54,7 @@ pub fn panic(shell: &mut Shell, _: &str) -> Flow {
 /// Each hook is tried, which takes some seconds.
 pub fn doctor(shell: &mut Shell, _: &str) -> Flow {
     let (catalogue, color) = (shell.catalogue.clone(), shell.color);
-    match shell.meanwhile(move || doctor::page(&doctor::examine(&catalogue), color)) {
+    match shell.meanwhile(move || doctor::page(&doctor::examine(&catalogue, &|_| ()), color)) {
         Ok(page) => {
             // Painted already, and made of this program's own words.
             page.lines().for_each(|line| shell.say(line));
