@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSou
 
 use crate::{
     commands::{self, Command},
-    report::Format,
+    report::{Format, allows_color},
     script::{self, Policy},
 };
 
@@ -106,9 +106,7 @@ impl Globals {
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                io::stdout().is_terminal() && environment_allows_color(|name: &str| std::env::var_os(name))
-            }
+            Color::Auto => allows_color(),
         }
     }
 
@@ -144,13 +142,6 @@ impl Globals {
         words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
         words
     }
-}
-
-/// no-color.org: set to anything but nothing.
-fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> bool {
-    let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = environment("TERM").is_some_and(|value| value == "dumb");
-    !refused && !dumb
 }
 
 /// Does what the arguments say; gives the process's exit code.
@@ -388,16 +379,5 @@ mod tests {
         let words = globals.words();
         let again = parsed(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().globals;
         assert_eq!(again.words(), words);
-    }
-
-    #[test]
-    fn an_empty_no_color_does_not_count() {
-        let with = |name: &'static str, value: &'static str| {
-            environment_allows_color(move |asked| (asked == name).then(|| OsString::from(value)))
-        };
-        assert!(with("NO_COLOR", ""));
-        assert!(!with("NO_COLOR", "0"));
-        assert!(!with("TERM", "dumb"));
-        assert!(with("TERM", "xterm"));
     }
 }

@@ -16,7 +16,9 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, NSFS_MAGIC, statfs};
 use super::{
     KernelError,
     attachment::take,
+    host,
     identity::{Identities, Identity},
+    load::ScopeSize,
     namespaces,
     subtree::{self, Tree},
     tables,
@@ -29,7 +31,7 @@ use crate::{
 
 /// `KRSI_SCOPE_NOT` of the templates.
 const NOT: u32 = 32;
-const TABLE: &str = "krsi_scope_members";
+pub const TABLE: &str = "krsi_scope_members";
 
 /// `struct krsi_scope_key` of the templates: kind, device, then a number or a comm.
 type Key = [u8; 24];
@@ -75,9 +77,12 @@ impl Resolved {
         Ok(resolved)
     }
 
-    /// How many entries the table of members must have room for; a table has at least one.
-    pub fn size(&self) -> u32 {
-        u32::try_from(self.members.len()).unwrap_or(u32::MAX).max(1)
+    /// How many entries its tables must have room for.
+    pub fn size(&self) -> ScopeSize {
+        ScopeSize {
+            members: u32::try_from(self.members.len()).unwrap_or(u32::MAX).max(1),
+            processes: if self.roots.is_empty() { 1 } else { host::most_tasks() },
+        }
     }
 
     fn add_roots(&mut self, condition: Condition, members: &BTreeSet<Member>) {

@@ -33,7 +33,7 @@ pub use self::{
     json::{event as event_json, safe as safe_json},
     printable::{printable, printable_lines, quoted},
     reporter::{Books, Reporter, Severity, SeverityError},
-    streams::{Streams, columns},
+    streams::{Streams, allows_color, columns},
     wrapped::wrapped,
 };
 

@@ -66,6 +66,8 @@ pub struct Books {
     pub mode: String,
     /// It observed by other means than LSM, and could not have denied.
     pub audit_only: bool,
+    /// It is in the kernel now.
+    pub attached: bool,
     pub counters: Counters,
 }
 
@@ -269,7 +271,9 @@ impl Reporter {
             Format::Text => text::books(all, text::When::Closing, self.paint)
                 .iter()
                 .try_for_each(|line| self.sink.line(Stream::Data, line)),
-            Format::Json => self.records("books", all),
+            Format::Json => all
+                .iter()
+                .try_for_each(|books| self.sink.line(Stream::Data, &json::line("books", fields(books)))),
         }
     }
 
@@ -280,12 +284,12 @@ impl Reporter {
                 let lines = text::books(all, text::When::Meanwhile, self.paint);
                 self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
             }
-            Format::Json => self.records("stats", all),
+            Format::Json => all.iter().try_for_each(|books| {
+                let mut fields = fields(books);
+                fields.insert("attached".into(), books.attached.into());
+                self.sink.line(Stream::Data, &json::line("stats", fields))
+            }),
         }
-    }
-
-    fn records(&mut self, kind: &str, all: &[Books]) -> io::Result<()> {
-        all.iter().try_for_each(|books| self.sink.line(Stream::Data, &json::line(kind, fields(books))))
     }
 
     /// Something worth knowing, on standard error; nothing if quiet.

@@ -16,6 +16,9 @@ use crate::{
 /// Characters of the longest bar.
 const BAR: u64 = 40;
 
+/// Where a sum does not fit.
+const TOO_LARGE: &str = "too large";
+
 /// A heading, and a row for each group, or a drawing of each.
 #[must_use]
 pub fn text(summary: &Summary) -> Vec<String> {
@@ -77,6 +80,7 @@ fn amount(summary: &Summary, amount: &Amount) -> String {
     let human = |number| human::amount(summary.unit.as_deref(), number);
     match amount {
         Amount::Number(n) => human(*n as f64).unwrap_or_else(|| n.to_string()),
+        Amount::TooLarge => TOO_LARGE.into(),
         Amount::Mean(mean) => human(*mean).unwrap_or_else(|| format!("{mean:.1}")),
         Amount::About(n) => format!("~{n}"),
         Amount::Histogram(_) => String::new(),
@@ -172,7 +176,9 @@ fn object(
         insert(&mut object, name, value.clone());
     }
     let (name, amount) = match &row.amount {
-        Amount::Number(n) | Amount::About(n) => (summary.kind.name(), json!(n)),
+        Amount::Number(n) => (summary.kind.name(), whole(*n)),
+        Amount::TooLarge => (summary.kind.name(), json!(TOO_LARGE)),
+        Amount::About(n) => (summary.kind.name(), json!(n)),
         Amount::Mean(mean) => (summary.kind.name(), json!(mean)),
         Amount::Histogram(buckets) => {
             let bucket = |b: &Bucket| json!({ "from": b.from, "to": b.to, "count": b.count });
@@ -181,6 +187,11 @@ fn object(
     };
     object.insert(name.into(), amount);
     object
+}
+
+/// A number as JSON; beyond 64 bits to the 16 digits that its readers keep.
+fn whole(number: u128) -> Value {
+    u64::try_from(number).map_or_else(|_| json!(number as f64), |number| json!(number))
 }
 
 /// All of it as a record.
@@ -265,6 +276,17 @@ mod tests {
         let record = record(&summary);
         assert_eq!(record["rows"][0], json!({ "path_hex": "2f61ff", "path": "/a\u{efff}", "count": 1 }));
         assert_eq!(record["rows"][3], json!({ "path": "/a b", "count": 1 }));
+    }
+
+    #[test]
+    fn sums_beyond_64_bits_are_told() {
+        let sum = 3 * u128::from(i64::MAX.cast_unsigned());
+        let row = |amount| Row { group: vec![event::Value::Text(b"cat".to_vec())], amount };
+        let summary = summary(Kind::Sum, vec![row(Amount::Number(sum)), row(Amount::TooLarge)]);
+        assert_eq!(record(&summary)["rows"][0]["sum"], json!(2.767_011_611_056_433e19));
+        assert_eq!(record(&summary)["rows"][1]["sum"], json!("too large"));
+        let lines = text(&summary);
+        assert!(lines[2].ends_with("24.0 EiB") && lines[3].ends_with("too large"), "{lines:?}");
     }
 
     #[test]

@@ -236,7 +236,11 @@ pub(super) fn books(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     let titles = columns.iter().map(|(title, ..)| *title);
     table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
     for books in all {
-        let mode = if books.audit_only { format!("{}, audit-only", books.mode) } else { books.mode.clone() };
+        // At the end all of them are.
+        let detached = when == When::Meanwhile && !books.attached;
+        let marks = [(books.audit_only, ", audit-only"), (detached, ", detached")];
+        let mut mode = books.mode.clone();
+        marks.iter().filter(|(holds, _)| *holds).for_each(|(_, mark)| mode.push_str(mark));
         let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
         row.push(match (books.counters.balanced(), when) {

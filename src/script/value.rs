@@ -59,6 +59,11 @@ pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
     map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()
 }
 
+/// A number that may be beyond Rhai's own: then it is a float, which keeps its size.
+pub fn from_wide(number: u128) -> Dynamic {
+    i64::try_from(number).map_or_else(|_| Dynamic::from(number as f64), Dynamic::from)
+}
+
 /// JSON as a script's value.
 pub fn from_json(value: Value) -> Dynamic {
     match value {
@@ -66,7 +71,7 @@ pub fn from_json(value: Value) -> Dynamic {
         Value::Bool(b) => b.into(),
         Value::Number(n) => match (n.as_i64(), n.as_u64()) {
             (Some(n), _) => n.into(),
-            (None, Some(n)) => n.cast_signed().into(),
+            (None, Some(n)) => from_wide(n.into()),
             (None, None) => n.as_f64().unwrap_or(f64::NAN).into(),
         },
         Value::String(text) => text.into(),

@@ -307,20 +307,21 @@ mod functions {
         i64::try_from(summary.0.rows.len()).unwrap_or(i64::MAX)
     }
 
-    /// What the rows of a summary come to together.
+    /// What the rows of a summary come to together; a float if it is more than a number of a script can be.
     #[rhai_fn(get = "total")]
-    pub fn total(summary: &mut ScriptSummary) -> i64 {
-        let total: f64 = summary.0.rows.iter().map(|row| row.amount.weight()).sum();
-        total as i64
+    pub fn total(summary: &mut ScriptSummary) -> Dynamic {
+        let weights = summary.0.rows.iter().map(|row| row.amount.weight());
+        value::from_wide(weights.fold(0, u128::saturating_add))
     }
 
     /// Events that found no room in the probe's tables.
     #[rhai_fn(get = "overflow")]
     pub fn overflow(summary: &mut ScriptSummary) -> i64 {
-        summary.0.overflow.cast_signed()
+        i64::try_from(summary.0.overflow).unwrap_or(i64::MAX)
     }
 
-    /// What one group has come to, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`.
+    /// What one group has come to, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`. More than
+    /// 2^63 - 1 is a float.
     #[rhai_fn(return_raw)]
     pub fn of(summary: &mut ScriptSummary, group: Dynamic) -> Fallible<Dynamic> {
         group::amount(&summary.0, &group)

@@ -6,6 +6,7 @@
 pub mod aggregation;
 pub mod event;
 mod group;
+mod last;
 pub mod list;
 pub mod network;
 mod output;
@@ -29,6 +30,7 @@ pub fn register(engine: &mut Engine) {
     probe::register(engine);
     aggregation::register(engine);
     event::register(engine);
+    last::register(engine);
     time::register(engine);
     process::register(engine);
     output::register(engine);
