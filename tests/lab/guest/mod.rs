@@ -8,6 +8,7 @@ mod connect;
 mod doctor;
 mod exec;
 mod exec_args;
+mod exec_marks;
 pub mod exec_unlink;
 mod faults;
 mod fields;
@@ -79,6 +80,14 @@ pub const STEPS: &[Step] = steps! {
         "env: an execution that fails leaves nothing behind" => exec_args::failed_execution,
         "args and env change while attached" => exec_args::live,
         "env: that a denial kills is said everywhere" => exec_args::said_everywhere,
+        "late: a thread that is not the first is killed as well" => exec_marks::by_a_thread,
+        "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
+        "late: thousands of other executions take nobody's mark away" => exec_marks::flood,
+        "late: what changes between the hooks loses no execution" => exec_marks::changed_in_between,
+        "late: without room for a mark, on_error decides in time" => exec_marks::no_room,
+        "late: a kill is certain, whatever the signal" => exec_marks::kill_is_certain,
+        "late: a namespace's first process is killed, and a traced one" => exec_marks::kill_of_the_unkillable,
+        "late: that a kill is by SIGKILL is said" => exec_marks::said,
     }
     "file_open" {
         "observing allows and tells every field" => file_open::fields,
@@ -143,6 +152,7 @@ pub const STEPS: &[Step] = steps! {
         "uid: only these users" => scope::uid,
         "cgroup: the subtree and nothing else" => scope::cgroup,
         "pid: the subtree, also after the parent is gone" => scope::pid,
+        "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
         "kinds are joined by and" => scope::conjunction,
         "gid and loginuid, and what is not" => scope_kinds::ids,
         "comm: whole names" => scope_kinds::comm,
@@ -160,11 +170,13 @@ pub const STEPS: &[Step] = steps! {
         "what is not running, or of another path, is left alone" => exec_unlink::others,
         "eight processes are named, all are counted" => exec_unlink::many,
         "a process whose first thread has left is found" => exec_unlink::leaderless,
+        "among threads that have left, one not found follows on_error" => exec_unlink::crowded,
         "overlayfs files are found, once" => exec_unlink::overlayfs,
     }
     "proc_mem" {
         "observing allows and tells every field" => proc_mem::fields,
         "deny refuses each way, and detach restores" => proc_mem::deny,
+        "deny refuses by every gate into the kernel" => proc_mem::every_gate,
         "kill kills" => proc_mem::kill,
         "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
         "way narrows" => proc_mem::ways,
