@@ -26,7 +26,7 @@ use aya::{
     programs::{Iter, Program},
 };
 
-use super::{KernelError, clock, guard::Process, host, errno::chain, loader};
+use super::{KernelError, clock, errno::chain, guard::Process, host, loader};
 
 pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";

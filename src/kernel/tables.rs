@@ -17,8 +17,8 @@ use aya::{
 use super::{
     KernelError,
     attachment::take,
-    identity::{Identities, Identity},
     errno::chain,
+    identity::{Identities, Identity},
 };
 use crate::{
     probe::{Network, ParamValue, Ports},

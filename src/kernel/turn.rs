@@ -11,8 +11,8 @@ use aya::programs::Program;
 use super::{
     Kernel, KernelError,
     attachment::{Attachment, Hooks},
-    grace,
     errno::chain,
+    grace,
     load::{self, Reach},
     shared::Shared,
 };
