@@ -2,10 +2,13 @@
 
 use std::{fs, io, path::Path, sync::OnceLock};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::{
+    libc,
+    sys::resource::{Resource, getrlimit, setrlimit},
+};
 use procfs::process::Process;
 
-use super::{KernelError, namespaces};
+use super::{KernelError, errno, namespaces};
 
 // include/uapi/linux/capability.h
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -82,6 +85,14 @@ static FILES_AT_START: OnceLock<(u64, u64)> = OnceLock::new();
 /// Returns the limits of open files, soft and hard, that were there before they were lifted; `None` if they were not.
 pub fn files_at_start() -> Option<(u64, u64)> {
     FILES_AT_START.get().copied()
+}
+
+/// Says that not even this program itself can work with so few files, if so; random numbers take one, too.
+pub fn too_few_files() -> Option<String> {
+    const LEAST: u64 = 8;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok().filter(|(soft, _)| *soft < LEAST)?;
+    lift_file_limit_to_hard();
+    (hard < LEAST).then(|| errno::advice(libc::EMFILE).map(|text| format!("too few open files\n{text}")))?
 }
 
 /// Lets this process have as many files open as it may: each probe needs some dozens, and the usual soft limit is for
