@@ -101,10 +101,10 @@ struct event {
 	struct krsi_path path KRSI_DOC("The file, from the task's root.");
 	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
 		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023");
-	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length")
+	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length") KRSI_UNREADABLE("no-args")
 		KRSI_CUT("argv_cut");
 	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
-		KRSI_CUT("4096");
+		KRSI_UNREADABLE("no-args") KRSI_CUT("4096");
 } KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
 		"T1059 T1204.002 T1574.006 T1620");
 

@@ -19,6 +19,7 @@ mod help;
 mod limits;
 mod namespaces;
 mod panic;
+mod paths;
 mod proc_mem;
 mod product;
 mod prompt;
@@ -64,6 +65,8 @@ pub const STEPS: &[Step] = steps! {
         "prefixes and suffixes match" => exec::prefix_and_suffix,
         "a script is asked about with its interpreter" => exec::interpreter,
         "memfd, deleted and set-uid files are marked" => exec::flags,
+        "a name that is gone is noted, and no part of the path" => paths::unlinked_program,
+        "args: what is cut away cannot be told" => paths::cut_arguments,
         "mode and params change while attached" => exec::live_changes,
         "a lease lapses by itself" => exec::lease,
         "detach restores" => exec::detach,
@@ -101,6 +104,10 @@ pub const STEPS: &[Step] = steps! {
         "hostile names reach no terminal raw" => file_open::hostile_name,
         "people read names and sizes" => file_open::for_people,
         "a path too long follows on_error" => file_open::too_long,
+        "what the kernel adds to a path is a note" => paths::notes,
+        "files that the root does not lead to are noted" => paths::unreachable,
+        "a path is known however deep it is, up to 4095 bytes" => paths::deep_files,
+        "overlayfs opens the file beneath as the task's own" => file_open::overlayfs_beneath,
         "detach restores" => file_open::detach,
         "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
         "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
@@ -112,6 +119,7 @@ pub const STEPS: &[Step] = steps! {
         "sets of thousands are looked up" => filter::large_sets,
         "a captured variable has its value of the attach" => filter::captured,
         "what cannot be told follows on_error" => filter::trouble,
+        "executables and folders however deep; what is cut cannot be told" => paths::deep_tasks,
         "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
         "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
         "the largest filters load, and one in every template" => filter::largest,
@@ -124,6 +132,7 @@ pub const STEPS: &[Step] = steps! {
     "aggregation" {
         "four workers at once: every number is exact" => aggregation::exact,
         "least, greatest, mean" => aggregation::extremes,
+        "sums beyond 64 bits" => aggregation::wide,
         "buckets of equal width" => aggregation::linear,
         "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
         "shown again and again, as top does" => aggregation::live,
@@ -151,6 +160,7 @@ pub const STEPS: &[Step] = steps! {
     "scope" {
         "uid: only these users" => scope::uid,
         "cgroup: the subtree and nothing else" => scope::cgroup,
+        "cgroup: the subtree however deep it is" => scope::deep_cgroup,
         "pid: the subtree, also after the parent is gone" => scope::pid,
         "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
         "kinds are joined by and" => scope::conjunction,
