@@ -83,7 +83,8 @@ struct event {
 	u64 inode KRSI_DOC("Inode of the file.");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
-	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: has no name any more; setuid, setgid: will "
+	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: the name it is executed by is gone, or it "
+			   "has none at all (another link may be left); setuid, setgid: will "
 			   "change the credentials; interpreter: asked for a script's sake.") KRSI_BITS(FLAG_NAMES);
 	u32 argc KRSI_DOC("How many arguments there are, the program's own name included; 0 without the param "
 			  "`args` or `env`.");
@@ -92,13 +93,18 @@ struct event {
 	bool argv_cut KRSI_DOC("Whether there are more arguments than the 4096 bytes that are told.");
 	bool env_overflow KRSI_DOC("Whether the value is longer than the 4096 bytes that are told.");
 	char env_name[NAME_SIZE] KRSI_DOC("The variable this event is about; empty without the param `env`.");
-	char filename[256] KRSI_DOC("The file as execve was given it; the script, if this is its interpreter.");
+	char filename[256] KRSI_DOC("The file as execve was given it; the script, if this is its interpreter.")
+		KRSI_CUT("255");
 	char interpreter[256] KRSI_DOC("The program on the script's `#!` line; empty for a script itself and for "
-				       "any other program.");
+				       "any other program.")
+		KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.");
-	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root.");
-	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length");
-	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.");
+	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
+		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023");
+	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length") KRSI_UNREADABLE("no-args")
+		KRSI_CUT("argv_cut");
+	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
+		KRSI_UNREADABLE("no-args") KRSI_CUT("4096");
 } KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
 		"T1059 T1204.002 T1574.006 T1620");
 
@@ -184,7 +190,7 @@ int exec_track(u64 *context)
 #define STRINGS_A_ROUND 256
 #define ROUNDS_A_STRETCH 64
 #define STRETCHES 44
-#define READING KRSI_WALK_SIZE
+#define READING 1024
 
 /* Takes the name off the string in scratch.exe. Gives whether there is one of a size to be looked for. */
 __noinline u64 exec_take_name(u32 slot)
@@ -383,7 +389,7 @@ static __always_inline u32 flags_of(struct linux_binprm *bprm)
 
 	if (is_memfd(READ(file, f_path.dentry)))
 		flags |= EXEC_MEMFD;
-	if (READ(inode, i_nlink) == 0)
+	if (READ(inode, i_nlink) == 0 || krsi_is_unlinked(READ(file, f_path.dentry)))
 		flags |= EXEC_DELETED;
 	if (is_interpreter(bprm))
 		flags |= EXEC_INTERPRETER;

@@ -65,7 +65,8 @@ struct event {
 	char target_comm[16] KRSI_DOC("Name of the thread that could be written to.");
 	char writer_comm[16] KRSI_DOC("Name of the thread that could write.");
 	char target_exe[256] KRSI_DOC("Executable of the process that could be written to, from the asking task's "
-				      "root; cut after 255 bytes.");
+				      "root; cut after 255 bytes.")
+		KRSI_UNREADABLE("no-target") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.");
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009");
@@ -154,9 +155,9 @@ static __always_inline void gather_target_exe(struct scratch *scratch, struct ta
 	struct mm_struct *mm = READ(target, mm);
 	struct file *file = READ(mm, exe_file);
 
-	if (file && krsi_walk_exe(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry)))
-		bpf_probe_read_kernel_str(scratch->event.target_exe, sizeof(scratch->event.target_exe),
-					  scratch->exe);
+	if (file && !krsi_walk_to(scratch, scratch->event.target_exe, sizeof(scratch->event.target_exe),
+				  READ(file, f_path.mnt), READ(file, f_path.dentry)))
+		scratch->event.header.notes |= KRSI_NOTE_NO_TARGET;
 }
 
 static __always_inline void gather(struct scratch *scratch, u32 way, struct task_struct *writer,

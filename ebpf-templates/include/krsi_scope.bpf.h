@@ -228,36 +228,79 @@ static __always_inline u32 krsi_user_ns(struct cred *cred)
 	return READ(user_ns, ns.inum);
 }
 
-/* Deeper cgroups than this are not looked at from further up. */
-#define KRSI_CGROUP_DEPTH 32
+/* A subtree is all of it: further up than this nobody is (each level is a folder in memory, made one by one). */
+#define KRSI_CGROUP_DEPTH 4096
 
-static __always_inline bool krsi_scope_admits_cgroup(u64 kinds, struct task_struct *task)
+/* What one cgroup is to the scope; KRSI_SCOPE_UNKNOWN if that depends on those above. */
+static __always_inline enum krsi_scope krsi_scope_of_cgroup(u64 kinds, struct cgroup *cgroup)
+{
+	struct kernfs_node *node = READ(cgroup, kn);
+	struct krsi_scope_key key = { .number = READ(node, id) };
+	bool negated = kinds & 1ULL << (krsi_scope_kind_cgroup + KRSI_SCOPE_NOT);
+
+	if (negated) {
+		key.kind = krsi_scope_kind_cgroup + KRSI_SCOPE_NOT;
+		if (bpf_map_lookup_elem(&krsi_scope_members, &key))
+			return KRSI_OUT_OF_SCOPE;
+	}
+	key.kind = krsi_scope_kind_cgroup;
+	if (kinds & 1ULL << krsi_scope_kind_cgroup && bpf_map_lookup_elem(&krsi_scope_members, &key))
+		return KRSI_IN_SCOPE;
+	return KRSI_SCOPE_UNKNOWN;
+}
+
+#define KRSI_BELOW 1ULL /* of an address: that of a cgroup has no such bit */
+
+/*
+ * One step up from a cgroup, with KRSI_BELOW once one was named by `cgroup`. Gives the next one; 0 at the top, or if the
+ * task is out of scope.
+ */
+__noinline u64 krsi_scope_step(u64 kinds, u64 at)
+{
+	struct cgroup *cgroup = (struct cgroup *)(at & ~KRSI_BELOW);
+
+	switch (krsi_scope_of_cgroup(kinds, cgroup)) {
+	case KRSI_OUT_OF_SCOPE:
+		return 0;
+	case KRSI_IN_SCOPE:
+		at |= KRSI_BELOW;
+		break;
+	default:
+		break;
+	}
+	/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
+	cgroup = (struct cgroup *)READ(cgroup, self.parent);
+	return (u64)cgroup | (at & KRSI_BELOW);
+}
+
+static __always_inline enum krsi_scope krsi_scope_of_cgroups(u64 kinds, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
-	struct cgroup *cgroup = READ(set, dfl_cgrp);
-	bool below = !(kinds & 1ULL << krsi_scope_kind_cgroup);
+	u64 at = (u64)READ(set, dfl_cgrp);
 
-	for (int depth = 0; depth < KRSI_CGROUP_DEPTH && cgroup; depth++) {
-		struct kernfs_node *node = READ(cgroup, kn);
-		struct krsi_scope_key key = {
-			.kind = krsi_scope_kind_cgroup + KRSI_SCOPE_NOT,
-			.number = READ(node, id),
-		};
-
-		if (bpf_map_lookup_elem(&krsi_scope_members, &key))
-			return false;
-		key.kind = krsi_scope_kind_cgroup;
-		if (!below && bpf_map_lookup_elem(&krsi_scope_members, &key))
-			below = true;
-		/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
-		cgroup = (struct cgroup *)READ(cgroup, self.parent);
+	if (!(kinds & 1ULL << krsi_scope_kind_cgroup))
+		at |= KRSI_BELOW;
+	for (int depth = 0; depth < KRSI_CGROUP_DEPTH; depth++) {
+		at = krsi_scope_step(kinds, at);
+		if (!(at & ~KRSI_BELOW))
+			return at ? KRSI_IN_SCOPE : KRSI_OUT_OF_SCOPE;
 	}
-	return below;
+	return KRSI_SCOPE_UNKNOWN;
+}
+
+/*
+ * The credentials that say who a task is. While the kernel works for it in another role, `cred` is that role's:
+ * overlayfs opens the file beneath as its mounter, access(2) looks as the real user; `real_cred` stays the task's. Threads
+ * of the kernel's own (NFS server, io_uring) have none that count, but those they work with.
+ */
+static __always_inline struct cred *krsi_cred(struct task_struct *task)
+{
+	return READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER) ? READ(task, cred) : READ(task, real_cred);
 }
 
 static __always_inline bool krsi_scope_admits_ids(u64 kinds, struct task_struct *task)
 {
-	struct cred *cred = READ(task, cred);
+	struct cred *cred = krsi_cred(task);
 
 	return (!krsi_scope_asks(kinds, krsi_scope_kind_uid) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_uid, READ(cred, uid.val))) &&
@@ -279,6 +322,23 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
+/* Of two answers the one that counts: who is out by one of them is out. */
+static __always_inline enum krsi_scope krsi_scope_and(enum krsi_scope one, enum krsi_scope other)
+{
+	if (one == KRSI_OUT_OF_SCOPE || other == KRSI_OUT_OF_SCOPE)
+		return KRSI_OUT_OF_SCOPE;
+	return one == KRSI_SCOPE_UNKNOWN ? one : other;
+}
+
+static __always_inline bool krsi_scope_admits_others(u64 kinds, struct task_struct *task)
+{
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
+	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
+		krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
+	       krsi_scope_admits_executables(kinds, task);
+}
+
 /* What the kinds of scope in force say of this task: an enum krsi_scope. */
 __noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 {
@@ -292,15 +352,11 @@ __noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 		return KRSI_OUT_OF_SCOPE;
 	if (krsi_scope_asks(kinds, krsi_scope_kind_pid))
 		scope = krsi_scope_of_pid(kinds, task);
-	if (scope != KRSI_OUT_OF_SCOPE &&
-	    (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
-	     krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
-	    (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
-	     krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
-	    krsi_scope_admits_executables(kinds, task) &&
-	    (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task)))
-		return scope;
-	return KRSI_OUT_OF_SCOPE;
+	if (scope == KRSI_OUT_OF_SCOPE || !krsi_scope_admits_others(kinds, task))
+		return KRSI_OUT_OF_SCOPE;
+	if (krsi_scope_asks(kinds, krsi_scope_kind_cgroup))
+		scope = krsi_scope_and(scope, krsi_scope_of_cgroups(kinds, task));
+	return scope;
 }
 
 #endif

@@ -89,7 +89,7 @@ __noinline u64 krsi_rules_out(u64 task_address)
 	struct task_struct *task = (struct task_struct *)task_address;
 	struct task_struct *leader = READ(task, group_leader);
 	struct task_struct *parent = READ(leader, real_parent);
-	struct cred *cred = READ(task, cred);
+	struct cred *cred = krsi_cred(task);
 	struct krsi_early early = {};
 
 	KRSI_EARLY(cgroup, bpf_get_current_cgroup_id());

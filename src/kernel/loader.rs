@@ -13,7 +13,9 @@ use std::{
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
 use super::{
-    KernelError, host,
+    KernelError,
+    errno::chain,
+    host,
     shared::Pinned,
     types::{Wanted, reduced},
 };
@@ -93,7 +95,7 @@ fn read(wanted: &Wanted) -> Result<Btf, KernelError> {
     let failed = |error: String| KernelError::Btf { error };
     let whole = match std::fs::read(host::BTF) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KernelError::NoBtf),
-        other => other.map_err(|error| failed(error.to_string()))?,
+        other => other.map_err(|error| failed(chain(&error)))?,
     };
     let some = reduced(&whole, wanted);
     Btf::parse(some.as_deref().unwrap_or(&whole), Default::default()).map_err(|e| failed(e.to_string()))

@@ -11,8 +11,9 @@ use aya::programs::Program;
 use super::{
     Kernel, KernelError,
     attachment::{Attachment, Hooks},
+    errno::chain,
     grace,
-    load::{self, Reach, ScopeSize, chain},
+    load::{self, Reach, ScopeSize},
     shared::Shared,
 };
 use crate::probe::Spec;
@@ -68,7 +69,7 @@ impl Attachment {
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
         self.store("turn", word)?;
         grace::wait_for_programs()
-            .map_err(|error| KernelError::Host { what: "wait for programs that are running", error })
+            .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
     }
 }
 

@@ -63,6 +63,33 @@ pub fn cgroup() -> Outcome {
     shell.stop()?.well()
 }
 
+pub fn deep_cgroup() -> Outcome {
+    let top = "/sys/fs/cgroup/deep";
+    let shell = denying_below(top)?;
+    let mut folder = top.to_owned();
+    let mut folders = vec![];
+    for depth in 1..=300 {
+        folder.push_str("/n");
+        fs::create_dir(&folder).map_err(|e| format!("{depth}: {e}"))?;
+        folders.push(folder.clone());
+    }
+    for depth in [1, 31, 32, 33, 40, 300] {
+        let inside = Identity { cgroup: Some(&folders[depth - 1]), ..ME };
+        same(&format!("{depth} levels down"), read(&inside)?, REFUSED)?;
+    }
+    let ended = shell.stop()?;
+    same("errors", &ended.books("t")?["errors"], &json!(0))?;
+    for folder in folders.iter().rev() {
+        fs::remove_dir(folder).map_err(|e| format!("{folder}: {e}"))?;
+    }
+    ended.well()
+}
+
+fn denying_below(cgroup: &str) -> Result<Shell, String> {
+    fs::create_dir_all(cgroup).map_err(|e| e.to_string())?;
+    denying(&format!("cgroup: \"{cgroup}\""))
+}
+
 pub fn pid() -> Outcome {
     // A process that exists before the probe, with a child, both told to read later.
     let script = "sleep 600 & read go; (cat /tmp/scoped; echo child $?) 2>/dev/null; \
