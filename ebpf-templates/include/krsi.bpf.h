@@ -42,7 +42,7 @@
 #define KRSI_CUT(after) KRSI_TAG("cut:" after)
 /*
  * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
- * a denial is done by SIGKILL. The shell says so wherever it speaks of the probe.
+ * a denial, and a kill whatever its signal, is done by SIGKILL. The shell says so wherever it speaks of the probe.
  */
 #define KRSI_LATE(hook) KRSI_TAG("late:" hook)
 
@@ -130,13 +130,14 @@ enum krsi_note {
 	KRSI_NOTE_LATE = 16,
 	KRSI_NOTE_NO_ARGS = 32,
 	KRSI_NOTE_NO_STACK = 64,
-	KRSI_NOTE_NO_EXE = 128,
-	KRSI_NOTE_NO_CWD = 256,
-	KRSI_NOTE_NO_SOURCE = 512,
-	KRSI_NOTE_NO_TARGET = 1024,
-	KRSI_NOTE_UNLINKED = 2048,
-	KRSI_NOTE_UNREACHABLE = 4096,
-	KRSI_NOTE_EXE_UNLINKED = 8192,
+	KRSI_NOTE_NO_SIGNAL = 128,
+	KRSI_NOTE_NO_EXE = 256,
+	KRSI_NOTE_NO_CWD = 512,
+	KRSI_NOTE_NO_SOURCE = 1024,
+	KRSI_NOTE_NO_TARGET = 2048,
+	KRSI_NOTE_UNLINKED = 4096,
+	KRSI_NOTE_UNREACHABLE = 8192,
+	KRSI_NOTE_EXE_UNLINKED = 16384,
 };
 
 /* What every event says about the decision and the task, before its own fields. */
@@ -158,13 +159,15 @@ struct krsi_header {
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
 			   "no-args: arguments or environment could not be read to their end; "
-			   "no-stack: a stack that the probe wants could not be kept; "
+			   "no-stack: a stack that the probe wants could not be kept; no-signal: the kernel sends "
+			   "this task none, so that there is no kill; "
 			   "no-exe, no-cwd, no-source, no-target: exe, cwd, source or target_exe could not be read; "
 			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
 			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
 			   "gives is gone.")
-		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64 no-exe=128 "
-			  "no-cwd=256 no-source=512 no-target=1024 unlinked=2048 unreachable=4096 exe-unlinked=8192");
+		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64 no-signal=128 "
+			  "no-exe=256 no-cwd=512 no-source=1024 no-target=2048 unlinked=4096 unreachable=8192 "
+			  "exe-unlinked=16384");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");

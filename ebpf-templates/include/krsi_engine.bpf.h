@@ -369,15 +369,28 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	if (answer.errno == 0 || answer.errno > 4095)
 		answer.errno = 1; /* EPERM */
 	if (when == KRSI_TOO_LATE) {
-		if (answer.verdict == KRSI_DENY)
-			answer.signal = SIGKILL;
+		/* Whatever signal was named: every other one can be ignored, blocked, or taken back by SIGCONT. */
+		answer.signal = SIGKILL;
 		answer.verdict = KRSI_KILL;
 		answer.errno = 0;
 	}
 	return answer;
 }
 
-/* Books and deed of a match. Gives the errno to refuse with, or 0. */
+/*
+ * Sends the signal of a kill, before anything is told of it. The kernel takes none for a task of its own: what is left then
+ * is a denial, or nothing if it is too late for that.
+ */
+static __always_inline void krsi_send(struct krsi_answer *answer, enum krsi_when when)
+{
+	if (answer->verdict != KRSI_KILL || !bpf_send_signal(answer->signal))
+		return;
+	krsi_count(krsi_counter_errors);
+	answer->notes |= KRSI_NOTE_NO_SIGNAL;
+	answer->verdict = when == KRSI_TOO_LATE ? KRSI_ALLOW : KRSI_DENY;
+}
+
+/* Books of a match. Gives the errno to refuse with, or 0. */
 static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 {
 	krsi_count(krsi_counter_matched);
@@ -394,12 +407,7 @@ static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 		krsi_count(krsi_counter_would_deny);
 		return 0;
 	}
-	if (answer->verdict == KRSI_KILL) {
-		krsi_count(krsi_counter_kill);
-		bpf_send_signal(answer->signal);
-	} else {
-		krsi_count(krsi_counter_deny);
-	}
+	krsi_count(answer->verdict == KRSI_KILL ? krsi_counter_kill : krsi_counter_deny);
 	return answer->errno;
 }
 
@@ -431,6 +439,7 @@ __noinline u64 krsi_fail(u32 when)
 		return 0;
 	}
 	krsi_count(krsi_counter_suppressed);
+	krsi_send(&answer, when);
 	return krsi_enforce(&answer);
 }
 
@@ -637,6 +646,7 @@ __noinline u64 krsi_conclude(u32 slot, u64 said, u32 when)
 	if (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet))
 		krsi_gather_exe(scratch);
 	answer = krsi_answer(settings, when, said);
+	krsi_send(&answer, when);
 	krsi_tell(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none)
 		krsi_summarize(slot, settings->control.epoch);
@@ -688,7 +698,7 @@ int krsi_preview(struct bpf_iter__task *context)
 
 	if (!settings || !task || READ(task, pid) != READ(task, tgid))
 		return 0;
-	if (krsi_scope(settings->control.scope, ADDRESS(task)) == KRSI_OUT_OF_SCOPE)
+	if (krsi_in_scope(settings->control.scope, ADDRESS(task)) == KRSI_OUT_OF_SCOPE)
 		return 0;
 
 	struct cred *cred = krsi_cred(task);

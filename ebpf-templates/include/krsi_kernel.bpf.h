@@ -327,6 +327,7 @@ static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) =
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
 static long (*const bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void *)147;

@@ -66,6 +66,41 @@ struct {
 	__type(value, u8);
 } krsi_scope_pids SEC(".maps");
 
+/*
+ * When the first process started that belongs to a subtree and found no room above, which the shell makes for as many as the
+ * kernel allows; 0: none. Of those that started since, and are not in the table, nobody knows whether they belong
+ * to one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_scope_lost SEC(".maps");
+
+#define KRSI_SECOND_NS 1000000000ULL
+
+/* Two that get lost at once may come here in either order, hence the second. */
+static __always_inline void krsi_scope_lose(struct task_struct *child)
+{
+	u32 zero = 0;
+	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
+	u64 start = READ(child, start_boottime);
+
+	krsi_count(krsi_counter_errors);
+	if (lost && !*lost)
+		*lost = start > KRSI_SECOND_NS ? start - KRSI_SECOND_NS : 1;
+}
+
+static __always_inline bool krsi_scope_may_be_lost(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	u32 zero = 0;
+	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
+
+	return lost && *lost && READ(leader, start_boottime) >= *lost;
+}
+
 SEC("tp_btf/sched_process_fork")
 int krsi_scope_fork(u64 *context)
 {
@@ -84,7 +119,7 @@ int krsi_scope_fork(u64 *context)
 	u8 inherited = *trees;
 
 	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &inherited, BPF_ANY))
-		krsi_count(krsi_counter_errors);
+		krsi_scope_lose(child);
 	return 0;
 }
 
@@ -133,15 +168,26 @@ static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct
 	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
 }
 
-static __always_inline bool krsi_scope_admits_pid(u64 kinds, struct task_struct *task)
+/* What a scope says of a task. */
+enum krsi_scope {
+	KRSI_OUT_OF_SCOPE,
+	KRSI_IN_SCOPE,
+	KRSI_SCOPE_UNKNOWN,
+};
+
+static __always_inline enum krsi_scope krsi_scope_of_pid(u64 kinds, struct task_struct *task)
 {
 	u32 pid = READ(task, tgid);
 	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
 	u8 trees = found ? *found : 0;
 
+	if (!found && krsi_scope_may_be_lost(task))
+		return KRSI_SCOPE_UNKNOWN;
 	if (kinds & 1ULL << krsi_scope_kind_pid && !(trees & KRSI_SUBTREE))
-		return false;
-	return !(kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT)) || !(trees & KRSI_NOT_SUBTREE);
+		return KRSI_OUT_OF_SCOPE;
+	if (kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT) && trees & KRSI_NOT_SUBTREE)
+		return KRSI_OUT_OF_SCOPE;
+	return KRSI_IN_SCOPE;
 }
 
 /* A task without an executable (a kernel thread) is of none. */
@@ -182,18 +228,11 @@ static __always_inline u32 krsi_user_ns(struct cred *cred)
 	return READ(user_ns, ns.inum);
 }
 
-/* What a scope says of a task. */
-enum krsi_scoped {
-	KRSI_OUT_OF_SCOPE,
-	KRSI_IN_SCOPE,
-	KRSI_SCOPE_UNKNOWN, /* the task's cgroup is deeper than KRSI_CGROUP_DEPTH */
-};
-
 /* A subtree is all of it: further up than this nobody is (each level is a folder in memory, made one by one). */
 #define KRSI_CGROUP_DEPTH 4096
 
 /* What one cgroup is to the scope; KRSI_SCOPE_UNKNOWN if that depends on those above. */
-static __always_inline enum krsi_scoped krsi_scope_of_cgroup(u64 kinds, struct cgroup *cgroup)
+static __always_inline enum krsi_scope krsi_scope_of_cgroup(u64 kinds, struct cgroup *cgroup)
 {
 	struct kernfs_node *node = READ(cgroup, kn);
 	struct krsi_scope_key key = { .number = READ(node, id) };
@@ -234,7 +273,7 @@ __noinline u64 krsi_scope_step(u64 kinds, u64 at)
 	return (u64)cgroup | (at & KRSI_BELOW);
 }
 
-static __always_inline enum krsi_scoped krsi_scope_admits_cgroup(u64 kinds, struct task_struct *task)
+static __always_inline enum krsi_scope krsi_scope_of_cgroups(u64 kinds, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
 	u64 at = (u64)READ(set, dfl_cgrp);
@@ -283,28 +322,41 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
+/* Of two answers the one that counts: who is out by one of them is out. */
+static __always_inline enum krsi_scope krsi_scope_and(enum krsi_scope one, enum krsi_scope other)
+{
+	if (one == KRSI_OUT_OF_SCOPE || other == KRSI_OUT_OF_SCOPE)
+		return KRSI_OUT_OF_SCOPE;
+	return one == KRSI_SCOPE_UNKNOWN ? one : other;
+}
+
 static __always_inline bool krsi_scope_admits_others(u64 kinds, struct task_struct *task)
 {
-	return krsi_scope_admits_ids(kinds, task) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
 	       krsi_scope_admits_executables(kinds, task);
 }
 
-/* Whether the kinds of scope in force have this task in them: enum krsi_scoped. */
-__noinline u64 krsi_scope(u64 kinds, u64 task_address)
+/* What the kinds of scope in force say of this task: an enum krsi_scope. */
+__noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
 {
 	struct task_struct *task = (struct task_struct *)task_address;
+	enum krsi_scope scope = KRSI_IN_SCOPE;
 
 	if (!kinds)
 		return KRSI_IN_SCOPE;
-	if (!krsi_scope_admits_others(kinds, task))
+	if (!krsi_scope_admits_ids(kinds, task) ||
+	    (krsi_scope_asks(kinds, krsi_scope_kind_comm) && !krsi_scope_admits_comm(kinds, task)))
 		return KRSI_OUT_OF_SCOPE;
-	return krsi_scope_asks(kinds, krsi_scope_kind_cgroup) ? krsi_scope_admits_cgroup(kinds, task) : KRSI_IN_SCOPE;
+	if (krsi_scope_asks(kinds, krsi_scope_kind_pid))
+		scope = krsi_scope_of_pid(kinds, task);
+	if (scope == KRSI_OUT_OF_SCOPE || !krsi_scope_admits_others(kinds, task))
+		return KRSI_OUT_OF_SCOPE;
+	if (krsi_scope_asks(kinds, krsi_scope_kind_cgroup))
+		scope = krsi_scope_and(scope, krsi_scope_of_cgroups(kinds, task));
+	return scope;
 }
 
 #endif

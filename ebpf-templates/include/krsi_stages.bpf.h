@@ -117,13 +117,13 @@ __noinline u64 krsi_rules_out(u64 task_address)
 	return krsi_early_filter(&early) == 0; /* KRSI_NO_MATCH */
 }
 
-/* Whether this task is in scope, or to be taken for it; what cannot be told is counted. */
-static __always_inline bool krsi_in_scope(volatile struct settings *settings, u64 task)
+/* What cannot be known of a task's scope is counted, and in scope only where errors are denied. */
+static __always_inline bool krsi_scope_decides(volatile struct settings *settings, u64 task)
 {
-	u64 scoped = krsi_scope(settings->control.scope, task);
+	u64 scope = krsi_in_scope(settings->control.scope, task);
 
-	if (scoped != KRSI_SCOPE_UNKNOWN)
-		return scoped == KRSI_IN_SCOPE;
+	if (scope != KRSI_SCOPE_UNKNOWN)
+		return scope == KRSI_IN_SCOPE;
 	krsi_count(krsi_counter_errors);
 	return krsi_denies_on_error(settings);
 }
@@ -134,7 +134,7 @@ static __always_inline bool krsi_admits(volatile struct settings *settings)
 	u64 task = bpf_get_current_task();
 
 	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings, task)) {
+	if (!krsi_scope_decides(settings, task)) {
 		krsi_count(krsi_counter_out_of_scope);
 		return false;
 	}

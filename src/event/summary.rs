@@ -4,7 +4,10 @@
 //! kernel's bytes still; they are made printable where they are shown.
 
 use super::{Value, decode};
-use crate::probe::aggregation::{Aggregation, Kind};
+use crate::{
+    probe::aggregation::{Aggregation, Kind},
+    template::FieldKind,
+};
 
 /// One aggregation of one probe, as counted.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,8 @@ pub struct Summary {
     pub unit: Option<String>,
     /// What the rows are grouped by.
     pub by: Vec<String>,
+    /// What each of them is.
+    pub kinds: Vec<FieldKind>,
     pub rows: Vec<Row>,
     /// Events that found no room, of all aggregations of the probe.
     pub overflow: u64,
@@ -122,6 +127,7 @@ impl Summary {
             field: aggregation.field.as_ref().map(|f| f.name.clone()),
             unit: aggregation.field.as_ref().and_then(|f| f.unit.clone()),
             by: aggregation.by.iter().map(|taken| taken.field.name.clone()).collect(),
+            kinds: aggregation.by.iter().map(|taken| taken.field.kind.clone()).collect(),
             rows,
             overflow,
         }

@@ -11,7 +11,7 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 
-use super::{KernelError, attachment::take, grace, host, load::chain, stacks::KeptStacks};
+use super::{KernelError, attachment::take, errno::chain, grace, host, stacks::KeptStacks};
 use crate::{
     event::summary::{self, Amount, Bucket, Row, Summary, Total},
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},

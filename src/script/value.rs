@@ -4,16 +4,16 @@ use rhai::Dynamic;
 use serde_json::{Map, Value};
 
 use super::api::{aggregation::ScriptSummary, event::ScriptEvent};
-use crate::event;
+use crate::{event, raw};
 
-/// An event's field as a script sees it. A number beyond Rhai's own (63 bits) keeps
+/// An event's field as a script sees it: texts in the form of [`raw`]. A number beyond Rhai's own (63 bits) keeps
 /// its bits and turns negative; none of the header's is that large.
 pub fn from_event(value: event::Value) -> Dynamic {
     match value {
         event::Value::Unsigned(n) => Dynamic::from(n.cast_signed()),
         event::Value::Signed(n) => Dynamic::from(n),
         event::Value::Bool(b) => Dynamic::from(b),
-        event::Value::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        event::Value::Text(bytes) => raw::text(&bytes).into(),
         event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
         event::Value::Name(name) => name.into(),
         event::Value::Address(address) => address.map(|a| a.to_string()).unwrap_or_default().into(),

@@ -8,6 +8,7 @@ use rhai::{Engine, FnPtr, NativeCallContext};
 use super::Fallible;
 use crate::{
     filter::{Glob, Known, Test},
+    raw,
     script::Fault,
 };
 
@@ -35,13 +36,17 @@ pub struct CutList {
     pub last_is_cut: bool,
 }
 
+fn bytes(text: &str) -> Vec<u8> {
+    raw::bytes(text).into_owned()
+}
+
 fn cannot_tell<T>() -> Fallible<T> {
     Err(Fault::script("this text is cut before what the answer depends on").into())
 }
 
 impl CutText {
     fn answer(&self, test: &Test) -> Fallible<bool> {
-        match test.answer(self.seen.as_bytes(), self.known) {
+        match test.answer(&raw::bytes(&self.seen), self.known) {
             Some(answer) => Ok(answer),
             None if self.unsure == Unsure::No => Ok(false),
             None => cannot_tell(),
@@ -49,7 +54,7 @@ impl CutText {
     }
 
     fn equals(&self, other: &str) -> Fallible<bool> {
-        self.answer(&Test::Equals(other.into()))
+        self.answer(&Test::Equals(bytes(other)))
     }
 
     fn like(&self, glob: &str) -> Fallible<bool> {
@@ -92,9 +97,9 @@ pub fn register(engine: &mut Engine) {
         .register_fn("==", |a: &str, b: CutText| b.equals(a))
         .register_fn("!=", |a: CutText, b: &str| a.equals(b).map(|same| !same))
         .register_fn("!=", |a: &str, b: CutText| b.equals(a).map(|same| !same))
-        .register_fn("starts_with", |text: CutText, of: &str| text.answer(&Test::StartsWith(of.into())))
-        .register_fn("ends_with", |text: CutText, of: &str| text.answer(&Test::EndsWith(of.into())))
-        .register_fn("contains", |text: CutText, of: &str| text.answer(&Test::containing(of.into(), 0, 0)))
+        .register_fn("starts_with", |text: CutText, of: &str| text.answer(&Test::StartsWith(bytes(of))))
+        .register_fn("ends_with", |text: CutText, of: &str| text.answer(&Test::EndsWith(bytes(of))))
+        .register_fn("contains", |text: CutText, of: &str| text.answer(&Test::containing(bytes(of), 0, 0)))
         .register_fn("like", |text: CutText, glob: &str| text.like(glob))
         .register_fn("is_empty", |text: CutText| text.equals(""))
         .register_fn("len", |_: CutText| cannot_tell::<i64>())

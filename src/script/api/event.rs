@@ -8,6 +8,7 @@ use super::{Fallible, cut};
 use crate::{
     event::{Event, Value},
     filter::Known,
+    raw, report,
     script::{Fault, value},
     suggest::nearest,
     template::{FieldKind, Template},
@@ -79,17 +80,29 @@ impl ScriptEvent {
         })
     }
 
+    /// Refuses a value for a field. What a method has left as it is comes back here too, and is no change.
+    fn keep(&self, name: &str, value: &Dynamic) -> Fallible<()> {
+        let is_same = self.field(name).is_ok_and(|own| value::to_json(&own) == value::to_json(value));
+        if is_same {
+            return Ok(());
+        }
+        let text = format!(
+            "an event cannot be changed, nor can its `{name}`: it is what the kernel has seen\n\
+             cure: change a copy: `let copy = e.{name};`"
+        );
+        Err(Fault::script(text).about(name).into())
+    }
+
     /// What there is of a text, or of a list of texts.
     fn cut(&self, name: &str) -> Dynamic {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match self.event.get(name) {
             Some(Value::Text(seen)) => {
-                let (seen, unsure) = (text(&seen), cut::Unsure::Error);
+                let (seen, unsure) = (raw::text(&seen), cut::Unsure::Error);
                 Dynamic::from(cut::CutText { seen, known: Known::Beginning, unsure })
             }
             Some(Value::List(items)) => {
                 let items = items.iter().map(|item| match item {
-                    Value::Text(bytes) => text(bytes),
+                    Value::Text(bytes) => raw::text(bytes),
                     _ => String::new(),
                 });
                 let last_is_cut = self.event.last_is_cut(name);
@@ -101,7 +114,7 @@ impl ScriptEvent {
 
     /// All fields, as JSON has them.
     pub fn describe(&self) -> String {
-        serde_json::Value::Object(crate::report::event_json(&self.event)).to_string()
+        report::safe_json(&serde_json::Value::Object(report::event_json(&self.event)).to_string())
     }
 }
 
@@ -135,6 +148,8 @@ pub fn register_fields<'t>(engine: &mut Engine, templates: impl Iterator<Item = 
     for name in names {
         let field = name.to_owned();
         engine.register_get(name, move |event: &mut ScriptEvent| event.field(&field));
+        let field = name.to_owned();
+        engine.register_set(name, move |event: &mut ScriptEvent, value: Dynamic| event.keep(&field, &value));
     }
 }
 
@@ -142,5 +157,6 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<ScriptEvent>("Event")
         .register_indexer_get(|event: &mut ScriptEvent, name: &str| event.field(name))
+        .register_indexer_set(|event: &mut ScriptEvent, name: &str, value: Dynamic| event.keep(name, &value))
         .register_global_module(rhai::exported_module!(functions).into());
 }
