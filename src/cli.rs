@@ -256,7 +256,10 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh", "a prompt"),
             ("krsi-sh hunt.rhai -- /srv", "a script, with an argument"),
             ("krsi-sh -e 'probe(\"exec\").attach()'", "every execution, until Ctrl-C"),
-            ("krsi-sh hunt.rhai | jq -r 'select(.type == \"event\").path'", "for a program to read: NDJSON, where no terminal shows it"),
+            (
+                "krsi-sh hunt.rhai | jq -r 'select(.type == \"event\").path'",
+                "for a program to read: NDJSON, where no terminal shows it",
+            ),
             ("krsi-sh --format text hunt.rhai > log", "for people to read, wherever it goes"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),

@@ -138,7 +138,8 @@ impl Symbols {
         }
         let source =
             Source::Kernel(Kernel { vmlinux: MaybeDefault::None, debug_syms: false, ..Kernel::default() });
-        let name = name(&self.symbolizer, &source, Input::AbsAddr(&[address])).unwrap_or_else(|| format!("{address:#x}"));
+        let name = name(&self.symbolizer, &source, Input::AbsAddr(&[address]))
+            .unwrap_or_else(|| format!("{address:#x}"));
         self.kernel.insert(address, name.clone());
         name
     }

@@ -49,7 +49,9 @@ pub fn page(report: &Report, color: bool) -> String {
     if !report.can_enforce() {
         let still = match &*report.audit_only {
             [] => "No template observes by other means here.".to_owned(),
-            templates => format!("Observing by other means (audit-only) works for: {}.", templates.join(", ")),
+            templates => {
+                format!("Observing by other means (audit-only) works for: {}.", templates.join(", "))
+            }
         };
         _ = writeln!(page, "{still}");
     }

@@ -105,7 +105,9 @@ impl Event {
             Stack::Kernel => symbols::kernel(stacks.kernel.as_ref()?),
             Stack::User => symbols::user(stacks.user.as_ref()?),
         };
-        Some(Value::List(frames.into_iter().map(|name| Value::Text(raw::bytes(&name).into_owned())).collect()))
+        Some(Value::List(
+            frames.into_iter().map(|name| Value::Text(raw::bytes(&name).into_owned())).collect(),
+        ))
     }
 
     #[must_use]

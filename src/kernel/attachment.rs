@@ -15,9 +15,10 @@ use aya::{
 use super::{
     Kernel, KernelError,
     books::{Books, Delivery},
-    clock, guard,
-    identity::Identities,
+    clock,
     errno::chain,
+    guard,
+    identity::Identities,
     load::{Loaded, MissingHook, Programs, attach_refusal},
     ring::{Outlet, Reader},
     scope::Resolved,

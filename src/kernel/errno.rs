@@ -151,8 +151,19 @@ mod tests {
     #[test]
     fn each_errno_of_bpf_has_cause_and_cure() {
         let listed = [
-            libc::EMFILE, libc::ENFILE, libc::EPERM, libc::EACCES, libc::ENOMEM, libc::E2BIG, libc::ENOSPC,
-            libc::EBUSY, libc::EAGAIN, libc::EINTR, NOT_SUPPORTED, libc::EOPNOTSUPP, libc::ENOSYS,
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::EPERM,
+            libc::EACCES,
+            libc::ENOMEM,
+            libc::E2BIG,
+            libc::ENOSPC,
+            libc::EBUSY,
+            libc::EAGAIN,
+            libc::EINTR,
+            NOT_SUPPORTED,
+            libc::EOPNOTSUPP,
+            libc::ENOSYS,
         ];
         for errno in listed {
             let text = chain(&of(errno));

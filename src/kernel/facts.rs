@@ -7,7 +7,6 @@ use procfs::process::Process;
 
 use super::host;
 
-
 /// A host's own word on what probes depend on. `None`: it cannot be read here.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {

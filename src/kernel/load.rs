@@ -167,8 +167,10 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
         .map_err(|reason| broken(&spec.template, reason))?;
     let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
     let sets = match &spec.filter {
-        Some(compiled) => sets::made(&compiled.code)
-            .map_err(|error| KernelError::Host { what: "make a map for a set of the filter".into(), error })?,
+        Some(compiled) => sets::made(&compiled.code).map_err(|error| KernelError::Host {
+            what: "make a map for a set of the filter".into(),
+            error,
+        })?,
         None => Vec::new(),
     };
     let bytes = object::prepared(
@@ -276,7 +278,9 @@ fn refusal(hook: &str, error: ProgramError) -> KernelError {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
             // The verifier always explains itself; a refusal without a word is policy, or a limit.
-            if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.trim().is_empty() && !errno::is_memory_locked()
+            if io_error.raw_os_error() == Some(nix::libc::EPERM)
+                && log.trim().is_empty()
+                && !errno::is_memory_locked()
             {
                 return KernelError::Refused { hook };
             }

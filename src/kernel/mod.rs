@@ -141,9 +141,10 @@ impl Kernel {
             load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
         match load::load_observers(btf, constants) {
             Ok(loaded) => Attachment::new(self, btf, loaded, (id, spec), scope, Some(reason.to_string())),
-            Err(KernelError::Refused { hook }) => {
-                Err(KernelError::NotEvenObserved { reason: reason.into(), refused: format!("loading `{hook}` gave EPERM") })
-            }
+            Err(KernelError::Refused { hook }) => Err(KernelError::NotEvenObserved {
+                reason: reason.into(),
+                refused: format!("loading `{hook}` gave EPERM"),
+            }),
             Err(error) => Err(error),
         }
     }

@@ -7,13 +7,7 @@
 use aya::{Btf, programs::Program};
 
 use super::{
-    Kernel, KernelError,
-    attachment::take,
-    identity,
-    errno::chain,
-    load,
-    scope::Resolved,
-    settings::Settings,
+    Kernel, KernelError, attachment::take, errno::chain, identity, load, scope::Resolved, settings::Settings,
 };
 use crate::{probe::Spec, raw};
 

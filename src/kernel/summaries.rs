@@ -11,7 +11,7 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 
-use super::{KernelError, attachment::take, grace, host, errno::chain, stacks::KeptStacks};
+use super::{KernelError, attachment::take, errno::chain, grace, host, stacks::KeptStacks};
 use crate::{
     event::summary::{self, Amount, Bucket, Row, Summary, Total},
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
@@ -270,13 +270,7 @@ fn total(value: &TotalValue) -> Total {
         bytes.copy_from_slice(&value[at..at + 8]);
         u64::from_ne_bytes(bytes)
     };
-    Total {
-        count: word(8),
-        sum_lower: word(16),
-        sum_upper: word(24),
-        least: word(32),
-        greatest: word(40),
-    }
+    Total { count: word(8), sum_lower: word(16), sum_upper: word(24), least: word(32), greatest: word(40) }
 }
 
 /// By key: while entries are being added, the walk may come by one twice.

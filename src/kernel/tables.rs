@@ -18,8 +18,8 @@ use aya::{
 use super::{
     KernelError,
     attachment::take,
-    identity::{Identities, Identity},
     errno::chain,
+    identity::{Identities, Identity},
 };
 use crate::{
     probe::{Network, ParamValue, Ports},
@@ -231,9 +231,10 @@ fn none(table: Table) -> KernelError {
 /// environment need not be looked up.
 pub fn word(kind: &ParamKind, texts: &[String]) -> u64 {
     match kind {
-        ParamKind::Variables => {
-            texts.iter().filter_map(|t| raw::bytes(t).first().copied()).fold(0, |word, byte| word | 1 << (byte & 63))
-        }
+        ParamKind::Variables => texts
+            .iter()
+            .filter_map(|t| raw::bytes(t).first().copied())
+            .fold(0, |word, byte| word | 1 << (byte & 63)),
         _ => 1,
     }
 }

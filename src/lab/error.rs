@@ -70,7 +70,10 @@ fn no_kernel(asked: Option<&str>, cached: &[String], cache: &std::path::Path) ->
     }
     match asked {
         Some(asked) if super::kernels::MATRIX.contains(&asked) => {
-            _ = write!(text, "in krsi-sh's source folder, `scripts/kernels {asked}` (all five: `make kernels`)");
+            _ = write!(
+                text,
+                "in krsi-sh's source folder, `scripts/kernels {asked}` (all five: `make kernels`)"
+            );
         }
         _ => text.push_str("in krsi-sh's source folder, `scripts/kernels 6.12` (all five: `make kernels`)"),
     }

@@ -189,7 +189,10 @@ fn ports(
 fn variables(param: &Param, names: Vec<String>) -> Result<ParamValue, ParamError> {
     let param = || param.name.clone();
     let bad = |name: &&String| {
-        name.is_empty() || raw::bytes(name).len() > LONGEST_VARIABLE || name.contains('=') || name.contains('\0')
+        name.is_empty()
+            || raw::bytes(name).len() > LONGEST_VARIABLE
+            || name.contains('=')
+            || name.contains('\0')
     };
     if let Some(name) = names.iter().find(bad) {
         return Err(ParamError::Variable { param: param(), given: name.clone() });

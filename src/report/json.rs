@@ -38,7 +38,9 @@ pub(super) fn insert(object: &mut Map<String, Value>, name: &str, value: event::
     };
     let whole = match &value {
         event::Value::Text(bytes) if !is_plain(&value) => Some(hex(bytes).into()),
-        event::Value::List(items) if !items.iter().all(is_plain) => Some(items.iter().map(item_hex).collect()),
+        event::Value::List(items) if !items.iter().all(is_plain) => {
+            Some(items.iter().map(item_hex).collect())
+        }
         _ => None,
     };
     object.extend(whole.map(|whole| (format!("{name}_hex"), whole)));

@@ -51,7 +51,8 @@ pub fn quoted(text: &str) -> Cow<'_, str> {
     if text.chars().any(|c| hostile(c) || c == '\'') {
         return Cow::Owned(escaped_word(text));
     }
-    let plain = |c: char| c.is_alphanumeric() || "_-./:@%+=^".contains(c) || (!c.is_ascii() && !c.is_whitespace());
+    let plain =
+        |c: char| c.is_alphanumeric() || "_-./:@%+=^".contains(c) || (!c.is_ascii() && !c.is_whitespace());
     if !text.is_empty() && text.chars().all(plain) && !is_like_a_field(text) {
         return Cow::Borrowed(text);
     }
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_word_is_what_a_shell_reads_back() {
-        let plain = ["ls", "-l", "--color=auto", "/usr/bin/x_1.so", "kworker/0:1", "@abstract", "LANG=C", "ä日本"];
+        let plain =
+            ["ls", "-l", "--color=auto", "/usr/bin/x_1.so", "kworker/0:1", "@abstract", "LANG=C", "ä日本"];
         for word in plain {
             assert_eq!(quoted(word), word);
         }
@@ -134,11 +136,18 @@ mod tests {
     /// Bash itself, in a locale of UTF-8.
     #[test]
     fn bash_reads_the_bytes_back() {
-        let names: [&[u8]; 6] =
-            [b"a\xff", br"a\xff", b"it's \"x\"; $(y)\t\x01", "\u{202e}ä\u{9b}".as_bytes(), b"\xc3(", b"-n\n\n"];
+        let names: [&[u8]; 6] = [
+            b"a\xff",
+            br"a\xff",
+            b"it's \"x\"; $(y)\t\x01",
+            "\u{202e}ä\u{9b}".as_bytes(),
+            b"\xc3(",
+            b"-n\n\n",
+        ];
         for name in names {
             let script = format!("printf %s {}", quoted(&raw::text(name)));
-            let bash = std::process::Command::new("bash").args(["-c", &script]).env("LC_ALL", "C.UTF-8").output();
+            let bash =
+                std::process::Command::new("bash").args(["-c", &script]).env("LC_ALL", "C.UTF-8").output();
             let Ok(bash) = bash else { return println!("skipped: there is no bash here") };
             assert_eq!(bash.stdout, name, "{script}");
         }

@@ -267,11 +267,24 @@ mod tests {
 
     #[test]
     fn rows_that_differ_in_a_byte_differ() {
-        let row = |path: &[u8]| Row { group: vec![event::Value::Text(path.to_vec())], amount: Amount::Number(1) };
+        let row =
+            |path: &[u8]| Row { group: vec![event::Value::Text(path.to_vec())], amount: Amount::Number(1) };
         let rows = vec![row(b"/a\xff"), row(b"/a\xfe"), row(br"/a\xff"), row(b"/a b")];
-        let summary = Summary { by: vec!["path".into()], kind: Kind::Count, field: None, unit: None, ..summary(Kind::Count, rows) };
-        let expected =
-            ["p: count by path", "  path       count", r"  $'/a\xff'      1", r"  $'/a\xfe'      1", r"  '/a\xff'       1", "  '/a b'         1"];
+        let summary = Summary {
+            by: vec!["path".into()],
+            kind: Kind::Count,
+            field: None,
+            unit: None,
+            ..summary(Kind::Count, rows)
+        };
+        let expected = [
+            "p: count by path",
+            "  path       count",
+            r"  $'/a\xff'      1",
+            r"  $'/a\xfe'      1",
+            r"  '/a\xff'       1",
+            "  '/a b'         1",
+        ];
         assert_eq!(text(&summary), expected);
         let record = record(&summary);
         assert_eq!(record["rows"][0], json!({ "path_hex": "2f61ff", "path": "/a\u{efff}", "count": 1 }));

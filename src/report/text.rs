@@ -138,7 +138,9 @@ pub(super) fn list(items: &[Value]) -> String {
 /// What is to be noted about this event. That a probe can only observe is said at its attach, and that the decision
 /// comes late is of no account where everything is allowed.
 fn notes(event: &Event) -> Option<String> {
-    let Some(Value::Flags(mut notes)) = event.get("notes").filter(|_| event.tells("notes")) else { return None };
+    let Some(Value::Flags(mut notes)) = event.get("notes").filter(|_| event.tells("notes")) else {
+        return None;
+    };
     let allowed = event.text("verdict") == ALLOW;
     notes.retain(|note| note != "audit-only" && !(allowed && note == "late"));
     (!notes.is_empty()).then(|| notes.join(","))

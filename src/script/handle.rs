@@ -490,9 +490,19 @@ impl ProbeHandle {
             format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
         };
         let idle = state.verdict_remark();
-        let locks_out = state.spec.locks_out().then(|| format!("{name}: it refuses everything to everybody{}", probe::LOCKS_OUT));
+        let locks_out = state
+            .spec
+            .locks_out()
+            .then(|| format!("{name}: it refuses everything to everybody{}", probe::LOCKS_OUT));
         let stacks = state.stack_remark();
-        missing.iter().map(remark).chain(state.late_remark()).chain(idle).chain(locks_out).chain(stacks).collect()
+        missing
+            .iter()
+            .map(remark)
+            .chain(state.late_remark())
+            .chain(idle)
+            .chain(locks_out)
+            .chain(stacks)
+            .collect()
     }
 
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.

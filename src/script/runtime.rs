@@ -102,7 +102,9 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
         Ok(Runtime {
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help)),
+            reporter: RefCell::new(
+                Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
+            ),
             options,
             catalogue,
             timers: RefCell::default(),

@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn whoever_an_access_list_lets_write_is_found() {
-        let with = |tag, permissions, id| list(&[(1, 6, u32::MAX), (tag, permissions, id), (0x10, 6, u32::MAX)]);
+        let with =
+            |tag, permissions, id| list(&[(1, 6, u32::MAX), (tag, permissions, id), (0x10, 6, u32::MAX)]);
         let who = |list: AccessList| list.writer(0, Owners::Root);
         assert_eq!(who(with(2, 6, 1000)).as_deref(), Some("user id 1000 (by its access control list)"));
         assert_eq!(who(with(8, 2, 50)).as_deref(), Some("group id 50 (by its access control list)"));

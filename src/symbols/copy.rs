@@ -151,14 +151,16 @@ fn parts_of<'d, H: FileHeader<Endian = Endianness>>(data: Bounded<'d>) -> Option
     let at = |offset: u64, count: u64, size: u16| -> Option<Range<u64>> {
         Some(offset..offset.checked_add(count.checked_mul(size.into())?)?)
     };
-    let segments = at(header.e_phoff(endian).into(), header.e_phnum(endian).into(), header.e_phentsize(endian))?;
+    let segments =
+        at(header.e_phoff(endian).into(), header.e_phnum(endian).into(), header.e_phentsize(endian))?;
     let table = at(header.e_shoff(endian).into(), sections.len() as u64, header.e_shentsize(endian))?;
     let mut parts = vec![0..size_of::<H>() as u64, segments, table];
     // Those of the dynamic linker first: they are few, and always there.
     for wanted in [SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB] {
         let found = sections.iter().filter(|section| section.sh_type(endian) == wanted);
         for section in found {
-            let (offset, size): (u64, u64) = (section.sh_offset(endian).into(), section.sh_size(endian).into());
+            let (offset, size): (u64, u64) =
+                (section.sh_offset(endian).into(), section.sh_size(endian).into());
             parts.push(offset..offset.checked_add(size)?);
         }
     }

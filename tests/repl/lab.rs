@@ -64,7 +64,11 @@ fn books_filters_and_the_panic_are_a_command_away() {
     });
     terminal.keys(":events on\r");
     terminal.row("events are shown; 2 lines were not");
-    assert!(!terminal.rows().iter().any(|row| row.contains(" one ") && row.contains("] uid=")), "{:?}", terminal.rows());
+    assert!(
+        !terminal.rows().iter().any(|row| row.contains(" one ") && row.contains("] uid=")),
+        "{:?}",
+        terminal.rows()
+    );
     terminal.keys(":stats one\r");
     // Matched, allow, events, lost, books; the kernel may have started a helper of its own, out of scope.
     terminal.wait("its books", |rows| {

@@ -27,7 +27,10 @@ pub fn amount(summary: &Summary, group: &Dynamic) -> Fallible<Dynamic> {
     }
     let wanted: Vec<_> = wanted.iter().map(value::to_json).collect();
     let is_it = |group: &[crate::event::Value]| {
-        group.iter().zip(&wanted).all(|(own, wanted)| value::to_json(&value::from_event(own.clone())) == *wanted)
+        group
+            .iter()
+            .zip(&wanted)
+            .all(|(own, wanted)| value::to_json(&value::from_event(own.clone())) == *wanted)
     };
     let row = summary.rows.iter().find(|row| is_it(&row.group));
     Ok(row.map_or(Dynamic::from(0_i64), |row| shown(summary, row)))
@@ -85,7 +88,8 @@ fn check(name: &str, kind: &FieldKind, value: &Dynamic) -> Fallible<()> {
             Ok(text) if text.parse::<u64>().is_ok() => (true, String::new()),
             Ok(text) => {
                 let names = || known.iter().map(|known| known.name.as_str());
-                let near = nearest(&text, names()).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+                let near = nearest(&text, names())
+                    .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
                 let allowed = names().collect::<Vec<_>>().join(", ");
                 let text = format!("`{name}` is never {}{near}; allowed: {allowed}", raw::literal(&text));
                 return Err(Fault::script(text).about(name).into());

@@ -92,8 +92,9 @@ fn bit(name: &str) -> Result<u64, Fault> {
 /// A process that `capable` and `capabilities` look at.
 fn looked_at(number: i64) -> Result<i32, Fault> {
     let pid = i32::try_from(number).ok().filter(|pid| *pid > 0);
-    let pid =
-        pid.ok_or_else(|| Fault::script(format!("{number} is no process id; allowed: 1 and up")).about(number))?;
+    let pid = pid.ok_or_else(|| {
+        Fault::script(format!("{number} is no process id; allowed: 1 and up")).about(number)
+    })?;
     if pid.unsigned_abs() != std::process::id() {
         of_the_kernel("look at a process")?;
     }

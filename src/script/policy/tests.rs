@@ -287,7 +287,8 @@ fn without_either_it_is_done() {
     for (name, trial) in EFFECTS {
         match trial {
             Trial::Enforces(code) => {
-                let (_, said) = session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
+                let (_, said) =
+                    session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
                 assert!(said.ends_with(')'), "{name}: {said}");
             }
             Trial::Kills(code) => {

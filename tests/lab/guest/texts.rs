@@ -119,7 +119,8 @@ pub fn scope() -> Outcome {
     for program in &programs {
         fs::copy("/bin/busybox", program).map_err(|e| e.to_string())?;
     }
-    let read = |program| Command::new(program).arg0("cat").arg(&file).output().map(|output| output.status.success());
+    let read =
+        |program| Command::new(program).arg0("cat").arg(&file).output().map(|output| output.status.success());
     for scope in ["comm: \"c\\uefff\"".to_owned(), format!("exe: \"{folder}c\\uefff\"")] {
         let mut shell = Shell::ready(&format!(
             "let p = probe(\"file_open\", #{{path: \"{file}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").name(\"t\").attach();
@@ -199,7 +200,8 @@ pub fn refused() -> Outcome {
         "#,
     )?;
     ended.well()?;
-    let record = |key: &str| ended.lines.iter().find(|line| !line[key].is_null()).map(|line| line[key].clone());
+    let record =
+        |key: &str| ended.lines.iter().find(|line| !line[key].is_null()).map(|line| line[key].clone());
     let said = record("said").ok_or("nothing said")?;
     for index in 0..4 {
         let text = said[index].as_str().unwrap_or_default();
@@ -207,9 +209,10 @@ pub fn refused() -> Outcome {
     }
     same("of a list", &said[4], &json!(["true a,b b", [4, 3, 1], ["b"], 3, true, "true 'a,b' b"]))?;
     let of = record("of").ok_or("no `of`")?;
-    for (index, words) in [["`uid` is a number", "\"0\""], ["grouped by `uid`", "2 values"], ["not grouped", "`.of()`"]]
-        .iter()
-        .enumerate()
+    for (index, words) in
+        [["`uid` is a number", "\"0\""], ["grouped by `uid`", "2 values"], ["not grouped", "`.of()`"]]
+            .iter()
+            .enumerate()
     {
         let text = of[index].as_str().unwrap_or_default();
         holds(words.iter().all(|word| text.contains(word)), format!("{words:?} in {text:?}"))?;
