@@ -13,7 +13,7 @@ use crate::{
     template::FieldKind,
 };
 
-/// Returns what a group has come to; 0 if it has nothing.
+/// Returns what a group has come to; 0 if it has nothing, and infinity if a sum is too large to be known: it compares as such.
 ///
 /// # Errors
 /// If there can be no such group.
@@ -38,7 +38,9 @@ pub fn amount(summary: &Summary, group: &Dynamic) -> Fallible<Dynamic> {
 
 fn shown(summary: &Summary, row: &crate::event::summary::Row) -> Dynamic {
     match &row.amount {
-        Amount::Number(n) | Amount::About(n) => n.cast_signed().into(),
+        Amount::Number(n) => value::from_wide(*n),
+        Amount::About(n) => value::from_wide((*n).into()),
+        Amount::TooLarge => f64::INFINITY.into(),
         Amount::Mean(mean) => (*mean).into(),
         Amount::Histogram(_) => {
             let row = crate::report::summary::row(summary, row);
