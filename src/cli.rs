@@ -21,6 +21,7 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSou
 
 use crate::{
     commands::{self, Command},
+    kernel::too_few_files,
     report::{Format, allows_color},
     script::{self, Policy},
 };
@@ -156,6 +157,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             return error.exit_code();
         }
     };
+    if let Some(why) = too_few_files() {
+        commands::complain(why);
+        return commands::exit::ENVIRONMENT;
+    }
     match &cli.command {
         Some(command) => command.run(&cli.globals),
         None if cli.script.names_a_script() => commands::run::bare(&cli.script, &cli.globals),

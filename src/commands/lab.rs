@@ -229,7 +229,11 @@ fn parse_memory(text: &str) -> Result<String, String> {
     if MEMORY.contains(&mib) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a guest of {text} does not boot; allowed: {}M to {}G", MEMORY.start(), MEMORY.end() / 1024))
+        Err(format!(
+            "a guest of {text} does not boot; allowed: {}M to {}G",
+            MEMORY.start(),
+            MEMORY.end() / 1024
+        ))
     }
 }
 

@@ -13,6 +13,8 @@ use nix::{
     sys::resource::{Resource, getrlimit},
 };
 
+use procfs::ProcError;
+
 use super::host;
 
 /// `ENOTSUPP`, which has no name in user space: what this kernel was not built with, or this architecture lacks.
@@ -54,10 +56,13 @@ pub fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
         },
     });
     match io {
-        Some(io) => io.raw_os_error(),
+        Some(io) => io.raw_os_error().or_else(|| errno(io.get_ref()?)),
         None => match error.downcast_ref::<Errno>() {
             Some(errno) => Some(*errno as i32),
-            None => errno_of_cause(error),
+            None => match error.downcast_ref::<ProcError>() {
+                Some(ProcError::Io(io, _)) => io.raw_os_error(),
+                _ => errno_of_cause(error),
+            },
         },
     }
 }
@@ -133,8 +138,9 @@ mod tests {
     #[test]
     fn an_errno_is_found_however_it_is_wrapped() {
         let io = || io::Error::from_raw_os_error(libc::EMFILE);
-        let wrapped: [Box<dyn Error>; 6] = [
+        let wrapped: [Box<dyn Error>; 7] = [
             Box::new(io()),
+            Box::new(io::Error::other(ProcError::Io(io(), None))),
             Box::new(of(libc::EMFILE)),
             Box::new(MapError::IoError(io())),
             Box::new(ProgramError::IOError(io())),

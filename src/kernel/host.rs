@@ -2,10 +2,13 @@
 
 use std::{fs, io, path::Path, sync::OnceLock};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::{
+    libc,
+    sys::resource::{Resource, getrlimit, setrlimit},
+};
 use procfs::process::Process;
 
-use super::{KernelError, namespaces};
+use super::{KernelError, errno, namespaces};
 
 // include/uapi/linux/capability.h
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -84,6 +87,14 @@ pub fn files_at_start() -> Option<(u64, u64)> {
     FILES_AT_START.get().copied()
 }
 
+/// Says that not even this program itself can work with so few files, if so; random numbers take one, too.
+pub fn too_few_files() -> Option<String> {
+    const LEAST: u64 = 8;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok().filter(|(soft, _)| *soft < LEAST)?;
+    lift_file_limit_to_hard();
+    (hard < LEAST).then(|| errno::advice(libc::EMFILE).map(|text| format!("too few open files\n{text}")))?
+}
+
 /// Lets this process have as many files open as it may: each probe needs some dozens, and the usual soft limit is for
 /// programs that know no more than select(2).
 pub fn lift_file_limit_to_hard() {
@@ -107,8 +118,8 @@ pub fn lift_file_limit(more: usize) {
 
 /// More tasks than this there cannot be at once: `PID_MAX_LIMIT` (include/linux/threads.h).
 const MOST_TASKS: u32 = 1 << 22;
-/// For what a table of tasks costs then (1 MiB), a limit that is raised later is met.
-const FEWEST_TASKS: u32 = 1 << 16;
+/// Where the limit cannot be read, or is so low that it will be raised.
+const FEWEST_TASKS: u32 = 1 << 10;
 
 /// How many tasks this host allows at once (`kernel.threads-max`), as a size for tables of them.
 pub fn most_tasks() -> u32 {

@@ -56,7 +56,7 @@ pub use self::{
     errno::chain as with_cause_and_cure,
     error::KernelError,
     facts::{Facts, facts},
-    host::{check, files_at_start, is_privileged, lsm_list_is_readable, release},
+    host::{check, files_at_start, is_privileged, lsm_list_is_readable, release, too_few_files},
     load::MissingHook,
     preview::InScope,
 };

@@ -4,6 +4,7 @@
 //! find what they act on through the engine's tag.
 
 pub mod aggregation;
+pub mod cut;
 pub mod event;
 mod group;
 mod last;
