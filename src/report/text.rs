@@ -197,7 +197,13 @@ pub(super) fn books(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     let titles = columns.iter().map(|(title, ..)| *title);
     table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
     for books in all {
-        let mode = if books.audit_only { format!("{}, audit-only", books.mode) } else { books.mode.clone() };
+        let mut mode = books.mode.clone();
+        if books.lease_over {
+            mode.push_str(" lapsed");
+        }
+        if books.audit_only {
+            mode.push_str(", audit-only");
+        }
         let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
         row.push(match (books.counters.balanced(), when) {

@@ -33,6 +33,8 @@ mod stop;
 mod timers;
 mod value;
 
+use std::time::Duration;
+
 use self::fault::Fault;
 use crate::report::Format;
 
@@ -59,6 +61,8 @@ pub struct Options {
     pub quiet: bool,
     /// The script is only looked at: what it attaches is compiled, and nothing is done.
     pub explains: bool,
+    /// The session ends after this time.
+    pub lasts: Option<Duration>,
     /// 0, 1, 2: how much is said on standard error.
     pub verbose: u8,
 }

@@ -14,6 +14,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -155,7 +156,7 @@ impl RichReader {
             vocabulary: setting.vocabulary,
             color: setting.color,
             columns: 80,
-            armed: false,
+            prompt: (Prompt::default(), Instant::now()),
             bracket: Cell::new(true),
             typed: RefCell::default(),
             probes: context::Probes::new(),
@@ -192,7 +193,7 @@ impl RichReader {
     fn input(&mut self, prompt: Prompt) -> Typed {
         let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
         if let Some(assistant) = self.editor.helper_mut() {
-            assistant.armed = prompt.armed();
+            assistant.prompt = (prompt, Instant::now());
             assistant.columns = columns.unwrap_or(80);
         }
         match self.edit(&prompt.text()) {
@@ -283,7 +284,8 @@ struct Assistant {
     vocabulary: Arc<Vocabulary>,
     color: bool,
     columns: usize,
-    armed: bool,
+    /// The prompt that stands there, and since when.
+    prompt: (Prompt, Instant),
     /// Whether the bracket at the cursor is shown; not in a line that was entered.
     bracket: Cell<bool>,
     /// The buffer and its cursor, as last seen.
@@ -336,7 +338,12 @@ impl Highlighter for Assistant {
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, default: bool) -> Cow<'b, str> {
         self.gate.paint();
-        Cow::Owned(highlight::prompt(prompt, self.armed, self.color && default))
+        // It stands there while leases run out.
+        let (asked, since) = self.prompt;
+        let now = asked.after(since.elapsed());
+        let text = (prompt == asked.text()).then(|| now.text_as_wide(prompt.len())).flatten();
+        let text = text.as_deref().unwrap_or(prompt);
+        Cow::Owned(highlight::prompt(text, now.armed(), self.color && default))
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {

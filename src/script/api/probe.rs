@@ -42,7 +42,7 @@ fn change_mode(runtime: &Runtime, probe: &ProbeHandle, mode: Mode) -> Result<(),
     if wanted != mode {
         runtime.note(&format!("--audit: probe `{}` is in shadow instead of {mode}", probe.name()));
     }
-    probe.set_mode(runtime, wanted)
+    probe.set_mode(wanted)
 }
 
 fn errno(name: &str) -> Result<Mode, Fault> {
