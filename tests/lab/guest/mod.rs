@@ -15,6 +15,7 @@ mod file_open;
 mod filter;
 mod filter_live;
 mod help;
+mod output;
 mod panic;
 mod proc_mem;
 mod product;
@@ -183,6 +184,10 @@ pub const STEPS: &[Step] = steps! {
         "panic needs privilege, and says so" => panic::needs_privilege,
         "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
+        "a full disk under the output ends no denial" => output::full_disk,
+        "a reader that leaves ends no denial, and one that only reports" => output::closed,
+        "a signal ends a session whose callbacks are slow" => output::slow_callbacks,
+        "a hostile name reaches no log raw" => output::hostile_names,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,
         "a failed attach leaves nothing behind" => product::failed_attach,
         "audit turns deny into shadow" => product::audit,
