@@ -20,7 +20,8 @@
  *
  * Not seen: names removed beneath an overlay's merged folder, a file that is mapped but not
  * executed (a library), a process that pointed its own exe elsewhere (PR_SET_MM_EXE_FILE).
- * More processes than can be gone through (131 072) count as trouble.
+ * More processes than can be gone through (131 072), and one whose first 256 threads have all left while another
+ * lives, count as trouble.
  *
  * The path is told as the executing process's mount has it.
  */
@@ -46,12 +47,14 @@ struct event {
 	u32 processes KRSI_DOC("How many processes execute the file.");
 	u32 process_pids[NAMED] KRSI_DOC("Ids of the first of them, at most 8.") KRSI_COUNT("processes");
 	char process_comms[NAMED][16] KRSI_DOC("Names of the same processes.") KRSI_COUNT("processes");
-	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.");
+	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.")
+		KRSI_UNREADABLE("no-source") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The name that is lost.");
 } KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
 		"T1070.004 T1036");
 
-#define KRSI_SCRATCH struct vfsmount *mount; /* which the first process executes the file from */
+/* Which mount the first process executes the file from, and whether a process could not be looked at. */
+#define KRSI_SCRATCH struct vfsmount *mount; u32 unknown;
 #include "include/krsi_engine.bpf.h"
 
 /* ---- what has been executed ---------------------------------------------- */
@@ -126,21 +129,27 @@ static __always_inline bool was_executed(struct inode *inode)
  * the product, and all processes can be gone through on a kernel without bpf_loop (5.17).
  * Such a function takes numbers only (pointers from 5.12 on), so the scratch comes as its slot.
  */
-#define THREADS 32
+#define THREADS 256
 #define TASKS_A_ROUND 128
 #define ROUNDS_A_STRETCH 32
 #define STRETCHES 32
 
-/* The memory of a process whose first thread has left and others live on. */
+#define NOT_FOUND 1
+
+/*
+ * The memory of a process whose first thread has left and others live on; 0 if none does. NOT_FOUND if all threads looked
+ * at have left too: a tracer can keep any number of such in the list.
+ */
 __noinline u64 exec_unlink_mm(u64 leader_address)
 {
 	struct task_struct *leader = (struct task_struct *)leader_address;
 	struct signal_struct *signal = READ(leader, signal);
-	struct list_head *node = READ(signal, thread_head.next);
+	struct list_head *head = __builtin_preserve_access_index(&signal->thread_head);
+	struct list_head *node = READ(head, next);
 
 	if (READ(signal, live.counter) <= 0)
 		return 0;
-	for (int turn = 0; turn < THREADS; turn++) {
+	for (int turn = 0; turn < THREADS && node != head; turn++) {
 		struct task_struct *thread = OWNER(node, struct task_struct, thread_node);
 		struct mm_struct *mm = READ(thread, mm);
 
@@ -148,6 +157,16 @@ __noinline u64 exec_unlink_mm(u64 leader_address)
 			return (u64)mm;
 		node = READ(node, next);
 	}
+	return NOT_FOUND;
+}
+
+/* Notes that a process could not be looked at. */
+__noinline u64 exec_unlink_miss(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (scratch)
+		scratch->unknown = 1;
 	return 0;
 }
 
@@ -184,7 +203,9 @@ __noinline u64 exec_unlink_look(u32 slot, u64 address, u64 inode)
 
 	if (!mm && !(READ(task, flags) & PF_KTHREAD))
 		mm = (struct mm_struct *)exec_unlink_mm(address);
-	if (mm && executable_of(mm) == inode)
+	if ((u64)mm == NOT_FOUND)
+		exec_unlink_miss(slot);
+	else if (mm && executable_of(mm) == inode)
 		exec_unlink_name(slot, address, (u64)mm);
 	return (u64)OWNER(next, struct task_struct, tasks);
 }
@@ -216,9 +237,10 @@ static __always_inline bool find_processes(struct scratch *scratch, struct inode
 	u64 next = first;
 	u32 slot = scratch->slot;
 
+	scratch->unknown = 0;
 	for (int stretch = 0; stretch < STRETCHES && next; stretch++)
 		next = exec_unlink_stretch(slot, next, first, (u64)inode);
-	return next == 0;
+	return next == 0 && !scratch->unknown;
 }
 
 /* ---- hooks --------------------------------------------------------------- */
@@ -255,8 +277,9 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 		}
 		return krsi_decide(context, scratch, hook, match);
 	}
-	if (source && krsi_walk_exe(scratch, scratch->mount, (struct dentry *)ADDRESS(source)))
-		bpf_probe_read_kernel_str(event->source, sizeof(event->source), scratch->exe);
+	if (source && !krsi_walk_to(scratch, event->source, sizeof(event->source), scratch->mount,
+				    (struct dentry *)ADDRESS(source)))
+		event->header.notes |= KRSI_NOTE_NO_SOURCE;
 	krsi_gather_name(scratch, scratch->mount, lost);
 	return krsi_decide(context, scratch, hook, krsi_match_path(settings, scratch, inode));
 }

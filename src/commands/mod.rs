@@ -73,7 +73,7 @@ fn width() -> Option<u16> {
 }
 
 /// Says on standard error why a command cannot go on.
-fn complain(error: impl Display) {
+pub(crate) fn complain(error: impl Display) {
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr().lock(), "krsi-sh: {error}");
 }

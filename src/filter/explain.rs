@@ -7,6 +7,7 @@ use super::{
     emit::{CAPACITY, Code, STEPS},
     ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
 };
+use crate::raw::{self, literal};
 
 /// Members of a set that are shown one by one.
 const SHOWN: usize = 16;
@@ -71,7 +72,10 @@ impl Display for Bool {
             }
             Bool::Among(text, members) => write!(f, "({text} in {} texts)", members.len()),
             Bool::Text(text, test) => write!(f, "{text}.{test}"),
-            Bool::Any(texts, case, test) => write!(f, "{}.any({}{test})", texts.name, lowered(*case)),
+            Bool::Any(texts, tests) => {
+                let tests = tests.iter().map(|(case, test)| format!("{}{test}", lowered(*case)));
+                write!(f, "{}.any({})", texts.name, tests.collect::<Vec<_>>().join(" || "))
+            }
             Bool::Within(address, networks) => {
                 let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
                 write!(f, "{}.within({})", address.name, networks.join(", "))
@@ -137,7 +141,7 @@ impl Display for Binding {
 
 impl Display for Test {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
+        let text = |bytes: &[u8]| literal(&raw::text(bytes));
         match self {
             Test::Equals(whole) => write!(f, "equals({})", text(whole)),
             Test::StartsWith(prefix) => write!(f, "starts_with({})", text(prefix)),

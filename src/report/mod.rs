@@ -32,10 +32,10 @@ mod writer;
 
 pub use self::{
     human::duration,
-    json::event as event_json,
-    printable::{Painted, printable, printable_lines, screened},
+    json::{event as event_json, safe as safe_json},
+    printable::{Painted, printable, printable_lines, quoted, screened},
     reporter::{Books, Reporter, Severity, SeverityError},
-    streams::{Streams, columns},
+    streams::{Streams, allows_color, columns},
     wrapped::wrapped,
     writer::{Notice, Target, Writer},
 };

@@ -1,6 +1,11 @@
 //! The process's own standard output and error as a [`Sink`].
 
-use std::{io, os::fd::AsFd};
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal},
+    os::fd::AsFd,
+};
 
 use super::{
     Sink, Stream,
@@ -41,6 +46,20 @@ impl Stream {
     }
 }
 
+/// Decides whether text on standard output carries colour where nobody has said so: on a terminal that has it,
+/// unless NO_COLOR is set.
+#[must_use]
+pub fn allows_color() -> bool {
+    io::stdout().is_terminal() && environment_allows_color(|name: &str| env::var_os(name))
+}
+
+/// no-color.org: set to anything but nothing.
+fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> bool {
+    let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = environment("TERM").is_some_and(|value| value == "dumb");
+    !refused && !dumb
+}
+
 impl Sink for Streams {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
         self.0.push_line(stream.target(), line);
@@ -56,5 +75,21 @@ impl Sink for Streams {
             Stream::Data | Stream::Event => columns(io::stdout()),
             Stream::Log => columns(io::stderr()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_no_color_does_not_count() {
+        let with = |name: &'static str, value: &'static str| {
+            environment_allows_color(move |asked| (asked == name).then(|| OsString::from(value)))
+        };
+        assert!(with("NO_COLOR", ""));
+        assert!(!with("NO_COLOR", "0"));
+        assert!(!with("TERM", "dumb"));
+        assert!(with("TERM", "xterm"));
     }
 }

@@ -207,6 +207,12 @@ impl Writer {
         self.add(target, screened(text).into_owned());
     }
 
+    /// Clears the terminal on standard output, and puts the cursor into its upper left corner: the one thing that goes
+    /// out unscreened.
+    pub fn clear_screen(&self) {
+        self.add(Target::Out, "\x1b[H\x1b[2J".to_owned());
+    }
+
     fn add(&self, target: Target, text: String) {
         let stream = self.shared.stream(target);
         if text.is_empty() || stream.closed.load(Ordering::Acquire) {

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     event::Summary,
-    kernel::{Attachment, InScope},
-    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Spec, param},
+    kernel::{Attachment, InScope, namespaces},
+    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Signal, Spec, param},
     report::Books,
     template::Stack,
 };
@@ -121,15 +121,22 @@ impl State {
             mode: self.spec.acting_mode(),
             lease_over: self.has_lapsed() || self.closed_lapsed,
             audit_only: self.audit_only,
+            attached: self.attachment.is_some(),
             counters,
         }
     }
 
-    /// That a denial is a kill, where it is, and the probe could deny at all.
+    /// That a program's stack has addresses only, where whose they are cannot be found out.
+    fn stack_remark(&self) -> Option<String> {
+        let foreign = namespaces::process_ids().err().filter(|_| self.spec.wants_stack(Stack::User))?;
+        Some(format!("{}: `ustack` has addresses only: {foreign}", self.spec.name))
+    }
+
+    /// Says that a denial is a kill by SIGKILL, where it is, and the probe could deny at all.
     fn late_remark(&self) -> Option<String> {
         let param = self.spec.late().filter(|_| !self.audit_only)?;
         Some(format!(
-            "{}: with `{param}` it decides once the new program is in place: a denial is done by SIGKILL, before its first instruction",
+            "{}: with `{param}` it decides once the new program is in place: a denial, or a kill whatever the signal, is done by SIGKILL, before its first instruction",
             self.spec.name
         ))
     }
@@ -359,11 +366,16 @@ impl ProbeHandle {
         )))
     }
 
-    /// Changes what the kernel answers, now if it is attached.
+    /// Changes what the kernel answers, now if it is attached; the policy has the last word.
     ///
     /// # Errors
     /// If the spec may not have that mode; the former one still holds.
-    pub fn set_mode(&self, mode: Mode) -> Result<(), Fault> {
+    pub fn set_mode(&self, runtime: &Runtime, mode: Mode) -> Result<(), Fault> {
+        let asked = mode;
+        let mode = runtime.options.policy.mode(asked);
+        if mode != asked {
+            runtime.note(&format!("--audit: probe `{}` is in shadow instead of {asked}", self.name()));
+        }
         let mut state = self.0.borrow_mut();
         if state.attachment.is_some() {
             Spec { mode, ..state.spec.clone() }.check()?;
@@ -373,6 +385,12 @@ impl ProbeHandle {
         }
         state.spec.mode = mode;
         state.lapse_told = false;
+        // Before the attach it is said there.
+        if let (Some(_), Mode::Kill(signal), Some(remark)) = (&state.attachment, mode, state.late_remark())
+            && signal != Signal::KILL
+        {
+            runtime.note(&remark);
+        }
         state.hold()
     }
 
@@ -564,7 +582,19 @@ impl ProbeHandle {
             format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
         };
         let idle = state.verdict_remark();
-        missing.iter().map(remark).chain(state.late_remark()).chain(idle).collect()
+        let locks_out = state
+            .spec
+            .locks_out()
+            .then(|| format!("{name}: it refuses everything to everybody{}", probe::LOCKS_OUT));
+        let stacks = state.stack_remark();
+        missing
+            .iter()
+            .map(remark)
+            .chain(state.late_remark())
+            .chain(idle)
+            .chain(locks_out)
+            .chain(stacks)
+            .collect()
     }
 
     /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.

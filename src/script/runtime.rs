@@ -26,14 +26,16 @@ use super::{
     diagnostics::Diagnostic,
     handle::ProbeHandle,
     interrupt::Interrupts,
+    policy::{Effect, Ruling},
     program::{Callback, Program},
+    recent::Recent,
     stop::Stop,
     timers::Timers,
 };
 use crate::{
     event::{Event, queue},
     kernel::{Kernel, KernelError},
-    report::{Books, Reporter, Sink},
+    report::{Books, Format, Reporter, Sink},
     template::Catalogue,
 };
 
@@ -78,6 +80,8 @@ pub struct Runtime {
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
+    /// Events delivered last.
+    pub recent: RefCell<Recent>,
     reporter: RefCell<Reporter>,
     output: Output,
     kernel: OnceCell<Kernel>,
@@ -87,6 +91,8 @@ pub struct Runtime {
     made: RefCell<Vec<ProbeHandle>>,
     /// Every probe that was ever attached, in that order.
     probes: RefCell<Vec<ProbeHandle>>,
+    /// How the probes were described that have been attached since the last look.
+    introduced: RefCell<Vec<String>>,
     last_id: Cell<u32>,
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
@@ -96,6 +102,8 @@ pub struct Runtime {
     in_callback: Cell<bool>,
     /// When whatever runs is ended: the session's time is up, or that of its end.
     deadline: Cell<Option<Instant>>,
+    /// Whether it has been said why a probe can only observe here.
+    told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
     /// When the next lease runs out.
     next_lapse: Cell<Option<Instant>>,
@@ -109,23 +117,28 @@ impl Runtime {
         let deadline = options.lasts.and_then(|lasts| Instant::now().checked_add(lasts));
         Ok(Runtime {
             output: Output::of(&*sink),
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
             deadline: Cell::new(deadline),
+            reporter: RefCell::new(
+                Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
+            ),
             options,
             catalogue,
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
+            recent: RefCell::default(),
             kernel: OnceCell::new(),
             events: queue::queue(QUEUE),
             interrupts: Interrupts::watch()?,
             made: RefCell::default(),
             probes: RefCell::default(),
+            introduced: RefCell::default(),
             last_id: Cell::new(0),
             program: RefCell::new(None),
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             next_lapse: Cell::new(None),
             failed_callbacks: RefCell::default(),
@@ -153,7 +166,7 @@ impl Runtime {
 
     /// Remembers a new probe, where that is what the script is evaluated for.
     pub fn made(&self, probe: &ProbeHandle) {
-        if self.options.explains {
+        if self.options.policy.explains() {
             self.made.borrow_mut().push(probe.clone());
         }
     }
@@ -162,12 +175,12 @@ impl Runtime {
         self.made.take()
     }
 
-    /// Asked before anything is done to the system, or asked of it.
+    /// Asks the policy, before anything is done to the system.
     ///
     /// # Errors
     /// If the script is only explained: that is as far as it goes.
-    pub fn acts(&self, what: &'static str) -> Result<(), Stop> {
-        if self.options.explains { Err(Stop::OnlyExplained(what)) } else { Ok(()) }
+    pub fn ask(&self, effect: Effect) -> Result<Ruling, Stop> {
+        self.options.policy.rule(effect)
     }
 
     pub fn probes(&self) -> Vec<ProbeHandle> {
@@ -181,7 +194,7 @@ impl Runtime {
 
     /// Attaches, and keeps the probe until the session's end.
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
-        if self.options.explains {
+        if self.options.policy.rule(Effect::Attach) != Ok(Ruling::Do) {
             return probe.attach_in_words(self);
         }
         let was = probe.attached();
@@ -192,18 +205,36 @@ impl Runtime {
         }
         drop(probes);
         if !was {
-            self.note(&format!("attached {}", probe.describe()));
+            let described = probe.describe();
+            self.note(&format!("attached {described}"));
+            self.introduced.borrow_mut().push(described);
             for remark in probe.remarks() {
                 self.note(&remark);
             }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
+                // Why is the host's matter and the same for each.
+                let why = match self.told_audit_only.replace(true) {
+                    false => format!(":\n{reason}"),
+                    true => ", as the one before".into(),
+                };
                 self.note(&format!(
-                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Forgets which probes have been described.
+    pub fn forget_introduced(&self) {
+        self.introduced.borrow_mut().clear();
+    }
+
+    /// Whether text for people has described this probe, attached since [`Runtime::forget_introduced`], as it is now.
+    pub fn has_introduced(&self, probe: &ProbeHandle) -> bool {
+        let noted = !self.options.quiet && self.reporter.borrow().format() == Format::Text;
+        noted && self.introduced.borrow().contains(&probe.describe())
     }
 
     // ---- output -----------------------------------------------------------
@@ -266,7 +297,7 @@ impl Runtime {
             self.leases_changed();
             self.heartbeat();
         }
-        let (limit, what) = if self.options.explains {
+        let (limit, what) = if self.options.policy.explains() {
             (CALLBACK_STEPS, "the script goes on for more than 30 million steps")
         } else if self.in_callback.get() {
             (
@@ -326,7 +357,7 @@ impl Runtime {
     /// What ends the script.
     pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
         // Nothing will come, and nobody wants to wait for it.
-        if self.options.explains {
+        if self.options.policy.explains() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
         let delivering = !self.in_callback.get();
@@ -435,6 +466,7 @@ impl Runtime {
         {
             return self.pending_stop().map_or(Ok(()), Err);
         }
+        self.recent.borrow_mut().add(event.clone());
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let named = event.clone();

@@ -9,10 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     io,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Instant,
 };
@@ -20,7 +17,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustyline::{
     Behavior, ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper,
-    completion::Completer,
+    completion::{Candidate, Completer},
     config::BellStyle,
     error::ReadlineError,
     highlight::{CmdKind, Highlighter},
@@ -32,10 +29,13 @@ use super::{
     complete::{self, Choice},
     context, highlight,
     history::{self, Shelf},
-    keys, margin,
+    keys,
+    listing::{ASKED_FROM, Listing},
+    margin,
     plain::PlainReader,
     printer::{Above, Gate, Printed},
     prompt::Prompt,
+    recall::Recall,
     vocabulary::Vocabulary,
 };
 use crate::script::Variable;
@@ -124,9 +124,7 @@ pub struct RichReader {
     editor: Editor<Assistant, Shelf>,
     history: Option<PathBuf>,
     gate: Gate,
-    question: Arc<AtomicBool>,
-    /// By Ctrl-C, which ended the input.
-    interrupted: Arc<AtomicBool>,
+    keys: keys::Shared,
 }
 
 impl RichReader {
@@ -138,16 +136,16 @@ impl RichReader {
             .history_ignore_space(true)
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)
+            .completion_prompt_limit(ASKED_FROM)
             .bell_style(BellStyle::None)
             // The highlighter paints continuation prompts, so it is wanted without colour too.
             .color_mode(ColorMode::Forced)
             .behavior(if setting.own_terminal { Behavior::PreferTerm } else { Behavior::Stdio })
             .build();
-        let shelf = Shelf::new(&config);
+        let keys = keys::Shared::default();
+        let shelf = Shelf::new(&config, keys.recall.clone());
         let mut editor = Editor::with_history(config, shelf)?;
-        let question = Arc::new(AtomicBool::new(false));
-        let interrupted = Arc::new(AtomicBool::new(false));
-        keys::bind(&mut editor, &question, &interrupted);
+        keys::bind(&mut editor, &keys);
         if let Some(path) = setting.history.as_ref().filter(|path| path.exists()) {
             // A history that cannot be read is begun anew.
             let _ = editor.load_history(path);
@@ -155,7 +153,6 @@ impl RichReader {
         editor.set_helper(Some(Assistant {
             vocabulary: setting.vocabulary,
             color: setting.color,
-            columns: 80,
             prompt: (Prompt::default(), Instant::now()),
             bracket: Cell::new(true),
             typed: RefCell::default(),
@@ -163,8 +160,10 @@ impl RichReader {
             variables: Vec::new(),
             attached: Vec::new(),
             gate: gate.clone(),
+            recall: keys.recall.clone(),
+            listing: keys.listing.clone(),
         }));
-        Ok(RichReader { editor, history: setting.history, gate, question, interrupted })
+        Ok(RichReader { editor, history: setting.history, gate, keys })
     }
 
     /// What prints above this reader's prompt.
@@ -191,10 +190,8 @@ impl RichReader {
     }
 
     fn input(&mut self, prompt: Prompt) -> Typed {
-        let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
         if let Some(assistant) = self.editor.helper_mut() {
             assistant.prompt = (prompt, Instant::now());
-            assistant.columns = columns.unwrap_or(80);
         }
         match self.edit(&prompt.text()) {
             Ok(buffer) => {
@@ -208,9 +205,9 @@ impl RichReader {
     }
 
     fn confirm(&mut self, question: &str) -> Typed {
-        self.question.store(true, Ordering::Relaxed);
+        self.keys.question.store(true, Ordering::Relaxed);
         let answer = self.edit(question);
-        self.question.store(false, Ordering::Relaxed);
+        self.keys.question.store(false, Ordering::Relaxed);
         match answer {
             Ok(answer) => Typed::Answer(is_yes(&answer)),
             // Ctrl-D once more means it.
@@ -223,16 +220,16 @@ impl RichReader {
     fn edit(&mut self, prompt: &str) -> Result<String, ReadlineError> {
         let mut initial = (String::new(), String::new());
         loop {
+            self.keys.recall.reset();
             self.gate.entering();
             let read = self.editor.readline_with_initial(prompt, (&initial.0, &initial.1));
             self.gate.close();
-            let interrupted = self.interrupted.swap(false, Ordering::Relaxed);
+            let interrupted = self.keys.interrupted.swap(false, Ordering::Relaxed);
+            let asked = self.keys.question.load(Ordering::Relaxed);
             match read {
-                Ok(_) if interrupted && self.question.load(Ordering::Relaxed) => return Ok(String::new()),
+                Ok(_) if interrupted && asked => return Ok(String::new()),
                 Ok(_) if interrupted => initial = Default::default(),
-                Err(ReadlineError::Interrupted) if self.question.load(Ordering::Relaxed) => {
-                    return Ok(String::new());
-                }
+                Err(ReadlineError::Interrupted) if asked => return Ok(String::new()),
                 Err(ReadlineError::Interrupted) => initial = Default::default(),
                 // A key that is no UTF-8 ends the reading; what was typed goes on.
                 Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
@@ -267,6 +264,14 @@ pub fn history_file() -> Result<Option<PathBuf>, String> {
     }
 }
 
+/// Columns and rows of the terminal that is typed at; some do not know.
+fn window() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(io::stdin());
+    let (columns, rows) = size.map_or((0, 0), |(columns, rows)| (columns.0, rows.0));
+    let known = |size: u16, usual| if size == 0 { usual } else { usize::from(size) };
+    (known(columns, 80), known(rows, 24))
+}
+
 struct AboveLine<P>(P);
 
 impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
@@ -283,7 +288,6 @@ impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
 struct Assistant {
     vocabulary: Arc<Vocabulary>,
     color: bool,
-    columns: usize,
     /// The prompt that stands there, and since when.
     prompt: (Prompt, Instant),
     /// Whether the bracket at the cursor is shown; not in a line that was entered.
@@ -294,6 +298,8 @@ struct Assistant {
     variables: Vec<Variable>,
     attached: Vec<String>,
     gate: Gate,
+    recall: Recall,
+    listing: Listing,
 }
 
 impl Assistant {
@@ -317,6 +323,7 @@ impl Completer for Assistant {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Choice>)> {
+        let (columns, rows) = window();
         let (start, place) = context::at(line, position, &self.probes);
         let typed = line.get(start..position).unwrap_or_default();
         let choices = complete::choices(
@@ -324,8 +331,9 @@ impl Completer for Assistant {
             typed,
             &self.vocabulary,
             complete::Names { variables: &self.variables, probes: &self.attached },
-            self.columns,
+            columns,
         );
+        self.listing.begin(choices.iter().map(Choice::display), (columns, rows));
         Ok((start, choices))
     }
 }
@@ -363,6 +371,8 @@ impl Hinter for Assistant {
     fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<Suggestion> {
         // The first question of a reading: the terminal is in raw mode by now.
         self.gate.open();
+        // The question is a hint's: no key asks the history now.
+        self.recall.forget_step();
         // Without colour a suggestion would look like something typed.
         if !self.color {
             return None;

@@ -84,6 +84,8 @@ pub struct Layout {
     /// Tracepoint and program of what the template watches beside its hooks, to know what
     /// they ask for.
     pub trackers: Vec<(String, String)>,
+    /// Tables with at most one entry for each task.
+    pub by_task: Vec<String>,
     /// Iterator and program of what a tracker would have seen before the attach.
     pub seeds: Vec<(String, String)>,
     /// Index of the field from which on only what is in use is sent, one packed behind the other.
@@ -188,6 +190,23 @@ impl ParamKind {
     }
 }
 
+/// What may be missing of a text, and where that is noted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Which of the header's notes says that it could not be read.
+    pub unreadable: Option<String>,
+    pub cut: Option<Cut>,
+}
+
+/// Where a longer text is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// After so many bytes.
+    After(usize),
+    /// Where this field is true (texts of a list).
+    Noted(String),
+}
+
 /// One field of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -195,6 +214,7 @@ pub struct Field {
     pub kind: FieldKind,
     pub unit: Option<String>,
     pub doc: String,
+    pub limits: Limits,
     /// Byte offset in the event struct.
     pub offset: usize,
     /// Size in bytes; for text the capacity, terminating NUL included.

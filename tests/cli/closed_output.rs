@@ -62,14 +62,18 @@ fn a_full_disk_is_no_success() {
         let output = started(PROGRAM).args(words).stdout(full()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{words:?}: {stderr}");
-        assert!(stderr.contains("cannot write to standard output: No space left on device"), "{words:?}: {stderr}");
+        assert!(
+            stderr.contains("cannot write to standard output: No space left on device"),
+            "{words:?}: {stderr}"
+        );
     }
 }
 
 #[test]
 fn a_full_disk_is_said_once_and_the_scripts_own_exit_code_stays() {
     let mut command = started(PROGRAM);
-    let output = command.args(["-e", "for i in 0..1000 { print(i) } exit(5)"]).stdout(full()).output().unwrap();
+    let output =
+        command.args(["-e", "for i in 0..1000 { print(i) } exit(5)"]).stdout(full()).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(5), 1), "{stderr}");
 }
@@ -178,7 +182,8 @@ fn both_streams_keep_their_order_in_one_file() {
 fn a_signal_bounds_what_on_exit_does_and_a_second_one_ends_it() {
     for code in ["loop {}", "sleep(60)"] {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let code = format!("on_exit(|| {{ print(\"late\"); {code} }}); every(\"1h\", || ()); print(\"begun\")");
+        let code =
+            format!("on_exit(|| {{ print(\"late\"); {code} }}); every(\"1h\", || ()); print(\"begun\")");
         let mut command = started(PROGRAM);
         command.args(["-e", &code]).stdout(writer).stderr(Stdio::piped());
         let child = command.spawn().unwrap();

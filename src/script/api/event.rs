@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
-use super::Fallible;
+use super::{Fallible, cut};
 use crate::{
-    event::Event,
+    event::{Event, Value},
+    filter::Known,
+    raw, report,
     script::{Fault, value},
     suggest::nearest,
     template::{FieldKind, Template},
@@ -19,12 +21,12 @@ pub struct ScriptEvent {
     reading: Reading,
 }
 
-/// What becomes of a path that the kernel could not read.
+/// What becomes of a text that the kernel could not read, or has cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
-    /// It is empty: a callback may look at the notes.
+    /// It is what there is of it: a callback may look at the notes.
     Lenient,
-    /// It is an error: a filter must not take it for one that is known.
+    /// It is an error, or a text of its own kind: a filter must not take it for one that is known.
     Strict,
 }
 
@@ -49,6 +51,7 @@ impl ScriptEvent {
             _ if self.reading == Reading::Strict && self.event.unreadable(name) => {
                 return Err(Fault::script(format!("`{name}` could not be read")).about(name).into());
             }
+            _ if self.reading == Reading::Strict && self.event.may_go_on(name) => return Ok(self.cut(name)),
             _ => {}
         }
         if let Some(told) = self.event.told()
@@ -77,9 +80,41 @@ impl ScriptEvent {
         })
     }
 
+    /// Refuses a value for a field. What a method has left as it is comes back here too, and is no change.
+    fn keep(&self, name: &str, value: &Dynamic) -> Fallible<()> {
+        let is_same = self.field(name).is_ok_and(|own| value::to_json(&own) == value::to_json(value));
+        if is_same {
+            return Ok(());
+        }
+        let text = format!(
+            "an event cannot be changed, nor can its `{name}`: it is what the kernel has seen\n\
+             cure: change a copy: `let copy = e.{name};`"
+        );
+        Err(Fault::script(text).about(name).into())
+    }
+
+    /// What there is of a text, or of a list of texts.
+    fn cut(&self, name: &str) -> Dynamic {
+        match self.event.get(name) {
+            Some(Value::Text(seen)) => {
+                let (seen, unsure) = (raw::text(&seen), cut::Unsure::Error);
+                Dynamic::from(cut::CutText { seen, known: Known::Beginning, unsure })
+            }
+            Some(Value::List(items)) => {
+                let items = items.iter().map(|item| match item {
+                    Value::Text(bytes) => raw::text(bytes),
+                    _ => String::new(),
+                });
+                let last_is_cut = self.event.last_is_cut(name);
+                Dynamic::from(cut::CutList { items: items.collect(), last_is_cut })
+            }
+            _ => Dynamic::UNIT,
+        }
+    }
+
     /// All fields, as JSON has them.
     pub fn describe(&self) -> String {
-        serde_json::Value::Object(crate::report::event_json(&self.event)).to_string()
+        report::safe_json(&serde_json::Value::Object(report::event_json(&self.event)).to_string())
     }
 }
 
@@ -113,6 +148,8 @@ pub fn register_fields<'t>(engine: &mut Engine, templates: impl Iterator<Item = 
     for name in names {
         let field = name.to_owned();
         engine.register_get(name, move |event: &mut ScriptEvent| event.field(&field));
+        let field = name.to_owned();
+        engine.register_set(name, move |event: &mut ScriptEvent, value: Dynamic| event.keep(&field, &value));
     }
 }
 
@@ -120,5 +157,6 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<ScriptEvent>("Event")
         .register_indexer_get(|event: &mut ScriptEvent, name: &str| event.field(name))
+        .register_indexer_set(|event: &mut ScriptEvent, name: &str, value: Dynamic| event.keep(name, &value))
         .register_global_module(rhai::exported_module!(functions).into());
 }

@@ -65,7 +65,7 @@ const TERMS: &[Term] = &[
     term(
         "kill",
         "mode",
-        "Send the task's process a signal, SIGKILL by default, and refuse the operation with EPERM. It needs a scope, or `.everywhere()` with a lease.",
+        "Send the task's process a signal, SIGKILL by default, and refuse the operation with EPERM: a program that ignores the signal does not get its way. Where nothing can be refused any more (`exec` with `args` or `env`), the signal is always SIGKILL, for every other one can be ignored. It needs a scope, or `.everywhere()` with a lease.",
     ),
     term(
         "verdict",
@@ -157,6 +157,16 @@ const TERMS: &[Term] = &[
         "aggregation",
         "word",
         "What the kernel counts beside any mode: count, count_by, top, sum, min, max, avg, hist, lhist, distinct.",
+    ),
+    term(
+        "text",
+        "value",
+        "A name from the kernel need not be UTF-8. A byte that is not stands in scripts and NDJSON as one character, U+EF00 plus the byte: \"a\\uefff\" is `a` and the byte 0xff, in both. So no two names are one, filters, params, scopes and `run` find each again, and `==`, `in` and summaries tell them apart. NDJSON has all the bytes besides, as `path_hex`. In text output a word is written as a shell reads it: 'a b', $'a\\xff'.",
+    ),
+    term(
+        "time",
+        "value",
+        "Each record of NDJSON has one: RFC 3339, UTC, nanoseconds. Of an event, when it happened. Counts of nanoseconds such as `wall_ns` are beyond 2^53, which jq and JavaScript round.",
     ),
     term("severity", "value", "How bad an alert is: info, low, medium, high or critical."),
     term(

@@ -240,7 +240,7 @@ fn told() -> Vec<(Call, Value)> {
         (unix(libc::SOCK_STREAM, b"/tmp/open"), unix_told("/tmp/open")),
         (unix(libc::SOCK_STREAM, b"/tmp/ended\0more"), unix_told("/tmp/ended")),
         (unix(libc::SOCK_STREAM, b"@file\0"), unix_told("./@file")),
-        (unix(libc::SOCK_STREAM, &full), unix_told(&String::from_utf8_lossy(&full))),
+        (unix(libc::SOCK_STREAM, &full), unix_told(&krsi_sh::raw::text(&full))),
         (unix(libc::SOCK_STREAM, b""), unix_told("")),
         (unix(libc::SOCK_SEQPACKET, b"\0s"), where_to("", 0, "unix", "seqpacket", "none", "@s")),
     ]
@@ -560,5 +560,18 @@ pub fn filter() -> Outcome {
     ] {
         same(&format!("{call:?}: denied"), call.denied()?, expected)?;
     }
-    shell.stop()?.well()
+    shell.stop()?.well()?;
+    // As the param `address` has it.
+    for (filter, expected) in [
+        ("e.address in cidr([\"127.0.0.0/8\", \"::1/128\"])", true),
+        ("!(e.address in cidr([\"127.0.0.0/8\", \"::1\"]))", false),
+        ("e.address in cidr(\"10.0.0.0/8\") || e.address == \"127.0.0.1\"", false),
+    ] {
+        let shell = probe("", &format!(".when(|e| {filter}).deny(\"EXDEV\")"))?;
+        for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+            same(&format!("{filter}: {address}"), udp(address, 53).denied()?, expected)?;
+        }
+        shell.stop()?.well()?;
+    }
+    Ok(())
 }

@@ -263,9 +263,14 @@ pub fn lease() -> Outcome {
     same("after", &emitted["after"], &json!(null))?;
     same("renewed", &emitted["renewed"], &json!("EPERM"))?;
     same("lapsed", &emitted["lapsed"], &json!(1))?;
-    let said = ended.stderr.matches("the lease of probe `t` ran out: deny(EPERM) is no longer enforced").count();
+    let said =
+        ended.stderr.matches("the lease of probe `t` ran out: deny(EPERM) is no longer enforced").count();
     same("times that its end was said", said, 1)?;
-    same("what describes it meanwhile", emitted["described"].as_str().map(|t| t.contains("deny(EPERM) lapsed")), Some(true))?;
+    same(
+        "what describes it meanwhile",
+        emitted["described"].as_str().map(|t| t.contains("deny(EPERM) lapsed")),
+        Some(true),
+    )?;
     ended.well()
 }
 
