@@ -20,7 +20,7 @@
  *
  * Not seen: names removed beneath an overlay's merged folder, a file that is mapped but not
  * executed (a library), a process that pointed its own exe elsewhere (PR_SET_MM_EXE_FILE).
- * More processes than can be gone through (131 072), and one whose first 256 threads have all left while another
+ * More processes than can be gone through (131 072), and one whose first 32 threads have all left while another
  * lives, count as trouble.
  *
  * The path is told as the executing process's mount has it.
@@ -129,7 +129,7 @@ static __always_inline bool was_executed(struct inode *inode)
  * the product, and all processes can be gone through on a kernel without bpf_loop (5.17).
  * Such a function takes numbers only (pointers from 5.12 on), so the scratch comes as its slot.
  */
-#define THREADS 256
+#define THREADS 32
 #define TASKS_A_ROUND 128
 #define ROUNDS_A_STRETCH 32
 #define STRETCHES 32

@@ -197,6 +197,9 @@ fn the_last_events_can_be_looked_at_again() {
     }
     terminal.enter("last().filename", "\"/bin/false\"");
     terminal.enter("last(2)[0].filename", "\"/bin/true\"");
+    // A single one is shown whole, several as they were.
+    terminal.enter("last()", "  \"filename\": \"/bin/false\",");
+    terminal.enter_for("last(2)", |row| row.contains(" exec-1 ") && row.contains("/bin/true"));
     terminal.enter("last(100).len()", "2");
     terminal.enter("p.last().filename", "\"/bin/false\"");
     terminal.enter("p.last(1).len()", "1");
