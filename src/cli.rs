@@ -14,7 +14,8 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write as _},
+    time::Duration,
 };
 
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSource};
@@ -79,6 +80,10 @@ pub struct Globals {
     #[arg(long, global = true, overrides_with = "audit")]
     pub audit: bool,
 
+    /// End the session after this time, such as 10s or 5m; exit code 0
+    #[arg(long = "for", global = true, value_name = "DURATION", value_parser = duration, overrides_with = "lasts")]
+    pub lasts: Option<Duration>,
+
     /// No banner, no notes, no closing table
     #[arg(short, long, global = true, overrides_with = "quiet")]
     pub quiet: bool,
@@ -86,6 +91,10 @@ pub struct Globals {
     /// Say more on standard error; twice, still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::probe::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// Whether text may carry colour.
@@ -122,6 +131,7 @@ impl Globals {
             help: self.format.for_answer(),
             color: self.color(),
             quiet: self.quiet,
+            lasts: self.lasts,
             verbose: self.verbose,
         }
     }
@@ -140,6 +150,9 @@ impl Globals {
         if self.quiet {
             words.push("--quiet".to_owned());
         }
+        if let Some(lasts) = self.lasts {
+            words.push(format!("--for={}ms", lasts.as_millis()));
+        }
         words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
         words
     }
@@ -152,9 +165,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let cli = match parse(&arguments, std::env::var_os(format::VARIABLE)) {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed stream is its reader's good right; help is read by `head` too.
-            let _ = error.print();
-            return error.exit_code();
+            return match error.print().and_then(|()| io::stdout().flush()) {
+                // Nobody reads it any more, and nobody is told: help is read by `head` too.
+                Err(trouble) if trouble.kind() != io::ErrorKind::BrokenPipe && error.exit_code() == 0 => {
+                    commands::cannot_write(&trouble)
+                }
+                _ => error.exit_code(),
+            };
         }
     };
     if let Some(why) = too_few_files() {
@@ -266,6 +283,7 @@ pub const SECTIONS: &[Section] = &[
                 "for a program to read: NDJSON, where no terminal shows it",
             ),
             ("krsi-sh --format text hunt.rhai > log", "for people to read, wherever it goes"),
+            ("krsi-sh --for 1m hunt.rhai", "for a minute, such as from cron"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
@@ -278,7 +296,11 @@ pub const SECTIONS: &[Section] = &[
             ("0", "fine"),
             ("1", "the script failed"),
             ("2", "usage: the command line, or a script that cannot or must not be read"),
-            ("3", "this machine lacks something: privilege, BPF LSM, QEMU; the message has cause and cure"),
+            (
+                "3",
+                "this machine lacks something: privilege, BPF LSM, QEMU; or output was lost, to a full disk for instance;",
+            ),
+            ("", "the message has cause and cure"),
             ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
             ("other", "what the script gave to exit()"),
         ],
@@ -382,6 +404,7 @@ mod tests {
             color: Color::Always,
             audit: true,
             quiet: false,
+            lasts: Some(Duration::from_millis(1500)),
             verbose: 2,
         };
         let words = globals.words();

@@ -3,19 +3,14 @@
 //! In: a script, evaluated with nothing attached and nothing done. Out: for each probe that it makes, the
 //! stages that an event goes through, and what its filter became; as tables or as JSON. Needs no privilege.
 
-use std::{
-    ffi::OsString,
-    fmt::Write as _,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{ffi::OsString, fmt::Write as _, io, path::Path, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{answer, catalogue, complain, exit, width};
 use crate::{
     cli::Globals,
-    report::{Format, Sink, Stream, printable},
+    report::{Format, Sink, Stream, Writer, printable},
     script::{
         Options, Session, Source,
         explanation::{Explanation, Stage},
@@ -77,6 +72,7 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
     let options = globals.options(words);
     let options = Options { policy: options.policy.explained(), ..options };
     let explained = Session::new(catalogue, options, Box::new(OnlyLog)).explanations(&source);
+    Writer::get().wait_until_written(LOG_PATIENCE);
     let text = match globals.format.for_answer() {
         Format::Text => page(&explained.probes, args.instructions, width()),
         Format::Json => explained.probes.iter().map(json).collect(),
@@ -106,15 +102,18 @@ fn script(args: &ExplainArgs) -> Result<(Source, Vec<String>), ExplainError> {
     Ok((source, texts(rest)?))
 }
 
+/// How long the explanation waits for the script's errors to be written.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the script says is not for whoever wants it explained; its errors are.
 struct OnlyLog;
 
 impl Sink for OnlyLog {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
-        match stream {
-            Stream::Log => writeln!(io::stderr().lock(), "{line}"),
-            Stream::Data | Stream::Event => Ok(()),
+        if stream == Stream::Log {
+            Writer::get().push_line(stream.target(), line);
         }
+        Ok(())
     }
 }
 

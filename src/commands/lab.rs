@@ -83,7 +83,7 @@ const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
 pub fn run(args: &LabArgs, globals: &Globals) -> i32 {
     let outcome = request(args, globals).and_then(|request| {
         if matches!(request.command, Command::Interactive { .. }) && !globals.quiet {
-            eprintln!("lab: booting a guest; Ctrl-] ends it");
+            complain("lab: booting a guest; Ctrl-] ends it");
         }
         let (mut stdout, mut stderr, mut log) = (io::stdout(), io::stderr(), io::stderr());
         let console: Option<&mut (dyn Write + Send)> =
@@ -93,7 +93,7 @@ pub fn run(args: &LabArgs, globals: &Globals) -> i32 {
     match outcome {
         Ok(verdict) => {
             if globals.verbose > 0 {
-                eprintln!("lab: {}", summary(&verdict));
+                complain(format_args!("lab: {}", summary(&verdict)));
             }
             verdict.exit_code
         }

@@ -85,9 +85,12 @@ fn answer(text: &str) -> i32 {
         Ok(()) => exit::FINE,
         // A reader that has enough is content.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
-        Err(error) => {
-            complain(format_args!("cannot write to standard output: {error}"));
-            exit::ENVIRONMENT
-        }
+        Err(error) => cannot_write(&error),
     }
+}
+
+/// Says that standard output takes nothing; gives the exit code.
+pub(crate) fn cannot_write(error: &io::Error) -> i32 {
+    complain(format_args!("cannot write to standard output: {error}"));
+    exit::ENVIRONMENT
 }

@@ -61,6 +61,12 @@ impl Compiled {
     }
 }
 
+/// Whether the function, or one of the script's that it calls, calls something of one of these names.
+#[must_use]
+pub fn calls_any(ast: &AST, function: &str, wanted: &[&str]) -> bool {
+    syntax::calls_any(ast, function, wanted)
+}
+
 /// Where the closure `name` begins, which takes so many arguments, the captured ones included.
 #[must_use]
 pub fn place(ast: &AST, name: &str, arguments: usize) -> Position {

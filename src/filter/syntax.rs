@@ -150,6 +150,42 @@ pub fn arities(ast: &AST, name: &str) -> Vec<usize> {
     ast.iter_functions().filter(|f| f.name == name).map(|f| f.params.len()).collect()
 }
 
+/// Whether the function, or one of the script's that it calls, calls something of one of these names.
+#[must_use]
+pub fn calls_any(ast: &AST, function: &str, wanted: &[&str]) -> bool {
+    let mut seen: Vec<String> = Vec::new();
+    let mut open = vec![function.to_owned()];
+    while let Some(name) = open.pop() {
+        if wanted.contains(&name.as_str()) {
+            return true;
+        }
+        if seen.contains(&name) {
+            continue;
+        }
+        open.extend(called(ast, &name));
+        seen.push(name);
+    }
+    false
+}
+
+/// What a function of the script's calls.
+fn called(ast: &AST, name: &str) -> Vec<String> {
+    let mut only = ast.clone_functions_only();
+    only.retain_functions(|_, _, other, _| other == name);
+    let mut names = Vec::new();
+    only.walk(&mut |path| {
+        match path.last() {
+            Some(
+                ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
+                | ASTNode::Stmt(Stmt::FnCall(call, _)),
+            ) => names.push(call.name.to_string()),
+            _ => {}
+        }
+        true
+    });
+    names
+}
+
 fn block(block: &StmtBlock) -> Fallible<Vec<Statement>> {
     statements(block.statements())
 }

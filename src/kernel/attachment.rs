@@ -136,15 +136,21 @@ impl Attachment {
     }
 
     pub(super) fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
+        self.settings.store(self.offset(word)?, value)
+    }
+
+    fn load(&self, word: &str) -> Result<u64, KernelError> {
+        self.settings.load(self.offset(word)?)
+    }
+
+    fn offset(&self, word: &str) -> Result<usize, KernelError> {
         let control = &self.template.layout.control;
-        let offset =
-            control.iter().find(|(name, _)| name == word).map(|(_, offset)| *offset).ok_or_else(|| {
-                KernelError::Object {
-                    template: self.template.name.clone(),
-                    reason: format!("no control word `{word}`"),
-                }
-            })?;
-        self.settings.store(offset, value)
+        control.iter().find(|(name, _)| name == word).map(|(_, offset)| *offset).ok_or_else(|| {
+            KernelError::Object {
+                template: self.template.name.clone(),
+                reason: format!("no control word `{word}`"),
+            }
+        })
     }
 
     /// Changes what the kernel answers, from the next decision on.
@@ -157,6 +163,14 @@ impl Attachment {
             return Err(KernelError::AuditOnly { template, mode, reason: reason.clone() });
         }
         self.store("mode", mode_word(mode, self.on_error))
+    }
+
+    /// Whether the kernel was told to refuse nothing, by whomever.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn only_observes(&self) -> Result<bool, KernelError> {
+        Ok(self.load("mode")? & 0xff == mode_word(Mode::Observe, OnError::Allow))
     }
 
     /// Enforcement lapses this long from now; `None`: never.

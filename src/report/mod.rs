@@ -15,6 +15,7 @@
 //! wrapped     what is longer than a row, broken between words
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
+//! writer      the threads that write these, so that nobody else waits for a reader
 //! ```
 
 mod accounts;
@@ -27,14 +28,16 @@ mod streams;
 pub mod summary;
 mod text;
 mod wrapped;
+mod writer;
 
 pub use self::{
     human::duration,
     json::{event as event_json, safe as safe_json},
-    printable::{printable, printable_lines, quoted},
+    printable::{Painted, printable, printable_lines, quoted, screened},
     reporter::{Books, Reporter, Severity, SeverityError},
     streams::{Streams, allows_color, columns},
     wrapped::wrapped,
+    writer::{Notice, Target, Writer},
 };
 
 /// How standard output is written.
@@ -64,8 +67,13 @@ pub trait Sink {
     /// Writes one line; the newline is the sink's to add.
     ///
     /// # Errors
-    /// If the stream is closed (a broken pipe is the reader's good right).
+    /// If the stream is closed, and this sink knows it at once. One with a [`Writer`] never does.
     fn line(&mut self, stream: Stream, line: &str) -> std::io::Result<()>;
+
+    /// What writes the lines behind this sink's back, if it is the process's streams that they go to.
+    fn writer(&self) -> Option<&Writer> {
+        None
+    }
 
     /// What the lines that follow are about: an event of this probe, or of no probe.
     fn about(&mut self, _probe: Option<&str>) {}

@@ -11,6 +11,23 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use crate::raw;
 
+/// Text whose colours are its author's own, and of which everything else has been made printable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Painted(String);
+
+impl Painted {
+    /// Takes what was laid out with colours; the parts that came from elsewhere have to be made [`printable`] before.
+    #[must_use]
+    pub fn laid_out(text: String) -> Self {
+        Painted(text)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// One line's worth: no control character at all is left.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -21,6 +38,38 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// What may go to a stream as it is: newlines, tabs, and colour (`ESC [ … m`), which the reporter itself puts there.
+/// Everything on its way out passes through here, so that nobody has to think of it.
+#[must_use]
+pub fn screened(text: &str) -> Cow<'_, str> {
+    // Of what is hostile beyond ASCII the first byte is one of three: C2 (C1 controls), D8 and E2, EF (direction).
+    let suspicious = |byte: u8| matches!(byte, 0..=8 | 11..=31 | 127 | 0xc2 | 0xd8 | 0xe2 | 0xef);
+    if !text.bytes().any(suspicious) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        let (before, after) = rest.split_at(at);
+        out.push_str(&printable_lines(before));
+        let color = after
+            .strip_prefix("\x1b[")
+            .map(|codes| codes.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        rest = match color.and_then(|end| end.strip_prefix('m')) {
+            Some(end) => {
+                out.push_str(&after[..after.len() - end.len()]);
+                end
+            }
+            None => {
+                out.push_str(&printable("\x1b"));
+                &after[1..]
+            }
+        };
+    }
+    out.push_str(&printable_lines(rest));
+    Cow::Owned(out)
 }
 
 fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -151,6 +200,17 @@ mod tests {
             let Ok(bash) = bash else { return println!("skipped: there is no bash here") };
             assert_eq!(bash.stdout, name, "{script}");
         }
+    }
+
+    #[test]
+    fn only_colour_passes_the_way_out() {
+        let painted = "\x1b[1;31mred\x1b[0m\n\tplain ünïcode";
+        assert_eq!(screened(painted), painted);
+        assert_eq!(
+            screened("a\x1b]0;title\x07b\x1b[2Jc\x1b[31"),
+            "a\\u{1b}]0;title\\u{7}b\\u{1b}[2Jc\\u{1b}[31"
+        );
+        assert_eq!(screened("\u{9b}31m\u{202e}\r"), "\\u{9b}31m\\u{202e}\\r");
     }
 
     #[test]

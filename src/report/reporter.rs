@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
+use super::{Format, Painted, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     event::{Event, Summary},
     probe::{Counters, Signal},
@@ -64,11 +64,24 @@ pub struct Books {
     pub template: String,
     /// The last one.
     pub mode: String,
+    /// Its lease has run out, so that it does not enforce any more.
+    pub lease_over: bool,
     /// It observed by other means than LSM, and could not have denied.
     pub audit_only: bool,
     /// It is in the kernel now.
     pub attached: bool,
     pub counters: Counters,
+}
+
+impl Books {
+    /// The same, of which these events have come to the queue and to nobody.
+    #[must_use]
+    pub fn without(mut self, undelivered: u64) -> Self {
+        let undelivered = undelivered.min(self.counters.delivered);
+        self.counters.delivered -= undelivered;
+        self.counters.lost_queue += undelivered;
+        self
+    }
 }
 
 /// Writes a session's records.
@@ -303,9 +316,15 @@ impl Reporter {
         if self.quiet { Ok(()) } else { self.log(text) }
     }
 
-    /// A diagnostic, on standard error, whatever was asked.
+    /// Something that has to be known, on standard error, whatever was asked.
     pub fn log(&mut self, text: &str) -> io::Result<()> {
+        let text = printable_lines(text);
         text.lines().try_for_each(|line| self.sink.line(Stream::Log, line))
+    }
+
+    /// A diagnostic, on standard error, whatever was asked.
+    pub fn painted(&mut self, text: &Painted) -> io::Result<()> {
+        text.as_str().lines().try_for_each(|line| self.sink.line(Stream::Log, line))
     }
 }
 
@@ -314,6 +333,7 @@ fn fields(books: &Books) -> Map<String, Value> {
     fields.insert("probe".into(), books.probe.as_str().into());
     fields.insert("template".into(), books.template.as_str().into());
     fields.insert("mode".into(), books.mode.as_str().into());
+    fields.insert("lease_over".into(), books.lease_over.into());
     fields.insert("audit_only".into(), books.audit_only.into());
     if let Ok(Value::Object(counters)) = serde_json::to_value(books.counters) {
         fields.extend(counters);

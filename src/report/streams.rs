@@ -3,20 +3,29 @@
 use std::{
     env,
     ffi::OsString,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     os::fd::AsFd,
 };
 
-use super::{Sink, Stream};
+use super::{
+    Sink, Stream,
+    writer::{Target, Writer},
+};
 
-/// Writes each line at once, so that a reader downstream sees an event when it happens.
-#[derive(Debug, Default)]
-pub struct Streams;
+/// Hands each line to the [`Writer`], which writes it at once: a reader downstream sees an event when it happens.
+#[derive(Debug)]
+pub struct Streams(Writer);
 
 impl Streams {
     #[must_use]
     pub fn new() -> Self {
-        Streams
+        Streams(Writer::get())
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -24,6 +33,17 @@ impl Streams {
 pub fn columns(of: impl AsFd) -> Option<u16> {
     let size = terminal_size::terminal_size_of(of);
     size.map(|(columns, _)| columns.0).filter(|columns| *columns > 0)
+}
+
+impl Stream {
+    /// Which of the process's streams that is.
+    #[must_use]
+    pub fn target(self) -> Target {
+        match self {
+            Stream::Data | Stream::Event => Target::Out,
+            Stream::Log => Target::Err,
+        }
+    }
 }
 
 /// Decides whether text on standard output carries colour where nobody has said so: on a terminal that has it,
@@ -42,23 +62,12 @@ fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> b
 
 impl Sink for Streams {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
-        match stream {
-            Stream::Data | Stream::Event => {
-                let mut out = io::stdout().lock();
-                out.write_all(line.as_bytes())?;
-                out.write_all(b"\n")?;
-                out.flush()
-            }
-            Stream::Log => {
-                // In one write, or a child's own words could come between.
-                let mut whole = String::with_capacity(line.len() + 1);
-                whole.push_str(line);
-                whole.push('\n');
-                // Nobody who reads logs is no reason to stop.
-                let _ = io::stderr().lock().write_all(whole.as_bytes());
-                Ok(())
-            }
-        }
+        self.0.push_line(stream.target(), line);
+        Ok(())
+    }
+
+    fn writer(&self) -> Option<&Writer> {
+        Some(&self.0)
     }
 
     fn width(&self, stream: Stream) -> Option<u16> {

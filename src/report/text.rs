@@ -240,7 +240,8 @@ pub(super) fn books(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     for books in all {
         // At the end all of them are.
         let detached = when == When::Meanwhile && !books.attached;
-        let marks = [(books.audit_only, ", audit-only"), (detached, ", detached")];
+        let marks =
+            [(books.lease_over, " lapsed"), (books.audit_only, ", audit-only"), (detached, ", detached")];
         let mut mode = books.mode.clone();
         marks.iter().filter(|(holds, _)| *holds).for_each(|(_, mark)| mode.push_str(mark));
         let mut row = vec![printable(&books.probe).into_owned(), mode];

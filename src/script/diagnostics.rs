@@ -11,7 +11,10 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime};
-use crate::{report::printable_lines, suggest::nearest};
+use crate::{
+    report::{Painted, printable, printable_lines},
+    suggest::nearest,
+};
 
 /// How far behind the call its arguments are looked for.
 const ARGUMENT_LINES: usize = 30;
@@ -137,7 +140,7 @@ impl Diagnostic {
 
     /// For a terminal of so many columns, if it is one.
     #[must_use]
-    pub fn render(&self, color: bool, columns: Option<u16>) -> String {
+    pub fn render(&self, color: bool, columns: Option<u16>) -> Painted {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)
@@ -146,10 +149,10 @@ impl Diagnostic {
             .with_context_lines(1);
         let mut text = String::new();
         let shown = Shown::new(self, columns);
-        match handler.render_report(&mut text, &shown) {
+        Painted::laid_out(match handler.render_report(&mut text, &shown) {
             Ok(()) => text.trim_end().to_owned(),
             Err(_) => format!("error: {shown}"),
-        }
+        })
     }
 }
 
@@ -166,7 +169,7 @@ impl<'a> Shown<'a> {
             let calls = diagnostic.calls.iter().map(|(range, _)| range);
             let places: Vec<_> = std::iter::once(place).chain(calls).cloned().collect();
             // A script's text is as hostile as any other file.
-            Excerpt::new(&source.name, harmless(&source.text), &places, columns)
+            Excerpt::new(&printable(&source.name), harmless(&source.text), &places, columns)
         });
         Shown { diagnostic, source }
     }

@@ -38,16 +38,28 @@ impl State {
         })
     }
 
-    /// What enforces, was entered at a prompt and has no lease of its own, is given one that the
-    /// shell renews: then a shell that hangs or is stopped locks nobody out for long.
-    fn hold(&mut self, runtime: &Runtime) -> Result<(), Fault> {
+    /// Gives what enforces and has no lease of its own one that this shell renews: a shell that hangs or
+    /// is stopped locks nobody out for long.
+    fn hold(&mut self) -> Result<(), Fault> {
         let Some(attachment) = &mut self.attachment else { return Ok(()) };
-        let wanted = runtime.options.interactive && self.spec.mode.enforces() && self.spec.lease.is_none();
+        let wanted = self.spec.mode.enforces() && self.spec.lease.is_none();
         if wanted != self.held {
             attachment.set_lease(wanted.then_some(HOLD).or(self.spec.lease))?;
             self.held = wanted;
         }
         Ok(())
+    }
+
+    /// Whether it would enforce now, had its lease not run out.
+    fn has_lapsed(&self) -> bool {
+        let over = self.lease_ends.is_some_and(|end| end <= Instant::now());
+        self.attachment.is_some() && self.spec.mode.enforces() && over
+    }
+
+    /// What the kernel answers, and whether it still does.
+    fn mode_now(&self) -> String {
+        let mode = self.spec.acting_mode();
+        if self.has_lapsed() || self.closed_lapsed { format!("{mode} lapsed") } else { mode }
     }
 }
 
@@ -80,12 +92,18 @@ struct State {
     held: bool,
     /// When the lease that the script has set runs out.
     lease_ends: Option<Instant>,
+    /// That it has run out has been said.
+    lapse_told: bool,
+    /// It had run out when the probe was detached.
+    closed_lapsed: bool,
+    /// It was made to observe, since the session ends.
+    disarmed: bool,
     /// Whether it could only observe when it was attached last.
     audit_only: bool,
     in_words: InWords,
 }
 
-/// Enforcement entered at a prompt lapses this long after the shell was heard of last.
+/// Enforcement without a lease of its own ends this long after the shell has last renewed it.
 pub const HOLD: Duration = Duration::from_secs(20);
 
 impl State {
@@ -101,6 +119,7 @@ impl State {
             probe: self.spec.name.clone(),
             template: self.spec.template.name.clone(),
             mode: self.spec.acting_mode(),
+            lease_over: self.has_lapsed() || self.closed_lapsed,
             audit_only: self.audit_only,
             attached: self.attachment.is_some(),
             counters,
@@ -140,6 +159,9 @@ impl ProbeHandle {
             has_books: false,
             held: false,
             lease_ends: None,
+            lapse_told: false,
+            closed_lapsed: false,
+            disarmed: false,
             audit_only: false,
             in_words: InWords::Never,
         })))
@@ -170,8 +192,15 @@ impl ProbeHandle {
     }
 
     pub fn attached(&self) -> bool {
-        let state = self.0.borrow();
+        // One that is being changed is asked by what reports that.
+        let Ok(state) = self.0.try_borrow() else { return true };
         state.attachment.is_some() || state.in_words == InWords::Attached
+    }
+
+    /// Whether it denies or kills now.
+    pub fn in_force(&self) -> bool {
+        let Ok(state) = self.0.try_borrow() else { return true };
+        state.attachment.is_some() && state.spec.mode.enforces() && !state.has_lapsed()
     }
 
     pub fn callback(&self) -> Option<Rc<Callback>> {
@@ -217,8 +246,9 @@ impl ProbeHandle {
         state.audit_only = attachment.audit_only().is_some();
         state.attachment = Some(attachment);
         state.has_books = true;
-        state.lease_ends = state.spec.lease.map(|lease| Instant::now() + lease);
-        state.hold(runtime)
+        state.lease_ends = state.spec.lease.and_then(|lease| Instant::now().checked_add(lease));
+        (state.lapse_told, state.closed_lapsed, state.disarmed) = (false, false, false);
+        state.hold()
     }
 
     /// Detaches; nothing happens if it is not attached. Its books stay.
@@ -227,7 +257,12 @@ impl ProbeHandle {
     /// If the books cannot be read; it is detached all the same.
     pub fn detach(&self) -> Result<(), Fault> {
         self.leave_in_words();
-        let Some(attachment) = self.0.borrow_mut().attachment.take() else { return Ok(()) };
+        let attachment = {
+            let mut state = self.0.borrow_mut();
+            state.closed_lapsed = state.has_lapsed();
+            state.attachment.take()
+        };
+        let Some(attachment) = attachment else { return Ok(()) };
         let (counters, summaries) = attachment.detach()?;
         let mut state = self.0.borrow_mut();
         state.closed = state.closed + counters;
@@ -349,13 +384,14 @@ impl ProbeHandle {
             attachment.set_mode(mode)?;
         }
         state.spec.mode = mode;
+        state.lapse_told = false;
         // Before the attach it is said there.
         if let (Some(_), Mode::Kill(signal), Some(remark)) = (&state.attachment, mode, state.late_remark())
             && signal != Signal::KILL
         {
             runtime.note(&remark);
         }
-        state.hold(runtime)
+        state.hold()
     }
 
     /// Enforcement lapses this long from now, or (if not attached yet) from the attach.
@@ -371,23 +407,55 @@ impl ProbeHandle {
             attachment.set_lease(lease)?;
         }
         state.spec.lease = lease;
-        state.lease_ends = lease.filter(|_| state.attachment.is_some()).map(|lease| Instant::now() + lease);
-        state.held = false;
-        Ok(())
+        state.lease_ends =
+            lease.filter(|_| state.attachment.is_some()).and_then(|lease| Instant::now().checked_add(lease));
+        (state.lapse_told, state.held) = (false, false);
+        state.hold()
     }
 
-    /// Says to the kernel that this shell is alive, if that is what the probe's enforcement hangs on.
+    /// Says to the kernel that this shell is alive, if that is what the probe's enforcement hangs on; gives whether
+    /// it is.
     ///
     /// # Errors
     /// If the object's layout is broken.
-    pub fn renew(&self) -> Result<(), Fault> {
-        let mut state = self.0.borrow_mut();
-        if !state.held {
-            return Ok(());
+    pub fn renew(&self) -> Result<bool, Fault> {
+        // One that is being changed has its turn next time.
+        let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(false) };
+        match &mut *state {
+            State { held: true, attachment: Some(attachment), .. } => {
+                attachment.set_lease(Some(HOLD))?;
+                Ok(true)
+            }
+            _ => Ok(false),
         }
+    }
+
+    /// Makes it observe in the kernel, for the session ends; its mode here stays for what is said of it.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn disarm(&self) -> Result<(), Fault> {
+        let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(()) };
+        state.disarmed = true;
         match &mut state.attachment {
-            Some(attachment) => Ok(attachment.set_lease(Some(HOLD))?),
+            Some(attachment) => Ok(attachment.set_mode(Mode::Observe)?),
             None => Ok(()),
+        }
+    }
+
+    /// Whether another process has made it observe since the last look; from then on that is its mode here, too.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn changed_from_outside(&self) -> Result<bool, Fault> {
+        let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(false) };
+        let expected = state.spec.mode.enforces() && !state.disarmed;
+        match &state.attachment {
+            Some(attachment) if expected && attachment.only_observes()? => {
+                state.spec.mode = Mode::Observe;
+                Ok(true)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -473,6 +541,24 @@ impl ProbeHandle {
         Ok(state.has_books.then(|| state.books(counters)))
     }
 
+    /// When its lease runs out, if that ends enforcement and has not been said yet.
+    pub fn lapses_at(&self) -> Option<Instant> {
+        let state = self.0.try_borrow().ok()?;
+        let counts = state.attachment.is_some() && state.spec.mode.enforces() && !state.lapse_told;
+        state.lease_ends.filter(|_| counts)
+    }
+
+    /// That its lease has run out, in words, the first time this is asked since.
+    pub fn take_lapse(&self, now: Instant) -> Option<String> {
+        self.lapses_at().filter(|end| *end <= now)?;
+        let mut state = self.0.try_borrow_mut().ok()?;
+        state.lapse_told = true;
+        let (name, mode) = (&state.spec.name, state.spec.acting_mode());
+        Some(format!(
+            "the lease of probe `{name}` ran out: {mode} is no longer enforced; `.lease(…)` renews it"
+        ))
+    }
+
     /// Until when it enforces, by a lease that the script has set.
     pub fn lease_ends(&self) -> Option<Instant> {
         self.0.borrow().lease_ends
@@ -520,7 +606,7 @@ impl ProbeHandle {
             spec.name,
             spec.template.name,
             spec.template.hooks.join(", "),
-            spec.acting_mode()
+            state.mode_now()
         );
         if spec.everywhere {
             text.push_str(", everywhere");
@@ -539,7 +625,7 @@ impl ProbeHandle {
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
         } else if state.held {
-            text.push_str(&format!(", lapses {} after this shell hangs", humantime::format_duration(HOLD)));
+            text.push_str(&format!(", expires {} s after this shell stops responding", HOLD.as_secs()));
         }
         text
     }

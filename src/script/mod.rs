@@ -37,6 +37,8 @@ mod stop;
 mod timers;
 mod value;
 
+use std::time::Duration;
+
 use self::fault::Fault;
 use crate::report::Format;
 
@@ -64,6 +66,8 @@ pub struct Options {
     pub interactive: bool,
     /// No closing table, no notes.
     pub quiet: bool,
+    /// The session ends after this time.
+    pub lasts: Option<Duration>,
     /// 0, 1, 2: how much is said on standard error.
     pub verbose: u8,
 }

@@ -95,6 +95,12 @@ impl Callback {
         self.resolved.call(engine, &self.function, &self.program.ast, arguments)
     }
 
+    /// Whether it may do something to the system, as far as can be told from its text.
+    pub fn acts(&self) -> bool {
+        const ACTING: [&str; 6] = ["kill", "run", "deny", "lease", "attach", "detach"];
+        filter::calls_any(&self.program.ast, self.function.fn_name(), &ACTING)
+    }
+
     /// What it asks first of this template's events, if that is answered beforehand.
     pub fn guard(&self, template: &Arc<Template>) -> Option<Rc<Guard>> {
         if self.arity == 0 {

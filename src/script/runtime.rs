@@ -5,6 +5,9 @@
 //! [`Runtime::serve`] calls its callbacks; a callback itself is never interrupted by
 //! another one, and what arrives meanwhile stays in the queue.
 
+mod lapse;
+mod output;
+
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
@@ -16,6 +19,7 @@ use crossbeam_channel::{Receiver, never, select};
 use rhai::{Dynamic, Engine};
 use signal_hook::consts::SIGINT;
 
+use self::output::Output;
 use super::{
     Fault, Options, Source,
     api::event::ScriptEvent,
@@ -46,6 +50,8 @@ const SCRIPT_STEPS: u64 = 10_000_000_000;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Steps of a script between two looks at the clock.
 const STEPS_A_LOOK: u64 = 1 << 16;
+/// The same where the session has to end at a certain time.
+const STEPS_TO_DEADLINE: u64 = 1 << 8;
 /// Errors of one callback that are shown whole; the rest is counted.
 const SHOWN_ERRORS: u64 = 3;
 
@@ -77,6 +83,7 @@ pub struct Runtime {
     /// Events delivered last.
     pub recent: RefCell<Recent>,
     reporter: RefCell<Reporter>,
+    output: Output,
     kernel: OnceCell<Kernel>,
     events: (queue::Sender, queue::Receiver),
     interrupts: Interrupts,
@@ -93,15 +100,24 @@ pub struct Runtime {
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    /// When whatever runs is ended: the session's time is up, or that of its end.
+    deadline: Cell<Option<Instant>>,
     /// Whether it has been said why a probe can only observe here.
     told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
+    /// When the next lease runs out.
+    next_lapse: Cell<Option<Instant>>,
     failed_callbacks: RefCell<HashMap<String, u64>>,
+    /// Events of each probe that came to the queue, and to nobody.
+    undelivered: RefCell<HashMap<String, u64>>,
 }
 
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
+        let deadline = options.lasts.and_then(|lasts| Instant::now().checked_add(lasts));
         Ok(Runtime {
+            output: Output::of(&*sink),
+            deadline: Cell::new(deadline),
             reporter: RefCell::new(
                 Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
             ),
@@ -124,7 +140,9 @@ impl Runtime {
             in_callback: Cell::new(false),
             told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
+            next_lapse: Cell::new(None),
             failed_callbacks: RefCell::default(),
+            undelivered: RefCell::default(),
         })
     }
 
@@ -221,13 +239,6 @@ impl Runtime {
 
     // ---- output -----------------------------------------------------------
 
-    /// Writes a record. That nobody reads any more ends the script at its next step.
-    pub fn report(&self, write: impl FnOnce(&mut Reporter) -> std::io::Result<()>) {
-        if write(&mut self.reporter.borrow_mut()).is_err() {
-            self.stop.borrow_mut().get_or_insert(Stop::OutputClosed);
-        }
-    }
-
     pub fn note(&self, text: &str) {
         self.report(|reporter| reporter.note(text));
     }
@@ -238,7 +249,7 @@ impl Runtime {
             (reporter.color(), reporter.log_width())
         };
         let text = diagnostic.render(color, columns);
-        self.report(|reporter| reporter.log(&text));
+        self.report(|reporter| reporter.painted(&text));
     }
 
     // ---- programs ---------------------------------------------------------
@@ -278,8 +289,12 @@ impl Runtime {
         if self.interrupts.pending() {
             return self.taken_signal();
         }
+        if steps.is_multiple_of(STEPS_TO_DEADLINE) && self.overdue() {
+            return Some(Stop::TimeUp);
+        }
         // A script that computes is alive, too.
         if steps.is_multiple_of(STEPS_A_LOOK) {
+            self.leases_changed();
             self.heartbeat();
         }
         let (limit, what) = if self.options.policy.explains() {
@@ -297,6 +312,21 @@ impl Runtime {
 
     fn taken_signal(&self) -> Option<Stop> {
         self.interrupts.take().map(Stop::Signal)
+    }
+
+    /// Whether the session's time is up.
+    fn overdue(&self) -> bool {
+        self.deadline.get().is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Ends what runs from here on at this time.
+    pub fn end_by(&self, deadline: Instant) {
+        self.deadline.set(Some(deadline));
+    }
+
+    /// A signal that came since the last one was taken.
+    pub fn interrupted(&self) -> bool {
+        self.interrupts.pending()
     }
 
     /// Forgets an interruption that was meant for what is over now; what ends the session stays.
@@ -336,6 +366,10 @@ impl Runtime {
             if let Some(stop) = self.pending_stop() {
                 return Err(stop);
             }
+            if self.overdue() {
+                return Err(Stop::TimeUp);
+            }
+            self.leases_changed();
             self.heartbeat();
             if delivering {
                 self.run_timers(engine)?;
@@ -366,6 +400,7 @@ impl Runtime {
                     let ending = self.interrupts.take().filter(|s| *s != SIGINT);
                     return Err(Stop::Signal(ending.unwrap_or(signal)));
                 },
+                recv(self.output.woken()) -> _ => self.look_at_output(),
                 recv(other) -> received => {
                     return Ok(received.map_or(Turn::Disconnected, Turn::Received));
                 },
@@ -379,22 +414,8 @@ impl Runtime {
     fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
         let timer = if delivering { self.timers.borrow().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
-        let due = [timer, deadline].into_iter().flatten().min();
+        let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten().min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
-    }
-
-    /// Renews what hangs on this shell being alive, now and then.
-    fn heartbeat(&self) {
-        let now = Instant::now();
-        if now.duration_since(self.last_heartbeat.get()) < HEARTBEAT {
-            return;
-        }
-        self.last_heartbeat.set(now);
-        for probe in self.probes() {
-            if let Err(fault) = probe.renew() {
-                self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
-            }
-        }
     }
 
     fn idle(&self) -> bool {
@@ -424,6 +445,8 @@ impl Runtime {
     fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
         for _ in 0..most {
             let Some(event) = self.events.1.try_next() else { break };
+            // Many that each take a moment take long.
+            self.heartbeat();
             self.dispatch(engine, event)?;
         }
         Ok(())
@@ -547,17 +570,26 @@ impl Runtime {
 
     // ---- the end ----------------------------------------------------------
 
+    /// Makes every probe observe in the kernel, at once; nothing else of it changes.
+    pub fn disarm(&self) {
+        for probe in self.probes() {
+            if let Err(fault) = probe.disarm() {
+                self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
+            }
+        }
+    }
+
     /// Detaches everything, last first, handles what is still in the queue, and gives the books.
-    /// Unless nobody would hear of them, events are handled; the books are given either way.
-    pub fn close(&self, engine: &Engine, heard: bool) -> Vec<Books> {
+    /// Unless nobody would hear of them, events are handled until the deadline; the books are given either way.
+    pub fn close(&self, engine: &Engine, heard: Heard) -> Vec<Books> {
         self.timers.borrow_mut().clear();
         for probe in self.probes().iter().rev() {
             if let Err(fault) = probe.detach() {
                 self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
             }
         }
-        if heard {
-            let _ = self.dispatch_some(engine, QUEUE);
+        if heard == Heard::Yes {
+            self.last_events(engine);
             for summary in self.probes().iter().flat_map(ProbeHandle::untold_summaries) {
                 self.report(|reporter| reporter.summary(&summary));
             }
@@ -567,8 +599,40 @@ impl Runtime {
                 self.note(&format!("{of} failed {times} times"));
             }
         }
-        self.probes.borrow_mut().drain(..).filter_map(|probe| probe.books()).collect()
+        let undelivered = self.undelivered.take();
+        let missed: u64 = undelivered.values().sum();
+        if missed > 0 {
+            self.note(&format!(
+                "{missed} events had not been handled when the session was told to end; they count as lost"
+            ));
+        }
+        let books = self.probes.borrow_mut().drain(..).filter_map(|probe| probe.books()).collect::<Vec<_>>();
+        let missed = |books: &Books| undelivered.get(&books.probe).copied().unwrap_or_default();
+        books.into_iter().map(|books| Books::without(books.clone(), missed(&books))).collect()
     }
+
+    /// Handles what is in the queue. From the deadline or a signal on, events are counted and nothing else is
+    /// done about them.
+    fn last_events(&self, engine: &Engine) {
+        let mut handling = true;
+        for _ in 0..QUEUE {
+            let Some(event) = self.events.1.try_next() else { break };
+            handling = handling && !self.overdue() && !self.interrupted();
+            let name = event.probe().to_owned();
+            if !handling {
+                *self.undelivered.borrow_mut().entry(name).or_default() += 1;
+            } else if self.dispatch(engine, event).is_err() {
+                handling = false;
+            }
+        }
+    }
+}
+
+/// Whether somebody reads what the session still has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    Yes,
+    No,
 }
 
 impl Drop for Runtime {

@@ -4,7 +4,11 @@ mod explain;
 pub mod glance;
 pub mod shell;
 
-use std::rc::Rc;
+use std::{
+    io::{self, Write as _},
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::{Receiver, never};
 use rhai::{AST, Dynamic, Engine, ParseErrorType, Position, Scope};
@@ -17,7 +21,7 @@ use super::{
     engine,
     handle::ProbeHandle,
     program::Program,
-    runtime::{Runtime, Turn, Until},
+    runtime::{Heard, Runtime, Turn, Until},
     stop::Stop,
     value,
 };
@@ -37,6 +41,10 @@ const ENVIRONMENT: i32 = 3;
 pub const LAST_VALUE: &str = "it";
 /// Added to a signal's number, as shells do.
 const BY_SIGNAL: i32 = 128;
+/// How long the functions given to `on_exit` have together once the session was told to end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long callbacks then have for the events that wait for them.
+const LAST_EVENTS: Duration = Duration::from_millis(300);
 
 pub struct Session {
     /// `None` only if signals cannot be watched, which is said when something is to run.
@@ -50,6 +58,21 @@ struct Started {
     /// Functions that former lines have defined.
     library: AST,
     lines: usize,
+}
+
+/// Who has ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its script, or its user at the prompt: what is left to do is done.
+    Own,
+    /// A signal, or its time is up: it ends within two seconds.
+    Told,
+}
+
+impl End {
+    fn by(stop: &Stop) -> Self {
+        if matches!(stop, Stop::Signal(_) | Stop::TimeUp) { End::Told } else { End::Own }
+    }
 }
 
 /// Why a text has no value.
@@ -75,8 +98,27 @@ impl Session {
     /// Errors are reported through the sink.
     pub fn run(&mut self, source: &Source) -> Outcome {
         match &mut self.started {
-            Ok(started) => started.run(source),
+            Ok(started) => {
+                let outcome = started.run(source);
+                started.last_output(outcome)
+            }
             Err(error) => unusable(error),
+        }
+    }
+
+    /// Waits until everything is written that was said; gives how the session ended, which is no success if
+    /// some of it was lost.
+    pub fn last_output(&mut self, outcome: Outcome) -> Outcome {
+        match &mut self.started {
+            Ok(started) => started.last_output(outcome),
+            Err(_) => outcome,
+        }
+    }
+
+    /// Waits until everything is written that was said so far, while leases are renewed; a signal cuts that short.
+    pub fn written(&self) {
+        if let Ok(started) = &self.started {
+            started.runtime.written();
         }
     }
 
@@ -109,14 +151,15 @@ impl Session {
     /// Ends an interactive session as `run` ends a script.
     pub fn finish(&mut self) -> Outcome {
         match &mut self.started {
-            Ok(started) => started.finish(FINE),
+            Ok(started) => started.finish(FINE, End::Own),
             Err(error) => unusable(error),
         }
     }
 }
 
 fn unusable(error: &str) -> Outcome {
-    eprintln!("error: {error}");
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(io::stderr().lock(), "error: {error}");
     Outcome { code: ENVIRONMENT }
 }
 
@@ -138,16 +181,41 @@ impl Started {
     }
 
     fn run(&mut self, source: &Source) -> Outcome {
-        let code = match self.evaluate(source) {
-            Ok(_) => match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
-                // Ctrl-C is how one ends a script that only waits.
-                Err(Stop::Signal(_)) | Ok(_) => FINE,
-                Err(stop) => self.stopped(&stop),
-            },
-            Err(Failure::Stopped(stop, _)) => self.stopped(&stop),
-            Err(Failure::Reported(code)) => code,
+        let (code, end) = match self.evaluate(source) {
+            Ok(_) => {
+                self.say_what_stays();
+                match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
+                    Ok(_) => (FINE, End::Own),
+                    // Ctrl-C is how one ends a script that only waits.
+                    Err(stop @ (Stop::Signal(_) | Stop::TimeUp)) => (FINE, End::by(&stop)),
+                    Err(stop) => (self.stopped(&stop), End::by(&stop)),
+                }
+            }
+            Err(Failure::Stopped(stop, _)) => (self.stopped(&stop), End::by(&stop)),
+            Err(Failure::Reported(code)) => (code, End::Own),
         };
-        self.finish(code)
+        self.finish(code, end)
+    }
+
+    /// Says what keeps a session whose script is done, and what would end it; unless the script has seen to that.
+    fn say_what_stays(&self) {
+        let runtime = &self.runtime;
+        let ends = runtime.options.lasts.is_some() || !runtime.timers.borrow().is_empty();
+        let stay = match self.attached().count() {
+            0 => return,
+            1 => "1 probe stays attached".to_owned(),
+            count => format!("{count} probes stay attached"),
+        };
+        if !ends && runtime.pending_stop().is_none() {
+            runtime.note(&format!(
+                "the script is done; {stay}: Ctrl-C ends the session (or `exit()`, or --for 10s)"
+            ));
+        }
+    }
+
+    fn last_output(&self, outcome: Outcome) -> Outcome {
+        let lost = self.runtime.last_output();
+        if lost && outcome.code == FINE { Outcome { code: ENVIRONMENT } } else { outcome }
     }
 
     /// Compiles and evaluates a text.
@@ -180,7 +248,7 @@ impl Started {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
             Stop::Signal(signal) => BY_SIGNAL + signal,
-            Stop::OutputClosed | Stop::OnlyExplained(_) => FINE,
+            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) => FINE,
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
                 FAILED
@@ -210,7 +278,7 @@ impl Started {
             None => result,
             Some(stop) => {
                 let code = self.stopped(&stop);
-                LineResult::Ended(self.finish(code))
+                LineResult::Ended(self.finish(code, End::by(&stop)))
             }
         }
     }
@@ -249,28 +317,56 @@ impl Started {
                 Ok(Turn::Over) | Err(Stop::Signal(SIGINT)) => {}
                 Err(stop) => {
                     let code = self.stopped(&stop);
-                    return Served::Ended(self.finish(code));
+                    return Served::Ended(self.finish(code, End::by(&stop)));
                 }
             }
         }
     }
 
-    fn finish(&mut self, code: i32) -> Outcome {
+    fn finish(&mut self, code: i32, end: End) -> Outcome {
         // Whatever asked for the end must not keep the end from happening.
         let ended_by = self.runtime.take_stop();
-        let callbacks = std::mem::take(&mut *self.runtime.on_exit.borrow_mut());
-        let mut code = code;
-        for callback in callbacks {
-            if let Err(Stop::Exit(other)) =
-                self.runtime.call(&self.engine, &callback, None, &|| "on_exit".into())
-            {
-                code = other;
-            }
+        let (code, end) = self.on_exit(code, end);
+        if end == End::Told {
+            self.runtime.end_by(Instant::now() + LAST_EVENTS);
         }
-        let heard = ended_by != Some(Stop::OutputClosed);
+        let heard = if ended_by == Some(Stop::OutputClosed) { Heard::No } else { Heard::Yes };
         let books = self.runtime.close(&self.engine, heard);
         self.runtime.report(|reporter| reporter.books(&books));
         Outcome { code }
+    }
+
+    /// Calls what the script has for its end. Gives the exit code that comes of it, and who has ended the session:
+    /// a signal may come meanwhile.
+    fn on_exit(&mut self, mut code: i32, mut end: End) -> (i32, End) {
+        let runtime = Rc::clone(&self.runtime);
+        let told = || {
+            // Nothing of the script's holds up the end of what it enforces.
+            runtime.disarm();
+            runtime.end_by(Instant::now() + LAST_WORDS);
+        };
+        if end == End::Told {
+            told();
+        }
+        let callbacks = std::mem::take(&mut *runtime.on_exit.borrow_mut());
+        for callback in callbacks {
+            match runtime.call(&self.engine, &callback, None, &|| "on_exit".into()) {
+                Err(Stop::Exit(other)) => code = other,
+                Err(Stop::TimeUp) if end == End::Told => {
+                    runtime.note("what `on_exit` still had to do was cut off: the session was told to end");
+                    break;
+                }
+                Err(Stop::Signal(_)) if end == End::Told => break,
+                Err(Stop::Signal(_) | Stop::TimeUp) => {
+                    end = End::Told;
+                    told();
+                }
+                _ => {}
+            }
+            // A stop that came meanwhile is none of the next one's.
+            let _ = runtime.take_stop();
+        }
+        (code, end)
     }
 }
 

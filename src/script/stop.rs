@@ -9,6 +9,8 @@ pub enum Stop {
     Exit(i32),
     /// SIGINT, SIGTERM or SIGHUP.
     Signal(i32),
+    /// The session's time is up (`--for`), or that of its end.
+    TimeUp,
     /// Nobody reads standard output any more.
     OutputClosed,
     /// A limit of the engine's, in words.

@@ -11,6 +11,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     thread,
+    time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -152,7 +153,7 @@ impl RichReader {
         editor.set_helper(Some(Assistant {
             vocabulary: setting.vocabulary,
             color: setting.color,
-            armed: false,
+            prompt: (Prompt::default(), Instant::now()),
             bracket: Cell::new(true),
             typed: RefCell::default(),
             probes: context::Probes::new(),
@@ -190,7 +191,7 @@ impl RichReader {
 
     fn input(&mut self, prompt: Prompt) -> Typed {
         if let Some(assistant) = self.editor.helper_mut() {
-            assistant.armed = prompt.armed();
+            assistant.prompt = (prompt, Instant::now());
         }
         match self.edit(&prompt.text()) {
             Ok(buffer) => {
@@ -287,7 +288,8 @@ impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
 struct Assistant {
     vocabulary: Arc<Vocabulary>,
     color: bool,
-    armed: bool,
+    /// The prompt that stands there, and since when.
+    prompt: (Prompt, Instant),
     /// Whether the bracket at the cursor is shown; not in a line that was entered.
     bracket: Cell<bool>,
     /// The buffer and its cursor, as last seen.
@@ -344,7 +346,12 @@ impl Highlighter for Assistant {
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, default: bool) -> Cow<'b, str> {
         self.gate.paint();
-        Cow::Owned(highlight::prompt(prompt, self.armed, self.color && default))
+        // It stands there while leases run out.
+        let (asked, since) = self.prompt;
+        let now = asked.after(since.elapsed());
+        let text = (prompt == asked.text()).then(|| now.text_as_wide(prompt.len())).flatten();
+        let text = text.as_deref().unwrap_or(prompt);
+        Cow::Owned(highlight::prompt(text, now.armed(), self.color && default))
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {

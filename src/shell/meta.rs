@@ -17,7 +17,6 @@ use std::{
 use super::{
     Flow, Shell, child,
     editor::{Ask, Typed},
-    printer::write,
     vocabulary::Word,
 };
 use crate::{report, source, suggest::nearest};
@@ -454,11 +453,9 @@ fn write_script(file: &Path, script: &str, existing: Existing) -> io::Result<()>
 }
 
 fn clear(shell: &mut Shell, _: &str) -> Flow {
-    /// The cursor to the upper left, and nothing on the screen; what has scrolled away stays.
-    const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
     if shell.full_screen {
-        // A terminal that is gone is noticed where keys are read.
-        let _ = write(report::Stream::Data, CLEAR);
+        // What has scrolled away stays.
+        report::Writer::get().clear_screen();
     } else {
         shell.complain("`:clear` needs a terminal to draw on");
     }

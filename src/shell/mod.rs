@@ -33,7 +33,12 @@ mod terminal;
 mod top;
 mod vocabulary;
 
-use std::{io, rc::Rc, sync::Arc, thread};
+use std::{
+    io::{self, Write as _},
+    rc::Rc,
+    sync::Arc,
+    thread,
+};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -79,7 +84,7 @@ pub fn interactive_with(
     let (asks, answers) = match open(&terminal, &printer, &catalogue, &options) {
         Ok(conversation) => conversation,
         Err(error) => {
-            eprintln!("krsi-sh: cannot read from this terminal: {error}");
+            complain(&format!("krsi-sh: cannot read from this terminal: {error}"));
             return ENVIRONMENT;
         }
     };
@@ -111,18 +116,26 @@ pub fn interactive_with(
     shell.printer.end();
     // An ended session has finished already, and does nothing twice.
     let finished = shell.session.finish();
-    ended.unwrap_or(finished).code
+    shell.session.last_output(ended.unwrap_or(finished)).code
 }
 
 /// What this is and what it can do here; cheap, for the prompt waits for it.
 fn banner() {
     let release = kernel::release().unwrap_or_else(|_| "an unknown release".into());
-    eprintln!("krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves", env!("CARGO_PKG_VERSION"));
+    complain(&format!(
+        "krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves",
+        env!("CARGO_PKG_VERSION")
+    ));
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
-        Ok(()) => eprintln!("{}: `krsi-sh doctor` finds out what probes can do here", listed()),
-        Err(error) => eprintln!("nothing can be attached here: {error}"),
+        Ok(()) => complain(&format!("{}: `krsi-sh doctor` finds out what probes can do here", listed())),
+        Err(error) => complain(&format!("nothing can be attached here: {error}")),
     }
+}
+
+/// Says something on standard error before there is a session. Nobody is left to tell if that fails.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// As much as can be seen without loading anything.
@@ -159,7 +172,7 @@ fn rich(
     options: &Options,
 ) -> Result<(Reader, Box<dyn Above>), Box<dyn std::error::Error>> {
     let history = editor::history_file().unwrap_or_else(|reason| {
-        eprintln!("no history in this session: {reason}");
+        complain(&format!("no history in this session: {reason}"));
         None
     });
     let setting = Setting {
@@ -244,6 +257,8 @@ impl Shell {
 
     /// Asks the editor, and delivers events and timers until it answers.
     fn ask(&mut self, ask: Ask) -> Result<Typed, Flow> {
+        // The prompt is painted by another thread.
+        self.session.written();
         self.printer.prompt_time();
         if self.asks.send(ask).is_err() {
             return Err(Flow::Over(None));
@@ -330,6 +345,7 @@ impl Shell {
     /// what they print waits until it is done.
     fn meanwhile<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Flow> {
         let (tell, done) = crossbeam_channel::bounded(1);
+        self.session.written();
         self.terminal.lend();
         let started = thread::Builder::new().name("krsi-meanwhile".into()).spawn(move || {
             // Nobody waits any more if the session has ended.

@@ -84,7 +84,7 @@ impl Above for Between {
     fn print(&mut self, lines: String) -> Printed {
         let text = if self.prompts { format!("\n{lines}{}", super::prompt::SHORTEST) } else { lines };
         // A closed terminal is noticed by the reader.
-        let _ = printer::write(self.stream, text.as_bytes());
+        printer::write(self.stream, &text);
         Printed::Already
     }
 }

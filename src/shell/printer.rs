@@ -5,7 +5,8 @@
 //!
 //! - The *user's own*: a line is being evaluated, the editor waits, the terminal
 //!   is in its ordinary mode. Values and diagnostics are written at once, all of
-//!   them; if the terminal is slow, the script waits, as any program would.
+//!   them; if the terminal is slow, the script waits, as any program would, and the
+//!   session goes on renewing its leases.
 //! - The *prompt's*: events and timers are delivered while somebody types. Lines
 //!   go into a bounded queue, and a thread of its own hands them to the editor,
 //!   which prints them above the prompt. The engine never waits here: what finds
@@ -18,14 +19,14 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Write},
+    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use super::filter::{Filter, Shown};
-use crate::report::{Sink, Stream, columns};
+use crate::report::{Sink, Stream, Writer, columns, screened};
 
 /// What prints above the prompt.
 pub trait Above: Send {
@@ -100,7 +101,7 @@ impl State {
         if self.waiting.len() >= ROOM {
             self.dropped += 1;
         } else {
-            self.waiting.push_back(line.to_owned());
+            self.waiting.push_back(screened(line).into_owned());
         }
     }
 
@@ -152,6 +153,7 @@ impl Terminals {
 pub struct Printer {
     shared: Arc<Shared>,
     terminals: Terminals,
+    writer: Writer,
 }
 
 /// The editor's end: it says when keys are read.
@@ -176,7 +178,8 @@ impl Printer {
             page: None,
             ended: false,
         };
-        Printer { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), terminals }
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        Printer { shared, terminals, writer: Writer::get() }
     }
 
     #[must_use]
@@ -221,8 +224,7 @@ impl Printer {
     /// From here on a line of the user is evaluated. What waited is written first.
     pub fn own_time(&self) {
         let waiting = self.shared.lock().take_all();
-        // Whoever closed the terminal does not miss these.
-        let _ = write(self.terminals.stream(), waiting.as_bytes());
+        write(self.terminals.stream(), &waiting);
     }
 
     /// From here on nobody is prompted any more: everything that is left is written.
@@ -235,7 +237,7 @@ impl Printer {
         state.ended = true;
         drop(state);
         self.shared.changed.notify_all();
-        let _ = write(self.terminals.stream(), waiting.as_bytes());
+        write(self.terminals.stream(), &waiting);
     }
 
     /// Which events are shown; gives how many lines were not shown by the former setting.
@@ -305,7 +307,12 @@ impl Sink for Printer {
             return Ok(());
         }
         drop(state);
-        write(stream, format!("{line}\n").as_bytes())
+        self.writer.push_line(stream.target(), line);
+        Ok(())
+    }
+
+    fn writer(&self) -> Option<&Writer> {
+        Some(&self.writer)
     }
 
     fn about(&mut self, probe: Option<&str>) {
@@ -321,7 +328,7 @@ impl Sink for Printer {
         let long = state.page_rows.is_some_and(|rows| lines.len() >= rows);
         if long && state.time == Time::Own && self.terminals.data {
             let page = state.page.get_or_insert_default();
-            page.push_str(&lines.join("\n"));
+            page.push_str(&screened(&lines.join("\n")));
             page.push('\n');
             return Ok(());
         }
@@ -330,23 +337,9 @@ impl Sink for Printer {
     }
 }
 
-/// In one piece, so that nothing of another thread comes between.
-pub(super) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    match stream {
-        Stream::Data | Stream::Event => {
-            let mut out = io::stdout().lock();
-            out.write_all(bytes)?;
-            out.flush()
-        }
-        Stream::Log => {
-            // Nobody who reads logs is no reason to stop.
-            let _ = io::stderr().lock().write_all(bytes);
-            Ok(())
-        }
-    }
+/// Whole lines, in one piece, so that nothing of another thread comes between.
+pub(super) fn write(stream: Stream, lines: &str) {
+    Writer::get().push(stream.target(), lines);
 }
 
 impl Gate {

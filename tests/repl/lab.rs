@@ -29,6 +29,19 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
     terminal.keys("q");
     terminal.last_row("krsi[1! 4m]>");
 
+    // A lease runs out while somebody types: it is said, and the prompt goes with it.
+    terminal.keys("p.lease(\"3s\");\rlet ab");
+    terminal.row_with("the lease of probe `exec-1` ran out: deny(EPERM) is no longer enforced");
+    terminal.wait("the prompt after it", |rows| {
+        rows.last().is_some_and(|last| last.starts_with("krsi[1 off") && last.ends_with("]> let ab"))
+    });
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi[1 lapsed]>");
+    terminal.keys(":probes\r");
+    terminal.row_with("deny(EPERM) lapsed");
+    terminal.keys("p.lease(\"5m\");\r");
+    terminal.last_row("krsi[1! 4m]>");
+
     terminal.keys(CTRL_D);
     terminal.row_with("leaving detaches:");
     terminal.last_row("something is enforced; leave all the same? [y/N]");

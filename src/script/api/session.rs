@@ -27,7 +27,8 @@ mod functions {
         Err(Stop::Exit(0).into())
     }
 
-    /// Calls a function when the session ends, before anything is detached.
+    /// Calls a function when the session ends, before anything is detached. If a signal or `--for` ends it, nothing is
+    /// enforced any more by then, and all such functions together have one second.
     #[rhai_fn(return_raw)]
     pub fn on_exit(context: NativeCallContext, function: FnPtr) -> Fallible<()> {
         let runtime = runtime(&context)?;

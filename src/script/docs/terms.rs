@@ -87,7 +87,7 @@ const TERMS: &[Term] = &[
     term(
         "lease",
         "word",
-        "How long a probe enforces: `.lease(\"10m\")`. The kernel compares the time; then the probe observes. What is typed at a prompt without one lapses 20 s after the shell was heard of last.",
+        "How long a probe enforces: `.lease(\"10m\")`. The kernel compares the time; then the probe observes. What enforces without one expires 20 s after this shell stops responding, and is in force again when it responds. The end of a lease is reported.",
     ),
     term(
         "event",

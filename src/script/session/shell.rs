@@ -15,9 +15,27 @@ pub enum Stance {
     #[default]
     Observing,
     /// Something is denied or killed; until the first lease runs out, if there is one.
-    Armed { left: Option<Duration> },
+    Armed {
+        left: Option<Duration>,
+        /// Until nothing is any more; `None` if something has no lease.
+        all_left: Option<Duration>,
+    },
     /// What would be denied or killed is not any more: each lease has run out.
     Lapsed,
+}
+
+impl Stance {
+    /// What becomes of it in this time, if nobody does anything about it.
+    #[must_use]
+    pub fn after(self, passed: Duration) -> Self {
+        let Stance::Armed { left: Some(left), all_left } = self else { return self };
+        let all_left = all_left.map(|all| all.saturating_sub(passed));
+        match (left.checked_sub(passed).filter(|left| !left.is_zero()), all_left) {
+            (Some(left), _) => Stance::Armed { left: Some(left), all_left },
+            (None, Some(Duration::ZERO)) => Stance::Lapsed,
+            (None, _) => Stance::Armed { left: all_left, all_left },
+        }
+    }
 }
 
 /// A variable, and the type of its value.
@@ -54,7 +72,10 @@ impl Session {
         match (leases.is_empty(), holds.is_empty()) {
             (true, _) => Stance::Observing,
             (false, true) => Stance::Lapsed,
-            (false, false) => Stance::Armed { left: holds.into_iter().flatten().min() },
+            (false, false) => Stance::Armed {
+                left: holds.iter().flatten().min().copied(),
+                all_left: holds.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
+            },
         }
     }
 

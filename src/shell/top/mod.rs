@@ -41,6 +41,7 @@ pub fn run(shell: &mut Shell) -> Flow {
     }
     let (ask, asked) = bounded(1);
     let (answer, answers) = bounded(1);
+    shell.session.written();
     let color = shell.color;
     let view = move || {
         let outcome = view(&ask, &answers, color);

@@ -14,7 +14,9 @@ const LANGUAGE: &[&str] = &[
      functions, closures, arrays, maps. What krsi-sh adds is below.",
     "A probe is made from a template, configured by methods, and attached last. Scope, params, filter, mode, lease \
      and aggregation are decided in the kernel; what a callback does comes after the kernel's decision. A script with an \
-     attached probe goes on until Ctrl-C, exit(), or the last probe is detached.",
+     attached probe goes on until Ctrl-C, exit(), the time given by --for, or until the last probe is detached, also when it has \
+     waited with run_for(). A signal ends it within two seconds: on_exit() functions have one second, and events that no callback \
+     has handled by then count as lost.",
     "A filter, the closure given to when(), is compiled and runs in the kernel. It may compare, reckon and call functions of the \
      script, and it knows the template's fields; variables from outside have the value they had at attach(). What \
      cannot be compiled is refused, and where_user() asks it in user space, by that name.",
@@ -25,7 +27,8 @@ const EXAMPLE: &str = r#"let p = probe("file_open", #{ path: "/etc/shadow", acce
     .when(|e| e.uid >= 1000)
     .shadow();
 p.on_event(|e| alert("high", `${e.comm} writes ${e.path}`, e)).attach();
-run_for("10m");"#;
+run_for("10m");
+exit();"#;
 
 pub fn page() -> String {
     let catalogue = Catalogue::builtin().expect("the built-in catalogue");

@@ -251,9 +251,10 @@ pub fn lease() -> Outcome {
         let before = run(["{path}", "true"]).errno;
         run_for("3500ms");
         let after = run(["{path}", "true"]).errno;
+        let described = p.to_string();
         p.lease("1m");
         let renewed = run(["{path}", "true"]).errno;
-        emit(#{{before: before, after: after, renewed: renewed, lapsed: p.stats().lapsed}});
+        emit(#{{before: before, after: after, renewed: renewed, described: described, lapsed: p.stats().lapsed}});
         p.detach();
         "#
     ))?;
@@ -262,6 +263,14 @@ pub fn lease() -> Outcome {
     same("after", &emitted["after"], &json!(null))?;
     same("renewed", &emitted["renewed"], &json!("EPERM"))?;
     same("lapsed", &emitted["lapsed"], &json!(1))?;
+    let said =
+        ended.stderr.matches("the lease of probe `t` ran out: deny(EPERM) is no longer enforced").count();
+    same("times that its end was said", said, 1)?;
+    same(
+        "what describes it meanwhile",
+        emitted["described"].as_str().map(|t| t.contains("deny(EPERM) lapsed")),
+        Some(true),
+    )?;
     ended.well()
 }
 

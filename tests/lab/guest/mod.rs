@@ -18,6 +18,7 @@ mod filter_live;
 mod help;
 mod limits;
 mod namespaces;
+mod output;
 mod panic;
 mod paths;
 mod proc_mem;
@@ -224,6 +225,10 @@ pub const STEPS: &[Step] = steps! {
         "panic needs privilege, and says so" => panic::needs_privilege,
         "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
+        "a full disk under the output ends no denial" => output::full_disk,
+        "a reader that leaves ends no denial, and one that only reports" => output::closed,
+        "a signal ends a session whose callbacks are slow" => output::slow_callbacks,
+        "a hostile name reaches no log raw" => output::hostile_names,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,
         "a failed attach leaves nothing behind" => product::failed_attach,
         "audit turns deny into shadow" => product::audit,

@@ -18,13 +18,14 @@ use nix::{
 
 use super::{
     Outcome, holds, same,
-    shell::SHELL,
+    shell::{SHELL, Shell},
     task::{Deed, Identity, open_file},
 };
 
 const ME: Identity =
     Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
 const FILE: &str = "/tmp/prompted";
+const SCRIPTED: &str = "/tmp/scripted";
 /// `HOLD` of the product, and some more.
 const LAPSED: Duration = Duration::from_secs(22);
 
@@ -95,9 +96,15 @@ fn read() -> Result<Deed, String> {
     open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed)
 }
 
-/// Enforcement without a lease of its own, typed at the prompt: it holds while the shell lives, lapses
+/// Enforcement without a lease of its own, typed at the prompt or of a script: it holds while the shell lives, lapses
 /// while the shell is stopped, and is back once it goes on.
 pub fn lapses_when_stopped() -> Outcome {
+    fs::write(SCRIPTED, "content").map_err(|e| e.to_string())?;
+    let scripted = || open_file(&ME, SCRIPTED, OFlag::O_RDONLY).map(|task| task.deed);
+    let script = Shell::ready(&format!(
+        "probe(\"file_open\", #{{path: \"{SCRIPTED}\"}}).scope(#{{pid: {}}}).name(\"script\").deny().attach(); print(\"ready\");",
+        std::process::id()
+    ))?;
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let refused = Deed::Refused(Errno::EPERM);
     let mut prompt = Prompt::start()?;
@@ -108,15 +115,19 @@ pub fn lapses_when_stopped() -> Outcome {
     );
     prompt.keyboard.write_all(line.as_bytes()).map_err(|e| e.to_string())?;
     prompt.wait_for("attached held")?;
-    same("while the shell lives", read()?, refused)?;
+    same("while the shell lives", (read()?, scripted()?), (refused, refused))?;
     prompt.signal(Signal::SIGSTOP)?;
+    script.signal(Signal::SIGSTOP)?;
     std::thread::sleep(LAPSED);
-    same("after it was stopped for so long", read()?, Deed::Done)?;
+    same("after it was stopped for so long", (read()?, scripted()?), (Deed::Done, Deed::Done))?;
     prompt.signal(Signal::SIGCONT)?;
+    script.signal(Signal::SIGCONT)?;
     let begun = Instant::now();
-    while read()? != refused {
+    while read()? != refused || scripted()? != refused {
         holds(begun.elapsed() < Duration::from_secs(30), "it did not come back")?;
         std::thread::sleep(Duration::from_millis(100));
     }
-    Ok(())
+    prompt.wait_for("probe `held` did not enforce for ")?;
+    let ended = script.stop()?;
+    holds(ended.stderr.contains("probe `script` did not enforce for "), ended.stderr.clone())
 }

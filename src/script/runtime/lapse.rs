@@ -1,0 +1,71 @@
+//! That enforcement goes on, or has ended: heartbeats, and what is said when a lease runs out.
+
+use std::time::{Duration, Instant};
+
+use super::{HEARTBEAT, Runtime};
+use crate::script::handle::{HOLD, ProbeHandle};
+
+impl Runtime {
+    /// Renews what hangs on this shell being alive, now and then; says which leases have run out, at once.
+    pub(super) fn heartbeat(&self) {
+        let now = Instant::now();
+        if self.next_lapse.get().is_some_and(|next| next <= now) {
+            self.say_lapses(now);
+        }
+        let since = now.saturating_duration_since(self.last_heartbeat.get());
+        if since < HEARTBEAT {
+            return;
+        }
+        self.last_heartbeat.set(now);
+        for probe in self.probes().into_iter().filter(ProbeHandle::attached) {
+            self.renew(&probe, since.saturating_sub(HOLD));
+        }
+        self.look_at_output();
+    }
+
+    /// `missed`: how long the shell was away for longer than enforcement is held.
+    fn renew(&self, probe: &ProbeHandle, missed: Duration) {
+        let name = probe.name();
+        match probe.renew() {
+            Ok(true) if missed > Duration::ZERO => self.warn(&format!(
+                "probe `{name}` did not enforce for {:.1} s, since this shell did not respond; it enforces again",
+                missed.as_secs_f64()
+            )),
+            Ok(_) => {}
+            Err(fault) => self.warn(&format!("error: probe `{name}`: {fault}")),
+        }
+        match probe.changed_from_outside() {
+            Ok(true) => self.warn(&format!(
+                "probe `{name}` only observes since now: another process (`krsi-sh panic`?) has made it; set its mode again to enforce"
+            )),
+            Ok(false) => {}
+            Err(fault) => self.warn(&format!("error: probe `{name}`: {fault}")),
+        }
+    }
+
+    /// When the next lease runs out, of those that enforce.
+    pub(super) fn next_lapse(&self) -> Option<Instant> {
+        self.next_lapse.get()
+    }
+
+    /// Looks again for the next lease that runs out: one was set, or what it is about has changed.
+    pub fn leases_changed(&self) {
+        let leases = self.probes.borrow().iter().filter_map(ProbeHandle::lapses_at).min();
+        self.next_lapse.set(leases);
+    }
+
+    fn say_lapses(&self, now: Instant) {
+        self.next_lapse.set(None);
+        for probe in self.probes() {
+            if let Some(lapsed) = probe.take_lapse(now) {
+                self.warn(&lapsed);
+            }
+        }
+        self.leases_changed();
+    }
+
+    /// On standard error, whatever was asked: enforcement never ends unsaid.
+    fn warn(&self, text: &str) {
+        self.report(|reporter| reporter.log(text));
+    }
+}
