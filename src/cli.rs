@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSou
 use crate::{
     commands::{self, Command},
     kernel::too_few_files,
-    report::Format,
+    report::{Format, allows_color},
     script::{self, Policy},
 };
 
@@ -107,9 +107,7 @@ impl Globals {
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                io::stdout().is_terminal() && environment_allows_color(|name: &str| std::env::var_os(name))
-            }
+            Color::Auto => allows_color(),
         }
     }
 
@@ -121,6 +119,7 @@ impl Globals {
             args,
             policy: if self.audit { Policy::default().audited() } else { Policy::default() },
             format: self.format.for_session(),
+            help: self.format.for_answer(),
             color: self.color(),
             quiet: self.quiet,
             verbose: self.verbose,
@@ -144,13 +143,6 @@ impl Globals {
         words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
         words
     }
-}
-
-/// no-color.org: set to anything but nothing.
-fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> bool {
-    let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = environment("TERM").is_some_and(|value| value == "dumb");
-    !refused && !dumb
 }
 
 /// Does what the arguments say; gives the process's exit code.
@@ -269,7 +261,10 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh", "a prompt"),
             ("krsi-sh hunt.rhai -- /srv", "a script, with an argument"),
             ("krsi-sh -e 'probe(\"exec\").attach()'", "every execution, until Ctrl-C"),
-            ("krsi-sh hunt.rhai | jq .path", "for a program to read: NDJSON, where no terminal shows it"),
+            (
+                "krsi-sh hunt.rhai | jq -r 'select(.type == \"event\").path'",
+                "for a program to read: NDJSON, where no terminal shows it",
+            ),
             ("krsi-sh --format text hunt.rhai > log", "for people to read, wherever it goes"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),
@@ -392,16 +387,5 @@ mod tests {
         let words = globals.words();
         let again = parsed(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().globals;
         assert_eq!(again.words(), words);
-    }
-
-    #[test]
-    fn an_empty_no_color_does_not_count() {
-        let with = |name: &'static str, value: &'static str| {
-            environment_allows_color(move |asked| (asked == name).then(|| OsString::from(value)))
-        };
-        assert!(with("NO_COLOR", ""));
-        assert!(!with("NO_COLOR", "0"));
-        assert!(!with("TERM", "dumb"));
-        assert!(with("TERM", "xterm"));
     }
 }

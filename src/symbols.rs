@@ -29,7 +29,7 @@ use self::{
     copy::{Copy, Identity},
     reader::{Answer, Reader},
 };
-use crate::kernel::namespaces;
+use crate::{kernel::namespaces, raw};
 
 /// An address in a process, and what was there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,8 +147,8 @@ impl Symbols {
     fn user(&mut self, address: &UserAddress) -> String {
         let Some((path, offset)) = &address.file else { return format!("{:#x}", address.address) };
         match self.library(path).name(*offset) {
-            Some(name) => format!("{name} ({})", path.display()),
-            None => format!("{offset:#x} ({})", path.display()),
+            Some(name) => format!("{name} ({})", raw::from_os(&**path)),
+            None => format!("{offset:#x} ({})", raw::from_os(&**path)),
         }
     }
 
@@ -187,7 +187,7 @@ pub fn kernel(addresses: &[u64]) -> Vec<String> {
     named.into_iter().skip(first).collect()
 }
 
-/// A stack of a process's, innermost first.
+/// A stack of a process's, innermost first; files are in the form of [`raw`].
 ///
 /// Each is `function+0xOFFSET (FILE)`, `0xOFFSET (FILE)` where the file has no name for it, or an address.
 #[must_use]

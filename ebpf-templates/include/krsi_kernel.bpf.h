@@ -68,8 +68,13 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct proc_ns_operations {
+	const char *name;
+} __relocated;
+
 struct ns_common {
 	u32 inum;
+	struct proc_ns_operations *ops;
 } __relocated;
 
 struct user_namespace {
@@ -105,6 +110,10 @@ struct hlist_head {
 	struct hlist_node *first;
 } __relocated;
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+} __relocated;
+
 struct pid {
 	u32 level;
 	struct hlist_head tasks[1];
@@ -126,6 +135,7 @@ struct qstr {
 struct super_block {
 	u32 s_dev;
 	unsigned long s_magic;
+	struct dentry *s_root;
 } __relocated;
 
 struct inode {
@@ -134,6 +144,7 @@ struct inode {
 	unsigned long i_ino;
 	u32 i_nlink;
 	s64 i_size;
+	void *i_private;
 } __relocated;
 
 struct proc_inode {
@@ -142,6 +153,7 @@ struct proc_inode {
 } __relocated;
 
 struct dentry {
+	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
@@ -236,7 +248,9 @@ struct task_struct {
 	struct signal_struct *signal;
 } __relocated;
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000
+#define PF_IO_WORKER 0x00000010
 
 struct linux_binprm {
 	unsigned long p;

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, io, path::PathBuf};
 
 use super::{errno, namespaces::Foreign};
-use crate::probe::scope::Condition;
+use crate::{probe::scope::Condition, raw};
 
 /// Why a probe cannot be had here, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -72,13 +72,13 @@ pub enum KernelError {
         "table `{table}` is full: it takes {limit} entries\ncure: give fewer, or a prefix instead of many paths"
     )]
     TableFull { table: &'static str, limit: u32 },
-    #[error("cannot learn which file `{path}` is: {error}", path = .path.display())]
+    #[error("cannot learn which file `{path}` is: {error}", path = raw::from_os(.path))]
     Identity { path: PathBuf, error: String },
-    #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = .path.display())]
+    #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = raw::from_os(.path))]
     Cgroup { path: PathBuf, reason: String },
-    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: an executable that exists; it is known by its inode from then on", path = .path.display())]
+    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: an executable that exists; it is known by its inode from then on", path = raw::from_os(.path))]
     Executable { condition: Condition, path: PathBuf, reason: String },
-    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: \"host\", an inode number, or a namespace's file such as /proc/42/ns/mnt", path = .path.display())]
+    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: \"host\", an inode number, or a namespace's file such as /proc/42/ns/mnt", path = raw::from_os(.path))]
     Namespace { condition: Condition, path: PathBuf, reason: String },
     #[error("cannot {what}: {foreign}")]
     ProcessIds { what: &'static str, foreign: Foreign },

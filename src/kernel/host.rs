@@ -116,6 +116,17 @@ pub fn lift_file_limit(more: usize) {
     }
 }
 
+/// More tasks than this there cannot be at once: `PID_MAX_LIMIT` (include/linux/threads.h).
+const MOST_TASKS: u32 = 1 << 22;
+/// For what a table of tasks costs then (1 MiB), a limit that is raised later is met.
+const FEWEST_TASKS: u32 = 1 << 16;
+
+/// How many tasks this host allows at once (`kernel.threads-max`), as a size for tables of them.
+pub fn most_tasks() -> u32 {
+    let text = fs::read_to_string("/proc/sys/kernel/threads-max").unwrap_or_default();
+    text.trim().parse().unwrap_or(FEWEST_TASKS).clamp(FEWEST_TASKS, MOST_TASKS)
+}
+
 /// `uname -r`.
 pub fn release() -> Result<String, KernelError> {
     fs::read_to_string("/proc/sys/kernel/osrelease")

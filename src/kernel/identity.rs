@@ -18,7 +18,7 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use aya::{
@@ -27,6 +27,7 @@ use aya::{
 };
 
 use super::{KernelError, clock, errno::chain, guard::Process, host, loader};
+use crate::raw;
 
 pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
@@ -50,7 +51,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// The identities of those of `paths` that exist now; the others are left out.
+    /// The identities of those of `paths` (in the form of [`raw`]) that exist now; the others are left out.
     ///
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
@@ -61,23 +62,23 @@ impl Identities {
                 Ok(file) => open.push((path, file)),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
-                    return Err(KernelError::Identity { path: path.into(), error: chain(&error) });
+                    return Err(KernelError::Identity { path: raw::os(path).into(), error: chain(&error) });
                 }
             }
         }
         let Some((first, _)) = open.first() else { return Ok(Vec::new()) };
-        let failed = |error: String| KernelError::Identity { path: first.into(), error };
+        let failed = |error: String| KernelError::Identity { path: raw::os(first).into(), error };
         let records: HashMap<_, _> =
             self.ask(btf).map_err(failed)?.into_iter().map(|r| (i64::from(r.fd), r)).collect();
         open.into_iter()
             .map(|(path, file)| {
                 let found = records.get(&i64::from(file.as_raw_fd()));
                 let record = found.ok_or_else(|| KernelError::Identity {
-                    path: path.into(),
+                    path: raw::os(path).into(),
                     error: "the kernel's list of open files does not have it".into(),
                 })?;
                 let resolved = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
-                    .unwrap_or_else(|_| Path::new(path).to_owned());
+                    .unwrap_or_else(|_| raw::os(path).into());
                 Ok(Identity { inode: record.inode, device: record.device, resolved, _open: file.into() })
             })
             .collect()
@@ -122,7 +123,7 @@ impl Identities {
 }
 
 fn open_path(path: &str, more: usize) -> io::Result<File> {
-    let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(path);
+    let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(raw::os(path));
     match open() {
         // A set of thousands needs as many descriptors, and the usual limit is 1024.
         Err(error) if error.raw_os_error() == Some(nix::libc::EMFILE) => {
@@ -210,7 +211,7 @@ mod tests {
     fn the_kernel_tells_the_inode_behind_a_path() {
         let Some(btf) = types() else { return };
         let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_string_lossy().into_owned();
+        let path = raw::from_os(file.path());
         let found = Identities::default().of(btf, &[path, "/no/such/file".into()]).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].inode, file.as_file().metadata().unwrap().ino());

@@ -11,9 +11,9 @@ use aya_obj::btf::BtfKind;
 use super::{
     KernelError,
     errno::{self, chain},
-    facts, host, loader, object, sets,
+    facts, host, loader, object, scope, sets,
     shared::Pinned,
-    stacks, summaries, verifier,
+    stacks, subtree, summaries, verifier,
 };
 use crate::{
     probe::Spec,
@@ -36,10 +36,23 @@ pub struct Constants<'s> {
     pub id: u32,
     /// `KERNEL_VERSION` of the running kernel.
     pub version: u32,
-    /// Members of the scope, at least 1.
-    pub scope_size: u32,
+    pub scope_size: ScopeSize,
     /// Of the programs: 0, and one more for each filter that has replaced another since the attach.
     pub generation: u32,
+}
+
+/// For how many the tables of a scope have room, at least 1 each.
+#[derive(Debug, Clone, Copy)]
+pub struct ScopeSize {
+    /// What the scope names, but for processes.
+    pub members: u32,
+    /// In the subtrees of processes that it names.
+    pub processes: u32,
+}
+
+impl ScopeSize {
+    /// Of a scope that names nothing.
+    pub const NONE: Self = ScopeSize { members: 1, processes: 1 };
 }
 
 /// Whether the hooks' programs can be had, or only what observes.
@@ -216,13 +229,12 @@ fn made(
     constants: Constants<'_>,
 ) -> Result<Ebpf, KernelError> {
     let spec = constants.spec;
-    let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
-    loader::load(
-        own,
-        btf,
-        &[("krsi_scope_members", constants.scope_size), totals, sketches, stacks::size(spec)],
-    )
-    .map_err(|error| unmade(template, &error))
+    let ScopeSize { members, processes } = constants.scope_size;
+    let mut sizes = vec![(scope::TABLE, members), (subtree::TABLE, processes), stacks::size(spec)];
+    sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
+    // A task's entry goes with the task, so such a table is never full.
+    sizes.extend(template.layout.by_task.iter().map(|table| (loader::known(table), host::most_tasks())));
+    loader::load(own, btf, &sizes).map_err(|error| unmade(template, &error))
 }
 
 /// An object that could not be loaded: for want of something, or since it is no template.

@@ -67,7 +67,7 @@ pub fn load_over(object: &[u8], types: &'static Btf, pinned: &Pinned) -> Result<
 }
 
 /// The name, for as long as the process lives; there are few.
-fn known(name: &str) -> &'static str {
+pub fn known(name: &str) -> &'static str {
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = names.get(name) {
         return known;

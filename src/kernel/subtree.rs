@@ -11,7 +11,7 @@ use procfs::process::{Process, all_processes};
 
 use super::{KernelError, errno::chain, namespaces, tables::full, trackers::track};
 
-const TABLE: &str = "krsi_scope_pids";
+pub const TABLE: &str = "krsi_scope_pids";
 
 /// Which of the scope's subtrees a process belongs to: `enum krsi_subtree` of the templates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -150,11 +150,12 @@ impl Spec {
             && self.template.hooks.iter().any(|hook| HOOKS.contains(&hook.as_str()))
     }
 
-    /// The mode as it acts: a denial that comes too late to refuse is a kill.
+    /// Describes the mode as it acts: where nothing can be refused any more, a denial is a kill, and a kill is for certain.
     #[must_use]
     pub fn acting_mode(&self) -> String {
         match (self.mode, self.late()) {
             (Mode::Deny(_), Some(_)) => format!("{} by SIGKILL", self.mode),
+            (Mode::Kill(signal), Some(_)) if signal != Signal::KILL => format!("{} by SIGKILL", self.mode),
             (mode, _) => mode.to_string(),
         }
     }

@@ -102,6 +102,7 @@ impl State {
             template: self.spec.template.name.clone(),
             mode: self.spec.acting_mode(),
             audit_only: self.audit_only,
+            attached: self.attachment.is_some(),
             counters,
         }
     }

@@ -12,6 +12,7 @@
 //! policy       what may be done to the system: every effect asks here
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
+//! recent       the events delivered last
 //! docs         the index that help and completion share
 //! explanation  what runs where of a probe, for reading
 //! ```
@@ -29,6 +30,7 @@ mod handle;
 mod interrupt;
 mod policy;
 mod program;
+mod recent;
 mod runtime;
 mod session;
 mod stop;
@@ -54,6 +56,8 @@ pub struct Options {
     /// What the script may do to the system.
     pub policy: Policy,
     pub format: Format,
+    /// How `help` is written as long as nothing else has been.
+    pub help: Format,
     /// Whether text output may carry colour.
     pub color: bool,
     /// Somebody sits at a prompt: what enforces is held by a lease that this shell keeps renewing.
@@ -70,6 +74,27 @@ pub struct Source {
     /// A file's path as given, `-e`, `-`, or `repl`.
     pub name: String,
     pub text: String,
+}
+
+/// What became of an input of the interactive shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineResult {
+    /// It had a value, which is `it` from here on.
+    Value,
+    /// It was evaluated, and gave nothing.
+    Nothing,
+    /// It failed, or was interrupted; that is reported already.
+    Failed,
+    /// It ended the session.
+    Ended(Outcome),
+}
+
+/// Whether the value of an input is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    Shown,
+    /// It is kept as `it`, and no more.
+    Kept,
 }
 
 /// How a session ended; `code` is the process's exit code.

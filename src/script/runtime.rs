@@ -24,13 +24,14 @@ use super::{
     interrupt::Interrupts,
     policy::{Effect, Ruling},
     program::{Callback, Program},
+    recent::Recent,
     stop::Stop,
     timers::Timers,
 };
 use crate::{
     event::{Event, queue},
     kernel::{Kernel, KernelError},
-    report::{Books, Reporter, Sink},
+    report::{Books, Format, Reporter, Sink},
     template::Catalogue,
 };
 
@@ -73,6 +74,8 @@ pub struct Runtime {
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
+    /// Events delivered last.
+    pub recent: RefCell<Recent>,
     reporter: RefCell<Reporter>,
     kernel: OnceCell<Kernel>,
     events: (queue::Sender, queue::Receiver),
@@ -81,6 +84,8 @@ pub struct Runtime {
     made: RefCell<Vec<ProbeHandle>>,
     /// Every probe that was ever attached, in that order.
     probes: RefCell<Vec<ProbeHandle>>,
+    /// How the probes were described that have been attached since the last look.
+    introduced: RefCell<Vec<String>>,
     last_id: Cell<u32>,
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
@@ -88,6 +93,8 @@ pub struct Runtime {
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    /// Whether it has been said why a probe can only observe here.
+    told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
     failed_callbacks: RefCell<HashMap<String, u64>>,
 }
@@ -95,22 +102,27 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
         Ok(Runtime {
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
+            reporter: RefCell::new(
+                Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
+            ),
             options,
             catalogue,
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
+            recent: RefCell::default(),
             kernel: OnceCell::new(),
             events: queue::queue(QUEUE),
             interrupts: Interrupts::watch()?,
             made: RefCell::default(),
             probes: RefCell::default(),
+            introduced: RefCell::default(),
             last_id: Cell::new(0),
             program: RefCell::new(None),
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             failed_callbacks: RefCell::default(),
         })
@@ -175,18 +187,36 @@ impl Runtime {
         }
         drop(probes);
         if !was {
-            self.note(&format!("attached {}", probe.describe()));
+            let described = probe.describe();
+            self.note(&format!("attached {described}"));
+            self.introduced.borrow_mut().push(described);
             for remark in probe.remarks() {
                 self.note(&remark);
             }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
+                // Why is the host's matter and the same for each.
+                let why = match self.told_audit_only.replace(true) {
+                    false => format!(":\n{reason}"),
+                    true => ", as the one before".into(),
+                };
                 self.note(&format!(
-                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Forgets which probes have been described.
+    pub fn forget_introduced(&self) {
+        self.introduced.borrow_mut().clear();
+    }
+
+    /// Whether text for people has described this probe, attached since [`Runtime::forget_introduced`], as it is now.
+    pub fn has_introduced(&self, probe: &ProbeHandle) -> bool {
+        let noted = !self.options.quiet && self.reporter.borrow().format() == Format::Text;
+        noted && self.introduced.borrow().contains(&probe.describe())
     }
 
     // ---- output -----------------------------------------------------------
@@ -413,6 +443,7 @@ impl Runtime {
         {
             return self.pending_stop().map_or(Ok(()), Err);
         }
+        self.recent.borrow_mut().add(event.clone());
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let named = event.clone();

@@ -1,6 +1,9 @@
 //! Processes: run one, signal one, look at one.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::never;
 use rhai::{Array, Engine, Map, plugin::*};
@@ -9,6 +12,7 @@ use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
     kernel::{KernelError, namespaces},
     probe::Signal,
+    raw,
     reaction::{self, Child, Deed, Ended},
     script::{
         Fault,
@@ -18,7 +22,7 @@ use crate::{
     suggest::nearest,
 };
 
-fn words(argv: &Array) -> Result<Vec<String>, Fault> {
+fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
     let word = |value: &Dynamic| {
         value.clone().into_string().map_err(|kind| {
             Fault::script(format!("`run` takes an array of texts, the program first; one of them is {kind}"))
@@ -31,12 +35,12 @@ fn words(argv: &Array) -> Result<Vec<String>, Fault> {
     if let Some(word) = words.iter().find(|word| word.contains('\0')) {
         return Err(Fault::script("`run`: a word of a command line must not contain a NUL byte").about(word));
     }
-    Ok(words)
+    Ok(words.iter().map(|word| raw::os(word)).collect())
 }
 
 fn as_map(ended: &Ended) -> Map {
     let mut map = Map::new();
-    let text = |bytes: &[u8]| Dynamic::from(String::from_utf8_lossy(bytes).into_owned());
+    let text = |bytes: &[u8]| Dynamic::from(raw::text(bytes));
     let named = |name: &Option<String>| name.clone().map_or(Dynamic::UNIT, Dynamic::from);
     map.insert("code".into(), ended.code.map_or(Dynamic::UNIT, |code| i64::from(code).into()));
     map.insert("signal".into(), named(&ended.signal));
@@ -126,7 +130,8 @@ fn send(runtime: &Runtime, pid: i32, start_ns: Option<u64>, signal: Signal) -> F
 
 #[export_module]
 mod functions {
-    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between. Gives a map: code, signal,
+    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between, and a name that is not
+    /// UTF-8 is found again: `run(["ls", e.path])`. Gives a map: code, signal,
     /// errno (each `()` where there is none: `errno` if the program could not be executed), stdout, stderr,
     /// truncated. Events are delivered meanwhile. `--audit` does not hold it back: what the program does is done.
     #[rhai_fn(return_raw)]

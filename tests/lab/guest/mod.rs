@@ -26,6 +26,7 @@ mod scope_kinds;
 mod shell;
 mod stacks;
 mod task;
+mod texts;
 mod workers;
 
 use std::{
@@ -124,6 +125,13 @@ pub const STEPS: &[Step] = steps! {
     "fields" {
         "an event tells these, and no others" => fields::only_these,
         "what a filter or an aggregation asks for is gathered" => fields::asked_elsewhere,
+    }
+    "texts" {
+        "names that are no UTF-8 are found again, and are no others" => texts::found_again,
+        "every byte is in NDJSON, and a summary tells names apart" => texts::recorded,
+        "a scope takes a name that is no UTF-8" => texts::scope,
+        "in text no argument plays another field" => texts::words,
+        "what would do nothing is an error" => texts::refused,
     }
     "stacks" {
         "the kernel's and the program's on an event" => stacks::on_events,

@@ -72,7 +72,8 @@ pub fn guard() -> Outcome {
         p.detach();
     "#;
     let (code, said, errors) = ended(&Around::Pid, script)?;
-    same("its own opens, guarded, and a child's", said.trim_end(), "true true 1").map_err(|e| format!("{e}: {errors}"))?;
+    same("its own opens, guarded, and a child's", said.trim_end(), "true true 1")
+        .map_err(|e| format!("{e}: {errors}"))?;
     same("exit", code, Some(0))
 }
 
@@ -165,7 +166,8 @@ pub fn time_of_an_event() -> Outcome {
     for seconds in [60, -2] {
         let (code, said, errors) = ended(&Around::Time(seconds), &script)?;
         let mut words = said.split_whitespace();
-        same("killed", (code, words.next()), (Some(0), Some("true"))).map_err(|e| format!("{e}: {said} {errors}"))?;
+        same("killed", (code, words.next()), (Some(0), Some("true")))
+            .map_err(|e| format!("{e}: {said} {errors}"))?;
         let off: i64 = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| said.clone())?;
         holds(off.abs() < 2000 + 1000, format!("offset {seconds}: the wall's clock is {off} ms off"))?;
         same("the signal", words.next(), Some("SIGKILL"))?;
