@@ -15,8 +15,8 @@
  * Arguments and environment are not to be had there: they lie in the new image's memory, which no
  * program can read before it is the task's own. So with the params `args` or `env` a probe decides in
  * bprm_committed_creds instead, once for the whole execution: the old image is gone, the new one has
- * not run an instruction. That hook cannot refuse, and a denial is done by SIGKILL, which comes before the
- * first instruction: nothing of the new program runs, but execve(2) does not return either. Scope,
+ * not run an instruction. That hook cannot refuse, and a denial (and a kill, whatever its signal) is done by SIGKILL, which
+ * comes before the first instruction: nothing of the new program runs, but execve(2) does not return either. Scope,
  * path and flags are still decided in bprm_check_security, on the old image and for the script
  * as well as for its interpreter; the event tells the task as it has become.
  *
@@ -68,7 +68,7 @@ struct params {
 	krsi_flags flags KRSI_DOC("Only programs with at least one of these, as in the event.")
 		KRSI_DEFAULT("every program") KRSI_BITS(FLAG_NAMES);
 	krsi_flag args KRSI_DOC("true: tell the arguments. They are known once the new image is in place, so the probe "
-				"decides then, and a denial kills before the program's first instruction.")
+				"decides then, and a denial kills (by SIGKILL) before the program's first instruction.")
 		KRSI_DEFAULT("false") KRSI_LATE("bprm_committed_creds");
 	krsi_variables env KRSI_DOC("Environment variables to tell, one event for each and every execution, also if "
 				    "it is not set. As with args, a denial kills before the first instruction.")
@@ -101,10 +101,10 @@ struct event {
 	struct krsi_path path KRSI_DOC("The file, from the task's root.");
 	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
 		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023");
-	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length")
+	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length") KRSI_UNREADABLE("no-args")
 		KRSI_CUT("argv_cut");
 	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
-		KRSI_CUT("4096");
+		KRSI_UNREADABLE("no-args") KRSI_CUT("4096");
 } KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
 		"T1059 T1204.002 T1574.006 T1620");
 

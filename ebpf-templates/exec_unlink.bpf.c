@@ -20,7 +20,8 @@
  *
  * Not seen: names removed beneath an overlay's merged folder, a file that is mapped but not
  * executed (a library), a process that pointed its own exe elsewhere (PR_SET_MM_EXE_FILE).
- * More processes than can be gone through (131 072) count as trouble.
+ * More processes than can be gone through (131 072), and one whose first 32 threads have all left while another
+ * lives, count as trouble.
  *
  * The path is told as the executing process's mount has it.
  */
@@ -52,7 +53,8 @@ struct event {
 } KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
 		"T1070.004 T1036");
 
-#define KRSI_SCRATCH struct vfsmount *mount; /* which the first process executes the file from */
+/* Which mount the first process executes the file from, and whether a process could not be looked at. */
+#define KRSI_SCRATCH struct vfsmount *mount; u32 unknown;
 #include "include/krsi_engine.bpf.h"
 
 /* ---- what has been executed ---------------------------------------------- */
@@ -132,16 +134,22 @@ static __always_inline bool was_executed(struct inode *inode)
 #define ROUNDS_A_STRETCH 32
 #define STRETCHES 32
 
-/* The memory of a process whose first thread has left and others live on. */
+#define NOT_FOUND 1
+
+/*
+ * The memory of a process whose first thread has left and others live on; 0 if none does. NOT_FOUND if all threads looked
+ * at have left too: a tracer can keep any number of such in the list.
+ */
 __noinline u64 exec_unlink_mm(u64 leader_address)
 {
 	struct task_struct *leader = (struct task_struct *)leader_address;
 	struct signal_struct *signal = READ(leader, signal);
-	struct list_head *node = READ(signal, thread_head.next);
+	struct list_head *head = __builtin_preserve_access_index(&signal->thread_head);
+	struct list_head *node = READ(head, next);
 
 	if (READ(signal, live.counter) <= 0)
 		return 0;
-	for (int turn = 0; turn < THREADS; turn++) {
+	for (int turn = 0; turn < THREADS && node != head; turn++) {
 		struct task_struct *thread = OWNER(node, struct task_struct, thread_node);
 		struct mm_struct *mm = READ(thread, mm);
 
@@ -149,6 +157,16 @@ __noinline u64 exec_unlink_mm(u64 leader_address)
 			return (u64)mm;
 		node = READ(node, next);
 	}
+	return NOT_FOUND;
+}
+
+/* Notes that a process could not be looked at. */
+__noinline u64 exec_unlink_miss(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (scratch)
+		scratch->unknown = 1;
 	return 0;
 }
 
@@ -185,7 +203,9 @@ __noinline u64 exec_unlink_look(u32 slot, u64 address, u64 inode)
 
 	if (!mm && !(READ(task, flags) & PF_KTHREAD))
 		mm = (struct mm_struct *)exec_unlink_mm(address);
-	if (mm && executable_of(mm) == inode)
+	if ((u64)mm == NOT_FOUND)
+		exec_unlink_miss(slot);
+	else if (mm && executable_of(mm) == inode)
 		exec_unlink_name(slot, address, (u64)mm);
 	return (u64)OWNER(next, struct task_struct, tasks);
 }
@@ -217,9 +237,10 @@ static __always_inline bool find_processes(struct scratch *scratch, struct inode
 	u64 next = first;
 	u32 slot = scratch->slot;
 
+	scratch->unknown = 0;
 	for (int stretch = 0; stretch < STRETCHES && next; stretch++)
 		next = exec_unlink_stretch(slot, next, first, (u64)inode);
-	return next == 0;
+	return next == 0 && !scratch->unknown;
 }
 
 /* ---- hooks --------------------------------------------------------------- */

@@ -174,7 +174,7 @@ static __always_inline void krsi_settle(struct sock *sock, struct krsi_address *
 	}
 }
 
-/* What an address that is left unspecified reaches: the loopback of its version. (Network::reached of the shell.) */
+/* What an address that is left unspecified reaches: the loopback of its version. (Networks::matching of the shell.) */
 static __always_inline void krsi_reach(struct krsi_address *address)
 {
 	if (address->version == 4)

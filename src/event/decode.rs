@@ -8,7 +8,7 @@ use std::{
 use super::{Event, Source, Stacks, Value};
 use crate::{
     raw, symbols,
-    template::{Field, FieldKind, NamedValue, Stack, Template},
+    template::{Cut, Field, FieldKind, NamedValue, Stack, Template},
 };
 
 /// A record that cannot be what the template says it is.
@@ -144,15 +144,40 @@ impl Event {
         self.source.template.fields.iter().filter(there).map(|field| (field, self.read(field)))
     }
 
-    /// Whether this is a path that the kernel could not read.
+    /// Tells whether this is a text that the kernel could not read.
     #[must_use]
     pub fn unreadable(&self, name: &str) -> bool {
-        let noted = || match self.get("notes") {
-            Some(Value::Flags(notes)) => notes.iter().any(|note| note == "no-path"),
+        let Some(field) = self.source.template.field(name) else { return false };
+        let noted = |wanted: &str| match self.get("notes") {
+            Some(Value::Flags(notes)) => notes.iter().any(|note| note == wanted),
             _ => false,
         };
-        let is_text = self.source.template.field(name).is_some_and(|field| field.kind == FieldKind::Text);
-        is_text && self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
+        match &field.limits.unreadable {
+            Some(note) => noted(note),
+            None if field.kind == FieldKind::Text => {
+                self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted("no-path")
+            }
+            None => false,
+        }
+    }
+
+    /// Tells whether this is a text, or a list of texts, that may go on behind what there is of it.
+    #[must_use]
+    pub fn may_go_on(&self, name: &str) -> bool {
+        match self.source.template.field(name).and_then(|field| field.limits.cut.as_ref()) {
+            Some(Cut::After(after)) => {
+                matches!(self.get(name), Some(Value::Text(text)) if text.len() >= *after)
+            }
+            Some(Cut::Noted(by)) => self.get(by) == Some(Value::Bool(true)),
+            None => false,
+        }
+    }
+
+    /// Tells whether the last of these texts has no end: it lacks its NUL.
+    #[must_use]
+    pub fn last_is_cut(&self, name: &str) -> bool {
+        let bytes = self.source.template.field(name).map_or(&[][..], |field| self.bytes_of(field));
+        bytes.last().is_some_and(|byte| *byte != 0)
     }
 
     /// Returns a text field, in the form of [`raw`]; empty if there is none.
@@ -302,7 +327,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::template::Layout;
+    use crate::template::{Layout, Limits};
 
     fn template(fields: Vec<Field>, event_size: usize) -> Arc<Template> {
         let path = fields.iter().position(|f| f.name == "path");
@@ -322,7 +347,15 @@ mod tests {
     }
 
     fn field(name: &str, kind: FieldKind, offset: usize, size: usize) -> Field {
-        Field { name: name.into(), kind, unit: None, doc: String::new(), offset, size }
+        Field {
+            name: name.into(),
+            kind,
+            unit: None,
+            doc: String::new(),
+            limits: Limits::default(),
+            offset,
+            size,
+        }
     }
 
     fn decode(fields: Vec<Field>, size: usize, bytes: &[u8]) -> Result<Event, DecodeError> {

@@ -308,7 +308,8 @@ impl Checker<'_> {
                 let value = Value::Read(text.clone());
                 self.scope.push((name.to_owned(), Term::Text(text.clone())));
                 let reading = Binding { slot: 0, name: name.to_owned(), value };
-                let may_fail = matches!(text.place, Place::Path(..) | Place::Element(..));
+                let may_fail =
+                    matches!(text.place, Place::Path(..) | Place::Element(..)) || text.note().is_some();
                 return Ok(may_fail.then_some(reading));
             }
             other => {

@@ -24,7 +24,7 @@ mod texts;
 
 use super::{
     assembler::{Alu, Assembler, Code as Operation, Instruction, Jump, Label, Register, SLOT},
-    ir::{Binding, Bool, Comparison, Decision, Filter, Int, Place, Value},
+    ir::{Binding, Bool, Comparison, Decision, Filter, Int, Note, Place, Value},
 };
 
 /// What is in r0 if the filter cannot tell.
@@ -171,10 +171,16 @@ struct Emitter {
     sets: Vec<Set>,
     /// Stack slots in use.
     slots: usize,
-    /// Offsets of the texts known to be readable at this point.
-    read: Vec<usize>,
+    /// Texts known to be readable at this point: by their offset, or by the note that would say otherwise.
+    read: Vec<Readable>,
     steps: usize,
     trouble: Label,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readable {
+    Path(usize),
+    Noted(Note),
 }
 
 type Fallible = Result<(), TooLarge>;
@@ -228,9 +234,9 @@ impl Emitter {
             }
             Bool::Compare(how, a, b) => self.compare(*how, a, b, yes, no, next)?,
             Bool::OneOf(of, ranges) => self.one_of(of, ranges, yes, no)?,
-            Bool::Text(text, test) => self.test(text, test, yes, no),
+            Bool::Text(text, test) => self.test(text, test, yes, no)?,
             Bool::Among(text, members) => self.among_texts(text, members, yes, no),
-            Bool::Any(texts, case, test) => self.any(texts, *case, test, yes, no),
+            Bool::Any(texts, tests) => self.any(texts, tests, yes, no)?,
             Bool::Within(address, networks) => self.within(address, networks, yes, no),
             Bool::Not(inner) => self.bool(inner, no, yes, next)?,
             Bool::And(parts) => self.sequence(parts, Junction::And, yes, no, next)?,
@@ -356,6 +362,7 @@ impl Emitter {
     fn bind(&mut self, binding: &Binding) -> Fallible {
         match &binding.value {
             Value::Read(text) => {
+                self.check_note(text.note());
                 match &text.place {
                     Place::Path(at, length) => self.check_readable(*at, length),
                     Place::Element(..) => self.look_up(text),

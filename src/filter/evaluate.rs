@@ -3,8 +3,8 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::ir::{
-    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Number, Packed, Place, Test, Text,
-    Texts, Trouble, Value,
+    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Known, Note, Number, Packed, Place,
+    Test, Text, Texts, Trouble, Value,
 };
 use crate::event::{ADDRESS_SIZE, address};
 
@@ -56,14 +56,16 @@ impl Evaluation<'_> {
                 let of = self.int(of)?;
                 Ok(ranges.iter().any(|(first, last)| (*first..=*last).contains(&of)))
             }
-            Bool::Text(text, test) => Ok(test.holds(&self.text(text)?)),
+            Bool::Text(text, test) => {
+                let (seen, known) = self.text(text)?;
+                test.answer(&seen, known).ok_or(Trouble::Cut)
+            }
+            // None is as long as a text that may go on.
             Bool::Among(text, members) => {
-                let text = self.text(text)?;
-                Ok(members.iter().any(|member| **member == *text))
+                let (seen, _) = self.text(text)?;
+                Ok(members.iter().any(|member| **member == *seen))
             }
-            Bool::Any(texts, case, test) => {
-                Ok(self.texts(texts).any(|text| test.holds(&in_case(text, *case))))
-            }
+            Bool::Any(texts, tests) => self.any(texts, tests),
             Bool::Within(address, networks) => Ok(self
                 .address(address)
                 .is_some_and(|address| networks.iter().any(|network| network.contains(address)))),
@@ -107,10 +109,20 @@ impl Evaluation<'_> {
                 if *index < count { Ok(self.number(number)) } else { Err(Trouble::NoElement) }
             }
             Int::Characters(text) => {
-                let characters = String::from_utf8_lossy(&self.text(text)?).chars().count();
+                let (seen, known) = self.text(text)?;
+                if known != Known::Whole {
+                    return Err(Trouble::Cut);
+                }
+                let characters = String::from_utf8_lossy(&seen).chars().count();
                 Ok(i64::try_from(characters).unwrap_or(i64::MAX))
             }
-            Int::Elements(texts) => Ok(i64::try_from(self.texts(texts).count()).unwrap_or(i64::MAX)),
+            Int::Elements(texts) => {
+                let count = self.texts(texts)?.count();
+                if self.is_cut(texts) {
+                    return Err(Trouble::Cut);
+                }
+                Ok(i64::try_from(count).unwrap_or(i64::MAX))
+            }
             Int::Slot(slot) => Ok(self.slot(*slot)),
             Int::Negate(inner) => self.int(inner)?.checked_neg().ok_or(Trouble::Arithmetic),
             Int::Binary(how, a, b) => {
@@ -158,7 +170,9 @@ impl Evaluation<'_> {
         bytes.iter().take(size).rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
     }
 
-    fn text(&self, of: &Text) -> Fallible<Cow<'_, [u8]>> {
+    /// What there is of a text, and how much of it that is.
+    fn text(&self, of: &Text) -> Fallible<(Cow<'_, [u8]>, Known)> {
+        self.readable(of.note())?;
         let bytes = match &of.place {
             Place::Padded(offset) => self.within(*offset, of.size),
             Place::Path(_, length)
@@ -169,17 +183,56 @@ impl Evaluation<'_> {
             }
             Place::Path(offset, _) => self.within(*offset, of.size),
             Place::Packed(packed) => self.within(self.begins(packed), of.size),
-            Place::Element(texts, index) => self.texts(texts).nth(*index).ok_or(Trouble::NoElement)?,
+            Place::Element(texts, index) => {
+                let (text, known) = self.texts(texts)?.nth(*index).ok_or(Trouble::NoElement)?;
+                let known = if self.is_cut(texts) { known } else { Known::Whole };
+                return Ok((in_case(text, of.case), known));
+            }
         };
-        Ok(in_case(until_nul(bytes), of.case))
+        let seen = until_nul(bytes);
+        let known = match of.cut {
+            Some(cut) if seen.len() >= cut => Known::Beginning,
+            _ => Known::Whole,
+        };
+        Ok((in_case(seen, of.case), known))
     }
 
-    fn texts(&self, of: &Texts) -> impl Iterator<Item = &[u8]> {
+    fn readable(&self, note: Option<Note>) -> Fallible<()> {
+        match note {
+            Some(note) if self.unsigned(note.offset, 4) & u64::from(note.bit) != 0 => {
+                Err(Trouble::Unreadable)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_cut(&self, of: &Texts) -> bool {
+        of.cut.is_some_and(|flag| self.unsigned(flag, 1) != 0)
+    }
+
+    /// The texts of a list; of one that may be cut the last may lack its end.
+    fn texts(&self, of: &Texts) -> Fallible<impl Iterator<Item = (&[u8], Known)>> {
+        self.readable(of.unreadable)?;
         let length = self.size(of.length).min(of.size);
         let bytes = self.within(self.begins(&of.packed), length);
-        let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-        let none = bytes.is_empty();
-        whole.split(|byte| *byte == 0).filter(move |_| !none)
+        let (whole, last) = match bytes.strip_suffix(b"\0") {
+            Some(whole) => (whole, Known::Whole),
+            None if of.cut.is_some() => (bytes, Known::LastElement),
+            None => (bytes, Known::Whole),
+        };
+        let count = if bytes.is_empty() { 0 } else { whole.split(|byte| *byte == 0).count() };
+        let texts = whole.split(|byte| *byte == 0).take(count).enumerate();
+        Ok(texts.map(move |(at, text)| (text, if at + 1 == count { last } else { Known::Whole })))
+    }
+
+    fn any(&self, of: &Texts, tests: &[(Case, Test)]) -> Fallible<bool> {
+        let is_one = |(text, known): (&[u8], Known)| {
+            tests.iter().any(|(case, test)| test.answer(&in_case(text, *case), known) == Some(true))
+        };
+        if self.texts(of)?.any(is_one) {
+            return Ok(true);
+        }
+        if self.is_cut(of) { Err(Trouble::Cut) } else { Ok(false) }
     }
 
     fn begins(&self, of: &Packed) -> usize {
@@ -213,20 +266,5 @@ fn in_case(text: &[u8], case: Case) -> Cow<'_, [u8]> {
     match case {
         Case::AsIs => text.into(),
         Case::Lower => text.to_ascii_lowercase().into(),
-    }
-}
-
-impl Test {
-    fn holds(&self, text: &[u8]) -> bool {
-        match self {
-            Test::Equals(whole) => text == whole,
-            Test::StartsWith(prefix) => text.starts_with(prefix),
-            Test::EndsWith(suffix) => text.ends_with(suffix),
-            Test::Contains { needle, from, until } => {
-                let end = text.len().saturating_sub(*until);
-                text.get(*from..end).is_some_and(|part| part.windows(needle.len()).any(|w| w == needle))
-            }
-            Test::Reaches(length) => text.len() >= *length,
-        }
     }
 }

@@ -72,7 +72,10 @@ impl Display for Bool {
             }
             Bool::Among(text, members) => write!(f, "({text} in {} texts)", members.len()),
             Bool::Text(text, test) => write!(f, "{text}.{test}"),
-            Bool::Any(texts, case, test) => write!(f, "{}.any({}{test})", texts.name, lowered(*case)),
+            Bool::Any(texts, tests) => {
+                let tests = tests.iter().map(|(case, test)| format!("{}{test}", lowered(*case)));
+                write!(f, "{}.any({})", texts.name, tests.collect::<Vec<_>>().join(" || "))
+            }
             Bool::Within(address, networks) => {
                 let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
                 write!(f, "{}.within({})", address.name, networks.join(", "))

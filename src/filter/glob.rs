@@ -1,5 +1,6 @@
 //! A glob, as `like` takes it: `*` stands for any text, slashes too; everything else for itself.
 
+use super::ir::Test;
 use crate::raw;
 
 /// A parsed glob.
@@ -29,6 +30,43 @@ impl Glob {
         let (between, suffix) = rest.rsplit_once('*').unwrap_or(("", rest));
         let middle = between.split('*').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         Ok(Glob::Parts { prefix: prefix.to_owned(), middle, suffix: suffix.to_owned() })
+    }
+
+    /// Its texts between the stars.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
+        let (first, rest) = match self {
+            Glob::Exact(whole) => (whole, None),
+            Glob::Parts { prefix, middle, suffix } => (prefix, Some(middle.iter().chain([suffix]))),
+        };
+        [first].into_iter().chain(rest.into_iter().flatten()).map(String::as_str)
+    }
+
+    /// The glob as tests of which all must hold, in this order; `None` if it has more than one part between stars.
+    #[must_use]
+    pub fn tests(&self) -> Option<Vec<Test>> {
+        let bytes = |text: &str| raw::bytes(text).into_owned();
+        let (prefix, middle, suffix) = match self {
+            Glob::Exact(whole) => return Some(vec![Test::Equals(bytes(whole))]),
+            Glob::Parts { prefix, middle, suffix } => (prefix, middle, suffix),
+        };
+        if middle.len() > 1 {
+            return None;
+        }
+        let (from, until) = (raw::bytes(prefix).len(), raw::bytes(suffix).len());
+        let mut tests = vec![Test::StartsWith(bytes(prefix))];
+        if until > 0 {
+            if from > 0 {
+                tests.push(Test::Reaches(from + until));
+            }
+            tests.push(Test::EndsWith(bytes(suffix)));
+        }
+        if let Some(part) = middle.first() {
+            tests.push(Test::containing(bytes(part), from, until));
+        }
+        if tests.len() > 1 && from == 0 {
+            tests.remove(0);
+        }
+        Some(tests)
     }
 
     /// Whether a text is like it. Bytes are compared ([`raw`]), as the kernel compares them.

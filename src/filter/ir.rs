@@ -1,7 +1,7 @@
 //! What a filter says, typed: nothing that cannot be computed can be written down here.
 //!
 //! What it says ([`Answer`]): it matches, perhaps with a verdict of its own, or it does not; or it cannot tell ([`Trouble`]): a number grew beyond
-//! 64 bits, something was divided by zero, or a path could not be read. Evaluation is Rhai's,
+//! 64 bits, something was divided by zero, a text could not be read, or the answer lies behind where it was cut. Evaluation is Rhai's,
 //! left to right with `&&` and `||` cut short; everything is pure, so an order that only
 //! changes which trouble is met first is free.
 
@@ -88,8 +88,10 @@ impl Decision {
 pub enum Trouble {
     /// Beyond 64 bits, or divided by zero.
     Arithmetic,
-    /// The path of the event could not be read.
+    /// A text of the event could not be read.
     Unreadable,
+    /// A text of the event is cut before what the answer depends on.
+    Cut,
     /// A list has no element of this index.
     NoElement,
 }
@@ -112,6 +114,27 @@ pub struct Text {
     /// Capacity in bytes, with the NUL.
     pub size: usize,
     pub case: Case,
+    pub unreadable: Option<Note>,
+    /// How many bytes there are of a text that may go on; of an element its list knows.
+    pub cut: Option<usize>,
+}
+
+impl Text {
+    /// Which note says that it could not be read.
+    #[must_use]
+    pub fn note(&self) -> Option<Note> {
+        match &self.place {
+            Place::Element(texts, _) => texts.unreadable,
+            _ => self.unreadable,
+        }
+    }
+}
+
+/// A bit of the event's notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    pub offset: usize,
+    pub bit: u32,
 }
 
 /// Whether capital letters are looked at as the small ones; those of ASCII only.
@@ -171,6 +194,9 @@ pub struct Texts {
     pub length: usize,
     /// Capacity in bytes.
     pub size: usize,
+    pub unreadable: Option<Note>,
+    /// Offset of what says that there are more, and that the last may go on.
+    pub cut: Option<usize>,
 }
 
 /// An IP address in the event: `struct krsi_address` of the templates.
@@ -242,8 +268,8 @@ pub enum Bool {
     Text(Text, Test),
     /// Whether the text is one of these, none of which is too long for it; sorted, each once.
     Among(Text, Vec<Vec<u8>>),
-    /// Whether one of the texts is as the test says.
-    Any(Texts, Case, Test),
+    /// Whether one of the texts is as one of the tests says.
+    Any(Texts, Vec<(Case, Test)>),
     /// Whether there is an address, and it is in one of these networks.
     Within(Address, Vec<Network>),
     Not(Box<Bool>),
@@ -277,6 +303,67 @@ pub enum Test {
     },
     /// At least so many bytes; not 0.
     Reaches(usize),
+}
+
+/// How much is known of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    Whole,
+    /// It may go on.
+    Beginning,
+    /// The same of the last element of a list, with which nothing longer is compared.
+    LastElement,
+}
+
+impl Test {
+    /// Looks for a needle, which may be empty: every text has the empty text in it.
+    #[must_use]
+    pub fn containing(needle: Vec<u8>, from: usize, until: usize) -> Self {
+        if needle.is_empty() { Test::StartsWith(vec![]) } else { Test::Contains { needle, from, until } }
+    }
+
+    /// Gives the answer about a text of which so much is known; `None` if it depends on the rest.
+    #[must_use]
+    pub fn answer(&self, seen: &[u8], known: Known) -> Option<bool> {
+        match (self, known) {
+            (_, Known::Whole) => Some(self.holds(seen)),
+            (Test::Equals(sought) | Test::StartsWith(sought), Known::LastElement)
+                if sought.len() > seen.len() =>
+            {
+                None
+            }
+            (Test::Equals(whole), _) => {
+                if whole.starts_with(seen) {
+                    None
+                } else {
+                    Some(false)
+                }
+            }
+            (Test::StartsWith(prefix), _) if prefix.len() > seen.len() => {
+                if prefix.starts_with(seen) {
+                    None
+                } else {
+                    Some(false)
+                }
+            }
+            (Test::StartsWith(prefix), _) => Some(seen.starts_with(prefix)),
+            (Test::EndsWith(suffix), _) => suffix.is_empty().then_some(true),
+            (Test::Contains { .. } | Test::Reaches(_), _) => self.holds(seen).then_some(true),
+        }
+    }
+
+    fn holds(&self, text: &[u8]) -> bool {
+        match self {
+            Test::Equals(whole) => text == whole,
+            Test::StartsWith(prefix) => text.starts_with(prefix),
+            Test::EndsWith(suffix) => text.ends_with(suffix),
+            Test::Contains { needle, from, until } => {
+                let end = text.len().saturating_sub(*until);
+                text.get(*from..end).is_some_and(|part| part.windows(needle.len()).any(|w| w == needle))
+            }
+            Test::Reaches(length) => text.len() >= *length,
+        }
+    }
 }
 
 impl Arithmetic {

@@ -39,7 +39,7 @@ pub use self::{
     emit::{CAPACITY, Code, MARGIN, STEPS, Set, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
     guard::{Follows, Guard},
-    ir::{Answer, Filter, Trouble},
+    ir::{Answer, Filter, Known, Test, Trouble},
     refusal::Refusal,
     stages::{CAPACITY as FIRST_CAPACITY, First},
 };

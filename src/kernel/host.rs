@@ -118,8 +118,8 @@ pub fn lift_file_limit(more: usize) {
 
 /// More tasks than this there cannot be at once: `PID_MAX_LIMIT` (include/linux/threads.h).
 const MOST_TASKS: u32 = 1 << 22;
-/// For what a table of tasks costs then (1 MiB), a limit that is raised later is met.
-const FEWEST_TASKS: u32 = 1 << 16;
+/// Where the limit cannot be read, or is so low that it will be raised.
+const FEWEST_TASKS: u32 = 1 << 10;
 
 /// How many tasks this host allows at once (`kernel.threads-max`), as a size for tables of them.
 pub fn most_tasks() -> u32 {

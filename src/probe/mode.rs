@@ -16,7 +16,8 @@ pub enum Mode {
     Shadow,
     /// Refuse the operation with this errno.
     Deny(Errno),
-    /// Send this signal to the task's process, and refuse the operation with EPERM.
+    /// Send this signal to the task's process, and refuse the operation with EPERM. Where it is too late to refuse, the
+    /// kernel side sends SIGKILL whatever this says.
     Kill(Signal),
 }
 

@@ -24,11 +24,31 @@ pub struct Network {
 pub struct Networks(pub Vec<Network>);
 
 impl Networks {
-    /// Whether a text is an address in one of them.
+    /// Tells whether a text is an address in one of them, or the unspecified one (0.0.0.0, ::) and reaches one of them.
     #[must_use]
     pub fn contain(&self, address: &str) -> bool {
-        address.parse().is_ok_and(|address| self.0.iter().any(|network| network.contains(address)))
+        address.parse().is_ok_and(|address| self.matching().iter().any(|network| network.contains(address)))
     }
+
+    /// Lists the networks of the addresses that reach one of these: whoever connects to 0.0.0.0 or :: gets to the
+    /// loopback. So the params that name networks have it (`krsi_reach` of the templates).
+    #[must_use]
+    pub fn matching(&self) -> Vec<Network> {
+        const LOOPBACKS: [(IpAddr, IpAddr); 2] = [
+            (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            (IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        ];
+        let has = |address: IpAddr| self.0.iter().any(|network| network.contains(address));
+        let reaching =
+            LOOPBACKS.into_iter().filter(|(loopback, unspecified)| has(*loopback) && !has(*unspecified));
+        let one = |(_, address): (IpAddr, IpAddr)| Network { address, prefix: longest(address) };
+        self.0.iter().copied().chain(reaching.map(one)).collect()
+    }
+}
+
+/// Gives the prefix length of one address.
+fn longest(of: IpAddr) -> u8 {
+    if of.is_ipv4() { 32 } else { 128 }
 }
 
 impl fmt::Display for Networks {
@@ -64,7 +84,7 @@ impl Network {
         }
         let address: IpAddr =
             address.parse().map_err(|_| NetworkError::NoAddress { given: given.to_owned() })?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let longest = longest(address);
         let prefix = match prefix {
             None => longest,
             // `parse` would take a sign.
@@ -183,6 +203,26 @@ mod tests {
         assert!(error.contains("`10.0.0.0/8`") && error.contains("`10.0.0.1`"), "{error}");
         assert!(parse("::ffff:10.0.0.1/8").unwrap_err().contains("`::/8`"));
         assert!(parse("::ffff:10.0.0.1/104").unwrap_err().contains("`10.0.0.0/8`"));
+    }
+
+    #[test]
+    fn what_reaches_the_loopback_is_in_its_networks() {
+        let contains = |networks: &[&str], address: &str| {
+            Networks(networks.iter().map(|text| Network::parse(text).unwrap()).collect()).contain(address)
+        };
+        for (networks, address, inside) in [
+            (&["127.0.0.0/8"][..], "0.0.0.0", true),
+            (&["127.0.0.1"], "::ffff:0.0.0.0", true),
+            (&["127.0.0.0/8"], "::", false),
+            (&["::1"], "::", true),
+            (&["::1"], "0.0.0.0", false),
+            (&["10.0.0.0/8", "::/0"], "0.0.0.0", false),
+            (&["0.0.0.0"], "0.0.0.0", true),
+            (&["0.0.0.0"], "127.0.0.1", false),
+            (&["127.0.0.2"], "0.0.0.0", false),
+        ] {
+            assert_eq!(contains(networks, address), inside, "{networks:?} {address}");
+        }
     }
 
     #[test]

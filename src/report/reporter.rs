@@ -227,6 +227,12 @@ impl Reporter {
         }
     }
 
+    /// Events that somebody has asked to see again, as text: a line each.
+    pub fn events_again<'e>(&mut self, events: impl Iterator<Item = &'e Event>) -> io::Result<()> {
+        let lines: Vec<_> = events.map(|event| text::event(event, self.paint)).collect();
+        self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
     /// A text that somebody has asked for: help, an explanation.
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
         let format = if self.has_records { self.format } else { self.help };

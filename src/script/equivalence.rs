@@ -28,6 +28,7 @@ impl Closure {
     pub fn new(text: &str) -> Result<Self, Box<EvalAltResult>> {
         let mut engine = engine::bare();
         api::event::register(&mut engine);
+        api::cut::register(&mut engine);
         api::text::register(&mut engine);
         api::list::register(&mut engine);
         api::network::register(&mut engine);

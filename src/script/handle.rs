@@ -22,7 +22,7 @@ use super::{
 use crate::{
     event::Summary,
     kernel::{Attachment, InScope, namespaces},
-    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Spec, param},
+    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Signal, Spec, param},
     report::Books,
     template::Stack,
 };
@@ -113,11 +113,11 @@ impl State {
         Some(format!("{}: `ustack` has addresses only: {foreign}", self.spec.name))
     }
 
-    /// That a denial is a kill, where it is, and the probe could deny at all.
+    /// Says that a denial is a kill by SIGKILL, where it is, and the probe could deny at all.
     fn late_remark(&self) -> Option<String> {
         let param = self.spec.late().filter(|_| !self.audit_only)?;
         Some(format!(
-            "{}: with `{param}` it decides once the new program is in place: a denial is done by SIGKILL, before its first instruction",
+            "{}: with `{param}` it decides once the new program is in place: a denial, or a kill whatever the signal, is done by SIGKILL, before its first instruction",
             self.spec.name
         ))
     }
@@ -349,6 +349,12 @@ impl ProbeHandle {
             attachment.set_mode(mode)?;
         }
         state.spec.mode = mode;
+        // Before the attach it is said there.
+        if let (Some(_), Mode::Kill(signal), Some(remark)) = (&state.attachment, mode, state.late_remark())
+            && signal != Signal::KILL
+        {
+            runtime.note(&remark);
+        }
         state.hold(runtime)
     }
 

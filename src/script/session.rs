@@ -12,6 +12,7 @@ use signal_hook::consts::SIGINT;
 
 use super::{
     Completeness, Echo, LineResult, Options, Outcome, Served, Source, api,
+    api::event::ScriptEvent,
     diagnostics::Diagnostic,
     engine,
     handle::ProbeHandle,
@@ -21,7 +22,11 @@ use super::{
     value,
 };
 use crate::{
-    event::queue::Sender, filter::Answer, kernel::with_cause_and_cure, report::Sink, template::Catalogue,
+    event::queue::Sender,
+    filter::Answer,
+    kernel::with_cause_and_cure,
+    report::{Format, Sink},
+    template::Catalogue,
 };
 
 /// What `--help` promises.
@@ -217,8 +222,12 @@ impl Started {
         }
         if echo == Echo::Shown && !self.is_introduced(&value) {
             let (shown, raw) = (api::shown(&value), value::to_json(&value));
+            let events = value::events(&value).unwrap_or_default();
             self.runtime.report(|reporter| match value::is_rows(&value) {
                 true => reporter.rows(&shown, raw),
+                false if !events.is_empty() && reporter.format() == Format::Text => {
+                    reporter.events_again(events.iter().map(ScriptEvent::inner))
+                }
                 false => reporter.value(&shown, raw),
             });
         }

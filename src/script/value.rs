@@ -54,6 +54,12 @@ pub fn is_rows(value: &Dynamic) -> bool {
     value.as_array_ref().is_ok_and(|items| !items.is_empty() && items.iter().all(Dynamic::is_map))
 }
 
+/// The events of an array of events and nothing else.
+pub fn events(value: &Dynamic) -> Option<Vec<ScriptEvent>> {
+    let items = value.as_array_ref().ok().filter(|items| !items.is_empty())?;
+    items.iter().map(|item| item.read_lock::<ScriptEvent>().map(|event| event.clone())).collect()
+}
+
 /// A map's entries as JSON.
 pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
     map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()

@@ -7,7 +7,10 @@
 
 use std::collections::HashMap;
 
-use super::lexer::{Kind, Token, lex, open_brackets, partner};
+use super::{
+    lexer::{Kind, Token, lex, open_brackets, partner},
+    meta,
+};
 
 /// Which variables hold a probe, and of which template.
 pub type Probes = HashMap<String, String>;
@@ -85,6 +88,12 @@ pub fn at(text: &str, cursor: usize, probes: &Probes) -> (usize, Place) {
                 (cursor - argument.trim_start().len(), Place::CommandArgument(name.to_owned()))
             }
         };
+    }
+    if let Some((name, argument)) = before.split_once(' ')
+        && meta::takes_file(name)
+        && argument.trim_start().chars().all(|c| c.is_alphanumeric() || "/._-~".contains(c))
+    {
+        return (cursor - argument.trim_start().len(), Place::CommandArgument(name.to_owned()));
     }
     if let Some(topic) = before.strip_prefix('?').or_else(|| before.strip_prefix("help ")) {
         return (cursor - topic.trim_start().len(), Place::Topic);
@@ -521,6 +530,8 @@ mod tests {
         assert_eq!(place("? would-^"), ("would-".into(), Place::Topic));
         assert_eq!(place("help SIG^"), ("SIG".into(), Place::Topic));
         assert_eq!(place(":load  hun^"), ("hun".into(), Place::CommandArgument("load".into())));
+        assert_eq!(place("load /tmp/hun^"), ("/tmp/hun".into(), Place::CommandArgument("load".into())));
+        assert_eq!(word("load = hun^"), Place::Word);
     }
 
     #[test]

@@ -155,9 +155,8 @@ impl History for Shelf {
         start: usize,
         direction: SearchDirection,
     ) -> Result<Option<SearchResult<'_>>> {
-        let entries: Vec<_> = self.entries.iter().collect();
         // A key's step, else the hint's question.
-        match self.recall.take(&entries) {
+        match self.recall.take(|| self.entries.iter().collect()) {
             Some(shown) => Ok(Some(self.walked(shown))),
             None => {
                 let start = start.min(self.len().saturating_sub(1));

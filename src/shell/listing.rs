@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustyline::{Cmd, KeyCode, KeyEvent, Modifiers};
+use rustyline::{Cmd, KeyCode, KeyEvent, Modifiers, Movement};
 use unicode_width::UnicodeWidthStr;
 
 /// More candidates than these are listed only if they are wanted.
@@ -47,7 +47,7 @@ impl Listing {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = question;
     }
 
-    /// What this key means, if a question stands. What is not a yes is a no.
+    /// What this key means, if a question stands and the editor knows no better. What is not a yes is a no.
     pub fn answer(&self, KeyEvent(key, modifiers): KeyEvent) -> Option<Cmd> {
         let question = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What is pasted is not an answer; the editor takes it as a whole, and drops it here.
@@ -55,18 +55,23 @@ impl Listing {
             return None;
         }
         let plain = modifiers == Modifiers::NONE;
-        let yes = plain && matches!(key, KeyCode::Char('y' | 'Y' | ' ') | KeyCode::Tab);
+        let yes = plain && matches!(key, KeyCode::Char('y' | 'Y'));
+        let space = plain && key == KeyCode::Char(' ');
+        let tab = plain && key == KeyCode::Tab;
         let enter = key == KeyCode::Enter || (key == KeyCode::Char('J') && modifiers == Modifiers::CTRL);
+        // What the editor takes for a yes itself is left to it: of a letter that a handler answers with it would make
+        // what was inserted last. A no is Backspace, for the same reason.
         let (next, answer) = match question {
-            Question::All { rows, page } if yes => (more(rows, page, page), Cmd::SelfInsert(1, 'y')),
-            Question::More { rows, page, shown } if yes => {
-                (more(rows, page, shown + page), Cmd::SelfInsert(1, 'y'))
+            Question::All { rows, page } if yes || tab => (more(rows, page, page), None),
+            Question::All { rows, page } if space => (more(rows, page, page), Some(Cmd::Complete)),
+            Question::More { rows, page, shown } if yes || space => (more(rows, page, shown + page), None),
+            Question::More { rows, page, shown } if enter || tab => {
+                (more(rows, page, shown + 1), Some(Cmd::AcceptLine))
             }
-            Question::More { rows, page, shown } if enter => (more(rows, page, shown + 1), Cmd::AcceptLine),
-            _ => (Question::None, Cmd::SelfInsert(1, 'n')),
+            _ => (Question::None, Some(Cmd::Kill(Movement::BackwardChar(1)))),
         };
         self.set(next);
-        Some(answer)
+        answer
     }
 }
 
@@ -101,7 +106,7 @@ mod tests {
     fn each_key_but_yes_leaves() {
         for no in [CTRL_C, key('n'), key('x'), KeyEvent(KeyCode::Esc, Modifiers::NONE)] {
             let listing = listing(101, (80, 24));
-            assert_eq!(listing.answer(no), Some(Cmd::SelfInsert(1, 'n')));
+            assert_eq!(listing.answer(no), Some(Cmd::Kill(Movement::BackwardChar(1))));
             assert_eq!(listing.answer(no), None, "it is over");
         }
         let paste = KeyEvent(KeyCode::BracketedPasteStart, Modifiers::NONE);
@@ -113,14 +118,10 @@ mod tests {
         // Ten in a row, so 50 rows: 23, one more, 23 more, and the rest.
         let listing = listing(500, (80, 24));
         let enter = KeyEvent(KeyCode::Enter, Modifiers::NONE);
-        for (key, answer) in [
-            (key('y'), Cmd::SelfInsert(1, 'y')),
-            (enter, Cmd::AcceptLine),
-            (key(' '), Cmd::SelfInsert(1, 'y')),
-            (key(' '), Cmd::SelfInsert(1, 'y')),
-        ] {
-            assert_eq!(listing.answer(key), Some(answer));
+        let answers = [(key('y'), None), (enter, Some(Cmd::AcceptLine)), (key(' '), None), (key(' '), None)];
+        for (key, answer) in answers {
+            assert_eq!(listing.answer(key), answer);
         }
-        assert_eq!(listing.answer(CTRL_C), None);
+        assert_eq!(listing.answer(CTRL_C), None, "all is shown");
     }
 }

@@ -280,7 +280,11 @@ pub fn is_shells_own(text: &str) -> bool {
             self::argument(name) != Argument::Code
                 || crate::script::completeness(argument) == crate::script::Completeness::Complete
         }
-        Input::Code(_) => false,
+        // `load /tmp/` would go on as a division.
+        Input::Code(code) => matches!(
+            read_bare(code, |_| false),
+            Some(Input::Command { name, argument }) if takes_file(name) && !argument.is_empty()
+        ),
         _ => true,
     }
 }
@@ -301,6 +305,12 @@ pub fn words() -> Vec<Word> {
 #[must_use]
 pub fn argument(name: &str) -> Argument {
     COMMANDS.iter().find(|command| command.name == name).map_or(Argument::None, |command| command.argument)
+}
+
+/// Whether the command of this name takes a file.
+#[must_use]
+pub fn takes_file(name: &str) -> bool {
+    argument(name) == Argument::File
 }
 
 /// Runs a command; a beginning that fits only one is enough.
@@ -569,6 +579,13 @@ mod tests {
             let expected = (code == "load /2").then_some(Input::Command { name: "load", argument: "/2" });
             assert_eq!(bare(code), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn a_path_behind_a_commands_word_is_whole() {
+        assert!(is_shells_own("load /tmp/"));
+        assert!(!is_shells_own("load / tmp /"));
+        assert!(!is_shells_own("print("));
     }
 
     #[test]

@@ -80,9 +80,10 @@ impl Recall {
     }
 
     /// Takes the step that was begun, if there is one, over these entries.
-    pub fn take(&self, entries: &[&String]) -> Option<Shown> {
+    pub fn take<'e>(&self, entries: impl FnOnce() -> Vec<&'e String>) -> Option<Shown> {
         let mut state = self.lock();
         let step = state.step.take()?;
+        let entries = entries();
         let walk = state.walk.clone();
         let (typed, cursor) = match &walk {
             Some(walk) => (walk.typed.clone(), walk.cursor),
@@ -124,12 +125,11 @@ mod tests {
     /// What each of these steps shows, from what was typed on.
     fn walked(typed: &str, ways: &[Way]) -> Vec<String> {
         let (recall, entries) = (Recall::default(), entries());
-        let entries: Vec<_> = entries.iter().collect();
         let mut line = typed.to_owned();
         ways.iter()
             .map(|way| {
                 if recall.begin(*way, &line, line.len()) {
-                    line = match recall.take(&entries).expect("a step") {
+                    line = match recall.take(|| entries.iter().collect()).expect("a step") {
                         Shown::Entry(line) | Shown::Typed(line, _) => line,
                     };
                 }
@@ -162,12 +162,12 @@ mod tests {
     #[test]
     fn an_edited_entry_is_something_typed() {
         let (recall, entries) = (Recall::default(), entries());
-        let entries: Vec<_> = entries.iter().collect();
+        let entries = || entries.iter().collect();
         assert!(recall.begin(Way::Older, "pr", 2));
-        assert_eq!(recall.take(&entries), Some(Shown::Entry("print(a)".into())));
+        assert_eq!(recall.take(entries), Some(Shown::Entry("print(a)".into())));
         assert!(!recall.begin(Way::Newer, "print(ab)", 7));
-        assert_eq!(recall.take(&entries), None);
+        assert_eq!(recall.take(entries), None);
         assert!(recall.begin(Way::Older, "let a", 5));
-        assert_eq!(recall.take(&entries), Some(Shown::Entry("let a = 1".into())));
+        assert_eq!(recall.take(entries), Some(Shown::Entry("let a = 1".into())));
     }
 }

@@ -12,7 +12,8 @@ use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    EarlyField, Field, FieldKind, Layout, NamedValue, ObservedAt, Observer, Param, ParamKind, Stack, Template,
+    Cut, EarlyField, Field, FieldKind, Layout, Limits, NamedValue, ObservedAt, Observer, Param, ParamKind,
+    Stack, Template,
 };
 
 /// An object that is not a template.
@@ -43,6 +44,7 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     types.fields(event_id, &event, 0, &mut fields)?;
     let packed_from = packed_from(&fields)?;
     check_counts(&fields)?;
+    check_limits(&fields)?;
 
     let layout = Layout { packed_from, by_task: by_task(&elf), ..types.layout(&sections)? };
     if layout.programs.is_empty() {
@@ -115,6 +117,33 @@ fn check_counts(fields: &[Field]) -> Fallible<()> {
     Ok(())
 }
 
+/// What is said of a text must be something that an event says.
+fn check_limits(fields: &[Field]) -> Fallible<()> {
+    let notes = fields.iter().find(|f| f.name == "notes");
+    let is_note = |name: &str| match notes.map(|notes| &notes.kind) {
+        Some(FieldKind::Flags(names)) => names.iter().any(|n| n.name == name),
+        _ => false,
+    };
+    let is_truth = |name: &str| fields.iter().any(|f| f.name == name && f.kind == FieldKind::Bool);
+    for field in fields {
+        let refuse = |what: &str| Err(format!("field `{}`: {what}", field.name));
+        if field.limits.unreadable.as_ref().is_some_and(|note| !is_note(note)) {
+            return refuse("its tag `unreadable` is none of the header's notes");
+        }
+        match (&field.limits.cut, &field.kind) {
+            (None, _) => {}
+            (Some(Cut::After(after)), FieldKind::Text) if (1..field.size).contains(after) => {}
+            (Some(Cut::Noted(by)), FieldKind::Texts { .. }) if is_truth(by) => {}
+            _ => {
+                return refuse(
+                    "its tag `cut` is no length that a text has, nor a field that says so of texts",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Only what is in use of the path, and of what stands behind it, is sent: so nothing else may stand there.
 fn packed_from(fields: &[Field]) -> Fallible<usize> {
     let from = fields.iter().position(|f| f.name == "path").ok_or("struct event has no `path`")?;
@@ -158,6 +187,11 @@ impl Tags<'_> {
             .collect::<Fallible<Vec<_>>>()
             .map(Some)
     }
+}
+
+fn limits(tags: &Tags<'_>) -> Limits {
+    let cut = |text: &str| text.parse().map_or_else(|_| Cut::Noted(text.to_owned()), Cut::After);
+    Limits { unreadable: tags.get("unreadable").map(str::to_owned), cut: tags.get("cut").map(cut) }
 }
 
 /// An object's types, and the tags that belong to them.
@@ -294,6 +328,7 @@ impl Types {
             kind,
             unit: tags.get("unit").map(str::to_owned),
             doc: tags.need("doc", &of)?,
+            limits: limits(tags),
             offset,
             size,
         })

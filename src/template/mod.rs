@@ -190,6 +190,23 @@ impl ParamKind {
     }
 }
 
+/// What may be missing of a text, and where that is noted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Which of the header's notes says that it could not be read.
+    pub unreadable: Option<String>,
+    pub cut: Option<Cut>,
+}
+
+/// Where a longer text is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// After so many bytes.
+    After(usize),
+    /// Where this field is true (texts of a list).
+    Noted(String),
+}
+
 /// One field of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -197,6 +214,7 @@ pub struct Field {
     pub kind: FieldKind,
     pub unit: Option<String>,
     pub doc: String,
+    pub limits: Limits,
     /// Byte offset in the event struct.
     pub offset: usize,
     /// Size in bytes; for text the capacity, terminating NUL included.

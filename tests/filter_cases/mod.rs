@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use krsi_sh::template::{Field, FieldKind, Template};
+use krsi_sh::template::{Cut, Field, FieldKind, Template};
 
 /// A script whose value is a closure, and events of the template's.
 #[derive(Clone)]
@@ -34,6 +34,7 @@ fn both(e, words) { e.comm in words && small(e.uid) }
 let least = 1000; let home = "/home/"; let shells = ["bash", "sh", "x", ""]; let ids = [0, 1, 1000, 65534, 4294967295];
 let some = 5..2000; let sure = true; let lan = cidr(["10.0.0.0/8", "192.168.1.7", "2001:db8::/33"]); let key = "x";
 let many = []; for n in 0..200 { many.push(n * 7 - 300); }
+let deep = ""; for n in 0..52 { deep += "/tmp/"; }
 "#;
 
 /// Texts that events are made of and that closures ask for, so that some of them meet.
@@ -116,6 +117,7 @@ fn quoted() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => word().prop_map(|word| format!("{word:?}")),
         1 => Just("home".to_owned()),
+        1 => Just("deep".to_owned()),
         1 => word().prop_map(|word| format!("(home + {word:?})")),
     ]
 }
@@ -426,13 +428,23 @@ fn text(size: usize, noise: bool) -> BoxedStrategy<Vec<u8>> {
         .boxed()
 }
 
+/// A bit of the header's notes.
+fn note(fields: &[Field], name: &str) -> usize {
+    let names = fields.iter().find_map(|field| match &field.kind {
+        FieldKind::Flags(names) if field.name == "notes" => Some(names),
+        _ => None,
+    });
+    let found = names.and_then(|names| names.iter().find(|n| n.name == name));
+    usize::try_from(found.expect("the header has such a note").value).expect("notes are 32 bits")
+}
+
 fn event(template: &Template) -> BoxedStrategy<Vec<u8>> {
     let size = template.event_size;
     let fields = template.fields.clone();
     let packed_from = template.layout.packed_from;
     let parts: Vec<_> = fields.iter().map(field_bytes).collect();
-    (parts, 0..20_u8, any::<u64>())
-        .prop_map(move |(mut parts, unreadable, seed)| {
+    (parts, 0..20_u8, vec(0..16_u8, fields.len()), any::<u64>())
+        .prop_map(move |(mut parts, unreadable, lacking, seed)| {
             // Words where nothing is in use, so that an answer from there would be seen.
             let noise = WORDS.iter().cycle().skip((seed % 19) as usize).flat_map(|word| word.bytes());
             let mut bytes: Vec<u8> = noise.take(size).collect();
@@ -442,9 +454,20 @@ fn event(template: &Template) -> BoxedStrategy<Vec<u8>> {
                 parts[path] = vec![0];
             }
             let nul = |bytes: &[u8]| bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-            let mut numbers =
-                vec![("path_length", nul(&parts[path])), ("notes", if unreadable == 0 { 4 } else { 0 })];
-            for (field, part) in fields.iter().zip(&parts) {
+            let mut notes = if unreadable == 0 { note(&fields, "no-path") } else { 0 };
+            for ((field, part), lacks) in fields.iter().zip(&mut parts).zip(&lacking) {
+                if let (Some(name), 0) = (&field.limits.unreadable, lacks) {
+                    notes |= note(&fields, name);
+                    part.fill(0);
+                    part.truncate(1);
+                }
+            }
+            let mut numbers = vec![("path_length", nul(&parts[path])), ("notes", notes)];
+            for ((field, part), lacks) in fields.iter().zip(&parts).zip(&lacking) {
+                if let Some(Cut::Noted(by)) = &field.limits.cut {
+                    let cut = *lacks == 1 || part.last().is_some_and(|byte| *byte != 0);
+                    numbers.push((by, usize::from(cut)));
+                }
                 match &field.kind {
                     FieldKind::Texts { length } => numbers.push((length, part.len())),
                     FieldKind::List { count, .. } => numbers.push((count, (seed % 11) as usize)),
@@ -453,7 +476,7 @@ fn event(template: &Template) -> BoxedStrategy<Vec<u8>> {
             }
             for (name, value) in numbers {
                 if let Some(at) = index(name) {
-                    parts[at] = u32::try_from(value).unwrap_or(0).to_le_bytes().to_vec();
+                    parts[at] = u32::try_from(value).unwrap_or(0).to_le_bytes()[..fields[at].size].to_vec();
                 }
             }
             let mut tail = fields.get(packed_from).map_or(size, |f| f.offset);

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::terminal::*;
+use crate::{terminal::*, top::attaches};
 
 #[test]
 fn the_last_value_is_it() {
@@ -77,11 +77,157 @@ fn the_settings_are_listed_and_a_mistyped_one_has_a_neighbour() {
 fn events_of_nobody_cannot_be_asked_for() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
-    terminal.enter_with(":events web", "takes `on`, `off` or a probe, not `web`");
+    terminal.enter_with(":events web", "takes `on`, `off` or a probe: there is no probe `web`");
     terminal.enter_with(":stats web", "there is no probe `web`");
+    terminal.enter_with(":detach web", "there is no probe `web`");
+    terminal.enter_with(":detach", "`:panic` detaches all of them");
     terminal.enter(":stats", "no probe has been attached");
     terminal.enter(":explain", "no probe is attached");
     terminal.enter(":panic", "no probe is attached");
+}
+
+#[test]
+fn a_command_without_its_colon_runs_where_nothing_else_can_be_meant() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("stats", "no probe has been attached");
+    terminal.enter("panic;", "no probe is attached");
+    terminal.enter("6 * 7", "42");
+    terminal.enter_with("history", "  6 * 7");
+    terminal.enter_with("load nothing.rhai", "there is no script `nothing.rhai`");
+    terminal.enter_with("templates exce", "did you mean `exec`?");
+    terminal.keys("set color never\r");
+    terminal.enter("set color", "color is off");
+    // A variable of that name is what is meant.
+    terminal.enter("let stats = 43;", "krsi> let stats = 43;");
+    terminal.enter("stats", "43");
+    terminal.enter("let q = 44;", "krsi> let q = 44;");
+    terminal.enter("q", "44");
+    terminal.keys("clear\r");
+    terminal.wait("an empty screen", |rows| rows == ["krsi>"]);
+    terminal.keys(&format!("exit{ENTER}"));
+    assert_eq!(terminal.ended().code(), Some(0));
+}
+
+#[test]
+fn a_semicolon_at_the_end_keeps_a_value_silent() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("40 + 1;\r");
+    terminal
+        .wait("a prompt and nothing else", |rows| rows.ends_with(&["krsi> 40 + 1;".into(), "krsi>".into()]));
+    terminal.enter("it + 1", "42");
+    terminal.keys("run([\"echo\", \"loud\"]); // why\r");
+    terminal.wait("a prompt and nothing else", |rows| {
+        rows.ends_with(&["krsi> run([\"echo\", \"loud\"]); // why".into(), "krsi>".into()])
+    });
+    terminal.enter("it.stdout", "\"loud\\n\"");
+    terminal.enter("`a;`", "\"a;\"");
+}
+
+#[test]
+fn an_attached_probe_is_described_once() {
+    if !attaches() {
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();
+    let described =
+        |terminal: &Terminal| terminal.rows().iter().filter(|row| row.contains("exec-1: exec [")).count();
+    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() });\r");
+    terminal.last_row("krsi>");
+    terminal.enter_with("p.attach()", "attached exec-1: exec [");
+    terminal.last_row("krsi[1]>");
+    assert_eq!(described(&terminal), 1);
+    // What has changed since then is worth a line.
+    terminal.enter_for("p.detach().lease(\"5m\").attach().shadow()", |row| {
+        row.starts_with("exec-1: exec [") && row.contains(", shadow, ")
+    });
+    terminal.enter_with("p.shadow();", "krsi[1]> p.shadow();");
+    assert_eq!(described(&terminal), 3);
+}
+
+#[test]
+fn commands_know_a_probe_by_variable_name_and_number_and_a_lost_one_can_be_had_again() {
+    if !attaches() {
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();
+    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() }).events(false); let n = 7;\r");
+    terminal.last_row("krsi>");
+    terminal.enter_with(":stats p", "probe `exec-1` is not attached yet");
+    terminal.enter_with(":explain p", "exec-1: exec [");
+    terminal.keys("p.attach();\r");
+    terminal.last_row("krsi[1]>");
+    for probe in ["p", "exec-1", "1"] {
+        terminal.enter_for(&format!(":stats {probe}"), |row| {
+            row.trim_start().starts_with("exec-1 ") && !row.contains("detached")
+        });
+        terminal.keys(CTRL_L);
+        terminal.last_row("krsi[1]>");
+    }
+    terminal.enter(":events p", "the events of exec-1 are shown, and no other probe's");
+    terminal.enter_with(":stats n", "the variable `n` is not a probe");
+    terminal.enter_with(":stats exec-2", "did you mean `exec-1`?");
+    terminal.keys("p = ();\r");
+    terminal.last_row("krsi[1]>");
+    terminal.enter("probe_named(\"exec-1\").id", "1");
+    terminal.enter(":detach exec-1", "detached exec-1");
+    terminal.last_row("krsi>");
+    terminal.enter_with(":detach 1", "probe `exec-1` is detached already");
+    terminal.enter_for("stats", |row| row.trim_start().starts_with("exec-1 ") && row.contains(", detached"));
+    terminal.enter_with("probe_named(\"exec\")", "did you mean `exec-1`?");
+}
+
+#[test]
+fn the_last_events_can_be_looked_at_again() {
+    if !attaches() {
+        return;
+    }
+    let home = home();
+    let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();
+    terminal.enter("last()", "krsi> last()");
+    terminal.enter("last(3)", "[]");
+    terminal.keys("let p = probe(\"exec\").scope(#{ pid: getpid() }).on_event(|e| print(`saw ${e.filename}`)).attach();\r");
+    terminal.last_row("krsi[1]>");
+    for program in ["/bin/true", "/bin/false"] {
+        terminal.keys(&format!("run([\"{program}\"]);\r"));
+        terminal.row(&format!("saw {program}"));
+    }
+    terminal.enter("last().filename", "\"/bin/false\"");
+    terminal.enter("last(2)[0].filename", "\"/bin/true\"");
+    // A single one is shown whole, several as they were.
+    terminal.enter("last()", "  \"filename\": \"/bin/false\",");
+    terminal.enter_for("last(2)", |row| row.contains(" exec-1 ") && row.contains("/bin/true"));
+    terminal.enter("last(100).len()", "2");
+    terminal.enter("p.last().filename", "\"/bin/false\"");
+    terminal.enter("p.last(1).len()", "1");
+    terminal.enter_with("last(0)", "allowed: 1 to 256");
+}
+
+#[test]
+fn what_is_asked_in_several_words_is_searched_for() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("help user id\r");
+    terminal.row_with("loginuid");
+    terminal.last_row("krsi>");
+    terminal.enter_with(":templates exce", "there is no template `exce` (did you mean `exec`?)");
+}
+
+#[test]
+fn colour_is_set_as_on_the_command_line() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    for (value, on) in [("never", "off"), ("always", "on"), ("off", "off"), ("auto", "on")] {
+        terminal.keys(&format!(":set color {value}\r"));
+        terminal.last_row("krsi>");
+        terminal.enter(":set color", &format!("color is {on}"));
+        terminal.keys(CTRL_L);
+        terminal.wait("an empty screen", |rows| rows == ["krsi>"]);
+    }
+    terminal.enter_with(":set color green", "`color` takes `auto`, `always` or `never`, not `green`");
 }
 
 /// An editor that appends to what it is given.

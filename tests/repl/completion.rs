@@ -42,6 +42,20 @@ fn names_of_errnos_signals_and_cgroups_stand_where_they_belong() {
 }
 
 #[test]
+fn what_is_counted_is_completed_to_the_events_fields() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let p = probe(\"connect\");\r");
+    terminal.last_row("krsi>");
+    completes(&mut terminal, "p.count_by(\"addr", "p.count_by(\"address");
+    completes(&mut terminal, "probe(\"exec\").hist(\"argc", "probe(\"exec\").hist(\"argc");
+    completes(&mut terminal, "probe(\"exec\").top(5, [\"file", "probe(\"exec\").top(5, [\"filename");
+    completes(&mut terminal, "p.fields([\"pid\", \"ppi", "p.fields([\"pid\", \"ppid");
+    completes(&mut terminal, ":set color ne", ":set color never");
+    completes(&mut terminal, ":stats p", ":stats p");
+}
+
+#[test]
 fn candidates_tell_what_they_are_and_no_code_runs() {
     let home = home();
     let mut terminal = Setup { columns: 120, ..Setup::new(&home) }.prompted();

@@ -143,6 +143,65 @@ fn history_survives_a_restart() {
 }
 
 #[test]
+fn up_finds_what_begins_as_the_line_does() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    for (line, value) in [("100 + 1", "101"), ("200 + 2", "202"), ("100 + 3", "103"), ("if true {\r7 }", "7")]
+    {
+        terminal.enter(line, value);
+    }
+    terminal.keys(&format!("10{UP}"));
+    terminal.last_row("krsi> 100 + 3");
+    terminal.keys(UP);
+    terminal.last_row("krsi> 100 + 1");
+    // There is no older one.
+    terminal.keys(UP);
+    terminal.keys(DOWN);
+    terminal.last_row("krsi> 100 + 3");
+    // The cursor is behind what was found, and behind what was typed when that is back.
+    terminal.keys("0");
+    terminal.enter("", "130");
+    terminal.keys(&format!("10{UP}{DOWN}"));
+    terminal.enter(" + 34", "44");
+    // An empty line has all of them, line by line.
+    terminal.keys(&format!("{UP}{UP}{UP}"));
+    terminal.wait("the block", |rows| rows.ends_with(&["krsi> if true {".into(), "....> 7 }".into()]));
+    terminal.keys(&format!("{UP}{UP}"));
+    terminal.last_row("krsi> 100 + 3");
+}
+
+#[test]
+fn alt_enter_goes_on_in_a_new_line() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.keys("let a = 40;\x1b\r");
+    terminal.last_row("....>");
+    terminal.keys("a + 1\x1b\n");
+    terminal.wait("a third line", |rows| rows.ends_with(&["....> a + 1".into(), "....>".into()]));
+    terminal.enter("+ 1", "42");
+}
+
+#[test]
+fn the_question_whether_to_list_so_much_is_left_by_control_c() {
+    let home = home();
+    let mut terminal = Setup { rows: 30, ..Setup::new(&home) }.prompted();
+    terminal.keys(&format!("unknown.{TAB}"));
+    terminal.row_with("possibilities? (y or n)");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi> unknown.");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi>");
+    terminal.keys(&format!("unknown.{TAB}"));
+    terminal.row_with("possibilities? (y or n)");
+    terminal.keys("y");
+    terminal.last_row("--More--");
+    terminal.keys(CTRL_C);
+    terminal.last_row("krsi> unknown.");
+    terminal.keys(CTRL_C);
+    terminal.enter("6 * 7", "42");
+}
+
+#[test]
 fn the_rest_of_an_earlier_line_is_suggested() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
@@ -340,10 +399,14 @@ fn what_succeeded_is_saved_as_a_script_that_can_be_loaded() {
     let script = fs::read_to_string(&file).expect("the script");
     assert_eq!(script, "#!/usr/bin/env krsi-sh\nfn six() {\n6 };\nprint(six() * 7);\n");
     assert_eq!(fs::metadata(&file).expect("the script").permissions().mode() & 0o777, 0o700);
-    terminal.enter_with(":save hunt.rhai", "hunt.rhai exists");
+    terminal.enter_with(":save hunt.rhai", "hunt.rhai exists; `:save! hunt.rhai` replaces it");
+    terminal.enter("print(43)", "43");
+    terminal.enter_with(":save! hunt.rhai", "in hunt.rhai");
+    assert_eq!(fs::read_to_string(&file).expect("the script"), format!("{script}print(43);\n"));
+    terminal.enter_with(":sav hunt.rhai", "hunt.rhai exists");
 
     let mut later = Setup::new(&home).prompted();
-    later.enter(":load hunt.rhai", "42");
+    later.enter(":load hunt.rhai", "43");
     later.enter("six()", "6");
     later.enter_with(":time six()", "µs");
 }

@@ -146,7 +146,7 @@ fn an_error_in_a_line_that_is_no_rhai() {
 #[test]
 fn the_shells_own_commands() {
     let home = home();
-    let mut terminal = Setup { rows: 40, ..window(&home) }.prompted();
+    let mut terminal = Setup { rows: 50, ..window(&home) }.prompted();
     typed(&mut terminal, ":help");
     shows(&terminal, "help");
 }

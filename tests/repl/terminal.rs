@@ -38,6 +38,7 @@ pub const CTRL_D: &str = "\x04";
 pub const CTRL_L: &str = "\x0c";
 pub const CTRL_R: &str = "\x12";
 pub const UP: &str = "\x1b[A";
+pub const DOWN: &str = "\x1b[B";
 pub const TAB: &str = "\t";
 pub const ENTER: &str = "\r";
 

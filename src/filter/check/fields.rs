@@ -7,12 +7,12 @@ use rhai::Position;
 use super::{Checker, Element, Fallible, LATE, List, Term};
 use crate::{
     filter::ir::{
-        self, Address, Between, Bool, Case, Comparison, Int, Length, Number, Packed, Place, Text, Texts,
+        self, Address, Between, Bool, Case, Comparison, Int, Length, Note, Number, Packed, Place, Text, Texts,
     },
     probe::Network,
     raw::{self, literal},
     suggest::nearest,
-    template::{Field, FieldKind, NamedValue},
+    template::{Cut, Field, FieldKind, NamedValue},
 };
 
 impl Checker<'_> {
@@ -63,6 +63,11 @@ impl Checker<'_> {
                     packed,
                     length: length.offset,
                     size: field.size,
+                    unreadable: self.unreadable(field),
+                    cut: match &field.limits.cut {
+                        Some(Cut::Noted(by)) => self.template.field(by).map(|by| by.offset),
+                        _ => None,
+                    },
                 }),
                 _ => {
                     return self.misfit(
@@ -82,6 +87,8 @@ impl Checker<'_> {
                         place: Place::Padded(at),
                         size: *element_size,
                         case: Case::AsIs,
+                        unreadable: None,
+                        cut: None,
                     })),
                     kind @ (FieldKind::Unsigned | FieldKind::Signed) => {
                         Some(Element::Number(number(&field.name, at, *element_size, kind)))
@@ -137,7 +144,21 @@ impl Checker<'_> {
             (Some(length), None) => Place::Path(field.offset, length),
             (None, None) => Place::Padded(field.offset),
         };
-        Text { name: field.name.clone(), place, size: field.size, case: Case::AsIs }
+        let cut = match field.limits.cut {
+            Some(Cut::After(after)) => Some(after),
+            _ => None,
+        };
+        let unreadable = self.unreadable(field);
+        Text { name: field.name.clone(), place, size: field.size, case: Case::AsIs, unreadable, cut }
+    }
+
+    /// The note that says that this could not be read.
+    fn unreadable(&self, field: &Field) -> Option<Note> {
+        let wanted = field.limits.unreadable.as_ref()?;
+        let notes = self.template.field("notes")?;
+        let FieldKind::Flags(names) = &notes.kind else { return None };
+        let bit = names.iter().find(|n| n.name == *wanted)?.value;
+        Some(Note { offset: notes.offset, bit: u32::try_from(bit).ok()? })
     }
 
     /// A name's value, if that is what the value is called.

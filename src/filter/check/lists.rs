@@ -68,7 +68,8 @@ impl Checker<'_> {
     pub(super) fn has_element(&mut self, list: Term, item: Term, at: Position) -> Fallible<Bool> {
         match (list, item) {
             (Term::Texts(texts), Term::Words(words)) => {
-                Ok(Bool::Any(texts, Case::AsIs, Test::Equals(self.needle(&words, at)?)))
+                let test = Test::Equals(self.needle(&words, at)?);
+                Ok(Bool::Any(texts, vec![(Case::AsIs, test)]))
             }
             (Term::List(list), item @ (Term::Words(_) | Term::Int(_))) => {
                 let mut parts = Vec::new();
@@ -139,7 +140,19 @@ impl Checker<'_> {
 }
 
 fn element(texts: Texts, index: usize) -> Text {
-    Text { name: texts.name.clone(), size: texts.size, place: Place::Element(texts, index), case: Case::AsIs }
+    Text {
+        name: texts.name.clone(),
+        size: texts.size,
+        place: Place::Element(texts, index),
+        case: Case::AsIs,
+        unreadable: None,
+        cut: None,
+    }
+}
+
+/// Whether there is one at all, which is known of a list that is cut, too.
+pub(super) fn is_any(texts: Texts) -> Bool {
+    Bool::Any(texts, vec![(Case::AsIs, Test::StartsWith(vec![]))])
 }
 
 fn term(element: Element) -> Term {
@@ -159,14 +172,22 @@ fn one_of_them(texts: &Texts, asked: Bool) -> Option<Bool> {
     let this = |text: &Text| matches!(text.place, Place::Element(_, ANY));
     match asked {
         Bool::Constant(false) => Some(Bool::Constant(false)),
-        Bool::Constant(true) => {
-            Some(ir::compare(Comparison::Greater, Int::Elements(texts.clone()), Int::Constant(0)))
-        }
+        Bool::Constant(true) => Some(is_any(texts.clone())),
         Bool::Text(text, Test::Reaches(_)) if this(&text) => None,
         Bool::Text(text, Test::Contains { from, until, .. }) if this(&text) && from + until > 0 => None,
-        Bool::Text(text, test) if this(&text) => Some(Bool::Any(texts.clone(), text.case, test)),
+        Bool::Text(text, test) if this(&text) => Some(Bool::Any(texts.clone(), vec![(text.case, test)])),
+        // One question: of a list that is cut, what one part does not find another may.
         Bool::Or(parts) => {
-            parts.into_iter().map(|part| one_of_them(texts, part)).collect::<Option<Vec<_>>>().map(ir::or)
+            let parts = parts.into_iter().map(|part| one_of_them(texts, part)).collect::<Option<Vec<_>>>()?;
+            let mut all = Vec::new();
+            for part in parts {
+                match part {
+                    Bool::Any(_, tests) => all.extend(tests),
+                    Bool::Constant(false) => {}
+                    _ => return None,
+                }
+            }
+            Some(Bool::Any(texts.clone(), all))
         }
         // A text of the list is always there to be looked at.
         Bool::Let(binding, body) => match &binding.value {

@@ -6,6 +6,7 @@ use super::{
     Checker, DEPTH, Fallible, INLINE_MEMBERS, Term,
     compare::{has_flag, one_of},
     fields::no_address,
+    lists::is_any,
 };
 use crate::{
     filter::{
@@ -14,7 +15,7 @@ use crate::{
         refusal::Misfit,
         syntax::{self, Function, Node},
     },
-    probe::{Errno, Network, Signal},
+    probe::{Errno, Network, Signal, network::Networks},
     raw,
     suggest::nearest,
 };
@@ -64,7 +65,7 @@ impl Checker<'_> {
             }
             (Term::Text(text), "contains", Term::Words(words)) => {
                 let sought = self.sought(&text, &words, at)?;
-                Ok(Term::Bool(Bool::Text(text, containing(sought, 0, 0))))
+                Ok(Term::Bool(Bool::Text(text, Test::containing(sought, 0, 0))))
             }
             (Term::Text(text), "like", Term::Words(words)) => self.like(text, &words, at).map(Term::Bool),
             (Term::Flags(number, names), "contains", Term::Words(words)) => {
@@ -77,7 +78,7 @@ impl Checker<'_> {
                 Ok(Term::Bool(one_of(number, vec![(first, last)])))
             }
             (Term::Networks(networks), "contains", Term::Address(address)) => {
-                Ok(Term::Bool(Bool::Within(address, networks)))
+                Ok(Term::Bool(Bool::Within(address, Networks(networks).matching())))
             }
             (list @ (Term::Texts(_) | Term::List(_)), "any" | "some", Term::Closure(name, captured)) => {
                 self.any(list, &name, captured, at).map(Term::Bool)
@@ -118,7 +119,8 @@ impl Checker<'_> {
             (Term::Array(items), "len") => Term::Int(length(items.len())),
             (Term::Address(address), "is_empty") => Term::Bool(no_address(address)),
             (list @ (Term::Texts(_) | Term::List(_)), "len") => Term::Int(Self::length(list)),
-            (list @ (Term::Texts(_) | Term::List(_)), "is_empty") => {
+            (Term::Texts(texts), "is_empty") => Term::Bool(ir::not(is_any(texts))),
+            (list @ Term::List(_), "is_empty") => {
                 Term::Bool(ir::compare(Comparison::Equal, Self::length(list), Int::Constant(0)))
             }
             (of, _) => return self.no_method(&of, name, at),
@@ -189,36 +191,16 @@ impl Checker<'_> {
             Ok(glob) => glob,
             Err(error) => return self.refuse(Misfit::new(at, error.to_string())),
         };
-        let (prefix, middle, suffix) = match glob {
-            Glob::Exact(whole) => {
-                let sought = self.sought(&text, &whole, at)?;
-                return Ok(Bool::Text(text, Test::Equals(sought)));
-            }
-            Glob::Parts { prefix, middle, suffix } => {
-                (self.sought(&text, &prefix, at)?, middle, self.sought(&text, &suffix, at)?)
-            }
-        };
-        if middle.len() > 1 {
+        for part in glob.parts() {
+            self.sought(&text, part, at)?;
+        }
+        let Some(tests) = glob.tests() else {
             return self.misfit(
                 at,
                 "a glob in a filter has at most one part between two stars",
                 "join several with `&&`",
             );
-        }
-        let (from, until) = (prefix.len(), suffix.len());
-        let mut tests = vec![Test::StartsWith(prefix)];
-        if until > 0 {
-            if from > 0 {
-                tests.push(Test::Reaches(from + until));
-            }
-            tests.push(Test::EndsWith(suffix));
-        }
-        if let Some(part) = middle.first() {
-            tests.push(containing(self.sought(&text, part, at)?, from, until));
-        }
-        if tests.len() > 1 && from == 0 {
-            tests.remove(0);
-        }
+        };
         Ok(ir::and(tests.into_iter().map(|test| Bool::Text(text.clone(), test))))
     }
 
@@ -280,6 +262,10 @@ impl Checker<'_> {
             _ => None,
         };
         let mut members: Vec<Vec<u8>> = items.iter().map(word).collect::<Option<_>>()?;
+        // What a cut text may be the beginning of is compared with it.
+        if text.cut.is_some_and(|cut| members.iter().any(|member| member.len() >= cut)) {
+            return None;
+        }
         // No text has a NUL in it, nor more bytes than there is room for.
         members.retain(|member| member.len() < text.size && !member.contains(&0));
         members.sort_unstable();
@@ -378,9 +364,4 @@ impl Checker<'_> {
         }
         Ok(term)
     }
-}
-
-/// Every text has the empty text in it.
-pub(super) fn containing(needle: Vec<u8>, from: usize, until: usize) -> Test {
-    if needle.is_empty() { Test::StartsWith(vec![]) } else { Test::Contains { needle, from, until } }
 }

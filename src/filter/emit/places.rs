@@ -5,7 +5,7 @@
 //! on is the jump, and leaving the loop is what stands behind it, and few branches are open at any time.
 
 use super::{
-    Alu, EVENT, Emitter, Jump, Label, Register, offset, small,
+    Alu, EVENT, Emitter, Fallible, Jump, Label, Register, offset, small,
     texts::{AT, Bound, Edges, LAST, Search},
 };
 use crate::filter::ir::{Between, Case, Packed, Place, Test, Text, Texts};
@@ -14,6 +14,19 @@ use crate::filter::ir::{Between, Case, Packed, Place, Test, Text, Texts};
 const START: Register = AT;
 /// How many bytes there are from there on to the end of the list, or (once measured) of the text.
 const LEFT: Register = 5;
+
+/// What `LEFT` was before a text of a list that may be cut was measured.
+const BEFORE: Register = 7;
+/// Whether a text may go on.
+const DOUBT: Register = 3;
+
+/// Where it says that the list which a text is one of is cut, if that may be.
+fn flag_of(text: &Text) -> Option<usize> {
+    match &text.place {
+        Place::Element(texts, _) => texts.cut,
+        _ => None,
+    }
+}
 
 /// Whether `LEFT` says where a text must end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,6 +164,9 @@ impl Emitter {
         let (head, inside, more, found) =
             (self.to.label(), self.to.label(), self.to.label(), self.to.label());
         let (length, pointer) = (4, 6);
+        if flag_of(text).is_some() {
+            self.to.alu(Alu::Move, BEFORE, LEFT);
+        }
         self.to.alu(Alu::Move, pointer, START);
         self.to.alu_immediate(Alu::Move, length, 0);
         // Once more at the end of the text.
@@ -181,69 +197,186 @@ impl Emitter {
         self.to.alu_immediate(Alu::ShiftRightSigned, register, 63);
     }
 
-    pub(super) fn test_located(&mut self, text: &Text, test: &Test, yes: Label, no: Label) {
+    /// Of what has no place of its own.
+    pub(super) fn test_located(&mut self, text: &Text, test: &Test, yes: Label, no: Label) -> Fallible {
         let limit = self.begin_text(&text.place);
         self.point(text);
-        let case = text.case;
         match test {
             Test::Equals(bytes) | Test::StartsWith(bytes) => {
-                if bytes.len() > text.size {
-                    return self.to.goto(no);
-                }
-                if limit == Limit::Left {
-                    self.to.jump_immediate(Jump::Less, LEFT, small(bytes.len()), no);
-                }
-                self.same_bytes(START, 0, bytes, case, no);
-                if matches!(test, Test::Equals(_)) {
-                    if limit == Limit::Left {
-                        self.to.jump_immediate(Jump::Equal, LEFT, small(bytes.len()), yes);
-                    }
-                    self.to.load(1, 3, START, offset(bytes.len()));
-                    self.to.jump_immediate(Jump::NotEqual, 3, 0, no);
-                }
+                self.compare_located(text, test, bytes, limit, no);
+                self.to.goto(yes);
             }
-            Test::Reaches(length) => {
-                self.measure(text, limit);
-                self.to.jump_immediate(Jump::Less, LEFT, small(*length), no);
-            }
+            Test::EndsWith(suffix) if suffix.is_empty() => self.to.goto(yes),
             Test::EndsWith(suffix) => {
-                if suffix.len() > text.size {
-                    return self.to.goto(no);
-                }
                 self.measure(text, limit);
+                if self.doubt(text) {
+                    self.to.jump_immediate(Jump::NotEqual, DOUBT, 0, self.trouble);
+                }
+                if suffix.len() > text.size {
+                    self.to.goto(no);
+                    return Ok(());
+                }
                 self.to.jump_immediate(Jump::Less, LEFT, small(suffix.len()), no);
                 self.to.jump_immediate(Jump::Greater, LEFT, small(text.size), no);
                 self.to.alu_immediate(Alu::Subtract, LEFT, small(suffix.len()));
                 self.to.alu(Alu::Add, START, LEFT);
-                self.same_bytes(START, 0, suffix, case, no);
+                self.same_bytes(START, 0, suffix, text.case, no);
+                self.to.goto(yes);
             }
+            Test::Reaches(_) | Test::Contains { .. } => {
+                self.measure(text, limit);
+                let unsure = self.to.label();
+                let slot = self.slots;
+                let doubted = self.doubt(text);
+                if doubted {
+                    // Nobody behind this asks: the slot is free again then.
+                    self.store_slot(slot, DOUBT)?;
+                }
+                self.find_located(text, test, yes, if doubted { unsure } else { no });
+                if doubted {
+                    self.to.here(unsure);
+                    self.load_slot(slot, DOUBT);
+                    self.to.jump_immediate(Jump::NotEqual, DOUBT, 0, self.trouble);
+                    self.to.goto(no);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Falls through where a text is these bytes, or begins so.
+    fn compare_located(&mut self, text: &Text, test: &Test, bytes: &[u8], limit: Limit, no: Label) {
+        let whole = matches!(test, Test::Equals(_));
+        let cut = text.cut.filter(|cut| bytes.len() > *cut - usize::from(whole));
+        if let Some(cut) = cut {
+            self.same_bytes(START, 0, &bytes[..cut], text.case, no);
+            return self.to.goto(self.trouble);
+        }
+        let flag = flag_of(text);
+        if bytes.len() > text.size && flag.is_none() {
+            return self.to.goto(no);
+        }
+        if limit == Limit::Left {
+            self.long_enough(text, bytes.len(), no);
+            if bytes.len() > text.size {
+                return self.to.goto(no);
+            }
+        }
+        self.same_bytes(START, 0, bytes, text.case, no);
+        if !whole {
+            return;
+        }
+        let (shorter, same) = (self.to.label(), self.to.label());
+        if limit == Limit::Left {
+            self.to.jump_immediate(Jump::NotEqual, LEFT, small(bytes.len()), shorter);
+            // It ends where the list does.
+            if let Some(flag) = flag {
+                self.to.load(1, 3, EVENT, offset(flag));
+                self.to.jump_immediate(Jump::NotEqual, 3, 0, self.trouble);
+            }
+            self.to.goto(same);
+            self.to.here(shorter);
+        }
+        self.to.load(1, 3, START, offset(bytes.len()));
+        self.to.jump_immediate(Jump::NotEqual, 3, 0, no);
+        self.to.here(same);
+    }
+
+    /// Falls through where the list goes on for so many bytes. Else the element is shorter, if it has an end.
+    fn long_enough(&mut self, text: &Text, length: usize, no: Label) {
+        let Some(flag) = flag_of(text) else {
+            return self.to.jump_immediate(Jump::Less, LEFT, small(length), no);
+        };
+        let enough = self.to.label();
+        self.to.jump_immediate(Jump::Less, LEFT, small(length), enough);
+        let short = enough;
+        let enough = self.to.label();
+        self.to.goto(enough);
+        self.to.here(short);
+        self.measure(text, Limit::Left);
+        self.to.jump(Jump::NotEqual, LEFT, BEFORE, no);
+        self.to.load(1, 3, EVENT, offset(flag));
+        self.to.jump_immediate(Jump::NotEqual, 3, 0, self.trouble);
+        self.to.goto(no);
+        self.to.here(enough);
+    }
+
+    /// Whether a text that has been measured may go on, into `DOUBT`: not 0. Gives false if none of its kind may.
+    fn doubt(&mut self, text: &Text) -> bool {
+        let known = self.to.label();
+        if let Some(cut) = text.cut {
+            self.to.alu_immediate(Alu::Move, DOUBT, 0);
+            self.to.jump_immediate(Jump::Less, LEFT, small(cut), known);
+            self.to.alu_immediate(Alu::Move, DOUBT, 1);
+        } else if let Some(flag) = flag_of(text) {
+            self.to.alu_immediate(Alu::Move, DOUBT, 0);
+            self.to.jump(Jump::NotEqual, LEFT, BEFORE, known);
+            self.to.load(1, DOUBT, EVENT, offset(flag));
+        } else {
+            return false;
+        }
+        self.to.here(known);
+        true
+    }
+
+    /// The rest of a search in a text that has been measured.
+    fn find_located(&mut self, text: &Text, test: &Test, yes: Label, no: Label) {
+        match test {
             Test::Contains { needle, from, until } => {
                 let fixed = needle.len() + from + until;
                 if fixed > text.size {
                     return self.to.goto(no);
                 }
-                self.measure(text, limit);
                 self.to.jump_immediate(Jump::Less, LEFT, small(fixed), no);
                 self.to.alu(Alu::Move, LAST, LEFT);
                 self.to.alu_immediate(Alu::Subtract, LAST, small(fixed));
                 self.to.alu_immediate(Alu::Add, START, small(*from));
                 let (furthest, bound, edges) = (text.size - fixed, Bound::Last, Edges::NONE);
-                return self.search_from(&Search { needle, case, furthest, bound, edges }, yes, no);
+                self.search_from(&Search { needle, case: text.case, furthest, bound, edges }, yes, no);
             }
+            Test::Reaches(length) => {
+                self.to.jump_immediate(Jump::Less, LEFT, small(*length), no);
+                self.to.goto(yes);
+            }
+            // Compared, not searched for.
+            Test::Equals(_) | Test::StartsWith(_) | Test::EndsWith(_) => self.to.goto(self.trouble),
         }
-        self.to.goto(yes);
     }
 
-    /// Whether one of the texts is so: a search through all of them at once.
-    pub(super) fn any(&mut self, texts: &Texts, case: Case, test: &Test, yes: Label, no: Label) {
+    /// Whether one of the texts is so: for each test a search through all of them at once.
+    pub(super) fn any(&mut self, texts: &Texts, tests: &[(Case, Test)], yes: Label, no: Label) -> Fallible {
+        self.check_note(texts.unreadable);
+        for (case, test) in tests {
+            let next = self.to.label();
+            self.any_one(texts, *case, test, yes, next);
+            self.to.here(next);
+        }
+        self.trouble_if_more(texts);
+        self.to.goto(no);
+        Ok(())
+    }
+
+    fn trouble_if_more(&mut self, texts: &Texts) {
+        if let Some(flag) = texts.cut {
+            self.to.load(1, 3, EVENT, offset(flag));
+            self.to.jump_immediate(Jump::NotEqual, 3, 0, self.trouble);
+        }
+    }
+
+    fn any_one(&mut self, texts: &Texts, case: Case, test: &Test, yes: Label, no: Label) {
         let edges = |before, behind| Edges { before, behind };
+        // Of a list that may be cut the last text may have no end: its NUL is looked for as well.
+        let ended = |bytes: &[u8]| [bytes, &[0][..]].concat();
         let (needle, edges) = match test {
             // The empty text is a NUL behind another one.
-            Test::Equals(whole) if whole.is_empty() => (&[0][..], edges(true, false)),
-            Test::Equals(whole) => (&whole[..], edges(true, true)),
-            Test::StartsWith(prefix) => (&prefix[..], edges(true, false)),
-            Test::EndsWith(suffix) => (&suffix[..], edges(false, true)),
-            Test::Contains { needle, .. } => (&needle[..], Edges::NONE),
+            Test::Equals(whole) if whole.is_empty() => (vec![0], edges(true, false)),
+            Test::EndsWith(suffix) if suffix.is_empty() => (vec![], Edges::NONE),
+            Test::Equals(whole) if texts.cut.is_some() => (ended(whole), edges(true, false)),
+            Test::EndsWith(suffix) if texts.cut.is_some() => (ended(suffix), Edges::NONE),
+            Test::Equals(whole) => (whole.clone(), edges(true, true)),
+            Test::StartsWith(prefix) => (prefix.clone(), edges(true, false)),
+            Test::EndsWith(suffix) => (suffix.clone(), edges(false, true)),
+            Test::Contains { needle, .. } => (needle.clone(), Edges::NONE),
             // Not made by the checker.
             Test::Reaches(_) => return self.to.goto(self.trouble),
         };
@@ -261,13 +394,15 @@ impl Emitter {
         self.to.alu_immediate(Alu::Subtract, LAST, small(needle.len()));
         self.to.alu(Alu::Add, START, EVENT);
         let (furthest, bound) = (texts.size - needle.len(), Bound::Last);
-        self.search_from(&Search { needle, case, furthest, bound, edges }, yes, no);
+        self.search_from(&Search { needle: &needle, case, furthest, bound, edges }, yes, no);
     }
 
     /// How many texts there are, into the register.
     pub(super) fn elements(&mut self, texts: &Texts, into: Register) {
         let (head, more, end, done) = (self.to.label(), self.to.label(), self.to.label(), self.to.label());
         let (at, pointer, count, last) = (4, 6, 7, 3);
+        self.check_note(texts.unreadable);
+        self.trouble_if_more(texts);
         self.begin_list(texts);
         self.to.alu(Alu::Add, START, EVENT);
         self.to.alu(Alu::Move, pointer, START);
@@ -302,6 +437,7 @@ impl Emitter {
     /// How many characters a text has, into the register: as many as Rhai finds in it, where each longest part of
     /// a character that is not finished, and each byte that begins none, is replaced by one.
     pub(super) fn characters(&mut self, text: &Text, into: Register) {
+        self.check_note(text.note());
         if let Place::Path(at, length) = &text.place {
             self.check_readable(*at, length);
         }
@@ -357,6 +493,10 @@ impl Emitter {
         self.to.goto(head);
         self.to.turns(1);
         self.to.here(end);
+        if let Some(cut) = text.cut {
+            // So many bytes have been read.
+            self.to.jump_immediate(Jump::Greater, 4, small(cut - 1), self.trouble);
+        }
         self.to.alu(Alu::Move, into, count);
         self.blind(into);
         self.steps += 220 * text.size;

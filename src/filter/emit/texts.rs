@@ -1,11 +1,11 @@
 //! Texts: compared in words, searched word by word.
 
-use super::{Alu, EVENT, Emitter, Jump, Label, Memory, Register, offset, small};
-use crate::filter::ir::{Case, Length, Place, Test, Text};
+use super::{Alu, EVENT, Emitter, Fallible, Jump, Label, Memory, Readable, Register, offset, small};
+use crate::filter::ir::{Case, Length, Note, Place, Test, Text};
 
 impl Emitter {
-    pub(super) fn test(&mut self, text: &Text, test: &Test, yes: Label, no: Label) {
-        let case = text.case;
+    pub(super) fn test(&mut self, text: &Text, test: &Test, yes: Label, no: Label) -> Fallible {
+        self.check_note(text.note());
         let at = match &text.place {
             Place::Padded(offset) => *offset,
             Place::Path(offset, length) => {
@@ -14,7 +14,48 @@ impl Emitter {
             }
             Place::Packed(_) | Place::Element(..) => return self.test_located(text, test, yes, no),
         };
-        let longest = text.size - 1;
+        match text.cut {
+            Some(cut) => self.test_cut(text, at, cut, test, yes, no),
+            None => self.test_whole(text, at, test, yes, no),
+        }
+        Ok(())
+    }
+
+    /// Of a text that may go on if it has `cut` bytes.
+    fn test_cut(&mut self, text: &Text, at: usize, cut: usize, test: &Test, yes: Label, no: Label) {
+        match test {
+            Test::Equals(long) if long.len() >= cut => {
+                self.same_bytes(EVENT, at, &long[..cut], text.case, no);
+                self.to.goto(self.trouble);
+            }
+            Test::StartsWith(long) if long.len() > cut => {
+                self.same_bytes(EVENT, at, &long[..cut], text.case, no);
+                self.to.goto(self.trouble);
+            }
+            Test::Equals(_) | Test::StartsWith(_) => self.test_whole(text, at, test, yes, no),
+            Test::EndsWith(suffix) if suffix.is_empty() => self.to.goto(yes),
+            Test::EndsWith(_) => {
+                self.trouble_if_cut(at, cut);
+                self.test_whole(text, at, test, yes, no);
+            }
+            Test::Contains { .. } | Test::Reaches(_) => {
+                let unsure = self.to.label();
+                self.test_whole(text, at, test, yes, unsure);
+                self.to.here(unsure);
+                self.trouble_if_cut(at, cut);
+                self.to.goto(no);
+            }
+        }
+    }
+
+    fn trouble_if_cut(&mut self, at: usize, cut: usize) {
+        self.to.load(1, 3, EVENT, offset(at + cut - 1));
+        self.to.jump_immediate(Jump::NotEqual, 3, 0, self.trouble);
+    }
+
+    /// Of a text of which all there is is there.
+    fn test_whole(&mut self, text: &Text, at: usize, test: &Test, yes: Label, no: Label) {
+        let (case, longest) = (text.case, text.size - 1);
         match test {
             Test::Equals(whole) if whole.len() <= longest => {
                 let ended = [whole, &[0][..]].concat();
@@ -37,16 +78,27 @@ impl Emitter {
     }
 
     pub(super) fn check_readable(&mut self, at: usize, length: &Length) {
-        if self.read.contains(&at) {
+        if self.read.contains(&Readable::Path(at)) {
             return;
         }
-        self.read.push(at);
+        self.read.push(Readable::Path(at));
         let readable = self.to.label();
         self.to.load(4, 2, EVENT, offset(length.offset));
         self.to.jump_immediate(Jump::NotEqual, 2, 0, readable);
         self.to.load(4, 2, EVENT, offset(length.notes));
         self.to.jump_immediate(Jump::AnyBit, 2, length.unreadable.cast_signed(), self.trouble);
         self.to.here(readable);
+    }
+
+    /// Of a text that a note says could not be read the filter cannot tell.
+    pub(super) fn check_note(&mut self, note: Option<Note>) {
+        let Some(note) = note else { return };
+        if self.read.contains(&Readable::Noted(note)) {
+            return;
+        }
+        self.read.push(Readable::Noted(note));
+        self.to.load(4, 2, EVENT, offset(note.offset));
+        self.to.jump_immediate(Jump::AnyBit, 2, note.bit.cast_signed(), self.trouble);
     }
 
     /// Goes to `no` unless these bytes are at `base + at`: early, part by part. Uses r3 and r4.

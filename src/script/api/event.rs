@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
-use super::Fallible;
+use super::{Fallible, cut};
 use crate::{
-    event::Event,
-    report,
+    event::{Event, Value},
+    filter::Known,
+    raw, report,
     script::{Fault, value},
     suggest::nearest,
     template::{FieldKind, Template},
@@ -20,12 +21,12 @@ pub struct ScriptEvent {
     reading: Reading,
 }
 
-/// What becomes of a path that the kernel could not read.
+/// What becomes of a text that the kernel could not read, or has cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
-    /// It is empty: a callback may look at the notes.
+    /// It is what there is of it: a callback may look at the notes.
     Lenient,
-    /// It is an error: a filter must not take it for one that is known.
+    /// It is an error, or a text of its own kind: a filter must not take it for one that is known.
     Strict,
 }
 
@@ -50,6 +51,7 @@ impl ScriptEvent {
             _ if self.reading == Reading::Strict && self.event.unreadable(name) => {
                 return Err(Fault::script(format!("`{name}` could not be read")).about(name).into());
             }
+            _ if self.reading == Reading::Strict && self.event.may_go_on(name) => return Ok(self.cut(name)),
             _ => {}
         }
         if let Some(told) = self.event.told()
@@ -89,6 +91,25 @@ impl ScriptEvent {
              cure: change a copy: `let copy = e.{name};`"
         );
         Err(Fault::script(text).about(name).into())
+    }
+
+    /// What there is of a text, or of a list of texts.
+    fn cut(&self, name: &str) -> Dynamic {
+        match self.event.get(name) {
+            Some(Value::Text(seen)) => {
+                let (seen, unsure) = (raw::text(&seen), cut::Unsure::Error);
+                Dynamic::from(cut::CutText { seen, known: Known::Beginning, unsure })
+            }
+            Some(Value::List(items)) => {
+                let items = items.iter().map(|item| match item {
+                    Value::Text(bytes) => raw::text(bytes),
+                    _ => String::new(),
+                });
+                let last_is_cut = self.event.last_is_cut(name);
+                Dynamic::from(cut::CutList { items: items.collect(), last_is_cut })
+            }
+            _ => Dynamic::UNIT,
+        }
     }
 
     /// All fields, as JSON has them.

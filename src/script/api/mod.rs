@@ -4,6 +4,7 @@
 //! find what they act on through the engine's tag.
 
 pub mod aggregation;
+pub mod cut;
 pub mod event;
 mod group;
 mod last;
@@ -51,16 +52,13 @@ fn runtime(context: &NativeCallContext) -> Fallible<Rc<Runtime>> {
 /// A value as the prompt shows it.
 #[must_use]
 pub fn shown(value: &Dynamic) -> String {
-    if let Some(event) = value.read_lock::<event::ScriptEvent>() {
-        return event.describe();
-    }
     if let Some(probe) = value.read_lock::<super::handle::ProbeHandle>() {
         return probe.describe();
     }
     if let Some(summary) = value.read_lock::<aggregation::ScriptSummary>() {
         return summary.describe();
     }
-    if value.is_map() || value.is_array() {
+    if value.is_map() || value.is_array() || value.is::<event::ScriptEvent>() {
         let text = serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
         return text.lines().map(report::safe_json).collect::<Vec<_>>().join("\n");
     }

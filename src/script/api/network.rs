@@ -14,7 +14,8 @@ fn parse(text: &str) -> Fallible<Network> {
 
 #[export_module]
 mod functions {
-    /// A network of IP addresses: `e.address in cidr("10.0.0.0/8")`. IPv6 too: `cidr("2001:db8::/32")`.
+    /// A network of IP addresses: `e.address in cidr("10.0.0.0/8")`. IPv6 too: `cidr("2001:db8::/32")`. 0.0.0.0 and ::,
+    /// which reach the loopback, are in the networks that have 127.0.0.1 or ::1 in them, as for the param `address`.
     #[rhai_fn(return_raw)]
     pub fn cidr(network: &str) -> Fallible<Networks> {
         Ok(Networks(vec![parse(network)?]))

@@ -127,7 +127,8 @@ mod functions {
         Ok(probe)
     }
 
-    /// Send the process that asks a signal, and refuse the operation: `.kill("SIGTERM")`.
+    /// Send the process that asks a signal, and refuse the operation: `.kill("SIGTERM")`. With a param that makes the
+    /// probe decide too late to refuse (`args`, `env`), the signal is always SIGKILL.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
         probe.set_mode(&*runtime(&context)?, signal(name)?)?;

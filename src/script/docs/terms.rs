@@ -65,7 +65,7 @@ const TERMS: &[Term] = &[
     term(
         "kill",
         "mode",
-        "Send the task's process a signal, SIGKILL by default, and refuse the operation with EPERM. It needs a scope, or `.everywhere()` with a lease.",
+        "Send the task's process a signal, SIGKILL by default, and refuse the operation with EPERM: a program that ignores the signal does not get its way. Where nothing can be refused any more (`exec` with `args` or `env`), the signal is always SIGKILL, for every other one can be ignored. It needs a scope, or `.everywhere()` with a lease.",
     ),
     term(
         "verdict",

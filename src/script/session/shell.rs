@@ -182,7 +182,7 @@ impl Started {
         match self.scope.get_value::<Dynamic>(name) {
             Some(value) => value.read_lock::<ProbeHandle>().map(|probe| probe.clone()).ok_or_else(|| {
                 let of = crate::script::docs::plain_types(value.type_name());
-                format!("the variable `{name}` holds no probe: its type is `{of}`")
+                format!("the variable `{name}` is not a probe: its type is `{of}`")
             }),
             None => Err(no_probe(name, &self.known())),
         }

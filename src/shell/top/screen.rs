@@ -12,7 +12,7 @@ use crossterm::{
     style::Print,
     terminal::{
         BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate,
-        EnterAlternateScreen, LeaveAlternateScreen, size,
+        EnterAlternateScreen, LeaveAlternateScreen,
     },
 };
 use nix::{
@@ -50,9 +50,11 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Columns and rows; some terminals say 0, and mean that they do not know.
+    /// Columns and rows; some terminals say 0, and mean that they do not know. It opens nothing (crossterm's own
+    /// question opens /dev/tty), or a probe that counts opens would count this screen ten times a second.
     pub fn size() -> (u16, u16) {
-        let (columns, rows) = size().unwrap_or_default();
+        let size = terminal_size::terminal_size_of(io::stdout());
+        let (columns, rows) = size.map_or((0, 0), |(columns, rows)| (columns.0, rows.0));
         (if columns == 0 { 80 } else { columns }, if rows == 0 { 24 } else { rows })
     }
 

@@ -86,6 +86,33 @@ pub fn extremes() -> Outcome {
     same("mean", rows(&ended, "avg")?, &vec![json!({ "avg": 6001.0 / 4.0 })])
 }
 
+/// A file of 8 EiB, which takes no room and which anybody can make.
+pub fn wide() -> Outcome {
+    let path = "/tmp/wide";
+    let file = std::fs::File::create(path).map_err(|e| e.to_string())?;
+    file.set_len(i64::MAX.unsigned_abs()).map_err(|e| e.to_string())?;
+    let ended = shell::run(&format!(
+        r#"
+        let p = probe("file_open", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").sum("size").avg("size").hist("size").attach();
+        for i in 0..5 {{ run(["head", "-c", "0", "{path}"]); }}
+        emit(#{{sum: p.sum().of([]), total: p.sum().total, avg: p.avg().of([]), text: p.sum().to_string()}});
+        p.detach();
+        "#
+    ))?;
+    ended.well()?;
+    let emitted = ended.emitted()?;
+    let sum = 5.0 * i64::MAX as f64;
+    same("sum and total", (&emitted["sum"], &emitted["total"]), (&json!(sum), &json!(sum)))?;
+    same("mean", &emitted["avg"], &json!(i64::MAX as f64))?;
+    holds(
+        emitted["text"].as_str().is_some_and(|text| text.ends_with("40.0 EiB")),
+        emitted["text"].to_string(),
+    )?;
+    same("record", rows(&ended, "sum")?, &vec![json!({ "sum": sum })])?;
+    let buckets = json!([{ "from": 1_u64 << 62, "to": 1_u64 << 63, "count": 5 }]);
+    same("histogram", rows(&ended, "hist")?, &vec![json!({ "buckets": buckets })])
+}
+
 pub fn linear() -> Outcome {
     let files = files()?;
     let shell = Shell::ready(&script(".lhist(\"size\", 1, 2001, 500)", ""))?;

@@ -560,5 +560,18 @@ pub fn filter() -> Outcome {
     ] {
         same(&format!("{call:?}: denied"), call.denied()?, expected)?;
     }
-    shell.stop()?.well()
+    shell.stop()?.well()?;
+    // As the param `address` has it.
+    for (filter, expected) in [
+        ("e.address in cidr([\"127.0.0.0/8\", \"::1/128\"])", true),
+        ("!(e.address in cidr([\"127.0.0.0/8\", \"::1\"]))", false),
+        ("e.address in cidr(\"10.0.0.0/8\") || e.address == \"127.0.0.1\"", false),
+    ] {
+        let shell = probe("", &format!(".when(|e| {filter}).deny(\"EXDEV\")"))?;
+        for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+            same(&format!("{filter}: {address}"), udp(address, 53).denied()?, expected)?;
+        }
+        shell.stop()?.well()?;
+    }
+    Ok(())
 }

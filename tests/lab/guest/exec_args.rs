@@ -226,7 +226,7 @@ pub fn states() -> Outcome {
     let shell = Shell::ready(&format!("{script} print(\"ready\");"))?;
     for (state, expected) in asked {
         for ((name, env), killed) in environments.iter().zip(expected) {
-            let deed = if killed { Deed::Killed(15) } else { Deed::Done };
+            let deed = if killed { KILLED } else { Deed::Done };
             let task = execute(&format!("/tmp/programs/env-{state}"), &["true"], env)?;
             same(&format!("{state}: {name}"), task.deed, deed)?;
         }

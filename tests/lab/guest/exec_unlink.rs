@@ -5,11 +5,17 @@ use std::{
     io::Read,
     os::unix::{fs::MetadataExt, process::CommandExt},
     process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
 use nix::{
     errno::Errno,
     mount::{MsFlags, mount, umount},
+    sys::{
+        ptrace,
+        wait::{WaitPidFlag, waitpid},
+    },
+    unistd::Pid,
 };
 use serde_json::{Value, json};
 
@@ -178,8 +184,32 @@ fn event_of(shell: &mut Shell, path: &str) -> Result<Value, String> {
 /// The argument that makes a copy of this suite a process whose first thread has left.
 pub const LEADERLESS: &str = "--leaderless";
 
+/// More threads than the hook looks at.
+const CROWD: usize = 300;
+/// The argument behind that: as many threads before the one that stays, which leave when standard input ends.
+const IN_A_CROWD: &str = "crowd";
+
 /// Leaves a second thread behind that says so, and sleeps.
 pub fn leave() -> ! {
+    static GATE: Mutex<()> = Mutex::new(());
+    let crowd = std::env::args().nth(2).as_deref() == Some(IN_A_CROWD);
+    let shut = GATE.lock();
+    for _ in 0..if crowd { CROWD } else { 0 } {
+        let builder = std::thread::Builder::new().stack_size(64 << 10);
+        let _ = builder.spawn(|| drop(GATE.lock()));
+    }
+    stay();
+    if crowd {
+        println!("ready");
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    }
+    drop(shut);
+    // SAFETY: ends this thread alone; nothing on its stack is used by the others.
+    unsafe { nix::libc::syscall(nix::libc::SYS_exit, 0) };
+    unreachable!()
+}
+
+fn stay() {
     std::thread::spawn(|| {
         // The leader is a zombie once /proc has no executable for it.
         while fs::read_link("/proc/self/exe").is_ok() {
@@ -189,17 +219,59 @@ pub fn leave() -> ! {
         std::thread::sleep(std::time::Duration::from_secs(600));
         std::process::exit(0);
     });
-    // SAFETY: ends this thread alone; nothing on its stack is used by the other.
-    unsafe { nix::libc::syscall(nix::libc::SYS_exit, 0) };
-    unreachable!()
+}
+
+/// A copy of this suite.
+fn copy_of_suite(path: &str) -> Outcome {
+    fs::create_dir_all("/tmp/programs").map_err(|e| e.to_string())?;
+    let _ = fs::remove_file(path);
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    fs::copy(own, path).map(drop).map_err(|e| e.to_string())
+}
+
+/// A tracer keeps threads that have left in their process: with enough of these, the one that lives is not found.
+pub fn crowded() -> Outcome {
+    let path = "/tmp/programs/crowded";
+    copy_of_suite(path)?;
+    let mut command = Command::new(path);
+    command.args([LEADERLESS, IN_A_CROWD]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = Running(command.spawn().map_err(|e| e.to_string())?);
+    let mut told = child.0.stdout.take().ok_or("no output")?;
+    let mut line = [0; 6];
+    told.read_exact(&mut line).map_err(|e| e.to_string())?;
+    let mut threads: Vec<i32> = fs::read_dir(format!("/proc/{}/task", child.0.id()))
+        .map_err(|e| e.to_string())?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    threads.sort_unstable();
+    // All but the first and the one that stays.
+    let traced: Vec<_> = threads[1..threads.len() - 1].iter().map(|id| Pid::from_raw(*id)).collect();
+    same("threads", traced.len(), CROWD)?;
+    for thread in &traced {
+        ptrace::seize(*thread, ptrace::Options::empty()).map_err(|e| e.to_string())?;
+    }
+    drop(child.0.stdin.take());
+    told.read_exact(&mut line).map_err(|e| e.to_string())?;
+    let outcome = (|| {
+        for (rest, expected) in [(".on_error(\"deny\")", Deed::Refused(Errno::EPERM)), ("", Deed::Done)] {
+            let shell = probe("", &format!(".deny(\"EPERM\"){rest}"))?;
+            same(&format!("unlinked, {rest}"), unlink(path)?.deed, expected)?;
+            let ended = shell.stop()?;
+            same("errors", &ended.books("t")?["errors"], &json!(1))?;
+            ended.well()?;
+        }
+        Ok(())
+    })();
+    // Else the process could not be waited for.
+    for thread in traced {
+        waitpid(thread, Some(WaitPidFlag::__WALL)).map_err(|e| e.to_string())?;
+    }
+    outcome
 }
 
 pub fn leaderless() -> Outcome {
     let path = "/tmp/programs/leaderless";
-    fs::create_dir_all("/tmp/programs").map_err(|e| e.to_string())?;
-    let _ = fs::remove_file(path);
-    let own = std::env::current_exe().map_err(|e| e.to_string())?;
-    fs::copy(own, path).map_err(|e| e.to_string())?;
+    copy_of_suite(path)?;
     let mut command = Command::new(path);
     let child = command.arg(LEADERLESS).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?;
     let mut child = Running(child);

@@ -172,6 +172,32 @@ pub fn access() -> Outcome {
 }
 
 pub fn overlayfs() -> Outcome {
+    with_overlay(overlaid)
+}
+
+/// The kernel opens the file beneath with the credentials of whoever mounted the overlay: the scope, the event and a
+/// filter are about who opens all the same.
+pub fn overlayfs_beneath() -> Outcome {
+    with_overlay(|| {
+        let user = Identity { uid: 1000, gid: 1000, ..ME };
+        let script = "probe(\"file_open\", #{path: \"/tmp/lower/secret\"}).scope(#{uid: 1000}).when(|e| e.uid == 1000 && e.gid == 1000)\
+                      .deny(\"EPERM\").name(\"t\").attach(); print(\"ready\");";
+        let mut shell = Shell::ready(script)?;
+        let task = open_file(&user, "/tmp/merged/secret", OFlag::O_RDONLY)?;
+        same("by the user", task.deed, REFUSED)?;
+        // Its path is the overlay's from Linux 6.5 on, before from the root of the folder beneath.
+        let event = shell.wait_for(|line| line["type"] == "event" && line["pid"] == task.pid)?;
+        same(
+            "ids",
+            (&event["uid"], &event["euid"], &event["gid"]),
+            (&json!(1000), &json!(1000), &json!(1000)),
+        )?;
+        same("by root", open_file(&ME, "/tmp/merged/secret", OFlag::O_RDONLY)?.deed, Deed::Done)?;
+        shell.stop()?.well()
+    })
+}
+
+fn with_overlay(work: impl FnOnce() -> Outcome) -> Outcome {
     let text = |e: std::io::Error| e.to_string();
     // A module in every kernel of the matrix.
     Command::new("insmod").arg("/lab/overlay.ko").status().map_err(text)?;
@@ -190,7 +216,7 @@ pub fn overlayfs() -> Outcome {
     let options = "lowerdir=/tmp/lower,upperdir=/tmp/upper/files,workdir=/tmp/upper/work";
     mount(Some("overlay"), "/tmp/merged", Some("overlay"), MsFlags::empty(), Some(options))
         .map_err(|e| format!("no overlayfs: {e}"))?;
-    let outcome = overlaid();
+    let outcome = work();
     for folder in ["/tmp/merged", "/tmp/upper", "/tmp/lower"] {
         umount(folder).map_err(|e| e.to_string())?;
     }

@@ -8,6 +8,7 @@ mod connect;
 mod doctor;
 mod exec;
 mod exec_args;
+mod exec_marks;
 pub mod exec_unlink;
 mod faults;
 mod fields;
@@ -18,6 +19,7 @@ mod help;
 mod limits;
 mod namespaces;
 mod panic;
+mod paths;
 mod proc_mem;
 mod product;
 mod prompt;
@@ -63,6 +65,8 @@ pub const STEPS: &[Step] = steps! {
         "prefixes and suffixes match" => exec::prefix_and_suffix,
         "a script is asked about with its interpreter" => exec::interpreter,
         "memfd, deleted and set-uid files are marked" => exec::flags,
+        "a name that is gone is noted, and no part of the path" => paths::unlinked_program,
+        "args: what is cut away cannot be told" => paths::cut_arguments,
         "mode and params change while attached" => exec::live_changes,
         "a lease lapses by itself" => exec::lease,
         "detach restores" => exec::detach,
@@ -79,6 +83,14 @@ pub const STEPS: &[Step] = steps! {
         "env: an execution that fails leaves nothing behind" => exec_args::failed_execution,
         "args and env change while attached" => exec_args::live,
         "env: that a denial kills is said everywhere" => exec_args::said_everywhere,
+        "late: a thread that is not the first is killed as well" => exec_marks::by_a_thread,
+        "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
+        "late: thousands of other executions take nobody's mark away" => exec_marks::flood,
+        "late: what changes between the hooks loses no execution" => exec_marks::changed_in_between,
+        "late: without room for a mark, on_error decides in time" => exec_marks::no_room,
+        "late: a kill is certain, whatever the signal" => exec_marks::kill_is_certain,
+        "late: a namespace's first process is killed, and a traced one" => exec_marks::kill_of_the_unkillable,
+        "late: that a kill is by SIGKILL is said" => exec_marks::said,
     }
     "file_open" {
         "observing allows and tells every field" => file_open::fields,
@@ -92,6 +104,10 @@ pub const STEPS: &[Step] = steps! {
         "hostile names reach no terminal raw" => file_open::hostile_name,
         "people read names and sizes" => file_open::for_people,
         "a path too long follows on_error" => file_open::too_long,
+        "what the kernel adds to a path is a note" => paths::notes,
+        "files that the root does not lead to are noted" => paths::unreachable,
+        "a path is known however deep it is, up to 4095 bytes" => paths::deep_files,
+        "overlayfs opens the file beneath as the task's own" => file_open::overlayfs_beneath,
         "detach restores" => file_open::detach,
         "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
         "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
@@ -103,6 +119,7 @@ pub const STEPS: &[Step] = steps! {
         "sets of thousands are looked up" => filter::large_sets,
         "a captured variable has its value of the attach" => filter::captured,
         "what cannot be told follows on_error" => filter::trouble,
+        "executables and folders however deep; what is cut cannot be told" => paths::deep_tasks,
         "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
         "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
         "the largest filters load, and one in every template" => filter::largest,
@@ -115,6 +132,7 @@ pub const STEPS: &[Step] = steps! {
     "aggregation" {
         "four workers at once: every number is exact" => aggregation::exact,
         "least, greatest, mean" => aggregation::extremes,
+        "sums beyond 64 bits" => aggregation::wide,
         "buckets of equal width" => aggregation::linear,
         "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
         "shown again and again, as top does" => aggregation::live,
@@ -142,7 +160,9 @@ pub const STEPS: &[Step] = steps! {
     "scope" {
         "uid: only these users" => scope::uid,
         "cgroup: the subtree and nothing else" => scope::cgroup,
+        "cgroup: the subtree however deep it is" => scope::deep_cgroup,
         "pid: the subtree, also after the parent is gone" => scope::pid,
+        "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
         "kinds are joined by and" => scope::conjunction,
         "gid and loginuid, and what is not" => scope_kinds::ids,
         "comm: whole names" => scope_kinds::comm,
@@ -160,11 +180,13 @@ pub const STEPS: &[Step] = steps! {
         "what is not running, or of another path, is left alone" => exec_unlink::others,
         "eight processes are named, all are counted" => exec_unlink::many,
         "a process whose first thread has left is found" => exec_unlink::leaderless,
+        "among threads that have left, one not found follows on_error" => exec_unlink::crowded,
         "overlayfs files are found, once" => exec_unlink::overlayfs,
     }
     "proc_mem" {
         "observing allows and tells every field" => proc_mem::fields,
         "deny refuses each way, and detach restores" => proc_mem::deny,
+        "deny refuses by every gate into the kernel" => proc_mem::every_gate,
         "kill kills" => proc_mem::kill,
         "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
         "way narrows" => proc_mem::ways,

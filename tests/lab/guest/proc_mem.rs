@@ -75,6 +75,43 @@ enum Way {
     Attach,
     Seize,
     Traceme,
+    /// Garbage in the half of the register that the kernel does not look at.
+    SeizeHigh,
+    VmWriteHigh,
+    /// By the calls of x32 and of 32-bit programs, which a kernel need not have.
+    SeizeX32,
+    SeizeCompat,
+    /// Asked for as attaching is, and no writing.
+    GetFd,
+    ReadCall,
+}
+
+const HIGH: i64 = 0xdead_beef << 32;
+const X32: i64 = 0x4000_0000;
+
+/// ptrace by the gate of 32-bit programs: the error as the kernel gives it. SIGSEGV where there is no such gate.
+#[cfg(target_arch = "x86_64")]
+fn seize_compat(pid: i32) -> i64 {
+    let result: i32;
+    // SAFETY: a request that takes no pointers; the kernel changes the result's register only.
+    unsafe {
+        std::arch::asm!(
+            "push rbx", "mov ebx, {request:e}", "int 0x80", "pop rbx",
+            request = in(reg) libc::PTRACE_SEIZE,
+            inlateout("eax") 26 => result, in("ecx") pid, in("edx") 0, in("esi") 0,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    i64::from(result)
+}
+
+/// A copy of the process's standard output.
+fn get_fd(pid: i32) -> i64 {
+    // SAFETY: calls that take no pointers.
+    unsafe {
+        let handle = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+        libc::syscall(libc::SYS_pidfd_getfd, handle, 1, 0)
+    }
 }
 
 /// Does it, in a task of its own that is no parent of the target.
@@ -108,6 +145,26 @@ fn go_here(way: Way, pid: i32) -> Result<(), Errno> {
             Way::Attach => libc::ptrace(libc::PTRACE_ATTACH, pid, nothing, nothing),
             Way::Seize => libc::ptrace(libc::PTRACE_SEIZE, pid, nothing, nothing),
             Way::Traceme => libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing),
+            Way::SeizeHigh => libc::syscall(HIGH | libc::SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0),
+            Way::VmWriteHigh => libc::syscall(
+                HIGH | libc::SYS_process_vm_writev,
+                pid,
+                &raw const local,
+                1,
+                &raw const remote,
+                1,
+                0,
+            ),
+            Way::SeizeX32 => libc::syscall(X32 | 521, libc::PTRACE_SEIZE, pid, 0, 0),
+            Way::SeizeCompat => {
+                let result = seize_compat(pid);
+                return if result < 0 { Err(Errno::from_raw(-result as i32)) } else { Ok(()) };
+            }
+            Way::GetFd => get_fd(pid),
+            Way::ReadCall => {
+                let read = fs::read(format!("/proc/{pid}/syscall"));
+                return read.map(drop).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)));
+            }
         }
     };
     match Errno::result(result) {
@@ -200,6 +257,28 @@ pub fn deny() -> Outcome {
     Ok(())
 }
 
+/// Whatever way into the kernel a call takes, it is refused, and known for what it is.
+pub fn every_gate() -> Outcome {
+    let mut shell = probe("", ".deny(\"EACCES\")")?;
+    let gates = [
+        (Way::SeizeHigh, "attach", Errno::EACCES),
+        (Way::VmWriteHigh, "vm_write", Errno::EPERM),
+        (Way::SeizeX32, "attach", Errno::EACCES),
+        (Way::SeizeCompat, "attach", Errno::EACCES),
+    ];
+    for (way, name, errno) in gates {
+        let target = Target::new()?;
+        let task = go(way, target.pid())?;
+        // A kernel without this gate does not get as far as the hook.
+        if [Deed::Refused(Errno::ENOSYS), Deed::Killed(libc::SIGSEGV)].contains(&task.deed) {
+            continue;
+        }
+        same(&format!("{way:?}"), task.deed, Deed::Refused(errno))?;
+        same(&format!("{way:?}"), &event(&mut shell, task.pid)?["way"], &json!(name))?;
+    }
+    shell.stop()?.well()
+}
+
 pub fn kill() -> Outcome {
     let mut shell = probe("", ".kill(\"SIGKILL\")")?;
     for (way, ..) in WAYS {
@@ -214,7 +293,7 @@ pub fn kill() -> Outcome {
 pub fn reading_is_none() -> Outcome {
     let shell = probe("", ".deny(\"EPERM\")")?;
     let target = Target::new()?;
-    for way in [Way::MemRead, Way::VmRead] {
+    for way in [Way::MemRead, Way::VmRead, Way::GetFd, Way::ReadCall] {
         same(&format!("{way:?}"), go(way, target.pid())?.deed, Deed::Done)?;
     }
     let own = task::perform(&ME, || {

@@ -1,0 +1,320 @@
+//! Claims about the texts that are made of paths: what the kernel adds to one is a note, a path has its text however deep
+//! it is, and what could not be read, or was cut, is not taken for a text that is known.
+
+use std::{
+    fs::{self, File},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
+    path::Path,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::memfd::{MFdFlags, memfd_create},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome,
+    exec::program,
+    holds, same,
+    shell::Shell,
+    task::{self, Deed, Identity, execute, open_file},
+};
+
+const ME: Identity =
+    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
+const REFUSED: Deed = Deed::Refused(Errno::EPERM);
+const FOLDER: &str = "/tmp/paths";
+
+fn text(error: std::io::Error) -> String {
+    error.to_string()
+}
+
+/// A file of this step's own.
+fn file(name: &str) -> Result<String, String> {
+    fs::create_dir_all(FOLDER).map_err(text)?;
+    let path = format!("{FOLDER}/{name}");
+    fs::write(&path, "content").map_err(|e| format!("{path}: {e}"))?;
+    Ok(path)
+}
+
+fn probe(template: &str, params: &str, rest: &str) -> Result<Shell, String> {
+    Shell::ready(&format!(
+        "probe(\"{template}\", #{{{params}}}).scope(#{{pid: {}}}){rest}.name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    ))
+}
+
+fn by_descriptor(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// A file that has lost this name and keeps another, by a descriptor.
+fn unlinked(path: &str) -> Result<File, String> {
+    let other = format!("{path}-other");
+    let _ = fs::remove_file(&other);
+    fs::hard_link(path, other).map_err(text)?;
+    let open = File::open(path).map_err(text)?;
+    fs::remove_file(path).map_err(text)?;
+    Ok(open)
+}
+
+pub fn unlinked_program() -> Outcome {
+    for (param, filter) in [
+        ("path_suffix: \".gone\"", ""),
+        ("path_prefix: \"/tmp/programs/un\"", ".when(|e| e.path.ends_with(\".gone\"))"),
+        (
+            "",
+            ".when(|e| e.path == \"/tmp/programs/un.gone\" && \"deleted\" in e.flags || e.filename.ends_with(\".gone\"))",
+        ),
+    ] {
+        let path = program("un.gone")?;
+        let mut shell = probe("exec", param, &format!("{filter}.deny(\"EPERM\")"))?;
+        let named = File::open(&path).map_err(text)?;
+        same("named", execute(&ME, &path)?.deed, REFUSED)?;
+        if !filter.contains("filename") {
+            same("named, by a descriptor", execute(&ME, &by_descriptor(&named))?.deed, REFUSED)?;
+        }
+        // Open for nobody's writing, or it could not be executed.
+        drop(named);
+        let task = execute(&ME, &by_descriptor(&unlinked(&path)?))?;
+        same("with another link left", task.deed, REFUSED)?;
+        let event = shell.event(task.pid, &path)?;
+        same("notes", &event["notes"], &json!(["unlinked"]))?;
+        same("flags", &event["flags"], &json!(["deleted"]))?;
+        let path = program("un.gone")?;
+        let open = File::open(&path).map_err(text)?;
+        fs::remove_file(&path).map_err(text)?;
+        same("with none left", execute(&ME, &by_descriptor(&open))?.deed, REFUSED)?;
+        shell.stop()?.well()?;
+    }
+    Ok(())
+}
+
+/// Opens a file, and gives the event about it.
+fn opened(shell: &mut Shell, path: &str, told: &str) -> Result<Value, String> {
+    let task = open_file(&ME, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+    shell.event(task.pid, told)
+}
+
+pub fn notes() -> Outcome {
+    let mut shell = probe("file_open", "", "")?;
+    let path = file("unlinked")?;
+    let open = unlinked(&path)?;
+    let event = opened(&mut shell, &by_descriptor(&open), &path)?;
+    same("an unlinked file", &event["notes"], &json!(["unlinked"]))?;
+    same("its length", &event["path_length"], &json!(path.len()))?;
+
+    // A name may end as what d_path adds.
+    let path = file("real (deleted)")?;
+    let event = opened(&mut shell, &path, &path)?;
+    same("a file of that name", &event["notes"], &json!([]))?;
+    let open = unlinked(&path)?;
+    let event = opened(&mut shell, &by_descriptor(&open), &path)?;
+    same("the same, unlinked", &event["notes"], &json!(["unlinked"]))?;
+
+    let memfd: OwnedFd = memfd_create(c"hidden", MFdFlags::empty()).map_err(|e| e.to_string())?;
+    let event = opened(&mut shell, &by_descriptor(&memfd), "/memfd:hidden")?;
+    same("a memfd", &event["notes"], &json!([]))?;
+    let (pipe, _other) = nix::unistd::pipe().map_err(|e| e.to_string())?;
+    let link = fs::read_link(by_descriptor(&pipe)).map_err(text)?;
+    let event = opened(&mut shell, &by_descriptor(&pipe), &link.to_string_lossy())?;
+    same("a pipe", &event["notes"], &json!([]))?;
+    let link = fs::read_link("/proc/self/ns/uts").map_err(text)?;
+    let event = opened(&mut shell, "/proc/self/ns/uts", &link.to_string_lossy())?;
+    same("a namespace", &event["notes"], &json!([]))?;
+    shell.stop()?.well()
+}
+
+/// Files that the task's root does not lead to.
+pub fn unreachable() -> Outcome {
+    let path = file("outside")?;
+    let jail = format!("{FOLDER}/jail");
+    fs::create_dir_all(&jail).map_err(text)?;
+    fs::write(format!("{jail}/inside"), "content").map_err(text)?;
+    let mut shell = probe("file_open", "", "")?;
+    let open = File::open(FOLDER).map_err(text)?;
+    let from = open.as_raw_fd();
+    let confined = |name: &'static str| {
+        let jail = jail.clone();
+        task::perform(&ME, move || {
+            if nix::unistd::chroot(jail.as_str()).is_err() || nix::unistd::chdir("/").is_err() {
+                return 98;
+            }
+            // SAFETY: a descriptor that the parent keeps open, and a name that ends.
+            let found = unsafe { nix::libc::openat(from, name.as_ptr().cast(), nix::libc::O_RDONLY) };
+            i32::from(found < 0)
+        })
+    };
+    let task = confined("outside\0")?;
+    same("outside", task.deed, Deed::Done)?;
+    let event = shell.event(task.pid, &path)?;
+    same("notes of what lies outside", &event["notes"], &json!(["unreachable"]))?;
+    let task = confined("/inside\0")?;
+    same("inside", task.deed, Deed::Done)?;
+    let event = shell.event(task.pid, "/inside")?;
+    same("notes of what lies inside", &event["notes"], &json!([]))?;
+
+    let detached = format!("{FOLDER}/detached");
+    fs::create_dir_all(&detached).map_err(text)?;
+    mount(Some("none"), detached.as_str(), Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .map_err(|e| e.to_string())?;
+    fs::write(format!("{detached}/kept"), "content").map_err(text)?;
+    let kept = File::open(format!("{detached}/kept")).map_err(text)?;
+    umount2(detached.as_str(), MntFlags::MNT_DETACH).map_err(|e| e.to_string())?;
+    let event = opened(&mut shell, &by_descriptor(&kept), "/kept")?;
+    same("a detached mount", &event["notes"], &json!(["unreachable"]))?;
+    shell.stop()?.well()
+}
+
+/// Makes so many folders in each other, each with a name of so many bytes, below `base`, and puts a copy of `file` into
+/// the last; gives the path of that. Afterwards this process is there.
+fn deep(base: &str, depth: usize, length: usize, file: &str) -> Result<String, String> {
+    let name = "d".repeat(length);
+    let bytes = fs::read(file).map_err(text)?;
+    fs::create_dir_all(base).map_err(text)?;
+    std::env::set_current_dir(base).map_err(text)?;
+    for _ in 0..depth {
+        if !Path::new(&name).exists() {
+            fs::create_dir(&name).map_err(text)?;
+        }
+        std::env::set_current_dir(&name).map_err(text)?;
+    }
+    fs::write("file", bytes).map_err(text)?;
+    fs::set_permissions("file", fs::Permissions::from_mode(0o755)).map_err(text)?;
+    Ok(format!("{base}{}/file", format!("/{name}").repeat(depth)))
+}
+
+/// The work, with this process's folder as it was before.
+fn here_again(work: impl FnOnce() -> Outcome) -> Outcome {
+    let outcome = work();
+    std::env::set_current_dir("/").map_err(text)?;
+    outcome
+}
+
+pub fn deep_files() -> Outcome {
+    let shell =
+        probe("file_open", "path_prefix: \"/tmp/paths/deep/\", path_suffix: \"/none\"", ".deny(\"EPERM\")")?;
+    here_again(|| {
+        // 64 names; as many as fit; 4095 bytes, which is the longest path; one more.
+        for (depth, length, refused) in
+            [(5, 1, true), (64, 1, true), (300, 12, true), (2030, 1, true), (16, 253, true)]
+        {
+            let path = deep("/tmp/paths/deep", depth, length, "/etc/passwd")?;
+            holds(path.len() <= 4095, format!("{} bytes", path.len()))?;
+            let expected = if refused { REFUSED } else { Deed::Done };
+            let deed = open_file(&ME, "file", OFlag::O_RDONLY)?.deed;
+            same(&format!("{} bytes, {depth} folders", path.len()), deed, expected)?;
+        }
+        let path = deep("/tmp/paths/deep", 16, 253, "/etc/passwd")?;
+        let whole = "w".repeat(4095 - (path.len() - "file".len()));
+        fs::rename("file", &whole).map_err(text)?;
+        same("4095 bytes", open_file(&ME, &whole, OFlag::O_RDONLY)?.deed, REFUSED)?;
+        let longer = format!("{whole}w");
+        fs::rename(&whole, &longer).map_err(text)?;
+        same("4096 bytes: cannot tell", open_file(&ME, &longer, OFlag::O_RDONLY)?.deed, Deed::Done)
+    })?;
+    let ended = shell.stop()?;
+    same("errors", &ended.books("t")?["errors"], &json!(1))?;
+    ended.well()
+}
+
+/// Executables and folders deeper than 63 names and longer than their fields.
+pub fn deep_tasks() -> Outcome {
+    let read = |depth: usize, length: usize| -> Result<Deed, String> {
+        deep("/tmp/paths/exe", depth, length, "/bin/busybox")?;
+        task::perform(&ME, || {
+            let arguments = [c"cat", c"/etc/passwd"];
+            // Standard output is the suite's.
+            let null = File::options().write(true).open("/dev/null");
+            let Ok(()) = null.map_err(drop).and_then(|null| nix::unistd::dup2_stdout(null).map_err(drop))
+            else {
+                return 97;
+            };
+            match nix::unistd::execv(c"file", &arguments) {
+                Err(_) => 98,
+            }
+        })
+        .map(|task| task.deed)
+    };
+    // busybox ends with 1 if it could not open the file.
+    let (refused, done) = (Deed::Other(1), Deed::Done);
+    let filters = [
+        ("e.exe.starts_with(\"/tmp/paths/exe/\")", [refused, refused, refused], [refused, refused, refused]),
+        ("e.exe.contains(\"/d/d/\") ", [refused, refused, done], [refused, refused, refused]),
+        // Of what is cut after 255 bytes nobody knows how it ends.
+        ("e.exe.ends_with(\"d/file\")", [refused, refused, done], [refused, refused, refused]),
+    ];
+    for (filter, lenient, strict) in filters {
+        for (on_error, expected) in [("allow", lenient), ("deny", strict)] {
+            let rest =
+                format!(".when(|e| {filter} && e.path == \"/etc/passwd\").deny().on_error(\"{on_error}\")");
+            let shell = probe("file_open", "path: \"/etc/passwd\"", &rest)?;
+            here_again(|| {
+                for ((depth, length), expected) in [(5, 1), (70, 1), (3, 250)].into_iter().zip(expected) {
+                    same(&format!("{filter}, {on_error}, {depth}"), read(depth, length)?, expected)?;
+                }
+                Ok(())
+            })?;
+            let ended = shell.stop()?;
+            let unsure = lenient[2] == done;
+            holds((ended.books("t")?["errors"].as_u64() > Some(0)) == unsure, format!("errors: {filter}"))?;
+            ended.well()?;
+        }
+    }
+    let path = program("anywhere")?;
+    let shell = probe(
+        "exec",
+        &format!("path: \"{path}\""),
+        ".when(|e| e.cwd.starts_with(\"/tmp/paths/exe/d/d/\") && e.cwd.ends_with(\"/d/d\")).deny().on_error(\"deny\")",
+    )?;
+    here_again(|| {
+        for (depth, length) in [(70, 1), (600, 1)] {
+            deep("/tmp/paths/exe", depth, length, "/etc/passwd")?;
+            same(&format!("folder {depth}"), execute(&ME, &path)?.deed, REFUSED)?;
+        }
+        Ok(())
+    })?;
+    let ended = shell.stop()?;
+    same("the longer one cannot be told", &ended.books("t")?["errors"], &json!(1))?;
+    ended.well()
+}
+
+/// Arguments that are cut: found is found, and what is not found cannot be told.
+pub fn cut_arguments() -> Outcome {
+    let path = program("arguments")?;
+    let long = "x".repeat(5000);
+    let run = |first: &str, last: &str| -> Result<Deed, String> {
+        let program = std::ffi::CString::new(path.as_str()).map_err(|e| e.to_string())?;
+        let words = ["true", first, &long, last];
+        let words: Vec<_> = words.iter().filter_map(|word| std::ffi::CString::new(*word).ok()).collect();
+        task::perform(&ME, move || match nix::unistd::execv(&program, &words) {
+            Err(_) => 98,
+        })
+        .map(|task| task.deed)
+    };
+    let (killed, done) = (Deed::Killed(9), Deed::Done);
+    for (filter, lenient, strict) in [
+        ("e.argv.any(|a| a == \"first\" || a.ends_with(\"last\"))", [killed, done], [killed, killed]),
+        ("\"first\" in e.argv", [killed, done], [killed, killed]),
+        ("e.argv.any(|a| a.contains(\"xxx\"))", [killed, killed], [killed, killed]),
+        ("e.argv[2].starts_with(\"xxx\") && e.argv[1] == \"first\"", [killed, done], [killed, done]),
+        ("e.argv[2].ends_with(\"y\")", [done, done], [killed, killed]),
+        ("e.argv.len() == 3", [done, done], [killed, killed]),
+    ] {
+        for (on_error, expected) in [("allow", lenient), ("deny", strict)] {
+            let params = format!("path: \"{path}\", args: true");
+            let shell =
+                probe("exec", &params, &format!(".when(|e| {filter}).deny().on_error(\"{on_error}\")"))?;
+            same(&format!("{filter}, {on_error}, first"), run("first", "last")?, expected[0])?;
+            same(&format!("{filter}, {on_error}, last"), run("second", "last")?, expected[1])?;
+            shell.stop()?.well()?;
+        }
+    }
+    Ok(())
+}
