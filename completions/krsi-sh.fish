@@ -32,7 +32,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text 
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -51,7 +51,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -63,7 +63,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Wh
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l instructions -d 'Show the filters\' instructions too'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -73,7 +73,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -83,7 +83,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -93,11 +93,11 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image' -r -F -a "(__fish_krsi_sh_kernels)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the path of an image (/boot/vmlinuz-…), or the name of a cached one' -r -F -a "(__fish_krsi_sh_kernels)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l timeout -d 'Time the guest may take, boot included (an interactive one has no limit of its own)' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l append -d 'Further words for the kernel\'s command line, such as `lockdown=integrity`' -r
@@ -111,7 +111,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whethe
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Turn every deny and kill into shadow, whatever the script says'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -6,7 +6,7 @@ use super::*;
 fn with_files(soft: u32, hard: u32, words: &[&str]) -> Ran {
     let folder = Folder::new();
     let mut command = started("/bin/sh");
-    command.args(["-c", &format!("ulimit -Hn {hard}; ulimit -Sn {soft}; exec \"$@\""), "sh", PROGRAM]);
+    command.args(["-c", &format!("ulimit -Sn {soft}; ulimit -Hn {hard}; exec \"$@\""), "sh", PROGRAM]);
     Ran::of(&command.args(words).current_dir(folder.0.path()).output().unwrap(), &folder)
 }
 
