@@ -8,7 +8,7 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, sets, shared::Pinned, stacks, summaries, verifier};
+use super::{KernelError, facts, host, loader, object, scope, sets, shared::Pinned, stacks, summaries, verifier};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -30,8 +30,8 @@ pub struct Constants<'s> {
     pub id: u32,
     /// `KERNEL_VERSION` of the running kernel.
     pub version: u32,
-    /// Members of the scope, at least 1.
-    pub scope_size: u32,
+    /// How large the scope's tables are.
+    pub scope_sizes: scope::Sizes,
     /// Of the programs: 0, and one more for each filter that has replaced another since the attach.
     pub generation: u32,
 }
@@ -208,11 +208,12 @@ fn made(
     constants: Constants<'_>,
 ) -> Result<Ebpf, KernelError> {
     let spec = constants.spec;
+    let [members, steps, nodes] = constants.scope_sizes;
     let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
     loader::load(
         own,
         btf,
-        &[("krsi_scope_members", constants.scope_size), totals, sketches, stacks::size(spec)],
+        &[members, steps, nodes, totals, sketches, stacks::size(spec)],
     )
     .map_err(|error| broken(template, chain(&error)))
 }

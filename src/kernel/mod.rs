@@ -13,9 +13,11 @@ mod books;
 mod call;
 #[doc(hidden)]
 pub mod carrier;
+mod cgroups;
 mod error;
 pub mod everyones;
 mod facts;
+mod follow;
 mod grace;
 mod guard;
 mod host;
@@ -52,6 +54,7 @@ pub use self::{
     attachment::Attachment,
     error::KernelError,
     facts::{Facts, facts},
+    follow::Event as Followed,
     host::{check, release},
     load::MissingHook,
     preview::InScope,
@@ -125,7 +128,7 @@ impl Kernel {
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
         let constants =
-            load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
+            load::Constants { id, version: self.version, scope_sizes: scope.sizes(), spec, generation: 0 };
         match load::load_observers(btf, constants) {
             Ok(loaded) => Attachment::new(self, btf, loaded, (id, spec), scope, Some(reason.to_string())),
             Err(KernelError::Refused { .. }) => Err(reason),
@@ -141,7 +144,7 @@ impl Kernel {
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
         let constants =
-            load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
+            load::Constants { id, version: self.version, scope_sizes: scope.sizes(), spec, generation: 0 };
         let loaded = load::load(btf, constants)?;
         Attachment::new(self, btf, loaded, (id, spec), scope, None)
     }

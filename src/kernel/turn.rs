@@ -13,6 +13,7 @@ use super::{
     attachment::{Attachment, Hooks},
     grace,
     load::{self, Reach, chain},
+    scope,
     shared::Shared,
 };
 use crate::probe::Spec;
@@ -35,7 +36,7 @@ impl Attachment {
         let btf = kernel.btf()?;
         let generation = self.generation.wrapping_add(1);
         let constants =
-            load::Constants { spec, id: self.id, version: kernel.version, scope_size: 1, generation };
+            load::Constants { spec, id: self.id, version: kernel.version, scope_sizes: scope::SMALLEST, generation };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
         let loaded = load::load_over(btf, constants, reach, &pinned)?;
         let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };

@@ -5,8 +5,9 @@ use std::{fmt, io};
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
+use super::{Format, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
+    accounts,
     event::{Event, Summary},
     probe::Counters,
     suggest::nearest,

@@ -7,7 +7,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use super::{
     Fault, Options, Source,
     api::event::ScriptEvent,
     diagnostics::Diagnostic,
-    handle::ProbeHandle,
+    handle::{Birth, Fate, ProbeHandle},
     interrupt::Interrupts,
     program::{Callback, Program},
     stop::Stop,
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     event::{Event, queue},
-    kernel::{Kernel, KernelError},
+    kernel::{Followed, Kernel, KernelError},
     report::{Books, Reporter, Sink},
     template::Catalogue,
 };
@@ -42,6 +42,11 @@ const CALLBACK_STEPS: u64 = 30_000_000;
 const SCRIPT_STEPS: u64 = 10_000_000_000;
 /// How often the kernel hears that this shell is alive; well within [`super::handle::HOLD`].
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often it is looked whether what probes name is something else; looking takes at most one part in so many of the time.
+const FOLLOW: Duration = Duration::from_millis(500);
+const FOLLOW_SHARE: u32 = 20;
+/// Changes of what one probe names that are reported.
+const SHOWN_CHANGES: u64 = 20;
 /// Steps of a script between two looks at the clock.
 const STEPS_A_LOOK: u64 = 1 << 16;
 /// Errors of one callback that are shown whole; the rest is counted.
@@ -80,7 +85,12 @@ pub struct Runtime {
     made: RefCell<Vec<ProbeHandle>>,
     /// Every probe that was ever attached, in that order.
     probes: RefCell<Vec<ProbeHandle>>,
-    last_id: Cell<u32>,
+    births: RefCell<Vec<Rc<Birth>>>,
+    follow_due: Cell<Instant>,
+    /// Changes of what a probe names that were reported, by its name.
+    followed: RefCell<HashMap<String, u64>>,
+    /// Why what a probe names cannot be followed, by its name.
+    unfollowed: RefCell<HashMap<String, String>>,
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
     /// Which text each function stands in, for diagnostics.
@@ -105,7 +115,10 @@ impl Runtime {
             interrupts: Interrupts::watch()?,
             made: RefCell::default(),
             probes: RefCell::default(),
-            last_id: Cell::new(0),
+            births: RefCell::default(),
+            follow_due: Cell::new(Instant::now()),
+            followed: RefCell::default(),
+            unfollowed: RefCell::default(),
             program: RefCell::new(None),
             texts: RefCell::default(),
             stop: RefCell::new(None),
@@ -128,9 +141,30 @@ impl Runtime {
         self.events.0.clone()
     }
 
-    pub fn next_id(&self) -> u32 {
-        self.last_id.set(self.last_id.get() + 1);
-        self.last_id.get()
+    /// The number and name of a new probe. A number that no probe has used is given again: those of probes that
+    /// were let go before they were attached.
+    pub fn birth(&self, template: &str) -> Rc<Birth> {
+        let mut births = self.births.borrow_mut();
+        let held = |birth: &Rc<Birth>| Rc::strong_count(birth) > 1;
+        // What the script knows of need not be remembered.
+        births.retain(|birth| held(birth) || birth.fate.get() != Fate::LookedAt);
+        let taken: HashSet<u32> = births
+            .iter()
+            .filter(|birth| held(birth) || birth.fate.get() == Fate::Attached)
+            .map(|birth| birth.id)
+            .collect();
+        let id = (1..).find(|id| !taken.contains(id)).unwrap_or(u32::MAX);
+        let name = RefCell::new(format!("{template}-{id}"));
+        let birth = Rc::new(Birth { id, name, fate: Cell::new(Fate::Made) });
+        births.push(Rc::clone(&birth));
+        birth
+    }
+
+    /// The probes that were made, and then neither attached nor asked about.
+    pub fn forgotten(&self) -> Vec<String> {
+        let births = self.births.borrow();
+        let made = births.iter().filter(|birth| birth.fate.get() == Fate::Made);
+        made.map(|birth| birth.name.borrow().clone()).collect()
     }
 
     /// Remembers a new probe, where that is what the script is evaluated for.
@@ -306,6 +340,7 @@ impl Runtime {
                 return Err(stop);
             }
             self.heartbeat();
+            self.follow();
             if delivering {
                 self.run_timers(engine)?;
             }
@@ -349,7 +384,59 @@ impl Runtime {
         let timer = if delivering { self.timers.borrow().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline].into_iter().flatten().min();
+        let follows = self.probes().iter().any(ProbeHandle::attached).then(|| self.follow_due.get());
+        let due = due.into_iter().chain(follows).min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
+    }
+
+    /// Looks twice a second whether what the probes name is something else now: a cgroup made anew, a file replaced.
+    fn follow(&self) {
+        if self.follow_due.get() <= Instant::now() {
+            self.follow_now();
+        }
+    }
+
+    fn follow_now(&self) {
+        let begun = Instant::now();
+        for probe in self.probes() {
+            let name = probe.name();
+            match probe.follow(self) {
+                Ok(events) => {
+                    self.unfollowed.borrow_mut().remove(&name);
+                    events.iter().for_each(|event| self.report_followed(&name, event));
+                }
+                // Said once, and not twice a second.
+                Err(fault) => {
+                    let what = fault.to_string();
+                    let known = self.unfollowed.borrow_mut().insert(name.clone(), what.clone());
+                    if known.as_ref() != Some(&what) {
+                        self.report_followed(&name, &Followed::Gone(what));
+                    }
+                }
+            }
+        }
+        // Thousands of paths must not become the session's work.
+        let pause = FOLLOW.max(begun.elapsed() * FOLLOW_SHARE);
+        self.follow_due.set(Instant::now() + pause);
+    }
+
+    fn report_followed(&self, name: &str, event: &Followed) {
+        let times = {
+            let mut followed = self.followed.borrow_mut();
+            let times = followed.entry(name.to_owned()).or_default();
+            *times += 1;
+            *times
+        };
+        match (event, times) {
+            (Followed::Gone(what), _) => {
+                self.report(|reporter| reporter.log(&format!("warning: probe `{name}`: {what}")));
+            }
+            (Followed::Follows(what), ..SHOWN_CHANGES) => self.note(&format!("probe `{name}`: {what}")),
+            (Followed::Follows(_), SHOWN_CHANGES) => self.note(&format!(
+                "probe `{name}`: what it names changes often; it is followed, and not reported any more"
+            )),
+            _ => {}
+        }
     }
 
     /// Renews what hangs on this shell being alive, now and then.
@@ -384,6 +471,10 @@ impl Runtime {
     /// Handles every event that the kernel has emitted until now; not inside of a callback,
     /// where they wait.
     pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
+        // What the script itself has changed is followed before it goes on.
+        if self.follow_due.get() <= Instant::now() + FOLLOW {
+            self.follow_now();
+        }
         for probe in self.probes() {
             probe.flush();
         }

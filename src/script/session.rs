@@ -140,15 +140,36 @@ impl Started {
 
     fn run(&mut self, source: &Source) -> Outcome {
         let code = match self.evaluate(source) {
-            Ok(_) => match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
-                // Ctrl-C is how one ends a script that only waits.
-                Err(Stop::Signal(_)) | Ok(_) => FINE,
-                Err(stop) => self.stopped(&stop),
-            },
-            Err(Failure::Stopped(stop, _)) => self.stopped(&stop),
+            Ok(_) => {
+                self.note_forgotten();
+                self.wait()
+            }
+            Err(Failure::Stopped(stop, _)) => {
+                if stop == Stop::Exit(FINE) {
+                    self.note_forgotten();
+                }
+                self.stopped(&stop)
+            }
             Err(Failure::Reported(code)) => code,
         };
         self.finish(code)
+    }
+
+    fn wait(&self) -> i32 {
+        match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
+            // Ctrl-C is how one ends a script that only waits.
+            Err(Stop::Signal(_)) | Ok(_) => FINE,
+            Err(stop) => self.stopped(&stop),
+        }
+    }
+
+    /// That nothing became of a probe, which may be a forgotten word.
+    fn note_forgotten(&self) {
+        for name in self.runtime.forgotten() {
+            self.runtime.note(&format!(
+                "probe `{name}` was made and never attached, so it has done nothing; `.attach()` puts it in force"
+            ));
+        }
     }
 
     /// Compiles and evaluates a text.

@@ -27,8 +27,9 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
         let allowed = catalogue.names().collect::<Vec<_>>().join(", ");
         Fault::script(format!("there is no template `{template}`{near}; allowed: {allowed}")).about(template)
     })?;
-    let id = runtime.next_id();
-    let probe = ProbeHandle::new(id, Spec::new(Arc::clone(found), format!("{template}-{id}")));
+    let birth = runtime.birth(template);
+    let spec = Spec::new(Arc::clone(found), birth.name.borrow().clone());
+    let probe = ProbeHandle::new(birth, spec);
     runtime.made(&probe);
     for (name, param) in params {
         probe.set_param(runtime, name, &value::to_json(param))?;
@@ -77,8 +78,12 @@ mod functions {
 
     /// Whom the probe applies to: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
     /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
-    /// Different kinds must all hold; of one kind any is enough. A cgroup or pid stands for its whole subtree, an
-    /// exe is known by its inode, a namespace is `"host"`, an inode or a file: `not_mnt_ns: "host"` is every container.
+    /// Different kinds must all hold; of one kind any is enough. Users and groups are ids or names (`uid: "alice"`). A
+    /// cgroup or pid stands for its whole subtree, an exe is known by its inode, a namespace is `"host"`, an inode or a
+    /// file: `not_mnt_ns: "host"` is every container. A cgroup made anew under its path is in scope from its first task
+    /// on; an executable that is replaced is followed within a second, and what still runs the former one stays in scope.
+    /// Enforcement needs a scope that names who is meant: `not_…` alone, `pid: 1`, the top of the cgroups and
+    /// `pid_ns: "host"` count as none.
     #[rhai_fn(return_raw)]
     pub fn scope(probe: ProbeHandle, scope: Map) -> Fallible<ProbeHandle> {
         probe.set_scope(Scope::parse(&value::to_object(&scope)).map_err(Fault::from)?)?;
