@@ -187,7 +187,10 @@ mod tests {
         );
         assert_eq!(names, HashMap::from([(0, "root".to_owned()), (7, "d".to_owned())]));
         let ids_of = |name: &str| ids.get(name).copied();
-        assert_eq!([ids_of("root"), ids_of("toor"), ids_of("d"), ids_of("a")], [Some(0), Some(0), Some(7), None]);
+        assert_eq!(
+            [ids_of("root"), ids_of("toor"), ids_of("d"), ids_of("a")],
+            [Some(0), Some(0), Some(7), None]
+        );
     }
 
     #[test]
@@ -195,7 +198,10 @@ mod tests {
         let error = Account::User.id("rooot").unwrap_err();
         assert_eq!(error.nearest.as_deref(), Some("root"));
         let text = error.to_string();
-        assert!(text.contains("no user \"rooot\" (did you mean \"root\"?)") && text.contains("/etc/passwd"), "{text}");
+        assert!(
+            text.contains("no user \"rooot\" (did you mean \"root\"?)") && text.contains("/etc/passwd"),
+            "{text}"
+        );
         assert_eq!(Account::Group.id("root"), Ok(0));
     }
 

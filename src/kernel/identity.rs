@@ -81,11 +81,7 @@ impl Identities {
     ///
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
-    pub fn of_each(
-        &self,
-        btf: &'static Btf,
-        paths: &[String],
-    ) -> Result<Vec<Option<Identity>>, KernelError> {
+    pub fn of_each(&self, btf: &'static Btf, paths: &[String]) -> Result<Vec<Option<Identity>>, KernelError> {
         let mut open = Vec::new();
         for path in paths {
             match open_path(path, paths.len()) {

@@ -8,7 +8,9 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, scope, sets, shared::Pinned, stacks, summaries, verifier};
+use super::{
+    KernelError, facts, host, loader, object, scope, sets, shared::Pinned, stacks, summaries, verifier,
+};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -210,12 +212,8 @@ fn made(
     let spec = constants.spec;
     let [members, steps, nodes] = constants.scope_sizes;
     let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
-    loader::load(
-        own,
-        btf,
-        &[members, steps, nodes, totals, sketches, stacks::size(spec)],
-    )
-    .map_err(|error| broken(template, chain(&error)))
+    loader::load(own, btf, &[members, steps, nodes, totals, sketches, stacks::size(spec)])
+        .map_err(|error| broken(template, chain(&error)))
 }
 
 fn broken(template: &Template, reason: String) -> KernelError {

@@ -177,8 +177,8 @@ impl Resolved {
     /// If a table refuses an entry, or a process named does not exist.
     pub fn apply(&mut self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
         let table = take(ebpf, TABLE)?;
-        let mut table: HashMap<MapData, Key, u8> = HashMap::try_from(table)
-            .map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
+        let mut table: HashMap<MapData, Key, u8> =
+            HashMap::try_from(table).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
         for member in &self.members {
             table.insert(member, 1, 0).map_err(|e| full(TABLE, &e))?;
         }
@@ -215,8 +215,8 @@ impl Resolved {
             self.processes.drain(..).partition(|(_, pid, begun)| subtree::begun(*pid) == Some(*begun));
         self.processes = running;
         let ended = ended.into_iter().map(|(condition, pid, _)| {
-            Event::Gone(format!(
-                "scope `{condition}`: process {pid} has ended; what it has left behind stays in the scope, and a process that gets its id later is not"
+            Event::Follows(format!(
+                "scope `{condition}`: process {pid} has ended; its descendants stay in the scope, and another process with this id is not in it"
             ))
         });
         ended.collect()
@@ -321,9 +321,7 @@ impl Resolved {
 /// A namespace is what its file stood for at the attach.
 fn pinned(condition: Condition, member: &Member, key: &Key) -> Option<String> {
     let Member::Path(path) = member else { return None };
-    let number = u64::from_ne_bytes([
-        key[8], key[9], key[10], key[11], key[12], key[13], key[14], key[15],
-    ]);
+    let number = u64::from_ne_bytes([key[8], key[9], key[10], key[11], key[12], key[13], key[14], key[15]]);
     Some(format!("scope `{condition}`: {path:?} is namespace {number}, and means that one from here on"))
 }
 

@@ -190,11 +190,7 @@ impl Tables {
     ///
     /// # Errors
     /// If a file cannot be looked at, or a table is full.
-    pub fn follow(
-        &mut self,
-        identities: &Identities,
-        btf: &'static Btf,
-    ) -> Result<Vec<Event>, KernelError> {
+    pub fn follow(&mut self, identities: &Identities, btf: &'static Btf) -> Result<Vec<Event>, KernelError> {
         let mut events = Vec::new();
         let params: Vec<String> = self.by_param.keys().cloned().collect();
         for param in params {
@@ -354,13 +350,16 @@ fn follow_files(
     for (file, now) in changed.iter_mut().zip(identities.of_each(btf, &paths)?) {
         let Some(change) = file.turn_to(now) else { continue };
         file.retain_former(was_moved);
-        let kept = if file.former.is_empty() { "" } else { "; the former file is meant too, by whatever name" };
+        let kept =
+            if file.former.is_empty() { "" } else { "; the former file is meant too, by whatever name" };
         let what = match change {
             Change::Gone => format!("is gone{kept}; the path is matched if it is made anew"),
             Change::Made => "is there now, and is meant".to_owned(),
             Change::Replaced => format!("was replaced; the new file is meant{kept}"),
             Change::LeadsTo(path) => format!("leads to {path:?} now, which is meant{kept}"),
-            Change::Forgotten => "was replaced too often; the first of its former files is forgotten".to_owned(),
+            Change::Forgotten => {
+                "was replaced too often; the first of its former files is forgotten".to_owned()
+            }
         };
         events.push(Event::Follows(format!("param `{param}`: {:?} {what}", file.path)));
     }

@@ -35,8 +35,13 @@ impl Attachment {
             self.shared.as_ref().map_err(String::clone).and_then(Shared::pinned).map_err(impossible)?;
         let btf = kernel.btf()?;
         let generation = self.generation.wrapping_add(1);
-        let constants =
-            load::Constants { spec, id: self.id, version: kernel.version, scope_sizes: scope::SMALLEST, generation };
+        let constants = load::Constants {
+            spec,
+            id: self.id,
+            version: kernel.version,
+            scope_sizes: scope::SMALLEST,
+            generation,
+        };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
         let loaded = load::load_over(btf, constants, reach, &pinned)?;
         let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };

@@ -58,7 +58,9 @@ pub enum ParamError {
         "param `{param}`: {given:?} never matches: the kernel has no `{part}` in a path; write the path without it"
     )]
     NotPlain { param: String, given: String, part: &'static str },
-    #[error("param `{param}`: {given:?} never matches: no path ends with `/`; to match what is in a directory: path_prefix: {given:?}")]
+    #[error(
+        "param `{param}`: {given:?} never matches: no path ends with `/`; to match what is in a directory: path_prefix: {given:?}"
+    )]
     Directory { param: String, given: String },
     #[error("param `{param}`: a text must not contain a NUL byte")]
     Nul { param: String },
@@ -382,7 +384,8 @@ mod tests {
         let long = shown(ParamValue::Texts(vec![format!("/{}/end", "ä".repeat(60))]));
         assert!(long.len() < 80 && long.starts_with("\"/ä") && long.ends_with("/end\""), "{long}");
         assert_eq!(shown(ParamValue::Texts(vec!["/a\u{1b}[2J".into()])), r#""/a\u{1b}[2J""#);
-        let flags = vec![NamedValue { name: "read".into(), value: 1 }, NamedValue { name: "write".into(), value: 2 }];
+        let flags =
+            vec![NamedValue { name: "read".into(), value: 1 }, NamedValue { name: "write".into(), value: 2 }];
         assert_eq!(ParamValue::Bits(2).describe(Some(&ParamKind::Flags(flags))), "write");
     }
 

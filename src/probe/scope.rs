@@ -86,9 +86,15 @@ impl Kind {
             Kind::UserNs => "User namespace of the task's credentials.",
             Kind::PidNs => "PID namespace of the task.",
             Kind::MntNs => "Mount namespace of the task.",
-            Kind::Exe => "The executable the process runs, by inode; one that is replaced is followed within a second.",
-            Kind::ParentExe => "The executable the parent process runs, by inode; one that is replaced is followed within a second.",
-            Kind::Cgroup => "Cgroup v2 directories; each stands for its whole subtree, and for one made anew under its path.",
+            Kind::Exe => {
+                "The executable the process runs, by inode; one that is replaced is followed within a second."
+            }
+            Kind::ParentExe => {
+                "The executable the parent process runs, by inode; one that is replaced is followed within a second."
+            }
+            Kind::Cgroup => {
+                "Cgroup v2 directories; each stands for its whole subtree, and for one made anew under its path."
+            }
         }
     }
 
@@ -292,7 +298,9 @@ fn has_everybody(kind: Kind, member: &Member) -> bool {
         (Kind::Pid, Member::Number(pid)) => *pid == 1,
         (Kind::Cgroup, Member::Path(path)) => is_top(path),
         (kind, Member::Host) => kind.is_namespace(),
-        (kind, Member::Number(number)) if kind.is_namespace() => hosts_namespace(kind) == Some((*number).into()),
+        (kind, Member::Number(number)) if kind.is_namespace() => {
+            hosts_namespace(kind) == Some((*number).into())
+        }
         (kind, Member::Path(path)) if kind.is_namespace() => {
             hosts_namespace(kind).is_some_and(|host| path.metadata().is_ok_and(|found| found.ino() == host))
         }

@@ -189,6 +189,11 @@ impl ProbeHandle {
         self.0.borrow().spec.name.clone()
     }
 
+    /// That the script was told about it: one that it then lets go was not forgotten.
+    pub fn look_at(&self) {
+        self.0.borrow().looked_at();
+    }
+
     pub fn is_named(&self, name: &str) -> bool {
         self.0.borrow().spec.name == name
     }
@@ -341,7 +346,11 @@ impl ProbeHandle {
     /// If the closure is no filter for this template, or the kernel refuses it; then the former one still decides.
     pub fn set_when(&self, runtime: &Runtime, when: Option<When>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
-        let filter = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose()?;
+        let compiled = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose();
+        if compiled.is_err() {
+            state.looked_at();
+        }
+        let filter = compiled?;
         let spec = Spec { filter, ..state.spec.clone() };
         if let Some(attachment) = &mut state.attachment {
             attachment.set_filter(runtime.kernel()?, &spec)?;
@@ -551,8 +560,7 @@ impl ProbeHandle {
     pub fn describe(&self) -> String {
         let state = self.0.borrow();
         let spec = &state.spec;
-        let mut text =
-            format!("{}: {} [{}]", spec.name, spec.template.name, spec.template.hooks.join(", "));
+        let mut text = format!("{}: {} [{}]", spec.name, spec.template.name, spec.template.hooks.join(", "));
         if !spec.params.is_empty() {
             text.push_str(&format!(", {}", spec.describe_params()));
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, never, select};
+use nix::time::{ClockId, clock_gettime};
 use rhai::{Dynamic, Engine};
 use signal_hook::consts::SIGINT;
 
@@ -44,13 +45,18 @@ const SCRIPT_STEPS: u64 = 10_000_000_000;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often it is looked whether what probes name is something else; looking takes at most one part in so many of the time.
 const FOLLOW: Duration = Duration::from_millis(500);
-const FOLLOW_SHARE: u32 = 20;
+const FOLLOW_SHARE: u32 = 10;
 /// Changes of what one probe names that are reported.
 const SHOWN_CHANGES: u64 = 20;
 /// Steps of a script between two looks at the clock.
 const STEPS_A_LOOK: u64 = 1 << 16;
 /// Errors of one callback that are shown whole; the rest is counted.
 const SHOWN_ERRORS: u64 = 3;
+
+/// The time that this thread has computed: what it waits for others is not its work.
+fn spent() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
 
 /// Until when [`Runtime::serve`] goes on.
 #[derive(Debug, Clone, Copy)]
@@ -397,7 +403,7 @@ impl Runtime {
     }
 
     fn follow_now(&self) {
-        let begun = Instant::now();
+        let begun = spent();
         for probe in self.probes() {
             let name = probe.name();
             match probe.follow(self) {
@@ -416,7 +422,7 @@ impl Runtime {
             }
         }
         // Thousands of paths must not become the session's work.
-        let pause = FOLLOW.max(begun.elapsed() * FOLLOW_SHARE);
+        let pause = FOLLOW.max(spent().saturating_sub(begun) * FOLLOW_SHARE);
         self.follow_due.set(Instant::now() + pause);
     }
 

@@ -9,7 +9,7 @@ use super::{Accounts, Checker, Fallible, Term};
 use crate::{
     accounts::Account,
     filter::{
-        ir::{Bool, Comparison, Decision, Answer, Int, Number, Place, Test, Text},
+        ir::{Answer, Bool, Comparison, Decision, Int, Number, Place, Test, Text},
         refusal::Misfit,
     },
 };
@@ -37,20 +37,22 @@ impl Checker<'_> {
 
     /// Looks at a text that an event's is compared with.
     pub(super) fn may_hold(&self, text: &Text, test: &Test, at: Position) {
-        let (needle, how) = match test {
-            Test::Equals(needle) => (needle, "equal to"),
-            Test::StartsWith(needle) => (needle, "begins with"),
-            Test::EndsWith(needle) => (needle, "ends with"),
-            Test::Contains { needle, .. } => (needle, "contains"),
+        let (needle, does) = match test {
+            Test::Equals(needle) => (needle, "is never"),
+            Test::StartsWith(needle) => (needle, "never starts with"),
+            Test::EndsWith(needle) => (needle, "never ends with"),
+            Test::Contains { needle, .. } => (needle, "never contains"),
             Test::Reaches(_) => return,
         };
         let words = String::from_utf8_lossy(needle);
         let name = &text.name;
-        let say = |advice: &str| self.never(at, format!("`e.{name}` is never {how} {words:?}", how = never(how)), advice);
+        let say = |advice: &str| self.never(at, format!("`e.{name}` {does} {words:?}"), advice);
         if needle.len() >= text.size && !matches!(text.place, Place::Element(..)) {
             let longest = text.size.saturating_sub(1);
             let kept = String::from_utf8_lossy(&needle[..longest]);
-            return say(&format!("it has at most {longest} bytes: of a longer one the kernel keeps {kept:?}"));
+            return say(&format!(
+                "it has at most {longest} bytes: of a longer one the kernel keeps {kept:?}"
+            ));
         }
         if needle.is_empty() || !PATHS.contains(&name.as_str()) {
             return;
@@ -63,11 +65,13 @@ impl Checker<'_> {
         } else if to_end && needle.ends_with(b"\n") {
             say("it does not end with a newline; take it off before: `text.trim()`");
         } else if to_end && needle.ends_with(b"/") && needle.len() > 1 {
-            say("a path ends with `/` only if it is the root; to look at what is in a directory: `starts_with`");
+            say(
+                "a path ends with `/` only if it is the root; to look at what is in a directory: `starts_with`",
+            );
         } else if ["//", "/./", "/../"].iter().any(|part| words.contains(part)) {
             say("the kernel has no `//`, `/./` or `/../` in a path; write it without");
-        } else if whole && (words.contains('*') || words.contains('?')) {
-            say(&format!("`*` and `?` stand for themselves in a comparison; write `e.{name}.like({words:?})`"));
+        } else if whole && words.contains('*') {
+            say(&format!("`*` stands for itself in a comparison; write `e.{name}.like({words:?})`"));
         }
     }
 
@@ -97,7 +101,9 @@ impl Checker<'_> {
     pub(super) fn may_be_in(&self, number: &Int, ranges: &[(i64, i64)], at: Position) {
         let Int::Field(field) = number else { return };
         let Some((least, most)) = extent(field) else { return };
-        for (first, last) in ranges.iter().filter(|(first, last)| first > last || *last < least || *first > most) {
+        for (first, last) in
+            ranges.iter().filter(|(first, last)| first > last || *last < least || *first > most)
+        {
             let which = if first == last { first.to_string() } else { format!("in {first}..={last}") };
             let text = format!("`e.{}` is never {which}", field.name);
             self.never(at, text, &format!("it is a number from {least} to {most}"));
@@ -108,8 +114,7 @@ impl Checker<'_> {
     pub(super) fn together(&self, all: &Bool, at: Position) {
         let Bool::And(parts) = all else { return };
         for (index, one) in parts.iter().enumerate() {
-            if let Some(other) = parts[..index].iter().find(|other| excludes(one, other)) {
-                let _ = other;
+            if parts[..index].iter().any(|other| excludes(one, other)) {
                 let what = subject(one).unwrap_or("it");
                 let text = format!("these conditions on `e.{what}` never hold together");
                 return self.never(at, text, "join what may be one or the other with `||`");
@@ -124,7 +129,8 @@ impl Checker<'_> {
             Decision::If(condition, then, otherwise) => {
                 let no = |decision: &Decision| *decision == Decision::Answer(Answer::NoMatch);
                 no(otherwise)
-                    && (no(then) || matches!(&**condition, Bool::And(parts) if parts.contains(&Bool::Constant(false))))
+                    && (no(then)
+                        || matches!(&**condition, Bool::And(parts) if parts.contains(&Bool::Constant(false))))
             }
             Decision::Let(..) => false,
         };
@@ -132,15 +138,6 @@ impl Checker<'_> {
             let advice = "a set that it looks in may be empty; to switch a probe off: `.detach()`";
             self.never(at, "this filter never matches", advice);
         }
-    }
-}
-
-fn never(how: &str) -> &str {
-    match how {
-        "equal to" => "equal to",
-        "begins with" => "with this beginning:",
-        "ends with" => "with this end:",
-        _ => "one with this in it:",
     }
 }
 
@@ -178,7 +175,9 @@ fn subject(of: &Bool) -> Option<&str> {
 /// Whether two conditions are certain to never hold together.
 fn excludes(one: &Bool, other: &Bool) -> bool {
     match (one, other) {
-        (Bool::Text(a, first), Bool::Text(b, second)) => a == b && (no_text(first, second) || no_text(second, first)),
+        (Bool::Text(a, first), Bool::Text(b, second)) => {
+            a == b && (no_text(first, second) || no_text(second, first))
+        }
         (Bool::Not(inner), same) | (same, Bool::Not(inner)) => **inner == *same,
         (a, b) => match (ranges(a), ranges(b)) {
             (Some((of, first)), Some((about, second))) if of == about => {

@@ -58,7 +58,8 @@ pub fn cgroup_made_anew() -> Outcome {
         exit(0);
     "#)?;
     same("denied", &ended.emitted()?["denied"], &json!(2))?;
-    let (anew, gone) = ("\"/sys/fs/cgroup/anew\" was made anew; the scope follows", "is gone, so no task of it is in scope");
+    let (anew, gone) =
+        ("\"/sys/fs/cgroup/anew\" was made anew; the scope follows", "is gone, so no task of it is in scope");
     holds(ended.stderr.contains(anew), format!("it is said: {}", ended.stderr))?;
     holds(ended.stderr.contains(gone), format!("its end is said: {}", ended.stderr))?;
     ended.well()
@@ -92,7 +93,9 @@ pub fn cgroup_while_stopped() -> Outcome {
 
 /// Its last task may not have left yet.
 fn remove(cgroup: &str) -> Outcome {
-    in_time(&format!("{cgroup} is removed"), || Ok(fs::remove_dir(cgroup).is_ok() || !Path::new(cgroup).exists()))
+    in_time(&format!("{cgroup} is removed"), || {
+        Ok(fs::remove_dir(cgroup).is_ok() || !Path::new(cgroup).exists())
+    })
 }
 
 pub fn not_cgroup_made_anew() -> Outcome {
@@ -172,8 +175,14 @@ pub fn link_turned() -> Outcome {
     for (key, value) in expected.as_object().into_iter().flatten() {
         same(key, &found[key], value)?;
     }
-    holds(ended.stderr.contains("leads to \"/tmp/tool-1\" now"), format!("the link is said: {}", ended.stderr))?;
-    holds(ended.stderr.contains("leads to \"/tmp/tool-2\" now"), format!("the turn is said: {}", ended.stderr))?;
+    holds(
+        ended.stderr.contains("leads to \"/tmp/tool-1\" now"),
+        format!("the link is said: {}", ended.stderr),
+    )?;
+    holds(
+        ended.stderr.contains("leads to \"/tmp/tool-2\" now"),
+        format!("the turn is said: {}", ended.stderr),
+    )?;
     ended.well()?;
     let _ = fs::remove_file("/tmp/turning");
     for name in ["/tmp/turn-1", "/tmp/turn-2"] {
@@ -231,7 +240,10 @@ pub fn through_a_linked_directory() -> Outcome {
     let ended = shell.stop()?;
     let said = "the kernel calls \"/tmp/linked/\" \"/tmp/real/\"";
     holds(ended.stderr.contains(said), format!("it is said: {}", ended.stderr))?;
-    holds(ended.stderr.contains("there is no file \"/tmp/linked/late\""), format!("and what is not there: {}", ended.stderr))?;
+    holds(
+        ended.stderr.contains("there is no file \"/tmp/linked/late\""),
+        format!("and what is not there: {}", ended.stderr),
+    )?;
     ended.well()
 }
 
@@ -246,7 +258,8 @@ pub fn ways_round_a_name() -> Outcome {
     fs::write(kept, "content").map_err(text)?;
     fs::hard_link(kept, "/tmp/elsewhere/link").map_err(text)?;
     let none: Option<&str> = None;
-    nix::mount::mount(Some("/tmp/rule"), "/tmp/elsewhere/mounted", none, MsFlags::MS_BIND, none).map_err(text)?;
+    nix::mount::mount(Some("/tmp/rule"), "/tmp/elsewhere/mounted", none, MsFlags::MS_BIND, none)
+        .map_err(text)?;
     let shell = Shell::ready(&format!(
         "probe(\"file_open\", #{{path_prefix: \"/tmp/rule/\"}}).scope(#{{uid: 1001}}).deny().lease(\"1h\").attach(); \
          probe(\"file_open\", #{{path: \"{kept}\"}}).scope(#{{uid: 1002}}).deny().lease(\"1h\").attach(); print(\"ready\");"
@@ -267,7 +280,10 @@ pub fn ways_round_a_name() -> Outcome {
     same("renamed, by the file", read(&user(1002), "/tmp/elsewhere/renamed")?, REFUSED)?;
     let _ = nix::mount::umount("/tmp/elsewhere/mounted");
     let ended = shell.stop()?;
-    holds(ended.stderr.contains("a prefix or suffix is a rule about names"), format!("it is said: {}", ended.stderr))?;
+    holds(
+        ended.stderr.contains("a prefix or suffix is a rule about names"),
+        format!("it is said: {}", ended.stderr),
+    )?;
     ended.well()
 }
 
@@ -275,7 +291,8 @@ pub fn ways_round_a_name() -> Outcome {
 pub fn accounts() -> Outcome {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     if !passwd.contains("tester:") {
-        fs::write("/etc/passwd", format!("{passwd}root:x:0:0::/:/bin/sh\ntester:x:1001:1001::/:/bin/sh\n")).map_err(text)?;
+        fs::write("/etc/passwd", format!("{passwd}root:x:0:0::/:/bin/sh\ntester:x:1001:1001::/:/bin/sh\n"))
+            .map_err(text)?;
     }
     let files = ["/tmp/by-scope", "/tmp/by-filter"];
     for file in files {
