@@ -28,6 +28,7 @@ pub mod filter;
 pub mod kernel;
 pub mod lab;
 pub mod probe;
+pub mod raw;
 pub mod reaction;
 pub mod report;
 pub mod script;

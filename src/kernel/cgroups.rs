@@ -18,11 +18,11 @@ use aya::{
 };
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-use super::{KernelError, attachment::take, load::chain, tables::full, trackers::track};
+use super::{KernelError, attachment::take, errno::chain, tables::full, trackers::track};
 use crate::probe::scope::Condition;
 
-const STEPS: &str = "krsi_scope_steps";
-const NODES: &str = "krsi_scope_nodes";
+pub const STEPS: &str = "krsi_scope_steps";
+pub const NODES: &str = "krsi_scope_nodes";
 /// `KRSI_CGROUP_NAME` of the templates; what fills it was cut.
 const NAME: usize = 128;
 /// Cgroups that may be made before those they replace are forgotten.
@@ -130,10 +130,10 @@ impl Ways {
         }
     }
 
-    /// How large the tables must be.
-    pub fn sizes(&self) -> [(&'static str, u32); 2] {
+    /// How large the tables of steps and of nodes must be.
+    pub fn sizes(&self) -> [u32; 2] {
         let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        [(STEPS, nodes.max(1)), (NODES, if nodes == 0 { 1 } else { nodes.saturating_add(ROOM) })]
+        [nodes.max(1), if nodes == 0 { 1 } else { nodes.saturating_add(ROOM) }]
     }
 
     /// Attaches the tracepoints, then fills the tables.

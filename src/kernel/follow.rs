@@ -17,6 +17,7 @@ use super::{
     KernelError,
     identity::{Identities, Identity},
 };
+use crate::raw;
 
 /// Former files of one name that are kept, each with a descriptor.
 const MOST_FORMER: usize = 64;
@@ -71,7 +72,7 @@ impl NamedFile {
 
     /// Whether another file is behind the name than when it was looked at last, or none any more.
     pub fn has_changed(&self) -> bool {
-        match (&self.now, fs::metadata(&self.path)) {
+        match (&self.now, fs::metadata(raw::os(&self.path))) {
             (Some(known), Ok(found)) => !known.is(&found),
             (Some(_), Err(_)) => true,
             (None, found) => found.is_ok(),
@@ -139,7 +140,8 @@ pub fn stamp(of: &Metadata) -> (u64, u64) {
 
 /// What the kernel will call a path whose last part need not exist: with what links there are on the way followed.
 pub fn with_links_followed(path: &str) -> Option<PathBuf> {
-    let path = Path::new(path);
+    let path = raw::os(path);
+    let path = Path::new(&path);
     let parent = path.parent()?.canonicalize().ok()?;
     Some(parent.join(path.file_name()?))
 }
@@ -147,9 +149,9 @@ pub fn with_links_followed(path: &str) -> Option<PathBuf> {
 /// The same of a prefix: its directory is what exists.
 pub fn prefix_with_links_followed(prefix: &str) -> Option<String> {
     let (directory, rest) = prefix.rsplit_once('/')?;
-    let directory = Path::new(if directory.is_empty() { "/" } else { directory }).canonicalize().ok()?;
-    let directory = directory.to_str()?;
-    Some(format!("{}/{rest}", if directory == "/" { "" } else { directory }))
+    let directory = raw::os(if directory.is_empty() { "/" } else { directory });
+    let directory = raw::from_os(Path::new(&directory).canonicalize().ok()?);
+    Some(format!("{}/{rest}", if directory == "/" { "" } else { &directory }))
 }
 
 #[cfg(test)]

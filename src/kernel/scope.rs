@@ -21,28 +21,28 @@ use super::{
     KernelError,
     attachment::take,
     cgroups::{self, Ways},
+    errno::chain,
     follow::{Change, Event, NamedFile, running},
+    host,
     identity::Identities,
-    load::chain,
+    load::ScopeSize,
+    namespaces,
     subtree::{self, Tree},
     tables::full,
 };
 use crate::{
     probe::scope::{Condition, Kind, Member, Scope},
+    raw,
     template::Layout,
 };
 
 /// `KRSI_SCOPE_NOT` of the templates.
 const NOT: u32 = 32;
-const TABLE: &str = "krsi_scope_members";
+pub const TABLE: &str = "krsi_scope_members";
 
 /// `struct krsi_scope_key` of the templates: kind, device, then a number or a comm.
 type Key = [u8; 24];
 
-/// How large the tables of one scope are.
-pub type Sizes = [(&'static str, u32); 3];
-/// Of tables that are not made, but shared with another generation.
-pub const SMALLEST: Sizes = [(TABLE, 1), ("krsi_scope_steps", 1), ("krsi_scope_nodes", 1)];
 /// Room for what has the place of a member before that one is taken out.
 const ROOM: usize = 64;
 /// How often it is looked whether a former executable is still run.
@@ -102,12 +102,16 @@ impl Resolved {
         Ok(resolved)
     }
 
-    /// How many entries the tables must have room for; one has at least one.
-    pub fn sizes(&self) -> Sizes {
+    /// How many entries its tables must have room for.
+    pub fn size(&self) -> ScopeSize {
         let room = if self.has_names() { ROOM.max(self.executables.len()) } else { 0 };
-        let members = u32::try_from(self.members.len() + room).unwrap_or(u32::MAX).max(1);
         let [steps, nodes] = self.ways.sizes();
-        [(TABLE, members), steps, nodes]
+        ScopeSize {
+            members: u32::try_from(self.members.len() + room).unwrap_or(u32::MAX).max(1),
+            processes: if self.roots.is_empty() { 1 } else { host::most_tasks() },
+            steps,
+            nodes,
+        }
     }
 
     /// What was pinned to what, a sentence each.
@@ -162,7 +166,7 @@ impl Resolved {
             if !found.is_file() {
                 return Err(refuse("it is not a file".into()));
             }
-            paths.push(path.to_string_lossy().into_owned());
+            paths.push(raw::from_os(path));
         }
         for file in NamedFile::of(identities, btf, &paths)? {
             self.members.extend(file.now.as_ref().map(|i| layout(number, i.device, i.inode)));
@@ -356,7 +360,7 @@ fn layout(number: u32, device: u32, value: u64) -> Key {
 
 fn comm_key(number: u32, comm: &str) -> Key {
     let mut key = layout(number, 0, 0);
-    let bytes = comm.as_bytes();
+    let bytes = raw::bytes(comm);
     let length = bytes.len().min(15);
     key[8..8 + length].copy_from_slice(&bytes[..length]);
     key
@@ -389,7 +393,7 @@ fn namespace(condition: Condition, kind: Kind, path: &Path) -> Result<u64, Kerne
     let wanted = format!("{}:", namespace_name(kind));
     match std::fs::read_link(path) {
         Ok(text) if !text.as_os_str().as_bytes().starts_with(wanted.as_bytes()) => {
-            Err(refuse(format!("this is a namespace of another kind: {}", text.display())))
+            Err(refuse(format!("this is a namespace of another kind: {}", raw::from_os(text))))
         }
         _ => path.metadata().map(|m| m.ino()).map_err(|e| refuse(e.to_string())),
     }
@@ -397,10 +401,9 @@ fn namespace(condition: Condition, kind: Kind, path: &Path) -> Result<u64, Kerne
 
 fn host_namespace(condition: Condition, kind: Kind) -> Result<u64, KernelError> {
     let path = PathBuf::from(format!("/proc/1/ns/{}", namespace_name(kind)));
-    if !subtree::in_initial_pid_namespace() {
-        let reason = "this shell is in a pid namespace of its own, so process 1 here is not the host's\n\
-                      cure: run krsi-sh in the host's pid namespace, or give the inode number";
-        return Err(KernelError::Namespace { condition, path, reason: reason.into() });
+    if let Err(foreign) = namespaces::process_ids() {
+        let reason = format!("process 1 here is not the host's: {foreign}; or give the inode number");
+        return Err(KernelError::Namespace { condition, path, reason });
     }
     namespace(condition, kind, &path)
 }

@@ -5,6 +5,7 @@
 //! at no moment is there less than old and new have in common.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     os::unix::ffi::OsStrExt,
     path::PathBuf,
@@ -18,12 +19,13 @@ use aya::{
 use super::{
     KernelError,
     attachment::take,
+    errno::chain,
     follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
     identity::{Identities, Identity},
-    load::chain,
 };
 use crate::{
     probe::{Network, ParamValue, Ports},
+    raw,
     template::{Param, ParamKind},
 };
 
@@ -89,7 +91,7 @@ impl Named {
             Named::Prefixes(prefixes) => {
                 let followed = prefixes.iter().filter_map(|p| prefix_with_links_followed(p));
                 let all = prefixes.iter().cloned().chain(followed.filter(|p| p.len() <= KEY_SIZE));
-                all.map(|prefix| (Table::Prefixes, prefix.into_bytes())).collect()
+                all.map(|prefix| (Table::Prefixes, raw::bytes(&prefix).into_owned())).collect()
             }
         }
     }
@@ -104,7 +106,7 @@ fn members_of_file(file: &NamedFile) -> Vec<(Table, Vec<u8>)> {
         Some(identity) => Some(identity.resolved.clone()),
         None => with_links_followed(&file.path),
     };
-    let paths = [Some(PathBuf::from(&file.path)), followed];
+    let paths = [Some(PathBuf::from(raw::os(&file.path))), followed];
     let whole = paths.iter().flatten().map(|path| whole_path(path.as_os_str().as_bytes()));
     members.extend(whole.filter(|path| path.len() <= KEY_SIZE).map(|path| (Table::Prefixes, path)));
     members
@@ -415,9 +417,10 @@ fn none(table: Table) -> KernelError {
 /// environment need not be looked up.
 pub fn word(kind: &ParamKind, texts: &[String]) -> u64 {
     match kind {
-        ParamKind::Variables => {
-            texts.iter().filter_map(|t| t.bytes().next()).fold(0, |word, byte| word | 1 << (byte & 63))
-        }
+        ParamKind::Variables => texts
+            .iter()
+            .filter_map(|t| raw::bytes(t).first().copied())
+            .fold(0, |word, byte| word | 1 << (byte & 63)),
         _ => 1,
     }
 }
@@ -434,7 +437,7 @@ fn entries(
     identities: &Identities,
     btf: &'static Btf,
 ) -> Result<Entries, KernelError> {
-    let bytes = || texts.iter().map(String::as_bytes);
+    let bytes = || texts.iter().map(|text| raw::bytes(text));
     let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);
     let mut entries = Entries::default();
     match kind {
@@ -444,14 +447,16 @@ fn entries(
         }
         ParamKind::Prefixes => return Ok(Entries::named(Named::Prefixes(texts.to_vec()))),
         ParamKind::Suffixes => {
-            let reversed = |text: &[u8]| (Table::Suffixes, text.iter().rev().copied().collect());
+            let reversed = |text: Cow<'_, [u8]>| (Table::Suffixes, text.iter().rev().copied().collect());
             entries.members = bytes().map(reversed).collect();
         }
         ParamKind::Variables => {
-            entries.members = bytes().map(|name| (Table::Variables, name.to_vec())).collect();
+            entries.members = bytes().map(|name| (Table::Variables, name.into_owned())).collect();
         }
-        ParamKind::Names => entries.members = bytes().map(whole_path).map(prefix).collect(),
-        ParamKind::NamePrefixes => entries.members = bytes().map(|t| prefix(t.to_vec())).collect(),
+        ParamKind::Names => {
+            entries.members = bytes().map(|name| whole_path(&name)).map(prefix).collect();
+        }
+        ParamKind::NamePrefixes => entries.members = bytes().map(|t| prefix(t.into_owned())).collect(),
         // None of texts.
         ParamKind::Flags(_)
         | ParamKind::Flag

@@ -11,9 +11,9 @@ use aya::programs::Program;
 use super::{
     Kernel, KernelError,
     attachment::{Attachment, Hooks},
+    errno::chain,
     grace,
-    load::{self, Reach, chain},
-    scope,
+    load::{self, Reach, ScopeSize},
     shared::Shared,
 };
 use crate::probe::Spec;
@@ -39,7 +39,7 @@ impl Attachment {
             spec,
             id: self.id,
             version: kernel.version,
-            scope_sizes: scope::SMALLEST,
+            scope_size: ScopeSize::NONE,
             generation,
         };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
@@ -69,7 +69,7 @@ impl Attachment {
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
         self.store("turn", word)?;
         grace::wait_for_programs()
-            .map_err(|error| KernelError::Host { what: "wait for programs that are running", error })
+            .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::param::{describe, one_or_many};
 use crate::{
     accounts::{Account, NoAccount},
+    raw,
     suggest::nearest,
 };
 
@@ -171,6 +172,7 @@ impl fmt::Display for Condition {
 pub enum Member {
     /// An id, or a namespace's inode.
     Number(u32),
+    /// In the form of [`raw`].
     Comm(String),
     /// Absolute: a cgroup's folder, an executable, a namespace's file.
     Path(PathBuf),
@@ -357,7 +359,7 @@ fn comm(key: Condition, text: &str) -> Result<Member, ScopeError> {
     if text.ends_with('\n') {
         return Err(ScopeError::Newline { key, given: text.to_owned() });
     }
-    if text.len() > LONGEST_COMM {
+    if raw::bytes(text).len() > LONGEST_COMM {
         return Err(ScopeError::LongComm { key, given: text.to_owned() });
     }
     Ok(Member::Comm(text.to_owned()))
@@ -371,7 +373,7 @@ fn path(key: Condition, text: &str) -> Result<Member, ScopeError> {
         return Err(ScopeError::Newline { key, given: text.to_owned() });
     }
     match key.kind {
-        _ if text.starts_with('/') => Ok(Member::Path(PathBuf::from(text))),
+        _ if text.starts_with('/') => Ok(Member::Path(raw::os(text).into())),
         Kind::Cgroup => Err(ScopeError::RelativeCgroup(text.to_owned())),
         _ => Err(ScopeError::Relative { key, given: text.to_owned() }),
     }
@@ -382,7 +384,7 @@ impl fmt::Display for Member {
         match self {
             Member::Number(number) => number.fmt(f),
             Member::Comm(comm) => comm.escape_debug().fmt(f),
-            Member::Path(path) => path.display().to_string().escape_debug().fmt(f),
+            Member::Path(path) => raw::from_os(path).escape_debug().fmt(f),
             Member::Host => f.write_str("host"),
         }
     }

@@ -23,14 +23,16 @@ use super::{
     diagnostics::Diagnostic,
     handle::{Birth, Fate, ProbeHandle},
     interrupt::Interrupts,
+    policy::{Effect, Ruling},
     program::{Callback, Program},
+    recent::Recent,
     stop::Stop,
     timers::Timers,
 };
 use crate::{
     event::{Event, queue},
     kernel::{Followed, Kernel, KernelError},
-    report::{Books, Reporter, Sink},
+    report::{Books, Format, Reporter, Sink},
     template::Catalogue,
 };
 
@@ -83,6 +85,8 @@ pub struct Runtime {
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
+    /// Events delivered last.
+    pub recent: RefCell<Recent>,
     reporter: RefCell<Reporter>,
     kernel: OnceCell<Kernel>,
     events: (queue::Sender, queue::Receiver),
@@ -97,12 +101,16 @@ pub struct Runtime {
     followed: RefCell<HashMap<String, u64>>,
     /// Why what a probe names cannot be followed, by its name.
     unfollowed: RefCell<HashMap<String, String>>,
+    /// How the probes were described that have been attached since the last look.
+    introduced: RefCell<Vec<String>>,
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
     /// Which text each function stands in, for diagnostics.
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    /// Whether it has been said why a probe can only observe here.
+    told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
     failed_callbacks: RefCell<HashMap<String, u64>>,
 }
@@ -110,12 +118,15 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
         Ok(Runtime {
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
+            reporter: RefCell::new(
+                Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
+            ),
             options,
             catalogue,
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
+            recent: RefCell::default(),
             kernel: OnceCell::new(),
             events: queue::queue(QUEUE),
             interrupts: Interrupts::watch()?,
@@ -125,10 +136,12 @@ impl Runtime {
             follow_due: Cell::new(Instant::now()),
             followed: RefCell::default(),
             unfollowed: RefCell::default(),
+            introduced: RefCell::default(),
             program: RefCell::new(None),
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             failed_callbacks: RefCell::default(),
         })
@@ -175,7 +188,7 @@ impl Runtime {
 
     /// Remembers a new probe, where that is what the script is evaluated for.
     pub fn made(&self, probe: &ProbeHandle) {
-        if self.options.explains {
+        if self.options.policy.explains() {
             self.made.borrow_mut().push(probe.clone());
         }
     }
@@ -184,12 +197,12 @@ impl Runtime {
         self.made.take()
     }
 
-    /// Asked before anything is done to the system, or asked of it.
+    /// Asks the policy, before anything is done to the system.
     ///
     /// # Errors
     /// If the script is only explained: that is as far as it goes.
-    pub fn acts(&self, what: &'static str) -> Result<(), Stop> {
-        if self.options.explains { Err(Stop::OnlyExplained(what)) } else { Ok(()) }
+    pub fn ask(&self, effect: Effect) -> Result<Ruling, Stop> {
+        self.options.policy.rule(effect)
     }
 
     pub fn probes(&self) -> Vec<ProbeHandle> {
@@ -203,7 +216,7 @@ impl Runtime {
 
     /// Attaches, and keeps the probe until the session's end.
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
-        if self.options.explains {
+        if self.options.policy.rule(Effect::Attach) != Ok(Ruling::Do) {
             return probe.attach_in_words(self);
         }
         let was = probe.attached();
@@ -214,18 +227,36 @@ impl Runtime {
         }
         drop(probes);
         if !was {
-            self.note(&format!("attached {}", probe.describe()));
+            let described = probe.describe();
+            self.note(&format!("attached {described}"));
+            self.introduced.borrow_mut().push(described);
             for remark in probe.remarks() {
                 self.note(&remark);
             }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
+                // Why is the host's matter and the same for each.
+                let why = match self.told_audit_only.replace(true) {
+                    false => format!(":\n{reason}"),
+                    true => ", as the one before".into(),
+                };
                 self.note(&format!(
-                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Forgets which probes have been described.
+    pub fn forget_introduced(&self) {
+        self.introduced.borrow_mut().clear();
+    }
+
+    /// Whether text for people has described this probe, attached since [`Runtime::forget_introduced`], as it is now.
+    pub fn has_introduced(&self, probe: &ProbeHandle) -> bool {
+        let noted = !self.options.quiet && self.reporter.borrow().format() == Format::Text;
+        noted && self.introduced.borrow().contains(&probe.describe())
     }
 
     // ---- output -----------------------------------------------------------
@@ -291,7 +322,7 @@ impl Runtime {
         if steps.is_multiple_of(STEPS_A_LOOK) {
             self.heartbeat();
         }
-        let (limit, what) = if self.options.explains {
+        let (limit, what) = if self.options.policy.explains() {
             (CALLBACK_STEPS, "the script goes on for more than 30 million steps")
         } else if self.in_callback.get() {
             (
@@ -336,7 +367,7 @@ impl Runtime {
     /// What ends the script.
     pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
         // Nothing will come, and nobody wants to wait for it.
-        if self.options.explains {
+        if self.options.policy.explains() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
         let delivering = !self.in_callback.get();
@@ -509,6 +540,7 @@ impl Runtime {
         {
             return self.pending_stop().map_or(Ok(()), Err);
         }
+        self.recent.borrow_mut().add(event.clone());
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let named = event.clone();

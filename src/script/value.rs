@@ -4,16 +4,16 @@ use rhai::Dynamic;
 use serde_json::{Map, Value};
 
 use super::api::{aggregation::ScriptSummary, event::ScriptEvent};
-use crate::event;
+use crate::{event, raw};
 
-/// An event's field as a script sees it. A number beyond Rhai's own (63 bits) keeps
+/// An event's field as a script sees it: texts in the form of [`raw`]. A number beyond Rhai's own (63 bits) keeps
 /// its bits and turns negative; none of the header's is that large.
 pub fn from_event(value: event::Value) -> Dynamic {
     match value {
         event::Value::Unsigned(n) => Dynamic::from(n.cast_signed()),
         event::Value::Signed(n) => Dynamic::from(n),
         event::Value::Bool(b) => Dynamic::from(b),
-        event::Value::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        event::Value::Text(bytes) => raw::text(&bytes).into(),
         event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
         event::Value::Name(name) => name.into(),
         event::Value::Address(address) => address.map(|a| a.to_string()).unwrap_or_default().into(),
@@ -59,6 +59,11 @@ pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
     map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()
 }
 
+/// A number that may be beyond Rhai's own: then it is a float, which keeps its size.
+pub fn from_wide(number: u128) -> Dynamic {
+    i64::try_from(number).map_or_else(|_| Dynamic::from(number as f64), Dynamic::from)
+}
+
 /// JSON as a script's value.
 pub fn from_json(value: Value) -> Dynamic {
     match value {
@@ -66,7 +71,7 @@ pub fn from_json(value: Value) -> Dynamic {
         Value::Bool(b) => b.into(),
         Value::Number(n) => match (n.as_i64(), n.as_u64()) {
             (Some(n), _) => n.into(),
-            (None, Some(n)) => n.cast_signed().into(),
+            (None, Some(n)) => from_wide(n.into()),
             (None, None) => n.as_f64().unwrap_or(f64::NAN).into(),
         },
         Value::String(text) => text.into(),

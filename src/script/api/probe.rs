@@ -11,6 +11,7 @@ use crate::{
     script::{
         Fault,
         handle::ProbeHandle,
+        policy::Effect,
         program::{Callback, When},
         runtime::Runtime,
         value,
@@ -35,15 +36,6 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
         probe.set_param(runtime, name, &value::to_json(param)).inspect_err(|_| probe.look_at())?;
     }
     Ok(probe)
-}
-
-/// `--audit` has the last word.
-fn change_mode(runtime: &Runtime, probe: &ProbeHandle, mode: Mode) -> Result<(), Fault> {
-    let wanted = if runtime.options.audit { mode.audited() } else { mode };
-    if wanted != mode {
-        runtime.note(&format!("--audit: probe `{}` is in shadow instead of {mode}", probe.name()));
-    }
-    probe.set_mode(runtime, wanted)
 }
 
 fn errno(name: &str) -> Result<Mode, Fault> {
@@ -101,28 +93,28 @@ mod functions {
     /// Report, and allow. The default.
     #[rhai_fn(return_raw)]
     pub fn observe(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, Mode::Observe)?;
+        probe.set_mode(&*runtime(&context)?, Mode::Observe)?;
         Ok(probe)
     }
 
     /// Report what would have been denied, and allow.
     #[rhai_fn(return_raw)]
     pub fn shadow(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, Mode::Shadow)?;
+        probe.set_mode(&*runtime(&context)?, Mode::Shadow)?;
         Ok(probe)
     }
 
     /// Refuse the operation, with EPERM unless another errno is named.
     #[rhai_fn(return_raw)]
     pub fn deny(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, errno("EPERM")?)?;
+        probe.set_mode(&*runtime(&context)?, errno("EPERM")?)?;
         Ok(probe)
     }
 
     /// Refuse the operation with an errno: `.deny("EACCES")`.
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, errno(name)?)?;
+        probe.set_mode(&*runtime(&context)?, errno(name)?)?;
         Ok(probe)
     }
 
@@ -130,21 +122,21 @@ mod functions {
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Deny(Errno::from_number(number).map_err(Fault::from)?);
-        change_mode(&*runtime(&context)?, &probe, mode)?;
+        probe.set_mode(&*runtime(&context)?, mode)?;
         Ok(probe)
     }
 
     /// Kill the process that asks, with SIGKILL unless another signal is named, and refuse the operation.
     #[rhai_fn(return_raw)]
     pub fn kill(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, signal("SIGKILL")?)?;
+        probe.set_mode(&*runtime(&context)?, signal("SIGKILL")?)?;
         Ok(probe)
     }
 
     /// Send the process that asks a signal, and refuse the operation: `.kill("SIGTERM")`.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, signal(name)?)?;
+        probe.set_mode(&*runtime(&context)?, signal(name)?)?;
         Ok(probe)
     }
 
@@ -152,7 +144,7 @@ mod functions {
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Kill(Signal::from_number(number).map_err(Fault::from)?);
-        change_mode(&*runtime(&context)?, &probe, mode)?;
+        probe.set_mode(&*runtime(&context)?, mode)?;
         Ok(probe)
     }
 
@@ -321,7 +313,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
         let runtime = runtime(&context)?;
-        runtime.acts("`preview` asks the kernel")?;
+        runtime.ask(Effect::Preview)?;
         let processes = probe.preview(&runtime)?;
         let counters = probe.counters()?;
         let as_map = |process: InScope| {
