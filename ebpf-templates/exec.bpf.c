@@ -31,6 +31,12 @@
  * Set-uid bits are reported as the kernel will honour them: not on a nosuid
  * mount, not under no_new_privs. File capabilities are not looked at.
  *
+ * Not seen: path_prefix, path_suffix and filters on the path are about a name, the one by which the task reaches the
+ * file from its root. A hard link, a bind mount, a mount namespace or open_tree(2), a rename, and the chroot of an
+ * unprivileged user namespace give the same file another name. `path` holds the file itself under each of them, and
+ * one that is renamed over it within a second. A copy is another file; and a loader in user space (ld.so FILE, or
+ * one that maps memory of its own) executes nothing here but itself.
+ *
  * Trouble (a path that cannot be read) allows, unless the probe says otherwise.
  */
 enum krsi_hook {

@@ -14,6 +14,11 @@
  * whoever mounted the overlay, and that is told nowhere). io_uring opens are asked about
  * in the context of the worker, which has the submitter's credentials.
  *
+ * Not seen: path_prefix, path_suffix and filters on the path are about a name, the one by which the task reaches the
+ * file from its root. A hard link, a bind mount, a mount namespace or open_tree(2), a rename, and the chroot of an
+ * unprivileged user namespace give the same file another name. `path` holds the file itself under each of them, and
+ * one that is renamed over it within a second. A copy is another file.
+ *
  * Trouble (a path that cannot be read) allows, unless the probe says otherwise.
  */
 enum krsi_hook {

@@ -19,6 +19,7 @@
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
+pub mod accounts;
 pub mod cli;
 pub mod commands;
 pub mod doctor;

@@ -84,7 +84,7 @@ const EXCUSED: [&str; 4] = ["never gives a number", "too large", "keeps", "nests
 fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<Option<usize>, TestCaseError> {
     // What is beyond Rhai's own limits is no filter.
     let Ok(closure) = Closure::new(script) else { return Ok(None) };
-    let Compiled { filter, code, first } = match closure.compile(template) {
+    let Compiled { filter, code, first, .. } = match closure.compile(template) {
         Ok(compiled) => compiled,
         Err(refusal) if EXCUSED.iter().any(|excuse| refusal.text.contains(excuse)) => {
             return Ok(None);

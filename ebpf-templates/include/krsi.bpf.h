@@ -67,11 +67,14 @@ typedef u64 krsi_name_prefixes; /* beginnings of such names */
 
 /* The three params that every template with a file has. */
 #define KRSI_PATH_PARAMS                                                                                   \
-	krsi_paths path KRSI_DOC("Exact paths. Where a file of that path exists when the param is set, it "       \
-				 "also matches by inode: under any name, link, mount or root.")                    \
+	krsi_paths path KRSI_DOC("Exact paths. The file there also matches by inode: under any name, link, "       \
+				 "mount or root. What a path leads to later is followed within a second, and a "   \
+				 "file moved away from it goes on to match.")                                      \
 		KRSI_DEFAULT("every file");                                                                \
-	krsi_prefixes path_prefix KRSI_DOC("Paths that start with one of these, byte by byte: `/tmp/`. Of "        \
-					   "path, path_prefix and path_suffix any one match is enough.")           \
+	krsi_prefixes path_prefix KRSI_DOC("Paths that start with one of these, byte by byte: `/tmp/`. It is a "   \
+					   "rule about names: a file that is linked, mounted, renamed or "         \
+					   "copied elsewhere has another. Of path, path_prefix and path_suffix "   \
+					   "any one match is enough.")                                             \
 		KRSI_DEFAULT("every file");                                                                \
 	krsi_suffixes path_suffix KRSI_DOC("Paths that end with one of these, byte by byte: `.so`. Of path, "      \
 					   "path_prefix and path_suffix any one match is enough.")                 \

@@ -193,6 +193,7 @@ struct mm_struct {
 } __relocated;
 
 struct kernfs_node {
+	const char *name;
 	u64 id;
 } __relocated;
 
@@ -200,9 +201,14 @@ struct cgroup_subsys_state {
 	struct cgroup_subsys_state *parent;
 } __relocated;
 
+struct cgroup_root {
+	int hierarchy_id;
+} __relocated;
+
 struct cgroup {
 	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 } __relocated;
 
 struct css_set {

@@ -48,6 +48,8 @@ struct {
 	__type(value, u8);
 } krsi_scope_members SEC(".maps");
 
+#include "krsi_cgroups.bpf.h"
+
 enum krsi_subtree {
 	KRSI_SUBTREE = 1,     /* below a process of `pid` */
 	KRSI_NOT_SUBTREE = 2, /* below one of `not_pid` */

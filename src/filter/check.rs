@@ -7,6 +7,9 @@ mod compare;
 mod fields;
 mod lists;
 mod methods;
+mod never;
+
+use std::cell::OnceCell;
 
 use rhai::{AST, Dynamic, Position};
 
@@ -91,9 +94,16 @@ type Fallible<T> = Result<T, Refusal>;
 
 /// Compiles the function `name` of `ast`, whose first parameters are `captured` and whose last is the event.
 ///
+/// With it goes what in it can never be, if there is something.
+///
 /// # Errors
 /// What cannot be compiled, at its place.
-pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -> Fallible<Filter> {
+pub fn check(
+    ast: &AST,
+    name: &str,
+    captured: &[Dynamic],
+    template: &Template,
+) -> Fallible<(Filter, Option<Refusal>)> {
     let arity = captured.len() + 1;
     let Some(function) = syntax::function(ast, name, arity)? else {
         let takes = syntax::arities(ast, name).first().map(|n| n.saturating_sub(captured.len()));
@@ -105,8 +115,7 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
         };
         return Err(Misfit::new(Position::NONE, text).within(name));
     };
-    let mut checker =
-        Checker { ast, template, scope: Vec::new(), functions: vec![name.to_owned()], slots: 0 };
+    let mut checker = Checker::new(ast, template, name, Accounts::Named);
     for (param, value) in function.params.iter().zip(captured) {
         let value = constant(&value.flatten_clone()).map_err(|what| {
             Misfit::new(
@@ -123,7 +132,10 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
     let term = checker.body(&function)?;
     let what = term.what();
     match decision(term) {
-        Some(body) => Ok(Filter { body, slots: checker.slots }),
+        Some(body) => {
+            checker.whole(&body, function.at);
+            Ok((Filter { body, slots: checker.slots }, checker.never.into_inner()))
+        }
         None => Err(Misfit::new(
             function.at,
             format!("this filter gives {what}; it must give true or false, or a verdict"),
@@ -149,9 +161,10 @@ pub fn question(
         let value = constant(value.as_ref()?).ok()?;
         Some((param.clone(), value))
     });
-    let mut scope: Vec<_> = known.collect();
-    scope.extend(question.params.last().map(|event| (event.clone(), Term::Event)));
-    let mut checker = Checker { ast, template, scope, functions: vec![name.to_owned()], slots: 0 };
+    // Rhai itself would find no number equal to a name.
+    let mut checker = Checker::new(ast, template, name, Accounts::Numbered);
+    checker.scope = known.collect();
+    checker.scope.extend(question.params.last().map(|event| (event.clone(), Term::Event)));
     let condition = checker.condition(&question.asked)?;
     Ok(Filter { body: Decision::of(condition), slots: checker.slots })
 }
@@ -172,10 +185,27 @@ struct Checker<'a> {
     /// Being inlined, outermost first.
     functions: Vec<String>,
     slots: usize,
+    accounts: Accounts,
+    /// The first thing that can never be.
+    never: OnceCell<Refusal>,
+}
+
+/// Whether a user's or group's name may stand for its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accounts {
+    Named,
+    Numbered,
 }
 
 /// Known only once the event struct is filled, or after the filter has decided.
 const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
+
+impl<'a> Checker<'a> {
+    fn new(ast: &'a AST, template: &'a Template, name: &str, accounts: Accounts) -> Self {
+        let functions = vec![name.to_owned()];
+        Checker { ast, template, scope: Vec::new(), functions, slots: 0, accounts, never: OnceCell::new() }
+    }
+}
 
 impl Checker<'_> {
     fn refuse<T>(&self, misfit: Misfit) -> Fallible<T> {
@@ -382,7 +412,11 @@ impl Checker<'_> {
                 let (left, right) = (self.term(left)?, self.term(right)?);
                 self.binary(sign, left, right, at)
             }
-            Kind::And(parts) => Ok(Term::Bool(ir::and(self.conditions(parts)?))),
+            Kind::And(parts) => {
+                let all = ir::and(self.conditions(parts)?);
+                self.together(&all, at);
+                Ok(Term::Bool(all))
+            }
             Kind::Or(parts) => Ok(Term::Bool(ir::or(self.conditions(parts)?))),
             Kind::Array(items) => self.array(items),
             Kind::Interpolated(parts) => self.interpolated(parts),

@@ -51,6 +51,8 @@ pub struct Compiled {
     pub code: Code,
     /// What of it is asked first, about the task alone.
     pub first: Option<First>,
+    /// What in it can never be, if there is something: it would be a rule that matches nothing, in silence.
+    pub never: Option<Refusal>,
 }
 
 impl Compiled {
@@ -73,6 +75,19 @@ pub fn place(ast: &AST, name: &str, arguments: usize) -> Position {
     syntax::begins(ast, name, arguments)
 }
 
+/// That a function which Rhai itself will call compares ids with a name, at its place: nothing is equal then.
+#[must_use]
+pub fn account_by_name(ast: &AST, name: &str, arguments: usize) -> Option<Refusal> {
+    let (position, field, text) = syntax::account_by_name(ast, name, arguments)?;
+    let of = if field.ends_with("gid") { "gid" } else { "uid" };
+    Some(Refusal {
+        text: format!("`{field}` is a number here, and never equal to {text:?}: only `.when(…)` takes names"),
+        advice: Some(format!("write the id: `{of}({text:?})` gives it")),
+        function: name.to_owned(),
+        position,
+    })
+}
+
 /// Compiles the function `name` of the script, which takes `captured` and then the event.
 ///
 /// # Errors
@@ -83,7 +98,7 @@ pub fn compile(
     captured: &[Dynamic],
     template: &Template,
 ) -> Result<Compiled, Refusal> {
-    let filter = check::check(ast, name, captured, template)?;
+    let (filter, never) = check::check(ast, name, captured, template)?;
     let code = filter.emit().map_err(|error| Refusal {
         text: error.to_string(),
         advice: Some("put sets into params of the probe, or use two probes".into()),
@@ -92,5 +107,5 @@ pub fn compile(
     })?;
     // One that is too large is no loss: all of it is in the filter as well.
     let first = stages::first(&filter, template).unwrap_or_default();
-    Ok(Compiled { filter, code, first })
+    Ok(Compiled { filter, code, first, never })
 }

@@ -7,6 +7,7 @@
 use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, FnPtr, Position, Stmt, StmtBlock};
 
 use super::refusal::{Misfit, Refusal};
+use crate::accounts::Account;
 
 /// A function of the script's.
 #[derive(Debug)]
@@ -143,6 +144,53 @@ fn body(ast: &AST, name: &str, arity: usize) -> Vec<Stmt> {
         true
     });
     list
+}
+
+/// Where a function compares a field that holds ids of users or groups with a name, and which. A filter takes the name
+/// for the id; Rhai itself would find the two unequal, and say nothing.
+pub fn account_by_name(ast: &AST, name: &str, arity: usize) -> Option<(Position, String, String)> {
+    let mut found = None;
+    for statement in body(ast, name, arity) {
+        statement.walk(&mut Vec::new(), &mut |path| {
+            let asked = match path.last() {
+                Some(ASTNode::Expr(Expr::FnCall(call, at))) => named_account(call, *at),
+                Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => named_account(call, *at),
+                _ => None,
+            };
+            found = found.take().or(asked);
+            found.is_none()
+        });
+    }
+    found
+}
+
+fn named_account(call: &FnCallExpr, at: Position) -> Option<(Position, String, String)> {
+    let [one, other] = &call.args[..] else { return None };
+    let text = |expression: &Expr| match expression {
+        Expr::StringConstant(text, ..) => Some(text.to_string()),
+        Expr::Array(items, ..) if call.name == "contains" => items.iter().find_map(|item| match item {
+            Expr::StringConstant(text, ..) => Some(text.to_string()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let field = |expression: &Expr| match expression {
+        Expr::Dot(parts, ..) => match &parts.rhs {
+            Expr::Property(property, ..) => Some(property.2.to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    if !matches!(&*call.name, "==" | "!=" | "contains") {
+        return None;
+    }
+    let (field, text) = match (field(one), text(other)) {
+        (Some(field), Some(text)) => (field, text),
+        _ => (field(other)?, text(one)?),
+    };
+    Account::of_field(&field)?;
+    let place = [one.start_position(), other.start_position(), at].into_iter().find(|at| !at.is_none());
+    Some((place.unwrap_or(at), field, text))
 }
 
 /// Numbers of parameters that functions of this name take.

@@ -17,6 +17,7 @@ use super::{
     books::{Books, Delivery},
     clock,
     errno::chain,
+    follow::Event as Followed,
     guard,
     identity::Identities,
     load::{Loaded, MissingHook, Programs, attach_refusal},
@@ -74,7 +75,7 @@ impl Attachment {
         btf: &'static Btf,
         loaded: Loaded,
         (id, spec): (u32, &Spec),
-        scope: Resolved,
+        mut scope: Resolved,
         audit_only: Option<String>,
     ) -> Result<Self, KernelError> {
         let Loaded { mut ebpf, programs, missing } = loaded;
@@ -250,6 +251,35 @@ impl Attachment {
         }
         let word = self.tables.set(param, value, identities, btf)?;
         self.settings.store(param.offset, word)
+    }
+
+    /// Looks whether what the scope and the params name is something else now, and follows. Gives what has changed.
+    ///
+    /// # Errors
+    /// If something cannot be looked at, or a table has no room; what was meant before then still is.
+    pub fn follow(&mut self, kernel: &Kernel, now: Instant) -> Result<Vec<Followed>, KernelError> {
+        let btf = kernel.btf()?;
+        let mut events = self.scope.follow(&kernel.identities, btf, now)?;
+        events.extend(self.tables.follow(&kernel.identities, btf)?);
+        Ok(events)
+    }
+
+    /// Whether there is anything to follow.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.scope.follows() || self.tables.follows()
+    }
+
+    /// What was resolved once and for all, or is not there yet: a sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.scope.remarks().iter().cloned().chain(self.tables.remarks(|_| true)).collect()
+    }
+
+    /// What a name of this param means here that its text does not say: a sentence each.
+    #[must_use]
+    pub fn param_remarks(&self, param: &str) -> Vec<String> {
+        self.tables.remarks(|name| name == param)
     }
 
     /// Waits until every event emitted so far is in the session's queue, or counted as lost.

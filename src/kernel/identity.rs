@@ -12,11 +12,11 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read},
     os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::fs::OpenOptionsExt,
+        fd::AsRawFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::PathBuf,
 };
@@ -26,7 +26,7 @@ use aya::{
     programs::{Iter, Program},
 };
 
-use super::{KernelError, clock, errno::chain, guard::Process, host, loader};
+use super::{KernelError, clock, errno::chain, follow::stamp, guard::Process, host, loader};
 use crate::raw;
 
 pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
@@ -41,7 +41,29 @@ pub struct Identity {
     pub device: u32,
     /// The path the descriptor has: symbolic links followed.
     pub resolved: PathBuf,
-    _open: OwnedFd,
+    open: File,
+}
+
+impl Identity {
+    /// Whether `stat(2)` has found this file: true of no other, since it is open.
+    pub fn is(&self, found: &Metadata) -> bool {
+        self.open.metadata().is_ok_and(|own| stamp(&own) == stamp(found))
+    }
+
+    /// Device and inode as `stat(2)` has them, which need not be what the kernel's hooks see.
+    pub fn stamp(&self) -> Option<(u64, u64)> {
+        self.open.metadata().ok().as_ref().map(stamp)
+    }
+
+    /// Whether it can be reached by a name still.
+    pub fn has_a_name(&self) -> bool {
+        self.open.metadata().is_ok_and(|own| own.nlink() > 0)
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.open.metadata().is_ok_and(|own| own.is_dir())
+    }
 }
 
 /// Asks the kernel; the iterator is loaded at the first question.
@@ -56,22 +78,33 @@ impl Identities {
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
     pub fn of(&self, btf: &'static Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
+        Ok(self.of_each(btf, paths)?.into_iter().flatten().collect())
+    }
+
+    /// The identity of each of `paths`; `None` where there is no file now.
+    ///
+    /// # Errors
+    /// If a file exists but cannot be opened, or the kernel does not answer.
+    pub fn of_each(&self, btf: &'static Btf, paths: &[String]) -> Result<Vec<Option<Identity>>, KernelError> {
         let mut open = Vec::new();
         for path in paths {
             match open_path(path, paths.len()) {
-                Ok(file) => open.push((path, file)),
-                Err(error) if is_absent(&error) => {}
+                Ok(file) => open.push((path, Some(file))),
+                Err(error) if is_absent(&error) => open.push((path, None)),
                 Err(error) => {
                     return Err(KernelError::Identity { path: raw::os(path).into(), error: chain(&error) });
                 }
             }
         }
-        let Some((first, _)) = open.first() else { return Ok(Vec::new()) };
+        let Some((first, _)) = open.iter().find(|(_, file)| file.is_some()) else {
+            return Ok(paths.iter().map(|_| None).collect());
+        };
         let failed = |error: String| KernelError::Identity { path: raw::os(first).into(), error };
         let records: HashMap<_, _> =
             self.ask(btf).map_err(failed)?.into_iter().map(|r| (i64::from(r.fd), r)).collect();
         open.into_iter()
             .map(|(path, file)| {
+                let Some(file) = file else { return Ok(None) };
                 let found = records.get(&i64::from(file.as_raw_fd()));
                 let record = found.ok_or_else(|| KernelError::Identity {
                     path: raw::os(path).into(),
@@ -79,7 +112,7 @@ impl Identities {
                 })?;
                 let resolved = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
                     .unwrap_or_else(|_| raw::os(path).into());
-                Ok(Identity { inode: record.inode, device: record.device, resolved, _open: file.into() })
+                Ok(Some(Identity { inode: record.inode, device: record.device, resolved, open: file }))
             })
             .collect()
     }

@@ -9,7 +9,7 @@ use aya::{
 use aya_obj::btf::BtfKind;
 
 use super::{
-    KernelError,
+    KernelError, cgroups,
     errno::{self, chain},
     facts, host, loader, object, scope, sets,
     shared::Pinned,
@@ -36,6 +36,7 @@ pub struct Constants<'s> {
     pub id: u32,
     /// `KERNEL_VERSION` of the running kernel.
     pub version: u32,
+    /// How large the scope's tables are.
     pub scope_size: ScopeSize,
     /// Of the programs: 0, and one more for each filter that has replaced another since the attach.
     pub generation: u32,
@@ -48,11 +49,15 @@ pub struct ScopeSize {
     pub members: u32,
     /// In the subtrees of processes that it names.
     pub processes: u32,
+    /// Steps on the ways down to the cgroups that it names.
+    pub steps: u32,
+    /// Cgroups on these ways.
+    pub nodes: u32,
 }
 
 impl ScopeSize {
     /// Of a scope that names nothing.
-    pub const NONE: Self = ScopeSize { members: 1, processes: 1 };
+    pub const NONE: Self = ScopeSize { members: 1, processes: 1, steps: 1, nodes: 1 };
 }
 
 /// Whether the hooks' programs can be had, or only what observes.
@@ -229,8 +234,9 @@ fn made(
     constants: Constants<'_>,
 ) -> Result<Ebpf, KernelError> {
     let spec = constants.spec;
-    let ScopeSize { members, processes } = constants.scope_size;
+    let ScopeSize { members, processes, steps, nodes } = constants.scope_size;
     let mut sizes = vec![(scope::TABLE, members), (subtree::TABLE, processes), stacks::size(spec)];
+    sizes.extend([(cgroups::STEPS, steps), (cgroups::NODES, nodes)]);
     sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
     // A task's entry goes with the task, so such a table is never full.
     sizes.extend(template.layout.by_task.iter().map(|table| (loader::known(table), host::most_tasks())));

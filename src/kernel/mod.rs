@@ -13,11 +13,13 @@ mod books;
 mod call;
 #[doc(hidden)]
 pub mod carrier;
+mod cgroups;
 pub mod clock;
 mod errno;
 mod error;
 pub mod everyones;
 mod facts;
+mod follow;
 mod grace;
 mod guard;
 mod host;
@@ -56,6 +58,7 @@ pub use self::{
     errno::chain as with_cause_and_cure,
     error::KernelError,
     facts::{Facts, facts},
+    follow::Event as Followed,
     host::{check, files_at_start, is_privileged, lsm_list_is_readable, release, too_few_files},
     load::MissingHook,
     preview::InScope,

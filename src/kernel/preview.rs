@@ -38,7 +38,7 @@ impl InScope {
 /// If the scope names what is not there, or the kernel refuses the iterator.
 pub fn preview(kernel: &Kernel, btf: &'static Btf, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let layout = &spec.template.layout;
-    let scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
+    let mut scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
     let constants =
         load::Constants { spec, id: 0, version: kernel.version, scope_size: scope.size(), generation: 0 };
     let mut ebpf = load::object(btf, constants)?;

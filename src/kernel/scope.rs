@@ -8,20 +8,27 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use aya::{Btf, Ebpf};
-use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, NSFS_MAGIC, statfs};
+use aya::{
+    Btf, Ebpf,
+    maps::{HashMap, MapData},
+};
+use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
 use super::{
     KernelError,
     attachment::take,
+    cgroups::{self, Ways},
+    errno::chain,
+    follow::{Change, Event, NamedFile, running},
     host,
-    identity::{Identities, Identity},
+    identity::Identities,
     load::ScopeSize,
     namespaces,
     subtree::{self, Tree},
-    tables,
+    tables::full,
 };
 use crate::{
     probe::scope::{Condition, Kind, Member, Scope},
@@ -36,6 +43,11 @@ pub const TABLE: &str = "krsi_scope_members";
 /// `struct krsi_scope_key` of the templates: kind, device, then a number or a comm.
 type Key = [u8; 24];
 
+/// Room for what has the place of a member before that one is taken out.
+const ROOM: usize = 64;
+/// How often it is looked whether a former executable is still run.
+const LOOK_AT_FORMER: Duration = Duration::from_secs(10);
+
 /// A scope that the kernel's tables can hold.
 #[derive(Default)]
 pub struct Resolved {
@@ -43,8 +55,16 @@ pub struct Resolved {
     pub word: u64,
     members: BTreeSet<Key>,
     roots: BTreeMap<u32, Tree>,
-    /// Keeps executables from being freed and their inode numbers from being reused.
-    _open: Vec<Identity>,
+    /// Those of the roots that have not ended, and when each began.
+    processes: Vec<(Condition, u32, u64)>,
+    cgroups: Vec<(u32, cgroups::Named)>,
+    ways: Ways,
+    /// Their descriptors keep executables from being freed and their inode numbers from being reused.
+    executables: Vec<(Condition, u32, NamedFile)>,
+    /// What was pinned to what, a sentence each.
+    pinned: Vec<String>,
+    table: Option<HashMap<MapData, Key, u8>>,
+    former_looked_at: Option<Instant>,
 }
 
 impl Resolved {
@@ -67,30 +87,68 @@ impl Resolved {
                 Kind::Exe | Kind::ParentExe => {
                     resolved.add_executables(condition, number, members, identities, btf)?;
                 }
+                Kind::Cgroup => resolved.add_cgroups(condition, number, members)?,
                 _ => {
                     for member in members {
-                        resolved.members.insert(key(number, condition, member)?);
+                        let key = key(number, condition, member)?;
+                        resolved.pinned.extend(pinned(condition, member, &key));
+                        resolved.members.insert(key);
                     }
                 }
             }
         }
+        let named: Vec<_> = resolved.cgroups.iter().map(|(_, named)| named).collect();
+        resolved.ways = Ways::new(&named)?;
         Ok(resolved)
     }
 
     /// How many entries its tables must have room for.
     pub fn size(&self) -> ScopeSize {
+        let room = if self.has_names() { ROOM.max(self.executables.len()) } else { 0 };
+        let [steps, nodes] = self.ways.sizes();
         ScopeSize {
-            members: u32::try_from(self.members.len()).unwrap_or(u32::MAX).max(1),
+            members: u32::try_from(self.members.len() + room).unwrap_or(u32::MAX).max(1),
             processes: if self.roots.is_empty() { 1 } else { host::most_tasks() },
+            steps,
+            nodes,
         }
+    }
+
+    /// What was pinned to what, a sentence each.
+    pub fn remarks(&self) -> &[String] {
+        &self.pinned
+    }
+
+    /// Whether it names something that may be another thing later, or gone.
+    pub fn follows(&self) -> bool {
+        self.has_names() || !self.processes.is_empty()
+    }
+
+    fn has_names(&self) -> bool {
+        !self.cgroups.is_empty() || !self.executables.is_empty()
     }
 
     fn add_roots(&mut self, condition: Condition, members: &BTreeSet<Member>) {
         for member in members {
             if let Member::Number(pid) = member {
                 self.roots.entry(*pid).or_default().add(condition.negated);
+                self.processes.extend(subtree::begun(*pid).map(|begun| (condition, *pid, begun)));
             }
         }
+    }
+
+    fn add_cgroups(
+        &mut self,
+        condition: Condition,
+        number: u32,
+        members: &BTreeSet<Member>,
+    ) -> Result<(), KernelError> {
+        for path in members.iter().filter_map(as_path) {
+            let named = cgroups::Named::new(condition, path)?;
+            self.members.extend(named.id.map(|id| layout(number, 0, id)));
+            self.cgroups.push((number, named));
+        }
+        Ok(())
     }
 
     fn add_executables(
@@ -106,24 +164,169 @@ impl Resolved {
             let refuse = |reason: String| KernelError::Executable { condition, path: path.into(), reason };
             let found = path.metadata().map_err(|e| refuse(e.to_string()))?;
             if !found.is_file() {
-                return Err(refuse("it is no file".into()));
+                return Err(refuse("it is not a file".into()));
             }
             paths.push(raw::from_os(path));
         }
-        let found = identities.of(btf, &paths)?;
-        self.members.extend(found.iter().map(|i| layout(number, i.device, i.inode)));
-        self._open.extend(found);
+        for file in NamedFile::of(identities, btf, &paths)? {
+            self.members.extend(file.now.as_ref().map(|i| layout(number, i.device, i.inode)));
+            self.executables.push((condition, number, file));
+        }
         Ok(())
     }
 
-    /// Fills the tables, and follows the subtrees from here on.
+    /// Fills the tables, and follows cgroups and subtrees from here on.
     ///
     /// # Errors
     /// If a table refuses an entry, or a process named does not exist.
-    pub fn apply(&self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
-        tables::fill(take(ebpf, TABLE)?, TABLE, self.members.iter().copied())?;
+    pub fn apply(&mut self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
+        let table = take(ebpf, TABLE)?;
+        let mut table: HashMap<MapData, Key, u8> =
+            HashMap::try_from(table).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
+        for member in &self.members {
+            table.insert(member, 1, 0).map_err(|e| full(TABLE, &e))?;
+        }
+        self.table = Some(table);
+        self.ways.follow(ebpf, btf)?;
         if self.roots.is_empty() { Ok(()) } else { subtree::follow(ebpf, btf, &self.roots) }
     }
+
+    /// Looks whether the names mean something else now, and if so has the tables say it: what is new is added
+    /// before what is gone is taken out. Gives what has changed, a sentence each.
+    ///
+    /// # Errors
+    /// If an executable cannot be looked at, or the table has no room.
+    pub fn follow(
+        &mut self,
+        identities: &Identities,
+        btf: &'static Btf,
+        now: Instant,
+    ) -> Result<Vec<Event>, KernelError> {
+        let mut seen = self.follow_processes();
+        seen.extend(self.follow_cgroups()?);
+        seen.extend(self.follow_executables(identities, btf)?);
+        if self.former_looked_at.is_none_or(|at| now.duration_since(at) >= LOOK_AT_FORMER) {
+            self.former_looked_at = Some(now);
+            self.forget_former();
+        }
+        self.bring_up_to_date()?;
+        Ok(seen)
+    }
+
+    /// Its descendants stay in scope, and may have ended as well: nobody but the kernel knows.
+    fn follow_processes(&mut self) -> Vec<Event> {
+        let (running, ended): (Vec<_>, Vec<_>) =
+            self.processes.drain(..).partition(|(_, pid, begun)| subtree::begun(*pid) == Some(*begun));
+        self.processes = running;
+        let ended = ended.into_iter().map(|(condition, pid, _)| {
+            Event::Follows(format!(
+                "scope `{condition}`: process {pid} has ended; its descendants stay in the scope, and another process with this id is not in it"
+            ))
+        });
+        ended.collect()
+    }
+
+    fn follow_cgroups(&mut self) -> Result<Vec<Event>, KernelError> {
+        let mut events = Vec::new();
+        for (_, named) in &mut self.cgroups {
+            let Some(seen) = named.look() else { continue };
+            let (condition, path) = (named.condition, named.path.display().to_string());
+            events.push(match (seen.former, seen.now) {
+                (_, Some(_)) => Event::Follows(format!(
+                    "scope `{condition}`: {path:?} was made anew; the scope follows"
+                )),
+                _ if condition.negated => Event::Follows(format!(
+                    "scope `{condition}`: {path:?} is gone; the scope follows if it is made anew"
+                )),
+                _ => Event::Gone(format!(
+                    "scope `{condition}`: {path:?} is gone, so no task of it is in scope; the scope follows if it is made anew"
+                )),
+            });
+        }
+        if !events.is_empty() {
+            self.ways.find()?;
+        }
+        Ok(events)
+    }
+
+    fn follow_executables(
+        &mut self,
+        identities: &Identities,
+        btf: &'static Btf,
+    ) -> Result<Vec<Event>, KernelError> {
+        let changed: Vec<usize> =
+            (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let paths: Vec<String> = changed.iter().map(|i| self.executables[*i].2.path.clone()).collect();
+        let mut events = Vec::new();
+        for (index, now) in changed.into_iter().zip(identities.of_each(btf, &paths)?) {
+            let (condition, _, file) = &mut self.executables[index];
+            let what = match file.turn_to(now) {
+                None => continue,
+                Some(Change::Gone) => "is gone; what still runs it stays the same to the scope".to_owned(),
+                Some(Change::Made) => "was made anew; the scope follows".to_owned(),
+                Some(Change::Replaced | Change::Forgotten) => {
+                    "was replaced; the scope follows, and what still runs the former file stays the same to it"
+                        .to_owned()
+                }
+                Some(Change::LeadsTo(path)) => {
+                    format!("leads to {path:?} now; the scope follows")
+                }
+            };
+            events.push(Event::Follows(format!("scope `{condition}`: {:?} {what}", file.path)));
+        }
+        self.forget_former();
+        Ok(events)
+    }
+
+    /// A former executable belongs to the scope as long as a process runs it.
+    fn forget_former(&mut self) {
+        if self.executables.iter().all(|(_, _, file)| file.former.is_empty()) {
+            return;
+        }
+        let running = running();
+        for (_, _, file) in &mut self.executables {
+            file.retain_former(|former| former.stamp().is_some_and(|stamp| running.contains(&stamp)));
+        }
+    }
+
+    fn bring_up_to_date(&mut self) -> Result<(), KernelError> {
+        if !self.has_names() {
+            return Ok(());
+        }
+        let by_cgroup = self.cgroups.iter().filter_map(|(number, named)| Some((*number, 0, named.id?)));
+        let by_file = self.executables.iter().flat_map(|(_, number, file)| {
+            file.now.iter().chain(&file.former).map(|i| (*number, i.device, i.inode))
+        });
+        let wanted: BTreeSet<Key> =
+            by_cgroup.chain(by_file).map(|(number, device, value)| layout(number, device, value)).collect();
+        let numbers: BTreeSet<u32> = self.cgroups.iter().map(|(number, _)| *number).collect();
+        let numbers: BTreeSet<u32> =
+            numbers.into_iter().chain(self.executables.iter().map(|(_, number, _)| *number)).collect();
+        let followed = |key: &Key| numbers.contains(&u32::from_ne_bytes([key[0], key[1], key[2], key[3]]));
+        let Some(table) = &mut self.table else { return Ok(()) };
+        for key in wanted.difference(&self.members).copied().collect::<Vec<_>>() {
+            table.insert(key, 1, 0).map_err(|e| full(TABLE, &e))?;
+            self.members.insert(key);
+        }
+        let gone: Vec<Key> =
+            self.members.iter().filter(|key| followed(key) && !wanted.contains(*key)).copied().collect();
+        for key in gone {
+            // The kernel's side may have taken it out already.
+            let _ = table.remove(&key);
+            self.members.remove(&key);
+        }
+        Ok(())
+    }
+}
+
+/// A namespace is what its file stood for at the attach.
+fn pinned(condition: Condition, member: &Member, key: &Key) -> Option<String> {
+    let Member::Path(path) = member else { return None };
+    let number = u64::from_ne_bytes([key[8], key[9], key[10], key[11], key[12], key[13], key[14], key[15]]);
+    Some(format!("scope `{condition}`: {path:?} is namespace {number}, and means that one from here on"))
 }
 
 /// The condition's bit in the control word, which is also its members' mark.
@@ -141,7 +344,6 @@ fn key(number: u32, condition: Condition, member: &Member) -> Result<Key, Kernel
     let value = match (member, condition.kind) {
         (Member::Number(id), _) => u64::from(*id),
         (Member::Comm(comm), _) => return Ok(comm_key(number, comm)),
-        (Member::Path(path), Kind::Cgroup) => cgroup_id(path)?,
         (Member::Path(path), kind) => namespace(condition, kind, path)?,
         (Member::Host, kind) => host_namespace(condition, kind)?,
     };
@@ -169,16 +371,6 @@ fn as_path(member: &Member) -> Option<&Path> {
         Member::Path(path) => Some(path),
         _ => None,
     }
-}
-
-/// A cgroup's id is the inode number of its folder (kernfs).
-fn cgroup_id(path: &Path) -> Result<u64, KernelError> {
-    let refuse = |reason: String| KernelError::Cgroup { path: PathBuf::from(path), reason };
-    let kind = statfs(path).map_err(|e| refuse(e.desc().to_owned()))?.filesystem_type();
-    if kind != CGROUP2_SUPER_MAGIC {
-        return Err(refuse("this is no cgroup v2 folder".into()));
-    }
-    path.metadata().map(|m| m.ino()).map_err(|e| refuse(e.to_string()))
 }
 
 /// What nsfs calls the namespaces of a kind, and /proc/PID/ns their files.

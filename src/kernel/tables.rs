@@ -8,10 +8,11 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     os::unix::ffi::OsStrExt,
+    path::PathBuf,
 };
 
 use aya::{
-    Btf, Ebpf, Pod,
+    Btf, Ebpf,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
 };
 
@@ -19,6 +20,7 @@ use super::{
     KernelError,
     attachment::take,
     errno::chain,
+    follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
     identity::{Identities, Identity},
 };
 use crate::{
@@ -67,13 +69,56 @@ impl Table {
 #[derive(Default)]
 struct Entries {
     members: BTreeSet<(Table, Vec<u8>)>,
-    /// Keeps the inodes from being freed and their numbers from being reused.
-    _open: Vec<Identity>,
+    /// What the members are made of, where a name may lead elsewhere later.
+    named: Named,
+}
+
+/// Names whose meaning is looked at again and again.
+#[derive(Default)]
+enum Named {
+    #[default]
+    None,
+    /// Their descriptors keep the inodes from being freed and their numbers from being reused.
+    Files(Vec<NamedFile>),
+    Prefixes(Vec<String>),
+}
+
+impl Named {
+    fn members(&self) -> BTreeSet<(Table, Vec<u8>)> {
+        match self {
+            Named::None => BTreeSet::new(),
+            Named::Files(files) => files.iter().flat_map(members_of_file).collect(),
+            Named::Prefixes(prefixes) => {
+                let followed = prefixes.iter().filter_map(|p| prefix_with_links_followed(p));
+                let all = prefixes.iter().cloned().chain(followed.filter(|p| p.len() <= KEY_SIZE));
+                all.map(|prefix| (Table::Prefixes, raw::bytes(&prefix).into_owned())).collect()
+            }
+        }
+    }
+}
+
+/// The inodes behind the path, and what the kernel will call it.
+fn members_of_file(file: &NamedFile) -> Vec<(Table, Vec<u8>)> {
+    let identities = file.now.iter().chain(&file.former);
+    let mut members: Vec<_> =
+        identities.map(|identity| (Table::Inodes, inode_key(identity).to_vec())).collect();
+    let followed = match &file.now {
+        Some(identity) => Some(identity.resolved.clone()),
+        None => with_links_followed(&file.path),
+    };
+    let paths = [Some(PathBuf::from(raw::os(&file.path))), followed];
+    let whole = paths.iter().flatten().map(|path| whole_path(path.as_os_str().as_bytes()));
+    members.extend(whole.filter(|path| path.len() <= KEY_SIZE).map(|path| (Table::Prefixes, path)));
+    members
 }
 
 impl Entries {
     fn of(members: impl Iterator<Item = (Table, Vec<u8>)>) -> Self {
-        Entries { members: members.collect(), _open: Vec::new() }
+        Entries { members: members.collect(), named: Named::None }
+    }
+
+    fn named(named: Named) -> Self {
+        Entries { members: named.members(), named }
     }
 }
 
@@ -142,6 +187,68 @@ impl Tables {
         Ok(word)
     }
 
+    /// Looks whether the names mean something else now, and if so has the tables say it: what is new is added
+    /// before what is gone is taken out. Gives what has changed, a sentence each.
+    ///
+    /// # Errors
+    /// If a file cannot be looked at, or a table is full.
+    pub fn follow(&mut self, identities: &Identities, btf: &'static Btf) -> Result<Vec<Event>, KernelError> {
+        let mut events = Vec::new();
+        let params: Vec<String> = self.by_param.keys().cloned().collect();
+        for param in params {
+            let Some(mut entries) = self.by_param.remove(&param) else { continue };
+            let seen = match &mut entries.named {
+                Named::None => Ok(Vec::new()),
+                Named::Prefixes(_) => Ok(Vec::new()),
+                Named::Files(files) => follow_files(files, &param, identities, btf),
+            };
+            let wanted = entries.named.members();
+            let settled = if matches!(entries.named, Named::None) || wanted == entries.members {
+                Ok(())
+            } else {
+                self.exchange(&mut entries, wanted)
+            };
+            self.by_param.insert(param, entries);
+            events.extend(seen?);
+            settled?;
+        }
+        Ok(events)
+    }
+
+    /// Puts these members into the tables, and takes out those that were there before and are not among them.
+    fn exchange(
+        &mut self,
+        entries: &mut Entries,
+        wanted: BTreeSet<(Table, Vec<u8>)>,
+    ) -> Result<(), KernelError> {
+        for (table, member) in wanted.difference(&entries.members) {
+            self.insert(*table, member)?;
+        }
+        let gone: Vec<_> = entries.members.difference(&wanted).cloned().collect();
+        entries.members = wanted;
+        self.remove_unheld(&Entries::of(gone.into_iter()));
+        Ok(())
+    }
+
+    /// Whether there are names among the params.
+    pub fn follows(&self) -> bool {
+        self.by_param.values().any(|entries| !matches!(entries.named, Named::None))
+    }
+
+    /// What a name of these params means here that its text does not say: a sentence each.
+    pub fn remarks(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
+        let of = |(param, entries): (&String, &Entries)| match &entries.named {
+            Named::None => Vec::new(),
+            Named::Files(files) => {
+                files.iter().filter_map(|file| remark(param, file)).take(MOST_REMARKS).collect()
+            }
+            Named::Prefixes(prefixes) => {
+                prefixes.iter().filter_map(|p| prefix_remark(param, p)).take(MOST_REMARKS).collect()
+            }
+        };
+        self.by_param.iter().filter(|(param, _)| about(param)).flat_map(of).collect()
+    }
+
     fn insert(&mut self, table: Table, member: &[u8]) -> Result<(), KernelError> {
         if table == Table::Variables {
             return self.variables.as_mut().map_or_else(|| Err(none(table)), |v| v.insert(member));
@@ -180,6 +287,85 @@ impl Tables {
             };
         }
     }
+}
+
+/// Of one param; a set may have thousands of members.
+const MOST_REMARKS: usize = 5;
+/// What a shell would take for a pattern.
+const GLOB: [char; 3] = ['*', '?', '['];
+
+fn remark(param: &str, file: &NamedFile) -> Option<String> {
+    let path = &file.path;
+    let Some(identity) = &file.now else {
+        return Some(if path.contains(GLOB) {
+            format!(
+                "param `{param}`: there is no file {path:?}, and `*`, `?` and `[` stand for themselves here: use path_prefix, path_suffix, or `.when(|e| e.path.like({path:?}))`"
+            )
+        } else {
+            format!(
+                "param `{param}`: there is no file {path:?}, so it matches nothing; it is matched once it is made"
+            )
+        });
+    };
+    if identity.is_directory() {
+        let below = format!("{}/", path.trim_end_matches('/'));
+        return Some(format!(
+            "param `{param}`: {path:?} is a directory, and means the directory itself and not what is in it: for that, path_prefix: {below:?}"
+        ));
+    }
+    let resolved = identity.resolved.as_os_str();
+    (resolved != path.as_str()).then(|| {
+        format!("param `{param}`: {path:?} leads to {resolved:?} now, which is meant; a change is followed")
+    })
+}
+
+fn prefix_remark(param: &str, prefix: &str) -> Option<String> {
+    match prefix_with_links_followed(prefix) {
+        Some(followed) if followed == prefix && prefix.contains(GLOB) => Some(format!(
+            "param `{param}`: `*`, `?` and `[` stand for themselves in {prefix:?}: use `.when(|e| e.path.like(…))`"
+        )),
+        Some(followed) if followed == prefix => None,
+        Some(followed) => Some(format!(
+            "param `{param}`: the kernel calls {prefix:?} {followed:?}, which is meant; a change is followed"
+        )),
+        None => Some(format!(
+            "param `{param}`: there is no directory for {prefix:?}, so it matches nothing; it is matched once there is one"
+        )),
+    }
+}
+
+fn follow_files(
+    files: &mut [NamedFile],
+    param: &str,
+    identities: &Identities,
+    btf: &'static Btf,
+) -> Result<Vec<Event>, KernelError> {
+    for file in files.iter_mut() {
+        file.retain_former(was_moved);
+    }
+    let mut changed: Vec<_> = files.iter_mut().filter(|file| file.has_changed()).collect();
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let paths: Vec<String> = changed.iter().map(|file| file.path.clone()).collect();
+    let mut events = Vec::new();
+    for (file, now) in changed.iter_mut().zip(identities.of_each(btf, &paths)?) {
+        let Some(change) = file.turn_to(now) else { continue };
+        file.retain_former(was_moved);
+        let kept =
+            if file.former.is_empty() { "" } else { "; the former file is meant too, by whatever name" };
+        let what = match change {
+            Change::Gone => format!("is gone{kept}; the path is matched if it is made anew"),
+            Change::Made => "is there now, and is meant".to_owned(),
+            Change::Replaced => format!("was replaced; the new file is meant{kept}"),
+            Change::LeadsTo(path) => format!("leads to {path:?} now, which is meant{kept}"),
+            Change::Forgotten => {
+                "was replaced too often; the first of its former files is forgotten".to_owned()
+            }
+        };
+        events.push(Event::Follows(format!("param `{param}`: {:?} {what}", file.path)));
+    }
+    Ok(events)
 }
 
 /// The names of environment variables that are looked for, and which of the kernel's slots each has.
@@ -255,16 +441,11 @@ fn entries(
     let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);
     let mut entries = Entries::default();
     match kind {
+        // A symbolic link's target is what the hook will call the file.
         ParamKind::Paths => {
-            let found = identities.of(btf, texts)?;
-            entries.members = found.iter().map(|i| (Table::Inodes, inode_key(i).to_vec())).collect();
-            entries.members.extend(bytes().map(|path| whole_path(&path)).map(prefix));
-            // A symbolic link's target is what the hook will call the file.
-            let resolved = found.iter().map(|i| whole_path(i.resolved.as_os_str().as_bytes()));
-            entries.members.extend(resolved.filter(|path| path.len() <= KEY_SIZE).map(prefix));
-            entries._open = found;
+            return Ok(Entries::named(Named::Files(NamedFile::of(identities, btf, texts)?)));
         }
-        ParamKind::Prefixes => entries.members = bytes().map(|t| prefix(t.into_owned())).collect(),
+        ParamKind::Prefixes => return Ok(Entries::named(Named::Prefixes(texts.to_vec()))),
         ParamKind::Suffixes => {
             let reversed = |text: Cow<'_, [u8]>| (Table::Suffixes, text.iter().rev().copied().collect());
             entries.members = bytes().map(reversed).collect();
@@ -346,21 +527,4 @@ pub fn full(table: &'static str, error: &MapError) -> KernelError {
         }
         other => KernelError::Table { table, reason: chain(other) },
     }
-}
-
-/// Fills a plain set, such as the user ids of a scope.
-///
-/// # Errors
-/// If the set is full.
-pub fn fill<K: Pod>(
-    map: Map,
-    table: &'static str,
-    members: impl IntoIterator<Item = K>,
-) -> Result<(), KernelError> {
-    let mut set: HashMap<MapData, K, u8> =
-        HashMap::try_from(map).map_err(|e| KernelError::Table { table, reason: chain(&e) })?;
-    for member in members {
-        set.insert(member, 1, 0).map_err(|e| full(table, &e))?;
-    }
-    Ok(())
 }

@@ -78,6 +78,11 @@ pub enum SpecError {
     )]
     Unscoped { mode: Mode },
     #[error(
+        "`{mode}` in scope `{scope}` may reach every task on this machine: it names nobody, and only leaves some out or names what all are in; \
+         add who is meant (uid, cgroup, exe, …), or say `.everywhere()` together with `.lease(\"10m\")` if that is meant"
+    )]
+    Unnarrowed { mode: Mode, scope: String },
+    #[error(
         "`.everywhere()` with `{mode}` needs a lease, so that a mistake ends by itself; add `.lease(\"10m\")`{}",
         if *.locks_out { LOCKS_OUT } else { "" }
     )]
@@ -129,6 +134,15 @@ impl Spec {
         self.stacks.contains(&of) || self.counts(&[of.field()])
     }
 
+    /// The params with their values, as `path "/bin/date", args true`; of long ones the beginning.
+    #[must_use]
+    pub fn describe_params(&self) -> String {
+        let one = |(name, value): (&String, &ParamValue)| {
+            format!("{name} {}", value.describe(self.template.param(name).map(|param| &param.kind)))
+        };
+        self.params.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
     /// The param that makes this probe decide when nothing can be refused any more, if one does.
     #[must_use]
     pub fn late(&self) -> Option<&str> {
@@ -172,9 +186,13 @@ impl Spec {
         if !self.template.can_deny {
             return Err(SpecError::CannotDeny { template: self.template.name.clone() });
         }
-        if self.scope.is_empty() {
+        if !self.scope.narrows() {
             if !self.everywhere {
-                return Err(SpecError::Unscoped { mode: self.mode });
+                let (mode, scope) = (self.mode, self.scope.to_string());
+                return Err(match self.scope.is_empty() {
+                    true => SpecError::Unscoped { mode },
+                    false => SpecError::Unnarrowed { mode, scope },
+                });
             }
             if self.lease.is_none() {
                 return Err(SpecError::NoLease { mode: self.mode, locks_out: self.locks_out() });

@@ -50,6 +50,20 @@ pub enum ParamError {
     Relative { param: String, given: String },
     #[error("param `{param}`: a text of {length} bytes is too long; the longest is {longest}")]
     TooLong { param: String, length: usize, longest: usize },
+    #[error("param `{param}`: an empty text would match nothing, or everything; leave it out")]
+    EmptyText { param: String },
+    #[error(
+        "param `{param}`: {given:?} ends with a newline, and nothing of the kernel's does; take it off: `text.trim()`"
+    )]
+    Newline { param: String, given: String },
+    #[error(
+        "param `{param}`: {given:?} never matches: the kernel has no `{part}` in a path; write the path without it"
+    )]
+    NotPlain { param: String, given: String, part: &'static str },
+    #[error(
+        "param `{param}`: {given:?} never matches: no path ends with `/`; to match what is in a directory: path_prefix: {given:?}"
+    )]
+    Directory { param: String, given: String },
     #[error("param `{param}`: a text must not contain a NUL byte")]
     Nul { param: String },
     #[error(
@@ -138,10 +152,52 @@ impl ParamValue {
     }
 }
 
+/// Members of a value that are shown, and bytes of each.
+const SHOWN_MEMBERS: usize = 3;
+const SHOWN_BYTES: usize = 60;
+
+impl ParamValue {
+    /// The value in a few words: `"/bin/date", "/bin/true" and 3 more`.
+    #[must_use]
+    pub fn describe(&self, kind: Option<&ParamKind>) -> String {
+        fn several<T>(members: &[T], show: impl Fn(&T) -> String) -> String {
+            let shown: Vec<_> = members.iter().take(SHOWN_MEMBERS).map(show).collect();
+            match members.len().saturating_sub(SHOWN_MEMBERS) {
+                0 => shown.join(", "),
+                more => format!("{} and {more} more", shown.join(", ")),
+            }
+        }
+        match (self, kind) {
+            (ParamValue::Texts(texts), _) => several(texts, |text| quoted(text)),
+            (ParamValue::Networks(networks), _) => several(networks, Network::to_string),
+            (ParamValue::Ports(ports), _) => several(ports, Ports::to_string),
+            (ParamValue::Flag(flag), _) => flag.to_string(),
+            (ParamValue::Bits(bits), Some(ParamKind::Flags(flags))) => {
+                let set = flags.iter().filter(|flag| flag.value & bits != 0);
+                set.map(|flag| flag.name.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            (ParamValue::Bits(bits), _) => format!("{bits:#x}"),
+        }
+    }
+}
+
+/// In quotes, cut in the middle if it is long: both ends of a path say something.
+fn quoted(text: &str) -> String {
+    if text.len() <= SHOWN_BYTES {
+        return format!("{text:?}");
+    }
+    let begin = text.floor_char_boundary(SHOWN_BYTES / 2);
+    let end = text.ceil_char_boundary(text.len() - SHOWN_BYTES / 2);
+    format!("{:?}…{:?}", &text[..begin], &text[end..])
+}
+
 fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamError> {
     let name = || param.name.clone();
     if text.is_empty() {
-        return Err(ParamError::Empty { param: name() });
+        return Err(ParamError::EmptyText { param: name() });
+    }
+    if text.ends_with('\n') {
+        return Err(ParamError::Newline { param: name(), given: text.to_owned() });
     }
     if text.contains('\0') {
         return Err(ParamError::Nul { param: name() });
@@ -157,6 +213,24 @@ fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamEr
     }
     if !socket && *kind != ParamKind::Suffixes && !text.starts_with('/') {
         return Err(ParamError::Relative { param: name(), given: text.to_owned() });
+    }
+    check_plain(param, kind, text)
+}
+
+/// A path of the kernel's is absolute and has each name once. A whole `path` is made so at the attach; of a prefix
+/// or suffix only a part is known.
+fn check_plain(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamError> {
+    const PARTS: [&str; 3] = ["//", "/./", "/../"];
+    let given = || (param.name.clone(), text.to_owned());
+    if matches!(kind, ParamKind::Prefixes | ParamKind::Suffixes)
+        && let Some(part) = PARTS.into_iter().find(|part| text.contains(part))
+    {
+        let (param, given) = given();
+        return Err(ParamError::NotPlain { param, given, part });
+    }
+    if *kind == ParamKind::Suffixes && text.ends_with('/') {
+        let (param, given) = given();
+        return Err(ParamError::Directory { param, given });
     }
     Ok(())
 }
@@ -194,6 +268,9 @@ fn variables(param: &Param, names: Vec<String>) -> Result<ParamValue, ParamError
             || name.contains('=')
             || name.contains('\0')
     };
+    if let Some(name) = names.iter().find(|name| name.ends_with('\n')) {
+        return Err(ParamError::Newline { param: param(), given: name.clone() });
+    }
     if let Some(name) = names.iter().find(bad) {
         return Err(ParamError::Variable { param: param(), given: name.clone() });
     }
@@ -279,6 +356,43 @@ mod tests {
         assert!(matches!(ParamValue::parse(&p, &json!("/".repeat(256))), Err(ParamError::TooLong { .. })));
         assert!(matches!(ParamValue::parse(&p, &json!(["/a", 7])), Err(ParamError::Type { .. })));
         assert!(ParamValue::parse(&param(ParamKind::Suffixes), &json!(".so")).is_ok());
+    }
+
+    #[test]
+    fn what_no_path_of_the_kernels_has_is_refused() {
+        use ParamKind::{Names, Paths, Prefixes, Suffixes, Variables};
+        for kind in [Paths, Prefixes, Suffixes, Names, Variables] {
+            let error = ParamValue::parse(&param(kind.clone()), &json!("/bin/date\n"));
+            assert!(matches!(error, Err(ParamError::Newline { .. })), "{kind:?}: {error:?}");
+        }
+        assert!(matches!(ParamValue::parse(&param(Prefixes), &json!("")), Err(ParamError::EmptyText { .. })));
+        for bad in ["/tmp//x", "/tmp/./x", "/tmp/../x"] {
+            for kind in [Prefixes, Suffixes] {
+                let error = ParamValue::parse(&param(kind), &json!(bad));
+                assert!(matches!(error, Err(ParamError::NotPlain { .. })), "{bad}: {error:?}");
+            }
+            assert!(ParamValue::parse(&param(Paths), &json!(bad)).is_ok(), "it is made plain at the attach");
+        }
+        assert!(matches!(
+            ParamValue::parse(&param(Suffixes), &json!(".git/")),
+            Err(ParamError::Directory { .. })
+        ));
+        assert!(ParamValue::parse(&param(Prefixes), &json!("/tmp/")).is_ok());
+    }
+
+    #[test]
+    fn a_value_is_shown_in_a_few_words() {
+        let shown = |value: ParamValue| value.describe(None);
+        let texts = |n: usize| ParamValue::Texts((0..n).map(|i| format!("/{i}")).collect());
+        assert_eq!(shown(texts(1)), r#""/0""#);
+        assert_eq!(shown(texts(5)), r#""/0", "/1", "/2" and 2 more"#);
+        assert_eq!(shown(ParamValue::Flag(true)), "true");
+        let long = shown(ParamValue::Texts(vec![format!("/{}/end", "ä".repeat(60))]));
+        assert!(long.len() < 80 && long.starts_with("\"/ä") && long.ends_with("/end\""), "{long}");
+        assert_eq!(shown(ParamValue::Texts(vec!["/a\u{1b}[2J".into()])), r#""/a\u{1b}[2J""#);
+        let flags =
+            vec![NamedValue { name: "read".into(), value: 1 }, NamedValue { name: "write".into(), value: 2 }];
+        assert_eq!(ParamValue::Bits(2).describe(Some(&ParamKind::Flags(flags))), "write");
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub enum PortError {
     Empty { given: String },
 }
 
+impl std::fmt::Display for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.first == self.last { self.first.fmt(f) } else { write!(f, "{}..={}", self.first, self.last) }
+    }
+}
+
 impl Ports {
     /// A number, or a text with a number or a range. `None`: neither.
     pub fn read(value: &Value) -> Option<Result<Self, PortError>> {

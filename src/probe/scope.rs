@@ -8,13 +8,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    path::PathBuf,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
 use super::param::{describe, one_or_many};
-use crate::{raw, suggest::nearest};
+use crate::{
+    accounts::{Account, NoAccount},
+    raw,
+    suggest::nearest,
+};
 
 /// The kernel's `task_struct.comm` with its NUL (TASK_COMM_LEN).
 const LONGEST_COMM: usize = 15;
@@ -82,9 +87,15 @@ impl Kind {
             Kind::UserNs => "User namespace of the task's credentials.",
             Kind::PidNs => "PID namespace of the task.",
             Kind::MntNs => "Mount namespace of the task.",
-            Kind::Exe => "The executable the process runs, by inode.",
-            Kind::ParentExe => "The executable the parent process runs, by inode.",
-            Kind::Cgroup => "Cgroup v2 folders; each stands for its whole subtree.",
+            Kind::Exe => {
+                "The executable the process runs, by inode; one that is replaced is followed within a second."
+            }
+            Kind::ParentExe => {
+                "The executable the parent process runs, by inode; one that is replaced is followed within a second."
+            }
+            Kind::Cgroup => {
+                "Cgroup v2 directories; each stands for its whole subtree, and for one made anew under its path."
+            }
         }
     }
 
@@ -92,9 +103,9 @@ impl Kind {
     #[must_use]
     pub fn allowed(self) -> &'static str {
         match self {
-            Kind::Uid => "a user id or an array of them (0 to 4294967295)",
-            Kind::Gid => "a group id or an array of them (0 to 4294967295)",
-            Kind::Loginuid => "a login user id or an array of them (4294967295: never set)",
+            Kind::Uid => "a user's id or name, or an array of them (0 to 4294967295)",
+            Kind::Gid => "a group's id or name, or an array of them (0 to 4294967295)",
+            Kind::Loginuid => "a login user's id or name, or an array of them (4294967295: never set)",
             Kind::Comm => "a thread's name or an array of them",
             Kind::Pid => "a process id or an array of them",
             Kind::UserNs | Kind::PidNs | Kind::MntNs => {
@@ -102,6 +113,16 @@ impl Kind {
             }
             Kind::Exe | Kind::ParentExe => "the path of an executable or an array of them",
             Kind::Cgroup => "a path or an array of paths",
+        }
+    }
+
+    /// What its ids are of, where they have names.
+    #[must_use]
+    pub fn account(self) -> Option<Account> {
+        match self {
+            Kind::Uid | Kind::Loginuid => Some(Account::User),
+            Kind::Gid => Some(Account::Group),
+            _ => None,
         }
     }
 }
@@ -163,6 +184,8 @@ pub enum Member {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     conditions: BTreeMap<Condition, BTreeSet<Member>>,
+    /// What the script has called ids, for showing them.
+    names: BTreeMap<(Condition, u32), String>,
 }
 
 /// What `.scope(#{…})` refuses.
@@ -188,6 +211,10 @@ pub enum ScopeError {
     LongComm { key: Condition, given: String },
     #[error("scope `{key}`: a text must be neither empty nor contain a NUL byte")]
     Text { key: Condition },
+    #[error("scope `{key}`: {error}")]
+    Account { key: Condition, error: NoAccount },
+    #[error("scope `{key}`: {given:?} ends with a newline, and no name does; take it off: `text.trim()`")]
+    Newline { key: Condition, given: String },
     #[error("scope `{0}` and `not_{0}` leave no task: each member of `{0}` is one of `not_{0}` too")]
     Nobody(Kind),
 }
@@ -200,6 +227,20 @@ impl Scope {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.conditions.is_empty()
+    }
+
+    /// Whether it names somebody: what only leaves tasks out, or names what every task is in, narrows nothing, and
+    /// enforcement within it may reach anybody.
+    #[must_use]
+    pub fn narrows(&self) -> bool {
+        self.conditions.iter().any(|(condition, members)| {
+            if condition.negated {
+                // Every container, as opposed to the host.
+                condition.kind.is_namespace() && members.iter().any(is_hosts)
+            } else {
+                !members.iter().any(|member| has_everybody(condition.kind, member))
+            }
+        })
     }
 
     /// Every condition with its members.
@@ -215,7 +256,16 @@ impl Scope {
         let mut scope = Scope::default();
         for (name, value) in entries {
             let key = Condition::from_name(name)?;
-            let members = one_or_many(value).map(|v| member(key, v)).collect::<Result<BTreeSet<_>, _>>()?;
+            let mut members = BTreeSet::new();
+            for value in one_or_many(value) {
+                let member = member(key, value)?;
+                if let (Member::Number(id), Some(_), Some(name)) =
+                    (&member, key.kind.account(), value.as_str())
+                {
+                    scope.names.insert((key, *id), name.to_owned());
+                }
+                members.insert(member);
+            }
             if members.is_empty() {
                 return Err(ScopeError::Empty { key });
             }
@@ -234,8 +284,55 @@ impl Scope {
     }
 }
 
+impl Kind {
+    fn is_namespace(self) -> bool {
+        matches!(self, Kind::UserNs | Kind::PidNs | Kind::MntNs)
+    }
+}
+
+fn is_hosts(member: &Member) -> bool {
+    *member == Member::Host
+}
+
+/// Whether every process is in it, but for the kernel's own and those in containers.
+fn has_everybody(kind: Kind, member: &Member) -> bool {
+    match (kind, member) {
+        (Kind::Pid, Member::Number(pid)) => *pid == 1,
+        (Kind::Cgroup, Member::Path(path)) => is_top(path),
+        (kind, Member::Host) => kind.is_namespace(),
+        (kind, Member::Number(number)) if kind.is_namespace() => {
+            hosts_namespace(kind) == Some((*number).into())
+        }
+        (kind, Member::Path(path)) if kind.is_namespace() => {
+            hosts_namespace(kind).is_some_and(|host| path.metadata().is_ok_and(|found| found.ino() == host))
+        }
+        _ => false,
+    }
+}
+
+/// Whether this directory is where a file system is mounted: the top of the cgroups as they are seen from here.
+fn is_top(path: &Path) -> bool {
+    let device = |path: &Path| path.metadata().ok().map(|found| found.dev());
+    let Ok(path) = path.canonicalize() else { return false };
+    path.parent().is_none_or(|parent| device(&path) != device(parent))
+}
+
+/// The inode of the namespace of process 1.
+fn hosts_namespace(kind: Kind) -> Option<u64> {
+    let name = match kind {
+        Kind::UserNs => "user",
+        Kind::PidNs => "pid",
+        _ => "mnt",
+    };
+    Path::new("/proc/1/ns").join(name).metadata().ok().map(|found| found.ino())
+}
+
 fn member(key: Condition, value: &Value) -> Result<Member, ScopeError> {
     let refuse = || ScopeError::Type { key, given: describe(value) };
+    if let (Some(of), Some(name)) = (key.kind.account(), value.as_str()) {
+        let id = of.id(name).map_err(|error| ScopeError::Account { key, error })?;
+        return Ok(Member::Number(id));
+    }
     match key.kind {
         Kind::Uid | Kind::Gid | Kind::Loginuid | Kind::Pid => {
             number(value).map(Member::Number).ok_or_else(refuse)
@@ -259,6 +356,9 @@ fn comm(key: Condition, text: &str) -> Result<Member, ScopeError> {
     if text.is_empty() || text.contains('\0') {
         return Err(ScopeError::Text { key });
     }
+    if text.ends_with('\n') {
+        return Err(ScopeError::Newline { key, given: text.to_owned() });
+    }
     if raw::bytes(text).len() > LONGEST_COMM {
         return Err(ScopeError::LongComm { key, given: text.to_owned() });
     }
@@ -268,6 +368,9 @@ fn comm(key: Condition, text: &str) -> Result<Member, ScopeError> {
 fn path(key: Condition, text: &str) -> Result<Member, ScopeError> {
     if text.is_empty() || text.contains('\0') {
         return Err(ScopeError::Text { key });
+    }
+    if text.ends_with('\n') {
+        return Err(ScopeError::Newline { key, given: text.to_owned() });
     }
     match key.kind {
         _ if text.starts_with('/') => Ok(Member::Path(raw::os(text).into())),
@@ -280,8 +383,8 @@ impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Member::Number(number) => number.fmt(f),
-            Member::Comm(comm) => f.write_str(comm),
-            Member::Path(path) => f.write_str(&raw::from_os(path)),
+            Member::Comm(comm) => comm.escape_debug().fmt(f),
+            Member::Path(path) => raw::from_os(path).escape_debug().fmt(f),
             Member::Host => f.write_str("host"),
         }
     }
@@ -292,7 +395,12 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 8;
         let one = |(condition, members): (&Condition, &BTreeSet<Member>)| {
-            let shown: Vec<_> = members.iter().take(SHOWN).map(Member::to_string).collect();
+            let name = |member: &Member| match member {
+                Member::Number(id) => self.names.get(&(*condition, *id)).map(|name| format!("{id}({name})")),
+                _ => None,
+            };
+            let show = |member: &Member| name(member).unwrap_or_else(|| member.to_string());
+            let shown: Vec<_> = members.iter().take(SHOWN).map(show).collect();
             let more = match members.len().saturating_sub(SHOWN) {
                 0 => String::new(),
                 left => format!(" and {left} more"),
@@ -354,7 +462,11 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         assert!(matches!(parse(json!({"uid": []})), Err(ScopeError::Empty { .. })));
         assert!(matches!(parse(json!({"uid": -1})), Err(ScopeError::Type { .. })));
-        assert!(matches!(parse(json!({"not_gid": ["x"]})), Err(ScopeError::Type { .. })));
+        assert!(matches!(parse(json!({"not_gid": [true]})), Err(ScopeError::Type { .. })));
+        assert!(matches!(parse(json!({"not_gid": ["nosuchgroup"]})), Err(ScopeError::Account { .. })));
+        for (key, text) in [("exe", "/bin/sh\n"), ("cgroup", "/sys/fs/cgroup/a\n"), ("comm", "sh\n")] {
+            assert!(matches!(parse(json!({key: text})), Err(ScopeError::Newline { .. })), "{key}");
+        }
         assert!(matches!(parse(json!({"cgroup": "web.slice"})), Err(ScopeError::RelativeCgroup(_))));
         assert!(matches!(parse(json!({"exe": "sh"})), Err(ScopeError::Relative { .. })));
         assert!(matches!(parse(json!({"comm": "sixteen-bytes-xx"})), Err(ScopeError::LongComm { .. })));
@@ -367,6 +479,48 @@ mod tests {
     fn a_scope_is_shown_as_it_was_written_and_a_long_one_is_cut() {
         let scope = parse(json!({"not_mnt_ns": "host", "uid": (0..10).collect::<Vec<_>>()})).unwrap();
         assert_eq!(scope.to_string(), "uid 0, 1, 2, 3, 4, 5, 6, 7 and 2 more; not_mnt_ns host");
+    }
+
+    #[test]
+    fn a_user_or_group_may_be_named_and_is_shown_with_its_id() {
+        for key in ["uid", "not_uid", "gid", "not_gid", "loginuid", "not_loginuid"] {
+            let scope = parse(json!({key: ["root", 7]})).unwrap();
+            assert_eq!(members(&scope, key), [Member::Number(0), Member::Number(7)]);
+            assert_eq!(scope.to_string(), format!("{key} 0(root), 7"));
+        }
+        let error = parse(json!({"uid": "rooot"})).unwrap_err().to_string();
+        assert!(error.contains("did you mean \"root\"?"), "{error}");
+        assert!(matches!(parse(json!({"pid": "root"})), Err(ScopeError::Type { .. })));
+    }
+
+    #[test]
+    fn what_leaves_nobody_out_narrows_nothing() {
+        let narrows = |value| parse(value).unwrap().narrows();
+        for everybody in [
+            json!({}),
+            json!({"not_uid": 4294967294u32}),
+            json!({"not_uid": 0, "not_comm": "sh", "not_exe": "/bin/sh", "not_cgroup": "/sys/fs/cgroup/a"}),
+            json!({"not_pid": 1}),
+            json!({"pid": 1}),
+            json!({"pid": [7, 1]}),
+            json!({"pid_ns": "host"}),
+            json!({"pid_ns": "/proc/1/ns/pid"}),
+            json!({"mnt_ns": ["host", 7]}),
+            json!({"cgroup": "/proc"}),
+        ] {
+            assert!(!narrows(everybody.clone()), "{everybody}");
+        }
+        for some in [
+            json!({"uid": 1000}),
+            json!({"uid": 0}),
+            json!({"pid": 7}),
+            json!({"pid": 1, "uid": 7}),
+            json!({"not_mnt_ns": "host"}),
+            json!({"comm": "sh", "not_uid": 0}),
+            json!({"cgroup": "/sys/fs/cgroup/no-such.slice"}),
+        ] {
+            assert!(narrows(some.clone()), "{some}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::{accounts, printable};
-use crate::probe::Errno;
+use super::printable;
+use crate::{accounts::Account, probe::Errno};
 
 /// How the kernel says that a task has no login user and no audit session.
 const UNSET: u32 = u32::MAX;
@@ -15,16 +15,11 @@ const UNSET: u32 = u32::MAX;
 /// What a field's number stands for: `1000(alice)` as id(1) writes it, `EPERM`, `unset`.
 pub(super) fn name(field: &str, number: u64) -> Option<String> {
     let id = u32::try_from(number).ok()?;
-    let is =
-        |what: &str| field.strip_suffix(what).is_some_and(|front| front.is_empty() || front.ends_with('_'));
     let known = |name: Option<String>| Some(format!("{id}({})", printable(&name?)));
     match field {
         "loginuid" | "session" if id == UNSET => Some("unset".into()),
-        "euid" | "loginuid" => known(accounts::user(id)),
         "errno" => Errno::from_number(id.into()).ok().map(|errno| errno.to_string()),
-        _ if is("uid") => known(accounts::user(id)),
-        _ if is("gid") => known(accounts::group(id)),
-        _ => None,
+        _ => known(Account::of_field(field)?.name(id)),
     }
 }
 

@@ -11,14 +11,12 @@
 //! rows        a list of records as a table
 //! summary     what a probe has kept count of, in both
 //! human       numbers as people read them, in text
-//! accounts    names of users and groups, for that
 //! wrapped     what is longer than a row, broken between words
 //! printable   what keeps a name from moving the cursor or breaking a line
 //! streams     the process's own standard output and error
 //! writer      the threads that write these, so that nobody else waits for a reader
 //! ```
 
-mod accounts;
 mod human;
 mod json;
 mod printable;

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
-use super::{Format, Painted, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
+use super::{Format, Painted, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
+    accounts,
     event::{Event, Summary},
     probe::{Counters, Signal},
     suggest::nearest,

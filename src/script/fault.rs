@@ -96,9 +96,13 @@ impl From<ParamError> for Fault {
             | ParamError::Name { given, .. }
             | ParamError::Network { given, .. }
             | ParamError::Port { given, .. }
-            | ParamError::UnknownFlag { given, .. } => given,
+            | ParamError::UnknownFlag { given, .. }
+            | ParamError::Newline { given, .. }
+            | ParamError::NotPlain { given, .. }
+            | ParamError::Directory { given, .. } => given,
             ParamError::Type { param, .. }
             | ParamError::Empty { param }
+            | ParamError::EmptyText { param }
             | ParamError::TooLong { param, .. }
             | ParamError::TooMany { param, .. }
             | ParamError::Nul { param } => param,
@@ -123,7 +127,9 @@ impl From<ScopeError> for Fault {
             }
             ScopeError::RelativeCgroup(given)
             | ScopeError::Relative { given, .. }
+            | ScopeError::Newline { given, .. }
             | ScopeError::LongComm { given, .. } => given.clone(),
+            ScopeError::Account { error, .. } => error.given.clone(),
             ScopeError::Nobody(kind) => kind.to_string(),
         };
         Fault::script(error).about(about)

@@ -8,7 +8,7 @@ mod aggregation;
 mod explanation;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     event::Summary,
-    kernel::{Attachment, InScope, namespaces},
+    kernel::{Attachment, Followed, InScope, namespaces},
     probe::{self, Counters, Mode, OnError, ParamValue, Scope, Signal, Spec, param},
     report::Books,
     template::Stack,
@@ -35,6 +35,20 @@ impl State {
         let name = &self.spec.name;
         idle.then(|| {
             format!("{name}: the filter's own verdicts count from mode shadow on; `.deny()` enforces them")
+        })
+    }
+
+    /// That names alone do not hold a file, where a denial rests on them.
+    fn path_remark(&self) -> Option<String> {
+        const PREFIXES: [&str; 2] = ["path_prefix", "path_suffix"];
+        let spec = &self.spec;
+        let by_name = spec.params.keys().any(|name| PREFIXES.contains(&name.as_str()));
+        let by_file = spec.params.contains_key("path");
+        (spec.mode.enforces() && by_name && !by_file).then(|| {
+            format!(
+                "{}: a prefix or suffix is a rule about names: a hard link, a bind mount, a rename or a copy elsewhere has another name; `path` also holds the file itself",
+                spec.name
+            )
         })
     }
 
@@ -67,8 +81,26 @@ impl State {
 #[derive(Clone)]
 pub struct ProbeHandle(Rc<RefCell<State>>);
 
+/// What became of a probe that a script has made, also when the script does not hold it any more.
+#[derive(Debug)]
+pub struct Birth {
+    pub id: u32,
+    /// The name it has had last.
+    pub name: RefCell<String>,
+    pub fate: Cell<Fate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing yet.
+    Made,
+    /// It was explained or previewed, or the kernel did not take it: the script knows.
+    LookedAt,
+    Attached,
+}
+
 struct State {
-    id: u32,
+    birth: Rc<Birth>,
     spec: Spec,
     attachment: Option<Attachment>,
     callback: Option<Rc<Callback>>,
@@ -107,6 +139,13 @@ struct State {
 pub const HOLD: Duration = Duration::from_secs(20);
 
 impl State {
+    /// That the script has asked about it: a probe that it then lets go was not forgotten.
+    fn looked_at(&self) {
+        if self.birth.fate.get() == Fate::Made {
+            self.birth.fate.set(Fate::LookedAt);
+        }
+    }
+
     /// Checks the spec, and compiles the filter with what captured variables hold now.
     fn make_whole(&mut self) -> Result<(), Fault> {
         self.spec.check()?;
@@ -143,9 +182,9 @@ impl State {
 }
 
 impl ProbeHandle {
-    pub fn new(id: u32, spec: Spec) -> Self {
+    pub fn new(birth: Rc<Birth>, spec: Spec) -> Self {
         ProbeHandle(Rc::new(RefCell::new(State {
-            id,
+            birth,
             spec,
             attachment: None,
             callback: None,
@@ -172,11 +211,16 @@ impl ProbeHandle {
     }
 
     pub fn id(&self) -> u32 {
-        self.0.borrow().id
+        self.0.borrow().birth.id
     }
 
     pub fn name(&self) -> String {
         self.0.borrow().spec.name.clone()
+    }
+
+    /// That the script was told about it: one that it then lets go was not forgotten.
+    pub fn look_at(&self) {
+        self.0.borrow().looked_at();
     }
 
     pub fn is_named(&self, name: &str) -> bool {
@@ -235,6 +279,7 @@ impl ProbeHandle {
         // Asked before anything of this probe is borrowed: it may be one of those that are looked at.
         let namesake = runtime.probe_named(&name).filter(|other| !self.is(other) && other.attached());
         let mut state = self.0.borrow_mut();
+        state.looked_at();
         state.make_whole()?;
         if namesake.is_some() {
             return Err(Fault::script(format!(
@@ -242,7 +287,8 @@ impl ProbeHandle {
             ))
             .about(&name));
         }
-        let attachment = runtime.kernel()?.attach(state.id, &state.spec)?;
+        let attachment = runtime.kernel()?.attach(state.birth.id, &state.spec)?;
+        state.birth.fate.set(Fate::Attached);
         state.audit_only = attachment.audit_only().is_some();
         state.attachment = Some(attachment);
         state.has_books = true;
@@ -277,7 +323,9 @@ impl ProbeHandle {
         if name.trim().is_empty() {
             return Err(Fault::script("a probe's name must not be empty"));
         }
-        name.clone_into(&mut self.0.borrow_mut().spec.name);
+        let mut state = self.0.borrow_mut();
+        name.clone_into(&mut state.spec.name);
+        name.clone_into(&mut state.birth.name.borrow_mut());
         Ok(())
     }
 
@@ -340,7 +388,11 @@ impl ProbeHandle {
     /// If the closure is no filter for this template, or the kernel refuses it; then the former one still decides.
     pub fn set_when(&self, runtime: &Runtime, when: Option<When>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
-        let filter = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose()?;
+        let compiled = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose();
+        if compiled.is_err() {
+            state.looked_at();
+        }
+        let filter = compiled?;
         let spec = Spec { filter, ..state.spec.clone() };
         if let Some(attachment) = &mut state.attachment {
             attachment.set_filter(runtime.kernel()?, &spec)?;
@@ -470,6 +522,9 @@ impl ProbeHandle {
         let value = ParamValue::parse(param, value)?;
         if let Some(attachment) = &mut state.attachment {
             attachment.set_param(runtime.kernel()?, param, value.as_ref())?;
+            for remark in attachment.param_remarks(name) {
+                runtime.note(&format!("{}: {remark}", state.spec.name));
+            }
         }
         let was_late = state.spec.late().is_some();
         match value {
@@ -513,7 +568,9 @@ impl ProbeHandle {
     /// # Errors
     /// If the scope names what is not there, or the kernel refuses.
     pub fn preview(&self, runtime: &Runtime) -> Result<Vec<InScope>, Fault> {
-        Ok(runtime.kernel()?.preview(&self.0.borrow().spec)?)
+        let state = self.0.borrow();
+        state.looked_at();
+        Ok(runtime.kernel()?.preview(&state.spec)?)
     }
 
     /// The closing books, if it was ever attached.
@@ -567,9 +624,24 @@ impl ProbeHandle {
     /// The filter for reading.
     pub fn explain(&self) -> String {
         let state = self.0.borrow();
+        state.looked_at();
         match &state.spec.filter {
             Some(compiled) => compiled.explain(),
             None => "no filter: every event in scope that the params let pass".to_owned(),
+        }
+    }
+
+    /// Looks whether what it names is something else now, and follows; gives what has changed.
+    ///
+    /// # Errors
+    /// If something cannot be looked at, or a table of the kernel has no room.
+    pub fn follow(&self, runtime: &Runtime) -> Result<Vec<Followed>, Fault> {
+        let mut state = self.0.borrow_mut();
+        match &mut state.attachment {
+            Some(attachment) if attachment.follows() => {
+                Ok(attachment.follow(runtime.kernel()?, Instant::now())?)
+            }
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -582,6 +654,9 @@ impl ProbeHandle {
             format!("{name}: nothing is seen or refused at hook `{}`: {}", hook.hook, hook.reason)
         };
         let idle = state.verdict_remark();
+        let named = state.attachment.as_ref().map_or_else(Vec::new, Attachment::remarks);
+        let named = named.into_iter().map(|remark| format!("{name}: {remark}"));
+        let idle = idle.into_iter().chain(state.path_remark()).chain(named);
         let locks_out = state
             .spec
             .locks_out()
@@ -601,16 +676,15 @@ impl ProbeHandle {
     pub fn describe(&self) -> String {
         let state = self.0.borrow();
         let spec = &state.spec;
-        let mut text = format!(
-            "{}: {} [{}], {}",
-            spec.name,
-            spec.template.name,
-            spec.template.hooks.join(", "),
-            state.mode_now()
-        );
+        let mut text = format!("{}: {} [{}]", spec.name, spec.template.name, spec.template.hooks.join(", "));
+        if !spec.params.is_empty() {
+            text.push_str(&format!(", {}", spec.describe_params()));
+        }
+        text.push_str(&format!(", {}", state.mode_now()));
         if spec.everywhere {
             text.push_str(", everywhere");
-        } else if !spec.scope.is_empty() {
+        }
+        if !spec.scope.is_empty() {
             text.push_str(&format!(", scope {}", spec.scope));
         }
         if let Some(compiled) = &spec.filter {
@@ -626,6 +700,9 @@ impl ProbeHandle {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
         } else if state.held {
             text.push_str(&format!(", expires {} s after this shell stops responding", HOLD.as_secs()));
+        }
+        if state.attachment.is_none() && state.in_words != InWords::Attached {
+            text.push_str(if state.has_books { ", detached" } else { ", not attached" });
         }
         text
     }

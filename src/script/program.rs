@@ -45,6 +45,11 @@ impl Callback {
             .map(|f| f.params.len().saturating_sub(curried))
             .collect();
         let arity = arities.iter().copied().filter(|a| *a <= most).max();
+        if let Some(misunderstood) =
+            arity.and_then(|arity| filter::account_by_name(&program.ast, function.fn_name(), arity + curried))
+        {
+            return Err(misunderstood.into());
+        }
         let callback = |arity| {
             let (resolved, guards) = Default::default();
             Rc::new(Callback { function, program, arity, resolved, guards })
@@ -127,8 +132,13 @@ impl When {
     /// The filter, with the values that captured variables have now.
     ///
     /// # Errors
-    /// What cannot be compiled, at its place.
+    /// What cannot be compiled, or can never be, at its place.
     pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
-        filter::compile(&self.program.ast, self.function.fn_name(), self.function.curry(), template)
+        let (ast, captured) = (&self.program.ast, self.function.curry());
+        let mut compiled = filter::compile(ast, self.function.fn_name(), captured, template)?;
+        match compiled.never.take() {
+            Some(never) => Err(never),
+            None => Ok(compiled),
+        }
     }
 }

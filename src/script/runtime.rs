@@ -10,12 +10,13 @@ mod output;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, never, select};
+use nix::time::{ClockId, clock_gettime};
 use rhai::{Dynamic, Engine};
 use signal_hook::consts::SIGINT;
 
@@ -24,7 +25,7 @@ use super::{
     Fault, Options, Source,
     api::event::ScriptEvent,
     diagnostics::Diagnostic,
-    handle::ProbeHandle,
+    handle::{Birth, Fate, ProbeHandle},
     interrupt::Interrupts,
     policy::{Effect, Ruling},
     program::{Callback, Program},
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::{
     event::{Event, queue},
-    kernel::{Kernel, KernelError},
+    kernel::{Followed, Kernel, KernelError},
     report::{Books, Format, Reporter, Sink},
     template::Catalogue,
 };
@@ -48,12 +49,22 @@ const CALLBACK_STEPS: u64 = 30_000_000;
 const SCRIPT_STEPS: u64 = 10_000_000_000;
 /// How often the kernel hears that this shell is alive; well within [`super::handle::HOLD`].
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often it is looked whether what probes name is something else; looking takes at most one part in so many of the time.
+const FOLLOW: Duration = Duration::from_millis(500);
+const FOLLOW_SHARE: u32 = 10;
+/// Changes of what one probe names that are reported.
+const SHOWN_CHANGES: u64 = 20;
 /// Steps of a script between two looks at the clock.
 const STEPS_A_LOOK: u64 = 1 << 16;
 /// The same where the session has to end at a certain time.
 const STEPS_TO_DEADLINE: u64 = 1 << 8;
 /// Errors of one callback that are shown whole; the rest is counted.
 const SHOWN_ERRORS: u64 = 3;
+
+/// The time that this thread has computed: what it waits for others is not its work.
+fn spent() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
 
 /// Until when [`Runtime::serve`] goes on.
 #[derive(Debug, Clone, Copy)]
@@ -91,9 +102,14 @@ pub struct Runtime {
     made: RefCell<Vec<ProbeHandle>>,
     /// Every probe that was ever attached, in that order.
     probes: RefCell<Vec<ProbeHandle>>,
+    births: RefCell<Vec<Rc<Birth>>>,
+    follow_due: Cell<Instant>,
+    /// Changes of what a probe names that were reported, by its name.
+    followed: RefCell<HashMap<String, u64>>,
+    /// Why what a probe names cannot be followed, by its name.
+    unfollowed: RefCell<HashMap<String, String>>,
     /// How the probes were described that have been attached since the last look.
     introduced: RefCell<Vec<String>>,
-    last_id: Cell<u32>,
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
     /// Which text each function stands in, for diagnostics.
@@ -132,8 +148,11 @@ impl Runtime {
             interrupts: Interrupts::watch()?,
             made: RefCell::default(),
             probes: RefCell::default(),
+            births: RefCell::default(),
+            follow_due: Cell::new(Instant::now()),
+            followed: RefCell::default(),
+            unfollowed: RefCell::default(),
             introduced: RefCell::default(),
-            last_id: Cell::new(0),
             program: RefCell::new(None),
             texts: RefCell::default(),
             stop: RefCell::new(None),
@@ -159,9 +178,30 @@ impl Runtime {
         self.events.0.clone()
     }
 
-    pub fn next_id(&self) -> u32 {
-        self.last_id.set(self.last_id.get() + 1);
-        self.last_id.get()
+    /// The number and name of a new probe. A number that no probe has used is given again: those of probes that
+    /// were let go before they were attached.
+    pub fn birth(&self, template: &str) -> Rc<Birth> {
+        let mut births = self.births.borrow_mut();
+        let held = |birth: &Rc<Birth>| Rc::strong_count(birth) > 1;
+        // What the script knows of need not be remembered.
+        births.retain(|birth| held(birth) || birth.fate.get() != Fate::LookedAt);
+        let taken: HashSet<u32> = births
+            .iter()
+            .filter(|birth| held(birth) || birth.fate.get() == Fate::Attached)
+            .map(|birth| birth.id)
+            .collect();
+        let id = (1..).find(|id| !taken.contains(id)).unwrap_or(u32::MAX);
+        let name = RefCell::new(format!("{template}-{id}"));
+        let birth = Rc::new(Birth { id, name, fate: Cell::new(Fate::Made) });
+        births.push(Rc::clone(&birth));
+        birth
+    }
+
+    /// The probes that were made, and then neither attached nor asked about.
+    pub fn forgotten(&self) -> Vec<String> {
+        let births = self.births.borrow();
+        let made = births.iter().filter(|birth| birth.fate.get() == Fate::Made);
+        made.map(|birth| birth.name.borrow().clone()).collect()
     }
 
     /// Remembers a new probe, where that is what the script is evaluated for.
@@ -371,6 +411,7 @@ impl Runtime {
             }
             self.leases_changed();
             self.heartbeat();
+            self.follow();
             if delivering {
                 self.run_timers(engine)?;
             }
@@ -414,8 +455,60 @@ impl Runtime {
     fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
         let timer = if delivering { self.timers.borrow().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
-        let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten().min();
+        let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
+        let follows = self.probes().iter().any(ProbeHandle::attached).then(|| self.follow_due.get());
+        let due = due.chain(follows).min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
+    }
+
+    /// Looks twice a second whether what the probes name is something else now: a cgroup made anew, a file replaced.
+    fn follow(&self) {
+        if self.follow_due.get() <= Instant::now() {
+            self.follow_now();
+        }
+    }
+
+    fn follow_now(&self) {
+        let begun = spent();
+        for probe in self.probes() {
+            let name = probe.name();
+            match probe.follow(self) {
+                Ok(events) => {
+                    self.unfollowed.borrow_mut().remove(&name);
+                    events.iter().for_each(|event| self.report_followed(&name, event));
+                }
+                // Said once, and not twice a second.
+                Err(fault) => {
+                    let what = fault.to_string();
+                    let known = self.unfollowed.borrow_mut().insert(name.clone(), what.clone());
+                    if known.as_ref() != Some(&what) {
+                        self.report_followed(&name, &Followed::Gone(what));
+                    }
+                }
+            }
+        }
+        // Thousands of paths must not become the session's work.
+        let pause = FOLLOW.max(spent().saturating_sub(begun) * FOLLOW_SHARE);
+        self.follow_due.set(Instant::now() + pause);
+    }
+
+    fn report_followed(&self, name: &str, event: &Followed) {
+        let times = {
+            let mut followed = self.followed.borrow_mut();
+            let times = followed.entry(name.to_owned()).or_default();
+            *times += 1;
+            *times
+        };
+        match (event, times) {
+            (Followed::Gone(what), _) => {
+                self.report(|reporter| reporter.log(&format!("warning: probe `{name}`: {what}")));
+            }
+            (Followed::Follows(what), ..SHOWN_CHANGES) => self.note(&format!("probe `{name}`: {what}")),
+            (Followed::Follows(_), SHOWN_CHANGES) => self.note(&format!(
+                "probe `{name}`: what it names changes often; it is followed, and not reported any more"
+            )),
+            _ => {}
+        }
     }
 
     fn idle(&self) -> bool {
@@ -436,6 +529,10 @@ impl Runtime {
     /// Handles every event that the kernel has emitted until now; not inside of a callback,
     /// where they wait.
     pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
+        // What the script itself has changed is followed before it goes on.
+        if self.follow_due.get() <= Instant::now() + FOLLOW {
+            self.follow_now();
+        }
         for probe in self.probes() {
             probe.flush();
         }

@@ -183,6 +183,7 @@ impl Started {
     fn run(&mut self, source: &Source) -> Outcome {
         let (code, end) = match self.evaluate(source) {
             Ok(_) => {
+                self.note_forgotten();
                 self.say_what_stays();
                 match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
                     Ok(_) => (FINE, End::Own),
@@ -191,7 +192,12 @@ impl Started {
                     Err(stop) => (self.stopped(&stop), End::by(&stop)),
                 }
             }
-            Err(Failure::Stopped(stop, _)) => (self.stopped(&stop), End::by(&stop)),
+            Err(Failure::Stopped(stop, _)) => {
+                if stop == Stop::Exit(FINE) {
+                    self.note_forgotten();
+                }
+                (self.stopped(&stop), End::by(&stop))
+            }
             Err(Failure::Reported(code)) => (code, End::Own),
         };
         self.finish(code, end)
@@ -216,6 +222,15 @@ impl Started {
     fn last_output(&self, outcome: Outcome) -> Outcome {
         let lost = self.runtime.last_output();
         if lost && outcome.code == FINE { Outcome { code: ENVIRONMENT } } else { outcome }
+    }
+
+    /// That nothing became of a probe, which may be a forgotten word.
+    fn note_forgotten(&self) {
+        for name in self.runtime.forgotten() {
+            self.runtime.note(&format!(
+                "probe `{name}` was made and never attached, so it has done nothing; `.attach()` puts it in force"
+            ));
+        }
     }
 
     /// Compiles and evaluates a text.

@@ -107,6 +107,10 @@ impl Checker<'_> {
         right: Term,
         at: Position,
     ) -> Fallible<Bool> {
+        let (left, right) = (self.named(&right, left.clone(), at)?, self.named(&left, right, at)?);
+        if let (Term::Int(left), Term::Int(right)) = (&left, &right) {
+            self.may_be(how, left, right, at);
+        }
         // Only equality is left for everything but numbers.
         let equal = match how {
             Comparison::Equal => true,
@@ -131,8 +135,9 @@ impl Checker<'_> {
             (Term::Bool(left), Term::Bool(right)) => self.same_truth(left, right, at)?,
             (Term::Words(left), Term::Words(right)) => Bool::Constant(left == right),
             (Term::Text(text), Term::Words(words)) | (Term::Words(words), Term::Text(text)) => {
-                let sought = self.sought(&text, &words, at)?;
-                Bool::Text(text, Test::Equals(sought))
+                let test = Test::Equals(self.sought(&text, &words, at)?);
+                self.may_hold(&text, &test, at);
+                Bool::Text(text, test)
             }
             (Term::Enum(number, names), Term::Words(words))
             | (Term::Words(words), Term::Enum(number, names)) => ir::compare(

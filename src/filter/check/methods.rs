@@ -9,6 +9,7 @@ use super::{
     lists::is_any,
 };
 use crate::{
+    accounts::Account,
     filter::{
         glob::Glob,
         ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Place, Test, Text},
@@ -56,16 +57,19 @@ impl Checker<'_> {
         let argument = self.term(argument)?;
         match (of, name, argument) {
             (Term::Text(text), "starts_with", Term::Words(words)) => {
-                let sought = self.sought(&text, &words, at)?;
-                Ok(Term::Bool(Bool::Text(text, Test::StartsWith(sought))))
+                let test = Test::StartsWith(self.sought(&text, &words, at)?);
+                self.may_hold(&text, &test, at);
+                Ok(Term::Bool(Bool::Text(text, test)))
             }
             (Term::Text(text), "ends_with", Term::Words(words)) => {
-                let sought = self.sought(&text, &words, at)?;
-                Ok(Term::Bool(Bool::Text(text, Test::EndsWith(sought))))
+                let test = Test::EndsWith(self.sought(&text, &words, at)?);
+                self.may_hold(&text, &test, at);
+                Ok(Term::Bool(Bool::Text(text, test)))
             }
             (Term::Text(text), "contains", Term::Words(words)) => {
-                let sought = self.sought(&text, &words, at)?;
-                Ok(Term::Bool(Bool::Text(text, Test::containing(sought, 0, 0))))
+                let test = Test::containing(self.sought(&text, &words, at)?, 0, 0);
+                self.may_hold(&text, &test, at);
+                Ok(Term::Bool(Bool::Text(text, test)))
             }
             (Term::Text(text), "like", Term::Words(words)) => self.like(text, &words, at).map(Term::Bool),
             (Term::Flags(number, names), "contains", Term::Words(words)) => {
@@ -75,6 +79,7 @@ impl Checker<'_> {
                 }
             }
             (Term::Range(first, last), "contains", Term::Int(number)) => {
+                self.may_be_in(&number, &[(first, last)], at);
                 Ok(Term::Bool(one_of(number, vec![(first, last)])))
             }
             (Term::Networks(networks), "contains", Term::Address(address)) => {
@@ -205,6 +210,11 @@ impl Checker<'_> {
     }
 
     pub(super) fn member(&mut self, items: &[Term], item: Term, at: Position) -> Fallible<Bool> {
+        for member in items {
+            if let (Term::Text(text), Term::Words(words)) = (&item, member) {
+                self.may_hold(text, &Test::Equals(words.as_bytes().to_vec()), at);
+            }
+        }
         if let Some(among) = self.among(items, &item) {
             return Ok(among);
         }
@@ -221,12 +231,15 @@ impl Checker<'_> {
         }
         if let Term::Int(number) = item {
             let mut ranges = Vec::new();
+            let number = Term::Int(number);
             for member in items {
-                match member {
-                    Term::Int(Int::Constant(known)) => ranges.push((*known, *known)),
-                    other => return self.mixed(&Term::Int(number), other, at),
+                match self.named(&number, member.clone(), at)? {
+                    Term::Int(Int::Constant(known)) => ranges.push((known, known)),
+                    other => return self.mixed(&number, &other, at),
                 }
             }
+            let Term::Int(number) = number else { return Ok(Bool::Constant(false)) };
+            self.may_be_in(&number, &ranges, at);
             return Ok(one_of(number, ranges));
         }
         if let (Term::Text(text), []) = (&item, items) {
@@ -286,6 +299,7 @@ impl Checker<'_> {
             return match arguments {
                 [argument] if matches!(name, "deny" | "kill") => self.verdict(name, argument),
                 [networks] if name == "cidr" => self.networks(networks),
+                [account] if matches!(name, "uid" | "gid") => self.account(name, account),
                 [] if name == "allow" => Ok(Term::Decision(Decision::Answer(Answer::Allow))),
                 [] if name == "deny" => Ok(Term::Decision(Decision::Answer(Answer::Deny(Errno::EPERM)))),
                 [] if name == "kill" => Ok(Term::Decision(Decision::Answer(Answer::Kill(Signal::KILL)))),
@@ -322,6 +336,22 @@ impl Checker<'_> {
         let term = self.inlined(name, &function, given);
         self.scope = outside;
         term
+    }
+
+    /// `uid("alice")`, `gid("audio")`
+    fn account(&mut self, name: &str, argument: &Node) -> Fallible<Term> {
+        let of = if name == "uid" { Account::User } else { Account::Group };
+        match self.term(argument)? {
+            Term::Words(words) => match of.id(&words) {
+                Ok(id) => Ok(Term::Int(Int::Constant(id.into()))),
+                Err(error) => self.refuse(Misfit::new(argument.at, error.to_string())),
+            },
+            other => self.misfit(
+                argument.at,
+                format!("`{name}` does not take {}", other.what()),
+                &format!("write a name in double quotes: `{name}(\"root\")`"),
+            ),
+        }
     }
 
     /// `deny("EACCES")`, `kill("SIGKILL")`

@@ -28,11 +28,12 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
         let allowed = catalogue.names().collect::<Vec<_>>().join(", ");
         Fault::script(format!("there is no template `{template}`{near}; allowed: {allowed}")).about(template)
     })?;
-    let id = runtime.next_id();
-    let probe = ProbeHandle::new(id, Spec::new(Arc::clone(found), format!("{template}-{id}")));
+    let birth = runtime.birth(template);
+    let spec = Spec::new(Arc::clone(found), birth.name.borrow().clone());
+    let probe = ProbeHandle::new(birth, spec);
     runtime.made(&probe);
     for (name, param) in params {
-        probe.set_param(runtime, name, &value::to_json(param))?;
+        probe.set_param(runtime, name, &value::to_json(param)).inspect_err(|_| probe.look_at())?;
     }
     Ok(probe)
 }
@@ -69,11 +70,16 @@ mod functions {
 
     /// Whom the probe applies to: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
     /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
-    /// Different kinds must all hold; of one kind any is enough. A cgroup or pid stands for its whole subtree, an
-    /// exe is known by its inode, a namespace is `"host"`, an inode or a file: `not_mnt_ns: "host"` is every container.
+    /// Different kinds must all hold; of one kind any is enough. Users and groups are ids or names (`uid: "alice"`). A
+    /// cgroup or pid stands for its whole subtree, an exe is known by its inode, a namespace is `"host"`, an inode or a
+    /// file: `not_mnt_ns: "host"` is every container. A cgroup made anew under its path is in scope from its first task
+    /// on; an executable that is replaced is followed within a second, and what still runs the former one stays in scope.
+    /// Enforcement needs a scope that names who is meant: `not_…` alone, `pid: 1`, the top of the cgroups and
+    /// `pid_ns: "host"` count as none.
     #[rhai_fn(return_raw)]
     pub fn scope(probe: ProbeHandle, scope: Map) -> Fallible<ProbeHandle> {
-        probe.set_scope(Scope::parse(&value::to_object(&scope)).map_err(Fault::from)?)?;
+        let parsed = Scope::parse(&value::to_object(&scope)).inspect_err(|_| probe.look_at());
+        probe.set_scope(parsed.map_err(Fault::from)?)?;
         Ok(probe)
     }
 
@@ -190,10 +196,11 @@ mod functions {
     /// Which events the probe is about, decided in the kernel: `.when(|e| e.uid >= 1000 && e.path.starts_with("/tmp/"))`.
     /// The closure is compiled; what cannot be compiled is refused at its place. It may ask the event's fields with
     /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags); texts with ==, starts_with,
-    /// ends_with, contains, like, is_empty, len, to_ascii_lower; IP addresses with == and `in cidr("10.0.0.0/8")`; lists
+    /// ends_with, contains, like, is_empty, len, to_ascii_lower; user and group ids with names (`e.uid == "alice"`), IP addresses with == and `in cidr("10.0.0.0/8")`; lists
     /// with len, `in`, `e.argv[1]` and `e.argv.any(|a| a == "-c")`; use `let`, `if … else`, `return`; and call functions of the script that
     /// would do as a filter themselves. Instead of true it may say what follows, where the mode enforces: `allow()`,
     /// `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
+    /// What can never be is refused: a text longer than its field, a path without its `/`, `e.uid < 0`.
     /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not
     /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former, also while attached:
     /// then each operation is decided by one of the two, and by one only.
@@ -329,6 +336,7 @@ mod functions {
     /// The probe in one line.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn to_text(probe: ProbeHandle) -> String {
+        probe.look_at();
         probe.describe()
     }
 

@@ -10,6 +10,7 @@ use rhai::{Array, Engine, Map, plugin::*};
 
 use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
+    accounts::Account,
     kernel::{KernelError, namespaces},
     probe::Signal,
     raw,
@@ -212,6 +213,18 @@ mod functions {
     #[rhai_fn(name = "capabilities", return_raw)]
     pub fn capabilities_event(event: &mut ScriptEvent) -> Fallible<Dynamic> {
         Ok(of_event(event)?.map_or(Dynamic::UNIT, |set| names(set).into()))
+    }
+
+    /// The id of a user, by name, from /etc/passwd: `e.uid == uid("alice")`.
+    #[rhai_fn(return_raw)]
+    pub fn uid(name: &str) -> Fallible<i64> {
+        Ok(Account::User.id(name).map_err(|error| Fault::script(error).about(name))?.into())
+    }
+
+    /// The id of a group, by name, from /etc/group: `e.gid == gid("audio")`.
+    #[rhai_fn(return_raw)]
+    pub fn gid(name: &str) -> Fallible<i64> {
+        Ok(Account::Group.id(name).map_err(|error| Fault::script(error).about(name))?.into())
     }
 
     /// The id of this shell's process: its children are in `.scope(#{ pid: getpid() })`.

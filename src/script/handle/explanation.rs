@@ -29,6 +29,7 @@ impl ProbeHandle {
     /// If the spec may not be attached, or the filter does not compile.
     pub fn attach_in_words(&self, runtime: &Runtime) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
+        state.looked_at();
         state.make_whole()?;
         state.in_words = InWords::Attached;
         // What the script reads has counted nothing.
@@ -107,8 +108,7 @@ impl State {
             stages.push(Stage { cost: Some(cost), ..kernel("first", first.filter.to_string()) });
         }
         if !spec.params.is_empty() {
-            let names: Vec<_> = spec.params.keys().map(String::as_str).collect();
-            stages.push(kernel("params", names.join(", ")));
+            stages.push(kernel("params", spec.describe_params()));
         }
         let fields = spec.template.fields.len();
         let asks = spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&["exe", "exe_inode"]));

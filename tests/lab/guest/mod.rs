@@ -17,6 +17,7 @@ mod filter;
 mod filter_live;
 mod help;
 mod limits;
+mod names;
 mod namespaces;
 mod output;
 mod panic;
@@ -173,6 +174,18 @@ pub const STEPS: &[Step] = steps! {
         "not_cgroup and not_pid take subtrees out" => scope_kinds::not_below,
         "twelve thousand members" => scope_kinds::large,
         "ten thousand executables" => scope_kinds::many_executables,
+    }
+    "names" {
+        "a cgroup made anew is in scope from its first task on" => names::cgroup_made_anew,
+        "a cgroup made anew while the shell is stopped is in scope" => names::cgroup_while_stopped,
+        "a cgroup made anew is left out again" => names::not_cgroup_made_anew,
+        "an executable replaced is followed, and what runs the former one" => names::exe_replaced,
+        "a symbolic link turned elsewhere is followed" => names::link_turned,
+        "a file replaced is denied as the one before" => names::replaced_file,
+        "what is named through a linked directory is found" => names::through_a_linked_directory,
+        "ways round a rule about names" => names::ways_round_a_name,
+        "users are named in scope and filter" => names::accounts,
+        "a scope that leaves nobody out counts as none" => names::nobody_left_out,
     }
     "exec_unlink" {
         "observing allows and tells every field" => exec_unlink::fields,

@@ -26,7 +26,7 @@ const FILE: &str = "/tmp/kinds";
 fn denying(scope: &str, before: &str) -> Result<Shell, String> {
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     Shell::ready(&format!(
-        "{before} probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").name(\"t\").attach(); print(\"ready\");"
+        "{before} probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").everywhere().lease(\"1h\").name(\"t\").attach(); print(\"ready\");"
     ))
 }
 
@@ -44,7 +44,7 @@ fn each(cases: &[Case]) -> Outcome {
     for (index, (scope, _)) in cases.iter().enumerate() {
         fs::write(file(index), "content").map_err(|e| e.to_string())?;
         script.push_str(&format!(
-            "probe(\"file_open\", #{{path: \"{}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").attach();",
+            "probe(\"file_open\", #{{path: \"{}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").everywhere().lease(\"1h\").attach();",
             file(index)
         ));
     }

@@ -1,0 +1,176 @@
+//! Cgroups of a scope, by name: the tables by which the kernel follows a path on which cgroups come and go.
+//!
+//! In: the directories that a scope names. Out: the steps that lead down to each from the top of the mounted
+//! hierarchy, and which cgroup is at each step now. From then on the tracepoint programs of
+//! `ebpf-templates/include/krsi_cgroups.bpf.h` keep them, before a new cgroup can have a task in it. What is seen from
+//! here, twice a second, is what there is to report; it also repairs what the kernel's side had no room for.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Btf, Ebpf,
+    maps::{HashMap, MapData},
+};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+
+use super::{KernelError, attachment::take, errno::chain, tables::full, trackers::track};
+use crate::probe::scope::Condition;
+
+pub const STEPS: &str = "krsi_scope_steps";
+pub const NODES: &str = "krsi_scope_nodes";
+/// `KRSI_CGROUP_NAME` of the templates; what fills it was cut.
+const NAME: usize = 128;
+/// Cgroups that may be made before those they replace are forgotten.
+const ROOM: u32 = 16;
+
+/// `struct krsi_cgroup_step` and `struct krsi_cgroup_node` of the templates.
+type Step = [u8; 4 + NAME];
+type Node = [u8; 8];
+
+/// A cgroup that a scope names.
+pub struct Named {
+    pub condition: Condition,
+    /// As the script has it.
+    pub path: PathBuf,
+    /// The id of the cgroup there, as far as is known; `None` while there is none.
+    pub id: Option<u64>,
+}
+
+/// What has happened to the cgroup of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    pub former: Option<u64>,
+    pub now: Option<u64>,
+}
+
+impl Named {
+    /// Looks the directory up.
+    ///
+    /// # Errors
+    /// If it is not a cgroup v2 directory.
+    pub fn new(condition: Condition, path: &Path) -> Result<Self, KernelError> {
+        let refuse = |reason: String| KernelError::Cgroup { path: path.into(), reason };
+        let kind = statfs(path).map_err(|e| refuse(e.desc().to_owned()))?.filesystem_type();
+        if kind != CGROUP2_SUPER_MAGIC {
+            return Err(refuse("this is not a cgroup v2 directory".into()));
+        }
+        let id = path.metadata().map_err(|e| refuse(e.to_string()))?.ino();
+        Ok(Named { condition, path: path.into(), id: Some(id) })
+    }
+
+    /// Looks again; `Some` if another cgroup is there, or none any more.
+    pub fn look(&mut self) -> Option<Seen> {
+        let now = id_at(&self.path);
+        (now != self.id).then(|| Seen { former: std::mem::replace(&mut self.id, now), now })
+    }
+}
+
+/// A cgroup's id is the inode number of its directory (kernfs); `None` if there is none there.
+fn id_at(path: &Path) -> Option<u64> {
+    let is_cgroup = statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC);
+    path.metadata().ok().filter(|_| is_cgroup).map(|found| found.ino())
+}
+
+/// The ways down to the cgroups of one scope.
+#[derive(Default)]
+pub struct Ways {
+    /// Each directory on them, with the number of its node.
+    nodes: BTreeMap<PathBuf, u32>,
+    steps: Vec<(Step, Node)>,
+    table: Option<HashMap<MapData, u64, u32>>,
+}
+
+impl Ways {
+    /// # Errors
+    /// If a directory is not there any more.
+    pub fn new(named: &[&Named]) -> Result<Self, KernelError> {
+        let mut ways = Ways::default();
+        let mut ends: BTreeMap<PathBuf, u32> = BTreeMap::new();
+        for cgroup in named {
+            let refuse =
+                |e: io::Error| KernelError::Cgroup { path: cgroup.path.clone(), reason: e.to_string() };
+            let end = cgroup.path.canonicalize().map_err(refuse)?;
+            *ends.entry(end).or_default() |= if cgroup.condition.negated { 2 } else { 1 };
+        }
+        for end in ends.keys() {
+            // From the top down: of what is mounted here, the top cannot be removed.
+            let mut way: Vec<&Path> = end.ancestors().take_while(|path| id_at(path).is_some()).collect();
+            way.reverse();
+            for path in way {
+                ways.add(path, &ends);
+            }
+        }
+        Ok(ways)
+    }
+
+    fn add(&mut self, path: &Path, ends: &BTreeMap<PathBuf, u32>) {
+        if self.nodes.contains_key(path) {
+            return;
+        }
+        let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let from = path.parent().and_then(|parent| self.nodes.get(parent)).copied();
+        self.nodes.insert(path.to_owned(), node);
+        let (Some(from), Some(name)) = (from, path.file_name()) else { return };
+        let name = name.as_bytes();
+        // A name that is too long for the table is followed from here only.
+        if name.len() < NAME - 1 {
+            let mut step = [0; 4 + NAME];
+            step[..4].copy_from_slice(&from.to_ne_bytes());
+            step[4..4 + name.len()].copy_from_slice(name);
+            let member = ends.get(path).copied().unwrap_or_default();
+            let mut at = [0; 8];
+            at[..4].copy_from_slice(&node.to_ne_bytes());
+            at[4..].copy_from_slice(&member.to_ne_bytes());
+            self.steps.push((step, at));
+        }
+    }
+
+    /// How large the tables of steps and of nodes must be.
+    pub fn sizes(&self) -> [u32; 2] {
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        [nodes.max(1), if nodes == 0 { 1 } else { nodes.saturating_add(ROOM) }]
+    }
+
+    /// Attaches the tracepoints, then fills the tables.
+    ///
+    /// # Errors
+    /// If the kernel refuses a program, or a table an entry.
+    pub fn follow(&mut self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
+        if self.nodes.is_empty() {
+            return Ok(());
+        }
+        let table = |table, e| KernelError::Table { table, reason: chain(&e) };
+        let mut steps: HashMap<MapData, Step, Node> =
+            HashMap::try_from(take(ebpf, STEPS)?).map_err(|e| table(STEPS, e))?;
+        for (step, node) in &self.steps {
+            steps.insert(step, node, 0).map_err(|e| full(STEPS, &e))?;
+        }
+        // The order matters: what is made from here on is seen by the tracepoint, and what was made before is found.
+        for (program, tracepoint) in
+            [("krsi_scope_mkdir", "cgroup_mkdir"), ("krsi_scope_rmdir", "cgroup_rmdir")]
+        {
+            track(ebpf, btf, tracepoint, program)?;
+        }
+        self.table = Some(HashMap::try_from(take(ebpf, NODES)?).map_err(|e| table(NODES, e))?);
+        self.find()
+    }
+
+    /// Puts the cgroups that are at the nodes now into the table.
+    ///
+    /// # Errors
+    /// If it has no room.
+    pub fn find(&mut self) -> Result<(), KernelError> {
+        let Some(table) = &mut self.table else { return Ok(()) };
+        for (path, node) in &self.nodes {
+            if let Some(id) = id_at(path) {
+                table.insert(id, node, 0).map_err(|e| full(NODES, &e))?;
+            }
+        }
+        Ok(())
+    }
+}
