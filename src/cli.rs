@@ -288,7 +288,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Files",
         entries: &[
-            ("FILE", "a script: UTF-8, at most 16 MiB; for root to run it, it must belong"),
+            ("FILE", "a script: UTF-8, at most 4 MiB; for root to run it, it must belong"),
             ("", "to root, and nobody else may write it (a group but root's neither)"),
             ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
             ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),

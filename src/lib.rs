@@ -26,6 +26,7 @@ pub mod event;
 pub mod filter;
 pub mod kernel;
 pub mod lab;
+mod memory;
 pub mod probe;
 pub mod reaction;
 pub mod report;

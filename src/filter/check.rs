@@ -8,6 +8,8 @@ mod fields;
 mod lists;
 mod methods;
 
+use std::{collections::HashMap, rc::Rc};
+
 use rhai::{AST, Dynamic, Position};
 
 use self::compare::range;
@@ -25,6 +27,10 @@ use crate::{
 const INLINE_MEMBERS: usize = 500;
 /// Values that `let` may keep: each is 8 of the stack's 512 bytes.
 pub(super) const SLOTS: usize = 16;
+/// What reading a filter may come to: far more than finds room in the code, however it is written. An expression counts
+/// for this many, a member of a set for one.
+const WORK: u64 = 10_000_000;
+const EXPRESSION: u64 = 100;
 /// Functions that call functions, at most.
 const DEPTH: usize = 16;
 
@@ -105,8 +111,7 @@ pub fn check(ast: &AST, name: &str, captured: &[Dynamic], template: &Template) -
         };
         return Err(Misfit::new(Position::NONE, text).within(name));
     };
-    let mut checker =
-        Checker { ast, template, scope: Vec::new(), functions: vec![name.to_owned()], slots: 0 };
+    let mut checker = Checker::new(ast, template, name, Vec::new());
     for (param, value) in function.params.iter().zip(captured) {
         let value = constant(&value.flatten_clone()).map_err(|what| {
             Misfit::new(
@@ -151,7 +156,7 @@ pub fn question(
     });
     let mut scope: Vec<_> = known.collect();
     scope.extend(question.params.last().map(|event| (event.clone(), Term::Event)));
-    let mut checker = Checker { ast, template, scope, functions: vec![name.to_owned()], slots: 0 };
+    let mut checker = Checker::new(ast, template, name, scope);
     let condition = checker.condition(&question.asked)?;
     Ok(Filter { body: Decision::of(condition), slots: checker.slots })
 }
@@ -171,13 +176,62 @@ struct Checker<'a> {
     scope: Vec<(String, Term)>,
     /// Being inlined, outermost first.
     functions: Vec<String>,
+    /// Functions that have been read, by name and number of parameters.
+    read: HashMap<(String, usize), Option<Rc<Function>>>,
     slots: usize,
+    work: u64,
 }
 
 /// Known only once the event struct is filled, or after the filter has decided.
 const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
 
+impl<'a> Checker<'a> {
+    fn new(ast: &'a AST, template: &'a Template, name: &str, scope: Vec<(String, Term)>) -> Self {
+        let (functions, read) = (vec![name.to_owned()], HashMap::new());
+        Checker { ast, template, scope, functions, read, slots: 0, work: 0 }
+    }
+}
+
 impl Checker<'_> {
+    /// The script's function of this name, read once.
+    fn function(&mut self, name: &str, arity: usize) -> Fallible<Option<Rc<Function>>> {
+        if let Some(known) = self.read.get(&(name.to_owned(), arity)) {
+            return Ok(known.clone());
+        }
+        let found = syntax::function(self.ast, name, arity)?.map(Rc::new);
+        self.read.insert((name.to_owned(), arity), found.clone());
+        Ok(found)
+    }
+
+    /// Counts what is read or copied: functions are read again wherever they are called.
+    fn spend(&mut self, work: u64, at: Position) -> Fallible<()> {
+        self.work = self.work.saturating_add(work);
+        if self.work <= WORK {
+            return Ok(());
+        }
+        self.misfit(
+            at,
+            "this filter is too large: each call of a function and each use of a variable puts its whole text there",
+            "use fewer calls of functions that call others, or two probes",
+        )
+    }
+
+    /// What a copy of a term comes to.
+    fn weight(&self, term: &Term) -> u64 {
+        let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        match term {
+            Term::Array(items) => many(items.len()),
+            Term::Networks(networks) => many(networks.len()),
+            Term::List(list) => many(list.elements.len()),
+            Term::Words(text) => many(text.len()),
+            Term::Closure(_, captured) => captured.iter().map(|term| self.weight(term)).sum(),
+            Term::Decision(Decision::Answer(_)) => 1,
+            // It may be all that there is so far.
+            Term::Decision(_) => self.work,
+            _ => 1,
+        }
+    }
+
     fn refuse<T>(&self, misfit: Misfit) -> Fallible<T> {
         Err(misfit.within(self.functions.last().map_or("", String::as_str)))
     }
@@ -347,6 +401,7 @@ impl Checker<'_> {
 
     fn term(&mut self, node: &Node) -> Fallible<Term> {
         let at = node.at;
+        self.spend(EXPRESSION, at)?;
         match &node.kind {
             Kind::Constant(value) => constant(value).or_else(|what| {
                 self.misfit(
@@ -356,7 +411,10 @@ impl Checker<'_> {
                 )
             }),
             Kind::Variable(name) => match self.scope.iter().rev().find(|(known, _)| known == name) {
-                Some((_, term)) => Ok(term.clone()),
+                Some((_, term)) => {
+                    let (work, term) = (self.weight(term), term.clone());
+                    self.spend(work, at).map(|()| term)
+                }
                 None => self.refuse(Misfit::new(at, format!("there is no variable `{name}` here"))),
             },
             Kind::Field { of, name } => match self.term(of)? {

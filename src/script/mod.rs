@@ -27,6 +27,7 @@ mod fault;
 mod handle;
 mod interrupt;
 mod program;
+mod receivers;
 mod runtime;
 mod session;
 mod stop;

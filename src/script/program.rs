@@ -123,6 +123,10 @@ impl When {
     /// # Errors
     /// What cannot be compiled, at its place.
     pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
-        filter::compile(&self.program.ast, self.function.fn_name(), self.function.curry(), template)
+        let ast = &self.program.ast;
+        let compiled = filter::compile(ast, self.function.fn_name(), self.function.curry(), template);
+        // A filter may nest deeper than a value may.
+        let _ = crate::memory::was_too_deep();
+        compiled
     }
 }

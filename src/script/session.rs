@@ -4,7 +4,10 @@ mod explain;
 pub mod glance;
 pub mod shell;
 
-use std::rc::Rc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+};
 
 use crossbeam_channel::{Receiver, never};
 use rhai::{AST, Dynamic, Engine, ParseErrorType, Position, Scope};
@@ -15,6 +18,7 @@ use super::{
     diagnostics::Diagnostic,
     engine,
     program::Program,
+    receivers::Receivers,
     runtime::{Runtime, Turn, Until},
     stop::Stop,
     value,
@@ -25,6 +29,8 @@ use crate::{event::queue::Sender, filter::Answer, report::Sink, template::Catalo
 const FINE: i32 = 0;
 const FAILED: i32 = 1;
 const ENVIRONMENT: i32 = 3;
+/// As Rust's own for a panic.
+const BUG: i32 = 101;
 /// What holds the value of the line before, at the prompt.
 pub const LAST_VALUE: &str = "it";
 /// Added to a signal's number, as shells do.
@@ -37,6 +43,7 @@ pub struct Session {
 
 struct Started {
     engine: Engine,
+    receivers: Receivers,
     runtime: Rc<Runtime>,
     scope: Scope<'static>,
     /// Functions that former lines have defined.
@@ -69,7 +76,7 @@ impl Session {
     /// Errors are reported through the sink.
     pub fn run(&mut self, source: &Source) -> Outcome {
         match &mut self.started {
-            Ok(started) => started.run(source),
+            Ok(started) => guarded(started, |started| started.run(source), |outcome| outcome),
             Err(error) => unusable(error),
         }
     }
@@ -79,7 +86,7 @@ impl Session {
     /// `Some` if the line called `exit`.
     pub fn line(&mut self, text: &str) -> Option<Outcome> {
         match &mut self.started {
-            Ok(started) => started.line(text),
+            Ok(started) => guarded(started, |started| started.line(text), Some),
             Err(error) => Some(unusable(error)),
         }
     }
@@ -88,7 +95,7 @@ impl Session {
     /// how the interactive shell waits for the next line.
     pub fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {
         match &mut self.started {
-            Ok(started) => started.serve_until(other),
+            Ok(started) => guarded(started, |started| started.serve_until(other), Served::Ended),
             Err(error) => Served::Ended(unusable(error)),
         }
     }
@@ -103,8 +110,31 @@ impl Session {
     /// Ends an interactive session as `run` ends a script.
     pub fn finish(&mut self) -> Outcome {
         match &mut self.started {
-            Ok(started) => started.finish(FINE),
+            Ok(started) => guarded(started, |started| started.finish(FINE), |outcome| outcome),
             Err(error) => unusable(error),
+        }
+    }
+}
+
+/// Does something with a session. If that panics, which is a fault of this program and of no script, everything is
+/// detached, and the session ends.
+fn guarded<T>(
+    started: &mut Started,
+    work: impl FnOnce(&mut Started) -> T,
+    ended: impl FnOnce(Outcome) -> T,
+) -> T {
+    match catch_unwind(AssertUnwindSafe(|| work(started))) {
+        Ok(done) => done,
+        Err(_) => {
+            // The panic itself has been written to standard error.
+            let code = catch_unwind(AssertUnwindSafe(|| {
+                let diagnostic = Diagnostic::sentence("this is a bug of krsi-sh, and the session ends");
+                started.runtime.diagnose(&diagnostic);
+                started.runtime.close(&started.engine, false);
+            }));
+            // What still holds a probe then is dropped with the process.
+            drop(code);
+            ended(Outcome { code: BUG })
         }
     }
 }
@@ -124,8 +154,10 @@ impl Started {
         if runtime.options.interactive {
             scope.push(LAST_VALUE, ());
         }
+        let mut engine = engine::build(&runtime);
         Started {
-            engine: engine::build(&runtime),
+            receivers: Receivers::register(&mut engine),
+            engine,
             runtime,
             scope,
             library: AST::empty(),
@@ -154,7 +186,8 @@ impl Started {
     /// Compiles and evaluates a text.
     fn evaluate(&mut self, source: &Source) -> Result<Dynamic, Failure> {
         let source = Rc::new(source.clone());
-        let compiled = self.engine.compile_with_scope(&self.scope, &source.text).map_err(|error| {
+        let compiled = self.receivers.compile(&mut self.engine, &self.scope, &source.text);
+        let compiled = compiled.map_err(|error| {
             let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
             self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, &known, &self.runtime));
             Failure::Reported(FAILED)
@@ -168,8 +201,10 @@ impl Started {
         self.runtime.leave(former);
         self.library = program.ast.clone_functions_only();
         outcome.map_err(|error| match Stop::of(&error) {
-            Some(stop) => Failure::Stopped(stop, error.position()),
-            None => {
+            Some(stop) if !matches!(stop, Stop::Limit(_)) || self.runtime.options.explains => {
+                Failure::Stopped(stop, error.position())
+            }
+            _ => {
                 let diagnostic = Diagnostic::of_evaluation(&error, &program.source, &self.runtime);
                 self.runtime.diagnose(&diagnostic);
                 Failure::Reported(diagnostic.exit_code())
@@ -192,7 +227,8 @@ impl Started {
     fn line(&mut self, text: &str) -> Option<Outcome> {
         self.lines += 1;
         self.runtime.forget_interrupt();
-        let source = Source { name: format!("line {}", self.lines), text: text.to_owned() };
+        self.runtime.begin_line();
+        let source = Source { name: format!("input {}", self.lines), text: text.to_owned() };
         let stop = match self.evaluate(&source) {
             Ok(value) => {
                 if !value.is_unit() {
@@ -210,10 +246,6 @@ impl Started {
             Err(Failure::Reported(_)) => return None,
             Err(Failure::Stopped(Stop::Signal(SIGINT), _)) => {
                 self.runtime.note("interrupted");
-                return None;
-            }
-            Err(Failure::Stopped(Stop::Limit(text), _)) => {
-                self.runtime.diagnose(&Diagnostic::sentence(text));
                 return None;
             }
             Err(Failure::Stopped(stop, _)) => stop,

@@ -5,6 +5,7 @@
 
 pub mod aggregation;
 pub mod event;
+mod library;
 pub mod list;
 pub mod network;
 mod output;
@@ -12,7 +13,7 @@ mod probe;
 mod process;
 mod session;
 pub mod text;
-mod time;
+pub mod time;
 pub mod verdict;
 
 use std::rc::Rc;
@@ -35,6 +36,7 @@ pub fn register(engine: &mut Engine) {
     list::register(engine);
     network::register(engine);
     verdict::register(engine);
+    library::register(engine);
 }
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -56,8 +58,16 @@ pub fn shown(value: &Dynamic) -> String {
     if let Some(summary) = value.read_lock::<aggregation::ScriptSummary>() {
         return summary.describe();
     }
-    if value.is_map() || value.is_array() {
+    if value.is_map() || value.is_array() || value.is_blob() {
         return serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
     }
-    if value.is_string() { format!("{value:?}") } else { value.to_string() }
+    if value.is_string() { format!("{value:?}") } else { super::value::text(value) }
+}
+
+/// A value's kind, with its article, for messages: "a string", "an array".
+pub fn a(value: &Dynamic) -> String {
+    match value.as_bool() {
+        Ok(known) => known.to_string(),
+        Err(_) => super::diagnostics::a(&super::docs::plain_types(value.type_name())),
+    }
 }

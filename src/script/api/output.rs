@@ -21,7 +21,7 @@ fn say_alert(
 
 #[export_module]
 mod functions {
-    /// Writes a record of your own: `emit(#{ host: "a", count: 3 })`. One JSON object a line.
+    /// Writes a record of your own, one JSON object a line: `emit(#{ host: "a", count: 3 })`.
     #[rhai_fn(return_raw)]
     pub fn emit(context: NativeCallContext, record: Map) -> Fallible<()> {
         if record.contains_key("type") {
