@@ -61,9 +61,12 @@ fn padded(context: &NativeCallContext, text: &mut ImmutableString, long: i64, wi
     if missing == 0 || with.is_empty() {
         return Ok(());
     }
-    let widest = with.chars().map(char::len_utf8).max().unwrap_or_default();
-    runtime(context)?.room(missing.saturating_mul(widest))?;
-    text.make_mut().extend(with.chars().cycle().take(missing));
+    let characters = with.chars().count();
+    let (whole, rest) = (missing / characters, missing % characters);
+    runtime(context)?.room((whole + 1).saturating_mul(with.len()))?;
+    let text = text.make_mut();
+    text.push_str(&with.repeat(whole));
+    text.extend(with.chars().take(rest));
     Ok(())
 }
 

@@ -26,7 +26,8 @@ pub fn unknown_function(signature: &str, runtime: &Runtime) -> Told {
     let forms = index.forms_of(name);
     if forms.is_empty() {
         let near = near_member(given.first().copied(), name, &index);
-        let advice = near.map(|near| format!("did you mean `{near}`?"));
+        let foreign = super::words::of_another_language(name).map(str::to_owned);
+        let advice = foreign.or(near.map(|near| format!("did you mean `{near}`?")));
         return (
             format!("there is no function `{name}`"),
             advice.or(Some("`help()` lists what there is".into())),
@@ -103,7 +104,6 @@ fn wrong_number(name: &str, given: &[&str], forms: &[&Function]) -> String {
 
 /// "a signal (string)", "a function".
 fn needed(param: &str, kind: &str) -> String {
-    let param = param.trim_start_matches('_');
     if param == kind || kind == "any" { a(param) } else { format!("{} ({kind})", a(param)) }
 }
 

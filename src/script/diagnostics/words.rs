@@ -24,6 +24,11 @@ const FOREIGN: [(&str, &str); 16] = [
     ("foreach", "write `for x in list { … }`"),
 ];
 
+/// What Rhai says for a word of another language.
+pub fn of_another_language(word: &str) -> Option<&'static str> {
+    FOREIGN.iter().find(|(foreign, _)| *foreign == word).map(|(_, advice)| *advice)
+}
+
 /// Rhai's words for a text that does not parse, without its shouting.
 pub fn text(kind: &ParseErrorType) -> String {
     match kind {
@@ -46,8 +51,8 @@ pub fn advice(source: &str, at: usize, kind: &ParseErrorType, index: &Index) -> 
     let before = source.get(..at).unwrap_or_default();
     let word = leading_word(rest);
     let last = trailing_word(before.trim_end());
-    if let Some((_, advice)) = FOREIGN.iter().find(|(foreign, _)| *foreign == word || *foreign == last) {
-        return Some((*advice).to_owned());
+    if let Some(advice) = of_another_language(word).or_else(|| of_another_language(last)) {
+        return Some(advice.to_owned());
     }
     match kind {
         ParseErrorType::BadInput(LexError::MalformedChar(_)) => {
