@@ -8,23 +8,34 @@ HOST := $(or $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(shell unam
 BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/krsi-sh
 ROOT := $(DESTDIR)$(PREFIX)
 
-.PHONY: help build demo test kernels templates templates-check lint bench performance install
+.PHONY: help build check demo test try kernels templates templates-check lint bench performance install
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: ## Boot a kernel in the lab and watch a script observe and deny in it
 	@scripts/setup lab
-	@scripts/kernels 6.12
-	@cargo build --release --quiet
+	@scripts/kernels -v 6.12
+	@cargo build --release
 	@$(BIN) --format=text lab --kernel 6.12 scripts/demo.rhai
 
-test: ## Run everything: lints, the objects' rebuild check, all tests on five kernels
+test: ## Run everything, in stages: lints, the objects' rebuild check, all tests on five kernels
+	@scripts/test
+
+check: ## Run what needs no kernel, in the development profile: format, lints, unit tests, golden files
+	@cargo fmt --check
+	@rustfmt --check --edition 2024 src/commands/*.rs
+	@cargo clippy --all-targets -- -D warnings
+	@cargo test --lib --test diagnostics --test templates
+
+TRY_KERNEL ?= 7.3
+try: ## Compile one template and run its claims on one kernel: make try TEMPLATE=exec [TRY_KERNEL=5.10]
+	@[ -n "$(TEMPLATE)" ] || { echo "make try: name a template: make try TEMPLATE=exec" >&2; exit 2; }
 	@scripts/setup lab
-	@scripts/kernels --all
-	@$(MAKE) --no-print-directory templates-check
-	@$(MAKE) --no-print-directory lint
-	KRSI_FILTER_CASES=34000 KRSI_FILTER_VERIFIED=10000 KRSI_REQUIRE_LAB=1 KRSI_REQUIRE_HOST=1 cargo test --release
+	@scripts/setup templates
+	@scripts/kernels "$(TRY_KERNEL)"
+	@scripts/templates "$(TEMPLATE)"
+	@cargo test --test lab -- "$(TRY_KERNEL)::$(TEMPLATE)::"
 
 kernels: ## Fetch the five kernels of the matrix, and user-mode Linux, into the cache
 	@scripts/setup lab
@@ -42,7 +53,7 @@ lint: ## Formatting and lints, warnings being errors
 	cargo fmt --check
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --release --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/peers .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/peers scripts/test .ci/run; fi
 
 bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup lab

@@ -5,12 +5,13 @@
  * inode's own, and a denial keyed on it would miss in silence. So the shell opens the
  * file (O_PATH), and this iterator over open files tells what the kernel has
  * behind each of the shell's descriptors.
+ *
+ * And how it learns who it is to the kernel: process ids and clocks of user space are those of
+ * its namespaces, and what a hook compares are the kernel's own.
  */
 #include "include/krsi_kernel.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-const volatile s32 krsi_self = 0; /* process id of the shell */
 
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
@@ -31,7 +32,10 @@ int krsi_identity(struct bpf_iter__task_file *context)
 	struct task_struct *task = context->task;
 	struct file *file = context->file;
 
-	if (!task || !file || task->tgid != krsi_self || task->pid != krsi_self)
+	/* Who reads an iterator runs its program, so the current task is the shell's. */
+	s32 own = bpf_get_current_pid_tgid() >> 32;
+
+	if (!task || !file || task->tgid != own || task->pid != own)
 		return 0;
 
 	struct inode *inode = READ(file, f_inode);
@@ -43,5 +47,38 @@ int krsi_identity(struct bpf_iter__task_file *context)
 	};
 
 	bpf_seq_write(context->meta->seq, &identity, sizeof(identity));
+	return 0;
+}
+
+/* Far more than any chain of parents is long. */
+#define DEEPEST 128
+
+/* One is written with the kernel's clocks; then one for the shell and each of its ancestors. */
+struct lineage {
+	u64 first;  /* CLOCK_MONOTONIC of the kernel, or a process id */
+	u64 second; /* CLOCK_BOOTTIME of the kernel, or when the process was started, on it */
+};
+
+SEC("iter/task")
+int krsi_lineage(struct bpf_iter__task *context)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct lineage lineage = { bpf_ktime_get_ns(), bpf_ktime_get_boot_ns() };
+	void *out = context->meta->seq;
+
+	/* Once, at the end. */
+	if (context->task)
+		return 0;
+	bpf_seq_write(out, &lineage, sizeof(lineage));
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < DEEPEST; i++) {
+		task = READ(task, group_leader);
+		lineage.first = (u32)READ(task, tgid);
+		lineage.second = READ(task, start_boottime);
+		if (!lineage.first)
+			break;
+		bpf_seq_write(out, &lineage, sizeof(lineage));
+		task = READ(task, real_parent);
+	}
 	return 0;
 }

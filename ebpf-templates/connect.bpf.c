@@ -25,6 +25,9 @@
  * harm, and keeps none away that do. 64:ff9b::/96 (NAT64) and the like are IPv6 addresses like any other; what a
  * gateway makes of them is not known here.
  *
+ * MPTCP (any user's, IPPROTO_MPTCP) and SMC (AF_SMC, IPPROTO_SMC) connect by TCP sockets of the kernel's own, which the
+ * hooks are not asked about: the protocol is that of the socket the program has.
+ *
  * The hooks are the same in every network namespace. `net_ns` is that of the socket, which need not be the task's:
  * 127.0.0.1 in another one is another host's.
  */
@@ -36,7 +39,7 @@ enum krsi_hook {
 #include "include/krsi.bpf.h"
 
 /* A param's bit is the value that the event has, as a power of two; protocols have bits of their own. */
-#define PROTOCOL_NAMES "icmp=1 tcp=2 udp=4 icmpv6=8 sctp=16 udplite=32 raw=64 mptcp=128"
+#define PROTOCOL_NAMES "icmp=1 tcp=2 udp=4 icmpv6=8 sctp=16 udplite=32 raw=64 mptcp=128 smc=256"
 
 struct params {
 	krsi_addresses address KRSI_DOC("Addresses in one of these networks: `10.0.0.0/8`, `2001:db8::/32`, or one "
@@ -62,7 +65,8 @@ struct params {
 			  "bluetooth=2147483648 rxrpc=8589934592 vsock=1099511627776 qipcrtr=4398046511104");
 	krsi_flags socket_type KRSI_DOC("Types of sockets.")
 		KRSI_DEFAULT("every type") KRSI_BITS("stream=2 dgram=4 raw=8 rdm=16 seqpacket=32 dccp=64");
-	krsi_flags protocol KRSI_DOC("Protocols of IP sockets.")
+	krsi_flags protocol KRSI_DOC("Protocols of IP sockets, as the program chose them. mptcp and smc are TCP on the "
+				      "wire, and no `tcp` here: a rule about all of TCP is about `[\"tcp\", \"mptcp\", \"smc\"]`.")
 		KRSI_DEFAULT("every protocol") KRSI_BITS(PROTOCOL_NAMES);
 };
 
@@ -70,15 +74,18 @@ struct event {
 	struct krsi_header header;
 	u32 net_ns KRSI_DOC("Inode of the socket's network namespace.");
 	struct krsi_address address KRSI_DOC("Where to: the IP address, IPv4 in its own form also where it was given as "
-					     "::ffff:10.0.0.1; empty if the address is none of IP's.");
+					     "::ffff:10.0.0.1; empty if the address is none of IP's. 0.0.0.0 and :: reach the host's "
+					     "own loopback, as which they are in cidr(…) too; from a bound socket 0.0.0.0 is "
+					     "told as the address it reaches.");
 	u16 port KRSI_DOC("Port of an IP address; 0 if it is none.") KRSI_UNIT("port");
 	u16 family KRSI_DOC("Family of the address, which need not be the socket's; unspec: a connection is taken back.")
 		KRSI_NAMES("unspec=0 unix=1 inet=2 inet6=10 netlink=16 can=29 tipc=30 bluetooth=31 rxrpc=33 vsock=40 "
 			   "qipcrtr=42");
 	u16 socket_type KRSI_DOC("Type of the socket.")
 		KRSI_NAMES("stream=1 dgram=2 raw=3 rdm=4 seqpacket=5 dccp=6 packet=10");
-	u16 protocol KRSI_DOC("Protocol of an IP socket.")
-		KRSI_NAMES("none=0 icmp=1 tcp=6 udp=17 icmpv6=58 sctp=132 udplite=136 raw=255 mptcp=262");
+	u16 protocol KRSI_DOC("Protocol of an IP socket, as the program chose it: mptcp and smc are TCP on the wire.")
+		KRSI_NAMES("none=0 icmp=1 tcp=6 udp=17 icmpv6=58 sctp=132 udplite=136 raw=255 smc=256 "
+			   "mptcp=262");
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
 } KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
@@ -88,13 +95,18 @@ struct event {
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_socket.bpf.h"
 
+#define AF_SMC 43 /* include/linux/socket.h */
 /* include/uapi/linux/in.h */
+#define IPPROTO_TCP 6
+#define IPPROTO_SMC 256
+#define IPPROTO_MPTCP 262
+
 static __always_inline u64 bit_of_protocol(u16 protocol)
 {
 	switch (protocol) {
 	case 1:
 		return 1;
-	case 6:
+	case IPPROTO_TCP:
 		return 2;
 	case 17:
 		return 4;
@@ -106,8 +118,10 @@ static __always_inline u64 bit_of_protocol(u16 protocol)
 		return 32;
 	case 255:
 		return 64;
-	case 262:
+	case IPPROTO_MPTCP:
 		return 128;
+	case IPPROTO_SMC:
+		return 256;
 	default:
 		return 0;
 	}
@@ -133,9 +147,15 @@ static __always_inline bool read_connection(struct socket *socket, const void *a
 	u16 family = READ(sock, __sk_common.skc_family);
 
 	connection->socket_type = READ(socket, type);
-	/* Other families number their protocols as they like. */
-	connection->protocol = family == AF_INET || family == AF_INET6 ? READ(sock, sk_protocol) : 0;
-	return krsi_read_destination(address, length, &connection->to);
+	/* Other families number their protocols as they like; SMC is one of IP's under a family of its own. */
+	if (family == AF_SMC)
+		connection->protocol = IPPROTO_SMC;
+	else
+		connection->protocol = family == AF_INET || family == AF_INET6 ? READ(sock, sk_protocol) : 0;
+	if (!krsi_read_destination(address, length, &connection->to))
+		return false;
+	krsi_settle(sock, &connection->to.address);
+	return true;
 }
 
 /* Whether the params have it in view, as far as numbers tell. */
@@ -154,7 +174,7 @@ static __always_inline bool wanted(volatile struct settings *settings, struct so
 		return false;
 	/* What is about the other kind of address only is not about this one. */
 	if (connection->to.address.version && networks)
-		return krsi_match_destination(READ(socket, sk), &connection->to, address, not_address, port);
+		return krsi_match_destination(&connection->to, address, not_address, port);
 	if (connection->to.family == AF_UNIX)
 		return names || !networks;
 	return !networks && !names;
@@ -207,8 +227,6 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct soc
 }
 
 #define MSG_FASTOPEN 0x20000000 /* include/linux/socket.h */
-#define IPPROTO_TCP 6
-#define IPPROTO_MPTCP 262
 
 /* Whether sending this connects; other protocols do not look at the flag. */
 static __always_inline bool connects(struct socket *socket, struct msghdr *message)

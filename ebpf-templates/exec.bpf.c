@@ -83,7 +83,8 @@ struct event {
 	u64 inode KRSI_DOC("Inode of the file.");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
-	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: has no name any more; setuid, setgid: will "
+	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: the name it is executed by is gone, or it "
+			   "has none at all (another link may be left); setuid, setgid: will "
 			   "change the credentials; interpreter: asked for a script's sake.") KRSI_BITS(FLAG_NAMES);
 	u32 argc KRSI_DOC("How many arguments there are, the program's own name included; 0 without the param "
 			  "`args` or `env`.");
@@ -92,13 +93,18 @@ struct event {
 	bool argv_cut KRSI_DOC("Whether there are more arguments than the 4096 bytes that are told.");
 	bool env_overflow KRSI_DOC("Whether the value is longer than the 4096 bytes that are told.");
 	char env_name[NAME_SIZE] KRSI_DOC("The variable this event is about; empty without the param `env`.");
-	char filename[256] KRSI_DOC("The file as execve was given it; the script, if this is its interpreter.");
+	char filename[256] KRSI_DOC("The file as execve was given it; the script, if this is its interpreter.")
+		KRSI_CUT("255");
 	char interpreter[256] KRSI_DOC("The program on the script's `#!` line; empty for a script itself and for "
-				       "any other program.");
+				       "any other program.")
+		KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.");
-	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root.");
-	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length");
-	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.");
+	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
+		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023");
+	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length")
+		KRSI_CUT("argv_cut");
+	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
+		KRSI_CUT("4096");
 } KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
 		"T1059 T1204.002 T1574.006 T1620");
 
@@ -151,15 +157,29 @@ struct {
 } krsi_variable_names SEC(".maps");
 
 /*
- * Tasks whose execution was in scope and matched when bprm_check_security asked. One that failed
- * afterwards leaves its mark behind, until the task tries again or the mark is the oldest.
+ * Tasks whose execution was in scope and matched in bprm_check_security, with that execution: the
+ * addresses of task_struct and linux_binprm. Both are the same in bprm_committed_creds, while the id is not: a
+ * thread takes over that of its process's first one in between (de_thread). So there is at most one mark for each live
+ * task, the table has room for all of them, and nobody's mark has to go for another's.
+ *
+ * A mark goes with the task, and with the next execution that the task begins: one that failed leaves nothing behind.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u32);
-	__type(value, u8);
-} exec_marked SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, u64);
+} exec_marks_by_task SEC(".maps");
+
+SEC("tp_btf/sched_process_exit")
+int exec_track(u64 *context)
+{
+	u64 task = bpf_get_current_task();
+
+	bpf_map_delete_elem(&exec_marks_by_task, &task);
+	return 0;
+}
 
 /*
  * These functions are not static, for the verifier's sake: it looks at each once, and not again at each call, so
@@ -170,7 +190,7 @@ struct {
 #define STRINGS_A_ROUND 256
 #define ROUNDS_A_STRETCH 64
 #define STRETCHES 44
-#define READING KRSI_WALK_SIZE
+#define READING 1024
 
 /* Takes the name off the string in scratch.exe. Gives whether there is one of a size to be looked for. */
 __noinline u64 exec_take_name(u32 slot)
@@ -369,7 +389,7 @@ static __always_inline u32 flags_of(struct linux_binprm *bprm)
 
 	if (is_memfd(READ(file, f_path.dentry)))
 		flags |= EXEC_MEMFD;
-	if (READ(inode, i_nlink) == 0)
+	if (READ(inode, i_nlink) == 0 || krsi_is_unlinked(READ(file, f_path.dentry)))
 		flags |= EXEC_DELETED;
 	if (is_interpreter(bprm))
 		flags |= EXEC_INTERPRETER;
@@ -410,36 +430,51 @@ static __always_inline enum krsi_match match_program(volatile struct settings *s
 	return krsi_match_path(settings, scratch, READ(file, f_inode));
 }
 
-/* The mark that lets bprm_committed_creds decide. Counted there, unless there is none to be set. */
-static __always_inline int mark(volatile struct settings *settings, enum krsi_match match)
+/* Lets bprm_committed_creds decide; it counts this execution then. Gives whether it will. */
+static __always_inline bool set_mark(struct linux_binprm *bprm)
 {
-	u32 task = bpf_get_current_pid_tgid();
-	u8 marked = 1;
+	u64 task = bpf_get_current_task();
+	u64 execution = ADDRESS(bprm);
 
+	return !bpf_map_update_elem(&exec_marks_by_task, &task, &execution, BPF_ANY);
+}
+
+/* Whether this task's execution has a mark, which is taken away. That of another execution is none. */
+static __always_inline bool take_mark(struct linux_binprm *bprm)
+{
+	u64 task = bpf_get_current_task();
+	u64 *execution = bpf_map_lookup_elem(&exec_marks_by_task, &task);
+	bool marked;
+
+	if (!execution)
+		return false;
+	marked = *execution == ADDRESS(bprm);
+	bpf_map_delete_elem(&exec_marks_by_task, &task);
+	return marked;
+}
+
+/*
+ * What is left to bprm_committed_creds is counted there. A mark that cannot be set is an error, decided here, where the
+ * execution can still be refused.
+ */
+static __always_inline int leave_to_late(volatile struct settings *settings, struct linux_binprm *bprm,
+					 enum krsi_match match)
+{
 	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
 		match = KRSI_MATCH;
-	if (match == KRSI_MATCH) {
-		if (!bpf_map_update_elem(&exec_marked, &task, &marked, BPF_ANY))
-			return 0;
-		krsi_count(krsi_counter_seen);
-		return krsi_failed();
-	}
+	if (match == KRSI_MATCH && set_mark(bprm))
+		return 0;
 	krsi_count(krsi_counter_seen);
-	return krsi_filtered();
+	return match == KRSI_MATCH ? krsi_failed() : krsi_filtered();
 }
 
 /*
  * Scope of an execution that is decided late. Counts it only if this is all there is to decide: it
  * may still fail before it comes to bprm_committed_creds.
  */
-static __always_inline bool enters_late(volatile struct settings *settings, struct linux_binprm *bprm)
+static __always_inline bool enters_late(volatile struct settings *settings)
 {
-	u32 task = bpf_get_current_pid_tgid();
-
-	/* A script's own mark stays when its interpreter is asked about. */
-	if (!is_interpreter(bprm))
-		bpf_map_delete_elem(&exec_marked, &task);
-	if (krsi_in_scope(settings->control.scope, bpf_get_current_task()))
+	if (krsi_scope_decides(settings, bpf_get_current_task()))
 		return true;
 	krsi_count(krsi_counter_seen);
 	krsi_count(krsi_counter_out_of_scope);
@@ -461,8 +496,11 @@ int krsi_exec(u64 *context)
 	settings = krsi_begin();
 	if (!settings)
 		return 0;
+	/* A mark left by an execution that failed; a script's own stays when its interpreter is asked about. */
+	if (!is_interpreter(bprm))
+		take_mark(bprm);
 	late = decides_late(settings);
-	if (late ? !enters_late(settings, bprm) : !krsi_admits(settings))
+	if (late ? !enters_late(settings) : !krsi_admits(settings))
 		return 0;
 	scratch = krsi_take();
 	if (!scratch) {
@@ -474,7 +512,7 @@ int krsi_exec(u64 *context)
 	match = match_program(settings, scratch, bprm);
 	if (late) {
 		krsi_give_back(scratch);
-		return mark(settings, match);
+		return leave_to_late(settings, bprm, match);
 	}
 	krsi_gather_cwd(scratch, CWD_SIZE);
 	return krsi_decide(context, scratch, krsi_hook_bprm_check_security, match);
@@ -565,12 +603,11 @@ int krsi_exec_late(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
 	volatile struct settings *settings = krsi_begin();
-	u32 task = bpf_get_current_pid_tgid();
 	struct scratch *scratch;
 
-	if (!settings || !decides_late(settings) || !bpf_map_lookup_elem(&exec_marked, &task))
+	/* The mark alone says what is to be decided: params may have changed since it was set. */
+	if (!settings || !take_mark(bprm))
 		return 0;
-	bpf_map_delete_elem(&exec_marked, &task);
 	scratch = krsi_take();
 	if (!scratch) {
 		krsi_count(krsi_counter_seen);
@@ -605,7 +642,7 @@ int krsi_exec_observed(u64 *context)
 		return 0;
 	late = decides_late(settings);
 	/* Each variable is a decision, and counted as it is told. */
-	if (late ? !enters_late(settings, bprm) : !krsi_admits(settings))
+	if (late ? !enters_late(settings) : !krsi_admits(settings))
 		return 0;
 	scratch = krsi_take();
 	if (!scratch) {

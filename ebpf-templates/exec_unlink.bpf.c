@@ -46,7 +46,8 @@ struct event {
 	u32 processes KRSI_DOC("How many processes execute the file.");
 	u32 process_pids[NAMED] KRSI_DOC("Ids of the first of them, at most 8.") KRSI_COUNT("processes");
 	char process_comms[NAMED][16] KRSI_DOC("Names of the same processes.") KRSI_COUNT("processes");
-	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.");
+	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.")
+		KRSI_UNREADABLE("no-source") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The name that is lost.");
 } KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
 		"T1070.004 T1036");
@@ -255,8 +256,9 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 		}
 		return krsi_decide(context, scratch, hook, match);
 	}
-	if (source && krsi_walk_exe(scratch, scratch->mount, (struct dentry *)ADDRESS(source)))
-		bpf_probe_read_kernel_str(event->source, sizeof(event->source), scratch->exe);
+	if (source && !krsi_walk_to(scratch, event->source, sizeof(event->source), scratch->mount,
+				    (struct dentry *)ADDRESS(source)))
+		event->header.notes |= KRSI_NOTE_NO_SOURCE;
 	krsi_gather_name(scratch, scratch->mount, lost);
 	return krsi_decide(context, scratch, hook, krsi_match_path(settings, scratch, inode));
 }

@@ -10,7 +10,8 @@
  * O_PATH opens are not asked about; nor are files that exist already as open
  * descriptors (inherited, passed over a socket). An execution opens the program
  * too, with `exec` among the access bits. On overlayfs one open is asked about
- * twice, as the overlay's file and as the one beneath. io_uring opens are asked about
+ * twice, as the overlay's file and as the one beneath, both times as the task's own (the kernel opens the latter as
+ * whoever mounted the overlay, and that is told nowhere). io_uring opens are asked about
  * in the context of the worker, which has the submitter's credentials.
  *
  * Trouble (a path that cannot be read) allows, unless the probe says otherwise.

@@ -12,11 +12,12 @@
  *   traceme   ptrace_traceme: a process offers itself to its parent. A refusal
  *             makes PTRACE_TRACEME fail.
  *
- * The hook ptrace_access_check is not told who asks, and asks for much that is no writing:
- * process_vm_readv, pidfd_getfd, files of /proc that are read. The system call the
- * task is in tells them apart; its number is the kernel's own, from the registers saved at
- * entry, and those of 32-bit programs are known too. A number that cannot be read (another
- * architecture) counts as attach, so that nothing is missed.
+ * The hook ptrace_access_check is told what the access is for: reading, or attaching, and with which
+ * credentials. Attaching with those of a file (PTRACE_MODE_FSCREDS) is what files of /proc are asked about, of which
+ * `mem` is decided when it is opened. Attaching with the real ones (PTRACE_MODE_REALCREDS) is asked for by ptrace and
+ * process_vm_writev, but also by process_vm_readv and pidfd_getfd, which write nothing: these two are known by the
+ * number of the system call the task is in. What cannot be told (a number that cannot be read, another
+ * architecture, a call of later kernels) counts as attach, so that nothing is missed.
  *
  * Not seen: memory that both processes share on purpose, a descriptor of
  * /proc/PID/mem that was opened before, children that a tracer gets without asking
@@ -44,7 +45,7 @@ enum way {
 
 struct params {
 	krsi_flags way KRSI_DOC("Only these ways. mem: /proc/PID/mem opened for writing; vm_write: process_vm_writev; "
-				"attach: a tracer attaches or seizes; traceme: a process lets its parent trace it.")
+				"attach: a tracer attaches or seizes, or a call is not known from that; traceme: a process lets its parent trace it.")
 		KRSI_DEFAULT("every way") KRSI_BITS(WAY_NAMES);
 	krsi_flag except_child KRSI_DOC("true: not if the one who could write is the other's own parent, as a "
 					"debugger is that started its program.")
@@ -64,7 +65,8 @@ struct event {
 	char target_comm[16] KRSI_DOC("Name of the thread that could be written to.");
 	char writer_comm[16] KRSI_DOC("Name of the thread that could write.");
 	char target_exe[256] KRSI_DOC("Executable of the process that could be written to, from the asking task's "
-				      "root; cut after 255 bytes.");
+				      "root; cut after 255 bytes.")
+		KRSI_UNREADABLE("no-target") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.");
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009");
@@ -91,19 +93,33 @@ static __always_inline struct pt_regs *entry_registers(void)
 				  __builtin_preserve_type_info(*(struct pt_regs *)0, 1 /* its size */));
 }
 
-static __always_inline u32 way_of_number(u64 number, bool compat)
+/*
+ * The kernel looks at the lower half of the register alone (since 5.10 in some cases, later in all), so what stands
+ * in the upper one says nothing. 0: a call that asks to attach and writes nothing.
+ */
+static __always_inline u32 way_of_number(u32 number, bool compat)
 {
-	if (compat) /* arch/x86/entry/syscalls/syscall_32.tbl */
-		return number == 26 ? WAY_ATTACH : number == 348 ? WAY_VM_WRITE : 0;
-	switch (number & ~0x40000000ULL /* the mark of x32, whose own numbers are 521 and 540 */) {
-	case 101:
-	case 521:
-		return WAY_ATTACH;
+	if (compat) { /* arch/x86/entry/syscalls/syscall_32.tbl */
+		switch (number) {
+		case 347: /* process_vm_readv */
+		case 438: /* pidfd_getfd */
+			return 0;
+		case 348:
+			return WAY_VM_WRITE;
+		default:
+			return WAY_ATTACH;
+		}
+	}
+	switch (number & ~0x40000000U /* the mark of x32, whose own numbers are those above 511 */) {
+	case 310: /* process_vm_readv */
+	case 539:
+	case 438: /* pidfd_getfd */
+		return 0;
 	case 311:
 	case 540:
 		return WAY_VM_WRITE;
 	default:
-		return 0;
+		return WAY_ATTACH;
 	}
 }
 
@@ -112,7 +128,7 @@ static __always_inline u32 way_of_system_call(void)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct pt_regs *registers = entry_registers();
 
-	if (!EXISTS(registers, orig_ax))
+	if (!EXISTS(registers, orig_ax) || !EXISTS(task, thread_info.status))
 		return WAY_ATTACH;
 	return way_of_number(READ(registers, orig_ax), READ(task, thread_info.status) & TS_COMPAT);
 }
@@ -139,9 +155,9 @@ static __always_inline void gather_target_exe(struct scratch *scratch, struct ta
 	struct mm_struct *mm = READ(target, mm);
 	struct file *file = READ(mm, exe_file);
 
-	if (file && krsi_walk_exe(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry)))
-		bpf_probe_read_kernel_str(scratch->event.target_exe, sizeof(scratch->event.target_exe),
-					  scratch->exe);
+	if (file && !krsi_walk_to(scratch, scratch->event.target_exe, sizeof(scratch->event.target_exe),
+				  READ(file, f_path.mnt), READ(file, f_path.dentry)))
+		scratch->event.header.notes |= KRSI_NOTE_NO_TARGET;
 }
 
 static __always_inline void gather(struct scratch *scratch, u32 way, struct task_struct *writer,
@@ -181,6 +197,7 @@ static __always_inline bool wanted(volatile struct settings *settings, u32 way, 
 #define FMODE_WRITE 0x2
 #define PROC_SUPER_MAGIC 0x9fa0
 #define PTRACE_MODE_ATTACH 0x02
+#define PTRACE_MODE_FSCREDS 0x08
 
 /* Whose memory the file is, or NULL if it is no /proc/PID/mem. Only procfs makes names there. */
 static __always_inline struct task_struct *owner_of_memory(struct file *file)
@@ -260,7 +277,7 @@ int krsi_proc_mem_access(u64 *context)
 	settings = krsi_enter();
 	if (!settings)
 		return 0;
-	if (!(mode & PTRACE_MODE_ATTACH))
+	if (!(mode & PTRACE_MODE_ATTACH) || mode & PTRACE_MODE_FSCREDS)
 		return krsi_filtered();
 	return decide_trace(context, settings, krsi_hook_ptrace_access_check, way_of_system_call(), task, target);
 }

@@ -21,8 +21,8 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSou
 
 use crate::{
     commands::{self, Command},
-    report::Format,
-    script,
+    report::{Format, allows_color},
+    script::{self, Policy},
 };
 
 mod format;
@@ -74,7 +74,7 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
     pub color: Color,
 
-    /// Turn every deny and kill into shadow, whatever the script says
+    /// Report every deny, kill and signal of the script instead of doing it; programs it runs do run
     #[arg(long, global = true, overrides_with = "audit")]
     pub audit: bool,
 
@@ -106,9 +106,7 @@ impl Globals {
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                io::stdout().is_terminal() && environment_allows_color(|name: &str| std::env::var_os(name))
-            }
+            Color::Auto => allows_color(),
         }
     }
 
@@ -117,10 +115,10 @@ impl Globals {
     pub fn options(&self, args: Vec<String>) -> script::Options {
         script::Options {
             interactive: false,
-            explains: false,
             args,
-            audit: self.audit,
+            policy: if self.audit { Policy::default().audited() } else { Policy::default() },
             format: self.format.for_session(),
+            help: self.format.for_answer(),
             color: self.color(),
             quiet: self.quiet,
             verbose: self.verbose,
@@ -146,13 +144,6 @@ impl Globals {
     }
 }
 
-/// no-color.org: set to anything but nothing.
-fn environment_allows_color(environment: impl Fn(&str) -> Option<OsString>) -> bool {
-    let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = environment("TERM").is_some_and(|value| value == "dumb");
-    !refused && !dumb
-}
-
 /// Does what the arguments say; gives the process's exit code.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
@@ -176,7 +167,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 /// `variable` is what the environment says about the format.
 fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap::Error> {
     let mut table = command().color(help_color(arguments));
-    let matches = table.try_get_matches_from_mut(arguments)?;
+    let matches = table.try_get_matches_from_mut(arguments).map_err(|error| {
+        let text = two_in_one(arguments).filter(|_| error.kind() == ErrorKind::UnknownArgument);
+        text.map_or(error, |text| table.error(ErrorKind::UnknownArgument, text))
+    })?;
     let mut cli = <Cli as clap::FromArgMatches>::from_arg_matches(&matches)?;
     // clap does not see these across a subcommand's name.
     if cli.globals.quiet && cli.globals.verbose > 0 {
@@ -193,6 +187,19 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
             Asked::by_variable(variable).map_err(|text| table.error(ErrorKind::InvalidValue, text))?;
     }
     Ok(cli)
+}
+
+/// An interpreter line is passed as one word, blanks and all.
+fn two_in_one(arguments: &[OsString]) -> Option<String> {
+    let word = arguments.get(1)?.to_str()?;
+    let (flag, value) = word.split_once(' ')?;
+    let value = value.trim();
+    flag.starts_with("--").then(|| {
+        format!(
+            "`{word}` came as one word, as the kernel passes what stands in a script's first line; \
+             write it without a blank: `{flag}={value}`"
+        )
+    })
 }
 
 /// Help and usage errors are written before the flags are known: `--color` is
@@ -249,7 +256,10 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh", "a prompt"),
             ("krsi-sh hunt.rhai -- /srv", "a script, with an argument"),
             ("krsi-sh -e 'probe(\"exec\").attach()'", "every execution, until Ctrl-C"),
-            ("krsi-sh hunt.rhai | jq .path", "for a program to read: NDJSON, where no terminal shows it"),
+            (
+                "krsi-sh hunt.rhai | jq -r 'select(.type == \"event\").path'",
+                "for a program to read: NDJSON, where no terminal shows it",
+            ),
             ("krsi-sh --format text hunt.rhai > log", "for people to read, wherever it goes"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),
@@ -288,8 +298,8 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Files",
         entries: &[
-            ("FILE", "a script: UTF-8, at most 4 MiB; for root to run it, it must belong"),
-            ("", "to root, and nobody else may write it (a group but root's neither)"),
+            ("FILE", "a script: UTF-8, at most 4 MiB; for root to run it, it must belong to root, and"),
+            ("", "nobody else may write to it, by its mode or an access list, nor to its folders"),
             ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
             ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),
         ],
@@ -372,16 +382,5 @@ mod tests {
         let words = globals.words();
         let again = parsed(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().globals;
         assert_eq!(again.words(), words);
-    }
-
-    #[test]
-    fn an_empty_no_color_does_not_count() {
-        let with = |name: &'static str, value: &'static str| {
-            environment_allows_color(move |asked| (asked == name).then(|| OsString::from(value)))
-        };
-        assert!(with("NO_COLOR", ""));
-        assert!(!with("NO_COLOR", "0"));
-        assert!(!with("TERM", "dumb"));
-        assert!(with("TERM", "xterm"));
     }
 }

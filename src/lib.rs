@@ -28,6 +28,7 @@ pub mod kernel;
 pub mod lab;
 mod memory;
 pub mod probe;
+pub mod raw;
 pub mod reaction;
 pub mod report;
 pub mod script;

@@ -1,22 +1,24 @@
 //! Where a script's text comes from: a file, standard input, the command line.
 //!
 //! In: a path, or nothing. Out: a [`Source`] whose text is whole, UTF-8, and
-//! safe to run. Scripts run as root: a file that somebody else could have
-//! written is refused then, as cron and sudo do. That is checked on the opened
+//! safe to run. Scripts run with privilege: a file that somebody else could have
+//! written, or put there, is refused then, as cron, sudo and sshd do. That is checked on the opened
 //! descriptor, so that what is checked is what is read.
 //!
-//! Only root counts as an owner then. `$SUDO_UID` names who typed `sudo`, but it
+//! Root counts as an owner then, and the user itself where it has capabilities without being root. `$SUDO_UID` names who typed `sudo`, but it
 //! is a word of the environment, and a rule that lets that user run one script
 //! as root would let them run any.
 
+mod trust;
+
 use std::{
     env,
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+use self::trust::{Distrust, Owners};
 use crate::{report::printable, script::Source};
 
 /// The largest script; more is a mistake, or a device without an end.
@@ -38,12 +40,13 @@ pub enum SourceError {
     )]
     NotText { name: String, line: usize },
     #[error(
-        "{name} belongs to user id {owner}, and a script that runs as root must belong to root\n\
+        "{name} belongs to user id {owner}, and a script that runs {}\n\
          cause: its owner could put anything into it\n\
          cure: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
+        must_belong(*.owners),
         path = word(.path)
     )]
-    ForeignOwner { name: String, path: PathBuf, owner: u32 },
+    ForeignOwner { name: String, path: PathBuf, owner: u32, owners: Owners },
     #[error(
         "{name} can be written by {who}, and a script that runs as root must not be (mode {mode:04o})\n\
          cause: they could put anything into it\n\
@@ -51,6 +54,29 @@ pub enum SourceError {
         path = word(.path)
     )]
     Writable { name: String, path: PathBuf, who: String, mode: u32 },
+    #[error(
+        "{name}: the folder {} on the way to it {}, and a script that runs with privilege must not be replaced\n\
+         cause: they could put another file in its place\n\
+         cure: read it, then copy it to a folder that only root writes to, such as /root; or rehearse it: krsi-sh lab {path}",
+        shown(.folder),
+        in_words(.why),
+        path = word(.path)
+    )]
+    Folder { name: String, path: PathBuf, folder: PathBuf, why: Distrust },
+}
+
+fn must_belong(owners: Owners) -> String {
+    match owners {
+        Owners::Root => "as root must belong to root".into(),
+        Owners::RootAnd(user) => format!("with capabilities must belong to root or to user id {user}"),
+    }
+}
+
+fn in_words(why: &Distrust) -> String {
+    match why {
+        Distrust::Owner(owner) => format!("belongs to user id {owner}"),
+        Distrust::Writer { who, mode } => format!("can be written by {who} (mode {mode:04o})"),
+    }
 }
 
 /// Reads a script file.
@@ -68,9 +94,7 @@ pub fn file(path: &Path) -> Result<Source, SourceError> {
     if meta.is_dir() {
         return Err(SourceError::Directory { name });
     }
-    if nix::unistd::geteuid().is_root() {
-        check_trust(path, &name, &meta)?;
-    }
+    check_trust(path, &name, &file)?;
     Ok(Source { name: shown(path), text: text(file, &name)? })
 }
 
@@ -83,25 +107,18 @@ pub fn standard_input() -> Result<Source, SourceError> {
     Ok(Source { name: "-".to_owned(), text: text(io::stdin().lock(), "standard input")? })
 }
 
-/// Whether nobody but root can have written what is in an opened file. Access
-/// control lists show in the group's bits, as their mask.
-fn check_trust(path: &Path, name: &str, meta: &Metadata) -> Result<(), SourceError> {
-    const ROOT: u32 = 0;
-    const GROUP_WRITES: u32 = 0o020;
-    const OTHERS_WRITE: u32 = 0o002;
+/// Refuses what somebody else can have written, if this process has privilege that they could be after.
+fn check_trust(path: &Path, name: &str, file: &File) -> Result<(), SourceError> {
+    let Some(owners) = Owners::of_this_process() else { return Ok(()) };
+    let checked = trust::check(file, owners)
+        .map_err(|error| SourceError::Unreadable { name: name.to_owned(), error })?;
+    let Some(verdict) = checked else { return Ok(()) };
     let (name, path) = (name.to_owned(), path.to_owned());
-    if meta.uid() != ROOT {
-        return Err(SourceError::ForeignOwner { name, path, owner: meta.uid() });
-    }
-    let mode = meta.mode() & 0o7777;
-    let who = if mode & OTHERS_WRITE != 0 {
-        "every user".to_owned()
-    } else if mode & GROUP_WRITES != 0 && meta.gid() != ROOT {
-        format!("group id {}", meta.gid())
-    } else {
-        return Ok(());
-    };
-    Err(SourceError::Writable { name, path, who, mode })
+    Err(match (verdict.folder, verdict.why) {
+        (None, Distrust::Owner(owner)) => SourceError::ForeignOwner { name, path, owner, owners },
+        (None, Distrust::Writer { who, mode }) => SourceError::Writable { name, path, who, mode },
+        (Some(folder), why) => SourceError::Folder { name, path, folder, why },
+    })
 }
 
 fn text(from: impl Read, name: &str) -> Result<String, SourceError> {

@@ -11,7 +11,8 @@ const BEGINNING: usize = 4;
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     let near = candidates.into_iter().filter_map(|candidate| Some((far(&given, candidate)?, candidate)));
-    near.min_by_key(|(far, candidate)| (*far, Reverse(alike(&given, candidate)))).map(|(_, candidate)| candidate)
+    near.min_by_key(|(far, candidate)| (*far, Reverse(alike(&given, candidate))))
+        .map(|(_, candidate)| candidate)
 }
 
 /// How far it is from one to the other; `None` if it is too far.

@@ -3,13 +3,17 @@
 //! The kernel's own are in /proc/kallsyms. A process's are found in two steps, since it may be gone by the
 //! time somebody reads its stack: which file an address belongs to is looked up at once, while the process is
 //! likely to be there (`locate`); the file's symbols are read when the name is asked for. This is the
-//! only module that names the symboliser.
+//! only module that names the symboliser, which is given copies only ([`copy`]).
+
+mod copy;
+mod reader;
 
 use std::{
     cell::RefCell,
     collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use blazesym::{
@@ -20,6 +24,12 @@ use blazesym::{
     },
 };
 use procfs::process::{MMapPath, Process};
+
+use self::{
+    copy::{Copy, Identity},
+    reader::{Answer, Reader},
+};
+use crate::{kernel::namespaces, raw};
 
 /// An address in a process, and what was there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +42,9 @@ pub struct UserAddress {
 /// What the addresses of a process belong to, as long as it is there.
 #[must_use]
 pub fn locate(pid: u32, addresses: &[u64]) -> Vec<UserAddress> {
-    let maps = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()?.maps().ok());
+    // In a pid namespace of this shell's own another process has that id.
+    let pid = i32::try_from(pid).ok().filter(|_| namespaces::process_ids().is_ok());
+    let maps = pid.and_then(|pid| Process::new(pid).ok()?.maps().ok());
     let maps: Vec<_> = maps.into_iter().flatten().collect();
     let mut paths: HashMap<PathBuf, Arc<Path>> = HashMap::new();
     let mut file = |address: u64| {
@@ -49,22 +61,74 @@ thread_local! {
     static SYMBOLS: RefCell<Symbols> = RefCell::new(Symbols::new());
 }
 
+/// Copies that are kept; beyond that all are dropped, and those still in use are made anew.
+const KEPT: u64 = 128 << 20;
+/// How long a path is taken to lead to the same file.
+const FRESH: Duration = Duration::from_secs(1);
+
 struct Symbols {
     symbolizer: Symbolizer,
     kernel: HashMap<u64, String>,
+    libraries: HashMap<Arc<Path>, Library>,
+    reader: Reader,
+}
+
+/// A file that addresses belong to.
+struct Library {
+    looked: Instant,
+    /// What it was then; none if there is nothing to read names from.
+    names: Option<Names>,
+    /// It could not be read in time, and is not tried again.
+    hopeless: bool,
+}
+
+struct Names {
+    identity: Identity,
+    copy: Copy,
+    /// Its own, so that what it has parsed goes with it.
+    symbolizer: Symbolizer,
+}
+
+fn symbolizer() -> Symbolizer {
+    Symbolizer::builder().enable_code_info(false).enable_inlined_fns(false).build()
+}
+
+impl Library {
+    fn looked_at(&mut self, path: &Path, reader: &mut Reader) {
+        self.looked = Instant::now();
+        match reader.read(path, self.names.as_ref().map(|names| names.identity)) {
+            Answer::Same => {}
+            Answer::New(identity, copy) => {
+                self.names = Some(Names { identity, copy, symbolizer: symbolizer() });
+            }
+            Answer::Nothing => self.names = None,
+            Answer::TooLate => (self.names, self.hopeless) = (None, true),
+        }
+    }
+
+    fn name(&self, offset: u64) -> Option<String> {
+        let names = self.names.as_ref()?;
+        let mut elf = Elf::new(names.copy.path());
+        elf.debug_syms = false;
+        name(&names.symbolizer, &Source::Elf(elf), Input::FileOffset(&[offset]))
+    }
+}
+
+/// `function+0x1f`, or nothing if it has no name.
+fn name(symbolizer: &Symbolizer, source: &Source<'_>, input: Input<&[u64]>) -> Option<String> {
+    match symbolizer.symbolize(source, input).ok()?.into_iter().next()? {
+        Symbolized::Sym(symbol) => Some(format!("{}+{:#x}", symbol.name, symbol.offset)),
+        Symbolized::Unknown(_) => None,
+    }
 }
 
 impl Symbols {
     fn new() -> Self {
-        let symbolizer = Symbolizer::builder().enable_code_info(false).enable_inlined_fns(false).build();
-        Symbols { symbolizer, kernel: HashMap::new() }
-    }
-
-    /// `function+0x1f`, or nothing if it has no name.
-    fn name(&self, source: &Source<'_>, input: Input<&[u64]>) -> Option<String> {
-        match self.symbolizer.symbolize(source, input).ok()?.into_iter().next()? {
-            Symbolized::Sym(symbol) => Some(format!("{}+{:#x}", symbol.name, symbol.offset)),
-            Symbolized::Unknown(_) => None,
+        Symbols {
+            symbolizer: symbolizer(),
+            kernel: HashMap::new(),
+            libraries: HashMap::new(),
+            reader: Reader::default(),
         }
     }
 
@@ -74,18 +138,37 @@ impl Symbols {
         }
         let source =
             Source::Kernel(Kernel { vmlinux: MaybeDefault::None, debug_syms: false, ..Kernel::default() });
-        let name = self.name(&source, Input::AbsAddr(&[address])).unwrap_or_else(|| format!("{address:#x}"));
+        let name = name(&self.symbolizer, &source, Input::AbsAddr(&[address]))
+            .unwrap_or_else(|| format!("{address:#x}"));
         self.kernel.insert(address, name.clone());
         name
     }
 
-    fn user(&self, address: &UserAddress) -> String {
+    fn user(&mut self, address: &UserAddress) -> String {
         let Some((path, offset)) = &address.file else { return format!("{:#x}", address.address) };
-        let source = Source::Elf(Elf::new(&**path));
-        match self.name(&source, Input::FileOffset(&[*offset])) {
-            Some(name) => format!("{name} ({})", path.display()),
-            None => format!("{offset:#x} ({})", path.display()),
+        match self.library(path).name(*offset) {
+            Some(name) => format!("{name} ({})", raw::from_os(&**path)),
+            None => format!("{offset:#x} ({})", raw::from_os(&**path)),
         }
+    }
+
+    fn library(&mut self, path: &Arc<Path>) -> &Library {
+        let kept = |library: &Library| library.names.as_ref().map_or(0, |names| names.copy.bytes);
+        if !self.libraries.contains_key(path)
+            && (self.libraries.values().map(kept).sum::<u64>() > KEPT || self.libraries.len() > 4096)
+        {
+            self.libraries.retain(|_, library| library.hopeless);
+        }
+        let old = self.libraries.get(path).is_none_or(|it| !it.hopeless && it.looked.elapsed() > FRESH);
+        let library = self.libraries.entry(Arc::clone(path)).or_insert_with(|| Library {
+            looked: Instant::now(),
+            names: None,
+            hopeless: false,
+        });
+        if old {
+            library.looked_at(path, &mut self.reader);
+        }
+        library
     }
 }
 
@@ -104,12 +187,12 @@ pub fn kernel(addresses: &[u64]) -> Vec<String> {
     named.into_iter().skip(first).collect()
 }
 
-/// A stack of a process's, innermost first.
+/// A stack of a process's, innermost first; files are in the form of [`raw`].
 ///
 /// Each is `function+0xOFFSET (FILE)`, `0xOFFSET (FILE)` where the file has no name for it, or an address.
 #[must_use]
 pub fn user(addresses: &[UserAddress]) -> Vec<String> {
-    SYMBOLS.with_borrow(|symbols| addresses.iter().map(|address| symbols.user(address)).collect())
+    SYMBOLS.with_borrow_mut(|symbols| addresses.iter().map(|address| symbols.user(address)).collect())
 }
 
 #[cfg(test)]

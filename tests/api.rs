@@ -14,7 +14,7 @@ use std::{
 use krsi_sh::{
     report::{Sink, Stream},
     script::{
-        Options, Session,
+        Echo, LineResult, Options, Policy, Session,
         docs::{self, Function},
     },
     template::Catalogue,
@@ -96,7 +96,8 @@ struct Prompt {
 impl Prompt {
     fn new() -> Self {
         let heard = Heard::default();
-        let options = Options { explains: true, interactive: true, ..Options::default() };
+        let options =
+            Options { policy: Policy::default().explained(), interactive: true, ..Options::default() };
         let session = Session::new(Catalogue::builtin().unwrap(), options, Box::new(heard.clone()));
         let mut prompt = Prompt { session, heard };
         prompt.line("let big = \"\"; big.pad(100_000, \"0123456789\");");
@@ -106,15 +107,22 @@ impl Prompt {
 
     /// What is said, and the exit code if the session has ended.
     fn line(&mut self, text: &str) -> (String, Option<i32>) {
-        let ended = self.session.line(text);
-        (std::mem::take(&mut *self.heard.0.borrow_mut()), ended.map(|outcome| outcome.code))
+        let ended = match self.session.line(text, Echo::Shown) {
+            LineResult::Ended(outcome) => Some(outcome.code),
+            _ => None,
+        };
+        (std::mem::take(&mut *self.heard.0.borrow_mut()), ended)
     }
 }
 
 /// Calls of a function: each parameter in turn with each value, the receiver among them.
 fn calls(function: &Function) -> Vec<String> {
-    let kinds: Vec<&str> =
-        function.of.as_deref().into_iter().chain(function.params.iter().map(|(_, kind)| kind.as_str())).collect();
+    let kinds: Vec<&str> = function
+        .of
+        .as_deref()
+        .into_iter()
+        .chain(function.params.iter().map(|(_, kind)| kind.as_str()))
+        .collect();
     let fitting: Vec<&str> = kinds.iter().map(|kind| fit(kind)).collect();
     let mut calls = vec![format!("{}({})", function.name, fitting.join(", "))];
     for at in 0..kinds.len() {
@@ -128,11 +136,16 @@ fn calls(function: &Function) -> Vec<String> {
 }
 
 /// Names that no script knows.
-const LEAKS: [&str; 10] = [
-    "krsi_sh::", "rhai::", "alloc::", "core::", "std::", "ImmutableString", "i64", "f64", "&str", "Dynamic",
-];
+const LEAKS: [&str; 10] =
+    ["krsi_sh::", "rhai::", "alloc::", "core::", "std::", "ImmutableString", "i64", "f64", "&str", "Dynamic"];
 
-fn complaint(function: &Function, call: &str, said: &str, ended: Option<i32>, took: Duration) -> Option<String> {
+fn complaint(
+    function: &Function,
+    call: &str,
+    said: &str,
+    ended: Option<i32>,
+    took: Duration,
+) -> Option<String> {
     let what = if said.contains("this is a bug") || ended == Some(101) {
         "panics"
     } else if LEAKS.iter().any(|name| said.contains(name)) && !call.contains("fn_metadata") {
@@ -201,7 +214,8 @@ fn every_function_of_ours_has_a_sentence_and_an_example() {
 #[test]
 fn the_form_one_wants_comes_first() {
     let index = docs::index(&Catalogue::builtin().unwrap());
-    let first = |name: &str| index.forms_of(name).first().map(|form| form.signature.clone()).unwrap_or_default();
+    let first =
+        |name: &str| index.forms_of(name).first().map(|form| form.signature.clone()).unwrap_or_default();
     assert_eq!(first("when"), "probe.when(filter: function) -> Probe");
     assert!(first("hist").starts_with("probe.hist(field: string) -> Probe"), "{}", first("hist"));
     assert!(first("lease").starts_with("probe.lease(lasts: string)"), "{}", first("lease"));

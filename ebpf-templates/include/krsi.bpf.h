@@ -35,8 +35,14 @@
 /* On an array of characters behind the path: texts with a NUL each, as many bytes as that member says. */
 #define KRSI_TEXTS(member) KRSI_TAG("texts:" member)
 /*
+ * On a text: which of the header's notes says that it could not be read; after how many bytes a longer one is cut. On
+ * KRSI_TEXTS: which member says that they were cut. A filter that asks about what is not there cannot tell.
+ */
+#define KRSI_UNREADABLE(note) KRSI_TAG("unreadable:" note)
+#define KRSI_CUT(after) KRSI_TAG("cut:" after)
+/*
  * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
- * a denial is done by SIGKILL. The shell says so wherever it speaks of the probe.
+ * a denial, and a kill whatever its signal, is done by SIGKILL. The shell says so wherever it speaks of the probe.
  */
 #define KRSI_LATE(hook) KRSI_TAG("late:" hook)
 
@@ -124,6 +130,14 @@ enum krsi_note {
 	KRSI_NOTE_LATE = 16,
 	KRSI_NOTE_NO_ARGS = 32,
 	KRSI_NOTE_NO_STACK = 64,
+	KRSI_NOTE_NO_SIGNAL = 128,
+	KRSI_NOTE_NO_EXE = 256,
+	KRSI_NOTE_NO_CWD = 512,
+	KRSI_NOTE_NO_SOURCE = 1024,
+	KRSI_NOTE_NO_TARGET = 2048,
+	KRSI_NOTE_UNLINKED = 4096,
+	KRSI_NOTE_UNREACHABLE = 8192,
+	KRSI_NOTE_EXE_UNLINKED = 16384,
 };
 
 /* What every event says about the decision and the task, before its own fields. */
@@ -145,8 +159,15 @@ struct krsi_header {
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
 			   "no-args: arguments or environment could not be read to their end; "
-			   "no-stack: a stack that the probe wants could not be kept.")
-		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64");
+			   "no-stack: a stack that the probe wants could not be kept; no-signal: the kernel sends "
+			   "this task none, so that there is no kill; "
+			   "no-exe, no-cwd, no-source, no-target: exe, cwd, source or target_exe could not be read; "
+			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
+			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
+			   "gives is gone.")
+		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64 no-signal=128 "
+			  "no-exe=256 no-cwd=512 no-source=1024 no-target=2048 unlinked=4096 unreachable=8192 "
+			  "exe-unlinked=16384");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");
@@ -165,7 +186,8 @@ struct krsi_header {
 	char comm[16] KRSI_DOC("Name of the thread.");
 	char parent_comm[16] KRSI_DOC("Name of the parent process.");
 	char exe[KRSI_EXE_SIZE] KRSI_DOC("Path of the executable the process runs, from the task's root; cut "
-					 "after 255 bytes.");
+					 "after 255 bytes.")
+		KRSI_UNREADABLE("no-exe") KRSI_CUT("255");
 };
 
 #endif

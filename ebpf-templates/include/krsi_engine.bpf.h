@@ -84,6 +84,13 @@ static __always_inline volatile struct settings *krsi_read_settings(void)
 	return bpf_map_lookup_elem(&krsi_settings, &zero);
 }
 
+static __always_inline bool krsi_denies_on_error(volatile struct settings *settings)
+{
+	u64 mode = settings->control.mode;
+
+	return (mode & 0xff) >= KRSI_MODE_DENY && mode >> 32 & 1;
+}
+
 #include "krsi_turns.bpf.h"
 
 /* ---- books --------------------------------------------------------------- */
@@ -133,8 +140,8 @@ static __always_inline void krsi_count(enum krsi_counter counter)
 /* ---- scratch ------------------------------------------------------------- */
 
 #define KRSI_KEY_SIZE 256 /* LPM_DATA_SIZE_MAX */
-#define KRSI_DEPTH 64     /* components and mounts of a path, for kernels without d_path and for `exe` */
-#define KRSI_WALK_SIZE 1024
+/* A path, and room behind it that nothing is ever written to: so far the verifier sees a name go. */
+#define KRSI_WALK_SIZE (KRSI_PATH_SIZE + 256)
 
 struct krsi_reversed {
 	u32 bits;
@@ -147,9 +154,8 @@ struct krsi_walk {
 	u64 dentry;
 	u64 root_mount;
 	u64 root_dentry;
-	u32 depth; /* names in use */
-	u32 length; /* of the text */
-	u64 names[KRSI_DEPTH];
+	u32 at;  /* where the text begins */
+	u32 top; /* enum krsi_top */
 };
 
 /* Room for what a summary groups by. */
@@ -176,6 +182,9 @@ struct scratch {
 	/* Bytes in use from event.path.text on: the path, and what is packed behind it. */
 	u32 used;
 	u32 slot;
+	/* Whose path the event's is; 0: nobody's, such as a socket's name. */
+	u64 path_mount;
+	u64 path_dentry;
 	KRSI_SCRATCH
 	struct krsi_reversed reversed;
 	struct krsi_walk walk;
@@ -220,6 +229,7 @@ static __always_inline void krsi_clear(struct scratch *scratch)
 	for (u32 i = 0; i < KRSI_FIXED_SIZE / sizeof(u64) + 1; i++)
 		words[i] = 0;
 	scratch->used = 1; /* a NUL */
+	scratch->path_dentry = 0;
 }
 
 /* Makes the slot this task's own. Gives whether another one has it. */
@@ -359,15 +369,28 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	if (answer.errno == 0 || answer.errno > 4095)
 		answer.errno = 1; /* EPERM */
 	if (when == KRSI_TOO_LATE) {
-		if (answer.verdict == KRSI_DENY)
-			answer.signal = SIGKILL;
+		/* Whatever signal was named: every other one can be ignored, blocked, or taken back by SIGCONT. */
+		answer.signal = SIGKILL;
 		answer.verdict = KRSI_KILL;
 		answer.errno = 0;
 	}
 	return answer;
 }
 
-/* Books and deed of a match. Gives the errno to refuse with, or 0. */
+/*
+ * Sends the signal of a kill, before anything is told of it. The kernel takes none for a task of its own: what is left then
+ * is a denial, or nothing if it is too late for that.
+ */
+static __always_inline void krsi_send(struct krsi_answer *answer, enum krsi_when when)
+{
+	if (answer->verdict != KRSI_KILL || !bpf_send_signal(answer->signal))
+		return;
+	krsi_count(krsi_counter_errors);
+	answer->notes |= KRSI_NOTE_NO_SIGNAL;
+	answer->verdict = when == KRSI_TOO_LATE ? KRSI_ALLOW : KRSI_DENY;
+}
+
+/* Books of a match. Gives the errno to refuse with, or 0. */
 static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 {
 	krsi_count(krsi_counter_matched);
@@ -384,12 +407,7 @@ static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 		krsi_count(krsi_counter_would_deny);
 		return 0;
 	}
-	if (answer->verdict == KRSI_KILL) {
-		krsi_count(krsi_counter_kill);
-		bpf_send_signal(answer->signal);
-	} else {
-		krsi_count(krsi_counter_deny);
-	}
+	krsi_count(answer->verdict == KRSI_KILL ? krsi_counter_kill : krsi_counter_deny);
 	return answer->errno;
 }
 
@@ -401,13 +419,6 @@ static __always_inline int krsi_result(u64 errno)
 
 	asm volatile("" : "+r"(result));
 	return result - (s32)(errno & 4095);
-}
-
-static __always_inline bool krsi_denies_on_error(volatile struct settings *settings)
-{
-	u64 mode = settings->control.mode;
-
-	return (mode & 0xff) >= KRSI_MODE_DENY && mode >> 32 & 1;
 }
 
 /*
@@ -428,6 +439,7 @@ __noinline u64 krsi_fail(u32 when)
 		return 0;
 	}
 	krsi_count(krsi_counter_suppressed);
+	krsi_send(&answer, when);
 	return krsi_enforce(&answer);
 }
 
@@ -510,10 +522,13 @@ static __always_inline void krsi_gather_exe(struct scratch *scratch)
 		return; /* a kernel thread */
 
 	struct inode *inode = READ(file, f_inode);
+	struct dentry *dentry = READ(file, f_path.dentry);
 
 	header->exe_inode = READ(inode, i_ino);
-	if (krsi_walk_exe(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry)))
-		bpf_probe_read_kernel_str(header->exe, sizeof(header->exe), scratch->exe);
+	if (!krsi_walk_to(scratch, header->exe, sizeof(header->exe), READ(file, f_path.mnt), dentry))
+		header->notes |= KRSI_NOTE_NO_EXE;
+	if (krsi_is_unlinked(dentry))
+		header->notes |= KRSI_NOTE_EXE_UNLINKED;
 }
 
 static __always_inline void krsi_gather_header(struct scratch *scratch, enum krsi_hook hook)
@@ -523,7 +538,7 @@ static __always_inline void krsi_gather_header(struct scratch *scratch, enum krs
 	struct task_struct *leader = READ(task, group_leader);
 	struct task_struct *parent = READ(leader, real_parent);
 	struct task_struct *parent_leader = READ(parent, group_leader);
-	struct cred *cred = READ(task, cred);
+	struct cred *cred = krsi_cred(task);
 
 	header->mono_ns = bpf_ktime_get_ns();
 	header->wall_ns = header->mono_ns; /* moved to the wall's clock by the reader */
@@ -602,7 +617,7 @@ __noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
 	said = krsi_filter(&scratch->event);
 	match = said & 0xff;
 	if (match == KRSI_UNKNOWN) {
-		/* A path that cannot be read is counted already. */
+		/* What it could not be told for is counted already, or is counted now. */
 		if (!(scratch->event.header.notes & KRSI_NOTE_NO_PATH))
 			krsi_count(krsi_counter_errors);
 		said = KRSI_MATCH;
@@ -631,13 +646,16 @@ __noinline u64 krsi_conclude(u32 slot, u64 said, u32 when)
 	if (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet))
 		krsi_gather_exe(scratch);
 	answer = krsi_answer(settings, when, said);
+	krsi_send(&answer, when);
 	krsi_tell(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none)
 		krsi_summarize(slot, settings->control.epoch);
-	if (quiet)
+	if (quiet) {
 		krsi_count(krsi_counter_suppressed);
-	else
+	} else {
+		scratch->event.header.notes |= krsi_notes_of_path(slot);
 		krsi_emit(scratch);
+	}
 	return krsi_enforce(&answer);
 }
 
@@ -680,10 +698,10 @@ int krsi_preview(struct bpf_iter__task *context)
 
 	if (!settings || !task || READ(task, pid) != READ(task, tgid))
 		return 0;
-	if (!krsi_in_scope(settings->control.scope, ADDRESS(task)))
+	if (krsi_in_scope(settings->control.scope, ADDRESS(task)) == KRSI_OUT_OF_SCOPE)
 		return 0;
 
-	struct cred *cred = READ(task, cred);
+	struct cred *cred = krsi_cred(task);
 	struct krsi_previewed process = { .pid = READ(task, tgid), .uid = READ(cred, uid.val) };
 
 	bpf_probe_read_kernel_str(process.comm, sizeof(process.comm),

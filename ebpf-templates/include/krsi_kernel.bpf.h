@@ -68,8 +68,13 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct proc_ns_operations {
+	const char *name;
+} __relocated;
+
 struct ns_common {
 	u32 inum;
+	struct proc_ns_operations *ops;
 } __relocated;
 
 struct user_namespace {
@@ -105,6 +110,10 @@ struct hlist_head {
 	struct hlist_node *first;
 } __relocated;
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+} __relocated;
+
 struct pid {
 	u32 level;
 	struct hlist_head tasks[1];
@@ -126,6 +135,7 @@ struct qstr {
 struct super_block {
 	u32 s_dev;
 	unsigned long s_magic;
+	struct dentry *s_root;
 } __relocated;
 
 struct inode {
@@ -134,6 +144,7 @@ struct inode {
 	unsigned long i_ino;
 	u32 i_nlink;
 	s64 i_size;
+	void *i_private;
 } __relocated;
 
 struct proc_inode {
@@ -142,6 +153,7 @@ struct proc_inode {
 } __relocated;
 
 struct dentry {
+	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
@@ -236,7 +248,9 @@ struct task_struct {
 	struct signal_struct *signal;
 } __relocated;
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000
+#define PF_IO_WORKER 0x00000010
 
 struct linux_binprm {
 	unsigned long p;
@@ -313,6 +327,7 @@ static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) =
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
 static long (*const bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void *)147;

@@ -66,6 +66,41 @@ struct {
 	__type(value, u8);
 } krsi_scope_pids SEC(".maps");
 
+/*
+ * When the first process started that belongs to a subtree and found no room above, which the shell makes for as many as the
+ * kernel allows; 0: none. Of those that started since, and are not in the table, nobody knows whether they belong
+ * to one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_scope_lost SEC(".maps");
+
+#define KRSI_SECOND_NS 1000000000ULL
+
+/* Two that get lost at once may come here in either order, hence the second. */
+static __always_inline void krsi_scope_lose(struct task_struct *child)
+{
+	u32 zero = 0;
+	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
+	u64 start = READ(child, start_boottime);
+
+	krsi_count(krsi_counter_errors);
+	if (lost && !*lost)
+		*lost = start > KRSI_SECOND_NS ? start - KRSI_SECOND_NS : 1;
+}
+
+static __always_inline bool krsi_scope_may_be_lost(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	u32 zero = 0;
+	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
+
+	return lost && *lost && READ(leader, start_boottime) >= *lost;
+}
+
 SEC("tp_btf/sched_process_fork")
 int krsi_scope_fork(u64 *context)
 {
@@ -84,7 +119,7 @@ int krsi_scope_fork(u64 *context)
 	u8 inherited = *trees;
 
 	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &inherited, BPF_ANY))
-		krsi_count(krsi_counter_errors);
+		krsi_scope_lose(child);
 	return 0;
 }
 
@@ -133,15 +168,26 @@ static __always_inline bool krsi_scope_admits_comm(u64 kinds, struct task_struct
 	return krsi_scope_admits(kinds, krsi_scope_kind_comm, &key);
 }
 
-static __always_inline bool krsi_scope_admits_pid(u64 kinds, struct task_struct *task)
+/* What a scope says of a task. */
+enum krsi_scope {
+	KRSI_OUT_OF_SCOPE,
+	KRSI_IN_SCOPE,
+	KRSI_SCOPE_UNKNOWN,
+};
+
+static __always_inline enum krsi_scope krsi_scope_of_pid(u64 kinds, struct task_struct *task)
 {
 	u32 pid = READ(task, tgid);
 	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
 	u8 trees = found ? *found : 0;
 
+	if (!found && krsi_scope_may_be_lost(task))
+		return KRSI_SCOPE_UNKNOWN;
 	if (kinds & 1ULL << krsi_scope_kind_pid && !(trees & KRSI_SUBTREE))
-		return false;
-	return !(kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT)) || !(trees & KRSI_NOT_SUBTREE);
+		return KRSI_OUT_OF_SCOPE;
+	if (kinds & 1ULL << (krsi_scope_kind_pid + KRSI_SCOPE_NOT) && trees & KRSI_NOT_SUBTREE)
+		return KRSI_OUT_OF_SCOPE;
+	return KRSI_IN_SCOPE;
 }
 
 /* A task without an executable (a kernel thread) is of none. */
@@ -182,36 +228,79 @@ static __always_inline u32 krsi_user_ns(struct cred *cred)
 	return READ(user_ns, ns.inum);
 }
 
-/* Deeper cgroups than this are not looked at from further up. */
-#define KRSI_CGROUP_DEPTH 32
+/* A subtree is all of it: further up than this nobody is (each level is a folder in memory, made one by one). */
+#define KRSI_CGROUP_DEPTH 4096
 
-static __always_inline bool krsi_scope_admits_cgroup(u64 kinds, struct task_struct *task)
+/* What one cgroup is to the scope; KRSI_SCOPE_UNKNOWN if that depends on those above. */
+static __always_inline enum krsi_scope krsi_scope_of_cgroup(u64 kinds, struct cgroup *cgroup)
+{
+	struct kernfs_node *node = READ(cgroup, kn);
+	struct krsi_scope_key key = { .number = READ(node, id) };
+	bool negated = kinds & 1ULL << (krsi_scope_kind_cgroup + KRSI_SCOPE_NOT);
+
+	if (negated) {
+		key.kind = krsi_scope_kind_cgroup + KRSI_SCOPE_NOT;
+		if (bpf_map_lookup_elem(&krsi_scope_members, &key))
+			return KRSI_OUT_OF_SCOPE;
+	}
+	key.kind = krsi_scope_kind_cgroup;
+	if (kinds & 1ULL << krsi_scope_kind_cgroup && bpf_map_lookup_elem(&krsi_scope_members, &key))
+		return KRSI_IN_SCOPE;
+	return KRSI_SCOPE_UNKNOWN;
+}
+
+#define KRSI_BELOW 1ULL /* of an address: that of a cgroup has no such bit */
+
+/*
+ * One step up from a cgroup, with KRSI_BELOW once one was named by `cgroup`. Gives the next one; 0 at the top, or if the
+ * task is out of scope.
+ */
+__noinline u64 krsi_scope_step(u64 kinds, u64 at)
+{
+	struct cgroup *cgroup = (struct cgroup *)(at & ~KRSI_BELOW);
+
+	switch (krsi_scope_of_cgroup(kinds, cgroup)) {
+	case KRSI_OUT_OF_SCOPE:
+		return 0;
+	case KRSI_IN_SCOPE:
+		at |= KRSI_BELOW;
+		break;
+	default:
+		break;
+	}
+	/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
+	cgroup = (struct cgroup *)READ(cgroup, self.parent);
+	return (u64)cgroup | (at & KRSI_BELOW);
+}
+
+static __always_inline enum krsi_scope krsi_scope_of_cgroups(u64 kinds, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
-	struct cgroup *cgroup = READ(set, dfl_cgrp);
-	bool below = !(kinds & 1ULL << krsi_scope_kind_cgroup);
+	u64 at = (u64)READ(set, dfl_cgrp);
 
-	for (int depth = 0; depth < KRSI_CGROUP_DEPTH && cgroup; depth++) {
-		struct kernfs_node *node = READ(cgroup, kn);
-		struct krsi_scope_key key = {
-			.kind = krsi_scope_kind_cgroup + KRSI_SCOPE_NOT,
-			.number = READ(node, id),
-		};
-
-		if (bpf_map_lookup_elem(&krsi_scope_members, &key))
-			return false;
-		key.kind = krsi_scope_kind_cgroup;
-		if (!below && bpf_map_lookup_elem(&krsi_scope_members, &key))
-			below = true;
-		/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
-		cgroup = (struct cgroup *)READ(cgroup, self.parent);
+	if (!(kinds & 1ULL << krsi_scope_kind_cgroup))
+		at |= KRSI_BELOW;
+	for (int depth = 0; depth < KRSI_CGROUP_DEPTH; depth++) {
+		at = krsi_scope_step(kinds, at);
+		if (!(at & ~KRSI_BELOW))
+			return at ? KRSI_IN_SCOPE : KRSI_OUT_OF_SCOPE;
 	}
-	return below;
+	return KRSI_SCOPE_UNKNOWN;
+}
+
+/*
+ * The credentials that say who a task is. While the kernel works for it in another role, `cred` is that role's:
+ * overlayfs opens the file beneath as its mounter, access(2) looks as the real user; `real_cred` stays the task's. Threads
+ * of the kernel's own (NFS server, io_uring) have none that count, but those they work with.
+ */
+static __always_inline struct cred *krsi_cred(struct task_struct *task)
+{
+	return READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER) ? READ(task, cred) : READ(task, real_cred);
 }
 
 static __always_inline bool krsi_scope_admits_ids(u64 kinds, struct task_struct *task)
 {
-	struct cred *cred = READ(task, cred);
+	struct cred *cred = krsi_cred(task);
 
 	return (!krsi_scope_asks(kinds, krsi_scope_kind_uid) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_uid, READ(cred, uid.val))) &&
@@ -233,22 +322,41 @@ static __always_inline bool krsi_scope_admits_executables(u64 kinds, struct task
 		krsi_scope_admits_exe(kinds, krsi_scope_kind_parent_exe, READ(leader, real_parent)));
 }
 
-/* Whether the kinds of scope in force have this task in them. */
-__noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
+/* Of two answers the one that counts: who is out by one of them is out. */
+static __always_inline enum krsi_scope krsi_scope_and(enum krsi_scope one, enum krsi_scope other)
 {
-	struct task_struct *task = (struct task_struct *)task_address;
+	if (one == KRSI_OUT_OF_SCOPE || other == KRSI_OUT_OF_SCOPE)
+		return KRSI_OUT_OF_SCOPE;
+	return one == KRSI_SCOPE_UNKNOWN ? one : other;
+}
 
-	if (!kinds)
-		return true;
-	return krsi_scope_admits_ids(kinds, task) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_comm) || krsi_scope_admits_comm(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid) || krsi_scope_admits_pid(kinds, task)) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
+static __always_inline bool krsi_scope_admits_others(u64 kinds, struct task_struct *task)
+{
+	return (!krsi_scope_asks(kinds, krsi_scope_kind_pid_ns) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
 	       (!krsi_scope_asks(kinds, krsi_scope_kind_mnt_ns) ||
 		krsi_scope_admits_number(kinds, krsi_scope_kind_mnt_ns, krsi_mnt_ns(task))) &&
-	       krsi_scope_admits_executables(kinds, task) &&
-	       (!krsi_scope_asks(kinds, krsi_scope_kind_cgroup) || krsi_scope_admits_cgroup(kinds, task));
+	       krsi_scope_admits_executables(kinds, task);
+}
+
+/* What the kinds of scope in force say of this task: an enum krsi_scope. */
+__noinline u64 krsi_in_scope(u64 kinds, u64 task_address)
+{
+	struct task_struct *task = (struct task_struct *)task_address;
+	enum krsi_scope scope = KRSI_IN_SCOPE;
+
+	if (!kinds)
+		return KRSI_IN_SCOPE;
+	if (!krsi_scope_admits_ids(kinds, task) ||
+	    (krsi_scope_asks(kinds, krsi_scope_kind_comm) && !krsi_scope_admits_comm(kinds, task)))
+		return KRSI_OUT_OF_SCOPE;
+	if (krsi_scope_asks(kinds, krsi_scope_kind_pid))
+		scope = krsi_scope_of_pid(kinds, task);
+	if (scope == KRSI_OUT_OF_SCOPE || !krsi_scope_admits_others(kinds, task))
+		return KRSI_OUT_OF_SCOPE;
+	if (krsi_scope_asks(kinds, krsi_scope_kind_cgroup))
+		scope = krsi_scope_and(scope, krsi_scope_of_cgroups(kinds, task));
+	return scope;
 }
 
 #endif

@@ -8,8 +8,9 @@
  *
  * - Addresses are of one form (struct krsi_address), so that ::ffff:10.0.0.1 is matched by the networks
  *   that 10.0.0.1 is matched by, and by no others: not by ::/0, since what is sent is IPv4.
- * - Whoever connects to 0.0.0.0 or :: gets to this host itself. Such an address matches as what it is and
- *   as what it reaches, or it would be a way around a rule about the loopback.
+ * - Whoever connects to 0.0.0.0 or :: gets to this host itself: to the address that the socket is bound to, which is then
+ *   the address of the event, or to the loopback. The latter matches as what it is and as what it reaches, or it would be
+ *   a way around a rule about the loopback; a filter's cidr(…) takes it the same way.
  * - An address without an IP address in it (of a unix socket, of AF_UNSPEC, one that is too short) is in no
  *   network and in no range of ports, so neither `address` nor `not_address` nor `port` is ever about it.
  */
@@ -151,31 +152,39 @@ static __always_inline bool krsi_is_unspecified(const struct krsi_address *addre
 
 /*
  * What the unspecified address reaches (ip_route_output_key_hash, tcp_v6_connect): of IPv4 the address that the socket is
- * bound to, or else the loopback; of IPv6 the loopback, that of IPv4 if the socket is bound to an IPv4 address.
+ * bound to, or else the loopback; of IPv6 the loopback, that of IPv4 if the socket is bound to an IPv4 address. Where
+ * that depends on the socket, it is the address: nobody behind the hook could tell.
  */
-static __always_inline void krsi_reach(struct sock *sock, struct krsi_address *address)
+static __always_inline void krsi_settle(struct sock *sock, struct krsi_address *address)
 {
 	static const u8 loopback[4] = { 127, 0, 0, 1 };
-	u32 bound = 0;
 
+	if (!address->version || !krsi_is_unspecified(address))
+		return;
 	if (address->version == 4) {
-		bound = READ(sock, __sk_common.skc_rcv_saddr);
-		krsi_set_v4(address, bound ? (const u8 *)&bound : loopback);
-	} else {
-		struct in6_addr from = {};
+		u32 bound = READ(sock, __sk_common.skc_rcv_saddr);
 
-		if (EXISTS(sock, __sk_common.skc_v6_rcv_saddr))
-			from = READ(sock, __sk_common.skc_v6_rcv_saddr);
+		if (bound)
+			krsi_set_v4(address, (const u8 *)&bound);
+	} else if (EXISTS(sock, __sk_common.skc_v6_rcv_saddr)) {
+		struct in6_addr from = READ(sock, __sk_common.skc_v6_rcv_saddr);
+
 		if (krsi_is_mapped(from.bytes))
 			krsi_set_v4(address, loopback);
-		else
-			address->bytes[15] = 1;
 	}
 }
 
+/* What an address that is left unspecified reaches: the loopback of its version. (Network::reached of the shell.) */
+static __always_inline void krsi_reach(struct krsi_address *address)
+{
+	if (address->version == 4)
+		address->bytes[KRSI_MAPPED_PREFIX] = 127;
+	address->bytes[15] = 1;
+}
+
 /* Whether the params about addresses and ports have it in view; each may be 0, which says nothing. */
-static __always_inline bool krsi_match_destination(struct sock *sock, const struct krsi_destination *to, u64 address,
-						   u64 not_address, u64 port)
+static __always_inline bool krsi_match_destination(const struct krsi_destination *to, u64 address, u64 not_address,
+						   u64 port)
 {
 	struct krsi_address reached = to->address;
 
@@ -184,7 +193,7 @@ static __always_inline bool krsi_match_destination(struct sock *sock, const stru
 	if (!address && !not_address)
 		return true;
 	if (krsi_is_unspecified(&reached))
-		krsi_reach(sock, &reached);
+		krsi_reach(&reached);
 	if (address && !krsi_in_network(false, &to->address) && !krsi_in_network(false, &reached))
 		return false;
 	return !not_address || (!krsi_in_network(true, &to->address) && !krsi_in_network(true, &reached));

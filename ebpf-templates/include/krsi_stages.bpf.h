@@ -89,7 +89,7 @@ __noinline u64 krsi_rules_out(u64 task_address)
 	struct task_struct *task = (struct task_struct *)task_address;
 	struct task_struct *leader = READ(task, group_leader);
 	struct task_struct *parent = READ(leader, real_parent);
-	struct cred *cred = READ(task, cred);
+	struct cred *cred = krsi_cred(task);
 	struct krsi_early early = {};
 
 	KRSI_EARLY(cgroup, bpf_get_current_cgroup_id());
@@ -117,13 +117,24 @@ __noinline u64 krsi_rules_out(u64 task_address)
 	return krsi_early_filter(&early) == 0; /* KRSI_NO_MATCH */
 }
 
+/* What cannot be known of a task's scope is counted, and in scope only where errors are denied. */
+static __always_inline bool krsi_scope_decides(volatile struct settings *settings, u64 task)
+{
+	u64 scope = krsi_in_scope(settings->control.scope, task);
+
+	if (scope != KRSI_SCOPE_UNKNOWN)
+		return scope == KRSI_IN_SCOPE;
+	krsi_count(krsi_counter_errors);
+	return krsi_denies_on_error(settings);
+}
+
 /* Second step: whether this task is in scope, and may match at all; with the decision counted. */
 static __always_inline bool krsi_admits(volatile struct settings *settings)
 {
 	u64 task = bpf_get_current_task();
 
 	krsi_count(krsi_counter_seen);
-	if (!krsi_in_scope(settings->control.scope, task)) {
+	if (!krsi_scope_decides(settings, task)) {
 		krsi_count(krsi_counter_out_of_scope);
 		return false;
 	}

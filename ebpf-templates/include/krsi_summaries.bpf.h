@@ -54,7 +54,12 @@ struct krsi_total {
 	struct bpf_spin_lock lock;
 	u32 zero;
 	u64 count;
-	u64 sum;
+	/*
+	 * The sum of what is added of each number: its lower and its upper 32 bits. Under the lock what the lower ones
+	 * carry goes to the upper, so there is no end to it; before 6.1 the first 2^32 numbers fit for certain.
+	 */
+	u64 sum_lower;
+	u64 sum_upper;
 	u64 least;
 	u64 greatest;
 };
@@ -174,7 +179,8 @@ static __always_inline void krsi_count_total(struct scratch *scratch, const vola
 	}
 	if (krsi_kernel < KERNEL_VERSION(6, 1, 0)) {
 		__sync_fetch_and_add(&total->count, 1);
-		__sync_fetch_and_add(&total->sum, number);
+		__sync_fetch_and_add(&total->sum_lower, (u32)number);
+		__sync_fetch_and_add(&total->sum_upper, number >> 32);
 		return;
 	}
 	bpf_spin_lock(&total->lock);
@@ -183,7 +189,9 @@ static __always_inline void krsi_count_total(struct scratch *scratch, const vola
 	if (!total->count || number > total->greatest)
 		total->greatest = number;
 	total->count++;
-	total->sum += number;
+	total->sum_lower += (u32)number;
+	total->sum_upper += (number >> 32) + (total->sum_lower >> 32);
+	total->sum_lower = (u32)total->sum_lower;
 	bpf_spin_unlock(&total->lock);
 }
 

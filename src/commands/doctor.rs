@@ -3,6 +3,8 @@
 //! In: the catalogue. Out: facts with their cures, and for each hook what came of
 //! trying it; or the same as JSON. The exit code says whether probes can enforce here.
 
+use std::io::{self, IsTerminal};
+
 use super::{answer, catalogue, exit};
 use crate::{cli::Globals, doctor, report::Format};
 
@@ -10,15 +12,27 @@ use crate::{cli::Globals, doctor, report::Format};
 ///
 /// Exit code 0: every hook this kernel has was seen to fire. 3: something is in the way,
 /// and the output says what, and the cure. With --format json, one object:
-/// kernel, checks (name, status, detail, remedy), hooks (hook, template, status, reason).
+/// kernel, checks (name, status, detail, remedy), hooks (hook, template, status, reason), audit_only (the
+/// templates that observe by other means where not all hooks fire).
 #[derive(Debug, Clone, clap::Args)]
 pub struct DoctorArgs {}
+
+/// Begins the terminal's row anew.
+const CLEAR: &str = "\r\x1b[K";
 
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(_: &DoctorArgs, globals: &Globals) -> i32 {
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
-    let report = doctor::examine(&catalogue);
+    let shown = !globals.quiet && io::stderr().is_terminal();
+    let report = doctor::examine(&catalogue, &|hook| {
+        if shown {
+            eprint!("{CLEAR}trying `{hook}` …");
+        }
+    });
+    if shown {
+        eprint!("{CLEAR}");
+    }
     let text = match globals.format.for_answer() {
         Format::Text => doctor::page(&report, globals.color()),
         Format::Json => serde_json::to_string(&report).unwrap_or_default() + "\n",

@@ -74,7 +74,8 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
         }
     };
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
-    let options = Options { explains: true, ..globals.options(words) };
+    let options = globals.options(words);
+    let options = Options { policy: options.policy.explained(), ..options };
     let explained = Session::new(catalogue, options, Box::new(OnlyLog)).explanations(&source);
     let text = match globals.format.for_answer() {
         Format::Text => page(&explained.probes, args.instructions, width()),

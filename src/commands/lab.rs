@@ -26,7 +26,7 @@ use crate::{
 /// script stand behind `--`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LabArgs {
-    /// Kernel to boot: the name of a cached one (see `make kernels`) or the path of an image
+    /// Kernel to boot: the path of an image (/boot/vmlinuz-…), or the name of a cached one
     #[arg(long, value_name = "NAME|PATH", value_hint = clap::ValueHint::FilePath)]
     pub kernel: Option<String>,
 
@@ -208,12 +208,28 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     crate::probe::duration::parse(text).map_err(|error| error.to_string())
 }
 
+/// MiB that a guest needs to boot, and more than any machine gives one.
+const MEMORY: std::ops::RangeInclusive<u64> = 192..=1 << 20;
+
 fn parse_memory(text: &str) -> Result<String, String> {
-    let number = text.strip_suffix(['K', 'M', 'G']).unwrap_or(text);
-    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+    let (number, unit) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(number) => (number, text.chars().next_back()),
+        None => (text, None),
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse::<u64>().ok().filter(|_| digits);
+    let number = number
+        .ok_or_else(|| format!("`{text}` is no size; allowed: a number with a unit, such as 512M or 2G"))?;
+    // QEMU takes a number without a unit as MiB.
+    let mib = match unit {
+        Some('K') => number / 1024,
+        Some('G') => number.saturating_mul(1024),
+        _ => number,
+    };
+    if MEMORY.contains(&mib) {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is no size; allowed: a number with a unit, such as 512M or 2G"))
+        Err(format!("a guest of {text} does not boot; allowed: {}M to {}G", MEMORY.start(), MEMORY.end() / 1024))
     }
 }
 
@@ -239,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_size_is_a_number_with_a_unit_and_nothing_else() {
-        assert!(parse_memory("512M").is_ok());
+        assert!(parse_memory("512M").is_ok() && parse_memory("1G").is_ok());
+        for text in ["16M", "1", "0G", "100K", "99999999999G"] {
+            assert!(parse_memory(text).unwrap_err().contains("allowed: 192M"), "{text}");
+        }
         assert!(parse_memory("1G,slots=3").is_err());
         assert!(parse_memory("G").is_err());
     }

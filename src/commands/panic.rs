@@ -23,6 +23,7 @@ use crate::{
     kernel::{
         KernelError,
         everyones::{self, Keepers},
+        namespaces,
     },
 };
 
@@ -33,7 +34,9 @@ use crate::{
 /// session that hangs or is stopped goes, too. Nothing of krsi-sh outlives its session.
 ///
 /// Where executions are denied everywhere, a shell can start nothing: there, say `exec krsi-sh panic` in the
-/// shell that has started the session. It and its ancestors are spared, and exec keeps the process.
+/// shell that has started the session. It and its ancestors are spared, and exec keeps the process. From any other
+/// login it cannot be started then, and where opening files is denied everywhere it cannot even be loaded: there the
+/// lease ends it, which the kernel does by itself. `--audit` changes nothing about this command.
 ///
 /// Exit code 0: nothing is attached any more. 3: privilege is missing, or something is still
 /// attached, which then only observes.
@@ -76,7 +79,10 @@ fn let_go() -> Result<(String, i32), KernelError> {
             }
         }
     }
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+    // Otherwise an id of /proc is another process's here, and that one would be ended.
+    let signals: &[Signal] =
+        if namespaces::lists_our_ids() { &[Signal::SIGTERM, Signal::SIGKILL] } else { &[] };
+    for signal in signals.iter().copied() {
         let keepers = everyones::keepers(&everyones::programs()?);
         for (pid, _) in keepers.iter().filter(|keeper| end(keeper, signal)) {
             said += &format!("session {pid} told to end ({signal})\n");
@@ -87,10 +93,13 @@ fn let_go() -> Result<(String, i32), KernelError> {
         0 if said.is_empty() => Ok(("nothing was attached\n".into(), exit::FINE)),
         0 => Ok((said + "nothing is attached any more\n", exit::FINE)),
         left => {
-            said += &format!(
-                "{} still attached, and only observing: another program holds or has pinned a link to it (bpftool link)\n",
-                counted(left, "program")
-            );
+            let why = match namespaces::process_ids() {
+                Ok(()) => "another program holds or has pinned a link to it (bpftool link)".to_owned(),
+                Err(foreign) => {
+                    format!("its session cannot be ended from here: {foreign}\ncure: krsi-sh panic there")
+                }
+            };
+            said += &format!("{} still attached, and only observing: {why}\n", counted(left, "program"));
             Ok((said, exit::ENVIRONMENT))
         }
     }

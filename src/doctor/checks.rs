@@ -13,7 +13,6 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
         btf(facts),
         lockdown(facts),
         jit(facts),
-        bpffs(facts),
         cgroup2(facts),
     ]
 }
@@ -119,15 +118,6 @@ fn jit(facts: &Facts) -> Check {
         Some(value) => check("jit", Status::Ok, format!("net.core.bpf_jit_enable is {value}"), ""),
         // Not shown in other network namespaces, nor where the kernel is built to always compile.
         None => check("jit", Status::Unknown, "net.core.bpf_jit_enable cannot be read", ""),
-    }
-}
-
-fn bpffs(facts: &Facts) -> Check {
-    if facts.bpffs {
-        check("bpffs", Status::Ok, "/sys/fs/bpf", "")
-    } else {
-        let detail = "not mounted at /sys/fs/bpf: probes cannot be pinned";
-        check("bpffs", Status::Warn, detail, "mount -t bpf bpf /sys/fs/bpf")
     }
 }
 

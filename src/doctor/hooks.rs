@@ -18,12 +18,18 @@ const QUEUE: usize = 16;
 /// How long a hook may take to be seen once it was triggered.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
+/// What came of each hook, and the templates that observe by other means where not all fire.
+pub(super) fn try_all(
+    catalogue: &Catalogue,
+    facts: &Facts,
+    trying: &dyn Fn(&str),
+) -> (Vec<Hook>, Vec<String>) {
     let (events, _queue) = queue(QUEUE);
     let kernel = Kernel::open(events, catalogue.clone());
     let mut hooks = Vec::new();
     for template in catalogue.iter() {
         for hook in &template.hooks {
+            trying(hook);
             let (status, reason) = match &kernel {
                 Ok(kernel) => try_one(kernel, template, hook, facts),
                 Err(error) => judge(error, facts, None),
@@ -31,7 +37,22 @@ pub(super) fn try_all(catalogue: &Catalogue, facts: &Facts) -> Vec<Hook> {
             hooks.push(Hook { hook: hook.clone(), template: template.name.clone(), status, reason });
         }
     }
-    hooks
+    let all_fire = hooks.iter().all(|hook| matches!(hook.status, HookStatus::Fires | HookStatus::Attached));
+    let audit_only = match &kernel {
+        Ok(kernel) if !all_fire && facts.privileged() => observing(kernel, catalogue, trying),
+        _ => Vec::new(),
+    };
+    (hooks, audit_only)
+}
+
+/// The templates whose observers load and attach.
+fn observing(kernel: &Kernel, catalogue: &Catalogue, trying: &dyn Fn(&str)) -> Vec<String> {
+    let observes = |template: &&Arc<Template>| {
+        trying(&template.name);
+        let spec = Spec::new(Arc::clone(template), format!("doctor-{}", template.name));
+        !template.layout.observers.is_empty() && kernel.attach_observing(&spec).is_ok()
+    };
+    catalogue.iter().filter(observes).map(|template| template.name.clone()).collect()
 }
 
 fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (HookStatus, String) {

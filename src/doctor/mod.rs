@@ -80,6 +80,8 @@ pub struct Report {
     pub kernel: String,
     pub checks: Vec<Check>,
     pub hooks: Vec<Hook>,
+    /// Templates that observe by other means than LSM, where not all hooks fire.
+    pub audit_only: Vec<String>,
 }
 
 impl Report {
@@ -96,10 +98,10 @@ impl Report {
     }
 }
 
-/// Looks at the host and tries every hook.
+/// Looks at the host and tries every hook; `trying` is told which, for it takes a while on a slow machine.
 #[must_use]
-pub fn examine(catalogue: &Catalogue) -> Report {
+pub fn examine(catalogue: &Catalogue, trying: &dyn Fn(&str)) -> Report {
     let facts = kernel::facts();
-    let hooks = hooks::try_all(catalogue, &facts);
-    Report { kernel: facts.release.clone(), checks: checks::of(&facts), hooks }
+    let (hooks, audit_only) = hooks::try_all(catalogue, &facts, trying);
+    Report { kernel: facts.release.clone(), checks: checks::of(&facts), hooks, audit_only }
 }

@@ -46,6 +46,15 @@ pub fn page(report: &Report, color: bool) -> String {
         "Probes cannot enforce here. Any script can be rehearsed in a virtual machine: krsi-sh lab SCRIPT"
     };
     _ = writeln!(page, "\n{verdict}");
+    if !report.can_enforce() {
+        let still = match &*report.audit_only {
+            [] => "No template observes by other means here.".to_owned(),
+            templates => {
+                format!("Observing by other means (audit-only) works for: {}.", templates.join(", "))
+            }
+        };
+        _ = writeln!(page, "{still}");
+    }
     page
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Event, Source, Stacks, Value};
 use crate::{
-    symbols,
+    raw, symbols,
     template::{Field, FieldKind, NamedValue, Stack, Template},
 };
 
@@ -105,7 +105,9 @@ impl Event {
             Stack::Kernel => symbols::kernel(stacks.kernel.as_ref()?),
             Stack::User => symbols::user(stacks.user.as_ref()?),
         };
-        Some(Value::List(frames.into_iter().map(|name| Value::Text(name.into_bytes())).collect()))
+        Some(Value::List(
+            frames.into_iter().map(|name| Value::Text(raw::bytes(&name).into_owned())).collect(),
+        ))
     }
 
     #[must_use]
@@ -153,11 +155,11 @@ impl Event {
         is_text && self.get(&format!("{name}_length")) == Some(Value::Unsigned(0)) && noted()
     }
 
-    /// A text field as a string; what is not UTF-8 is replaced. Empty if there is none.
+    /// Returns a text field, in the form of [`raw`]; empty if there is none.
     #[must_use]
     pub fn text(&self, name: &str) -> String {
         match self.get(name) {
-            Some(Value::Text(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(Value::Text(bytes)) => raw::text(&bytes),
             Some(Value::Name(name)) => name,
             Some(Value::Address(Some(address))) => address.to_string(),
             _ => String::new(),

@@ -4,7 +4,10 @@
 //! kernel's bytes still; they are made printable where they are shown.
 
 use super::{Value, decode};
-use crate::probe::aggregation::{Aggregation, Kind};
+use crate::{
+    probe::aggregation::{Aggregation, Kind},
+    template::FieldKind,
+};
 
 /// One aggregation of one probe, as counted.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,8 @@ pub struct Summary {
     pub unit: Option<String>,
     /// What the rows are grouped by.
     pub by: Vec<String>,
+    /// What each of them is.
+    pub kinds: Vec<FieldKind>,
     pub rows: Vec<Row>,
     /// Events that found no room, of all aggregations of the probe.
     pub overflow: u64,
@@ -32,7 +37,9 @@ pub struct Row {
 /// What a group has come to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Amount {
-    Number(u64),
+    Number(u128),
+    /// A sum of more than fits where it was added up.
+    TooLarge,
     /// An average.
     Mean(f64),
     /// Within some percent ([`distinct`]).
@@ -49,13 +56,23 @@ pub struct Bucket {
 }
 
 impl Amount {
-    /// What rows are sorted by.
+    /// Gives what rows are sorted by and summaries add up to, rounded where it is a mean.
     #[must_use]
-    pub fn weight(&self) -> f64 {
+    pub fn weight(&self) -> u128 {
         match self {
-            Amount::Number(n) | Amount::About(n) => *n as f64,
-            Amount::Mean(mean) => *mean,
-            Amount::Histogram(buckets) => buckets.iter().map(|b| b.count as f64).sum(),
+            Amount::Number(n) => *n,
+            Amount::About(n) => u128::from(*n),
+            Amount::TooLarge => u128::MAX,
+            Amount::Mean(mean) => mean.round() as u128,
+            Amount::Histogram(buckets) => buckets.iter().map(|b| u128::from(b.count)).sum(),
+        }
+    }
+
+    /// Compares two amounts of one kind; means by their fractions, too.
+    fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Amount::Mean(a), Amount::Mean(b)) => a.total_cmp(b),
+            (a, b) => a.weight().cmp(&b.weight()),
         }
     }
 }
@@ -64,7 +81,9 @@ impl Amount {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Total {
     pub count: u64,
-    pub sum: u64,
+    /// Sum of the numbers' lower 32 bits, and of their upper ones.
+    pub sum_lower: u64,
+    pub sum_upper: u64,
     pub least: u64,
     pub greatest: u64,
 }
@@ -74,12 +93,24 @@ impl Total {
     #[must_use]
     pub fn amount(&self, kind: Kind) -> Amount {
         match kind {
-            Kind::Sum => Amount::Number(self.sum),
-            Kind::Min => Amount::Number(self.least),
-            Kind::Max => Amount::Number(self.greatest),
-            Kind::Avg => Amount::Mean(self.sum as f64 / self.count.max(1) as f64),
-            _ => Amount::Number(self.count),
+            Kind::Sum => self.sum().map_or(Amount::TooLarge, Amount::Number),
+            Kind::Min => Amount::Number(self.least.into()),
+            Kind::Max => Amount::Number(self.greatest.into()),
+            Kind::Avg => match self.sum() {
+                Some(sum) => Amount::Mean(sum as f64 / self.count.max(1) as f64),
+                None => Amount::TooLarge,
+            },
+            _ => Amount::Number(self.count.into()),
         }
+    }
+
+    /// Gives the sum, or `None` if a word of it may have overflowed: before Linux 6.1 nothing is carried from the
+    /// lower one to the upper, and it has room for the first 2^32 numbers only.
+    #[must_use]
+    pub fn sum(&self) -> Option<u128> {
+        let carried = self.sum_lower >> 32 == 0;
+        (carried || self.count >> 32 == 0)
+            .then(|| u128::from(self.sum_lower) + (u128::from(self.sum_upper) << 32))
     }
 }
 
@@ -87,7 +118,7 @@ impl Summary {
     /// A summary of rows in any order.
     #[must_use]
     pub fn new(probe: &str, aggregation: &Aggregation, mut rows: Vec<Row>, overflow: u64) -> Self {
-        let largest_first = |a: &Row, b: &Row| b.amount.weight().total_cmp(&a.amount.weight());
+        let largest_first = |a: &Row, b: &Row| b.amount.compare(&a.amount);
         let by_group = |a: &Row, b: &Row| format!("{:?}", a.group).cmp(&format!("{:?}", b.group));
         rows.sort_by(|a, b| largest_first(a, b).then_with(|| by_group(a, b)));
         Summary {
@@ -96,6 +127,7 @@ impl Summary {
             field: aggregation.field.as_ref().map(|f| f.name.clone()),
             unit: aggregation.field.as_ref().and_then(|f| f.unit.clone()),
             by: aggregation.by.iter().map(|taken| taken.field.name.clone()).collect(),
+            kinds: aggregation.by.iter().map(|taken| taken.field.kind.clone()).collect(),
             rows,
             overflow,
         }
@@ -164,6 +196,43 @@ mod tests {
                 end = to.unwrap_or_default();
             }
         }
+    }
+
+    #[test]
+    fn a_sum_is_right_beyond_64_bits_or_said_to_be_too_large() {
+        let most = u64::from(u32::MAX);
+        // Three times the greatest number; carried, and as it is where nothing is.
+        for (sum_lower, sum_upper) in [((3 * most) & most, 3 * most + (3 * most >> 32)), (3 * most, 3 * most)]
+        {
+            let total = Total { count: 3, sum_lower, sum_upper, least: 0, greatest: u64::MAX };
+            assert_eq!(total.amount(Kind::Sum), Amount::Number(3 * u128::from(u64::MAX)));
+            assert_eq!(total.amount(Kind::Avg), Amount::Mean(u64::MAX as f64));
+            assert_eq!(total.amount(Kind::Max), Amount::Number(u64::MAX.into()));
+        }
+        let full = Total { count: 1 << 32, sum_lower: u64::MAX, ..Total::default() };
+        assert_eq!((full.amount(Kind::Sum), full.amount(Kind::Avg)), (Amount::TooLarge, Amount::TooLarge));
+        let carried = Total { count: 1 << 40, sum_lower: 7, sum_upper: 1 << 50, ..Total::default() };
+        assert_eq!(carried.amount(Kind::Sum), Amount::Number((1 << 82) + 7));
+    }
+
+    #[test]
+    fn numbers_that_doubles_cannot_tell_apart_are_sorted() {
+        let row = |n: u128| Row { group: vec![], amount: Amount::Number(n) };
+        assert!(row(1 << 60 | 1).amount.compare(&row(1 << 60).amount).is_gt());
+        assert!(Amount::Mean(0.75).compare(&Amount::Mean(0.5)).is_gt());
+    }
+
+    #[test]
+    fn the_widest_buckets_end() {
+        let most = i64::MAX.cast_unsigned();
+        let kind = Kind::Lhist { first: most - 1, step: most, buckets: 1 };
+        assert_eq!(bucket(kind, 0), (0, Some(most - 1)));
+        assert_eq!(bucket(kind, 1), (most - 1, Some(2 * most - 1)));
+        assert_eq!(bucket(kind, 2), (2 * most - 1, None));
+        assert_eq!(
+            (bucket(Kind::Hist, 63), bucket(Kind::Hist, 64)),
+            ((1 << 62, Some(1 << 63)), (1 << 63, None))
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     emit::{CAPACITY, Code, STEPS},
     ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
 };
+use crate::raw::{self, literal};
 
 /// Members of a set that are shown one by one.
 const SHOWN: usize = 16;
@@ -137,7 +138,7 @@ impl Display for Binding {
 
 impl Display for Test {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
+        let text = |bytes: &[u8]| literal(&raw::text(bytes));
         match self {
             Test::Equals(whole) => write!(f, "equals({})", text(whole)),
             Test::StartsWith(prefix) => write!(f, "starts_with({})", text(prefix)),

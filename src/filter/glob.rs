@@ -1,5 +1,7 @@
 //! A glob, as `like` takes it: `*` stands for any text, slashes too; everything else for itself.
 
+use crate::raw;
+
 /// A parsed glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Glob {
@@ -29,16 +31,19 @@ impl Glob {
         Ok(Glob::Parts { prefix: prefix.to_owned(), middle, suffix: suffix.to_owned() })
     }
 
+    /// Whether a text is like it. Bytes are compared ([`raw`]), as the kernel compares them.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
+        let text = raw::bytes(text);
         let (prefix, middle, suffix) = match self {
-            Glob::Exact(whole) => return text == whole,
-            Glob::Parts { prefix, middle, suffix } => (prefix, middle, suffix),
+            Glob::Exact(whole) => return *text == *raw::bytes(whole),
+            Glob::Parts { prefix, middle, suffix } => (raw::bytes(prefix), middle, raw::bytes(suffix)),
         };
-        let Some(rest) = text.strip_prefix(prefix.as_str()) else { return false };
-        let Some(mut rest) = rest.strip_suffix(suffix.as_str()) else { return false };
+        let Some(rest) = text.strip_prefix(&*prefix) else { return false };
+        let Some(mut rest) = rest.strip_suffix(&*suffix) else { return false };
         for part in middle {
-            let Some(found) = rest.find(part.as_str()) else { return false };
+            let part = raw::bytes(part);
+            let Some(found) = raw::find(rest, &part) else { return false };
             rest = &rest[found + part.len()..];
         }
         true
@@ -56,6 +61,9 @@ mod tests {
         assert!(like("aba", "a*a") && !like("a", "a*a"));
         assert!(like("x-y-z", "*-*-*") && !like("x-y", "*-*-*"));
         assert!(like("", "*") && like("a*"[..1].into(), "a"));
+        assert!(like("/tmp/a\u{efff}", "/tmp/*\u{efff}") && !like("/tmp/a\u{effe}", "/tmp/*\u{efff}"));
+        // The last byte of `ä` is found in it, as the kernel finds it.
+        assert!(like("/tmp/ä", "*\u{efa4}") && like("xäx", "*\u{efa4}*"));
         assert!(Glob::parse("a?").is_err());
     }
 }

@@ -11,14 +11,15 @@ use aya::{
     maps::Map,
     programs::{Program, ProgramError},
 };
-use nix::time::{ClockId, clock_gettime};
 
 use super::{
     Kernel, KernelError,
     books::{Books, Delivery},
+    clock,
+    errno::chain,
     guard,
     identity::Identities,
-    load::{Loaded, MissingHook, Programs, attach_refusal, chain},
+    load::{Loaded, MissingHook, Programs, attach_refusal},
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
@@ -88,7 +89,7 @@ impl Attachment {
             delivery: Arc::clone(&delivery),
         };
         scope.apply(&mut ebpf, btf)?;
-        guard::set(take(&mut ebpf, "krsi_guard")?)?;
+        guard::set(take(&mut ebpf, "krsi_guard")?, &kernel.identities.lineage(btf)?)?;
         let mut attachment = Attachment {
             reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
             books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
@@ -165,7 +166,7 @@ impl Attachment {
     pub fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), KernelError> {
         let deadline = lease.map_or(0, |lease| {
             let lease = u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX);
-            monotonic_ns().saturating_add(lease)
+            clock::monotonic_ns().unsigned_abs().saturating_add(lease)
         });
         self.store("lease_ns", deadline)
     }
@@ -333,9 +334,4 @@ fn mode_word(mode: Mode, on_error: OnError) -> u64 {
 
 pub fn take(ebpf: &mut Ebpf, table: &'static str) -> Result<Map, KernelError> {
     ebpf.take_map(table).ok_or(KernelError::Table { table, reason: "the object has no such map".into() })
-}
-
-fn monotonic_ns() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .map_or(0, |t| t.tv_sec().unsigned_abs() * 1_000_000_000 + t.tv_nsec().unsigned_abs())
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use aya::maps::{Map, MapData, PerCpuArray};
 
-use super::{KernelError, load::chain};
+use super::{KernelError, errno::chain};
 use crate::{probe::Counters, template::Layout};
 
 /// Counted on this side of the ring buffer.
@@ -84,6 +84,6 @@ impl Books {
     }
 }
 
-fn unreadable(error: &dyn std::error::Error) -> KernelError {
+fn unreadable(error: &(dyn std::error::Error + 'static)) -> KernelError {
     KernelError::Table { table: "krsi_counters", reason: chain(error) }
 }

@@ -1,9 +1,10 @@
 //! What the kernel, or this host's configuration of it, refuses: each with
 //! cause and cure.
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::probe::scope::Condition;
+use super::{errno, namespaces::Foreign};
+use crate::{probe::scope::Condition, raw};
 
 /// Why a probe cannot be had here, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,12 @@ pub enum KernelError {
          cure: boot with `lockdown=integrity`, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
     )]
     Lockdown { hook: String },
+    #[error(
+        "{reason}\n\
+         observing by other means was tried as well, and is refused, too: {refused}\n\
+         (`krsi-sh doctor` tells which templates still observe here)"
+    )]
+    NotEvenObserved { reason: Box<KernelError>, refused: String },
     #[error("template `{template}` can only observe here, so `{mode}` is refused: {reason}")]
     AuditOnly { template: String, mode: crate::probe::Mode, reason: String },
     #[error(
@@ -65,16 +72,23 @@ pub enum KernelError {
         "table `{table}` is full: it takes {limit} entries\ncure: give fewer, or a prefix instead of many paths"
     )]
     TableFull { table: &'static str, limit: u32 },
-    #[error("cannot learn which file `{path}` is: {error}", path = .path.display())]
+    #[error("cannot learn which file `{path}` is: {error}", path = raw::from_os(.path))]
     Identity { path: PathBuf, error: String },
-    #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = .path.display())]
+    #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = raw::from_os(.path))]
     Cgroup { path: PathBuf, reason: String },
-    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: an executable that exists; it is known by its inode from then on", path = .path.display())]
+    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: an executable that exists; it is known by its inode from then on", path = raw::from_os(.path))]
     Executable { condition: Condition, path: PathBuf, reason: String },
-    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: \"host\", an inode number, or a namespace's file such as /proc/42/ns/mnt", path = .path.display())]
+    #[error("scope `{condition}`: `{path}`: {reason}\nallowed: \"host\", an inode number, or a namespace's file such as /proc/42/ns/mnt", path = raw::from_os(.path))]
     Namespace { condition: Condition, path: PathBuf, reason: String },
+    #[error("cannot {what}: {foreign}")]
+    ProcessIds { what: &'static str, foreign: Foreign },
+    #[error(
+        "probes need privilege in the initial user namespace; this process has it only in one of its own\n\
+         cure: run krsi-sh as root outside of the user namespace (of a rootless container, say)"
+    )]
+    UserNamespace,
     #[error("scope pid {pid}: {reason}")]
     Pid { pid: u32, reason: String },
-    #[error("cannot {what}: {error}")]
-    Host { what: &'static str, error: io::Error },
+    #[error("cannot {what}: {}", errno::chain(.error))]
+    Host { what: Cow<'static, str>, error: io::Error },
 }

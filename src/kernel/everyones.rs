@@ -17,7 +17,7 @@ use aya::{
 use nix::errno::Errno;
 use procfs::process::{FDTarget, Process, all_processes};
 
-use super::{KernelError, host, load::chain, settings::Settings};
+use super::{KernelError, errno::chain, host, settings::Settings};
 
 const SETTINGS: &str = "krsi_settings";
 /// Where the mode stands in each template's settings, and its value that refuses nothing.
@@ -138,7 +138,7 @@ fn gone_program(error: &ProgramError) -> bool {
     matches!(error, ProgramError::SyscallError(error) if gone(&error.io_error))
 }
 
-fn cannot(what: &str, error: &dyn std::error::Error) -> KernelError {
+fn cannot(what: &str, error: &(dyn std::error::Error + 'static)) -> KernelError {
     KernelError::Program { what: what.to_owned(), error: chain(error) }
 }
 

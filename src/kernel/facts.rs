@@ -2,13 +2,10 @@
 
 use std::{fs, io::Read, path::Path};
 
-use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, FsType, statfs};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use procfs::process::Process;
 
 use super::host;
-
-/// Magic number of bpffs (include/uapi/linux/magic.h).
-const BPF_FS_MAGIC: FsType = FsType(0xcafe_4a11);
 
 /// A host's own word on what probes depend on. `None`: it cannot be read here.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +24,6 @@ pub struct Facts {
     pub lockdown: Option<String>,
     /// `net.core.bpf_jit_enable`.
     pub jit: Option<String>,
-    pub bpffs: bool,
     /// Where cgroup v2 is mounted.
     pub cgroup2: Option<String>,
 }
@@ -61,7 +57,6 @@ pub fn facts() -> Facts {
         uid: nix::unistd::geteuid().as_raw(),
         lockdown: lockdown(),
         jit: text("/proc/sys/net/core/bpf_jit_enable"),
-        bpffs: statfs("/sys/fs/bpf").is_ok_and(|s| s.filesystem_type() == BPF_FS_MAGIC),
         cgroup2: cgroup2(),
         release,
     }

@@ -1,11 +1,11 @@
 //! What this host has: privilege, LSM list, version.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, sync::OnceLock};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procfs::process::Process;
 
-use super::KernelError;
+use super::{KernelError, namespaces};
 
 // include/uapi/linux/capability.h
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -20,17 +20,27 @@ pub fn suffices(capabilities: u64) -> bool {
     capabilities & CAP_SYS_ADMIN != 0 || capabilities & (CAP_BPF | CAP_PERFMON) == CAP_BPF | CAP_PERFMON
 }
 
+/// Whether this process may load programs, as far as its capabilities go.
+pub fn is_privileged() -> bool {
+    own_capabilities().is_ok_and(suffices)
+}
+
+fn own_capabilities() -> Result<u64, KernelError> {
+    let status = Process::myself().and_then(|p| p.status());
+    status.map(|status| status.capeff).map_err(|e| KernelError::Host {
+        what: "read this process's capabilities".into(),
+        error: io::Error::other(e),
+    })
+}
+
 /// # Errors
 /// If this process may not load programs.
 pub fn check_privilege() -> Result<(), KernelError> {
-    let capabilities = Process::myself()
-        .and_then(|p| p.status())
-        .map_err(|e| KernelError::Host {
-            what: "read this process's capabilities",
-            error: io::Error::other(e),
-        })?
-        .capeff;
-    if suffices(capabilities) { Ok(()) } else { Err(KernelError::Privilege) }
+    match suffices(own_capabilities()?) {
+        true if namespaces::in_own_user_namespace() => Err(KernelError::UserNamespace),
+        true => Ok(()),
+        false => Err(KernelError::Privilege),
+    }
 }
 
 /// # Errors
@@ -51,6 +61,11 @@ pub fn check() -> Result<(), KernelError> {
     }
 }
 
+/// Whether the list of active LSMs, which [`check`] goes by, can be read.
+pub fn lsm_list_is_readable() -> bool {
+    fs::read_to_string(LSM_LIST).is_ok()
+}
+
 /// Before 5.11 maps count against RLIMIT_MEMLOCK. A limit that cannot be lifted
 /// shows itself as EPERM when the maps are made.
 pub fn lift_memory_limit() {
@@ -61,20 +76,51 @@ pub fn lift_memory_limit() {
     }
 }
 
+/// What this process was started with: programs that it starts are to have the same.
+static FILES_AT_START: OnceLock<(u64, u64)> = OnceLock::new();
+
+/// Returns the limits of open files, soft and hard, that were there before they were lifted; `None` if they were not.
+pub fn files_at_start() -> Option<(u64, u64)> {
+    FILES_AT_START.get().copied()
+}
+
+/// Lets this process have as many files open as it may: each probe needs some dozens, and the usual soft limit is for
+/// programs that know no more than select(2).
+pub fn lift_file_limit_to_hard() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = FILES_AT_START.set((soft, hard));
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// Lets this process open so many more files; above the hard limit if privilege allows that.
 pub fn lift_file_limit(more: usize) {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = FILES_AT_START.set((soft, hard));
         let wanted = soft.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
         let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
             .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard));
     }
 }
 
+/// More tasks than this there cannot be at once: `PID_MAX_LIMIT` (include/linux/threads.h).
+const MOST_TASKS: u32 = 1 << 22;
+/// For what a table of tasks costs then (1 MiB), a limit that is raised later is met.
+const FEWEST_TASKS: u32 = 1 << 16;
+
+/// How many tasks this host allows at once (`kernel.threads-max`), as a size for tables of them.
+pub fn most_tasks() -> u32 {
+    let text = fs::read_to_string("/proc/sys/kernel/threads-max").unwrap_or_default();
+    text.trim().parse().unwrap_or(FEWEST_TASKS).clamp(FEWEST_TASKS, MOST_TASKS)
+}
+
 /// `uname -r`.
 pub fn release() -> Result<String, KernelError> {
     fs::read_to_string("/proc/sys/kernel/osrelease")
         .map(|text| text.trim().to_owned())
-        .map_err(|error| KernelError::Host { what: "read the kernel's release", error })
+        .map_err(|error| KernelError::Host { what: "read the kernel's release".into(), error })
 }
 
 /// The running kernel as `KERNEL_VERSION(a, b, c)` of the templates.

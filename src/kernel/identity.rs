@@ -6,6 +6,8 @@
 //! program tells what the kernel has behind the descriptor. The descriptor stays open
 //! as long as the param holds: an inode that is open cannot be freed, and
 //! its number cannot be given to another file.
+//!
+//! The same object lists who the shell is, which in a namespace of its own it cannot know otherwise.
 
 use std::{
     cell::RefCell,
@@ -16,7 +18,7 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use aya::{
@@ -24,10 +26,12 @@ use aya::{
     programs::{Iter, Program},
 };
 
-use super::{KernelError, host, load::chain, loader, object};
+use super::{KernelError, clock, errno::chain, guard::Process, host, loader};
+use crate::raw;
 
 pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
+const LINEAGE: &str = "krsi_lineage";
 
 /// A file as the kernel knows it, kept from being freed.
 #[derive(Debug)]
@@ -47,7 +51,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// The identities of those of `paths` that exist now; the others are left out.
+    /// The identities of those of `paths` (in the form of [`raw`]) that exist now; the others are left out.
     ///
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
@@ -58,43 +62,68 @@ impl Identities {
                 Ok(file) => open.push((path, file)),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
-                    return Err(KernelError::Identity { path: path.into(), error: error.to_string() });
+                    return Err(KernelError::Identity { path: raw::os(path).into(), error: chain(&error) });
                 }
             }
         }
         let Some((first, _)) = open.first() else { return Ok(Vec::new()) };
-        let failed = |error: String| KernelError::Identity { path: first.into(), error };
+        let failed = |error: String| KernelError::Identity { path: raw::os(first).into(), error };
         let records: HashMap<_, _> =
             self.ask(btf).map_err(failed)?.into_iter().map(|r| (i64::from(r.fd), r)).collect();
         open.into_iter()
             .map(|(path, file)| {
                 let found = records.get(&i64::from(file.as_raw_fd()));
                 let record = found.ok_or_else(|| KernelError::Identity {
-                    path: path.into(),
+                    path: raw::os(path).into(),
                     error: "the kernel's list of open files does not have it".into(),
                 })?;
                 let resolved = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
-                    .unwrap_or_else(|_| Path::new(path).to_owned());
+                    .unwrap_or_else(|_| raw::os(path).into());
                 Ok(Identity { inode: record.inode, device: record.device, resolved, _open: file.into() })
             })
             .collect()
     }
 
+    /// Lists the shell and its ancestors as the kernel knows them, the shell first; and learns its clocks.
+    ///
+    /// # Errors
+    /// If the kernel does not answer.
+    pub fn lineage(&self, btf: &'static Btf) -> Result<Vec<Process>, KernelError> {
+        let failed = |error: String| KernelError::Program { what: "learn who this shell is".into(), error };
+        let before = clock::read();
+        let bytes = self.run(btf, LINEAGE, "task").map_err(failed)?;
+        let after = clock::read();
+        let mut pairs = bytes.chunks_exact(16).map(|pair| (word(pair, 0, 8), word(pair, 8, 8)));
+        let (monotonic, boottime) =
+            pairs.next().ok_or_else(|| failed("the kernel's list of tasks is empty".into()))?;
+        clock::learn(before, monotonic, boottime, after);
+        Ok(pairs.map(|(pid, start_ns)| Process { pid: pid as u32, start_ns }).collect())
+    }
+
     fn ask(&self, btf: &'static Btf) -> Result<Vec<Record>, String> {
-        let mut loaded = self.loaded.borrow_mut();
-        if loaded.is_none() {
-            *loaded = Some(load(btf)?);
-        }
-        let Some(Program::Iter(program)) = loaded.as_mut().and_then(|e| e.program_mut(PROGRAM)) else {
-            return Err(format!("`{PROGRAM}` is no iterator"));
-        };
-        let bytes = output(program)?;
+        let bytes = self.run(btf, PROGRAM, "task_file")?;
         Ok(bytes.chunks_exact(Record::SIZE).map(Record::read).collect())
+    }
+
+    /// What one of the iterators writes; it is loaded at the first time.
+    fn run(&self, btf: &'static Btf, name: &str, iterator: &str) -> Result<Vec<u8>, String> {
+        let mut loaded = self.loaded.borrow_mut();
+        let ebpf = match &mut *loaded {
+            Some(ebpf) => ebpf,
+            none => none.insert(loader::load(OBJECT, btf, &[]).map_err(|e| chain(&e))?),
+        };
+        let Some(Program::Iter(program)) = ebpf.program_mut(name) else {
+            return Err(format!("`{name}` is no iterator"));
+        };
+        if program.fd().is_err() {
+            program.load(iterator, btf).map_err(|e| chain(&e))?;
+        }
+        output(program)
     }
 }
 
 fn open_path(path: &str, more: usize) -> io::Result<File> {
-    let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(path);
+    let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(raw::os(path));
     match open() {
         // A set of thousands needs as many descriptors, and the usual limit is 1024.
         Err(error) if error.raw_os_error() == Some(nix::libc::EMFILE) => {
@@ -110,16 +139,6 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ENOTDIR))
 }
 
-fn load(btf: &'static Btf) -> Result<Ebpf, String> {
-    let own = object::with_constants(OBJECT, &[("krsi_self", std::process::id())])?;
-    let mut ebpf = loader::load(&own, btf, &[]).map_err(|e| chain(&e))?;
-    let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
-        return Err(format!("`{PROGRAM}` is no iterator"));
-    };
-    program.load("task_file", btf).map_err(|e| chain(&e))?;
-    Ok(ebpf)
-}
-
 /// Runs a loaded iterator once: all it wrote.
 ///
 /// # Errors
@@ -128,7 +147,7 @@ pub fn output(program: &mut Iter) -> Result<Vec<u8>, String> {
     let link = program.attach().map_err(|e| chain(&e))?;
     let link = program.take_link(link).map_err(|e| chain(&e))?;
     let mut bytes = Vec::new();
-    link.into_file().map_err(|e| chain(&e))?.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    link.into_file().map_err(|e| chain(&e))?.read_to_end(&mut bytes).map_err(|e| chain(&e))?;
     Ok(bytes)
 }
 
@@ -143,11 +162,13 @@ impl Record {
     const SIZE: usize = 16;
 
     fn read(bytes: &[u8]) -> Self {
-        let word = |at: usize, width: usize| {
-            bytes[at..at + width].iter().rev().fold(0u64, |acc, b| acc << 8 | u64::from(*b))
-        };
-        Record { fd: word(0, 4) as u32, device: word(4, 4) as u32, inode: word(8, 8) }
+        let number = |at, width| word(bytes, at, width);
+        Record { fd: number(0, 4) as u32, device: number(4, 4) as u32, inode: number(8, 8) }
     }
+}
+
+fn word(bytes: &[u8], at: usize, width: usize) -> u64 {
+    bytes[at..at + width].iter().rev().fold(0, |acc, byte| acc << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -156,21 +177,41 @@ mod tests {
 
     use super::{super::types::Wanted, *};
 
+    /// The kernel's list of this process and its ancestors is that of /proc, where both are of the same namespaces.
+    #[test]
+    fn the_kernel_tells_who_this_process_is() {
+        let Some(btf) = types() else { return };
+        let lineage = Identities::default().lineage(btf).unwrap();
+        let mut pid = std::process::id().cast_signed();
+        for process in &lineage {
+            let stat = procfs::process::Process::new(pid).unwrap().stat().unwrap();
+            assert_eq!((process.pid, process.start_ns / 10_000_000), (stat.pid as u32, stat.starttime));
+            pid = stat.ppid;
+        }
+        assert!(lineage.len() > 1 && lineage[1].pid == std::os::unix::process::parent_id());
+        let here = clock::read();
+        let nearly = |kernel: i64, here: i64| (kernel - here).abs() < 1_000_000_000;
+        assert!(nearly(clock::monotonic_ns(), here.monotonic()));
+        assert_eq!(clock::boottime_offset_ns(), 0);
+    }
+
+    fn types() -> Option<&'static Btf> {
+        let mut wanted = Wanted::default();
+        wanted.add(OBJECT);
+        let btf = loader::types(wanted).ok();
+        let found = btf.filter(|_| host::check().is_ok());
+        if found.is_none() {
+            eprintln!("skipped: no kernel BTF, or no privilege here");
+        }
+        found
+    }
+
     /// Iterators load where LSM programs are refused too, so this runs wherever there is privilege.
     #[test]
     fn the_kernel_tells_the_inode_behind_a_path() {
-        let mut wanted = Wanted::default();
-        wanted.add(OBJECT);
-        let Ok(btf) = loader::types(wanted) else {
-            eprintln!("skipped: no kernel BTF here");
-            return;
-        };
-        if host::check().is_err() {
-            eprintln!("skipped: no privilege here");
-            return;
-        }
+        let Some(btf) = types() else { return };
         let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_string_lossy().into_owned();
+        let path = raw::from_os(file.path());
         let found = Identities::default().of(btf, &[path, "/no/such/file".into()]).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].inode, file.as_file().metadata().unwrap().ino());

@@ -3,12 +3,18 @@
 use std::os::fd::OwnedFd;
 
 use aya::{
-    Btf, Ebpf,
+    Btf, Ebpf, EbpfError,
     programs::{Program, ProgramError},
 };
 use aya_obj::btf::BtfKind;
 
-use super::{KernelError, facts, host, loader, object, sets, shared::Pinned, stacks, summaries, verifier};
+use super::{
+    KernelError,
+    errno::{self, chain},
+    facts, host, loader, object, scope, sets,
+    shared::Pinned,
+    stacks, subtree, summaries, verifier,
+};
 use crate::{
     probe::Spec,
     template::{ObservedAt, Observer, Template},
@@ -30,10 +36,23 @@ pub struct Constants<'s> {
     pub id: u32,
     /// `KERNEL_VERSION` of the running kernel.
     pub version: u32,
-    /// Members of the scope, at least 1.
-    pub scope_size: u32,
+    pub scope_size: ScopeSize,
     /// Of the programs: 0, and one more for each filter that has replaced another since the attach.
     pub generation: u32,
+}
+
+/// For how many the tables of a scope have room, at least 1 each.
+#[derive(Debug, Clone, Copy)]
+pub struct ScopeSize {
+    /// What the scope names, but for processes.
+    pub members: u32,
+    /// In the subtrees of processes that it names.
+    pub processes: u32,
+}
+
+impl ScopeSize {
+    /// Of a scope that names nothing.
+    pub const NONE: Self = ScopeSize { members: 1, processes: 1 };
 }
 
 /// Whether the hooks' programs can be had, or only what observes.
@@ -127,7 +146,7 @@ pub fn load_over(
 ) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
     let own = own(constants, reach)?;
-    let ebpf = loader::load_over(&own.bytes, btf, pinned).map_err(|e| broken(template, chain(&e)))?;
+    let ebpf = loader::load_over(&own.bytes, btf, pinned).map_err(|e| unmade(template, &e))?;
     match reach {
         Reach::Lsm => load_hooks(btf, template, ebpf),
         Reach::AuditOnly => load_observing(btf, template, ebpf),
@@ -148,8 +167,10 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
         .map_err(|reason| broken(&spec.template, reason))?;
     let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
     let sets = match &spec.filter {
-        Some(compiled) => sets::made(&compiled.code)
-            .map_err(|error| KernelError::Host { what: "make a map for a set of the filter", error })?,
+        Some(compiled) => sets::made(&compiled.code).map_err(|error| KernelError::Host {
+            what: "make a map for a set of the filter".into(),
+            error,
+        })?,
         None => Vec::new(),
     };
     let bytes = object::prepared(
@@ -208,13 +229,21 @@ fn made(
     constants: Constants<'_>,
 ) -> Result<Ebpf, KernelError> {
     let spec = constants.spec;
-    let [totals, sketches] = summaries::sizes(&spec.aggregations, spec.keys);
-    loader::load(
-        own,
-        btf,
-        &[("krsi_scope_members", constants.scope_size), totals, sketches, stacks::size(spec)],
-    )
-    .map_err(|error| broken(template, chain(&error)))
+    let ScopeSize { members, processes } = constants.scope_size;
+    let mut sizes = vec![(scope::TABLE, members), (subtree::TABLE, processes), stacks::size(spec)];
+    sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
+    // A task's entry goes with the task, so such a table is never full.
+    sizes.extend(template.layout.by_task.iter().map(|table| (loader::known(table), host::most_tasks())));
+    loader::load(own, btf, &sizes).map_err(|error| unmade(template, &error))
+}
+
+/// An object that could not be loaded: for want of something, or since it is no template.
+fn unmade(template: &Template, error: &EbpfError) -> KernelError {
+    if errno::is_the_hosts(error) {
+        let what = format!("make the maps of template `{}`", template.name);
+        return KernelError::Program { what, error: chain(error) };
+    }
+    broken(template, chain(error))
 }
 
 fn broken(template: &Template, reason: String) -> KernelError {
@@ -248,9 +277,18 @@ fn refusal(hook: &str, error: ProgramError) -> KernelError {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            // The verifier always explains itself; a refusal without a word is policy.
-            if io_error.raw_os_error() == Some(nix::libc::EPERM) && log.trim().is_empty() {
+            // The verifier always explains itself; a refusal without a word is policy, or a limit.
+            if io_error.raw_os_error() == Some(nix::libc::EPERM)
+                && log.trim().is_empty()
+                && !errno::is_memory_locked()
+            {
                 return KernelError::Refused { hook };
+            }
+            // Said by the kernel before or beside the verifier: not for what stands in the program.
+            let interrupted = matches!(io_error.raw_os_error(), Some(nix::libc::EAGAIN | nix::libc::ENOMEM));
+            if interrupted || (log.trim().is_empty() && errno::is_the_hosts(&io_error)) {
+                let what = format!("load the program for `{hook}`");
+                return KernelError::Host { what: what.into(), error: io_error };
             }
             // Then the helper that reads kernel memory does not exist for the verifier.
             if facts::lockdown().as_deref() == Some("confidentiality") {
@@ -274,19 +312,4 @@ pub fn attach_refusal(hook: &str, error: ProgramError) -> KernelError {
         }
         other => KernelError::Program { what: format!("attach to `{hook}`"), error: chain(&other) },
     }
-}
-
-/// An error with all its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
 }

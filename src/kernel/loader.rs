@@ -13,7 +13,9 @@ use std::{
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
 use super::{
-    KernelError, host,
+    KernelError,
+    errno::chain,
+    host,
     shared::Pinned,
     types::{Wanted, reduced},
 };
@@ -65,7 +67,7 @@ pub fn load_over(object: &[u8], types: &'static Btf, pinned: &Pinned) -> Result<
 }
 
 /// The name, for as long as the process lives; there are few.
-fn known(name: &str) -> &'static str {
+pub fn known(name: &str) -> &'static str {
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = names.get(name) {
         return known;
@@ -93,7 +95,7 @@ fn read(wanted: &Wanted) -> Result<Btf, KernelError> {
     let failed = |error: String| KernelError::Btf { error };
     let whole = match std::fs::read(host::BTF) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KernelError::NoBtf),
-        other => other.map_err(|error| failed(error.to_string()))?,
+        other => other.map_err(|error| failed(chain(&error)))?,
     };
     let some = reduced(&whole, wanted);
     Btf::parse(some.as_deref().unwrap_or(&whole), Default::default()).map_err(|e| failed(e.to_string()))

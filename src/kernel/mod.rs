@@ -13,6 +13,8 @@ mod books;
 mod call;
 #[doc(hidden)]
 pub mod carrier;
+pub mod clock;
+mod errno;
 mod error;
 pub mod everyones;
 mod facts;
@@ -22,6 +24,7 @@ mod host;
 mod identity;
 mod load;
 mod loader;
+pub mod namespaces;
 mod object;
 mod preview;
 #[doc(hidden)]
@@ -50,9 +53,10 @@ use crate::{event::queue::Sender, probe::Spec, template::Catalogue};
 
 pub use self::{
     attachment::Attachment,
+    errno::chain as with_cause_and_cure,
     error::KernelError,
     facts::{Facts, facts},
-    host::{check, release},
+    host::{check, files_at_start, is_privileged, lsm_list_is_readable, release},
     load::MissingHook,
     preview::InScope,
 };
@@ -64,7 +68,7 @@ fn reading_thread() -> Result<Runtime, KernelError> {
         .thread_name("krsi-rings")
         .enable_io()
         .build()
-        .map_err(|error| KernelError::Host { what: "start the thread that reads events", error })
+        .map_err(|error| KernelError::Host { what: "start the thread that reads events".into(), error })
 }
 
 /// The running kernel, seen to have what probes need.
@@ -89,6 +93,7 @@ impl Kernel {
     /// If this process cannot even begin.
     pub fn open(events: Sender, catalogue: Catalogue) -> Result<Self, KernelError> {
         host::lift_memory_limit();
+        host::lift_file_limit_to_hard();
         loader::prepare();
         Ok(Kernel {
             events,
@@ -116,6 +121,14 @@ impl Kernel {
         }
     }
 
+    /// By other means than LSM, without trying LSM first: for finding out whether that can be had.
+    ///
+    /// # Errors
+    /// If it cannot; then nothing stays attached.
+    pub fn attach_observing(&self, spec: &Spec) -> Result<Attachment, KernelError> {
+        self.observe(0, spec, KernelError::Refused { hook: spec.template.name.clone() })
+    }
+
     /// By other means than LSM; gives `reason` back if those are refused as well.
     fn observe(&self, id: u32, spec: &Spec, reason: KernelError) -> Result<Attachment, KernelError> {
         if spec.mode.enforces() {
@@ -128,7 +141,10 @@ impl Kernel {
             load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
         match load::load_observers(btf, constants) {
             Ok(loaded) => Attachment::new(self, btf, loaded, (id, spec), scope, Some(reason.to_string())),
-            Err(KernelError::Refused { .. }) => Err(reason),
+            Err(KernelError::Refused { hook }) => Err(KernelError::NotEvenObserved {
+                reason: reason.into(),
+                refused: format!("loading `{hook}` gave EPERM"),
+            }),
             Err(error) => Err(error),
         }
     }
@@ -152,6 +168,9 @@ impl Kernel {
     /// If the scope names what is not there, or the kernel refuses.
     pub fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
         host::check_privilege()?;
+        // An iterator ends at its reader's pid namespace, and hooks do not.
+        namespaces::process_ids()
+            .map_err(|foreign| KernelError::ProcessIds { what: "list the processes in scope", foreign })?;
         preview::preview(self, self.btf()?, spec)
     }
 

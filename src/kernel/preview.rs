@@ -7,14 +7,9 @@
 use aya::{Btf, programs::Program};
 
 use super::{
-    Kernel, KernelError,
-    attachment::take,
-    identity,
-    load::{self, chain},
-    scope::Resolved,
-    settings::Settings,
+    Kernel, KernelError, attachment::take, errno::chain, identity, load, scope::Resolved, settings::Settings,
 };
-use crate::probe::Spec;
+use crate::{probe::Spec, raw};
 
 const PROGRAM: &str = "krsi_preview";
 
@@ -24,6 +19,7 @@ pub struct InScope {
     pub pid: u32,
     /// Real user id, in the initial user namespace.
     pub uid: u32,
+    /// In the form of [`raw`].
     pub comm: String,
 }
 
@@ -34,7 +30,7 @@ impl InScope {
     fn read(bytes: &[u8]) -> Self {
         let number = |at: usize| bytes[at..at + 4].iter().rev().fold(0, |acc, b| acc << 8 | u32::from(*b));
         let comm = bytes[8..].split(|b| *b == 0).next().unwrap_or_default();
-        InScope { pid: number(0), uid: number(4), comm: String::from_utf8_lossy(comm).into_owned() }
+        InScope { pid: number(0), uid: number(4), comm: raw::text(comm) }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     KernelError,
     books::Delivery,
     carrier::{self, CarrierError, EXIT, MAY_GOTO, Program},
-    load::chain,
+    errno::chain,
     ring::{Outlet, Reader},
 };
 use crate::{

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use aya::maps::{Map, MapData, RingBuf};
-use nix::time::{ClockId, clock_gettime};
 use tokio::{
     io::unix::AsyncFd,
     runtime::Runtime,
@@ -12,7 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{KernelError, books::Delivery, load::chain, stacks::KeptStacks};
+use super::{KernelError, books::Delivery, clock, errno::chain, stacks::KeptStacks};
 use crate::event::{
     Event, Source,
     queue::{Sender, Spare},
@@ -49,7 +48,7 @@ impl Reader {
         let _context = runtime.enter();
         // SAFETY: the ring buffer owns its map's descriptor, gives the same one every time,
         // and closes it only when it is dropped, which is after the AsyncFd has let go.
-        let ring = unsafe { AsyncFd::register(ring) }.map_err(|e| unreadable(e.to_string()))?;
+        let ring = unsafe { AsyncFd::register(ring) }.map_err(|e| unreadable(chain(&e)))?;
         let task = runtime.spawn(follow(ring, Arc::clone(&outlet), asking, stopped));
         Ok(Reader {
             stop: Some(stop),
@@ -124,7 +123,7 @@ const BATCH: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 
 fn drain(ring: &mut RingBuf<MapData>, outlet: &Outlet, spare: &mut Spare) {
-    let offset = wall_offset_ns();
+    let offset = clock::wall_offset_ns();
     while drain_some(ring, outlet, offset, spare) {}
 }
 
@@ -151,10 +150,4 @@ fn drain_some(ring: &mut RingBuf<MapData>, outlet: &Outlet, offset: i64, spare: 
     let delivered = events.send(batch, room, spare);
     delivery.count(delivered, taken - delivered, malformed);
     more
-}
-
-/// `CLOCK_REALTIME - CLOCK_MONOTONIC` now: what turns the kernel's time into the wall's.
-fn wall_offset_ns() -> i64 {
-    let read = |clock| clock_gettime(clock).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec());
-    read(ClockId::CLOCK_REALTIME) - read(ClockId::CLOCK_MONOTONIC)
 }

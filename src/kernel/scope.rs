@@ -16,18 +16,22 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, NSFS_MAGIC, statfs};
 use super::{
     KernelError,
     attachment::take,
+    host,
     identity::{Identities, Identity},
+    load::ScopeSize,
+    namespaces,
     subtree::{self, Tree},
     tables,
 };
 use crate::{
     probe::scope::{Condition, Kind, Member, Scope},
+    raw,
     template::Layout,
 };
 
 /// `KRSI_SCOPE_NOT` of the templates.
 const NOT: u32 = 32;
-const TABLE: &str = "krsi_scope_members";
+pub const TABLE: &str = "krsi_scope_members";
 
 /// `struct krsi_scope_key` of the templates: kind, device, then a number or a comm.
 type Key = [u8; 24];
@@ -73,9 +77,12 @@ impl Resolved {
         Ok(resolved)
     }
 
-    /// How many entries the table of members must have room for; a table has at least one.
-    pub fn size(&self) -> u32 {
-        u32::try_from(self.members.len()).unwrap_or(u32::MAX).max(1)
+    /// How many entries its tables must have room for.
+    pub fn size(&self) -> ScopeSize {
+        ScopeSize {
+            members: u32::try_from(self.members.len()).unwrap_or(u32::MAX).max(1),
+            processes: if self.roots.is_empty() { 1 } else { host::most_tasks() },
+        }
     }
 
     fn add_roots(&mut self, condition: Condition, members: &BTreeSet<Member>) {
@@ -101,7 +108,7 @@ impl Resolved {
             if !found.is_file() {
                 return Err(refuse("it is no file".into()));
             }
-            paths.push(path.to_string_lossy().into_owned());
+            paths.push(raw::from_os(path));
         }
         let found = identities.of(btf, &paths)?;
         self.members.extend(found.iter().map(|i| layout(number, i.device, i.inode)));
@@ -151,7 +158,7 @@ fn layout(number: u32, device: u32, value: u64) -> Key {
 
 fn comm_key(number: u32, comm: &str) -> Key {
     let mut key = layout(number, 0, 0);
-    let bytes = comm.as_bytes();
+    let bytes = raw::bytes(comm);
     let length = bytes.len().min(15);
     key[8..8 + length].copy_from_slice(&bytes[..length]);
     key
@@ -194,7 +201,7 @@ fn namespace(condition: Condition, kind: Kind, path: &Path) -> Result<u64, Kerne
     let wanted = format!("{}:", namespace_name(kind));
     match std::fs::read_link(path) {
         Ok(text) if !text.as_os_str().as_bytes().starts_with(wanted.as_bytes()) => {
-            Err(refuse(format!("this is a namespace of another kind: {}", text.display())))
+            Err(refuse(format!("this is a namespace of another kind: {}", raw::from_os(text))))
         }
         _ => path.metadata().map(|m| m.ino()).map_err(|e| refuse(e.to_string())),
     }
@@ -202,10 +209,9 @@ fn namespace(condition: Condition, kind: Kind, path: &Path) -> Result<u64, Kerne
 
 fn host_namespace(condition: Condition, kind: Kind) -> Result<u64, KernelError> {
     let path = PathBuf::from(format!("/proc/1/ns/{}", namespace_name(kind)));
-    if !subtree::in_initial_pid_namespace() {
-        let reason = "this shell is in a pid namespace of its own, so process 1 here is not the host's\n\
-                      cure: run krsi-sh in the host's pid namespace, or give the inode number";
-        return Err(KernelError::Namespace { condition, path, reason: reason.into() });
+    if let Err(foreign) = namespaces::process_ids() {
+        let reason = format!("process 1 here is not the host's: {foreign}; or give the inode number");
+        return Err(KernelError::Namespace { condition, path, reason });
     }
     namespace(condition, kind, &path)
 }

@@ -14,7 +14,7 @@ use nix::{
     unistd::{SysconfVar, sysconf},
 };
 
-use super::KernelError;
+use super::{KernelError, errno};
 
 /// The one value of the settings map.
 pub struct Settings {
@@ -50,7 +50,7 @@ impl Settings {
                 0,
             )
         }
-        .map_err(|e| refuse(e.to_string()))?;
+        .map_err(|e| refuse(format!("it cannot be mapped: {}", errno::chain(&e))))?;
         Ok(Settings { address: address.cast(), mapped, size, _map: map })
     }
 

@@ -8,7 +8,7 @@
 //! on executions sees.
 
 use std::{
-    fs,
+    fs, io,
     os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
     sync::{
@@ -26,7 +26,7 @@ use rustix::{
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
-use super::load::chain;
+use super::errno::chain;
 
 /// The maps that generations of one probe's programs have in common: their names, and the kernel's ids.
 pub struct Shared(Vec<(String, u32)>);
@@ -55,7 +55,8 @@ impl Shared {
     pub fn pinned(&self) -> Result<Pinned, String> {
         let mut pinned = Pinned { folder: own_folder()?, names: Vec::new() };
         for (name, id) in &self.0 {
-            let failed = |error: &dyn std::error::Error| format!("cannot pin `{name}`: {}", chain(error));
+            let failed =
+                |error: &(dyn std::error::Error + 'static)| format!("cannot pin `{name}`: {}", chain(error));
             let map = MapData::from_id(*id).map_err(|error| failed(&error))?;
             map.pin(pinned.folder.join(name)).map_err(|error| failed(&error))?;
             pinned.names.push(name.clone());
@@ -110,14 +111,16 @@ fn own_folder() -> Result<PathBuf, String> {
     let system = match SYSTEM.get() {
         Some(system) => system,
         None => {
-            let made =
-                own_file_system().map_err(|error| format!("no BPF file system of its own: {error}"))?;
+            let made = own_file_system().map_err(|error| {
+                format!("no BPF file system of its own: {}", chain(&io::Error::from(error)))
+            })?;
             SYSTEM.get_or_init(|| made)
         }
     };
     let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
     let folder = PathBuf::from(format!("/proc/self/fd/{}/{number}", system.as_raw_fd()));
-    fs::create_dir(&folder).map_err(|error| format!("no folder in a BPF file system of its own: {error}"))?;
+    fs::create_dir(&folder)
+        .map_err(|error| format!("no folder in a BPF file system of its own: {}", chain(&error)))?;
     Ok(folder)
 }
 

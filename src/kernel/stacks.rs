@@ -5,11 +5,11 @@ use aya::{
     maps::{MapData, stack_trace::StackTraceMap},
 };
 
-use super::{KernelError, attachment::take, load::chain};
+use super::{KernelError, attachment::take, errno::chain};
 use crate::{
     event::{Event, Stacks, Value},
     probe::{Spec, aggregation::Aggregation},
-    symbols,
+    raw, symbols,
     template::{FieldKind, Stack},
 };
 
@@ -79,7 +79,9 @@ impl KeptStacks {
                 Stack::Kernel => symbols::kernel(&frames),
                 Stack::User => symbols::user(&symbols::locate(pid, &frames)),
             };
-            *value = Value::List(names.into_iter().map(|name| Value::Text(name.into_bytes())).collect());
+            *value = Value::List(
+                names.into_iter().map(|name| Value::Text(raw::bytes(&name).into_owned())).collect(),
+            );
         }
     }
 

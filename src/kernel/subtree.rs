@@ -9,11 +9,9 @@ use aya::{
 };
 use procfs::process::{Process, all_processes};
 
-use super::{KernelError, load::chain, tables::full, trackers::track};
+use super::{KernelError, errno::chain, namespaces, tables::full, trackers::track};
 
-const TABLE: &str = "krsi_scope_pids";
-/// The inode of the initial pid namespace (PROC_PID_INIT_INO).
-const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+pub const TABLE: &str = "krsi_scope_pids";
 
 /// Which of the scope's subtrees a process belongs to: `enum krsi_subtree` of the templates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,21 +51,11 @@ pub fn follow(ebpf: &mut Ebpf, btf: &'static Btf, roots: &BTreeMap<u32, Tree>) -
 }
 
 fn check(pid: u32) -> Result<(), KernelError> {
-    let refuse = |reason: &str| Err(KernelError::Pid { pid, reason: reason.into() });
-    if !in_initial_pid_namespace() {
-        return refuse(
-            "this shell is in a pid namespace of its own, where process ids are not the kernel's\n\
-             cure: run krsi-sh in the host's pid namespace, or scope by cgroup",
-        );
+    let refuse = |reason: String| Err(KernelError::Pid { pid, reason });
+    if let Err(foreign) = namespaces::process_ids() {
+        return refuse(format!("{foreign}; or scope by cgroup"));
     }
-    if Process::new(pid.cast_signed()).is_err() { refuse("no such process") } else { Ok(()) }
-}
-
-/// Whether process ids here are the kernel's own; believed where /proc does not tell.
-pub fn in_initial_pid_namespace() -> bool {
-    let own = Process::myself().and_then(|p| p.namespaces()).ok();
-    let inode = own.and_then(|n| n.0.get(std::ffi::OsStr::new("pid")).map(|ns| ns.identifier));
-    inode.is_none_or(|inode| inode == INITIAL_PID_NS)
+    if Process::new(pid.cast_signed()).is_err() { refuse("no such process".into()) } else { Ok(()) }
 }
 
 /// Adds a process that is alive to these subtrees; if it ended meanwhile, takes it out again,
@@ -87,7 +75,7 @@ fn add(table: &mut HashMap<&mut MapData, u32, u8>, pid: u32, trees: u8) -> Resul
 /// One pass over /proc; whether anything was added.
 fn add_children(table: &mut HashMap<&mut MapData, u32, u8>) -> Result<bool, KernelError> {
     let processes = all_processes()
-        .map_err(|e| KernelError::Host { what: "list processes", error: std::io::Error::other(e) })?;
+        .map_err(|e| KernelError::Host { what: "list processes".into(), error: std::io::Error::other(e) })?;
     let mut changed = false;
     for stat in processes.filter_map(|p| p.ok()?.stat().ok()) {
         let (pid, parent) = (stat.pid.unsigned_abs(), stat.ppid.unsigned_abs());

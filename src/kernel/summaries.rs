@@ -11,7 +11,7 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 
-use super::{KernelError, attachment::take, grace, host, load::chain, stacks::KeptStacks};
+use super::{KernelError, attachment::take, errno::chain, grace, host, stacks::KeptStacks};
 use crate::{
     event::summary::{self, Amount, Bucket, Row, Summary, Total},
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
@@ -26,8 +26,8 @@ const SKETCHES: &str = "krsi_sketches";
 /// `struct krsi_summary_key`: epoch, which, bucket, group.
 const KEY_SIZE: usize = 8 + GROUP_SIZE;
 type Key = [u8; KEY_SIZE];
-/// `struct krsi_total`: lock, padding, count, sum, least, greatest.
-type TotalValue = [u8; 40];
+/// `struct krsi_total`: lock, padding, count, two words of the sum, least, greatest.
+type TotalValue = [u8; 48];
 /// `struct krsi_sketch`: lock, padding, registers.
 type SketchValue = [u8; 8 + 512];
 const LOCK_SIZE: usize = 8;
@@ -270,7 +270,7 @@ fn total(value: &TotalValue) -> Total {
         bytes.copy_from_slice(&value[at..at + 8]);
         u64::from_ne_bytes(bytes)
     };
-    Total { count: word(8), sum: word(16), least: word(24), greatest: word(32) }
+    Total { count: word(8), sum_lower: word(16), sum_upper: word(24), least: word(32), greatest: word(40) }
 }
 
 /// By key: while entries are being added, the walk may come by one twice.

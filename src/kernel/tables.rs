@@ -5,6 +5,7 @@
 //! at no moment is there less than old and new have in common.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     os::unix::ffi::OsStrExt,
 };
@@ -17,11 +18,12 @@ use aya::{
 use super::{
     KernelError,
     attachment::take,
+    errno::chain,
     identity::{Identities, Identity},
-    load::chain,
 };
 use crate::{
     probe::{Network, ParamValue, Ports},
+    raw,
     template::{Param, ParamKind},
 };
 
@@ -229,9 +231,10 @@ fn none(table: Table) -> KernelError {
 /// environment need not be looked up.
 pub fn word(kind: &ParamKind, texts: &[String]) -> u64 {
     match kind {
-        ParamKind::Variables => {
-            texts.iter().filter_map(|t| t.bytes().next()).fold(0, |word, byte| word | 1 << (byte & 63))
-        }
+        ParamKind::Variables => texts
+            .iter()
+            .filter_map(|t| raw::bytes(t).first().copied())
+            .fold(0, |word, byte| word | 1 << (byte & 63)),
         _ => 1,
     }
 }
@@ -248,29 +251,31 @@ fn entries(
     identities: &Identities,
     btf: &'static Btf,
 ) -> Result<Entries, KernelError> {
-    let bytes = || texts.iter().map(String::as_bytes);
+    let bytes = || texts.iter().map(|text| raw::bytes(text));
     let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);
     let mut entries = Entries::default();
     match kind {
         ParamKind::Paths => {
             let found = identities.of(btf, texts)?;
             entries.members = found.iter().map(|i| (Table::Inodes, inode_key(i).to_vec())).collect();
-            entries.members.extend(bytes().map(whole_path).map(prefix));
+            entries.members.extend(bytes().map(|path| whole_path(&path)).map(prefix));
             // A symbolic link's target is what the hook will call the file.
             let resolved = found.iter().map(|i| whole_path(i.resolved.as_os_str().as_bytes()));
             entries.members.extend(resolved.filter(|path| path.len() <= KEY_SIZE).map(prefix));
             entries._open = found;
         }
-        ParamKind::Prefixes => entries.members = bytes().map(|t| prefix(t.to_vec())).collect(),
+        ParamKind::Prefixes => entries.members = bytes().map(|t| prefix(t.into_owned())).collect(),
         ParamKind::Suffixes => {
-            let reversed = |text: &[u8]| (Table::Suffixes, text.iter().rev().copied().collect());
+            let reversed = |text: Cow<'_, [u8]>| (Table::Suffixes, text.iter().rev().copied().collect());
             entries.members = bytes().map(reversed).collect();
         }
         ParamKind::Variables => {
-            entries.members = bytes().map(|name| (Table::Variables, name.to_vec())).collect();
+            entries.members = bytes().map(|name| (Table::Variables, name.into_owned())).collect();
         }
-        ParamKind::Names => entries.members = bytes().map(whole_path).map(prefix).collect(),
-        ParamKind::NamePrefixes => entries.members = bytes().map(|t| prefix(t.to_vec())).collect(),
+        ParamKind::Names => {
+            entries.members = bytes().map(|name| whole_path(&name)).map(prefix).collect();
+        }
+        ParamKind::NamePrefixes => entries.members = bytes().map(|t| prefix(t.into_owned())).collect(),
         // None of texts.
         ParamKind::Flags(_)
         | ParamKind::Flag

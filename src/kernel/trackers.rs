@@ -3,7 +3,7 @@
 
 use aya::{Btf, Ebpf, programs::Program};
 
-use super::{KernelError, identity::output, load::chain};
+use super::{KernelError, errno::chain, identity::output};
 use crate::template::Layout;
 
 /// Attaches the trackers, then runs the seeds: what happens from here on is tracked, and what

@@ -11,8 +11,9 @@ use aya::programs::Program;
 use super::{
     Kernel, KernelError,
     attachment::{Attachment, Hooks},
+    errno::chain,
     grace,
-    load::{self, Reach, chain},
+    load::{self, Reach, ScopeSize},
     shared::Shared,
 };
 use crate::probe::Spec;
@@ -34,8 +35,13 @@ impl Attachment {
             self.shared.as_ref().map_err(String::clone).and_then(Shared::pinned).map_err(impossible)?;
         let btf = kernel.btf()?;
         let generation = self.generation.wrapping_add(1);
-        let constants =
-            load::Constants { spec, id: self.id, version: kernel.version, scope_size: 1, generation };
+        let constants = load::Constants {
+            spec,
+            id: self.id,
+            version: kernel.version,
+            scope_size: ScopeSize::NONE,
+            generation,
+        };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
         let loaded = load::load_over(btf, constants, reach, &pinned)?;
         let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };
@@ -63,7 +69,7 @@ impl Attachment {
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
         self.store("turn", word)?;
         grace::wait_for_programs()
-            .map_err(|error| KernelError::Host { what: "wait for programs that are running", error })
+            .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
     }
 }
 

@@ -61,18 +61,21 @@ fn no_kernel(asked: Option<&str>, cached: &[String], cache: &std::path::Path) ->
     if !cached.is_empty() {
         _ = write!(text, " (there are: {})", cached.join(", "));
     }
+    if std::env::var_os("HOME").is_none_or(|home| home.is_empty()) {
+        text.push_str(" (HOME is not set: KRSI_KERNELS names another folder)");
+    }
+    text.push_str("\ncure: ");
+    if asked.is_none_or(|asked| !asked.contains('/')) {
+        text.push_str("name an image of this machine: krsi-sh lab --kernel /boot/vmlinuz-… ; or, ");
+    }
     match asked {
         Some(asked) if super::kernels::MATRIX.contains(&asked) => {
-            _ = write!(text, "; fetch it with `scripts/kernels {asked}`, or all five with `make kernels`");
-        }
-        Some(_) => {
-            text.push_str(
-                "; `make kernels` fetches the five of the matrix, and a path may be given instead of a name",
+            _ = write!(
+                text,
+                "in krsi-sh's source folder, `scripts/kernels {asked}` (all five: `make kernels`)"
             );
         }
-        None => text.push_str(
-            "; fetch the five of the matrix with `make kernels`, or one with `scripts/kernels 6.12`",
-        ),
+        _ => text.push_str("in krsi-sh's source folder, `scripts/kernels 6.12` (all five: `make kernels`)"),
     }
     text
 }
@@ -88,11 +91,9 @@ mod tests {
             cached: vec!["5.10".into()],
             cache: "/cache".into(),
         };
-        assert_eq!(
-            error.to_string(),
-            "no kernel `6.12` in /cache (there are: 5.10); \
-             fetch it with `scripts/kernels 6.12`, or all five with `make kernels`"
-        );
+        let text = error.to_string();
+        assert!(text.starts_with("no kernel `6.12` in /cache (there are: 5.10)"), "{text}");
+        assert!(text.contains("--kernel /boot/vmlinuz-") && text.contains("scripts/kernels 6.12"), "{text}");
     }
 
     #[test]

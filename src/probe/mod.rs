@@ -65,6 +65,10 @@ pub enum OnError {
     Deny,
 }
 
+/// What a denial of everything to everybody means besides.
+pub const LOCKS_OUT: &str = "; until it runs out no new login succeeds, and `krsi-sh panic` can only be started from the \
+                             shell that has started this session: `exec krsi-sh panic`";
+
 /// Why a spec may not be attached, though each word of it is right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
@@ -74,9 +78,10 @@ pub enum SpecError {
     )]
     Unscoped { mode: Mode },
     #[error(
-        "`.everywhere()` with `{mode}` needs a lease, so that a mistake ends by itself; add `.lease(\"10m\")`"
+        "`.everywhere()` with `{mode}` needs a lease, so that a mistake ends by itself; add `.lease(\"10m\")`{}",
+        if *.locks_out { LOCKS_OUT } else { "" }
     )]
-    NoLease { mode: Mode },
+    NoLease { mode: Mode, locks_out: bool },
     #[error("template `{template}` cannot deny: its hook returns nothing to the kernel; use `.observe()`")]
     CannotDeny { template: String },
 }
@@ -133,11 +138,24 @@ impl Spec {
         self.params.iter().find(late).map(|(name, _)| name.as_str())
     }
 
-    /// The mode as it acts: a denial that comes too late to refuse is a kill.
+    /// Whether nobody could log in while this is in force: every program, or every file, is refused to every task.
+    #[must_use]
+    pub fn locks_out(&self) -> bool {
+        const HOOKS: [&str; 2] = ["bprm_check_security", "file_open"];
+        self.everywhere
+            && self.scope.is_empty()
+            && self.mode.enforces()
+            && self.params.is_empty()
+            && self.filter.is_none()
+            && self.template.hooks.iter().any(|hook| HOOKS.contains(&hook.as_str()))
+    }
+
+    /// Describes the mode as it acts: where nothing can be refused any more, a denial is a kill, and a kill is for certain.
     #[must_use]
     pub fn acting_mode(&self) -> String {
         match (self.mode, self.late()) {
             (Mode::Deny(_), Some(_)) => format!("{} by SIGKILL", self.mode),
+            (Mode::Kill(signal), Some(_)) if signal != Signal::KILL => format!("{} by SIGKILL", self.mode),
             (mode, _) => mode.to_string(),
         }
     }
@@ -159,7 +177,7 @@ impl Spec {
                 return Err(SpecError::Unscoped { mode: self.mode });
             }
             if self.lease.is_none() {
-                return Err(SpecError::NoLease { mode: self.mode });
+                return Err(SpecError::NoLease { mode: self.mode, locks_out: self.locks_out() });
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use super::{
     port::{PortError, Ports},
 };
 use crate::{
+    raw,
     suggest::nearest,
     template::{Param, ParamKind, Template},
 };
@@ -26,6 +27,7 @@ pub const MOST_VARIABLES: usize = 64;
 /// A checked value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamValue {
+    /// In the form of [`raw`].
     Texts(Vec<String>),
     Bits(u64),
     Flag(bool),
@@ -146,8 +148,9 @@ fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamEr
     }
     let socket = matches!(kind, ParamKind::Names | ParamKind::NamePrefixes);
     let longest = if socket { LONGEST_NAME } else { LONGEST_TEXT };
-    if text.len() > longest {
-        return Err(ParamError::TooLong { param: name(), length: text.len(), longest });
+    let length = raw::bytes(text).len();
+    if length > longest {
+        return Err(ParamError::TooLong { param: name(), length, longest });
     }
     if socket && !text.starts_with(['/', '@']) {
         return Err(ParamError::Name { param: name(), given: text.to_owned() });
@@ -186,7 +189,10 @@ fn ports(
 fn variables(param: &Param, names: Vec<String>) -> Result<ParamValue, ParamError> {
     let param = || param.name.clone();
     let bad = |name: &&String| {
-        name.is_empty() || name.len() > LONGEST_VARIABLE || name.contains('=') || name.contains('\0')
+        name.is_empty()
+            || raw::bytes(name).len() > LONGEST_VARIABLE
+            || name.contains('=')
+            || name.contains('\0')
     };
     if let Some(name) = names.iter().find(bad) {
         return Err(ParamError::Variable { param: param(), given: name.clone() });

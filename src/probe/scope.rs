@@ -14,7 +14,7 @@ use std::{
 use serde_json::Value;
 
 use super::param::{describe, one_or_many};
-use crate::suggest::nearest;
+use crate::{raw, suggest::nearest};
 
 /// The kernel's `task_struct.comm` with its NUL (TASK_COMM_LEN).
 const LONGEST_COMM: usize = 15;
@@ -151,6 +151,7 @@ impl fmt::Display for Condition {
 pub enum Member {
     /// An id, or a namespace's inode.
     Number(u32),
+    /// In the form of [`raw`].
     Comm(String),
     /// Absolute: a cgroup's folder, an executable, a namespace's file.
     Path(PathBuf),
@@ -258,7 +259,7 @@ fn comm(key: Condition, text: &str) -> Result<Member, ScopeError> {
     if text.is_empty() || text.contains('\0') {
         return Err(ScopeError::Text { key });
     }
-    if text.len() > LONGEST_COMM {
+    if raw::bytes(text).len() > LONGEST_COMM {
         return Err(ScopeError::LongComm { key, given: text.to_owned() });
     }
     Ok(Member::Comm(text.to_owned()))
@@ -269,7 +270,7 @@ fn path(key: Condition, text: &str) -> Result<Member, ScopeError> {
         return Err(ScopeError::Text { key });
     }
     match key.kind {
-        _ if text.starts_with('/') => Ok(Member::Path(PathBuf::from(text))),
+        _ if text.starts_with('/') => Ok(Member::Path(raw::os(text).into())),
         Kind::Cgroup => Err(ScopeError::RelativeCgroup(text.to_owned())),
         _ => Err(ScopeError::Relative { key, given: text.to_owned() }),
     }
@@ -280,7 +281,7 @@ impl fmt::Display for Member {
         match self {
             Member::Number(number) => number.fmt(f),
             Member::Comm(comm) => f.write_str(comm),
-            Member::Path(path) => path.display().fmt(f),
+            Member::Path(path) => f.write_str(&raw::from_os(path)),
             Member::Host => f.write_str("host"),
         }
     }

@@ -1,8 +1,9 @@
 //! A child process: its end told through a channel, its output kept up to a limit.
 
 use std::{
+    ffi::{OsStr, OsString},
     io::{self, Read},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,11 +17,14 @@ use crossbeam_channel::{Receiver, bounded};
 use nix::{
     errno::Errno,
     sys::{
+        resource::{Resource, setrlimit},
         signal::Signal,
         wait::{Id, WaitPidFlag, waitid},
     },
     unistd::Pid,
 };
+
+use crate::{kernel::files_at_start, raw};
 
 /// Of each stream; what comes after is read and thrown away.
 const KEPT: usize = 1 << 20;
@@ -63,12 +67,18 @@ impl Child {
     ///
     /// # Errors
     /// If execve refuses it, or no process can be had.
-    pub fn start(argv: &[String]) -> Result<Self, StartError> {
-        let program = argv.first().map_or("", String::as_str);
-        let io = |error| StartError::Io { program: program.to_owned(), error };
+    pub fn start(argv: &[OsString]) -> Result<Self, StartError> {
+        let program = argv.first().map_or(OsStr::new(""), OsString::as_os_str);
+        let io = |error| StartError::Io { program: raw::from_os(program), error };
         let mut command = Command::new(program);
         command.args(argv.get(1..).unwrap_or_default());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some((soft, hard)) = files_at_start() {
+            // The shell's own limit is lifted; select(2) of others may not bear that.
+            let restore = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
+            // SAFETY: setrlimit(2) is one system call, which takes no lock and no memory.
+            unsafe { command.pre_exec(restore) };
+        }
         let mut process = match command.spawn() {
             Ok(process) => process,
             Err(error) => {
@@ -186,7 +196,7 @@ mod tests {
     use super::*;
 
     fn run(argv: &[&str]) -> Ended {
-        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
         match Child::start(&argv) {
             Ok(mut child) => child.finish().unwrap(),
             Err(StartError::Refused(ended)) => ended,

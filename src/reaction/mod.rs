@@ -13,5 +13,5 @@ mod signal;
 pub use self::{
     capabilities::{capabilities, capability, effective},
     child::{Child, Ended, StartError},
-    signal::{SignalError, signal},
+    signal::{Deed, SignalError, signal},
 };

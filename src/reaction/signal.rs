@@ -13,6 +13,14 @@ pub struct SignalError {
     error: Errno,
 }
 
+/// How far a signal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Send,
+    /// Everything is checked, and nothing is sent (signal 0 of kill(2)).
+    Try,
+}
+
 /// Sends the signal; false if the process has gone. With a start time (nanoseconds
 /// since boot, as events have it) the process must be the very one. Between looking and
 /// signalling the id is held by nothing, so a reuse in that moment is not excluded, but it takes
@@ -20,11 +28,15 @@ pub struct SignalError {
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn signal(pid: i32, start_ns: Option<u64>, signal: Signal) -> Result<bool, SignalError> {
+pub fn signal(pid: i32, start_ns: Option<u64>, signal: Signal, deed: Deed) -> Result<bool, SignalError> {
     if start_ns.is_some() && this_one(pid, start_ns).is_none() {
         return Ok(false);
     }
-    match kill(Pid::from_raw(pid), signal.raw()) {
+    let sent = match deed {
+        Deed::Send => Some(signal.raw()),
+        Deed::Try => None,
+    };
+    match kill(Pid::from_raw(pid), sent) {
         Ok(()) => Ok(true),
         Err(Errno::ESRCH) => Ok(false),
         Err(error) => Err(SignalError { pid, signal, error }),
@@ -46,9 +58,10 @@ mod tests {
         let pid = child.id().cast_signed();
         let start = Process::new(pid).unwrap().stat().unwrap().starttime * TICK_NS;
         let term = Signal::from_name("SIGTERM").unwrap();
-        assert!(!signal(pid, Some(start + TICK_NS), term).unwrap());
+        assert!(!signal(pid, Some(start + TICK_NS), term, Deed::Send).unwrap());
+        assert!(signal(pid, Some(start), term, Deed::Try).unwrap());
         assert!(child.try_wait().unwrap().is_none());
-        assert!(signal(pid, Some(start), term).unwrap());
+        assert!(signal(pid, Some(start), term, Deed::Send).unwrap());
         assert!(!child.wait().unwrap().success());
     }
 }

@@ -30,10 +30,10 @@ mod wrapped;
 
 pub use self::{
     human::duration,
-    json::event as event_json,
-    printable::{printable, printable_lines},
+    json::{event as event_json, safe as safe_json},
+    printable::{printable, printable_lines, quoted},
     reporter::{Books, Reporter, Severity, SeverityError},
-    streams::{Streams, columns},
+    streams::{Streams, allows_color, columns},
     wrapped::wrapped,
 };
 

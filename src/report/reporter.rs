@@ -2,13 +2,14 @@
 
 use std::{fmt, io};
 
+use jiff::Timestamp;
 use owo_colors::Style;
 use serde_json::{Map, Value, json};
 
 use super::{Format, Sink, Stream, accounts, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     event::{Event, Summary},
-    probe::Counters,
+    probe::{Counters, Signal},
     suggest::nearest,
 };
 
@@ -65,6 +66,8 @@ pub struct Books {
     pub mode: String,
     /// It observed by other means than LSM, and could not have denied.
     pub audit_only: bool,
+    /// It is in the kernel now.
+    pub attached: bool,
     pub counters: Counters,
 }
 
@@ -74,14 +77,26 @@ pub struct Reporter {
     format: Format,
     paint: text::Paint,
     quiet: bool,
+    /// How help is written as long as no record has been.
+    help: Format,
+    has_records: bool,
 }
 
 impl Reporter {
     #[must_use]
     pub fn new(sink: Box<dyn Sink>, format: Format, color: bool, quiet: bool) -> Self {
-        let mut reporter = Reporter { sink, format, paint: text::Paint { enabled: color }, quiet };
+        let paint = text::Paint { enabled: color };
+        let mut reporter = Reporter { sink, format, paint, quiet, help: format, has_records: false };
         reporter.set_format(format);
         reporter
+    }
+
+    /// The same, that writes help in this format as long as it has written no record: help that is all there is
+    /// is for people, wherever it goes.
+    #[must_use]
+    pub fn with_help(mut self, help: Format) -> Self {
+        self.help = help;
+        self
     }
 
     /// Whether text output carries colour.
@@ -109,6 +124,7 @@ impl Reporter {
     /// From here on in this format.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
+        self.help = format;
         if format == Format::Text {
             accounts::prepare();
         }
@@ -122,6 +138,7 @@ impl Reporter {
     /// # Errors
     /// As all of these: if the stream is closed.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.has_records = true;
         let line = match self.format {
             Format::Text => text::event(event, self.paint),
             Format::Json => json::line("event", json::event(event)),
@@ -130,11 +147,13 @@ impl Reporter {
     }
 
     pub fn alert(&mut self, severity: Severity, text: &str, event: Option<&Event>) -> io::Result<()> {
+        self.has_records = true;
+        let now = Timestamp::now();
         let line = match self.format {
-            Format::Text => text::alert(severity, text, self.paint),
+            Format::Text => text::alert(severity, text, now, self.paint),
             Format::Json => {
                 let mut fields = Map::new();
-                fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
+                fields.insert("time".into(), json::time(now));
                 fields.insert("severity".into(), severity.to_string().into());
                 fields.insert("text".into(), text.into());
                 if let Some(event) = event {
@@ -146,8 +165,24 @@ impl Reporter {
         self.sink.line(Stream::Event, &line)
     }
 
+    /// Reports a signal that `--audit` kept from being sent, as a `would-signal` record.
+    pub fn would_signal(&mut self, pid: i32, signal: Signal) -> io::Result<()> {
+        let line = match self.format {
+            Format::Text => format!("--audit: would send {signal} to process {pid}"),
+            Format::Json => {
+                let mut fields = Map::new();
+                fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
+                fields.insert("pid".into(), pid.into());
+                fields.insert("signal".into(), signal.to_string().into());
+                json::line("would-signal", fields)
+            }
+        };
+        self.sink.line(Stream::Event, &line)
+    }
+
     /// A record of the script's own making.
     pub fn emit(&mut self, record: Map<String, Value>) -> io::Result<()> {
+        self.has_records = true;
         let line = match self.format {
             Format::Text => json::safe(&Value::Object(record).to_string()),
             Format::Json => json::line("emit", record),
@@ -157,6 +192,7 @@ impl Reporter {
 
     /// What a probe has kept count of.
     pub fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        self.has_records = true;
         match self.format {
             Format::Text => {
                 summary::text(summary).iter().try_for_each(|line| self.sink.line(Stream::Data, line))
@@ -167,6 +203,7 @@ impl Reporter {
 
     /// The value of a line at the prompt: as people read it, and as it is.
     pub fn value(&mut self, shown: &str, raw: Value) -> io::Result<()> {
+        self.has_records = true;
         match self.format {
             Format::Text => self.page(shown),
             Format::Json => {
@@ -192,7 +229,8 @@ impl Reporter {
 
     /// A text that somebody has asked for: help, an explanation.
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
-        match self.format {
+        let format = if self.has_records { self.format } else { self.help };
+        match format {
             Format::Text => {
                 let width = self.sink.width(Stream::Data);
                 let text = printable_lines(text);
@@ -210,6 +248,7 @@ impl Reporter {
 
     /// What `print` says.
     pub fn print(&mut self, text: &str) -> io::Result<()> {
+        self.has_records = true;
         match self.format {
             Format::Text => {
                 let text = printable_lines(text);
@@ -232,7 +271,9 @@ impl Reporter {
             Format::Text => text::books(all, text::When::Closing, self.paint)
                 .iter()
                 .try_for_each(|line| self.sink.line(Stream::Data, line)),
-            Format::Json => self.records("books", all),
+            Format::Json => all
+                .iter()
+                .try_for_each(|books| self.sink.line(Stream::Data, &json::line("books", fields(books)))),
         }
     }
 
@@ -243,12 +284,12 @@ impl Reporter {
                 let lines = text::books(all, text::When::Meanwhile, self.paint);
                 self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
             }
-            Format::Json => self.records("stats", all),
+            Format::Json => all.iter().try_for_each(|books| {
+                let mut fields = fields(books);
+                fields.insert("attached".into(), books.attached.into());
+                self.sink.line(Stream::Data, &json::line("stats", fields))
+            }),
         }
-    }
-
-    fn records(&mut self, kind: &str, all: &[Books]) -> io::Result<()> {
-        all.iter().try_for_each(|books| self.sink.line(Stream::Data, &json::line(kind, fields(books))))
     }
 
     /// Something worth knowing, on standard error; nothing if quiet.

@@ -3,17 +3,21 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::{human, json, printable};
+use super::{human, json, printable, quoted};
 use crate::{
     event::{
         self,
         summary::{Amount, Bucket, Row, Summary},
     },
     probe::aggregation::Kind,
+    raw,
 };
 
 /// Characters of the longest bar.
 const BAR: u64 = 40;
+
+/// Where a sum does not fit.
+const TOO_LARGE: &str = "too large";
 
 /// A heading, and a row for each group, or a drawing of each.
 #[must_use]
@@ -76,6 +80,7 @@ fn amount(summary: &Summary, amount: &Amount) -> String {
     let human = |number| human::amount(summary.unit.as_deref(), number);
     match amount {
         Amount::Number(n) => human(*n as f64).unwrap_or_else(|| n.to_string()),
+        Amount::TooLarge => TOO_LARGE.into(),
         Amount::Mean(mean) => human(*mean).unwrap_or_else(|| format!("{mean:.1}")),
         Amount::About(n) => format!("~{n}"),
         Amount::Histogram(_) => String::new(),
@@ -86,21 +91,22 @@ fn amount(summary: &Summary, amount: &Amount) -> String {
 fn shown(name: &str, value: &event::Value) -> String {
     match value {
         event::Value::Unsigned(number) => human::name(name, *number).unwrap_or_else(|| number.to_string()),
-        event::Value::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).into_owned(),
+        event::Value::Text(bytes) => quoted(&raw::text(bytes)).into_owned(),
         // A stack, a frame a line.
-        event::Value::List(frames) => {
-            frames.iter().map(|frame| shown(name, frame)).collect::<Vec<_>>().join("\n")
-        }
+        event::Value::List(frames) => frames.iter().map(frame).collect::<Vec<_>>().join("\n"),
         other => match json::value(other.clone()) {
-            Value::String(text) => printable(&text).into_owned(),
-            Value::Array(items) => items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|t| printable(t).into_owned())
-                .collect::<Vec<_>>()
-                .join(","),
+            Value::String(text) => quoted(&text).into_owned(),
+            // Names of flags.
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
             other => other.to_string(),
         },
+    }
+}
+
+fn frame(value: &event::Value) -> String {
+    match value {
+        event::Value::Text(name) => printable(&raw::text(name)).into_owned(),
+        other => json::value(other.clone()).to_string(),
     }
 }
 
@@ -152,12 +158,27 @@ fn binary(mut n: u64) -> String {
 /// A group as an object: its fields by name, and what it has come to under the name of the aggregation.
 #[must_use]
 pub fn row(summary: &Summary, row: &Row) -> Map<String, Value> {
+    object(summary, row, |object, name, value| drop(object.insert(name.to_owned(), json::value(value))))
+}
+
+/// The same, with the bytes of what is not UTF-8 besides.
+fn record_row(summary: &Summary, row: &Row) -> Value {
+    Value::Object(object(summary, row, json::insert))
+}
+
+fn object(
+    summary: &Summary,
+    row: &Row,
+    insert: impl Fn(&mut Map<String, Value>, &str, event::Value),
+) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, value) in summary.by.iter().zip(&row.group) {
-        object.insert(name.clone(), json::value(value.clone()));
+        insert(&mut object, name, value.clone());
     }
     let (name, amount) = match &row.amount {
-        Amount::Number(n) | Amount::About(n) => (summary.kind.name(), json!(n)),
+        Amount::Number(n) => (summary.kind.name(), whole(*n)),
+        Amount::TooLarge => (summary.kind.name(), json!(TOO_LARGE)),
+        Amount::About(n) => (summary.kind.name(), json!(n)),
         Amount::Mean(mean) => (summary.kind.name(), json!(mean)),
         Amount::Histogram(buckets) => {
             let bucket = |b: &Bucket| json!({ "from": b.from, "to": b.to, "count": b.count });
@@ -168,16 +189,20 @@ pub fn row(summary: &Summary, row: &Row) -> Map<String, Value> {
     object
 }
 
+/// A number as JSON; beyond 64 bits to the 16 digits that its readers keep.
+fn whole(number: u128) -> Value {
+    u64::try_from(number).map_or_else(|_| json!(number as f64), |number| json!(number))
+}
+
 /// All of it as a record.
 pub(super) fn record(summary: &Summary) -> Map<String, Value> {
     let mut fields = Map::new();
-    fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
     fields.insert("probe".into(), summary.probe.as_str().into());
     fields.insert("kind".into(), summary.kind.name().into());
     fields.insert("field".into(), summary.field.as_deref().into());
     fields.insert("unit".into(), summary.unit.as_deref().into());
     fields.insert("by".into(), summary.by.as_slice().into());
-    fields.insert("rows".into(), summary.rows.iter().map(|r| Value::Object(row(summary, r))).collect());
+    fields.insert("rows".into(), summary.rows.iter().map(|row| record_row(summary, row)).collect());
     fields.insert("overflow".into(), summary.overflow.into());
     fields
 }
@@ -185,6 +210,7 @@ pub(super) fn record(summary: &Summary) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::FieldKind;
 
     fn summary(kind: Kind, rows: Vec<Row>) -> Summary {
         Summary {
@@ -193,6 +219,7 @@ mod tests {
             field: Some("size".into()),
             unit: Some("bytes".into()),
             by: vec!["comm".into()],
+            kinds: vec![FieldKind::Text],
             rows,
             overflow: 0,
         }
@@ -209,7 +236,7 @@ mod tests {
             Row { group: vec![event::Value::Text(b"\x1b[31m".to_vec())], amount: Amount::Histogram(buckets) };
         let lines = text(&summary(Kind::Hist, vec![row]));
         assert_eq!(lines[0], "p: hist of size (bytes) by comm");
-        assert!(!lines[1].contains('\x1b'), "{:?}", lines[1]);
+        assert_eq!(lines[1], r"  comm=$'\x1b[31m'");
         assert_eq!(lines[2].trim_end(), format!("  [0]        1 |@{}|", " ".repeat(39)));
         assert_eq!(lines[3], format!("  [1K, 2K)  80 |{}|", "@".repeat(40)));
         assert!(lines[4].starts_with("  [8E, ...)  1 |@"), "{:?}", lines[4]);
@@ -236,6 +263,43 @@ mod tests {
         );
         let summary = Summary { rows: vec![row(0, Amount::Mean(1536.0))], ..summary };
         assert_eq!(text(&summary)[2], "  0(root)  1.5 KiB");
+    }
+
+    #[test]
+    fn rows_that_differ_in_a_byte_differ() {
+        let row =
+            |path: &[u8]| Row { group: vec![event::Value::Text(path.to_vec())], amount: Amount::Number(1) };
+        let rows = vec![row(b"/a\xff"), row(b"/a\xfe"), row(br"/a\xff"), row(b"/a b")];
+        let summary = Summary {
+            by: vec!["path".into()],
+            kind: Kind::Count,
+            field: None,
+            unit: None,
+            ..summary(Kind::Count, rows)
+        };
+        let expected = [
+            "p: count by path",
+            "  path       count",
+            r"  $'/a\xff'      1",
+            r"  $'/a\xfe'      1",
+            r"  '/a\xff'       1",
+            "  '/a b'         1",
+        ];
+        assert_eq!(text(&summary), expected);
+        let record = record(&summary);
+        assert_eq!(record["rows"][0], json!({ "path_hex": "2f61ff", "path": "/a\u{efff}", "count": 1 }));
+        assert_eq!(record["rows"][3], json!({ "path": "/a b", "count": 1 }));
+    }
+
+    #[test]
+    fn sums_beyond_64_bits_are_told() {
+        let sum = 3 * u128::from(i64::MAX.cast_unsigned());
+        let row = |amount| Row { group: vec![event::Value::Text(b"cat".to_vec())], amount };
+        let summary = summary(Kind::Sum, vec![row(Amount::Number(sum)), row(Amount::TooLarge)]);
+        assert_eq!(record(&summary)["rows"][0]["sum"], json!(2.767_011_611_056_433e19));
+        assert_eq!(record(&summary)["rows"][1]["sum"], json!("too large"));
+        let lines = text(&summary);
+        assert!(lines[2].ends_with("24.0 EiB") && lines[3].ends_with("too large"), "{lines:?}");
     }
 
     #[test]

@@ -5,13 +5,14 @@ use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::{OwoColorize, Style};
 
 use super::{
-    human, printable,
+    human, json, printable, quoted,
     reporter::{Books, Severity},
 };
 use crate::{
     event::{Event, Value},
-    probe::Counters,
-    template::Stack,
+    probe::{Counters, Errno, Mode},
+    raw,
+    template::{FieldKind, Stack},
 };
 
 /// Colour for one word, or none at all.
@@ -35,22 +36,19 @@ impl Paint {
     }
 }
 
-/// `TIME PROBE VERDICT COMM[PID] uid=UID(USER) PATH field=value …`
+/// `TIME PROBE VERDICT COMM[PID] uid=UID(USER) SUBJECT field=value …`
+///
+/// Each text is a word as a shell reads it ([`quoted`]), so that none can be taken for another field; a list of texts
+/// is a command line. The verdict is there where the kernel might have said another: not of a probe that observes.
 pub(super) fn event(event: &Event, paint: Paint) -> String {
-    let text = |name: &str| printable(&event.text(name)).into_owned();
-    let mut verdict = paint.verdict(&text("verdict"));
-    let errno = event.number("errno");
-    if errno != 0 {
-        let name = crate::probe::Errno::from_number(errno.cast_signed())
-            .map_or_else(|_| errno.to_string(), |e| e.to_string());
-        verdict = format!("{verdict}({name})");
-    }
+    let word = |name: &str| quoted(&event.text(name)).into_owned();
     let uid = event.number("uid");
     let mut line = format!(
-        "{} {} {verdict} {}[{}]{}{}",
+        "{} {} {}{}[{}]{}{}",
         paint.with(Style::new().dimmed(), &clock(event.number("wall_ns"))),
-        paint.with(Style::new().cyan(), &printable(event.probe())),
-        text("comm"),
+        paint.with(Style::new().cyan(), &quoted(event.probe())),
+        verdict(event, paint).map_or_else(String::new, |verdict| verdict + " "),
+        word("comm"),
         event.number("pid"),
         paint.with(Style::new().dimmed(), " uid="),
         human::name("uid", uid).unwrap_or_else(|| uid.to_string()),
@@ -58,7 +56,7 @@ pub(super) fn event(event: &Event, paint: Paint) -> String {
     let subject = event.template().subject().map_or("", |f| f.name.as_str());
     if !event.text(subject).is_empty() {
         line.push(' ');
-        line.push_str(&paint.with(Style::new().bold(), &text(subject)));
+        line.push_str(&paint.with(Style::new().bold(), &word(subject)));
     }
     for (name, value) in details(event, subject) {
         line.push_str(&paint.with(Style::new().dimmed(), &format!(" {name}=")));
@@ -69,45 +67,83 @@ pub(super) fn event(event: &Event, paint: Paint) -> String {
             for (index, frame) in frames.iter().enumerate() {
                 let label = if index == 0 { stack.field() } else { "" };
                 line.push_str(&paint.with(Style::new().dimmed(), &format!("\n  {label:6}  ")));
-                line.push_str(&element(frame));
+                line.push_str(&match frame {
+                    Value::Text(name) => printable(&raw::text(name)).into_owned(),
+                    other => element(other),
+                });
             }
         }
     }
     line
 }
 
-/// What the template tells beyond the header and its subject, where it tells something.
-/// Numbers that only a machine reads are left to NDJSON.
+/// What was decided, with the errno; nothing where nothing else could have been.
+fn verdict(event: &Event, paint: Paint) -> Option<String> {
+    let verdict = event.text("verdict");
+    if verdict == ALLOW && event.text("mode") == Mode::Observe.to_string() {
+        return None;
+    }
+    let shown = paint.verdict(&verdict);
+    let errno = event.number("errno");
+    if errno == 0 {
+        return Some(shown);
+    }
+    let name =
+        Errno::from_number(errno.cast_signed()).map_or_else(|_| errno.to_string(), |errno| errno.to_string());
+    Some(format!("{shown}({name})"))
+}
+
+const ALLOW: &str = "allow";
+
+/// What the template tells beyond the header and its subject, where it tells something: a command line first, notes
+/// last. Numbers that only a machine reads are left to NDJSON.
 fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
     let own = event.template().fields.iter().skip_while(|f| f.name != LAST_OF_HEADER).skip(1);
+    let (lines, others): (Vec<_>, Vec<_>) = own.partition(|f| matches!(f.kind, FieldKind::Texts { .. }));
+    let names = lines.iter().chain(&others).map(|f| f.name.as_str()).filter(|name| *name != subject);
     let told = event.text(subject);
     let mut details = Vec::new();
-    let names = std::iter::once("notes").chain(own.map(|f| f.name.as_str()));
     for name in names.filter(|name| event.tells(name)) {
         let value = match event.get(name) {
-            Some(Value::Flags(names)) if !names.is_empty() => names.join(","),
-            Some(Value::Text(bytes)) if name != subject && !bytes.is_empty() => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                if text == told {
-                    continue;
-                }
-                printable(&text).into_owned()
-            }
-            Some(Value::Name(text)) => text,
-            Some(Value::Bool(true)) => "true".into(),
-            Some(Value::Address(Some(address))) if name != subject => address.to_string(),
-            Some(Value::Unsigned(number)) => match own_number(event, name, number) {
-                Some(text) => text,
-                None => continue,
-            },
-            Some(Value::List(items)) if !items.is_empty() => {
-                items.iter().map(element).collect::<Vec<_>>().join(",")
-            }
-            _ => continue,
+            Some(Value::Text(bytes)) if raw::text(&bytes) == told => None,
+            Some(value) => detail(event, name, &value),
+            None => None,
         };
-        details.push((name.to_owned(), value));
+        details.extend(value.map(|value| (name.to_owned(), value)));
     }
+    details.extend(notes(event).map(|notes| ("notes".to_owned(), notes)));
     details
+}
+
+/// A field's value, if there is something to tell.
+fn detail(event: &Event, name: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Flags(names) if !names.is_empty() => Some(names.join(",")),
+        Value::Text(bytes) if !bytes.is_empty() => Some(quoted(&raw::text(bytes)).into_owned()),
+        Value::Name(name) => Some(name.clone()),
+        Value::Bool(true) => Some("true".into()),
+        Value::Address(Some(address)) => Some(address.to_string()),
+        Value::Unsigned(number) => own_number(event, name, *number),
+        Value::List(items) if !items.is_empty() => Some(list(items)),
+        _ => None,
+    }
+}
+
+/// Texts as a command line, numbers with commas between.
+pub(super) fn list(items: &[Value]) -> String {
+    let between = if items.iter().any(|item| matches!(item, Value::Text(_))) { " " } else { "," };
+    items.iter().map(element).collect::<Vec<_>>().join(between)
+}
+
+/// What is to be noted about this event. That a probe can only observe is said at its attach, and that the decision
+/// comes late is of no account where everything is allowed.
+fn notes(event: &Event) -> Option<String> {
+    let Some(Value::Flags(mut notes)) = event.get("notes").filter(|_| event.tells("notes")) else {
+        return None;
+    };
+    let allowed = event.text("verdict") == ALLOW;
+    notes.retain(|note| note != "audit-only" && !(allowed && note == "late"));
+    (!notes.is_empty()).then(|| notes.join(","))
 }
 
 /// A number that people read: who somebody is, how large something is, a port.
@@ -129,7 +165,7 @@ const LENGTH: &str = "_length";
 /// One of a list's elements.
 fn element(value: &Value) -> String {
     match value {
-        Value::Text(bytes) => printable(&String::from_utf8_lossy(bytes)).into_owned(),
+        Value::Text(bytes) => quoted(&raw::text(bytes)).into_owned(),
         Value::Unsigned(number) => number.to_string(),
         other => printable(&format!("{other:?}")).into_owned(),
     }
@@ -138,20 +174,25 @@ fn element(value: &Value) -> String {
 /// The header's own fields end here (`struct krsi_header`).
 const LAST_OF_HEADER: &str = "exe";
 
-/// Time of day here, to the millisecond.
 fn clock(wall_ns: u64) -> String {
-    let time = Timestamp::from_nanosecond(i128::from(wall_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
+    time_of_day(json::timestamp(wall_ns))
+}
+
+/// Time of day here, to the millisecond.
+fn time_of_day(time: Timestamp) -> String {
     time.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
 }
 
-pub(super) fn alert(severity: Severity, text: &str, paint: Paint) -> String {
+/// `TIME alert SEVERITY: TEXT`
+pub(super) fn alert(severity: Severity, text: &str, at: Timestamp, paint: Paint) -> String {
     let style = match severity {
         Severity::Info | Severity::Low => Style::new().cyan(),
         Severity::Medium => Style::new().yellow(),
         Severity::High => Style::new().red(),
         Severity::Critical => Style::new().red().bold().reversed(),
     };
-    format!("{} {}", paint.with(style, &format!("alert {severity}:")), printable(text))
+    let time = paint.with(Style::new().dimmed(), &time_of_day(at));
+    format!("{time} {} {}", paint.with(style, &format!("alert {severity}:")), printable(text))
 }
 
 /// The columns of numbers. Those that no probe has anything in are left out, but for the few that
@@ -197,7 +238,11 @@ pub(super) fn books(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     let titles = columns.iter().map(|(title, ..)| *title);
     table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
     for books in all {
-        let mode = if books.audit_only { format!("{}, audit-only", books.mode) } else { books.mode.clone() };
+        // At the end all of them are.
+        let detached = when == When::Meanwhile && !books.attached;
+        let marks = [(books.audit_only, ", audit-only"), (detached, ", detached")];
+        let mut mode = books.mode.clone();
+        marks.iter().filter(|(holds, _)| *holds).for_each(|(_, mark)| mode.push_str(mark));
         let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
         row.push(match (books.counters.balanced(), when) {

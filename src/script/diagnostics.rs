@@ -13,9 +13,7 @@ use std::{fmt, ops::Range, rc::Rc};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::{
-    Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop,
-};
+use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop};
 use crate::{report::printable_lines, suggest::nearest};
 
 pub use self::calls::a;

@@ -71,7 +71,13 @@ impl Index {
         // What stands in the place of a function of the library has its documentation.
         library.sort_by_key(|f| (f.name.clone(), f.doc.is_empty()));
         let mut seen = std::collections::HashSet::new();
-        library.retain(|f| seen.insert((f.name.clone(), f.of.clone(), f.params.iter().map(|p| p.1.clone()).collect::<Vec<_>>())));
+        library.retain(|f| {
+            seen.insert((
+                f.name.clone(),
+                f.of.clone(),
+                f.params.iter().map(|p| p.1.clone()).collect::<Vec<_>>(),
+            ))
+        });
         library.sort_by(by_name);
         let properties = all.iter().filter_map(property).collect();
         let mut callable: Vec<String> =

@@ -13,6 +13,7 @@ use crate::{
         SpecError, aggregation::AggregationError, duration::DurationError, mode::ModeError,
         param::ParamError, scope::ScopeError,
     },
+    raw,
     report::SeverityError,
 };
 
@@ -78,7 +79,7 @@ impl From<KernelError> for Fault {
             KernelError::Cgroup { path, .. }
             | KernelError::Identity { path, .. }
             | KernelError::Executable { path, .. }
-            | KernelError::Namespace { path, .. } => path.to_str().map(str::to_owned),
+            | KernelError::Namespace { path, .. } => Some(raw::from_os(path)),
             KernelError::Pid { pid, .. } => Some(pid.to_string()),
             _ => None,
         };

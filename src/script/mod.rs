@@ -9,8 +9,10 @@
 //! engine       Rhai, bounded, with the bindings of api/
 //! session      a script from its text to its exit code; a line from its text to its value
 //! runtime      what the bindings act on; the loop over events, timers, signals
+//! policy       what may be done to the system: every effect asks here
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
+//! recent       the events delivered last
 //! docs         the index that help and completion share
 //! explanation  what runs where of a probe, for reading
 //! ```
@@ -26,8 +28,10 @@ pub mod explanation;
 mod fault;
 mod handle;
 mod interrupt;
+mod policy;
 mod program;
 mod receivers;
+mod recent;
 mod runtime;
 mod session;
 mod stop;
@@ -37,6 +41,7 @@ mod value;
 use self::fault::Fault;
 use crate::report::Format;
 
+pub use self::policy::Policy;
 pub use self::session::{
     LAST_VALUE, Session, completeness,
     glance::{Glance, Watch},
@@ -49,17 +54,17 @@ pub use self::session::{
 pub struct Options {
     /// `args` of the script.
     pub args: Vec<String>,
-    /// Every deny and kill becomes shadow.
-    pub audit: bool,
+    /// What the script may do to the system.
+    pub policy: Policy,
     pub format: Format,
+    /// How `help` is written as long as nothing else has been.
+    pub help: Format,
     /// Whether text output may carry colour.
     pub color: bool,
     /// Somebody sits at a prompt: what enforces is held by a lease that this shell keeps renewing.
     pub interactive: bool,
     /// No closing table, no notes.
     pub quiet: bool,
-    /// The script is only looked at: what it attaches is compiled, and nothing is done.
-    pub explains: bool,
     /// 0, 1, 2: how much is said on standard error.
     pub verbose: u8,
 }
@@ -70,6 +75,27 @@ pub struct Source {
     /// A file's path as given, `-e`, `-`, or `repl`.
     pub name: String,
     pub text: String,
+}
+
+/// What became of an input of the interactive shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineResult {
+    /// It had a value, which is `it` from here on.
+    Value,
+    /// It was evaluated, and gave nothing.
+    Nothing,
+    /// It failed, or was interrupted; that is reported already.
+    Failed,
+    /// It ended the session.
+    Ended(Outcome),
+}
+
+/// Whether the value of an input is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    Shown,
+    /// It is kept as `it`, and no more.
+    Kept,
 }
 
 /// How a session ended; `code` is the process's exit code.

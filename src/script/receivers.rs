@@ -6,9 +6,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
-use rhai::{
-    AST, ASTNode, Dynamic, Engine, EvalContext, Expr, ParseError, Position, Scope, Stmt, Token,
-};
+use rhai::{AST, ASTNode, Dynamic, Engine, EvalContext, Expr, ParseError, Position, Scope, Stmt, Token};
 
 /// Methods of a probe that keep the function they are given.
 const METHODS: [&str; 3] = ["on_event", "when", "where_user"];
@@ -70,7 +68,9 @@ fn register_copy(engine: &mut Engine, name: &str) {
     let variable = name.to_owned();
     let value = move |context: &mut EvalContext, _: &[rhai::Expression], _: &Dynamic| {
         let found = context.scope().get(&variable).map(Dynamic::flatten_clone);
-        found.ok_or_else(|| rhai::EvalAltResult::ErrorVariableNotFound(variable.clone(), Position::NONE).into())
+        found.ok_or_else(|| {
+            rhai::EvalAltResult::ErrorVariableNotFound(variable.clone(), Position::NONE).into()
+        })
     };
     engine.register_custom_syntax_with_state_raw(copy_of(name), |_, _, _| Ok(None), false, value);
 }

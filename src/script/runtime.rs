@@ -23,7 +23,9 @@ use super::{
     docs,
     handle::ProbeHandle,
     interrupt::Interrupts,
+    policy::{Effect, Ruling},
     program::{Callback, Program},
+    recent::Recent,
     stop::Stop,
     timers::Timers,
 };
@@ -31,7 +33,7 @@ use crate::{
     event::{Event, queue},
     kernel::{Kernel, KernelError},
     memory,
-    report::{Books, Reporter, Sink},
+    report::{Books, Format, Reporter, Sink},
     template::Catalogue,
 };
 
@@ -86,6 +88,8 @@ pub struct Runtime {
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
+    /// Events delivered last.
+    pub recent: RefCell<Recent>,
     reporter: RefCell<Reporter>,
     kernel: OnceCell<Kernel>,
     events: (queue::Sender, queue::Receiver),
@@ -94,6 +98,8 @@ pub struct Runtime {
     made: RefCell<Vec<ProbeHandle>>,
     /// Every probe that was ever attached, in that order.
     probes: RefCell<Vec<ProbeHandle>>,
+    /// How the probes were described that have been attached since the last look.
+    introduced: RefCell<Vec<String>>,
     last_id: Cell<u32>,
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
@@ -103,6 +109,8 @@ pub struct Runtime {
     in_callback: Cell<bool>,
     /// What may be held, in bytes.
     memory: Cell<usize>,
+    /// Whether it has been said why a probe can only observe here.
+    told_audit_only: Cell<bool>,
     last_heartbeat: Cell<Instant>,
     /// How often each has failed, and with which texts so far.
     failed_callbacks: RefCell<HashMap<String, Failed>>,
@@ -111,23 +119,28 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> std::io::Result<Self> {
         Ok(Runtime {
-            reporter: RefCell::new(Reporter::new(sink, options.format, options.color, options.quiet)),
+            reporter: RefCell::new(
+                Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
+            ),
             options,
             catalogue,
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
+            recent: RefCell::default(),
             kernel: OnceCell::new(),
             events: queue::queue(QUEUE),
             interrupts: Interrupts::watch()?,
             made: RefCell::default(),
             probes: RefCell::default(),
+            introduced: RefCell::default(),
             last_id: Cell::new(0),
             program: RefCell::new(None),
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
             memory: Cell::new(MEMORY),
+            told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             failed_callbacks: RefCell::default(),
         })
@@ -153,7 +166,7 @@ impl Runtime {
 
     /// Remembers a new probe, where that is what the script is evaluated for.
     pub fn made(&self, probe: &ProbeHandle) {
-        if self.options.explains {
+        if self.options.policy.explains() {
             self.made.borrow_mut().push(probe.clone());
         }
     }
@@ -162,12 +175,12 @@ impl Runtime {
         self.made.take()
     }
 
-    /// Asked before anything is done to the system, or asked of it.
+    /// Asks the policy, before anything is done to the system.
     ///
     /// # Errors
     /// If the script is only explained: that is as far as it goes.
-    pub fn acts(&self, what: &'static str) -> Result<(), Stop> {
-        if self.options.explains { Err(Stop::OnlyExplained(what)) } else { Ok(()) }
+    pub fn ask(&self, effect: Effect) -> Result<Ruling, Stop> {
+        self.options.policy.rule(effect)
     }
 
     pub fn probes(&self) -> Vec<ProbeHandle> {
@@ -181,7 +194,7 @@ impl Runtime {
 
     /// Attaches, and keeps the probe until the session's end.
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
-        if self.options.explains {
+        if self.options.policy.rule(Effect::Attach) != Ok(Ruling::Do) {
             return probe.attach_in_words(self);
         }
         let was = probe.attached();
@@ -192,18 +205,36 @@ impl Runtime {
         }
         drop(probes);
         if !was {
-            self.note(&format!("attached {}", probe.describe()));
+            let described = probe.describe();
+            self.note(&format!("attached {described}"));
+            self.introduced.borrow_mut().push(described);
             for remark in probe.remarks() {
                 self.note(&remark);
             }
             if let Some(reason) = probe.audit_only() {
                 let name = probe.name();
+                // Why is the host's matter and the same for each.
+                let why = match self.told_audit_only.replace(true) {
+                    false => format!(":\n{reason}"),
+                    true => ", as the one before".into(),
+                };
                 self.note(&format!(
-                    "probe `{name}` is audit-only: it observes by other means, and cannot deny:\n{reason}"
+                    "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Forgets which probes have been described.
+    pub fn forget_introduced(&self) {
+        self.introduced.borrow_mut().clear();
+    }
+
+    /// Whether text for people has described this probe, attached since [`Runtime::forget_introduced`], as it is now.
+    pub fn has_introduced(&self, probe: &ProbeHandle) -> bool {
+        let noted = !self.options.quiet && self.reporter.borrow().format() == Format::Text;
+        noted && self.introduced.borrow().contains(&probe.describe())
     }
 
     // ---- output -----------------------------------------------------------
@@ -270,13 +301,15 @@ impl Runtime {
         }
         memory::mark();
         if memory::was_too_deep() {
-            return Some(Stop::Limit("a value is nested too deep: arrays in arrays, or maps in maps, thousands of them"));
+            return Some(Stop::Limit(
+                "a value is nested too deep: arrays in arrays, or maps in maps, thousands of them",
+            ));
         }
         // A script that computes is alive, too.
         if steps.is_multiple_of(STEPS_A_LOOK) {
             self.heartbeat();
         }
-        let (limit, what) = if self.options.explains {
+        let (limit, what) = if self.options.policy.explains() {
             (CALLBACK_STEPS, "the script goes on for more than 30 million steps")
         } else if self.in_callback.get() {
             (
@@ -354,7 +387,7 @@ impl Runtime {
     /// What ends the script.
     pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
         // Nothing will come, and nobody wants to wait for it.
-        if self.options.explains {
+        if self.options.policy.explains() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
         let delivering = !self.in_callback.get();
@@ -472,6 +505,7 @@ impl Runtime {
         {
             return self.pending_stop().map_or(Ok(()), Err);
         }
+        self.recent.borrow_mut().add(event.clone());
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let named = event.clone();
@@ -504,7 +538,9 @@ impl Runtime {
             Ok(holds) => Ok(holds),
             Err(kind) => {
                 let kind = docs::plain_types(kind);
-                let text = format!("the function given to `where_user` must return true or false, and returned {kind}");
+                let text = format!(
+                    "the function given to `where_user` must return true or false, and returned {kind}"
+                );
                 self.callback_failed(&Diagnostic::sentence(&text), &of())?;
                 Ok(true)
             }
@@ -560,7 +596,8 @@ impl Runtime {
             let mut failed = self.failed_callbacks.borrow_mut();
             let failed = failed.entry(of.to_owned()).or_default();
             failed.times += 1;
-            let is_new = failed.shown.len() < SHOWN_ERRORS && !failed.shown.iter().any(|text| text == diagnostic.text());
+            let is_new = failed.shown.len() < SHOWN_ERRORS
+                && !failed.shown.iter().any(|text| text == diagnostic.text());
             if is_new {
                 failed.shown.push(diagnostic.text().to_owned());
             }
@@ -571,7 +608,10 @@ impl Runtime {
             return Err(Stop::CallbackFailed(diagnostic.exit_code()));
         }
         if is_new {
-            self.diagnose(&diagnostic.in_callback(of, "the script goes on; the same error is only counted from here on"));
+            self.diagnose(
+                &diagnostic
+                    .in_callback(of, "the script goes on; the same error is only counted from here on"),
+            );
         }
         Ok(())
     }

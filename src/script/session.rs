@@ -14,16 +14,19 @@ use rhai::{AST, Dynamic, Engine, ParseErrorType, Position, Scope};
 use signal_hook::consts::SIGINT;
 
 use super::{
-    Completeness, Options, Outcome, Served, Source, api,
+    Completeness, Echo, LineResult, Options, Outcome, Served, Source, api,
     diagnostics::Diagnostic,
     engine,
+    handle::ProbeHandle,
     program::Program,
     receivers::Receivers,
     runtime::{Runtime, Turn, Until},
     stop::Stop,
     value,
 };
-use crate::{event::queue::Sender, filter::Answer, report::Sink, template::Catalogue};
+use crate::{
+    event::queue::Sender, filter::Answer, kernel::with_cause_and_cure, report::Sink, template::Catalogue,
+};
 
 /// What `--help` promises.
 const FINE: i32 = 0;
@@ -49,8 +52,6 @@ struct Started {
     /// Functions that former lines have defined.
     library: AST,
     lines: usize,
-    /// Lines that had a value.
-    values: usize,
 }
 
 /// Why a text has no value.
@@ -67,7 +68,7 @@ impl Session {
     pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
         let started = Runtime::new(catalogue, options, sink)
             .map(|runtime| Started::new(Rc::new(runtime)))
-            .map_err(|error| format!("cannot watch for signals: {error}"));
+            .map_err(|error| format!("cannot watch for signals: {}", with_cause_and_cure(&error)));
         Session { started }
     }
 
@@ -82,12 +83,12 @@ impl Session {
     }
 
     /// Evaluates one complete input of the interactive shell; variables,
-    /// functions and probes stay. Its value or diagnostic goes to the sink.
-    /// `Some` if the line called `exit`.
-    pub fn line(&mut self, text: &str) -> Option<Outcome> {
+    /// functions and probes stay. Its value, if that is to be shown, or its
+    /// diagnostic goes to the sink.
+    pub fn line(&mut self, text: &str, echo: Echo) -> LineResult {
         match &mut self.started {
-            Ok(started) => guarded(started, |started| started.line(text), Some),
-            Err(error) => Some(unusable(error)),
+            Ok(started) => guarded(started, |started| started.line(text, echo), LineResult::Ended),
+            Err(error) => LineResult::Ended(unusable(error)),
         }
     }
 
@@ -162,11 +163,10 @@ impl Started {
             scope,
             library: AST::empty(),
             lines: 0,
-            values: 0,
         }
     }
 
-    fn attached(&self) -> impl Iterator<Item = super::handle::ProbeHandle> {
+    fn attached(&self) -> impl Iterator<Item = ProbeHandle> {
         self.runtime.probes().into_iter().filter(|probe| probe.attached())
     }
 
@@ -201,7 +201,7 @@ impl Started {
         self.runtime.leave(former);
         self.library = program.ast.clone_functions_only();
         outcome.map_err(|error| match Stop::of(&error) {
-            Some(stop) if !matches!(stop, Stop::Limit(_)) || self.runtime.options.explains => {
+            Some(stop) if !matches!(stop, Stop::Limit(_)) || self.runtime.options.policy.explains() => {
                 Failure::Stopped(stop, error.position())
             }
             _ => {
@@ -224,34 +224,49 @@ impl Started {
         }
     }
 
-    fn line(&mut self, text: &str) -> Option<Outcome> {
+    fn line(&mut self, text: &str, echo: Echo) -> LineResult {
         self.lines += 1;
         self.runtime.forget_interrupt();
         self.runtime.begin_line();
+        self.runtime.forget_introduced();
         let source = Source { name: format!("input {}", self.lines), text: text.to_owned() };
-        let stop = match self.evaluate(&source) {
-            Ok(value) => {
-                if !value.is_unit() {
-                    let (shown, raw) = (api::shown(&value), value::to_json(&value));
-                    let rows = value::is_rows(&value);
-                    self.values += 1;
-                    self.scope.set_or_push(LAST_VALUE, value);
-                    self.runtime.report(|reporter| match rows {
-                        true => reporter.rows(&shown, raw),
-                        false => reporter.value(&shown, raw),
-                    });
-                }
-                self.runtime.pending_stop()?
-            }
-            Err(Failure::Reported(_)) => return None,
+        let (result, stop) = match self.evaluate(&source) {
+            Ok(value) => (self.keep(value, echo), self.runtime.pending_stop()),
+            Err(Failure::Reported(_)) => (LineResult::Failed, None),
             Err(Failure::Stopped(Stop::Signal(SIGINT), _)) => {
                 self.runtime.note("interrupted");
-                return None;
+                (LineResult::Failed, None)
             }
-            Err(Failure::Stopped(stop, _)) => stop,
+            Err(Failure::Stopped(stop, _)) => (LineResult::Failed, Some(stop)),
         };
-        let code = self.stopped(&stop);
-        Some(self.finish(code))
+        match stop {
+            None => result,
+            Some(stop) => {
+                let code = self.stopped(&stop);
+                LineResult::Ended(self.finish(code))
+            }
+        }
+    }
+
+    /// Keeps a value as `it`, and writes it unless it is to be kept alone.
+    fn keep(&mut self, value: Dynamic, echo: Echo) -> LineResult {
+        if value.is_unit() {
+            return LineResult::Nothing;
+        }
+        if echo == Echo::Shown && !self.is_introduced(&value) {
+            let (shown, raw) = (api::shown(&value), value::to_json(&value));
+            self.runtime.report(|reporter| match value::is_rows(&value) {
+                true => reporter.rows(&shown, raw),
+                false => reporter.value(&shown, raw),
+            });
+        }
+        self.scope.set_or_push(LAST_VALUE, value);
+        LineResult::Value
+    }
+
+    /// Whether the value is a probe that this very line has attached: the note on that has described it.
+    fn is_introduced(&self, value: &Dynamic) -> bool {
+        value.read_lock::<ProbeHandle>().is_some_and(|probe| self.runtime.has_introduced(&probe))
     }
 
     fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {

@@ -38,7 +38,9 @@ impl Timers {
         callback: Rc<Callback>,
     ) -> Result<u64, String> {
         if self.timers.len() >= MOST {
-            return Err(format!("there are {MOST} timers already, the most there may be; `t.cancel()` ends one"));
+            return Err(format!(
+                "there are {MOST} timers already, the most there may be; `t.cancel()` ends one"
+            ));
         }
         self.last_id += 1;
         let period = repeats.then_some(delay);

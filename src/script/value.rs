@@ -8,16 +8,16 @@ use super::{
     docs,
     handle::ProbeHandle,
 };
-use crate::{event, filter::Answer, probe::network::Networks};
+use crate::{event, filter::Answer, probe::network::Networks, raw};
 
-/// An event's field as a script sees it. A number beyond Rhai's own (63 bits) keeps
+/// An event's field as a script sees it: texts in the form of [`raw`]. A number beyond Rhai's own (63 bits) keeps
 /// its bits and turns negative; none of the header's is that large.
 pub fn from_event(value: event::Value) -> Dynamic {
     match value {
         event::Value::Unsigned(n) => Dynamic::from(n.cast_signed()),
         event::Value::Signed(n) => Dynamic::from(n),
         event::Value::Bool(b) => Dynamic::from(b),
-        event::Value::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        event::Value::Text(bytes) => raw::text(&bytes).into(),
         event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
         event::Value::Name(name) => name.into(),
         event::Value::Address(address) => address.map(|a| a.to_string()).unwrap_or_default().into(),
@@ -60,6 +60,20 @@ pub fn to_json(value: &Dynamic) -> Value {
     }
 }
 
+/// Returns about how many bytes a value has as text: much more than it takes in memory if it holds one text many times.
+pub fn weight(value: &Dynamic) -> usize {
+    if let Ok(text) = value.as_immutable_string_ref() {
+        text.len()
+    } else if let Ok(items) = value.as_array_ref() {
+        items.iter().fold(2, |sum: usize, item| sum.saturating_add(weight(item)).saturating_add(2))
+    } else if let Ok(map) = value.as_map_ref() {
+        map.iter()
+            .fold(2, |sum: usize, (key, item)| sum.saturating_add(weight(item)).saturating_add(key.len() + 6))
+    } else {
+        16
+    }
+}
+
 /// A value that is no text, number, list or map, as a person reads it.
 pub fn text(value: &Dynamic) -> String {
     if let Some(timer) = value.read_lock::<TimerHandle>() {
@@ -77,7 +91,11 @@ pub fn text(value: &Dynamic) -> String {
     } else {
         let text = value.to_string();
         // Rhai writes the type of what it has no text for, as Rust knows it.
-        if text == value.type_name() || text.contains("::") { docs::plain_types(value.type_name()) } else { text }
+        if text == value.type_name() || text.contains("::") {
+            docs::plain_types(value.type_name())
+        } else {
+            text
+        }
     }
 }
 
@@ -91,6 +109,11 @@ pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
     map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()
 }
 
+/// A number that may be beyond Rhai's own: then it is a float, which keeps its size.
+pub fn from_wide(number: u128) -> Dynamic {
+    i64::try_from(number).map_or_else(|_| Dynamic::from(number as f64), Dynamic::from)
+}
+
 /// JSON as a script's value.
 pub fn from_json(value: Value) -> Dynamic {
     match value {
@@ -98,7 +121,7 @@ pub fn from_json(value: Value) -> Dynamic {
         Value::Bool(b) => b.into(),
         Value::Number(n) => match (n.as_i64(), n.as_u64()) {
             (Some(n), _) => n.into(),
-            (None, Some(n)) => n.cast_signed().into(),
+            (None, Some(n)) => from_wide(n.into()),
             (None, None) => n.as_f64().unwrap_or(f64::NAN).into(),
         },
         Value::String(text) => text.into(),

@@ -56,7 +56,7 @@ pub fn choices(
 ) -> Vec<Choice> {
     let words = match place {
         Place::Command => meta::words(),
-        Place::CommandArgument(name) => command_argument(name, typed, vocabulary, names.probes),
+        Place::CommandArgument(name) => command_argument(name, typed, vocabulary, names),
         Place::Template => vocabulary.templates(),
         Place::Param { template, present } => without(vocabulary.params(template), present),
         Place::ParamValue { template, param } => {
@@ -68,6 +68,7 @@ pub fn choices(
             words.extend(vocabulary.methods(Some("Event")));
             words
         }
+        Place::FieldName { template, present } => without(vocabulary.fields(template.as_deref()), present),
         Place::Method(receiver) => methods(receiver, vocabulary, names.variables),
         Place::Errno => vocabulary.errnos.clone(),
         Place::Signal => vocabulary.signals.clone(),
@@ -161,17 +162,37 @@ fn type_of(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable])
     }
 }
 
-fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, probes: &[String]) -> Vec<Word> {
+/// What a command knows a probe by: the names of those that are attached, and variables.
+fn probes_known(names: Names<'_>, doc: &str) -> Vec<Word> {
+    let variables = names.variables.iter().filter(|known| known.of == "Probe").map(|known| &known.name);
+    let mut words: Vec<_> =
+        names.probes.iter().chain(variables).map(|name| Word::new(name, "", doc)).collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
+fn settings(typed: &str) -> Vec<Word> {
+    match typed.split_once(' ').map(|(name, _)| name) {
+        None => literal(&meta::SETTINGS.map(|(name, _)| name)),
+        Some("color") => literal(&["color always", "color auto", "color never"]),
+        Some("format") => literal(&["format json", "format text"]),
+        Some("events") => literal(&["events off", "events on"]),
+        Some("pager") => literal(&["pager off", "pager on"]),
+        Some(_) => Vec::new(),
+    }
+}
+
+fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, names: Names<'_>) -> Vec<Word> {
     match meta::argument(name) {
         meta::Argument::None | meta::Argument::Code => Vec::new(),
         meta::Argument::File => paths(typed),
         meta::Argument::OnOff => literal(&["off", "on"]),
         meta::Argument::Format => literal(&["json", "text"]),
-        meta::Argument::Setting => literal(&meta::SETTINGS.map(|(name, _)| name)),
-        meta::Argument::Probe => probes.iter().map(|name| Word::new(name, "", "")).collect(),
+        meta::Argument::Setting => settings(typed),
+        meta::Argument::Probe => probes_known(names, ""),
         meta::Argument::Events => {
-            let probes = probes.iter().map(|name| Word::new(name, "", "its events alone"));
-            literal(&["off", "on"]).into_iter().chain(probes).collect()
+            literal(&["off", "on"]).into_iter().chain(probes_known(names, "its events alone")).collect()
         }
         meta::Argument::Template => vocabulary.templates(),
         meta::Argument::Topic => vocabulary.topics(),
@@ -261,15 +282,20 @@ mod tests {
         assert!(!offered(&param, "").contains(&"path".to_owned()));
         assert_eq!(offered(&Place::Field(Some("exec".into())), "ppi"), ["ppid"]);
         assert_eq!(offered(&Place::Field(None), "ppi"), ["ppid"]);
+        let field = Place::FieldName { template: Some("exec".into()), present: vec!["pid".into()] };
+        assert_eq!(offered(&field, "pi"), [""; 0]);
+        assert_eq!(offered(&field, "argc"), ["argc"]);
         let flags = Place::ParamValue { template: "file_open".into(), param: "access".into() };
         assert_eq!(offered(&flags, "wr"), ["write"]);
     }
 
     #[test]
     fn what_is_attached_is_offered_where_a_probe_is_named() {
-        for command in ["stats", "explain", "events"] {
+        for command in ["stats", "explain", "events", "detach"] {
             assert_eq!(offered(&Place::CommandArgument(command.into()), "ex"), ["exec-1"]);
+            assert_eq!(offered(&Place::CommandArgument(command.into()), "w"), ["web"]);
         }
+        assert_eq!(offered(&Place::CommandArgument("set".into()), "color n"), ["color never"]);
         assert_eq!(offered(&Place::CommandArgument("set".into()), "pa"), ["pager"]);
     }
 

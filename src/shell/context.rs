@@ -34,6 +34,11 @@ pub enum Place {
     },
     /// A field of an event; `None` if it cannot be told of which template.
     Field(Option<String>),
+    /// The name of one, in a string.
+    FieldName {
+        template: Option<String>,
+        present: Vec<String>,
+    },
     /// After a dot on anything else.
     Method(Receiver),
     Errno,
@@ -298,6 +303,10 @@ impl<'r> Reading<'r> {
             Some(("kill", _, 0)) | Some(("kill", false, 1)) => Place::Signal,
             Some(("capable", true, 0) | ("capable", false, 1)) => Place::Capability,
             Some(("on_error", true, 0)) => Place::OnError,
+            Some((method, true, argument)) if names_fields(method, argument) => Place::FieldName {
+                template: self.receiver_of(innermost),
+                present: self.texts_since(innermost),
+            },
             Some(("set", true, 0)) => match self.receiver_of(innermost) {
                 Some(template) => Place::Param { template, present: Vec::new() },
                 None => Place::Path,
@@ -310,6 +319,13 @@ impl<'r> Reading<'r> {
             },
             _ => Place::Path,
         }
+    }
+
+    /// The texts behind this bracket, in the list that is open there.
+    fn texts_since(self, open: usize) -> Vec<String> {
+        let list = self.tokens[open + 1..].iter().rev().take_while(|token| token.of(self.text) != "[");
+        let texts = list.filter(|token| token.kind == Kind::Text && token.closed);
+        texts.map(|token| token.content(self.text).to_owned()).collect()
     }
 
     /// Whose map opens here.
@@ -366,6 +382,18 @@ impl<'r> Reading<'r> {
             }
         }
         keys
+    }
+}
+
+/// Whether this argument of a probe's method is the name of an event's field, or a list of such names.
+fn names_fields(method: &str, argument: usize) -> bool {
+    match method {
+        "count_by" | "fields" => argument == 0,
+        // How many rows are wanted comes first, and three numbers about buckets.
+        "top" => argument == 1,
+        "lhist" => matches!(argument, 0 | 4),
+        "sum" | "min" | "max" | "avg" | "hist" | "distinct" => argument <= 1,
+        _ => false,
     }
 }
 
@@ -459,6 +487,32 @@ mod tests {
         assert_eq!(word("web.scope(#{ u^"), Place::ScopeKey { present: vec![] });
         assert_eq!(word("alert(\"h^"), Place::Severity);
         assert_eq!(word("run([\"/usr/b^"), Place::Path);
+    }
+
+    #[test]
+    fn what_is_counted_is_named_by_the_fields_of_the_probes_template() {
+        let field = |template: Option<&str>, present: &[&str]| Place::FieldName {
+            template: template.map(str::to_owned),
+            present: present.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        for methods in
+            ["count_by(\"pa^", "hist(\"pa^", "fields([\"pa^", "top(5, [\"pa^", "sum(\"pa^", "distinct(\"pa^"]
+        {
+            assert_eq!(
+                place(&format!("web.{methods}")),
+                ("pa".into(), field(Some("file_open"), &[])),
+                "{methods}"
+            );
+        }
+        assert_eq!(word("web.avg(\"size\", [\"^"), field(Some("file_open"), &[]));
+        assert_eq!(word("web.lhist(\"size\", 0, 10, 1, [\"^"), field(Some("file_open"), &[]));
+        let both = field(Some("exec"), &["comm"]);
+        assert_eq!(word("probe(\"exec\").shadow().count_by([\"comm\", \"^"), both);
+        assert_eq!(word("unknown.count_by(\"^"), field(None, &[]));
+        assert_eq!(word("web.count_by(\"pa^\")"), field(Some("file_open"), &[]));
+        // Its number of rows is no field, and nor is what has no receiver.
+        assert_eq!(word("web.top(\"^"), Place::Path);
+        assert_eq!(word("max(\"^"), Place::Path);
     }
 
     #[test]

@@ -9,17 +9,14 @@ use std::{
     cell::{Cell, RefCell},
     io,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustyline::{
     Behavior, ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper,
-    completion::Completer,
+    completion::{Candidate, Completer},
     config::BellStyle,
     error::ReadlineError,
     highlight::{CmdKind, Highlighter},
@@ -31,10 +28,13 @@ use super::{
     complete::{self, Choice},
     context, highlight,
     history::{self, Shelf},
-    keys, margin,
+    keys,
+    listing::{ASKED_FROM, Listing},
+    margin,
     plain::PlainReader,
     printer::{Above, Gate, Printed},
     prompt::Prompt,
+    recall::Recall,
     vocabulary::Vocabulary,
 };
 use crate::script::Variable;
@@ -123,9 +123,7 @@ pub struct RichReader {
     editor: Editor<Assistant, Shelf>,
     history: Option<PathBuf>,
     gate: Gate,
-    question: Arc<AtomicBool>,
-    /// By Ctrl-C, which ended the input.
-    interrupted: Arc<AtomicBool>,
+    keys: keys::Shared,
 }
 
 impl RichReader {
@@ -137,16 +135,16 @@ impl RichReader {
             .history_ignore_space(true)
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)
+            .completion_prompt_limit(ASKED_FROM)
             .bell_style(BellStyle::None)
             // The highlighter paints continuation prompts, so it is wanted without colour too.
             .color_mode(ColorMode::Forced)
             .behavior(if setting.own_terminal { Behavior::PreferTerm } else { Behavior::Stdio })
             .build();
-        let shelf = Shelf::new(&config);
+        let keys = keys::Shared::default();
+        let shelf = Shelf::new(&config, keys.recall.clone());
         let mut editor = Editor::with_history(config, shelf)?;
-        let question = Arc::new(AtomicBool::new(false));
-        let interrupted = Arc::new(AtomicBool::new(false));
-        keys::bind(&mut editor, &question, &interrupted);
+        keys::bind(&mut editor, &keys);
         if let Some(path) = setting.history.as_ref().filter(|path| path.exists()) {
             // A history that cannot be read is begun anew.
             let _ = editor.load_history(path);
@@ -154,7 +152,6 @@ impl RichReader {
         editor.set_helper(Some(Assistant {
             vocabulary: setting.vocabulary,
             color: setting.color,
-            columns: 80,
             armed: false,
             bracket: Cell::new(true),
             typed: RefCell::default(),
@@ -162,8 +159,10 @@ impl RichReader {
             variables: Vec::new(),
             attached: Vec::new(),
             gate: gate.clone(),
+            recall: keys.recall.clone(),
+            listing: keys.listing.clone(),
         }));
-        Ok(RichReader { editor, history: setting.history, gate, question, interrupted })
+        Ok(RichReader { editor, history: setting.history, gate, keys })
     }
 
     /// What prints above this reader's prompt.
@@ -190,10 +189,8 @@ impl RichReader {
     }
 
     fn input(&mut self, prompt: Prompt) -> Typed {
-        let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
         if let Some(assistant) = self.editor.helper_mut() {
             assistant.armed = prompt.armed();
-            assistant.columns = columns.unwrap_or(80);
         }
         match self.edit(&prompt.text()) {
             Ok(buffer) => {
@@ -207,9 +204,9 @@ impl RichReader {
     }
 
     fn confirm(&mut self, question: &str) -> Typed {
-        self.question.store(true, Ordering::Relaxed);
+        self.keys.question.store(true, Ordering::Relaxed);
         let answer = self.edit(question);
-        self.question.store(false, Ordering::Relaxed);
+        self.keys.question.store(false, Ordering::Relaxed);
         match answer {
             Ok(answer) => Typed::Answer(is_yes(&answer)),
             // Ctrl-D once more means it.
@@ -222,16 +219,16 @@ impl RichReader {
     fn edit(&mut self, prompt: &str) -> Result<String, ReadlineError> {
         let mut initial = (String::new(), String::new());
         loop {
+            self.keys.recall.reset();
             self.gate.entering();
             let read = self.editor.readline_with_initial(prompt, (&initial.0, &initial.1));
             self.gate.close();
-            let interrupted = self.interrupted.swap(false, Ordering::Relaxed);
+            let interrupted = self.keys.interrupted.swap(false, Ordering::Relaxed);
+            let asked = self.keys.question.load(Ordering::Relaxed);
             match read {
-                Ok(_) if interrupted && self.question.load(Ordering::Relaxed) => return Ok(String::new()),
+                Ok(_) if interrupted && asked => return Ok(String::new()),
                 Ok(_) if interrupted => initial = Default::default(),
-                Err(ReadlineError::Interrupted) if self.question.load(Ordering::Relaxed) => {
-                    return Ok(String::new());
-                }
+                Err(ReadlineError::Interrupted) if asked => return Ok(String::new()),
                 Err(ReadlineError::Interrupted) => initial = Default::default(),
                 // A key that is no UTF-8 ends the reading; what was typed goes on.
                 Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
@@ -266,6 +263,14 @@ pub fn history_file() -> Result<Option<PathBuf>, String> {
     }
 }
 
+/// Columns and rows of the terminal that is typed at; some do not know.
+fn window() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(io::stdin());
+    let (columns, rows) = size.map_or((0, 0), |(columns, rows)| (columns.0, rows.0));
+    let known = |size: u16, usual| if size == 0 { usual } else { usize::from(size) };
+    (known(columns, 80), known(rows, 24))
+}
+
 struct AboveLine<P>(P);
 
 impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
@@ -282,7 +287,6 @@ impl<P: ExternalPrinter + Send> Above for AboveLine<P> {
 struct Assistant {
     vocabulary: Arc<Vocabulary>,
     color: bool,
-    columns: usize,
     armed: bool,
     /// Whether the bracket at the cursor is shown; not in a line that was entered.
     bracket: Cell<bool>,
@@ -292,6 +296,8 @@ struct Assistant {
     variables: Vec<Variable>,
     attached: Vec<String>,
     gate: Gate,
+    recall: Recall,
+    listing: Listing,
 }
 
 impl Assistant {
@@ -315,6 +321,7 @@ impl Completer for Assistant {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Choice>)> {
+        let (columns, rows) = window();
         let (start, place) = context::at(line, position, &self.probes);
         let typed = line.get(start..position).unwrap_or_default();
         let choices = complete::choices(
@@ -322,8 +329,9 @@ impl Completer for Assistant {
             typed,
             &self.vocabulary,
             complete::Names { variables: &self.variables, probes: &self.attached },
-            self.columns,
+            columns,
         );
+        self.listing.begin(choices.iter().map(Choice::display), (columns, rows));
         Ok((start, choices))
     }
 }
@@ -356,6 +364,8 @@ impl Hinter for Assistant {
     fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<Suggestion> {
         // The first question of a reading: the terminal is in raw mode by now.
         self.gate.open();
+        // The question is a hint's: no key asks the history now.
+        self.recall.forget_step();
         // Without colour a suggestion would look like something typed.
         if !self.color {
             return None;

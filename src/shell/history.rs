@@ -17,7 +17,10 @@ use rustyline::{
     history::{FileHistory, History, SearchDirection, SearchResult},
 };
 
-use super::margin;
+use super::{
+    margin,
+    recall::{Recall, Shown},
+};
 
 /// The history's file.
 #[must_use]
@@ -52,12 +55,24 @@ pub fn usable(path: &Path) -> std::result::Result<(), String> {
 /// The editor's view of the history.
 pub struct Shelf {
     entries: FileHistory,
+    recall: Recall,
 }
 
 impl Shelf {
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        Shelf { entries: FileHistory::with_config(config) }
+    pub fn new(config: &Config, recall: Recall) -> Self {
+        Shelf { entries: FileHistory::with_config(config), recall }
+    }
+
+    /// A step's outcome as the editor takes it. The place it is given is none of an entry's, since at the first and
+    /// behind the last one it would ask no more.
+    fn walked(&self, shown: Shown) -> SearchResult<'_> {
+        match shown {
+            Shown::Entry(entry) => {
+                SearchResult { pos: entry.len(), entry: Cow::Owned(entry), idx: self.len() + 1 }
+            }
+            Shown::Typed(line, pos) => SearchResult { entry: Cow::Owned(line), idx: self.len(), pos },
+        }
     }
 
     /// Oldest first.
@@ -140,7 +155,15 @@ impl History for Shelf {
         start: usize,
         direction: SearchDirection,
     ) -> Result<Option<SearchResult<'_>>> {
-        Ok(self.entries.starts_with(&margin::strip(term), start, direction)?.map(with_margins))
+        let entries: Vec<_> = self.entries.iter().collect();
+        // A key's step, else the hint's question.
+        match self.recall.take(&entries) {
+            Some(shown) => Ok(Some(self.walked(shown))),
+            None => {
+                let start = start.min(self.len().saturating_sub(1));
+                Ok(self.entries.starts_with(&margin::strip(term), start, direction)?.map(with_margins))
+            }
+        }
     }
 }
 
@@ -152,7 +175,7 @@ mod tests {
     fn an_entry_of_several_lines_is_shown_with_margins_and_kept_without() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
-        let mut shelf = Shelf::new(&Config::default());
+        let mut shelf = Shelf::new(&Config::default(), Recall::default());
         let typed = format!("if x {{{}y }}", margin::newline());
         assert!(shelf.add(&typed).unwrap());
         assert_eq!(shelf.get(0, SearchDirection::Forward).unwrap().unwrap().entry, typed);
@@ -163,7 +186,7 @@ mod tests {
         assert_eq!(&found.entry[found.pos..], "y }");
         shelf.append(&path).unwrap();
 
-        let mut later = Shelf::new(&Config::default());
+        let mut later = Shelf::new(&Config::default(), Recall::default());
         later.load(&path).unwrap();
         assert_eq!(later.iter().collect::<Vec<_>>(), ["if x {\ny }"]);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);

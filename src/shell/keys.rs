@@ -1,5 +1,5 @@
-//! What keys do beyond the line editor's own: Enter parses, Ctrl-C loses nothing that is typed behind it, and the
-//! margins of further lines are crossed in one step.
+//! What keys do beyond the line editor's own: Enter parses, Alt-Enter begins a line, Ctrl-C loses nothing that is typed
+//! behind it, Up and Down find what begins as the line does, and the margins of further lines are crossed in one step.
 
 use std::sync::{
     Arc,
@@ -11,24 +11,47 @@ use rustyline::{
     KeyEvent, Modifiers, Movement, RepeatCount, Word, history::History,
 };
 
-use super::{margin, meta};
+use super::{
+    listing::Listing,
+    margin, meta,
+    recall::{Recall, Way},
+};
 use crate::script::{Completeness, completeness};
 
-/// Binds the keys. While `question` holds, Enter always ends the input. Ctrl-C ends it as Enter does, and says so in
-/// `interrupted`: by an error, which would be the editor's own way, it would lose what else it has read already.
-pub fn bind<H: Helper, I: History>(
-    editor: &mut Editor<H, I>,
-    question: &Arc<AtomicBool>,
-    interrupted: &Arc<AtomicBool>,
-) {
+/// What the keys share with the editor's other parts.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    /// A question is asked: Enter always ends the input.
+    pub question: Arc<AtomicBool>,
+    /// Ctrl-C has ended the input, as Enter does: by an error, which would be the editor's own way, it would lose what
+    /// else it has read already.
+    pub interrupted: Arc<AtomicBool>,
+    pub recall: Recall,
+    pub listing: Listing,
+}
+
+/// Binds the keys.
+pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>, shared: &Shared) {
     let plain = |code| KeyEvent(code, Modifiers::NONE);
-    let mut on = |key: KeyEvent, handler: Box<dyn ConditionalEventHandler>| {
-        editor.bind_sequence(key, EventHandler::Conditional(handler));
+    let mut on = |event: Event, inner: Option<Box<dyn ConditionalEventHandler>>| {
+        let handler = Answered { listing: shared.listing.clone(), inner };
+        editor.bind_sequence(event, EventHandler::Conditional(Box::new(handler)));
     };
+    on(Event::Any, None);
+    let mut on = |key: KeyEvent, handler: Box<dyn ConditionalEventHandler>| on(key.into(), Some(handler));
     for key in [plain(KeyCode::Enter), KeyEvent::ctrl('J'), KeyEvent::ctrl('M')] {
-        on(key, Box::new(Enter { question: Arc::clone(question) }));
+        on(key, Box::new(Enter { question: Arc::clone(&shared.question) }));
     }
-    on(KeyEvent::ctrl('C'), Box::new(Interrupt(Arc::clone(interrupted))));
+    for key in [KeyEvent(KeyCode::Enter, Modifiers::ALT), KeyEvent::new('\n', Modifiers::ALT)] {
+        on(key, Box::new(NewLine { question: Arc::clone(&shared.question) }));
+    }
+    for key in [plain(KeyCode::Up), KeyEvent::ctrl('P')] {
+        on(key, Box::new(Walk { way: Way::Older, recall: shared.recall.clone() }));
+    }
+    for key in [plain(KeyCode::Down), KeyEvent::ctrl('N')] {
+        on(key, Box::new(Walk { way: Way::Newer, recall: shared.recall.clone() }));
+    }
+    on(KeyEvent::ctrl('C'), Box::new(Interrupt(Arc::clone(&shared.interrupted))));
     on(plain(KeyCode::Backspace), Box::new(Over(|line, at| behind(line, at).map(Cmd::Kill))));
     on(plain(KeyCode::Delete), Box::new(Over(|line, at| ahead(line, at).map(Cmd::Kill))));
     on(plain(KeyCode::Left), Box::new(Over(|line, at| behind(line, at).map(Cmd::Move))));
@@ -49,6 +72,52 @@ fn is_given_up(text: &str) -> bool {
     let mut last = text.rsplit('\n');
     let blank = |line: Option<&str>| line.is_some_and(|line| line.trim().is_empty());
     blank(last.next()) && blank(last.next()) && last.next().is_some()
+}
+
+/// A key that answers the question of a list of candidates, if one stands, and else does what it is for.
+struct Answered {
+    listing: Listing,
+    inner: Option<Box<dyn ConditionalEventHandler>>,
+}
+
+impl ConditionalEventHandler for Answered {
+    fn handle(&self, event: &Event, n: RepeatCount, positive: bool, context: &EventContext) -> Option<Cmd> {
+        let answer = event.get(0).and_then(|key| self.listing.answer(*key));
+        answer.or_else(|| self.inner.as_ref()?.handle(event, n, positive, context))
+    }
+}
+
+/// Goes on in a new line, whether or not the input could be evaluated.
+struct NewLine {
+    question: Arc<AtomicBool>,
+}
+
+impl ConditionalEventHandler for NewLine {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        let asked = self.question.load(Ordering::Relaxed);
+        Some(if asked { Cmd::Noop } else { Cmd::Insert(1, margin::newline()) })
+    }
+}
+
+/// To an earlier input, or back; within an input of several lines, from line to line.
+struct Walk {
+    way: Way,
+    recall: Recall,
+}
+
+impl ConditionalEventHandler for Walk {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        let (line, cursor) = (context.line(), context.pos());
+        let (before, behind) = line.split_at_checked(cursor)?;
+        let (within, search) = match self.way {
+            Way::Older => (before, Cmd::HistorySearchBackward),
+            Way::Newer => (behind, Cmd::HistorySearchForward),
+        };
+        if within.contains('\n') {
+            return None;
+        }
+        Some(if self.recall.begin(self.way, line, cursor) { search } else { Cmd::Noop })
+    }
 }
 
 struct Enter {

@@ -75,6 +75,14 @@ pub fn lex(text: &str) -> Vec<Token> {
     lexer.tokens
 }
 
+/// Whether the last thing in a text is a semicolon, comments aside.
+#[must_use]
+pub fn ends_statement(text: &str) -> bool {
+    let tokens = lex(text);
+    let last = tokens.iter().rfind(|token| token.kind != Kind::Comment);
+    last.is_some_and(|token| token.kind == Kind::Symbol && token.of(text) == ";")
+}
+
 struct Lexer<'t> {
     text: &'t str,
     at: usize,
@@ -344,6 +352,16 @@ mod tests {
         let tokens = lex(text);
         assert_eq!(open_brackets(text, &tokens).len(), 1);
         assert_eq!(words("/* a */ b"), [(Kind::Comment, "/* a */"), (Kind::Name, "b")]);
+    }
+
+    #[test]
+    fn a_semicolon_ends_a_statement_where_it_is_the_last_code() {
+        for ended in ["1 + 1;", "f(); // why", "x; /* a */", "if a { 1 };\n"] {
+            assert!(ends_statement(ended), "{ended}");
+        }
+        for open in ["1 + 1", "`a;`", "x // ;", "if a { 1; }", "", "// a;"] {
+            assert!(!ends_statement(open), "{open}");
+        }
     }
 
     #[test]

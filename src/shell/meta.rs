@@ -6,11 +6,18 @@
 mod probes;
 mod settings;
 
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, time::Instant};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Instant,
+};
 
 use super::{
     Flow, Shell, child,
     editor::{Ask, Typed},
+    printer::write,
     vocabulary::Word,
 };
 use crate::{report, source, suggest::nearest};
@@ -42,7 +49,7 @@ struct Command {
     run: fn(&mut Shell, &str) -> Flow,
 }
 
-const COMMANDS: [Command; 18] = [
+const COMMANDS: [Command; 21] = [
     Command {
         name: "help",
         argument: Argument::Topic,
@@ -86,6 +93,13 @@ const COMMANDS: [Command; 18] = [
         run: probes::explain,
     },
     Command {
+        name: "detach",
+        argument: Argument::Probe,
+        usage: ":detach PROBE",
+        help: "detach one probe: by its name, its number, or a variable that holds it",
+        run: probes::detach,
+    },
+    Command {
         name: "panic",
         argument: Argument::None,
         usage: ":panic",
@@ -118,7 +132,14 @@ const COMMANDS: [Command; 18] = [
         argument: Argument::File,
         usage: ":save FILE",
         help: "write this session's lines that succeeded as a script",
-        run: save,
+        run: |shell, file| save(shell, file, Existing::Refused),
+    },
+    Command {
+        name: "save!",
+        argument: Argument::File,
+        usage: ":save! FILE",
+        help: "the same, in place of a file that is there",
+        run: |shell, file| save(shell, file, Existing::Replaced),
     },
     Command {
         name: "time",
@@ -163,6 +184,13 @@ const COMMANDS: [Command; 18] = [
         run: settings::set,
     },
     Command {
+        name: "clear",
+        argument: Argument::None,
+        usage: ":clear",
+        help: "clear the screen, as Ctrl-L does",
+        run: clear,
+    },
+    Command {
         name: "quit",
         argument: Argument::None,
         usage: ":quit",
@@ -192,26 +220,55 @@ pub fn read(text: &str) -> Input<'_> {
         let (name, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         return Input::Command { name, argument: argument.trim() };
     }
-    let topic = |rest: &'_ str| -> bool {
-        let wordy = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ':' | '-');
-        rest.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | ':')) && rest.chars().all(wordy)
-    };
-    match trimmed {
-        "" => Input::Nothing,
-        "quit" | "exit" => Input::Quit,
-        "help" | "?" => Input::Help(None),
-        _ => {
-            let asked = trimmed
-                .strip_prefix("help ")
-                .or_else(|| trimmed.strip_prefix('?'))
-                .or_else(|| trimmed.strip_suffix('?'))
-                .map(str::trim);
-            match asked {
-                Some(asked) if topic(asked) => Input::Help(Some(asked)),
-                _ => Input::Code(text),
-            }
+    let wordy = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ':' | '-');
+    let begins = |c: char| c.is_alphabetic() || matches!(c, '_' | ':');
+    let topic = |asked: &str| asked.starts_with(begins) && asked.chars().all(wordy);
+    // `help user id` searches, as `help("user id")` does; no script goes on like that behind `help`.
+    let words = |asked: &str| asked.starts_with(begins) && asked.chars().all(|c| wordy(c) || c == ' ');
+    if let Some(asked) = trimmed.strip_prefix("help ").or_else(|| trimmed.strip_prefix('?')) {
+        let asked = asked.trim().trim_matches('"');
+        if words(asked) {
+            return Input::Help(Some(asked));
         }
     }
+    match trimmed {
+        "" => Input::Nothing,
+        "help" | "?" => Input::Help(None),
+        _ => match trimmed.strip_suffix('?').map(str::trim) {
+            Some(asked) if topic(asked) => Input::Help(Some(asked)),
+            _ => Input::Code(text),
+        },
+    }
+}
+
+/// Reads code that can only be meant as a command without its colon: `panic`, `stats p`, `load hunt.rhai`. A bare
+/// word is nothing to the engine but a variable, and two of them in a row are nothing at all, so nothing that would
+/// run is taken from it.
+#[must_use]
+pub fn read_bare(code: &str, is_variable: impl Fn(&str) -> bool) -> Option<Input<'_>> {
+    let line = code.trim().trim_end_matches(';').trim_end();
+    let (name, argument) = line.split_once(' ').map_or((line, ""), |(name, rest)| (name, rest.trim_start()));
+    if is_variable(name) || line.contains('\n') {
+        return None;
+    }
+    if matches!(name, "q" | "quit" | "exit") && argument.is_empty() {
+        return Some(Input::Quit);
+    }
+    let command = COMMANDS.iter().find(|command| command.name == name)?;
+    let fits = argument.is_empty() || (command.argument != Argument::None && is_argument(argument));
+    fits.then_some(Input::Command { name: command.name, argument })
+}
+
+/// Whether this cannot go on an expression that begins with a name.
+fn is_argument(text: &str) -> bool {
+    let mut rest = text.chars();
+    let first = rest.next().is_some_and(|c| match c {
+        // A path, and neither a division, a comment, a range nor a method.
+        '/' | '~' => rest.next().is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_')),
+        '.' => rest.as_str().trim_start_matches('.').starts_with('/'),
+        c => c.is_alphanumeric() || c == '_',
+    });
+    first && text.split_whitespace().next() != Some("in")
 }
 
 /// Whether the input is complete because the engine has no part in it.
@@ -248,16 +305,36 @@ pub fn argument(name: &str) -> Argument {
 
 /// Runs a command; a beginning that fits only one is enough.
 pub fn run(shell: &mut Shell, name: &str, argument: &str) -> Flow {
-    let mut begun = COMMANDS.iter().filter(|command| command.name.starts_with(name));
-    let exact = COMMANDS.iter().find(|command| command.name == name);
-    match (exact, begun.next(), begun.next()) {
-        (Some(command), ..) | (None, Some(command), None) => (command.run)(shell, argument),
-        _ => {
+    match named(name) {
+        Ok(command) => (command.run)(shell, argument),
+        Err(reason) => {
+            shell.complain(&reason);
+            Flow::Stay
+        }
+    }
+}
+
+/// The command of this name, or the only one whose name begins like this.
+fn named(name: &str) -> Result<&'static Command, String> {
+    // As people know it from other shells.
+    let name = if name == "exit" { "quit" } else { name };
+    if let Some(exact) = COMMANDS.iter().find(|command| command.name == name) {
+        return Ok(exact);
+    }
+    // What overwrites is never guessed.
+    let fits = |command: &&Command| command.name.starts_with(name) && !command.name.ends_with('!');
+    let begun: Vec<_> = COMMANDS.iter().filter(fits).collect();
+    match (&*begun, name) {
+        ([command], _) => Ok(command),
+        ([], _) | (_, "") => {
             let names = COMMANDS.iter().map(|command| command.name);
             let hint =
                 nearest(name, names).map_or_else(String::new, |name| format!(" (did you mean `:{name}`?)"));
-            shell.complain(&format!("`:{name}` is no command{hint}; `:help` lists them"));
-            Flow::Stay
+            Err(format!("`:{name}` is not a command{hint}; `:help` lists them"))
+        }
+        _ => {
+            let names: Vec<_> = begun.iter().map(|command| format!("`:{}`", command.name)).collect();
+            Err(format!("`:{name}` may be {}", names.join(", ")))
         }
     }
 }
@@ -275,7 +352,13 @@ fn help(shell: &mut Shell, topic: &str) -> Flow {
 
 fn templates(shell: &mut Shell, name: &str) -> Flow {
     if !name.is_empty() {
-        return shell.help(Some(name));
+        if shell.catalogue.get(name).is_some() {
+            return shell.help(Some(name));
+        }
+        let hint = nearest(name, shell.catalogue.names())
+            .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+        shell.complain(&format!("there is no template `{name}`{hint}; `:templates` lists them"));
+        return Flow::Stay;
     }
     let rows: Vec<_> = shell.catalogue.iter().map(|t| (t.name.clone(), t.summary.clone())).collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -315,25 +398,59 @@ fn load(shell: &mut Shell, file: &str) -> Flow {
     }
 }
 
-fn save(shell: &mut Shell, file: &str) -> Flow {
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Refused,
+    Replaced,
+}
+
+fn save(shell: &mut Shell, file: &str, existing: Existing) -> Flow {
     if file.is_empty() {
         shell.complain("`:save` needs a file: `:save hunt.rhai`");
         return Flow::Stay;
     }
     let script = shell.journal.script();
-    // Scripts run as root, so nobody else may write it; and nothing is overwritten.
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o700)
-        .open(file)
-        .and_then(|mut out| out.write_all(script.as_bytes()));
-    match written {
+    match write_script(Path::new(file), &script, existing) {
         Ok(()) => shell.say(&format!("{} lines in {file}", script.lines().count())),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            shell.complain(&format!("{file} exists; give another name, or remove it first"));
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            shell.complain(&format!("{file} exists; `:save! {file}` replaces it"));
         }
         Err(error) => shell.complain(&format!("cannot write {file}: {error}")),
+    }
+    Flow::Stay
+}
+
+/// Writes a script whole or not at all: it becomes the file in one step. Scripts run as root, so nobody else may
+/// write it.
+fn write_script(file: &Path, script: &str, existing: Existing) -> io::Result<()> {
+    // Through a symbolic link; what cannot be read is for the writing to fail at.
+    let place = if existing == Existing::Replaced { fs::canonicalize(file).ok() } else { None };
+    let file = place.as_deref().unwrap_or(file);
+    if place.is_some() && !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut begun = tempfile::Builder::new()
+        .prefix(".krsi-")
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempfile_in(folder)?;
+    begun.write_all(script.as_bytes())?;
+    match existing {
+        Existing::Refused => begun.persist_noclobber(file)?,
+        Existing::Replaced => begun.persist(file)?,
+    };
+    Ok(())
+}
+
+fn clear(shell: &mut Shell, _: &str) -> Flow {
+    /// The cursor to the upper left, and nothing on the screen; what has scrolled away stays.
+    const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
+    if shell.full_screen {
+        // A terminal that is gone is noticed where keys are read.
+        let _ = write(report::Stream::Data, CLEAR);
+    } else {
+        shell.complain("`:clear` needs a terminal to draw on");
     }
     Flow::Stay
 }
@@ -377,7 +494,7 @@ fn edit(shell: &mut Shell, file: &str) -> Flow {
 
 /// The last input, as it leaves the editor; in a file of this user's alone.
 fn edited(shell: &mut Shell) -> Result<Result<String, String>, Flow> {
-    let told = |error: std::io::Error| format!("cannot keep a file for the editor: {error}");
+    let told = |error: io::Error| format!("cannot keep a file for the editor: {error}");
     let made = tempfile::Builder::new().prefix("krsi-").suffix(".rhai").tempfile().and_then(|mut file| {
         writeln!(file, "{}", shell.last)?;
         Ok(file.into_temp_path())
@@ -407,9 +524,82 @@ mod tests {
     }
 
     #[test]
-    fn leaving_is_a_word_alone() {
-        assert_eq!(read(" exit "), Input::Quit);
-        assert_eq!(read("exit(3)"), Input::Code("exit(3)"));
+    fn several_words_are_searched_for() {
+        assert_eq!(read("help user id"), Input::Help(Some("user id")));
+        assert_eq!(read("? renew lease"), Input::Help(Some("renew lease")));
+        assert_eq!(read("help \"user id\""), Input::Help(Some("user id")));
+        assert_eq!(read("help - 1"), Input::Code("help - 1"));
+    }
+
+    #[test]
+    fn a_command_without_its_colon_is_one_where_nothing_else_can_be_meant() {
+        let bare = |code| read_bare(code, |name| name == "top");
+        let command = |name, argument| Some(Input::Command { name, argument });
+        for name in ["panic", "stats", "doctor", "history", "clear", "probes"] {
+            assert_eq!(bare(name), command(name, ""));
+        }
+        assert_eq!(bare(" panic; "), command("panic", ""));
+        assert_eq!(bare("stats exec-1"), command("stats", "exec-1"));
+        assert_eq!(bare("load hunt.rhai"), command("load", "hunt.rhai"));
+        assert_eq!(bare("load /tmp/hunt.rhai"), command("load", "/tmp/hunt.rhai"));
+        assert_eq!(bare("load ./hunt.rhai"), command("load", "./hunt.rhai"));
+        assert_eq!(bare("save! ../hunt.rhai"), command("save!", "../hunt.rhai"));
+        assert_eq!(bare("set color never"), command("set", "color never"));
+        assert_eq!(bare("time run([\"true\"])"), command("time", "run([\"true\"])"));
+        for word in ["quit", "exit", "q", "exit;"] {
+            assert_eq!(bare(word), Some(Input::Quit));
+        }
+        // A variable, an expression, a call, a word that is no command.
+        for code in [
+            "top",
+            "stats - 1",
+            "load / 2",
+            "load /2",
+            "stats = 5",
+            "save.len",
+            "stats in x",
+            "exit(3)",
+            "time // now",
+            "edit .len()",
+            "panic now",
+            "stats()",
+            "print",
+            "stats\np",
+        ] {
+            let expected = (code == "load /2").then_some(Input::Command { name: "load", argument: "/2" });
+            assert_eq!(bare(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_enough_unless_it_may_be_several_or_overwrites() {
+        let found = |name| named(name).map(|command| command.name);
+        assert_eq!(found("templ"), Ok("templates"));
+        assert_eq!(found("sav"), Ok("save"));
+        assert_eq!(found("save!"), Ok("save!"));
+        assert_eq!(found("exit"), Ok("quit"));
+        assert_eq!(found("d"), Err("`:d` may be `:detach`, `:doctor`".to_owned()));
+        assert!(found("hlep").is_err_and(|reason| reason.contains("did you mean `:help`?")));
+    }
+
+    #[test]
+    fn a_script_is_replaced_whole_and_only_if_that_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hunt.rhai");
+        write_script(&file, "1;\n", Existing::Refused).unwrap();
+        let refused = write_script(&file, "2;\n", Existing::Refused).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "1;\n");
+        write_script(&file, "3;\n", Existing::Replaced).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "3;\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o700);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_script(&link, "4;\n", Existing::Replaced).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "4;\n");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(write_script(Path::new("/dev/null"), "5;\n", Existing::Replaced).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

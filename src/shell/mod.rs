@@ -22,11 +22,13 @@ mod init;
 mod journal;
 mod keys;
 mod lexer;
+mod listing;
 mod margin;
 mod meta;
 mod plain;
 mod printer;
 mod prompt;
+mod recall;
 mod terminal;
 mod top;
 mod vocabulary;
@@ -47,7 +49,7 @@ use self::{
 use crate::{
     kernel,
     report::{Format, Sink, Stream, wrapped},
-    script::{Options, Outcome, Served, Session, Stance},
+    script::{Echo, LineResult, Options, Outcome, Served, Session, Stance},
     template::Catalogue,
 };
 
@@ -118,10 +120,17 @@ fn banner() {
     eprintln!("krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves", env!("CARGO_PKG_VERSION"));
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
-        Ok(()) => eprintln!(
-            "BPF LSM is active: probes can enforce here, unless the host refuses them (`krsi-sh doctor` tells)"
-        ),
+        Ok(()) => eprintln!("{}: `krsi-sh doctor` finds out what probes can do here", listed()),
         Err(error) => eprintln!("nothing can be attached here: {error}"),
+    }
+}
+
+/// As much as can be seen without loading anything.
+fn listed() -> &'static str {
+    if kernel::lsm_list_is_readable() {
+        "BPF LSM is in the kernel's list"
+    } else {
+        "whether BPF LSM is active cannot be seen (/sys/kernel/security/lsm cannot be read)"
     }
 }
 
@@ -264,7 +273,11 @@ impl Shell {
     }
 
     fn obey(&mut self, text: &str) -> Flow {
-        match meta::read(text) {
+        self.follow(meta::read(text))
+    }
+
+    fn follow(&mut self, input: meta::Input<'_>) -> Flow {
+        match input {
             meta::Input::Nothing => Flow::Stay,
             meta::Input::Command { name, argument } => match meta::run(self, name, argument) {
                 Flow::Leave => self.leave(),
@@ -272,7 +285,14 @@ impl Shell {
             },
             meta::Input::Help(topic) => self.help(topic),
             meta::Input::Quit => self.leave(),
-            meta::Input::Code(code) => self.evaluate(code),
+            meta::Input::Code(code) => {
+                let variables = self.session.variables();
+                let bare = meta::read_bare(code, |name| variables.iter().any(|known| known.name == name));
+                match bare {
+                    Some(input) => self.follow(input),
+                    None => self.evaluate(code),
+                }
+            }
         }
     }
 
@@ -294,17 +314,16 @@ impl Shell {
         self.line(code)
     }
 
-    /// Evaluates, and remembers what has succeeded.
+    /// Evaluates, and remembers what has succeeded. A semicolon at the end keeps the value from being shown.
     fn line(&mut self, code: &str) -> Flow {
-        let _ = self.printer.diagnosed();
-        let before = self.session.values();
-        let outcome = self.session.line(code);
-        // A line without a diagnostic has succeeded.
-        if !self.printer.diagnosed() {
-            let gave = if self.session.values() > before { Gave::Value } else { Gave::Nothing };
-            self.journal.add(code, gave);
+        let echo = if lexer::ends_statement(code) { Echo::Kept } else { Echo::Shown };
+        match self.session.line(code, echo) {
+            LineResult::Value => self.journal.add(code, Gave::Value),
+            LineResult::Nothing => self.journal.add(code, Gave::Nothing),
+            LineResult::Failed => {}
+            LineResult::Ended(outcome) => return Flow::Over(Some(outcome)),
         }
-        outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+        Flow::Stay
     }
 
     /// Does what takes its time, and may need the terminal, while events and timers are delivered and leases renewed;
@@ -347,11 +366,13 @@ impl Shell {
 
     fn help(&mut self, topic: Option<&str>) -> Flow {
         let call = topic.map_or_else(|| "help()".to_owned(), |topic| format!("help({topic:?})"));
-        let outcome = self.session.line(&call);
+        if let LineResult::Ended(outcome) = self.session.line(&call, Echo::Shown) {
+            return Flow::Over(Some(outcome));
+        }
         if topic.is_none() {
             self.explain("`:help` lists the shell's own commands.");
         }
-        outcome.map_or(Flow::Stay, |outcome| Flow::Over(Some(outcome)))
+        Flow::Stay
     }
 
     /// Says what leaving detaches; asks first if something is enforced.

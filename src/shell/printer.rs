@@ -79,8 +79,6 @@ struct State {
     /// A text with more lines is kept for the pager; `None` if there is none.
     page_rows: Option<usize>,
     page: Option<String>,
-    /// Whether a diagnostic was written since the last look.
-    diagnosed: bool,
     ended: bool,
 }
 
@@ -176,7 +174,6 @@ impl Printer {
             events: Filter::default(),
             page_rows: None,
             page: None,
-            diagnosed: false,
             ended: false,
         };
         Printer { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), terminals }
@@ -241,12 +238,6 @@ impl Printer {
         let _ = write(self.terminals.stream(), waiting.as_bytes());
     }
 
-    /// Whether a diagnostic was written since the last time this was asked.
-    #[must_use]
-    pub fn diagnosed(&self) -> bool {
-        std::mem::take(&mut self.shared.lock().diagnosed)
-    }
-
     /// Which events are shown; gives how many lines were not shown by the former setting.
     pub fn show(&self, shown: Shown) -> u64 {
         self.shared.lock().events.set(shown)
@@ -303,7 +294,6 @@ fn next(shared: &Shared) -> Option<(String, u64)> {
 impl Sink for Printer {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
         let mut state = self.shared.lock();
-        state.diagnosed |= stream == Stream::Log && is_diagnostic(line);
         // While somebody types, what a callback prints is about an event as well.
         let about_event = stream == Stream::Event || (stream == Stream::Data && state.time == Time::Prompt);
         if about_event && state.events.hides() {
@@ -338,15 +328,6 @@ impl Sink for Printer {
         drop(state);
         lines.iter().try_for_each(|line| self.line(Stream::Data, line))
     }
-}
-
-/// The first line of a diagnostic, as `script::diagnostics` writes it.
-fn is_diagnostic(line: &str) -> bool {
-    let mut plain = line.trim_start();
-    while let Some((_, rest)) = plain.strip_prefix('\x1b').and_then(|rest| rest.split_once('m')) {
-        plain = rest.trim_start();
-    }
-    plain.starts_with('×') || plain.starts_with("error:") || plain == "interrupted"
 }
 
 /// In one piece, so that nothing of another thread comes between.
@@ -494,12 +475,5 @@ mod tests {
         printer.line(Stream::Log, "a callback failed").unwrap();
         assert_eq!(taken.recv().unwrap(), "a callback failed\n");
         assert_eq!(printer.show(Shown::All), 2);
-    }
-
-    #[test]
-    fn a_diagnostic_is_told_from_a_note() {
-        assert!(is_diagnostic("  × no template `exce`"));
-        assert!(is_diagnostic("  \x1b[31m×\x1b[0m no template `exce`"));
-        assert!(!is_diagnostic("attached exec-1"));
     }
 }

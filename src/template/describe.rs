@@ -44,7 +44,7 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let packed_from = packed_from(&fields)?;
     check_counts(&fields)?;
 
-    let layout = Layout { packed_from, ..types.layout(&sections)? };
+    let layout = Layout { packed_from, by_task: by_task(&elf), ..types.layout(&sections)? };
     if layout.programs.is_empty() {
         return Err("no program in a section `lsm/HOOK`".into());
     }
@@ -85,6 +85,14 @@ fn of_kind(sections: &[(String, String)], kind: &str, ending: &str) -> Vec<(Stri
     let target = |section: &str| Some(section.strip_prefix(kind)?.strip_prefix('/')?.to_owned());
     let so_named = sections.iter().filter(|(_, program)| program.ends_with(ending));
     so_named.filter_map(|(section, program)| Some((target(section)?, program.clone()))).collect()
+}
+
+/// The maps whose names say that they have an entry for each task.
+fn by_task(elf: &object::File<'_>) -> Vec<String> {
+    let maps = elf.section_by_name(".maps").map(|section| section.index());
+    let in_maps = elf.symbols().filter(|symbol| maps.is_some() && symbol.section_index() == maps);
+    let names = in_maps.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+    names.filter(|name| name.ends_with("_by_task")).collect()
 }
 
 /// What observes where the hooks cannot be had.
@@ -419,6 +427,7 @@ impl Types {
             observers: observers(sections),
             trackers: of_kind(sections, "tp_btf", "_track"),
             seeds: of_kind(sections, "iter", "_seed"),
+            by_task: Vec::new(),
             packed_from: 0,
         })
     }

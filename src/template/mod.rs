@@ -84,6 +84,8 @@ pub struct Layout {
     /// Tracepoint and program of what the template watches beside its hooks, to know what
     /// they ask for.
     pub trackers: Vec<(String, String)>,
+    /// Tables with at most one entry for each task.
+    pub by_task: Vec<String>,
     /// Iterator and program of what a tracker would have seen before the attach.
     pub seeds: Vec<(String, String)>,
     /// Index of the field from which on only what is in use is sent, one packed behind the other.

@@ -78,7 +78,10 @@ fn values_are_not_nested_deeper_than_the_stack_reaches() {
 
 #[test]
 fn a_callback_is_bounded_like_the_script() {
-    let ran = run(&["-e", "let a = []; every(\"1ms\", || { loop { a.push(`${a.len()}`); } }); run_for(\"3s\"); exit(7);"]);
+    let ran = run(&[
+        "-e",
+        "let a = []; every(\"1ms\", || { loop { a.push(`${a.len()}`); } }); run_for(\"3s\"); exit(7);",
+    ]);
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     assert!(ran.stderr.contains("512 MiB") || ran.stderr.contains("30 million"), "{}", ran.stderr);
 }
@@ -111,7 +114,8 @@ fn what_nests_too_deep_to_be_parsed_is_refused() {
 
 #[test]
 fn an_exit_code_that_is_none_is_refused() {
-    for code in ["exit(args[0])", "exit(3.0)", "exit(true)", "exit(256)", "exit(-1)", "exit([])", "exit(())"] {
+    for code in ["exit(args[0])", "exit(3.0)", "exit(true)", "exit(256)", "exit(-1)", "exit([])", "exit(())"]
+    {
         let ran = run(&["-e", &format!("every(\"1h\", || 1); {code}"), "--", "4"]);
         assert_eq!(ran.code, Some(1), "{code}: {}", ran.stderr);
         assert!(ran.stderr.contains("`exit`"), "{code}: {}", ran.stderr);

@@ -97,3 +97,25 @@ fn a_script_is_told_about_colour() {
     assert!(colored(&run(&["--color=always", "-e", code]).stdout));
     assert!(!colored(&run(&["-e", code]).stdout));
 }
+
+#[test]
+fn audit_sends_no_signal_and_reports_it() {
+    let mut child = process::Command::new("sleep").arg("60").spawn().unwrap();
+    let code = format!("print(kill({}, \"SIGTERM\"))", child.id());
+    let ran = run(&["--audit", "--format=json", "-e", &code]);
+    let lives = child.try_wait().unwrap().is_none();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(lives && ran.code == Some(0), "{}", ran.stderr);
+    let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["type"], &lines[0]["signal"]), (&"would-signal".into(), &"SIGTERM".into()));
+    assert_eq!((&lines[0]["pid"], &lines[1]["text"]), (&child.id().into(), &"true".into()));
+}
+
+#[test]
+fn two_words_in_one_as_an_interpreter_line_gives_them_are_told_apart() {
+    let folder = Folder::with("hunt", format!("#!{PROGRAM} --format text\n{TELL_ARGS}"));
+    folder.mode("hunt", 0o755);
+    let stderr = Ran::of(&started(folder.path("hunt")).output().unwrap(), &folder).refused();
+    assert!(stderr.contains("`--format=text`") && stderr.contains("without a blank"), "{stderr}");
+}

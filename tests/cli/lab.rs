@@ -22,3 +22,21 @@ fn a_size_without_sense_is_refused_with_the_allowed_form() {
     let stderr = run(&["lab", "--memory", "much"]).refused();
     assert!(stderr.contains("allowed: a number with a unit"), "{stderr}");
 }
+
+#[test]
+fn memory_in_which_no_guest_boots_is_refused_at_once() {
+    let stderr = run(&["lab", "--memory", "16M", "-e", "1"]).refused();
+    assert!(stderr.contains("allowed: 192M"), "{stderr}");
+}
+
+#[test]
+fn without_a_kernel_the_one_of_this_machine_is_proposed() {
+    let none = [("KRSI_KERNELS", "/nonexistent"), ("HOME", "")];
+    let ran = Folder::new().run_with(&["lab", "-e", "1"], &none, "");
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    if ran.stderr.contains("no kernel") {
+        for wanted in ["--kernel /boot/vmlinuz-", "HOME is not set", "KRSI_KERNELS"] {
+            assert!(ran.stderr.contains(wanted), "{wanted}: {}", ran.stderr);
+        }
+    }
+}

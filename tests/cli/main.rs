@@ -11,6 +11,7 @@ mod flags;
 mod generated;
 mod help;
 mod lab;
+mod limits;
 mod output;
 mod refusals;
 mod scripts;

@@ -27,6 +27,53 @@ fn a_session_that_no_terminal_shows_writes_a_record_a_line() {
     assert_eq!(types(&folder.run_with(&[], unset, SPEAK).stdout), expected);
 }
 
+/// `krsi-sh -e 'help()' | less` is for people; where help stands among records, it is one.
+#[test]
+fn help_that_is_all_there_is_is_text_wherever_it_goes() {
+    let help = r#"help("exec"); help("uid")"#;
+    let text = with(&["-e", help], "").stdout;
+    assert!(text.starts_with("exec") && !text.contains("\"type\""), "{text}");
+    assert_eq!(types(&with(&["--format", "json", "-e", help], "").stdout), ["print", "print"]);
+    assert_eq!(types(&with(&["-e", help], "json").stdout), ["print", "print"]);
+}
+
+#[test]
+fn every_record_has_a_time_of_nanoseconds_and_an_alert_has_one_in_text_too() {
+    for line in with(&["-e", SPEAK], "").stdout.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let time = record["time"].as_str().unwrap();
+        assert!(time.len() == 30 && time.ends_with('Z') && time.contains('T'), "{line}");
+    }
+    let own = with(&["-e", r#"emit(#{ time: "noon" })"#], "").stdout;
+    assert_eq!(own, "{\"type\":\"emit\",\"time\":\"noon\"}\n");
+    let text = with(&["--format", "text", "-e", SPEAK], "").stdout;
+    let alert = text.lines().find(|line| line.contains("alert high")).unwrap();
+    let (time, rest) = alert.split_once(' ').unwrap();
+    assert!(time.len() == "12:00:00.000".len() && time.matches(':').count() == 2, "{alert}");
+    assert_eq!(rest, "alert high: c");
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_keeps_its_bytes_from_a_program_to_a_program() {
+    let script = r#"
+        let name = run(["printf", "a\\377b"]).stdout;
+        print(name == "a\uefffb");
+        print(name.len() == 3 && name.bytes == 3 && name.to_blob().as_string() == name);
+        print(run(["printf", "%s", name]).stdout == name);
+        print(run(["sh", "-c", "printf %s \"$1\" | od -An -tx1", "sh", name]).stdout.split().join("-"));
+        print(["ls", "a b", "", name, "x=y"].quoted());
+        print([1, true, "x"].join(", "));
+        emit(#{ name: name });
+    "#;
+    let ran = with(&["--format", "text", "-e", script], "");
+    assert_eq!(
+        ran.stdout,
+        "true\ntrue\ntrue\n61-ff-62\nls 'a b' '' $'a\\xffb' 'x=y'\n1, true, x\n{\"name\":\"a\\uefffb\"}\n",
+        "{}",
+        ran.stderr
+    );
+}
+
 #[test]
 fn a_session_at_a_terminal_writes_text() {
     assert_eq!(on_terminal(&["-e", "print(6 * 7)"], &[]), "42\r\n");
@@ -46,7 +93,7 @@ fn events_and_books_are_records_too() {
     }
     assert_eq!(types(&ran.stdout), ["event", "books"], "{}", ran.stderr);
     let text = with(&["--format=text", "-e", script], "").stdout;
-    assert!(text.contains(" p allow ") && text.contains(" uid="), "{text}");
+    assert!(text.contains(" p krsi-sh[") && text.contains(" uid="), "{text}");
 }
 
 #[test]

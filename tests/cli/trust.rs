@@ -1,5 +1,9 @@
 //! A script that runs as root is root's alone.
 
+use std::ffi::CString;
+
+use nix::libc;
+
 use super::*;
 
 #[test]
@@ -85,4 +89,83 @@ fn whoever_is_not_root_runs_what_they_can_read() {
     let script = folder.path("a.rhai");
     let output = as_nobody(&folder, &[script.to_str().unwrap()]);
     Ran::of(&output, &folder).says("[]");
+}
+
+/// Lets users write a file by an access control list, whose mask the mode then shows as the group's bits. False where
+/// the file system has none.
+fn let_write(path: &Path, user: u32) -> bool {
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in
+        [(1_u16, 6_u16, u32::MAX), (2, 6, user), (4, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 4, u32::MAX)]
+    {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let name = c"system.posix_acl_access";
+    // SAFETY: setxattr(2) reads the two strings and as many bytes as it is told.
+    let set = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0) };
+    if set != 0 {
+        println!("skipped: no access control lists here");
+    }
+    set == 0
+}
+
+#[test]
+fn an_access_control_list_lets_nobody_write_unseen() {
+    if not_root() {
+        return;
+    }
+    let folder = Folder::with("a.rhai", TELL_ARGS);
+    if let_write(&folder.path("a.rhai"), NOBODY) {
+        let stderr = folder.run(&["a.rhai"]).refused();
+        let said = "can be written by user id 65534 (by its access control list)";
+        assert!(stderr.contains(said) && stderr.contains("mode 0664"), "{stderr}");
+    }
+    // A list that only names root takes nothing away.
+    folder.write("b.rhai", TELL_ARGS);
+    if let_write(&folder.path("b.rhai"), 0) {
+        folder.run(&["b.rhai"]).says("[]");
+    }
+}
+
+#[test]
+fn a_folder_in_which_others_can_replace_the_script_is_refused() {
+    if not_root() {
+        return;
+    }
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("in/deep")).unwrap();
+    folder.write("in/deep/a.rhai", TELL_ARGS);
+    folder.run(&["in/deep/a.rhai"]).says("[]");
+    folder.mode("in", 0o777);
+    assert_snapshot!(folder.run(&["in/deep/a.rhai"]).refused(), @r"
+    krsi-sh: script `in/deep/a.rhai`: the folder ~/in on the way to it can be written by every user (mode 0777), and a script that runs with privilege must not be replaced
+    cause: they could put another file in its place
+    cure: read it, then copy it to a folder that only root writes to, such as /root; or rehearse it: krsi-sh lab in/deep/a.rhai
+    ");
+    // As /tmp is: others may make files there, and leave this one alone.
+    folder.mode("in", 0o1777);
+    folder.run(&["in/deep/a.rhai"]).says("[]");
+    folder.mode("in", 0o755);
+    chown(folder.path("in/deep"), Some(NOBODY), None).unwrap();
+    let stderr = folder.run(&["in/deep/a.rhai"]).refused();
+    assert!(stderr.contains("/in/deep on the way to it belongs to user id 65534"), "{stderr}");
+    // By whatever name: what counts is where it is.
+    symlink("in/deep/a.rhai", folder.path("link.rhai")).unwrap();
+    assert!(folder.run(&["link.rhai"]).refused().contains("belongs to user id 65534"));
+}
+
+#[test]
+fn a_script_from_a_pipe_has_no_folder() {
+    if not_root() {
+        return;
+    }
+    let folder = Folder::new();
+    nix::unistd::mkfifo(&folder.path("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let pipe = folder.path("pipe");
+    let writer = std::thread::spawn(move || fs::write(pipe, TELL_ARGS));
+    folder.run(&["pipe"]).says("[]");
+    writer.join().unwrap().unwrap();
 }

@@ -20,7 +20,7 @@ fn the_session_in_the_readme_is_what_the_prompt_shows() {
         (":templates", "proc_mem  ", "krsi>"),
         (PROBE, "attached exec-1", "krsi[1]>"),
         ("run([\"cp\", \"/bin/date\", \"/tmp/date\"]).code", "0", "krsi[1]>"),
-        (RUN, " exec-1 allow ", "krsi[1]>"),
+        (RUN, " exec-1 krsi-sh[", "krsi[1]>"),
         ("date.code", "0", "krsi[1]>"),
         ("p.deny(\"EPERM\").lease(\"10m\");", "exec-1: ", "krsi[1! 9m]>"),
         (RUN, " exec-1 deny(EPERM) ", "krsi[1! 9m]>"),

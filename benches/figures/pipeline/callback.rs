@@ -5,7 +5,7 @@ use std::{cell::RefCell, io, rc::Rc, sync::Arc, thread, time::Instant};
 use krsi_sh::{
     kernel::producer::{Producer, Waking},
     report::{Sink, Stream},
-    script::{Options, Session},
+    script::{Echo, Options, Session},
     template::{Catalogue, Template},
 };
 
@@ -41,7 +41,7 @@ pub fn rate(producer: &Producer, template: &Arc<Template>) -> Result<f64, String
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let options = Options { quiet: true, ..Options::default() };
     let mut session = Session::new(catalogue, options, Box::new(said.clone()));
-    session.line(SCRIPT);
+    session.line(SCRIPT, Echo::Shown);
     let events = session.events().ok_or("no session")?;
     let following = producer.follow(template, "bench", events).map_err(|e| e.to_string())?;
     let took = thread::scope(|scope| {
@@ -51,12 +51,12 @@ pub fn rate(producer: &Producer, template: &Arc<Template>) -> Result<f64, String
         });
         let begun = Instant::now();
         // What is in the queue at the end is handled, too.
-        session.line(&format!("run_for(\"{}s\")", LONG.as_secs()));
+        session.line(&format!("run_for(\"{}s\")", LONG.as_secs()), Echo::Shown);
         let took = begun.elapsed();
         making.join().map_err(|_| "making events failed".to_owned()).flatten().map(|()| took)
     })?;
     following.flush();
-    session.line("run_for(\"1ms\"); print(hits)");
+    session.line("run_for(\"1ms\"); print(hits)", Echo::Shown);
     let (delivered, _) = following.books();
     match said.0.borrow().last().and_then(|hits| hits.parse::<u64>().ok()) {
         Some(hits) if hits == delivered => Ok(hits as f64 / took.as_secs_f64()),

@@ -10,6 +10,7 @@ use crate::{
         self, Address, Between, Bool, Case, Comparison, Int, Length, Number, Packed, Place, Text, Texts,
     },
     probe::Network,
+    raw::{self, literal},
     suggest::nearest,
     template::{Field, FieldKind, NamedValue},
 };
@@ -188,16 +189,25 @@ impl Checker<'_> {
         }
     }
 
-    /// Bytes to look for. A replaced byte stands for any broken one, and NUL ends every text.
+    /// Bytes to look for.
     pub(super) fn needle(&self, words: &str, at: Position) -> Fallible<Vec<u8>> {
-        if words.contains('\0') || words.contains(char::REPLACEMENT_CHARACTER) {
+        if words.contains('\0') {
             return self.misfit(
                 at,
-                "this text has a NUL or a replacement character in it, and no text of the kernel's has",
+                "this text has a NUL in it, and no text of the kernel's has",
                 "ask for the part before it",
             );
         }
-        Ok(words.as_bytes().to_vec())
+        let bytes = raw::bytes(words);
+        let canonical = raw::text(&bytes);
+        if canonical != words {
+            return self.misfit(
+                at,
+                format!("no text is {}: its bytes are UTF-8", literal(words)),
+                &format!("write {}", literal(&canonical)),
+            );
+        }
+        Ok(bytes.into_owned())
     }
 
     /// The same, for a text that may be looked at in small letters.

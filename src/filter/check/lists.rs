@@ -3,9 +3,7 @@
 use rhai::Position;
 
 use super::{Checker, Element, Fallible, Kind, Node, Term};
-use crate::filter::{
-    ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value},
-};
+use crate::filter::ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value};
 
 /// The index that an element has while it is asked whether any is so.
 const ANY: usize = usize::MAX;

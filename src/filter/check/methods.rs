@@ -15,6 +15,7 @@ use crate::{
         syntax::{self, Function, Node},
     },
     probe::{Errno, Network, Signal},
+    raw,
     suggest::nearest,
 };
 
@@ -275,7 +276,7 @@ impl Checker<'_> {
             return None;
         }
         let word = |member: &Term| match member {
-            Term::Words(words) => Some(words.as_bytes().to_vec()),
+            Term::Words(words) => Some(raw::bytes(words).into_owned()),
             _ => None,
         };
         let mut members: Vec<Vec<u8>> = items.iter().map(word).collect::<Option<_>>()?;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
-use super::{Fallible, runtime};
+use super::{Fallible, group, runtime};
 use crate::{
     event::Summary,
     probe::aggregation::{Aggregation, Kind},
@@ -317,41 +317,30 @@ mod functions {
         i64::try_from(summary.0.rows.len()).unwrap_or(i64::MAX)
     }
 
-    /// What the rows of a summary come to together.
+    /// What the rows of a summary come to together; a float if it is more than a number of a script can be.
     #[rhai_fn(get = "total")]
-    pub fn total(summary: &mut ScriptSummary) -> i64 {
-        let total: f64 = summary.0.rows.iter().map(|row| row.amount.weight()).sum();
-        total as i64
+    pub fn total(summary: &mut ScriptSummary) -> Dynamic {
+        let weights = summary.0.rows.iter().map(|row| row.amount.weight());
+        value::from_wide(weights.fold(0, u128::saturating_add))
     }
 
     /// Events that found no room in the probe's tables.
     #[rhai_fn(get = "overflow")]
     pub fn overflow(summary: &mut ScriptSummary) -> i64 {
-        summary.0.overflow.cast_signed()
+        i64::try_from(summary.0.overflow).unwrap_or(i64::MAX)
     }
 
-    /// Returns the value of one group, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`.
+    /// Returns the value of one group, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`. More than
+    /// 2^63 - 1 is a float.
     #[rhai_fn(return_raw)]
     pub fn of(summary: &mut ScriptSummary, group: Dynamic) -> Fallible<Dynamic> {
-        let wanted = match value::to_json(&group) {
-            serde_json::Value::Array(items) => items,
-            one => vec![one],
-        };
-        if wanted.len() != summary.0.by.len() {
-            let by = summary.0.by.join(", ");
-            let text = format!(
-                "this summary is grouped by {} fields ({by}), not {}",
-                summary.0.by.len(),
-                wanted.len()
-            );
-            return Err(Fault::script(text).into());
-        }
-        let is_it = |row: &serde_json::Value| {
-            summary.0.by.iter().zip(&wanted).all(|(name, value)| row.get(name) == Some(value))
-        };
-        let row = summary.rows().into_iter().find(is_it);
-        let amount = |row: serde_json::Value| row.as_object().and_then(|o| o.values().next_back().cloned());
-        Ok(row.and_then(amount).map_or(Dynamic::from(0_i64), value::from_json))
+        group::amount(&summary.0, &group)
+    }
+
+    /// What everything has come to, where nothing is grouped by a field: `p.counts().of()`.
+    #[rhai_fn(name = "of", return_raw)]
+    pub fn of_all(summary: &mut ScriptSummary) -> Fallible<Dynamic> {
+        group::amount(&summary.0, &Array::new().into())
     }
 
     #[rhai_fn(name = "to_string", name = "to_debug")]

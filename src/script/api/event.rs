@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 use super::Fallible;
 use crate::{
     event::Event,
+    report,
     script::{Fault, value},
     suggest::nearest,
     template::{FieldKind, Template},
@@ -81,9 +82,22 @@ impl ScriptEvent {
         })
     }
 
+    /// Refuses a value for a field. What a method has left as it is comes back here too, and is no change.
+    fn keep(&self, name: &str, value: &Dynamic) -> Fallible<()> {
+        let is_same = self.field(name).is_ok_and(|own| value::to_json(&own) == value::to_json(value));
+        if is_same {
+            return Ok(());
+        }
+        let text = format!(
+            "an event cannot be changed, nor can its `{name}`: it is what the kernel has seen\n\
+             cure: change a copy: `let copy = e.{name};`"
+        );
+        Err(Fault::script(text).about(name).into())
+    }
+
     /// All fields, as JSON has them.
     pub fn describe(&self) -> String {
-        serde_json::Value::Object(crate::report::event_json(&self.event)).to_string()
+        report::safe_json(&serde_json::Value::Object(report::event_json(&self.event)).to_string())
     }
 }
 
@@ -117,6 +131,8 @@ pub fn register_fields<'t>(engine: &mut Engine, templates: impl Iterator<Item = 
     for name in names {
         let field = name.to_owned();
         engine.register_get(name, move |event: &mut ScriptEvent| event.field(&field));
+        let field = name.to_owned();
+        engine.register_set(name, move |event: &mut ScriptEvent, value: Dynamic| event.keep(&field, &value));
     }
 }
 
@@ -124,5 +140,6 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<ScriptEvent>("Event")
         .register_indexer_get(|event: &mut ScriptEvent, name: &str| event.field(name))
+        .register_indexer_set(|event: &mut ScriptEvent, name: &str, value: Dynamic| event.keep(name, &value))
         .register_global_module(rhai::exported_module!(functions).into());
 }

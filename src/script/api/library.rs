@@ -112,7 +112,10 @@ fn flatten(value: Dynamic) {
 
 /// Merges until it is sorted; stable. The library's own goes on when the function fails, and panics when it contradicts
 /// itself.
-fn sorted(mut items: Array, compare: &mut dyn FnMut(&Dynamic, &Dynamic) -> Fallible<Ordering>) -> Fallible<Array> {
+fn sorted(
+    mut items: Array,
+    compare: &mut dyn FnMut(&Dynamic, &Dynamic) -> Fallible<Ordering>,
+) -> Fallible<Array> {
     if items.len() < 2 {
         return Ok(items);
     }
@@ -137,7 +140,10 @@ fn sorted_by(context: &NativeCallContext, array: Array, function: &FnPtr, name: 
             return Ok(number.cmp(&0));
         }
         let first = said.as_bool().map_err(|_| {
-            Fault::script(format!("`{name}` needs a number or true or false of its function, not {}", super::a(&said)))
+            Fault::script(format!(
+                "`{name}` needs a number or true or false of its function, not {}",
+                super::a(&said)
+            ))
         })?;
         Ok(if first { Ordering::Less } else { Ordering::Greater })
     })
@@ -292,9 +298,11 @@ mod functions {
         Ok(())
     }
 
-    #[rhai_fn(name = "to_json")]
-    pub fn map_to_json(map: Map) -> String {
-        serde_json::Value::Object(value::to_object(&map)).to_string()
+    #[rhai_fn(name = "to_json", return_raw)]
+    pub fn map_to_json(context: NativeCallContext, map: Map) -> Fallible<String> {
+        let long = map.values().map(value::weight).fold(0, usize::saturating_add);
+        runtime(&context)?.room(long)?;
+        Ok(serde_json::Value::Object(value::to_object(&map)).to_string())
     }
 
     // ---- what moves values ----------------------------------------------------

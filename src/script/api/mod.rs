@@ -5,6 +5,8 @@
 
 pub mod aggregation;
 pub mod event;
+mod group;
+mod last;
 mod library;
 pub mod list;
 pub mod network;
@@ -21,6 +23,7 @@ use std::rc::Rc;
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext};
 
 use super::{Fault, runtime::Runtime};
+use crate::{raw, report};
 
 /// Everything there is.
 pub fn register(engine: &mut Engine) {
@@ -28,6 +31,7 @@ pub fn register(engine: &mut Engine) {
     probe::register(engine);
     aggregation::register(engine);
     event::register(engine);
+    last::register(engine);
     time::register(engine);
     process::register(engine);
     output::register(engine);
@@ -59,9 +63,13 @@ pub fn shown(value: &Dynamic) -> String {
         return summary.describe();
     }
     if value.is_map() || value.is_array() || value.is_blob() {
-        return serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
+        return text.lines().map(report::safe_json).collect::<Vec<_>>().join("\n");
     }
-    if value.is_string() { format!("{value:?}") } else { super::value::text(value) }
+    match value.as_immutable_string_ref() {
+        Ok(text) => raw::literal(&text),
+        Err(_) => super::value::text(value),
+    }
 }
 
 /// A value's kind, with its article, for messages: "a string", "an array".

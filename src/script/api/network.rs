@@ -24,8 +24,9 @@ mod functions {
     #[rhai_fn(name = "cidr", return_raw)]
     pub fn cidr_of_several(networks: Array) -> Fallible<Networks> {
         let text = |item: Dynamic| {
-            item.into_immutable_string()
-                .map_err(|kind| Fault::script(format!("a network is a string, not {}", docs::plain_types(kind))))
+            item.into_immutable_string().map_err(|kind| {
+                Fault::script(format!("a network is a string, not {}", docs::plain_types(kind)))
+            })
         };
         networks.into_iter().map(|item| parse(&text(item)?)).collect::<Fallible<_>>().map(Networks)
     }

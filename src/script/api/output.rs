@@ -28,6 +28,8 @@ mod functions {
             let text = "`emit`: the key `type` is taken (it is \"emit\"); call yours something else";
             return Err(Fault::script(text).about("type").into());
         }
+        let long = record.values().map(value::weight).fold(0, usize::saturating_add);
+        runtime(&context)?.room(long)?;
         runtime(&context)?.report(|reporter| reporter.emit(value::to_object(&record)));
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::{
     script::{
         Fault, docs,
         handle::ProbeHandle,
+        policy::Effect,
         program::{Callback, When},
         runtime::Runtime,
         value,
@@ -34,15 +35,6 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
         probe.set_param(runtime, name, &value::to_json(param))?;
     }
     Ok(probe)
-}
-
-/// `--audit` has the last word.
-fn change_mode(runtime: &Runtime, probe: &ProbeHandle, mode: Mode) -> Result<(), Fault> {
-    let wanted = if runtime.options.audit { mode.audited() } else { mode };
-    if wanted != mode {
-        runtime.note(&format!("--audit: probe `{}` is in shadow instead of {mode}", probe.name()));
-    }
-    probe.set_mode(runtime, wanted)
 }
 
 fn errno(name: &str) -> Result<Mode, Fault> {
@@ -95,28 +87,28 @@ mod functions {
     /// Reports and allows. This is the default mode.
     #[rhai_fn(return_raw)]
     pub fn observe(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, Mode::Observe)?;
+        probe.set_mode(&*runtime(&context)?, Mode::Observe)?;
         Ok(probe)
     }
 
     /// Reports what would have been denied, and allows it.
     #[rhai_fn(return_raw)]
     pub fn shadow(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, Mode::Shadow)?;
+        probe.set_mode(&*runtime(&context)?, Mode::Shadow)?;
         Ok(probe)
     }
 
     /// Refuses the operation with EPERM.
     #[rhai_fn(return_raw)]
     pub fn deny(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, errno("EPERM")?)?;
+        probe.set_mode(&*runtime(&context)?, errno("EPERM")?)?;
         Ok(probe)
     }
 
     /// Refuses the operation with an errno: `.deny("EACCES")`.
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, errno(name)?)?;
+        probe.set_mode(&*runtime(&context)?, errno(name)?)?;
         Ok(probe)
     }
 
@@ -124,21 +116,21 @@ mod functions {
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Deny(Errno::from_number(number).map_err(Fault::from)?);
-        change_mode(&*runtime(&context)?, &probe, mode)?;
+        probe.set_mode(&*runtime(&context)?, mode)?;
         Ok(probe)
     }
 
     /// Kills the calling process with SIGKILL, and refuses the operation.
     #[rhai_fn(return_raw)]
     pub fn kill(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, signal("SIGKILL")?)?;
+        probe.set_mode(&*runtime(&context)?, signal("SIGKILL")?)?;
         Ok(probe)
     }
 
     /// Sends the calling process a signal, and refuses the operation: `.kill("SIGTERM")`.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
-        change_mode(&*runtime(&context)?, &probe, signal(name)?)?;
+        probe.set_mode(&*runtime(&context)?, signal(name)?)?;
         Ok(probe)
     }
 
@@ -146,7 +138,7 @@ mod functions {
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Kill(Signal::from_number(number).map_err(Fault::from)?);
-        change_mode(&*runtime(&context)?, &probe, mode)?;
+        probe.set_mode(&*runtime(&context)?, mode)?;
         Ok(probe)
     }
 
@@ -240,7 +232,10 @@ mod functions {
         let name = |name: Dynamic| {
             name.into_string().map_err(|found| {
                 let found = docs::plain_types(found);
-                Fault::script(format!("`.fields(…)` takes names of fields, and one of these is of type {found}")).into()
+                Fault::script(format!(
+                    "`.fields(…)` takes names of fields, and one of these is of type {found}"
+                ))
+                .into()
             })
         };
         probe.narrow(&names.into_iter().map(name).collect::<Fallible<Vec<_>>>()?)?;
@@ -314,7 +309,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
         let runtime = runtime(&context)?;
-        runtime.acts("`preview` asks the kernel")?;
+        runtime.ask(Effect::Preview)?;
         let processes = probe.preview(&runtime)?;
         let counters = probe.counters()?;
         let as_map = |process: InScope| {

@@ -1,22 +1,28 @@
 //! Processes: run one, signal one, look at one.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::never;
 use rhai::{Array, Engine, Map, plugin::*};
 
 use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
+    kernel::{KernelError, namespaces},
     probe::Signal,
-    reaction::{self, Child, Ended},
+    raw,
+    reaction::{self, Child, Deed, Ended},
     script::{
         Fault, docs,
-        runtime::{Turn, Until},
+        policy::{Effect, Ruling},
+        runtime::{Runtime, Turn, Until},
     },
     suggest::nearest,
 };
 
-fn words(argv: &Array) -> Result<Vec<String>, Fault> {
+fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
     let word = |value: &Dynamic| {
         value.clone().into_string().map_err(|kind| {
             let kind = docs::plain_types(kind);
@@ -32,12 +38,12 @@ fn words(argv: &Array) -> Result<Vec<String>, Fault> {
     if let Some(word) = words.iter().find(|word| word.contains('\0')) {
         return Err(Fault::script("`run`: a word of a command line must not contain a NUL byte").about(word));
     }
-    Ok(words)
+    Ok(words.iter().map(|word| raw::os(word)).collect())
 }
 
 fn as_map(ended: &Ended) -> Map {
     let mut map = Map::new();
-    let text = |bytes: &[u8]| Dynamic::from(String::from_utf8_lossy(bytes).into_owned());
+    let text = |bytes: &[u8]| Dynamic::from(raw::text(bytes));
     let named = |name: &Option<String>| name.clone().map_or(Dynamic::UNIT, Dynamic::from);
     map.insert("code".into(), ended.code.map_or(Dynamic::UNIT, |code| i64::from(code).into()));
     map.insert("signal".into(), named(&ended.signal));
@@ -46,6 +52,12 @@ fn as_map(ended: &Ended) -> Map {
     map.insert("stderr".into(), text(&ended.stderr));
     map.insert("truncated".into(), ended.truncated.into());
     map
+}
+
+/// Numbers in a script are mostly those of events, which are the kernel's: where a signal would take them for others, it
+/// must not be sent.
+fn of_the_kernel(what: &'static str) -> Result<(), Fault> {
+    namespaces::process_ids().map_err(|foreign| KernelError::ProcessIds { what, foreign }.into())
 }
 
 fn pid(number: i64) -> Result<i32, Fault> {
@@ -58,7 +70,11 @@ fn pid(number: i64) -> Result<i32, Fault> {
     // 0 and below are whole groups, 1 is init.
     let own = i64::from(std::process::id());
     let pid = i32::try_from(number).map_err(|_| refused())?;
-    if pid > 1 && number != own { Ok(pid) } else { Err(refused()) }
+    if pid <= 1 || number == own {
+        return Err(refused());
+    }
+    of_the_kernel("send a signal")?;
+    Ok(pid)
 }
 
 /// A capability's bit.
@@ -78,15 +94,20 @@ fn bit(name: &str) -> Result<u64, Fault> {
 
 /// A process that `capable` and `capabilities` look at.
 fn looked_at(number: i64) -> Result<i32, Fault> {
-    i32::try_from(number)
-        .ok()
-        .filter(|pid| *pid > 0)
-        .ok_or_else(|| Fault::script(format!("{number} is no process id; allowed: 1 and up")).about(number))
+    let pid = i32::try_from(number).ok().filter(|pid| *pid > 0);
+    let pid = pid.ok_or_else(|| {
+        Fault::script(format!("{number} is no process id; allowed: 1 and up")).about(number)
+    })?;
+    if pid.unsigned_abs() != std::process::id() {
+        of_the_kernel("look at a process")?;
+    }
+    Ok(pid)
 }
 
-fn of_event(event: &ScriptEvent) -> Option<u64> {
-    let pid = i32::try_from(event.inner().number("pid")).ok()?;
-    reaction::effective(pid, Some(event.inner().number("start_ns")))
+fn of_event(event: &ScriptEvent) -> Result<Option<u64>, Fault> {
+    of_the_kernel("look at the process of an event")?;
+    let pid = i32::try_from(event.inner().number("pid")).ok();
+    Ok(pid.and_then(|pid| reaction::effective(pid, Some(event.inner().number("start_ns")))))
 }
 
 fn names(set: u64) -> Array {
@@ -97,19 +118,30 @@ fn names(set: u64) -> Array {
 /// A signal of the terminal's reaches all who share it within this time.
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
-/// What `kill` does, for whoever only explains.
-const KILL: &str = "`kill` sends a signal";
+/// Sends the signal, or reports that it would have been sent, as the policy wants it. False if the process has gone.
+fn send(runtime: &Runtime, pid: i32, start_ns: Option<u64>, signal: Signal) -> Fallible<bool> {
+    let deed = match runtime.ask(Effect::Signal)? {
+        Ruling::Do => Deed::Send,
+        Ruling::Rehearse => Deed::Try,
+    };
+    let reached = reaction::signal(pid, start_ns, signal, deed).map_err(Fault::environment)?;
+    if reached && deed == Deed::Try {
+        runtime.report(|reporter| reporter.would_signal(pid, signal));
+    }
+    Ok(reached)
+}
 
 #[export_module]
 mod functions {
-    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between. Gives a map: code, signal,
+    /// Runs a program and waits for its end: `run(["ls", "/"])`. No shell is in between, and a name that is not
+    /// UTF-8 is found again: `run(["ls", e.path])`. Gives a map: code, signal,
     /// errno (each `()` where there is none: `errno` if the program could not be executed), stdout, stderr,
-    /// truncated. Events are delivered meanwhile.
+    /// truncated. Events are delivered meanwhile. `--audit` does not hold it back: what the program does is done.
     #[rhai_fn(return_raw)]
     pub fn run(context: NativeCallContext, command: Array) -> Fallible<Map> {
         let runtime = runtime(&context)?;
         let words = words(&command)?;
-        runtime.acts("`run` runs a program")?;
+        runtime.ask(Effect::Run)?;
         let mut child = match Child::start(&words) {
             Ok(child) => child,
             Err(reaction::StartError::Refused(ended)) => {
@@ -131,30 +163,29 @@ mod functions {
         Ok(as_map(&ended))
     }
 
-    /// Sends a process a signal: `kill(1234, "SIGTERM")`. False if there is no such process any more.
+    /// Sends a process a signal: `kill(1234, "SIGTERM")`. False if there is no such process any more. Under `--audit`
+    /// nothing is sent, and what would have been is reported.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_pid(context: NativeCallContext, number: i64, signal: &str) -> Fallible<bool> {
         let signal = Signal::from_name(signal).map_err(Fault::from)?;
-        runtime(&context)?.acts(KILL)?;
-        Ok(reaction::signal(pid(number)?, None, signal).map_err(Fault::environment)?)
+        send(&*runtime(&context)?, pid(number)?, None, signal)
     }
 
     /// Sends a process a signal, by its number.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_pid_number(context: NativeCallContext, number: i64, signal: i64) -> Fallible<bool> {
         let signal = Signal::from_number(signal).map_err(Fault::from)?;
-        runtime(&context)?.acts(KILL)?;
-        Ok(reaction::signal(pid(number)?, None, signal).map_err(Fault::environment)?)
+        send(&*runtime(&context)?, pid(number)?, None, signal)
     }
 
     /// Sends the process of an event a signal: `kill(e, "SIGKILL")`. It is looked at by its start time as well, so
     /// a process that got the same id later is left alone; false then.
     #[rhai_fn(name = "kill", return_raw)]
-    pub fn kill_event(event: ScriptEvent, signal: &str) -> Fallible<bool> {
+    pub fn kill_event(context: NativeCallContext, event: ScriptEvent, signal: &str) -> Fallible<bool> {
         let signal = Signal::from_name(signal).map_err(Fault::from)?;
         let number = event.inner().number("pid").cast_signed();
         let start = event.inner().number("start_ns");
-        Ok(reaction::signal(pid(number)?, Some(start), signal).map_err(Fault::environment)?)
+        send(&*runtime(&context)?, pid(number)?, Some(start), signal)
     }
 
     /// Returns whether a process has a capability in its effective set now: `capable(1234, "CAP_SYS_ADMIN")`. False if
@@ -170,7 +201,7 @@ mod functions {
     #[rhai_fn(name = "capable", return_raw)]
     pub fn capable_event(event: &mut ScriptEvent, capability: &str) -> Fallible<bool> {
         let bit = bit(capability)?;
-        Ok(of_event(event).unwrap_or_default() & bit != 0)
+        Ok(of_event(event)?.unwrap_or_default() & bit != 0)
     }
 
     /// Returns the capabilities in a process's effective set now: `capabilities(getpid())`. `()` if there is no such
@@ -181,9 +212,9 @@ mod functions {
     }
 
     /// Returns the capabilities that the process of an event has now: `capabilities(e)`. `()` if the process is gone.
-    #[rhai_fn(name = "capabilities")]
-    pub fn capabilities_event(event: &mut ScriptEvent) -> Dynamic {
-        of_event(event).map_or(Dynamic::UNIT, |set| names(set).into())
+    #[rhai_fn(name = "capabilities", return_raw)]
+    pub fn capabilities_event(event: &mut ScriptEvent) -> Fallible<Dynamic> {
+        Ok(of_event(event)?.map_or(Dynamic::UNIT, |set| names(set).into()))
     }
 
     /// Returns the id of this shell's process: its children are in `.scope(#{ pid: getpid() })`.

@@ -3,7 +3,10 @@
 use rhai::{Array, Engine, FnPtr, Map, plugin::*};
 
 use super::{Fallible, a, runtime};
-use crate::script::{Fault, docs, program::Callback, stop::Stop};
+use crate::{
+    script::{Fault, docs, handle::ProbeHandle, program::Callback, stop::Stop},
+    suggest::nearest,
+};
 
 #[export_module]
 mod functions {
@@ -57,6 +60,19 @@ mod functions {
     pub fn probes(context: NativeCallContext) -> Fallible<Array> {
         let attached = runtime(&context)?.probes().into_iter().filter(|probe| probe.attached());
         Ok(attached.map(Dynamic::from).collect())
+    }
+
+    /// Returns the probe that was attached last under this name, attached or not: for one whose variable is lost.
+    #[rhai_fn(return_raw)]
+    pub fn probe_named(context: NativeCallContext, name: &str) -> Fallible<ProbeHandle> {
+        let runtime = runtime(&context)?;
+        runtime.probe_named(name).ok_or_else(|| {
+            let names: Vec<_> = runtime.probes().iter().map(ProbeHandle::name).collect();
+            let near = nearest(name, names.iter().map(String::as_str))
+                .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+            let known = if names.is_empty() { "none has been attached".to_owned() } else { names.join(", ") };
+            Fault::script(format!("there is no probe `{name}`{near}; known: {known}")).about(name).into()
+        })
     }
 
     /// Returns what probes can be made of, as an array of maps: name, summary, hooks, can_deny, params and fields.

@@ -1,9 +1,18 @@
-//! Texts: what Rhai's own library lacks.
+//! Texts: what Rhai's own library lacks, and what it would get wrong about names that are not UTF-8.
 
-use rhai::{Engine, plugin::*};
+use rhai::{Array, Blob, Engine, plugin::*};
 
-use super::Fallible;
-use crate::{filter::Glob, script::Fault};
+use super::{Fallible, runtime};
+use crate::{
+    filter::Glob,
+    raw, report,
+    script::{Fault, value},
+};
+
+/// The words of a list, each as text.
+fn words(list: &Array) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
 
 #[export_module]
 mod functions {
@@ -18,6 +27,78 @@ mod functions {
     /// `e.path.to_ascii_lower().ends_with(".exe")`. Other letters stay as they are.
     pub fn to_ascii_lower(text: &str) -> String {
         text.to_ascii_lowercase()
+    }
+
+    /// Joins the elements of a list into one text: `e.argv.join(" ")`. For a command line that a shell reads back,
+    /// `e.argv.quoted()`.
+    #[rhai_fn(return_raw, pure)]
+    pub fn join(context: NativeCallContext, list: &mut Array, between: &str) -> Fallible<String> {
+        let long = list
+            .iter()
+            .map(value::weight)
+            .fold(between.len().saturating_mul(list.len()), usize::saturating_add);
+        runtime(&context)?.room(long)?;
+        Ok(words(list).join(between))
+    }
+
+    /// Quotes a text for a shell: `e.path.quoted()`. A plain word stays as it is; bytes that are not UTF-8 and control
+    /// characters are written as in `$'a\xff'`.
+    pub fn quoted(text: &str) -> String {
+        report::quoted(text).into_owned()
+    }
+
+    /// Quotes each element of a list for a shell, and joins them by blanks: `e.argv.quoted()` is a command line.
+    #[rhai_fn(name = "quoted", pure)]
+    pub fn quoted_list(list: &mut Array) -> String {
+        let words = words(list);
+        words.iter().map(|word| report::quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    // ---- the language's own, by the bytes that a text stands for --------------
+
+    /// How many characters a text has; a broken one counts as one.
+    #[rhai_fn(name = "len", get = "len")]
+    pub fn len(text: &str) -> i64 {
+        let characters = match raw::is_plain(text) {
+            true => text.chars().count(),
+            false => String::from_utf8_lossy(&raw::bytes(text)).chars().count(),
+        };
+        i64::try_from(characters).unwrap_or(i64::MAX)
+    }
+
+    /// How many bytes a text has, as the system has it.
+    #[rhai_fn(name = "bytes", get = "bytes")]
+    pub fn bytes(text: &str) -> i64 {
+        i64::try_from(raw::bytes(text).len()).unwrap_or(i64::MAX)
+    }
+
+    /// The bytes of a text, as the system has it: `e.path.to_blob()`.
+    pub fn to_blob(text: &str) -> Blob {
+        raw::bytes(text).into_owned()
+    }
+
+    /// The text that bytes are, none lost: `e.path.to_blob().as_string()` is `e.path`.
+    #[rhai_fn(name = "as_string", pure)]
+    pub fn as_string(bytes: &mut Blob) -> String {
+        raw::text(bytes)
+    }
+
+    /// Whether a text begins with another.
+    pub fn starts_with(text: &str, sought: &str) -> bool {
+        raw::bytes(text).starts_with(&raw::bytes(sought))
+    }
+
+    /// Whether a text ends with another.
+    pub fn ends_with(text: &str, sought: &str) -> bool {
+        raw::bytes(text).ends_with(&raw::bytes(sought))
+    }
+
+    /// Whether a text has another in it.
+    pub fn contains(text: &str, sought: &str) -> bool {
+        if raw::is_plain(text) && raw::is_plain(sought) {
+            return text.contains(sought);
+        }
+        raw::find(&raw::bytes(text), &raw::bytes(sought)).is_some()
     }
 }
 

@@ -38,7 +38,10 @@ impl TimerHandle {
 /// A time that `sleep` was given, if it is one.
 fn seconds(given: impl std::fmt::Display, time: Option<Duration>) -> Fallible<Duration> {
     time.filter(|time| *time <= duration::LONGEST).ok_or_else(|| {
-        let text = format!("`sleep` cannot wait {given} seconds; allowed: 0 to {} (a year)", duration::LONGEST.as_secs());
+        let text = format!(
+            "`sleep` cannot wait {given} seconds; allowed: 0 to {} (a year)",
+            duration::LONGEST.as_secs()
+        );
         Fault::script(text).about(given).into()
     })
 }

@@ -79,7 +79,10 @@ pub fn begins_with_a_dot(source: &str, known: &[String]) -> Option<(String, Stri
     let of = known.last().map_or("it", String::as_str);
     let first = rest.lines().next().unwrap_or_default();
     let text = "a line cannot begin with `.`: the line before it is complete without it";
-    Some((text.into(), format!("write `{of}{first}`; or let the line before end with `.`, then it goes on here")))
+    Some((
+        text.into(),
+        format!("write `{of}{first}`; or let the line before end with `.`, then it goes on here"),
+    ))
 }
 
 /// Whether an assignment follows, and no comparison.
@@ -101,7 +104,8 @@ fn closure_is_wanted<'t>(before: &'t str, index: &Index) -> Option<&'t str> {
     });
     let (open, _) = open?;
     let name = trailing_word(&before[..open]);
-    let takes = |form: &&crate::script::docs::Function| form.params.iter().any(|(_, kind)| kind == "function");
+    let takes =
+        |form: &&crate::script::docs::Function| form.params.iter().any(|(_, kind)| kind == "function");
     (!before[open..].contains('|') && index.forms_of(name).iter().any(takes)).then_some(name)
 }
 

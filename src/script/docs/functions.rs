@@ -64,7 +64,10 @@ pub fn function(entry: &Value, types: &[&str]) -> Option<Function> {
         .into_iter()
         .flatten()
         .map(|p| {
-            (p["name"].as_str().unwrap_or("_").trim_start_matches('_').to_owned(), plain_types(p["type"].as_str().unwrap_or("?")))
+            (
+                p["name"].as_str().unwrap_or("_").trim_start_matches('_').to_owned(),
+                plain_types(p["type"].as_str().unwrap_or("?")),
+            )
         })
         // The first is the engine's own business.
         .filter(|(_, kind)| kind != "NativeCallContext")

@@ -158,6 +158,16 @@ const TERMS: &[Term] = &[
         "word",
         "What the kernel counts beside any mode: count, count_by, top, sum, min, max, avg, hist, lhist, distinct.",
     ),
+    term(
+        "text",
+        "value",
+        "A name from the kernel need not be UTF-8. A byte that is not stands in scripts and NDJSON as one character, U+EF00 plus the byte: \"a\\uefff\" is `a` and the byte 0xff, in both. So no two names are one, filters, params, scopes and `run` find each again, and `==`, `in` and summaries tell them apart. NDJSON has all the bytes besides, as `path_hex`. In text output a word is written as a shell reads it: 'a b', $'a\\xff'.",
+    ),
+    term(
+        "time",
+        "value",
+        "Each record of NDJSON has one: RFC 3339, UTC, nanoseconds. Of an event, when it happened. Counts of nanoseconds such as `wall_ns` are beyond 2^53, which jq and JavaScript round.",
+    ),
     term("severity", "value", "How bad an alert is: info, low, medium, high or critical."),
     term(
         "duration",

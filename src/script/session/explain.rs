@@ -10,7 +10,7 @@ use crate::script::{
 
 impl Session {
     /// Explains every probe that the script makes, as far as it comes without doing anything.
-    /// For a session with [`Options::explains`](crate::script::Options). Errors are reported through the sink.
+    /// For a session with a policy that [explains](crate::script::Policy::explained). Errors are reported through the sink.
     pub fn explanations(&mut self, source: &Source) -> Explained {
         match &mut self.started {
             Ok(started) => guarded(

@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Session, Started};
-use crate::{report::Format, script::handle::ProbeHandle};
+use rhai::Dynamic;
+
+use super::{LAST_VALUE, Session, Started};
+use crate::{report::Format, script::handle::ProbeHandle, suggest::nearest};
 
 /// What the attached probes do, all in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,12 +58,6 @@ impl Session {
         }
     }
 
-    /// How many lines have had a value so far.
-    #[must_use]
-    pub fn values(&self) -> usize {
-        self.started.as_ref().map_or(0, |started| started.values)
-    }
-
     /// The variables that lines have made.
     #[must_use]
     pub fn variables(&self) -> Vec<Variable> {
@@ -93,18 +89,39 @@ impl Session {
     /// If there is no probe of that name.
     pub fn explain(&self, name: Option<&str>) -> Result<String, String> {
         let Ok(started) = &self.started else { return Ok(String::new()) };
-        let probes = started.named(name)?.into_iter().filter(|probe| name.is_some() || probe.attached());
+        let probes = match name {
+            Some(name) => vec![started.probe(name)?],
+            None => started.attached().collect(),
+        };
         let one = |probe: ProbeHandle| format!("{}\n{}", probe.describe(), probe.explain().trim_end());
-        Ok(probes.map(one).collect::<Vec<_>>().join("\n\n"))
+        Ok(probes.into_iter().map(one).collect::<Vec<_>>().join("\n\n"))
+    }
+
+    /// The name of the probe that is meant: by its own name, its number, or a variable that holds it.
+    ///
+    /// # Errors
+    /// If there is none, or it has never been attached.
+    pub fn probe_name(&self, name: &str) -> Result<String, String> {
+        let Ok(started) = &self.started else { return Err(no_probe(name, &[])) };
+        started.used(name).map(|probe| probe.name())
+    }
+
+    /// Takes one probe out of the kernel; returns what was done.
+    ///
+    /// # Errors
+    /// If there is no probe of that name, or it is not attached.
+    pub fn detach(&mut self, name: &str) -> Result<String, String> {
+        let Ok(started) = &self.started else { return Err(no_probe(name, &[])) };
+        let probe = started.used(name)?;
+        match probe.attached() {
+            true => Ok(detached(&probe)),
+            false => Err(format!("probe `{}` is detached already", probe.name())),
+        }
     }
 
     /// Takes every probe out of the kernel, the last first; gives what was done, a line each.
     pub fn detach_all(&mut self) -> Vec<String> {
-        let one = |probe: ProbeHandle| match probe.detach() {
-            Ok(()) => format!("detached {}", probe.name()),
-            Err(fault) => format!("detached {}; its books are lost: {fault}", probe.name()),
-        };
-        self.attached().into_iter().rev().map(one).collect()
+        self.attached().iter().rev().map(detached).collect()
     }
 
     pub fn set_format(&self, format: Format) {
@@ -138,13 +155,63 @@ impl Session {
 }
 
 impl Started {
-    /// The probe of this name, or all that were ever attached.
+    /// The probe that is meant, once it has been attached; or all that ever were.
     fn named(&self, name: Option<&str>) -> Result<Vec<ProbeHandle>, String> {
-        let Some(name) = name else { return Ok(self.runtime.probes()) };
-        self.runtime.probe_named(name).map(|probe| vec![probe]).ok_or_else(|| {
-            let names: Vec<_> = self.runtime.probes().iter().map(ProbeHandle::name).collect();
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            format!("there is no probe `{name}`; allowed: {known}")
-        })
+        match name {
+            Some(name) => Ok(vec![self.used(name)?]),
+            None => Ok(self.runtime.probes()),
+        }
+    }
+
+    /// The probe that is meant, if it has been attached at all.
+    fn used(&self, name: &str) -> Result<ProbeHandle, String> {
+        let probe = self.probe(name)?;
+        match self.runtime.probes().iter().any(|used| used.is(&probe)) {
+            true => Ok(probe),
+            false => Err(format!("probe `{}` is not attached yet; `.attach()` attaches it", probe.name())),
+        }
+    }
+
+    /// The probe of this name, of this number, or in this variable: in that order, as names are what output shows.
+    fn probe(&self, name: &str) -> Result<ProbeHandle, String> {
+        let probes = self.runtime.probes();
+        let number = |probe: &&ProbeHandle| name.parse() == Ok(probe.id());
+        if let Some(probe) = self.runtime.probe_named(name).or_else(|| probes.iter().find(number).cloned()) {
+            return Ok(probe);
+        }
+        match self.scope.get_value::<Dynamic>(name) {
+            Some(value) => value.read_lock::<ProbeHandle>().map(|probe| probe.clone()).ok_or_else(|| {
+                let of = crate::script::docs::plain_types(value.type_name());
+                format!("the variable `{name}` holds no probe: its type is `{of}`")
+            }),
+            None => Err(no_probe(name, &self.known())),
+        }
+    }
+
+    /// What a probe can be called by: names, and variables that hold one.
+    fn known(&self) -> Vec<String> {
+        let mut known: Vec<_> = self.runtime.probes().iter().map(ProbeHandle::name).collect();
+        let variables = self.scope.iter().filter(|(_, _, value)| value.is::<ProbeHandle>());
+        for (name, ..) in variables {
+            if name != LAST_VALUE && !known.iter().any(|known| known == name) {
+                known.push(name.to_owned());
+            }
+        }
+        known
+    }
+}
+
+fn no_probe(name: &str, known: &[String]) -> String {
+    let near = nearest(name, known.iter().map(String::as_str))
+        .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    format!("there is no probe `{name}`{near}; allowed: {known}")
+}
+
+/// Detaches; returns what was done.
+fn detached(probe: &ProbeHandle) -> String {
+    match probe.detach() {
+        Ok(()) => format!("detached {}", probe.name()),
+        Err(fault) => format!("detached {}; its books are lost: {fault}", probe.name()),
     }
 }

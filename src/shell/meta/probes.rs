@@ -42,6 +42,18 @@ pub fn explain(shell: &mut Shell, name: &str) -> Flow {
     Flow::Stay
 }
 
+pub fn detach(shell: &mut Shell, name: &str) -> Flow {
+    if name.is_empty() {
+        shell.complain("`:detach` needs a probe: `:detach exec-1`; `:panic` detaches all of them");
+        return Flow::Stay;
+    }
+    match shell.session.detach(name) {
+        Ok(done) => shell.say(&done),
+        Err(reason) => shell.complain(&reason),
+    }
+    Flow::Stay
+}
+
 pub fn panic(shell: &mut Shell, _: &str) -> Flow {
     let done = shell.session.detach_all();
     if done.is_empty() {
@@ -54,7 +66,7 @@ pub fn panic(shell: &mut Shell, _: &str) -> Flow {
 /// Each hook is tried, which takes some seconds.
 pub fn doctor(shell: &mut Shell, _: &str) -> Flow {
     let (catalogue, color) = (shell.catalogue.clone(), shell.color);
-    match shell.meanwhile(move || doctor::page(&doctor::examine(&catalogue), color)) {
+    match shell.meanwhile(move || doctor::page(&doctor::examine(&catalogue, &|_| ()), color)) {
         Ok(page) => {
             // Painted already, and made of this program's own words.
             page.lines().for_each(|line| shell.say(line));

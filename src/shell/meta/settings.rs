@@ -1,7 +1,7 @@
 //! How the session looks: what `:set` lists, and the short forms of it.
 
 use crate::{
-    report::Format,
+    report::{Format, allows_color},
     shell::{Flow, Shell, filter::Shown},
     suggest::nearest,
 };
@@ -25,7 +25,8 @@ pub fn set(shell: &mut Shell, argument: &str) -> Flow {
         None => {
             let hint = nearest(name, SETTINGS.iter().map(|(name, _)| *name))
                 .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
-            shell.complain(&format!("`{name}` is no setting{hint}; allowed: color, events, format, pager"));
+            shell
+                .complain(&format!("`{name}` is not a setting{hint}; allowed: color, events, format, pager"));
             Flow::Stay
         }
     }
@@ -51,11 +52,23 @@ fn switch(shell: &mut Shell, name: &str, now: bool, value: &str) -> Option<bool>
     }
 }
 
+/// As `--color` has it, and as the other settings have it.
 fn color(shell: &mut Shell, value: &str) -> Flow {
-    if let Some(on) = switch(shell, "color", shell.color, value) {
-        shell.color = on;
-        shell.session.set_color(on);
-    }
+    let on = match value {
+        "always" | "on" => true,
+        "never" | "off" => false,
+        "auto" => allows_color(),
+        "" => {
+            shell.say(&format!("color is {}", word(shell.color)));
+            return Flow::Stay;
+        }
+        other => {
+            shell.complain(&format!("`color` takes `auto`, `always` or `never`, not `{other}`"));
+            return Flow::Stay;
+        }
+    };
+    shell.color = on;
+    shell.session.set_color(on);
     Flow::Stay
 }
 
@@ -85,7 +98,6 @@ pub fn format(shell: &mut Shell, value: &str) -> Flow {
 }
 
 pub fn events(shell: &mut Shell, value: &str) -> Flow {
-    let known = shell.session.probe_names();
     let wanted = match value {
         "off" => Shown::None,
         "on" => Shown::All,
@@ -98,14 +110,13 @@ pub fn events(shell: &mut Shell, value: &str) -> Flow {
             shell.say(&format!("events are {state}"));
             return Flow::Stay;
         }
-        probe if known.iter().any(|name| name == probe) => Shown::Of(probe.to_owned()),
-        other => {
-            let known = known.iter().map(|name| format!(", `{name}`")).collect::<String>();
-            shell.complain(&format!(
-                "`events` takes `on`, `off` or a probe, not `{other}`; allowed: `on`, `off`{known}"
-            ));
-            return Flow::Stay;
-        }
+        probe => match shell.session.probe_name(probe) {
+            Ok(name) => Shown::Of(name),
+            Err(reason) => {
+                shell.complain(&format!("`:events` takes `on`, `off` or a probe: {reason}"));
+                return Flow::Stay;
+            }
+        },
     };
     let said = match &wanted {
         Shown::None => "events are counted, and not shown until `:events on`".to_owned(),

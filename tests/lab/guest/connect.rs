@@ -240,7 +240,7 @@ fn told() -> Vec<(Call, Value)> {
         (unix(libc::SOCK_STREAM, b"/tmp/open"), unix_told("/tmp/open")),
         (unix(libc::SOCK_STREAM, b"/tmp/ended\0more"), unix_told("/tmp/ended")),
         (unix(libc::SOCK_STREAM, b"@file\0"), unix_told("./@file")),
-        (unix(libc::SOCK_STREAM, &full), unix_told(&String::from_utf8_lossy(&full))),
+        (unix(libc::SOCK_STREAM, &full), unix_told(&krsi_sh::raw::text(&full))),
         (unix(libc::SOCK_STREAM, b""), unix_told("")),
         (unix(libc::SOCK_SEQPACKET, b"\0s"), where_to("", 0, "unix", "seqpacket", "none", "@s")),
     ]

@@ -23,7 +23,7 @@ pub fn only_these() -> Outcome {
     let ended = narrowed("")?;
     let events: Vec<_> = ended.events().collect();
     same("events", events.len(), 2)?;
-    same("fields", names(events[0]), vec!["type", "probe", "template", "pid", "path"])?;
+    same("fields", names(events[0]), vec!["type", "time", "probe", "template", "pid", "path"])?;
     holds(events[0]["path"].as_str().is_some_and(|path| path.starts_with('/')), "its path")
 }
 

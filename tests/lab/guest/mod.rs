@@ -15,6 +15,8 @@ mod file_open;
 mod filter;
 mod filter_live;
 mod help;
+mod limits;
+mod namespaces;
 mod panic;
 mod proc_mem;
 mod product;
@@ -24,6 +26,7 @@ mod scope_kinds;
 mod shell;
 mod stacks;
 mod task;
+mod texts;
 mod workers;
 
 use std::{
@@ -123,10 +126,18 @@ pub const STEPS: &[Step] = steps! {
         "an event tells these, and no others" => fields::only_these,
         "what a filter or an aggregation asks for is gathered" => fields::asked_elsewhere,
     }
+    "texts" {
+        "names that are no UTF-8 are found again, and are no others" => texts::found_again,
+        "every byte is in NDJSON, and a summary tells names apart" => texts::recorded,
+        "a scope takes a name that is no UTF-8" => texts::scope,
+        "in text no argument plays another field" => texts::words,
+        "what would do nothing is an error" => texts::refused,
+    }
     "stacks" {
         "the kernel's and the program's on an event" => stacks::on_events,
         "only if they are asked for" => stacks::only_if_asked,
         "as the key of an aggregation" => stacks::counted,
+        "a file that is cut while it is read, and a pipe in its place" => stacks::hostile_files,
     }
     "scope" {
         "uid: only these users" => scope::uid,
@@ -176,6 +187,14 @@ pub const STEPS: &[Step] = steps! {
     }
     "shell" {
         "the shell itself is spared" => faults::guard,
+        "in a pid namespace: the shell itself is spared" => namespaces::guard,
+        "in a pid namespace: ids that are not the kernel's are refused" => namespaces::process_ids,
+        "in a pid namespace: a path is found" => namespaces::paths,
+        "in a time namespace: a lease lasts as long as it says" => namespaces::lease,
+        "in a time namespace: an event's process and its time" => namespaces::time_of_an_event,
+        "too little locked memory is named, and not the template" => limits::locked_memory,
+        "too few descriptors are named, and not the template" => limits::descriptors,
+        "with capabilities alone, other people's scripts are refused" => limits::scripts_of_others,
         "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
         "the example in each template's help runs" => help::examples,
         "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,

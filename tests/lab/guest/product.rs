@@ -36,7 +36,14 @@ pub fn audit() -> Outcome {
         let first = run(["{path}", "true"]).errno;
         p.kill("SIGKILL");
         let second = run(["{path}", "true"]);
-        emit(#{{first: first, second: second.signal, would: p.stats().would_deny}});
+        p.when(|e| deny("EACCES"));
+        let third = run(["{path}", "true"]).errno;
+        p.when(|e| kill("SIGKILL"));
+        p.deny("EACCES");
+        let fourth = run(["{path}", "true"]).errno;
+        p.on_event(|e| kill(e, "SIGKILL"));
+        let fifth = run(["{path}", "sleep", "1"]);
+        emit(#{{first: first, second: second.signal, third: third, fourth: fourth, fifth: fifth.code, would: p.stats().would_deny}});
         p.detach();
         "#
     );
@@ -44,7 +51,12 @@ pub fn audit() -> Outcome {
     let emitted = ended.emitted()?;
     same("deny", &emitted["first"], &json!(null))?;
     same("kill", &emitted["second"], &json!(null))?;
-    same("would have denied", &emitted["would"], &json!(2))?;
+    same("a filter's own denial", &emitted["third"], &json!(null))?;
+    same("a filter's own kill, and a change of mode", &emitted["fourth"], &json!(null))?;
+    same("kill(e)", &emitted["fifth"], &json!(0))?;
+    let would = ended.lines.iter().filter(|l| l["type"] == "would-signal" && l["signal"] == "SIGKILL");
+    same("signals that would have been sent", would.count(), 1)?;
+    same("would have denied", &emitted["would"], &json!(5))?;
     ended.well()
 }
 

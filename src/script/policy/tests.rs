@@ -1,0 +1,354 @@
+//! Every function of the registry is judged here: a new one fails the first test until it is.
+
+use std::{
+    collections::BTreeSet,
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+};
+
+use super::Policy;
+use crate::{
+    report::{Format, Sink, Stream},
+    script::{Options, Session, Source, api, docs::plain_types},
+    template::Catalogue,
+};
+
+/// How it is seen whether an effect happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trial {
+    /// The code's probe `p` enforces.
+    Enforces(&'static str),
+    /// The code, in which `PID` is a child's process id, ends that child.
+    Kills(&'static str),
+    /// The code runs a program that prints `ran`.
+    Runs(&'static str),
+    /// It loads something: that needs a kernel, and is tried in the lab.
+    Loads(&'static str),
+    /// It is about an event, and so needs a kernel: tried in the lab.
+    OfEvent,
+}
+
+/// All that have an effect on the system.
+const EFFECTS: &[(&str, Trial)] = &[
+    ("attach(Probe)", Trial::Loads("probe(\"exec\").attach()")),
+    ("deny(Probe)", Trial::Enforces("p.deny()")),
+    ("deny(Probe, string)", Trial::Enforces("p.deny(\"EACCES\")")),
+    ("deny(Probe, int)", Trial::Enforces("p.deny(13)")),
+    ("kill(Probe)", Trial::Enforces("p.kill()")),
+    ("kill(Probe, string)", Trial::Enforces("p.kill(\"SIGTERM\")")),
+    ("kill(Probe, int)", Trial::Enforces("p.kill(15)")),
+    ("kill(int, string)", Trial::Kills("kill(PID, \"SIGKILL\")")),
+    ("kill(int, int)", Trial::Kills("kill(PID, 9)")),
+    ("kill(Event, string)", Trial::OfEvent),
+    ("preview(Probe)", Trial::Loads("probe(\"exec\").preview()")),
+    ("run(array)", Trial::Runs("run([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"])")),
+];
+
+/// All that have none: they configure, read, wait or write to the session's own streams. What a probe that is attached
+/// then does is its mode's, and the modes are above.
+const HARMLESS: &[&str] = &[
+    "after(string, function)",
+    "alert(string, string)",
+    "alert(string, string, Event)",
+    "allow()",
+    "any(array, function)",
+    "as_string(blob)",
+    "avg(Probe)",
+    "avg(Probe, string)",
+    "avg(Probe, string, any)",
+    "blob(int)",
+    "blob(int, int)",
+    "bytes(string)",
+    "cancel(Timer)",
+    "capabilities(Event)",
+    "capabilities(int)",
+    "capable(Event, string)",
+    "capable(int, string)",
+    "cidr(array)",
+    "cidr(string)",
+    "clear(Probe)",
+    "contains(Networks, string)",
+    "contains(string, string)",
+    "count(Probe)",
+    "count_by(Probe, any)",
+    "counts(Probe)",
+    "dedup(array, function)",
+    "deny()",
+    "deny(string)",
+    "detach(Probe)",
+    "distinct(Probe)",
+    "distinct(Probe, string)",
+    "distinct(Probe, string, any)",
+    "emit(map)",
+    "ends_with(string, string)",
+    "events(Probe, bool)",
+    "every(string, function)",
+    "everywhere(Probe)",
+    "exit()",
+    "exit(any)",
+    "exit(int)",
+    "explain(Probe)",
+    "fail_fast()",
+    "fields(Event)",
+    "fields(Probe, array)",
+    "get$attached(Probe)",
+    "get$audit_only(Probe)",
+    "get$bytes(string)",
+    "get$id(Probe)",
+    "get$len(string)",
+    "get$mode(Probe)",
+    "get$name(Probe)",
+    "get$overflow(Summary)",
+    "get$rows(Summary)",
+    "get$template(Probe)",
+    "get$total(Summary)",
+    "getpid()",
+    "help()",
+    "help(string)",
+    "hist(Probe)",
+    "hist(Probe, string)",
+    "hist(Probe, string, any)",
+    "index$get$(Event, string)",
+    "index$get$(Summary, int)",
+    "join(array, string)",
+    "keys(Event)",
+    "kill()",
+    "kill(string)",
+    "kstack(Probe)",
+    "last()",
+    "last(Probe)",
+    "last(Probe, int)",
+    "last(int)",
+    "lease(Probe, ())",
+    "lease(Probe, string)",
+    "len(Summary)",
+    "len(string)",
+    "lhist(Probe)",
+    "lhist(Probe, string, int, int, int)",
+    "lhist(Probe, string, int, int, int, any)",
+    "like(string, string)",
+    "max(Probe)",
+    "max(Probe, string)",
+    "max(Probe, string, any)",
+    "max_keys(Probe, int)",
+    "min(Probe)",
+    "min(Probe, string)",
+    "min(Probe, string, any)",
+    "name(Probe, string)",
+    "observe(Probe)",
+    "of(Summary)",
+    "of(Summary, any)",
+    "on_error(Probe, string)",
+    "on_event(Probe, function)",
+    "on_exit(function)",
+    "order(array, function)",
+    "order_by(array, function)",
+    "pad(array, int, any)",
+    "pad(blob, int, int)",
+    "pad(string, int, char)",
+    "pad(string, int, string)",
+    "pop(array)",
+    "probe(string)",
+    "probe(string, map)",
+    "probe_named(string)",
+    "probes()",
+    "quoted(array)",
+    "quoted(string)",
+    "remove(array, int)",
+    "remove(map, string)",
+    "replace(string, char, string)",
+    "replace(string, string, char)",
+    "replace(string, string, string)",
+    "run_for(string)",
+    "scope(Probe, map)",
+    "set(Probe, string, any)",
+    "shadow(Probe)",
+    "shift(array)",
+    "show(Summary)",
+    "sleep(float)",
+    "sleep(int)",
+    "sort(array, function)",
+    "sort_by(array, function)",
+    "split(string)",
+    "split(string, char)",
+    "split(string, char, int)",
+    "split(string, string)",
+    "split(string, string, int)",
+    "split_rev(string, char)",
+    "split_rev(string, char, int)",
+    "split_rev(string, string)",
+    "split_rev(string, string, int)",
+    "starts_with(string, string)",
+    "stats(Probe)",
+    "strftime(string)",
+    "sum(Probe)",
+    "sum(Probe, string)",
+    "sum(Probe, string, any)",
+    "summaries(Probe)",
+    "take(Probe)",
+    "take(any)",
+    "templates()",
+    "to_array(blob)",
+    "to_ascii_lower(string)",
+    "to_blob(string)",
+    "to_chars(string)",
+    "to_debug(Event)",
+    "to_debug(Networks)",
+    "to_debug(Probe)",
+    "to_debug(Summary)",
+    "to_debug(Timer)",
+    "to_debug(Verdict)",
+    "to_json(Event)",
+    "to_json(map)",
+    "to_string(Error)",
+    "to_string(Event)",
+    "to_string(Networks)",
+    "to_string(Probe)",
+    "to_string(Summary)",
+    "to_string(Timer)",
+    "to_string(Verdict)",
+    "top(Probe, int)",
+    "top(Probe, int, any)",
+    "top(Summary, int)",
+    "ustack(Probe)",
+    "when(Probe, ())",
+    "when(Probe, function)",
+    "where_user(Probe, function)",
+];
+
+fn registry() -> BTreeSet<String> {
+    let mut engine = rhai::Engine::new();
+    api::register(&mut engine);
+    let metadata = engine.gen_fn_metadata_to_json(false).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let signature = |entry: &serde_json::Value| {
+        let kinds = entry["params"].as_array().into_iter().flatten().filter_map(|p| p["type"].as_str());
+        let kinds: Vec<_> = kinds.map(plain_types).filter(|kind| kind != "NativeCallContext").collect();
+        format!("{}({})", entry["name"].as_str().unwrap(), kinds.join(", "))
+    };
+    metadata["functions"].as_array().unwrap().iter().map(signature).collect()
+}
+
+#[test]
+fn every_function_is_judged() {
+    let judged: BTreeSet<String> =
+        EFFECTS.iter().map(|(name, _)| *name).chain(HARMLESS.iter().copied()).map(str::to_owned).collect();
+    let found = registry();
+    let missing: Vec<_> = found.difference(&judged).collect();
+    assert!(missing.is_empty(), "has it an effect on the system? then it asks the policy: {missing:#?}");
+    let gone: Vec<_> = judged.difference(&found).collect();
+    assert!(gone.is_empty(), "no such function any more: {gone:#?}");
+}
+
+/// What a session writes, for looking at.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Lines {
+    fn line(&mut self, _: Stream, line: &str) -> std::io::Result<()> {
+        self.0.lock().unwrap().push(line.to_owned());
+        Ok(())
+    }
+}
+
+/// Runs a script under a policy: its exit code, and what it wrote.
+fn session(policy: Policy, code: &str) -> (i32, String) {
+    let lines = Lines::default();
+    let options = Options { policy, format: Format::Text, ..Options::default() };
+    let source = Source { name: "-e".into(), text: code.into() };
+    let catalogue = Catalogue::builtin().unwrap();
+    let mut session = Session::new(catalogue, options, Box::new(lines.clone()));
+    let code = if policy.explains() { session.explanations(&source).code } else { session.run(&source).code };
+    (code, lines.0.lock().unwrap().join("\n"))
+}
+
+struct Victim(Child);
+
+impl Victim {
+    fn new() -> Self {
+        Victim(Command::new("sleep").arg("60").spawn().unwrap())
+    }
+
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// The code with this process's id in it.
+    fn in_code(&self, code: &str) -> String {
+        code.replace("PID", &self.0.id().to_string())
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn under_audit_nothing_is_refused_or_signalled_and_it_is_reported() {
+    let audit = Policy::default().audited();
+    for (name, trial) in EFFECTS {
+        match trial {
+            Trial::Enforces(code) => {
+                let text = format!("let p = probe(\"exec\"); {code}; print(p.mode)");
+                let (_, said) = session(audit, &text);
+                assert!(said.ends_with("shadow") && said.contains("--audit"), "{name}: {said}");
+            }
+            Trial::Kills(code) => {
+                let mut victim = Victim::new();
+                let (ended, said) = session(audit, &victim.in_code(&format!("print({code})")));
+                let report = format!("would send SIGKILL to process {}", victim.0.id());
+                assert!(ended == 0 && said.contains(&report) && said.ends_with("true"), "{name}: {said}");
+                assert!(victim.lives(), "{name}");
+            }
+            Trial::Runs(code) => {
+                // Programs run under --audit, and what they do is done: that is documented.
+                let mut victim = Victim::new();
+                let (_, said) = session(audit, &victim.in_code(&format!("print({code}.stdout)")));
+                assert!(said.contains("ran"), "{name}: {said}");
+                assert!(!victim.0.wait().unwrap().success());
+            }
+            Trial::Loads(_) | Trial::OfEvent => {}
+        }
+    }
+}
+
+#[test]
+fn what_is_explained_is_not_done() {
+    let explain = Policy::default().explained();
+    for (name, trial) in EFFECTS {
+        match trial {
+            Trial::Enforces(_) | Trial::OfEvent => {}
+            Trial::Loads(code) => {
+                let (ended, said) = session(explain, code);
+                assert_eq!((ended, &*said), (0, ""), "{name}");
+            }
+            Trial::Kills(code) | Trial::Runs(code) => {
+                let mut victim = Victim::new();
+                let (ended, _) = session(explain, &victim.in_code(code));
+                assert!(ended == 0 && victim.lives(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_either_it_is_done() {
+    for (name, trial) in EFFECTS {
+        match trial {
+            Trial::Enforces(code) => {
+                let (_, said) =
+                    session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
+                assert!(said.ends_with(')'), "{name}: {said}");
+            }
+            Trial::Kills(code) => {
+                let mut victim = Victim::new();
+                session(Policy::default(), &victim.in_code(code));
+                assert!(!victim.0.wait().unwrap().success(), "{name}");
+            }
+            _ => {}
+        }
+    }
+}

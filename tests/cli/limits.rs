@@ -1,0 +1,30 @@
+//! What a process lacks is named, and not what it wanted to load.
+
+use super::*;
+
+/// Runs the program with so many files: soft and hard limit.
+fn with_files(soft: u32, hard: u32, words: &[&str]) -> Ran {
+    let folder = Folder::new();
+    let mut command = started("/bin/sh");
+    command.args(["-c", &format!("ulimit -Hn {hard}; ulimit -Sn {soft}; exec \"$@\""), "sh", PROGRAM]);
+    Ran::of(&command.args(words).current_dir(folder.0.path()).output().unwrap(), &folder)
+}
+
+#[test]
+fn too_few_files_are_named_whatever_was_wanted_first() {
+    if not_root() {
+        return;
+    }
+    for few in [5, 8, 12, 16, 20] {
+        let ran = with_files(few, few, &["-q", "-e", "probe(\"exec\").attach(); exit()"]);
+        assert_eq!(ran.code, Some(3), "{few}: {}", ran.stderr);
+        assert!(ran.stderr.contains("ulimit -n"), "{few}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("not a template"), "{few}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_program_that_a_script_runs_has_the_files_it_was_given() {
+    let ran = with_files(64, 128, &["-e", "print(run([\"/bin/sh\", \"-c\", \"ulimit -Sn\"]).stdout.trim())"]);
+    assert!(ran.stdout.contains("64") || ran.code != Some(0), "{} {}", ran.stdout, ran.stderr);
+}
