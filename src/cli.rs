@@ -325,7 +325,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Files",
         entries: &[
-            ("FILE", "a script: UTF-8, at most 16 MiB; for root to run it, it must belong to root, and"),
+            ("FILE", "a script: UTF-8, at most 4 MiB; for root to run it, it must belong to root, and"),
             ("", "nobody else may write to it, by its mode or an access list, nor to its folders"),
             ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
             ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),

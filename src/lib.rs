@@ -27,6 +27,7 @@ pub mod event;
 pub mod filter;
 pub mod kernel;
 pub mod lab;
+mod memory;
 pub mod probe;
 pub mod raw;
 pub mod reaction;

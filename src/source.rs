@@ -22,7 +22,7 @@ use self::trust::{Distrust, Owners};
 use crate::{report::printable, script::Source};
 
 /// The largest script; more is a mistake, or a device without an end.
-pub const LIMIT: u64 = 16 << 20;
+pub const LIMIT: u64 = 4 << 20;
 
 /// Why there is no text, or none to run.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ mod lists;
 mod methods;
 mod never;
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::HashMap, rc::Rc};
 
 use rhai::{AST, Dynamic, Position};
 
@@ -28,6 +28,10 @@ use crate::{
 const INLINE_MEMBERS: usize = 500;
 /// Values that `let` may keep: each is 8 of the stack's 512 bytes.
 pub(super) const SLOTS: usize = 16;
+/// What reading a filter may come to: far more than finds room in the code, however it is written. An expression counts
+/// for this many, a member of a set for one.
+const WORK: u64 = 10_000_000;
+const EXPRESSION: u64 = 100;
 /// Functions that call functions, at most.
 const DEPTH: usize = 16;
 
@@ -115,7 +119,7 @@ pub fn check(
         };
         return Err(Misfit::new(Position::NONE, text).within(name));
     };
-    let mut checker = Checker::new(ast, template, name, Accounts::Named);
+    let mut checker = Checker::new(ast, template, name, Vec::new(), Accounts::Named);
     for (param, value) in function.params.iter().zip(captured) {
         let value = constant(&value.flatten_clone()).map_err(|what| {
             Misfit::new(
@@ -161,10 +165,10 @@ pub fn question(
         let value = constant(value.as_ref()?).ok()?;
         Some((param.clone(), value))
     });
+    let mut scope: Vec<_> = known.collect();
+    scope.extend(question.params.last().map(|event| (event.clone(), Term::Event)));
     // Rhai itself would find no number equal to a name.
-    let mut checker = Checker::new(ast, template, name, Accounts::Numbered);
-    checker.scope = known.collect();
-    checker.scope.extend(question.params.last().map(|event| (event.clone(), Term::Event)));
+    let mut checker = Checker::new(ast, template, name, scope, Accounts::Numbered);
     let condition = checker.condition(&question.asked)?;
     Ok(Filter { body: Decision::of(condition), slots: checker.slots })
 }
@@ -184,7 +188,10 @@ struct Checker<'a> {
     scope: Vec<(String, Term)>,
     /// Being inlined, outermost first.
     functions: Vec<String>,
+    /// Functions that have been read, by name and number of parameters.
+    read: HashMap<(String, usize), Option<Rc<Function>>>,
     slots: usize,
+    work: u64,
     accounts: Accounts,
     /// The first thing that can never be.
     never: OnceCell<Refusal>,
@@ -201,13 +208,59 @@ enum Accounts {
 const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
 
 impl<'a> Checker<'a> {
-    fn new(ast: &'a AST, template: &'a Template, name: &str, accounts: Accounts) -> Self {
-        let functions = vec![name.to_owned()];
-        Checker { ast, template, scope: Vec::new(), functions, slots: 0, accounts, never: OnceCell::new() }
+    fn new(
+        ast: &'a AST,
+        template: &'a Template,
+        name: &str,
+        scope: Vec<(String, Term)>,
+        accounts: Accounts,
+    ) -> Self {
+        let (functions, read) = (vec![name.to_owned()], HashMap::new());
+        let never = OnceCell::new();
+        Checker { ast, template, scope, functions, read, slots: 0, work: 0, accounts, never }
     }
 }
 
 impl Checker<'_> {
+    /// The script's function of this name, read once.
+    fn function(&mut self, name: &str, arity: usize) -> Fallible<Option<Rc<Function>>> {
+        if let Some(known) = self.read.get(&(name.to_owned(), arity)) {
+            return Ok(known.clone());
+        }
+        let found = syntax::function(self.ast, name, arity)?.map(Rc::new);
+        self.read.insert((name.to_owned(), arity), found.clone());
+        Ok(found)
+    }
+
+    /// Counts what is read or copied: functions are read again wherever they are called.
+    fn spend(&mut self, work: u64, at: Position) -> Fallible<()> {
+        self.work = self.work.saturating_add(work);
+        if self.work <= WORK {
+            return Ok(());
+        }
+        self.misfit(
+            at,
+            "this filter is too large: each call of a function and each use of a variable puts its whole text there",
+            "use fewer calls of functions that call others, or two probes",
+        )
+    }
+
+    /// What a copy of a term comes to.
+    fn weight(&self, term: &Term) -> u64 {
+        let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        match term {
+            Term::Array(items) => many(items.len()),
+            Term::Networks(networks) => many(networks.len()),
+            Term::List(list) => many(list.elements.len()),
+            Term::Words(text) => many(text.len()),
+            Term::Closure(_, captured) => captured.iter().map(|term| self.weight(term)).sum(),
+            Term::Decision(Decision::Answer(_)) => 1,
+            // It may be all that there is so far.
+            Term::Decision(_) => self.work,
+            _ => 1,
+        }
+    }
+
     fn refuse<T>(&self, misfit: Misfit) -> Fallible<T> {
         Err(misfit.within(self.functions.last().map_or("", String::as_str)))
     }
@@ -378,6 +431,7 @@ impl Checker<'_> {
 
     fn term(&mut self, node: &Node) -> Fallible<Term> {
         let at = node.at;
+        self.spend(EXPRESSION, at)?;
         match &node.kind {
             Kind::Constant(value) => constant(value).or_else(|what| {
                 self.misfit(
@@ -387,7 +441,10 @@ impl Checker<'_> {
                 )
             }),
             Kind::Variable(name) => match self.scope.iter().rev().find(|(known, _)| known == name) {
-                Some((_, term)) => Ok(term.clone()),
+                Some((_, term)) => {
+                    let (work, term) = (self.weight(term), term.clone());
+                    self.spend(work, at).map(|()| term)
+                }
                 None => self.refuse(Misfit::new(at, format!("there is no variable `{name}` here"))),
             },
             Kind::Field { of, name } => match self.term(of)? {

@@ -278,7 +278,7 @@ fn no_statement(statement: &Stmt) -> Misfit {
     let (what, advice) = match statement {
         Stmt::Assignment(assignment) => {
             return Misfit::new(assignment.0.position(), "a filter cannot assign")
-                .advise("name the new value: `let other = …`");
+                .advise("did you mean `==`? A new value is named by `let`");
         }
         Stmt::While(..) | Stmt::Do(..) | Stmt::For(..) | Stmt::BreakLoop(..) => (
             "a loop has no place in a filter",

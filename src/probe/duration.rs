@@ -15,7 +15,8 @@ pub enum DurationError {
     TooLong { given: String },
 }
 
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// What anything here may last: a year.
+pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Reads a duration that must be more than zero and at most a year.
 ///

@@ -5,16 +5,21 @@
 //! somewhere behind it, and the caret belongs there. Names that do not exist are
 //! answered with the nearest that do, and calls with the wrong types with the right ones.
 
+mod calls;
+mod words;
+
 use std::{fmt, ops::Range, rc::Rc};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime};
+use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop};
 use crate::{
     report::{Painted, printable, printable_lines},
     suggest::nearest,
 };
+
+pub use self::calls::a;
 
 /// How far behind the call its arguments are looked for.
 const ARGUMENT_LINES: usize = 30;
@@ -38,9 +43,15 @@ impl Diagnostic {
 
     /// A text that does not parse; `known` are the variables it could have used.
     pub fn of_parse(error: &ParseError, source: &Rc<Source>, known: &[String], runtime: &Runtime) -> Self {
-        let mut diagnostic = Self::sentence(&parse_text(error.err_type()));
+        let mut diagnostic = Self::sentence(&words::text(error.err_type()));
         let at = offset(&source.text, error.position());
+        if let Some(told) = words::begins_with_a_dot(&source.text, known) {
+            let place = Some((Rc::clone(source), word_at(&source.text, at)));
+            return Diagnostic { advice: Some(told.1), place, ..Self::sentence(&told.0) };
+        }
+        let meant = words::advice(&source.text, at, error.err_type(), &docs::index(&runtime.catalogue));
         diagnostic.advice = match error.err_type() {
+            _ if meant.is_some() => meant,
             ParseErrorType::VariableUndefined(name) => {
                 let declared = declared(source.text.get(..at).unwrap_or_default());
                 let known: Vec<_> = known.iter().map(String::as_str).chain(declared).collect();
@@ -95,7 +106,7 @@ impl Diagnostic {
             return Diagnostic { cause: fault.cause, advice: fault.advice, ..Self::sentence(&fault.text) };
         }
         let (text, advice) = match error {
-            EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature, runtime),
+            EvalAltResult::ErrorFunctionNotFound(signature, _) => calls::unknown_function(signature, runtime),
             EvalAltResult::ErrorVariableNotFound(name, _) => {
                 (format!("there is no variable `{name}` here"), undefined(name, &[], runtime))
             }
@@ -104,16 +115,23 @@ impl Diagnostic {
             EvalAltResult::ErrorStackOverflow(_) => {
                 (format!("functions call each other more than {} deep", engine::CALL_DEPTH), None)
             }
-            EvalAltResult::ErrorDataTooLarge(..) => (
-                "a value grew too large".into(),
-                Some(format!(
-                    "a text takes {} bytes, an array {} items, a map {} entries",
-                    engine::STRING_BYTES,
-                    engine::ARRAY_ITEMS,
-                    engine::MAP_ENTRIES
-                )),
-            ),
+            EvalAltResult::ErrorDotExpr(described, _)
+                if let Some(told) = calls::unknown_property(described, runtime) =>
+            {
+                told
+            }
+            EvalAltResult::ErrorIndexingType(types, _) => no_index(types),
+            EvalAltResult::ErrorMismatchDataType(wanted, given, _)
+            | EvalAltResult::ErrorMismatchOutputType(wanted, given, _) => {
+                let [wanted, given] = [wanted, given].map(|kind| calls::a(&docs::plain_types(kind)));
+                (format!("this must be {wanted}, and it is {given}"), None)
+            }
             EvalAltResult::ErrorDataRace(what, _) => used_twice(what),
+            EvalAltResult::ErrorTerminated(token, _)
+                if let Some(Stop::Limit(text)) = token.clone().try_cast::<Stop>() =>
+            {
+                (text.to_owned(), None)
+            }
             EvalAltResult::ErrorModuleNotFound(name, _) => (
                 format!("there is no module `{name}`"),
                 Some("a script is one file: it cannot import another".into()),
@@ -121,6 +139,11 @@ impl Diagnostic {
             other => (without_place(other), None),
         };
         Diagnostic { advice, ..Self::sentence(&text) }
+    }
+
+    /// Returns what is wrong, without its place.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     pub fn exit_code(&self) -> i32 {
@@ -150,7 +173,16 @@ impl Diagnostic {
         let mut text = String::new();
         let shown = Shown::new(self, columns);
         Painted::laid_out(match handler.render_report(&mut text, &shown) {
-            Ok(()) => text.trim_end().to_owned(),
+            Ok(()) => {
+                let text = text.trim_end();
+                // A line at the prompt is not a file: its number is not one of a line.
+                match self.place.as_ref().filter(|(source, _)| source.name.starts_with("input ")) {
+                    Some((source, _)) => {
+                        text.replacen(&format!("[{}:", source.name), &format!("[{}, ", source.name), 1)
+                    }
+                    None => text.to_owned(),
+                }
+            }
             Err(_) => format!("error: {shown}"),
         })
     }
@@ -226,16 +258,6 @@ fn called(function: &str) -> String {
     if function.starts_with("anon$") { "called here".into() } else { format!("`{function}` was called here") }
 }
 
-/// Rhai's words for a text that does not parse, without its shouting.
-fn parse_text(kind: &ParseErrorType) -> String {
-    match kind {
-        ParseErrorType::VariableUndefined(name) => format!("there is no variable `{name}` here"),
-        ParseErrorType::UnexpectedEOF => "the script ends in the middle of something".into(),
-        ParseErrorType::MissingToken(token, what) => format!("`{token}` is missing {what}"),
-        other => other.to_string(),
-    }
-}
-
 /// Names that stand behind `let` or `const`, wherever that is.
 fn declared(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
@@ -256,36 +278,22 @@ fn undefined(name: &str, known: &[&str], runtime: &Runtime) -> Option<String> {
     nearest(name, candidates).map(|near| format!("did you mean `{near}`?"))
 }
 
-/// A variable cannot be what a method is called on, and be used by a closure that the method is given: Rhai holds it
-/// for the call. As an argument it can. `what` is "argument #N of function 'NAME'".
+/// `Probe [int]`, and ` = type` if it is to be set.
+fn no_index(types: &str) -> (String, Option<String>) {
+    let (of, index) = types.split_once(" [").unwrap_or((types, ""));
+    let (index, _) = index.split_once(']').unwrap_or((index, ""));
+    let [of, index] = [of, index].map(|kind| calls::a(&docs::plain_types(kind)));
+    let what = if types.contains("] = ") { "set" } else { "read" };
+    (format!("{of} has nothing that is {what} by {index} in `[…]`"), None)
+}
+
+/// What a closure uses cannot be changed by the call that it is given to: Rhai holds it meanwhile. `what` is
+/// "argument #N of function 'NAME'".
 fn used_twice(what: &str) -> (String, Option<String>) {
     let function = what.split('\'').nth(1).unwrap_or("the function");
     (
         format!("the closure given to `{function}` uses the variable that `{function}` is called on"),
-        Some(format!("write it as a function: `{function}(p, |e| …)`, where `p` is the variable")),
-    )
-}
-
-/// `name (type, type)` as Rhai has it, to a sentence and advice.
-fn unknown_function(signature: &str, runtime: &Runtime) -> (String, Option<String>) {
-    let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
-    let types = types.trim_end_matches(')');
-    let index = docs::index(&runtime.catalogue);
-    let known = index.signatures(name);
-    if !known.is_empty() {
-        // A method's first type is that of its probe or event, which is right.
-        let plain = docs::plain_types(types);
-        let given = match plain.split_once(", ") {
-            Some((of, rest)) if docs::is_method_type(of) => rest.to_owned(),
-            None if types.is_empty() || docs::is_method_type(&plain) => "nothing".to_owned(),
-            _ => plain,
-        };
-        return (format!("`{name}` does not take {given}"), Some(format!("it takes: {}", known.join("; "))));
-    }
-    let near = nearest(name, index.callable_names());
-    (
-        format!("there is no function `{name}`"),
-        near.map(|near| format!("did you mean `{near}`?")).or(Some("`help()` lists what there is".into())),
+        Some("give the closure a copy: `let copy = list;`".into()),
     )
 }
 

@@ -13,8 +13,8 @@ use std::{cell::OnceCell, fmt::Write as _, rc::Rc};
 
 use serde_json::Value;
 
-pub use self::functions::{Function, is_method_type, plain_types};
-use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name};
+pub use self::functions::{Function, is_method_type, plain_types, summary};
+use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name, property};
 use super::api;
 use crate::{
     suggest::nearest,
@@ -27,6 +27,8 @@ pub struct Index {
     functions: Vec<Function>,
     /// Of the language's own library: `len`, `split`, `parse_int` …
     library: Vec<Function>,
+    /// What values have that is read without a call: type and name.
+    properties: Vec<(String, String)>,
     /// The names of all that can be called, documented or not.
     callable: Vec<String>,
     catalogue: Catalogue,
@@ -50,7 +52,7 @@ impl Index {
             let mut metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();
             metadata["functions"].as_array_mut().map(std::mem::take).unwrap_or_default()
         };
-        let by_name = |a: &Function, b: &Function| (&a.name, &a.signature).cmp(&(&b.name, &b.signature));
+        let by_name = |a: &Function, b: &Function| (&a.name, a.rank()).cmp(&(&b.name, b.rank()));
         let mut functions: Vec<Function> = described(false)
             .iter()
             .filter_map(|entry| function(entry, &METHOD_TYPES))
@@ -66,11 +68,23 @@ impl Index {
             .filter(|f| !ours(f))
             .collect();
         library.sort_by(by_name);
+        // What stands in the place of a function of the library has its documentation.
+        library.sort_by_key(|f| (f.name.clone(), f.doc.is_empty()));
+        let mut seen = std::collections::HashSet::new();
+        library.retain(|f| {
+            seen.insert((
+                f.name.clone(),
+                f.of.clone(),
+                f.params.iter().map(|p| p.1.clone()).collect::<Vec<_>>(),
+            ))
+        });
+        library.sort_by(by_name);
+        let properties = all.iter().filter_map(property).collect();
         let mut callable: Vec<String> =
             all.iter().filter_map(|entry| plain_name(entry).map(str::to_owned)).collect();
         callable.sort();
         callable.dedup();
-        Index { functions, library, callable, catalogue }
+        Index { functions, library, properties, callable, catalogue }
     }
 
     #[must_use]
@@ -98,10 +112,19 @@ impl Index {
         &self.library
     }
 
-    /// All forms of a function.
+    /// All forms of a function, or of one of the library's own.
     #[must_use]
-    pub fn signatures(&self, name: &str) -> Vec<String> {
-        self.functions.iter().filter(|f| f.name == name).map(|f| f.signature.clone()).collect()
+    pub fn forms_of(&self, name: &str) -> Vec<&Function> {
+        let ours: Vec<_> = self.functions.iter().filter(|f| f.name == name).collect();
+        if ours.is_empty() { self.library.iter().filter(|f| f.name == name).collect() } else { ours }
+    }
+
+    /// The names of what a value of this type has: properties and methods.
+    #[must_use]
+    pub fn members(&self, of: &str) -> Vec<&str> {
+        let properties = self.properties.iter().filter(|(owner, _)| owner == of).map(|(_, name)| &**name);
+        let methods = self.functions.iter().chain(&self.library).filter(|f| f.of.as_deref() == Some(of));
+        properties.chain(methods.map(|f| f.name.as_str())).collect()
     }
 
     /// What `help()` says.
@@ -120,13 +143,14 @@ impl Index {
             ("Verdicts of a filter (`help(\"when\")`)", None, true),
         ] {
             let _ = writeln!(text, "\n{title}:");
-            let mut last = "";
             let listed = |f: &&Function| f.of.as_deref() == of && f.is_verdict() == verdicts;
+            let mut last = ("", "");
             for function in self.functions.iter().filter(listed) {
-                if function.name != last {
-                    let _ = writeln!(text, "  {:<14} {}", function.name, first_line(&function.doc));
+                // The forms of one name that give the same do the same, but for a detail.
+                if (function.name.as_str(), function.returns()) != last {
+                    let _ = writeln!(text, "  {:<14} {}", function.name, function.summary());
                 }
-                last = &function.name;
+                last = (&function.name, function.returns());
             }
         }
         text.push_str("\nModes, verdicts, errnos, signals and the words of messages have help as well: `help(\"shadow\")`, `help(\"EPERM\")`.");
@@ -203,7 +227,7 @@ impl Index {
             .functions
             .iter()
             .filter(|f| has(&format!("{} {}", f.name, f.doc)))
-            .map(|f| format!("  {}  {}", f.signature, first_line(&f.doc)))
+            .map(|f| format!("  {}  {}", f.signature, f.summary()))
             .collect();
         for template in self.catalogue.iter() {
             if has(&format!("{} {}", template.name, template.summary)) {
@@ -266,8 +290,4 @@ fn param_line(param: &Param) -> String {
 /// A line that runs as it stands.
 fn example(template: &Template) -> String {
     format!("probe(\"{}\").scope(#{{ pid: getpid() }}).on_event(|e| print(e)).attach()", template.name)
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }

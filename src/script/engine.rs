@@ -12,9 +12,6 @@ const EXPRESSION_DEPTH: usize = 128;
 const FUNCTION_EXPRESSION_DEPTH: usize = 64;
 const VARIABLES: usize = 10_000;
 const FUNCTIONS: usize = 10_000;
-pub const STRING_BYTES: usize = 16 << 20;
-pub const ARRAY_ITEMS: usize = 1_000_000;
-pub const MAP_ENTRIES: usize = 1_000_000;
 
 /// An engine whose bindings act on `runtime`.
 pub fn build(runtime: &Rc<Runtime>) -> Engine {
@@ -47,9 +44,7 @@ pub fn bare() -> Engine {
         .set_max_call_levels(CALL_DEPTH)
         .set_max_expr_depths(EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH)
         .set_max_variables(VARIABLES)
-        .set_max_functions(FUNCTIONS)
-        .set_max_string_size(STRING_BYTES)
-        .set_max_array_size(ARRAY_ITEMS)
-        .set_max_map_size(MAP_ENTRIES);
+        // Not the sizes of values, which Rhai would measure at each step: see `crate::memory`.
+        .set_max_functions(FUNCTIONS);
     engine
 }

@@ -30,6 +30,7 @@ mod handle;
 mod interrupt;
 mod policy;
 mod program;
+mod receivers;
 mod recent;
 mod runtime;
 mod session;

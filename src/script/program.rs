@@ -135,7 +135,10 @@ impl When {
     /// What cannot be compiled, or can never be, at its place.
     pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
         let (ast, captured) = (&self.program.ast, self.function.curry());
-        let mut compiled = filter::compile(ast, self.function.fn_name(), captured, template)?;
+        let compiled = filter::compile(ast, self.function.fn_name(), captured, template);
+        // A filter may nest deeper than a value may.
+        let _ = crate::memory::was_too_deep();
+        let mut compiled = compiled?;
         match compiled.never.take() {
             Some(never) => Err(never),
             None => Ok(compiled),

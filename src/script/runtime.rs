@@ -25,6 +25,7 @@ use super::{
     Fault, Options, Source,
     api::event::ScriptEvent,
     diagnostics::Diagnostic,
+    docs,
     handle::{Birth, Fate, ProbeHandle},
     interrupt::Interrupts,
     policy::{Effect, Ruling},
@@ -36,6 +37,7 @@ use super::{
 use crate::{
     event::{Event, queue},
     kernel::{Followed, Kernel, KernelError},
+    memory,
     report::{Books, Format, Reporter, Sink},
     template::Catalogue,
 };
@@ -58,8 +60,13 @@ const SHOWN_CHANGES: u64 = 20;
 const STEPS_A_LOOK: u64 = 1 << 16;
 /// The same where the session has to end at a certain time.
 const STEPS_TO_DEADLINE: u64 = 1 << 8;
-/// Errors of one callback that are shown whole; the rest is counted.
-const SHOWN_ERRORS: u64 = 3;
+/// Different errors of one callback that are shown whole; the rest is counted.
+const SHOWN_ERRORS: usize = 3;
+
+/// What the whole process may hold while a script runs: one bound for all variables, functions and timers.
+const MEMORY: usize = 512 << 20;
+/// What a line at the prompt may add when that is used up: enough to let go of something.
+const LAST_MEMORY: usize = 1 << 20;
 
 /// The time that this thread has computed: what it waits for others is not its work.
 fn spent() -> Duration {
@@ -82,6 +89,13 @@ pub enum Turn<T> {
     Disconnected,
     /// The deadline has passed, or nothing can happen any more.
     Over,
+}
+
+/// What has become of a callback that fails.
+#[derive(Debug, Default)]
+struct Failed {
+    times: u64,
+    shown: Vec<String>,
 }
 
 pub struct Runtime {
@@ -116,6 +130,8 @@ pub struct Runtime {
     texts: RefCell<HashMap<String, Rc<Source>>>,
     stop: RefCell<Option<Stop>>,
     in_callback: Cell<bool>,
+    /// What may be held, in bytes.
+    memory: Cell<usize>,
     /// When whatever runs is ended: the session's time is up, or that of its end.
     deadline: Cell<Option<Instant>>,
     /// Whether it has been said why a probe can only observe here.
@@ -123,7 +139,8 @@ pub struct Runtime {
     last_heartbeat: Cell<Instant>,
     /// When the next lease runs out.
     next_lapse: Cell<Option<Instant>>,
-    failed_callbacks: RefCell<HashMap<String, u64>>,
+    /// How often each has failed, and with which texts so far.
+    failed_callbacks: RefCell<HashMap<String, Failed>>,
     /// Events of each probe that came to the queue, and to nobody.
     undelivered: RefCell<HashMap<String, u64>>,
 }
@@ -157,6 +174,7 @@ impl Runtime {
             texts: RefCell::default(),
             stop: RefCell::new(None),
             in_callback: Cell::new(false),
+            memory: Cell::new(MEMORY),
             told_audit_only: Cell::new(false),
             last_heartbeat: Cell::new(Instant::now()),
             next_lapse: Cell::new(None),
@@ -332,6 +350,15 @@ impl Runtime {
         if steps.is_multiple_of(STEPS_TO_DEADLINE) && self.overdue() {
             return Some(Stop::TimeUp);
         }
+        if let Err(stop) = self.room(0) {
+            return Some(stop);
+        }
+        memory::mark();
+        if memory::was_too_deep() {
+            return Some(Stop::Limit(
+                "a value is nested too deep: arrays in arrays, or maps in maps, thousands of them",
+            ));
+        }
         // A script that computes is alive, too.
         if steps.is_multiple_of(STEPS_A_LOOK) {
             self.leases_changed();
@@ -348,6 +375,39 @@ impl Runtime {
             (SCRIPT_STEPS, "the script took more than ten thousand million steps without an end")
         };
         (steps > limit).then_some(Stop::Limit(what))
+    }
+
+    /// Asked before so many bytes are taken at once.
+    ///
+    /// # Errors
+    /// If the session then holds more than it may.
+    pub fn room(&self, bytes: usize) -> Result<(), Stop> {
+        if memory::held().saturating_add(bytes) <= self.memory.get() {
+            return Ok(());
+        }
+        Err(Stop::Limit("this session would hold more than 512 MiB of memory"))
+    }
+
+    /// Asked now and then by what works long for one step of a script.
+    ///
+    /// # Errors
+    /// If there is no more room, or the script is to end.
+    pub fn go_on(&self) -> Result<(), Stop> {
+        if self.interrupts.pending() {
+            return self.taken_signal().map_or(Ok(()), Err);
+        }
+        self.room(0)
+    }
+
+    /// Lets a line at the prompt run even if the memory is used up.
+    pub fn begin_line(&self) {
+        self.memory.set(MEMORY.max(memory::held() + LAST_MEMORY));
+        self.forget_depth();
+    }
+
+    /// Values of before are no matter of what is evaluated next.
+    pub fn forget_depth(&self) {
+        let _ = memory::was_too_deep();
     }
 
     fn taken_signal(&self) -> Option<Stop> {
@@ -453,7 +513,7 @@ impl Runtime {
     }
 
     fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
-        let timer = if delivering { self.timers.borrow().next_due() } else { None };
+        let timer = if delivering { self.timers.borrow_mut().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
         let follows = self.probes().iter().any(ProbeHandle::attached).then(|| self.follow_due.get());
@@ -519,11 +579,13 @@ impl Runtime {
         // What comes due meanwhile has its turn next time: a timer slower than its period must not
         // keep everything else from being heard.
         let now = Instant::now();
-        loop {
+        // Nor must many of them keep a signal from being heard.
+        while !self.interrupts.pending() {
             let due = self.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return Ok(()) };
             self.call(engine, &callback, None, &|| "a timer".into())?;
         }
+        Ok(())
     }
 
     /// Handles every event that the kernel has emitted until now; not inside of a callback,
@@ -595,7 +657,10 @@ impl Runtime {
         match value.as_bool() {
             Ok(holds) => Ok(holds),
             Err(kind) => {
-                let text = format!("`where_user` wants true or false of its function, and got {kind}");
+                let kind = docs::plain_types(kind);
+                let text = format!(
+                    "the function given to `where_user` must return true or false, and returned {kind}"
+                );
                 self.callback_failed(&Diagnostic::sentence(&text), &of())?;
                 Ok(true)
             }
@@ -647,20 +712,26 @@ impl Runtime {
     }
 
     fn callback_failed(&self, diagnostic: &Diagnostic, of: &str) -> Result<(), Stop> {
-        let times = {
+        let is_new = {
             let mut failed = self.failed_callbacks.borrow_mut();
-            let times = failed.entry(of.to_owned()).or_default();
-            *times += 1;
-            *times
+            let failed = failed.entry(of.to_owned()).or_default();
+            failed.times += 1;
+            let is_new = failed.shown.len() < SHOWN_ERRORS
+                && !failed.shown.iter().any(|text| text == diagnostic.text());
+            if is_new {
+                failed.shown.push(diagnostic.text().to_owned());
+            }
+            is_new
         };
         if self.fail_fast.get() {
             self.diagnose(&diagnostic.in_callback(of, "the script ends, as `fail_fast()` asked for"));
             return Err(Stop::CallbackFailed(diagnostic.exit_code()));
         }
-        if times <= SHOWN_ERRORS {
-            let after =
-                if times == SHOWN_ERRORS { "further ones are counted only" } else { "the script goes on" };
-            self.diagnose(&diagnostic.in_callback(of, after));
+        if is_new {
+            self.diagnose(
+                &diagnostic
+                    .in_callback(of, "the script goes on; the same error is only counted from here on"),
+            );
         }
         Ok(())
     }
@@ -691,9 +762,9 @@ impl Runtime {
                 self.report(|reporter| reporter.summary(&summary));
             }
         }
-        for (of, times) in self.failed_callbacks.borrow_mut().drain() {
-            if times > SHOWN_ERRORS {
-                self.note(&format!("{of} failed {times} times"));
+        for (of, failed) in self.failed_callbacks.borrow_mut().drain() {
+            if failed.times > failed.shown.len() as u64 {
+                self.note(&format!("{of} failed {} times", failed.times));
             }
         }
         let undelivered = self.undelivered.take();

@@ -6,6 +6,7 @@ pub mod shell;
 
 use std::{
     io::{self, Write as _},
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -21,6 +22,7 @@ use super::{
     engine,
     handle::ProbeHandle,
     program::Program,
+    receivers::Receivers,
     runtime::{Heard, Runtime, Turn, Until},
     stop::Stop,
     value,
@@ -37,6 +39,8 @@ use crate::{
 const FINE: i32 = 0;
 const FAILED: i32 = 1;
 const ENVIRONMENT: i32 = 3;
+/// As Rust's own for a panic.
+const BUG: i32 = 101;
 /// What holds the value of the line before, at the prompt.
 pub const LAST_VALUE: &str = "it";
 /// Added to a signal's number, as shells do.
@@ -53,6 +57,7 @@ pub struct Session {
 
 struct Started {
     engine: Engine,
+    receivers: Receivers,
     runtime: Rc<Runtime>,
     scope: Scope<'static>,
     /// Functions that former lines have defined.
@@ -99,7 +104,7 @@ impl Session {
     pub fn run(&mut self, source: &Source) -> Outcome {
         match &mut self.started {
             Ok(started) => {
-                let outcome = started.run(source);
+                let outcome = guarded(started, |started| started.run(source), |outcome| outcome);
                 started.last_output(outcome)
             }
             Err(error) => unusable(error),
@@ -127,7 +132,7 @@ impl Session {
     /// diagnostic goes to the sink.
     pub fn line(&mut self, text: &str, echo: Echo) -> LineResult {
         match &mut self.started {
-            Ok(started) => started.line(text, echo),
+            Ok(started) => guarded(started, |started| started.line(text, echo), LineResult::Ended),
             Err(error) => LineResult::Ended(unusable(error)),
         }
     }
@@ -136,7 +141,7 @@ impl Session {
     /// how the interactive shell waits for the next line.
     pub fn serve_until<T>(&mut self, other: &Receiver<T>) -> Served<T> {
         match &mut self.started {
-            Ok(started) => started.serve_until(other),
+            Ok(started) => guarded(started, |started| started.serve_until(other), Served::Ended),
             Err(error) => Served::Ended(unusable(error)),
         }
     }
@@ -151,8 +156,31 @@ impl Session {
     /// Ends an interactive session as `run` ends a script.
     pub fn finish(&mut self) -> Outcome {
         match &mut self.started {
-            Ok(started) => started.finish(FINE, End::Own),
+            Ok(started) => guarded(started, |started| started.finish(FINE, End::Own), |outcome| outcome),
             Err(error) => unusable(error),
+        }
+    }
+}
+
+/// Does something with a session. If that panics, which is a fault of this program and of no script, everything is
+/// detached, and the session ends.
+fn guarded<T>(
+    started: &mut Started,
+    work: impl FnOnce(&mut Started) -> T,
+    ended: impl FnOnce(Outcome) -> T,
+) -> T {
+    match catch_unwind(AssertUnwindSafe(|| work(started))) {
+        Ok(done) => done,
+        Err(_) => {
+            // The panic itself has been written to standard error.
+            let code = catch_unwind(AssertUnwindSafe(|| {
+                let diagnostic = Diagnostic::sentence("this is a bug of krsi-sh, and the session ends");
+                started.runtime.diagnose(&diagnostic);
+                started.runtime.close(&started.engine, Heard::No);
+            }));
+            // What still holds a probe then is dropped with the process.
+            drop(code);
+            ended(Outcome { code: BUG })
         }
     }
 }
@@ -173,7 +201,15 @@ impl Started {
         if runtime.options.interactive {
             scope.push(LAST_VALUE, ());
         }
-        Started { engine: engine::build(&runtime), runtime, scope, library: AST::empty(), lines: 0 }
+        let mut engine = engine::build(&runtime);
+        Started {
+            receivers: Receivers::register(&mut engine),
+            engine,
+            runtime,
+            scope,
+            library: AST::empty(),
+            lines: 0,
+        }
     }
 
     fn attached(&self) -> impl Iterator<Item = ProbeHandle> {
@@ -236,7 +272,8 @@ impl Started {
     /// Compiles and evaluates a text.
     fn evaluate(&mut self, source: &Source) -> Result<Dynamic, Failure> {
         let source = Rc::new(source.clone());
-        let compiled = self.engine.compile_with_scope(&self.scope, &source.text).map_err(|error| {
+        let compiled = self.receivers.compile(&mut self.engine, &self.scope, &source.text);
+        let compiled = compiled.map_err(|error| {
             let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
             self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, &known, &self.runtime));
             Failure::Reported(FAILED)
@@ -250,8 +287,10 @@ impl Started {
         self.runtime.leave(former);
         self.library = program.ast.clone_functions_only();
         outcome.map_err(|error| match Stop::of(&error) {
-            Some(stop) => Failure::Stopped(stop, error.position()),
-            None => {
+            Some(stop) if !matches!(stop, Stop::Limit(_)) || self.runtime.options.policy.explains() => {
+                Failure::Stopped(stop, error.position())
+            }
+            _ => {
                 let diagnostic = Diagnostic::of_evaluation(&error, &program.source, &self.runtime);
                 self.runtime.diagnose(&diagnostic);
                 Failure::Reported(diagnostic.exit_code())
@@ -274,17 +313,14 @@ impl Started {
     fn line(&mut self, text: &str, echo: Echo) -> LineResult {
         self.lines += 1;
         self.runtime.forget_interrupt();
+        self.runtime.begin_line();
         self.runtime.forget_introduced();
-        let source = Source { name: format!("line {}", self.lines), text: text.to_owned() };
+        let source = Source { name: format!("input {}", self.lines), text: text.to_owned() };
         let (result, stop) = match self.evaluate(&source) {
             Ok(value) => (self.keep(value, echo), self.runtime.pending_stop()),
             Err(Failure::Reported(_)) => (LineResult::Failed, None),
             Err(Failure::Stopped(Stop::Signal(SIGINT), _)) => {
                 self.runtime.note("interrupted");
-                (LineResult::Failed, None)
-            }
-            Err(Failure::Stopped(Stop::Limit(text), _)) => {
-                self.runtime.diagnose(&Diagnostic::sentence(text));
                 (LineResult::Failed, None)
             }
             Err(Failure::Stopped(stop, _)) => (LineResult::Failed, Some(stop)),

@@ -3,8 +3,12 @@
 use rhai::Dynamic;
 use serde_json::{Map, Value};
 
-use super::api::{aggregation::ScriptSummary, event::ScriptEvent};
-use crate::{event, raw};
+use super::{
+    api::{aggregation::ScriptSummary, event::ScriptEvent, time::TimerHandle},
+    docs,
+    handle::ProbeHandle,
+};
+use crate::{event, filter::Answer, probe::network::Networks, raw};
 
 /// An event's field as a script sees it: texts in the form of [`raw`]. A number beyond Rhai's own (63 bits) keeps
 /// its bits and turns negative; none of the header's is that large.
@@ -30,6 +34,13 @@ pub fn to_json(value: &Dynamic) -> Value {
         crate::report::event_json(event.inner()).into()
     } else if let Some(summary) = value.read_lock::<ScriptSummary>() {
         summary.rows().into()
+    } else if let Some(probe) = value.read_lock::<ProbeHandle>() {
+        serde_json::json!({
+            "probe": probe.name(),
+            "template": probe.template(),
+            "mode": probe.mode().to_string(),
+            "attached": probe.attached(),
+        })
     } else if let Ok(b) = value.as_bool() {
         b.into()
     } else if let Ok(n) = value.as_int() {
@@ -45,7 +56,46 @@ pub fn to_json(value: &Dynamic) -> Value {
     } else if let Ok(bytes) = value.as_blob_ref() {
         bytes.iter().copied().collect()
     } else {
-        value.to_string().into()
+        text(value).into()
+    }
+}
+
+/// Returns about how many bytes a value has as text: much more than it takes in memory if it holds one text many times.
+pub fn weight(value: &Dynamic) -> usize {
+    if let Ok(text) = value.as_immutable_string_ref() {
+        text.len()
+    } else if let Ok(items) = value.as_array_ref() {
+        items.iter().fold(2, |sum: usize, item| sum.saturating_add(weight(item)).saturating_add(2))
+    } else if let Ok(map) = value.as_map_ref() {
+        map.iter()
+            .fold(2, |sum: usize, (key, item)| sum.saturating_add(weight(item)).saturating_add(key.len() + 6))
+    } else {
+        16
+    }
+}
+
+/// A value that is no text, number, list or map, as a person reads it.
+pub fn text(value: &Dynamic) -> String {
+    if let Some(timer) = value.read_lock::<TimerHandle>() {
+        timer.describe()
+    } else if let Some(probe) = value.read_lock::<ProbeHandle>() {
+        probe.describe()
+    } else if let Some(answer) = value.read_lock::<Answer>() {
+        answer.to_string()
+    } else if let Some(networks) = value.read_lock::<Networks>() {
+        networks.to_string()
+    } else if let Some(error) = value.read_lock::<super::Fault>() {
+        error.text.clone()
+    } else if value.is_fnptr() {
+        "function".into()
+    } else {
+        let text = value.to_string();
+        // Rhai writes the type of what it has no text for, as Rust knows it.
+        if text == value.type_name() || text.contains("::") {
+            docs::plain_types(value.type_name())
+        } else {
+            text
+        }
     }
 }
 

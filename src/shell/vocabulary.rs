@@ -32,7 +32,7 @@ pub struct Word {
 impl Word {
     #[must_use]
     pub fn new(name: impl Into<String>, signature: impl Into<String>, doc: &str) -> Self {
-        let doc = doc.lines().next().unwrap_or_default().to_owned();
+        let doc = docs::summary(doc);
         Word { name: name.into(), signature: signature.into(), doc }
     }
 

@@ -52,9 +52,9 @@ fn bytes_that_are_no_text_are_refused_with_their_line() {
 #[test]
 fn a_file_too_large_for_a_script_is_refused() {
     let folder = Folder::with("a.rhai", "");
-    File::options().write(true).open(folder.path("a.rhai")).unwrap().set_len((16 << 20) + 1).unwrap();
+    File::options().write(true).open(folder.path("a.rhai")).unwrap().set_len((4 << 20) + 1).unwrap();
     assert_snapshot!(folder.run(&["a.rhai"]).refused(), @r"
-    krsi-sh: script `a.rhai` is too large: more than 16 MiB
+    krsi-sh: script `a.rhai` is too large: more than 4 MiB
     cure: name a file of Rhai code
     ");
 }

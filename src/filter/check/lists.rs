@@ -3,10 +3,7 @@
 use rhai::Position;
 
 use super::{Checker, Element, Fallible, Kind, Node, Term};
-use crate::filter::{
-    ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value},
-    syntax,
-};
+use crate::filter::ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value};
 
 /// The index that an element has while it is asked whether any is so.
 const ANY: usize = usize::MAX;
@@ -119,7 +116,7 @@ impl Checker<'_> {
     }
 
     fn closure(&mut self, name: &str, captured: Vec<Term>, element: Term, at: Position) -> Fallible<Bool> {
-        let Some(function) = syntax::function(self.ast, name, captured.len() + 1)? else {
+        let Some(function) = self.function(name, captured.len() + 1)? else {
             return self.misfit(at, "`any` asks each element", "write `e.argv.any(|a| a == \"-c\")`");
         };
         let outside = std::mem::take(&mut self.scope);

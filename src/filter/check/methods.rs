@@ -295,7 +295,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn call(&mut self, name: &str, arguments: &[Node], at: Position) -> Fallible<Term> {
-        let Some(function) = syntax::function(self.ast, name, arguments.len())? else {
+        let Some(function) = self.function(name, arguments.len())? else {
             return match arguments {
                 [argument] if matches!(name, "deny" | "kill") => self.verdict(name, argument),
                 [networks] if name == "cidr" => self.networks(networks),

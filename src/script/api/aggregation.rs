@@ -43,13 +43,23 @@ fn names(by: &Dynamic) -> Fallible<Vec<String>> {
     }
     let items = by.as_array_ref().map_err(|_| refuse())?;
     let name = |item: &Dynamic| item.as_immutable_string_ref().map(|t| t.to_string()).map_err(|_| refuse());
+    if items.is_empty() {
+        return Err(refuse().into());
+    }
     Ok(items.iter().map(name).collect::<Result<_, _>>()?)
 }
 
-fn keep(probe: ProbeHandle, kind: Kind, field: Option<&str>, by: &Dynamic) -> Fallible<ProbeHandle> {
-    let by = if by.is_unit() { Vec::new() } else { names(by)? };
+fn keep(probe: ProbeHandle, kind: Kind, field: Option<&str>, by: Option<&Dynamic>) -> Fallible<ProbeHandle> {
+    let by = by.map(names).transpose()?.unwrap_or_default();
     probe.aggregate(kind, field, &by, None)?;
     Ok(probe)
+}
+
+/// A number of rows to look at.
+fn rows(n: i64) -> Fallible<usize> {
+    usize::try_from(n).ok().filter(|n| *n > 0).ok_or_else(|| {
+        Fault::script(format!("`top` needs a number of rows, 1 or more, not {n}")).about(n).into()
+    })
 }
 
 fn pick(probe: &ProbeHandle, kind: &str) -> Fallible<ScriptSummary> {
@@ -71,96 +81,96 @@ fn by_kind(summaries: Vec<Summary>) -> Map {
 mod functions {
     // ---- before the attach --------------------------------------------------
 
-    /// Counts the events in the kernel. An aggregation is in place of events: they are sent as well if there is an
-    /// `.on_event(…)`, or with `.events(true)`. It counts what matched; a `.where_user(…)` comes too late for it.
+    /// Counts the events that match, in the kernel. No events are sent then, unless there is an `.on_event(…)` or
+    /// `.events(true)`. A `.where_user(…)` comes too late for it.
     #[rhai_fn(return_raw)]
     pub fn count(probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Count, None, &Dynamic::UNIT)
+        keep(probe, Kind::Count, None, None)
     }
 
-    /// Counts the events of each group in the kernel: `.count_by(["comm", "uid"])`, `.count_by("verdict")`. A text
-    /// is told apart by its first 239 bytes; two long ones share that room.
+    /// Counts the events of each group, in the kernel: `.count_by(["comm", "uid"])`, `.count_by("verdict")`. Strings
+    /// are told apart by their first 239 bytes; two long ones share that room.
     #[rhai_fn(return_raw)]
     pub fn count_by(probe: ProbeHandle, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Count, None, &by)
+        keep(probe, Kind::Count, None, Some(&by))
     }
 
-    /// As `count_by`, and only the `n` largest groups are shown at the end: `.top(10, ["comm"])`.
+    /// Counts the events of each group, and shows the `n` largest groups at the end: `.top(10, ["comm"])`.
     #[rhai_fn(name = "top", return_raw)]
     pub fn top_by(probe: ProbeHandle, n: i64, by: Dynamic) -> Fallible<ProbeHandle> {
-        probe.aggregate(Kind::Count, None, &names(&by)?, Some(usize::try_from(n).unwrap_or_default()))?;
+        probe.aggregate(Kind::Count, None, &names(&by)?, Some(super::rows(n)?))?;
         Ok(probe)
     }
 
-    /// Adds a field up, in the kernel: `.sum("size")`.
+    /// Sums a field, in the kernel: `.sum("size")`.
     #[rhai_fn(name = "sum", return_raw)]
     pub fn sum_of(probe: ProbeHandle, field: &str) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Sum, Some(field), &Dynamic::UNIT)
+        keep(probe, Kind::Sum, Some(field), None)
     }
 
-    /// Adds a field up for each group: `.sum("size", ["comm"])`.
+    /// Sums a field for each group, in the kernel: `.sum("size", ["comm"])`.
     #[rhai_fn(name = "sum", return_raw)]
     pub fn sum_by(probe: ProbeHandle, field: &str, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Sum, Some(field), &by)
+        keep(probe, Kind::Sum, Some(field), Some(&by))
     }
 
-    /// Keeps the least value of a field, in the kernel; from Linux 6.1 on.
+    /// Keeps the smallest value of a field, in the kernel: `.min("size")`. Needs Linux 6.1.
     #[rhai_fn(name = "min", return_raw)]
     pub fn min_of(probe: ProbeHandle, field: &str) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Min, Some(field), &Dynamic::UNIT)
+        keep(probe, Kind::Min, Some(field), None)
     }
 
-    /// Keeps the least value of a field for each group; from Linux 6.1 on.
+    /// Keeps the smallest value of a field for each group, in the kernel: `.min("size", ["comm"])`. Needs Linux 6.1.
     #[rhai_fn(name = "min", return_raw)]
     pub fn min_by(probe: ProbeHandle, field: &str, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Min, Some(field), &by)
+        keep(probe, Kind::Min, Some(field), Some(&by))
     }
 
-    /// Keeps the greatest value of a field, in the kernel; from Linux 6.1 on.
+    /// Keeps the largest value of a field, in the kernel: `.max("size")`. Needs Linux 6.1.
     #[rhai_fn(name = "max", return_raw)]
     pub fn max_of(probe: ProbeHandle, field: &str) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Max, Some(field), &Dynamic::UNIT)
+        keep(probe, Kind::Max, Some(field), None)
     }
 
-    /// Keeps the greatest value of a field for each group; from Linux 6.1 on.
+    /// Keeps the largest value of a field for each group, in the kernel: `.max("size", ["comm"])`. Needs Linux 6.1.
     #[rhai_fn(name = "max", return_raw)]
     pub fn max_by(probe: ProbeHandle, field: &str, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Max, Some(field), &by)
+        keep(probe, Kind::Max, Some(field), Some(&by))
     }
 
-    /// Keeps the mean of a field, in the kernel.
+    /// Averages a field, in the kernel: `.avg("size")`.
     #[rhai_fn(name = "avg", return_raw)]
     pub fn avg_of(probe: ProbeHandle, field: &str) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Avg, Some(field), &Dynamic::UNIT)
+        keep(probe, Kind::Avg, Some(field), None)
     }
 
-    /// Keeps the mean of a field for each group.
+    /// Averages a field for each group, in the kernel: `.avg("size", ["comm"])`.
     #[rhai_fn(name = "avg", return_raw)]
     pub fn avg_by(probe: ProbeHandle, field: &str, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Avg, Some(field), &by)
+        keep(probe, Kind::Avg, Some(field), Some(&by))
     }
 
-    /// Keeps a histogram of a field in the kernel, by powers of two: `.hist("size")`.
+    /// Collects a histogram of a field by powers of two, in the kernel: `.hist("size")`.
     #[rhai_fn(name = "hist", return_raw)]
     pub fn hist_of(probe: ProbeHandle, field: &str) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Hist, Some(field), &Dynamic::UNIT)
+        keep(probe, Kind::Hist, Some(field), None)
     }
 
-    /// Keeps a histogram for each group, by powers of two: `.hist("size", ["comm"])`.
+    /// Collects a histogram of a field for each group, by powers of two: `.hist("size", ["comm"])`.
     #[rhai_fn(name = "hist", return_raw)]
     pub fn hist_by(probe: ProbeHandle, field: &str, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Hist, Some(field), &by)
+        keep(probe, Kind::Hist, Some(field), Some(&by))
     }
 
-    /// Keeps a histogram with buckets of equal width in the kernel: `.lhist("port", 0, 1024, 64)`. What is
-    /// below or above has a bucket of its own.
+    /// Collects a histogram of a field with buckets of equal width, in the kernel: `.lhist("port", 0, 1024, 64)`. Values
+    /// below and above have a bucket each.
     #[rhai_fn(name = "lhist", return_raw)]
     pub fn lhist_of(probe: ProbeHandle, field: &str, min: i64, max: i64, step: i64) -> Fallible<ProbeHandle> {
         let kind = Aggregation::linear(min, max, step).map_err(Fault::from)?;
-        keep(probe, kind, Some(field), &Dynamic::UNIT)
+        keep(probe, kind, Some(field), None)
     }
 
-    /// The same for each group: `.lhist("port", 0, 1024, 64, ["comm"])`.
+    /// Collects a histogram with buckets of equal width for each group: `.lhist("port", 0, 1024, 64, ["comm"])`.
     #[rhai_fn(name = "lhist", return_raw)]
     pub fn lhist_by(
         probe: ProbeHandle,
@@ -171,32 +181,32 @@ mod functions {
         by: Dynamic,
     ) -> Fallible<ProbeHandle> {
         let kind = Aggregation::linear(min, max, step).map_err(Fault::from)?;
-        keep(probe, kind, Some(field), &by)
+        keep(probe, kind, Some(field), Some(&by))
     }
 
-    /// Counts how many values of a field there are, in the kernel and about: HyperLogLog, whose standard error
-    /// is 4.6 %. A text is told apart by its first 255 bytes.
+    /// Counts the distinct values of a field approximately, in the kernel: `.distinct("path")`. HyperLogLog, standard
+    /// error 4.6 %; strings are told apart by their first 255 bytes.
     #[rhai_fn(name = "distinct", return_raw)]
     pub fn distinct_of(probe: ProbeHandle, field: &str) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Distinct, Some(field), &Dynamic::UNIT)
+        keep(probe, Kind::Distinct, Some(field), None)
     }
 
-    /// How many values of a field there are in each group, about: `.distinct("path", ["comm"])`.
+    /// Counts the distinct values of a field in each group approximately: `.distinct("path", ["comm"])`.
     #[rhai_fn(name = "distinct", return_raw)]
     pub fn distinct_by(probe: ProbeHandle, field: &str, by: Dynamic) -> Fallible<ProbeHandle> {
-        keep(probe, Kind::Distinct, Some(field), &by)
+        keep(probe, Kind::Distinct, Some(field), Some(&by))
     }
 
-    /// How many groups (and buckets) the probe's aggregations may keep, 10 240 unless said; each takes
-    /// kernel memory. Events of a group that finds no room are counted as overflow.
+    /// Sets how many groups and buckets the probe's aggregations may keep: `.max_keys(1000)`. The default is 10 240; each
+    /// takes kernel memory. Events of a group that finds no room are counted as overflow.
     #[rhai_fn(return_raw)]
     pub fn max_keys(probe: ProbeHandle, keys: i64) -> Fallible<ProbeHandle> {
         probe.set_keys(keys)?;
         Ok(probe)
     }
 
-    /// Whether events are sent, also while attached. By default they are, unless the probe has an aggregation
-    /// and no `.on_event(…)`.
+    /// Sets whether events are sent, also while attached: `.events(true)`. By default they are, unless the probe has an
+    /// aggregation and no `.on_event(…)`.
     #[rhai_fn(return_raw)]
     pub fn events(probe: ProbeHandle, wanted: bool) -> Fallible<ProbeHandle> {
         probe.set_events(wanted)?;
@@ -205,76 +215,76 @@ mod functions {
 
     // ---- while it is attached, and after ------------------------------------
 
-    /// What `.count()`, `.count_by(…)` or `.top(…)` has come to: a summary with a row for each group.
+    /// Returns what `.count()`, `.count_by(…)` or `.top(…)` has counted: a summary with a row for each group.
     #[rhai_fn(return_raw)]
     pub fn counts(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         let most = probe.most_rows().unwrap_or(usize::MAX);
         pick(&probe, "count").map(|s| ScriptSummary::new((*s.0).clone().first(most)))
     }
 
-    /// The `n` largest groups of what is counted: `every("1s", || p.top(10).show())`.
+    /// Returns the `n` largest groups counted so far: `every("1s", || p.top(10).show())`.
     #[rhai_fn(return_raw)]
     pub fn top(probe: ProbeHandle, n: i64) -> Fallible<ScriptSummary> {
         let summary = pick(&probe, "count")?;
-        Ok(ScriptSummary::new((*summary.0).clone().first(usize::try_from(n).unwrap_or_default())))
+        Ok(ScriptSummary::new((*summary.0).clone().first(super::rows(n)?)))
     }
 
-    /// What `.sum(…)` has come to.
+    /// Returns the sums collected by `.sum(…)`.
     #[rhai_fn(return_raw)]
     pub fn sum(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "sum")
     }
 
-    /// What `.min(…)` has come to.
+    /// Returns the smallest values collected by `.min(…)`.
     #[rhai_fn(return_raw)]
     pub fn min(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "min")
     }
 
-    /// What `.max(…)` has come to.
+    /// Returns the largest values collected by `.max(…)`.
     #[rhai_fn(return_raw)]
     pub fn max(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "max")
     }
 
-    /// What `.avg(…)` has come to.
+    /// Returns the averages collected by `.avg(…)`.
     #[rhai_fn(return_raw)]
     pub fn avg(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "avg")
     }
 
-    /// What `.hist(…)` has come to; `.hist().show()` draws it.
+    /// Returns the histogram collected by `.hist(…)`: `p.hist().show()` draws it.
     #[rhai_fn(return_raw)]
     pub fn hist(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "hist")
     }
 
-    /// What `.lhist(…)` has come to; `.lhist().show()` draws it.
+    /// Returns the histogram collected by `.lhist(…)`: `p.lhist().show()` draws it.
     #[rhai_fn(return_raw)]
     pub fn lhist(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "lhist")
     }
 
-    /// What `.distinct(…)` has come to.
+    /// Returns the numbers of distinct values collected by `.distinct(…)`.
     #[rhai_fn(return_raw)]
     pub fn distinct(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         pick(&probe, "distinct")
     }
 
-    /// All the probe's aggregations, as a map of summaries by name: `p.summaries().hist`.
+    /// Returns all of the probe's aggregations, as a map of summaries by name: `p.summaries().hist`.
     #[rhai_fn(return_raw)]
     pub fn summaries(probe: ProbeHandle) -> Fallible<Map> {
         Ok(by_kind(probe.summaries()?))
     }
 
-    /// The same, and they begin anew: no event is in both or in neither. For reports by interval:
-    /// `every("10s", || p.take().count.show())`.
+    /// Returns all of the probe's aggregations as `summaries` does, and resets them: for reports by interval,
+    /// `every("10s", || p.take().count.show())`. Each event is in one report.
     #[rhai_fn(return_raw)]
     pub fn take(probe: ProbeHandle) -> Fallible<Map> {
         Ok(by_kind(probe.take_summaries()?))
     }
 
-    /// Forgets what the probe's aggregations have come to.
+    /// Resets the probe's aggregations.
     #[rhai_fn(return_raw)]
     pub fn clear(probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.take_summaries()?;
@@ -290,10 +300,10 @@ mod functions {
         Ok(())
     }
 
-    /// The first rows of a summary, which are the largest.
-    #[rhai_fn(name = "top")]
-    pub fn top_rows(summary: &mut ScriptSummary, n: i64) -> ScriptSummary {
-        ScriptSummary::new((*summary.0).clone().first(usize::try_from(n).unwrap_or_default()))
+    /// Returns the first rows of a summary, which are the largest: `p.counts().top(3)`.
+    #[rhai_fn(name = "top", return_raw)]
+    pub fn top_rows(summary: &mut ScriptSummary, n: i64) -> Fallible<ScriptSummary> {
+        Ok(ScriptSummary::new((*summary.0).clone().first(super::rows(n)?)))
     }
 
     /// The rows of a summary as an array of maps: the group's fields, and what it has come to.
@@ -302,7 +312,7 @@ mod functions {
         summary.rows().into_iter().map(value::from_json).collect()
     }
 
-    /// How many rows a summary has.
+    /// Returns the number of rows of a summary.
     pub fn len(summary: &mut ScriptSummary) -> i64 {
         i64::try_from(summary.0.rows.len()).unwrap_or(i64::MAX)
     }
@@ -320,7 +330,7 @@ mod functions {
         i64::try_from(summary.0.overflow).unwrap_or(i64::MAX)
     }
 
-    /// What one group has come to, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`. More than
+    /// Returns the value of one group, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`. More than
     /// 2^63 - 1 is a float.
     #[rhai_fn(return_raw)]
     pub fn of(summary: &mut ScriptSummary, group: Dynamic) -> Fallible<Dynamic> {

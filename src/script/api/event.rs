@@ -21,6 +21,9 @@ pub struct ScriptEvent {
     reading: Reading,
 }
 
+/// What is called on an event, and not read of it.
+pub const METHODS: [&str; 6] = ["capabilities", "capable", "fields", "keys", "kill", "to_json"];
+
 /// What becomes of a text that the kernel could not read, or has cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
@@ -68,15 +71,16 @@ impl ScriptEvent {
         }
         self.event.get(name).map(value::from_event).ok_or_else(|| {
             let template = self.event.template();
-            let names = || template.fields.iter().map(|f| f.name.as_str());
-            let near = nearest(name, names()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
-            let allowed = names().collect::<Vec<_>>().join(", ");
-            Fault::script(format!(
-                "an event of `{}` has no field `{name}`{near}; it has: {allowed}",
-                template.name
-            ))
-            .about(name)
-            .into()
+            let of = &template.name;
+            if METHODS.contains(&name) {
+                let fault = Fault::script(format!("`{name}` is a method of an event")).about(name);
+                let advice = format!("call it: `e.{name}(…)`; help(\"{name}\") tells how");
+                return Fault { advice: Some(advice), ..fault }.into();
+            }
+            let near = nearest(name, template.fields.iter().map(|f| f.name.as_str()));
+            let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let fault = Fault::script(format!("an event of `{of}` has no field `{name}`")).about(name);
+            Fault { advice: Some(format!("{near}help(\"{of}\") lists its fields")), ..fault }.into()
         })
     }
 
@@ -120,7 +124,7 @@ impl ScriptEvent {
 
 #[export_module]
 mod functions {
-    /// All fields of the event as a map.
+    /// Returns all fields of the event as a map: `e.fields().path`.
     pub fn fields(event: &mut ScriptEvent) -> Map {
         let named = |(field, value): (&crate::template::Field, _)| {
             (field.name.as_str().into(), value::from_event(value))
@@ -128,12 +132,12 @@ mod functions {
         event.inner().fields().map(named).collect()
     }
 
-    /// The names of the event's fields, in the template's order.
+    /// Returns the names of the event's fields, in the template's order.
     pub fn keys(event: &mut ScriptEvent) -> Array {
         event.inner().template().fields.iter().map(|f| f.name.clone().into()).collect()
     }
 
-    /// The event as one line of JSON.
+    /// Returns the event as one line of JSON.
     #[rhai_fn(name = "to_json", name = "to_string", name = "to_debug")]
     pub fn to_json(event: &mut ScriptEvent) -> String {
         event.describe()

@@ -6,7 +6,7 @@ use super::Fallible;
 
 #[export_module]
 mod functions {
-    /// Whether the function is true of one element: `e.argv.any(|a| a.starts_with("-c"))`.
+    /// Returns whether the function returns true for an element: `e.argv.any(|a| a.starts_with("-c"))`.
     #[rhai_fn(return_raw, pure)]
     pub fn any(context: NativeCallContext, list: &mut Array, asked: FnPtr) -> Fallible<bool> {
         for item in list.iter() {

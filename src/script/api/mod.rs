@@ -8,6 +8,7 @@ pub mod cut;
 pub mod event;
 mod group;
 mod last;
+mod library;
 pub mod list;
 pub mod network;
 mod output;
@@ -15,7 +16,7 @@ mod probe;
 mod process;
 mod session;
 pub mod text;
-mod time;
+pub mod time;
 pub mod verdict;
 
 use std::rc::Rc;
@@ -40,6 +41,7 @@ pub fn register(engine: &mut Engine) {
     list::register(engine);
     network::register(engine);
     verdict::register(engine);
+    library::register(engine);
 }
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -58,12 +60,20 @@ pub fn shown(value: &Dynamic) -> String {
     if let Some(summary) = value.read_lock::<aggregation::ScriptSummary>() {
         return summary.describe();
     }
-    if value.is_map() || value.is_array() || value.is::<event::ScriptEvent>() {
+    if value.is_map() || value.is_array() || value.is_blob() || value.is::<event::ScriptEvent>() {
         let text = serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
         return text.lines().map(report::safe_json).collect::<Vec<_>>().join("\n");
     }
     match value.as_immutable_string_ref() {
         Ok(text) => raw::literal(&text),
-        Err(_) => value.to_string(),
+        Err(_) => super::value::text(value),
+    }
+}
+
+/// A value's kind, with its article, for messages: "a string", "an array".
+pub fn a(value: &Dynamic) -> String {
+    match value.as_bool() {
+        Ok(known) => known.to_string(),
+        Err(_) => super::diagnostics::a(&super::docs::plain_types(value.type_name())),
     }
 }

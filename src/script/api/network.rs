@@ -5,7 +5,7 @@ use rhai::{Array, Engine, plugin::*};
 use super::Fallible;
 use crate::{
     probe::{Network, network::Networks},
-    script::Fault,
+    script::{Fault, docs},
 };
 
 fn parse(text: &str) -> Fallible<Network> {
@@ -14,24 +14,26 @@ fn parse(text: &str) -> Fallible<Network> {
 
 #[export_module]
 mod functions {
-    /// A network of IP addresses: `e.address in cidr("10.0.0.0/8")`. IPv6 too: `cidr("2001:db8::/32")`. 0.0.0.0 and ::,
-    /// which reach the loopback, are in the networks that have 127.0.0.1 or ::1 in them, as for the param `address`.
+    /// Makes a network of IP addresses, IPv4 or IPv6: `e.address in cidr("10.0.0.0/8")`, `cidr("2001:db8::/32")`. 0.0.0.0
+    /// and ::, which reach the loopback, are in the networks that contain 127.0.0.1 or ::1, as for the param `address`.
     #[rhai_fn(return_raw)]
     pub fn cidr(network: &str) -> Fallible<Networks> {
         Ok(Networks(vec![parse(network)?]))
     }
 
-    /// Several networks: `e.address in cidr(["10.0.0.0/8", "fd00::/8"])`.
+    /// Makes a set of several networks: `e.address in cidr(["10.0.0.0/8", "fd00::/8"])`.
     #[rhai_fn(name = "cidr", return_raw)]
     pub fn cidr_of_several(networks: Array) -> Fallible<Networks> {
         let text = |item: Dynamic| {
-            item.into_immutable_string()
-                .map_err(|kind| Fault::script(format!("a network is a text, not {kind}")))
+            item.into_immutable_string().map_err(|kind| {
+                Fault::script(format!("a network is a string, not {}", docs::plain_types(kind)))
+            })
         };
         networks.into_iter().map(|item| parse(&text(item)?)).collect::<Fallible<_>>().map(Networks)
     }
 
-    /// Whether an address is in one of the networks; `in` asks this. The empty text is in none.
+    /// Returns whether an address is in one of the networks, as `in` does: `cidr("10.0.0.0/8").contains(e.address)`. The
+    /// empty string is in none.
     pub fn contains(networks: &mut Networks, address: &str) -> bool {
         networks.contain(address)
     }

@@ -21,13 +21,15 @@ fn say_alert(
 
 #[export_module]
 mod functions {
-    /// Writes a record of your own: `emit(#{ host: "a", count: 3 })`. One JSON object a line.
+    /// Writes a record of your own, one JSON object a line: `emit(#{ host: "a", count: 3 })`.
     #[rhai_fn(return_raw)]
     pub fn emit(context: NativeCallContext, record: Map) -> Fallible<()> {
         if record.contains_key("type") {
             let text = "`emit`: the key `type` is taken (it is \"emit\"); call yours something else";
             return Err(Fault::script(text).about("type").into());
         }
+        let long = record.values().map(value::weight).fold(0, usize::saturating_add);
+        runtime(&context)?.room(long)?;
         runtime(&context)?.report(|reporter| reporter.emit(value::to_object(&record)));
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::{
     kernel::InScope,
     probe::{Errno, Mode, OnError, Scope, Signal, Spec, duration},
     script::{
-        Fault,
+        Fault, docs,
         handle::ProbeHandle,
         policy::Effect,
         program::{Callback, When},
@@ -48,27 +48,27 @@ fn signal(name: &str) -> Result<Mode, Fault> {
 
 #[export_module]
 mod functions {
-    /// A probe made of a template; it does nothing before `.attach()`.
-    /// `templates()` lists the templates, `help("exec")` tells the params of one.
+    /// Makes a probe of a template: `probe("exec").attach()`. It does nothing before `.attach()`. `templates()` lists the
+    /// templates, `help("exec")` the params of one.
     #[rhai_fn(return_raw)]
     pub fn probe(context: NativeCallContext, template: &str) -> Fallible<ProbeHandle> {
         Ok(new_probe(&*runtime(&context)?, template, &Map::new())?)
     }
 
-    /// A probe made of a template, with params: `probe("exec", #{ path: "/bin/date" })`.
+    /// Makes a probe of a template with params: `probe("exec", #{ path: "/bin/date" })`.
     #[rhai_fn(name = "probe", return_raw)]
     pub fn probe_with(context: NativeCallContext, template: &str, params: Map) -> Fallible<ProbeHandle> {
         Ok(new_probe(&*runtime(&context)?, template, &params)?)
     }
 
-    /// Names the probe, for events, books and `probes()`; by default TEMPLATE-NUMBER.
+    /// Names the probe, for events, accounting and `probes()`: `.name("web")`. The default is TEMPLATE-NUMBER.
     #[rhai_fn(return_raw)]
     pub fn name(probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
         probe.rename(name)?;
         Ok(probe)
     }
 
-    /// Whom the probe applies to: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
+    /// Restricts the probe to some tasks: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
     /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
     /// Different kinds must all hold; of one kind any is enough. Users and groups are ids or names (`uid: "alice"`). A
     /// cgroup or pid stands for its whole subtree, an exe is known by its inode, a namespace is `"host"`, an inode or a
@@ -83,42 +83,42 @@ mod functions {
         Ok(probe)
     }
 
-    /// Says that enforcement without a scope is meant; it then needs a lease.
+    /// Allows enforcement without a scope: `.deny().everywhere().lease("10m")`. It then needs a lease.
     #[rhai_fn(return_raw)]
     pub fn everywhere(probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.set_everywhere()?;
         Ok(probe)
     }
 
-    /// Report, and allow. The default.
+    /// Reports and allows. This is the default mode.
     #[rhai_fn(return_raw)]
     pub fn observe(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.set_mode(&*runtime(&context)?, Mode::Observe)?;
         Ok(probe)
     }
 
-    /// Report what would have been denied, and allow.
+    /// Reports what would have been denied, and allows it.
     #[rhai_fn(return_raw)]
     pub fn shadow(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.set_mode(&*runtime(&context)?, Mode::Shadow)?;
         Ok(probe)
     }
 
-    /// Refuse the operation, with EPERM unless another errno is named.
+    /// Refuses the operation with EPERM.
     #[rhai_fn(return_raw)]
     pub fn deny(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.set_mode(&*runtime(&context)?, errno("EPERM")?)?;
         Ok(probe)
     }
 
-    /// Refuse the operation with an errno: `.deny("EACCES")`.
+    /// Refuses the operation with an errno: `.deny("EACCES")`.
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
         probe.set_mode(&*runtime(&context)?, errno(name)?)?;
         Ok(probe)
     }
 
-    /// Refuse the operation with an errno, by its number.
+    /// Refuses the operation with an errno, by its number: `.deny(13)`.
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Deny(Errno::from_number(number).map_err(Fault::from)?);
@@ -126,14 +126,14 @@ mod functions {
         Ok(probe)
     }
 
-    /// Kill the process that asks, with SIGKILL unless another signal is named, and refuse the operation.
+    /// Kills the calling process with SIGKILL, and refuses the operation.
     #[rhai_fn(return_raw)]
     pub fn kill(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.set_mode(&*runtime(&context)?, signal("SIGKILL")?)?;
         Ok(probe)
     }
 
-    /// Send the process that asks a signal, and refuse the operation: `.kill("SIGTERM")`. With a param that makes the
+    /// Sends the calling process a signal, and refuses the operation: `.kill("SIGTERM")`. With a param that makes the
     /// probe decide too late to refuse (`args`, `env`), the signal is always SIGKILL.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
@@ -141,7 +141,7 @@ mod functions {
         Ok(probe)
     }
 
-    /// Send the process that asks a signal, by its number, and refuse the operation.
+    /// Sends the calling process a signal, by its number, and refuses the operation: `.kill(15)`.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Kill(Signal::from_number(number).map_err(Fault::from)?);
@@ -149,15 +149,15 @@ mod functions {
         Ok(probe)
     }
 
-    /// Enforcement lapses to observing this long from now (or from the attach): `.lease("10m")`.
-    /// The kernel compares the time, so it lapses even if this shell hangs. Called again, it renews.
+    /// Limits enforcement to a time from now, or from the attach: `.lease("10m")`. Then the probe observes. The kernel
+    /// compares the time, so enforcement ends even if this shell hangs. Called again, it renews the lease.
     #[rhai_fn(return_raw)]
     pub fn lease(probe: ProbeHandle, lasts: &str) -> Fallible<ProbeHandle> {
         probe.set_lease(Some(duration::parse(lasts).map_err(Fault::from)?))?;
         Ok(probe)
     }
 
-    /// Takes the lease away: `.lease(())`. Refused where enforcement needs one.
+    /// Removes the lease: `.lease(())`. Refused where enforcement needs one.
     #[rhai_fn(name = "lease", return_raw)]
     pub fn no_lease(probe: ProbeHandle, nothing: ()) -> Fallible<ProbeHandle> {
         let () = nothing;
@@ -165,8 +165,8 @@ mod functions {
         Ok(probe)
     }
 
-    /// What an enforcing probe answers where it cannot find out what it needs to know (a path that
-    /// cannot be read): "allow", the default, or "deny".
+    /// Sets what an enforcing probe does if it cannot decide (unreadable path, out of memory): `.on_error("deny")`. The
+    /// default is "allow".
     #[rhai_fn(return_raw)]
     pub fn on_error(probe: ProbeHandle, answer: &str) -> Fallible<ProbeHandle> {
         let answer = match answer {
@@ -181,7 +181,7 @@ mod functions {
         Ok(probe)
     }
 
-    /// Sets a param, also while attached: `.set("path", ["/etc/shadow"])`; `()` takes it back.
+    /// Sets a param, also while attached: `.set("path", ["/etc/shadow"])`. `()` restores the default.
     #[rhai_fn(return_raw)]
     pub fn set(
         context: NativeCallContext,
@@ -193,17 +193,17 @@ mod functions {
         Ok(probe)
     }
 
-    /// Which events the probe is about, decided in the kernel: `.when(|e| e.uid >= 1000 && e.path.starts_with("/tmp/"))`.
-    /// The closure is compiled; what cannot be compiled is refused at its place. It may ask the event's fields with
+    /// Sets the filter, which decides in the kernel: `.when(|e| e.uid >= 1000 && e.path.starts_with("/tmp/"))`.
+    /// The closure is compiled; what cannot be compiled is refused at its place. It may compare the event's fields with
     /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags); texts with ==, starts_with,
     /// ends_with, contains, like, is_empty, len, to_ascii_lower; user and group ids with names (`e.uid == "alice"`), IP addresses with == and `in cidr("10.0.0.0/8")`; lists
     /// with len, `in`, `e.argv[1]` and `e.argv.any(|a| a == "-c")`; use `let`, `if … else`, `return`; and call functions of the script that
-    /// would do as a filter themselves. Instead of true it may say what follows, where the mode enforces: `allow()`,
-    /// `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
-    /// What can never be is refused: a text longer than its field, a path without its `/`, `e.uid < 0`.
-    /// Where it cannot tell (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not
-    /// match, unless `.on_error("deny")` says so; it is counted. Set again, it replaces the former, also while attached:
-    /// then each operation is decided by one of the two, and by one only.
+    /// could be filters themselves. Instead of true it may return a verdict, which counts where the mode enforces:
+    /// `allow()`, `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
+    /// A condition that can never hold is refused: a text longer than its field, a path without its `/`, `e.uid < 0`.
+    /// If it cannot decide (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not match,
+    /// unless `.on_error("deny")` is set; such events are counted as errors. Set again, also while attached, it replaces the
+    /// filter: each operation is decided by one of the two.
     #[rhai_fn(return_raw)]
     pub fn when(context: NativeCallContext, probe: ProbeHandle, filter: FnPtr) -> Fallible<ProbeHandle> {
         let runtime = runtime(&context)?;
@@ -212,17 +212,16 @@ mod functions {
         Ok(probe)
     }
 
-    /// Takes the filter back, also while attached: `p.when(())`; then every event in scope that the params let pass
-    /// is the probe's.
+    /// Removes the filter, also while attached: `p.when(())`. Then every event in scope matches that the params allow.
     #[rhai_fn(name = "when", return_raw)]
     pub fn when_nothing(context: NativeCallContext, probe: ProbeHandle, _none: ()) -> Fallible<ProbeHandle> {
         probe.set_when(&*runtime(&context)?, None)?;
         Ok(probe)
     }
 
-    /// Which of the events that have arrived are reported or given to `on_event`, decided here and by Rhai itself, so
-    /// that anything may be asked. The kernel has decided by then, and every event has been gathered, sent and
-    /// counted, some microseconds each: what `.when(…)` can say belongs there. Set again, it replaces the former.
+    /// Drops events in user space, before they are reported or given to `on_event`: `.where_user(|e| e.path.len() > 9)`.
+    /// The closure may use all of the language. The kernel has decided by then, and every event has been gathered, sent
+    /// and counted, some microseconds each: use `.when(…)` where that can say it. Set again, it replaces the condition.
     #[rhai_fn(return_raw)]
     pub fn where_user(
         context: NativeCallContext,
@@ -234,20 +233,24 @@ mod functions {
         Ok(probe)
     }
 
-    /// Narrows what an event tells: `.fields(["pid", "comm", "path"])`. What is costly to find and not among them is
-    /// not gathered in the kernel, unless the filter asks for it: the path of the executable, the folder.
+    /// Restricts events to some fields: `.fields(["pid", "comm", "path"])`. What is costly to gather and not among them
+    /// is not gathered, unless the filter needs it: the path of the executable, the directory.
     #[rhai_fn(return_raw)]
     pub fn fields(probe: ProbeHandle, names: Array) -> Fallible<ProbeHandle> {
         let name = |name: Dynamic| {
             name.into_string().map_err(|found| {
-                Fault::script(format!("`.fields(…)` takes names of fields, and this is a {found}")).into()
+                let found = docs::plain_types(found);
+                Fault::script(format!(
+                    "`.fields(…)` takes names of fields, and one of these is of type {found}"
+                ))
+                .into()
             })
         };
         probe.narrow(&names.into_iter().map(name).collect::<Fallible<Vec<_>>>()?)?;
         Ok(probe)
     }
 
-    /// Puts the kernel's stack on each event: `e.kstack` is a list of `function+0xOFFSET`, from where the hook was asked
+    /// Puts the kernel's stack on each event: `e.kstack` is a list of `function+0xOFFSET`, from where the hook was called
     /// to where the system call came in. `.count_by("kstack")` counts by it, and needs no `.kstack()`.
     #[rhai_fn(return_raw)]
     pub fn kstack(probe: ProbeHandle) -> Fallible<ProbeHandle> {
@@ -256,22 +259,22 @@ mod functions {
     }
 
     /// Puts the program's stack on each event: `e.ustack` is a list of `function+0xOFFSET (FILE)`, from the system call
-    /// to the program's beginning, as far as it keeps frame pointers. Which file an address belongs to is asked when the
-    /// event arrives: of a process that is gone by then there are addresses only.
+    /// to the program's beginning, as far as it keeps frame pointers. Which file an address belongs to is looked up when the
+    /// event arrives: for a process that is gone by then there are addresses only.
     #[rhai_fn(return_raw)]
     pub fn ustack(probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.want_stack(Stack::User)?;
         Ok(probe)
     }
 
-    /// What `.when(…)` became: the filter as it was understood, and its instructions for the kernel.
+    /// Returns what `.when(…)` was compiled to: the filter as it was understood, and its instructions for the kernel.
     #[rhai_fn(return_raw)]
     pub fn explain(probe: ProbeHandle) -> Fallible<String> {
         Ok(probe.explain())
     }
 
-    /// Calls a function for each event: `.on_event(|e| print(e.path))`. Set again, it replaces the former;
-    /// without one, events are printed.
+    /// Calls a function for each event: `.on_event(|e| print(e.path))`. Without one, events are printed. Set again, it
+    /// replaces the function.
     #[rhai_fn(return_raw)]
     pub fn on_event(
         context: NativeCallContext,
@@ -290,7 +293,7 @@ mod functions {
         Ok(probe)
     }
 
-    /// Takes the probe out of the kernel. Its books stay, and it can be attached again.
+    /// Removes the probe from the kernel. Its counters stay, and it can be attached again.
     #[rhai_fn(return_raw)]
     pub fn detach(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.detach()?;
@@ -298,7 +301,7 @@ mod functions {
         Ok(probe)
     }
 
-    /// What the probe has decided so far, as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
+    /// Returns the probe's counters as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
     /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded.
     #[rhai_fn(return_raw)]
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
@@ -309,8 +312,8 @@ mod functions {
         Ok(map)
     }
 
-    /// What the probe would apply to, before or after it is attached: a map with the processes in scope now
-    /// (pid, uid, comm) as the kernel itself finds them, and what was counted so far.
+    /// Returns what the probe applies to, before or after it is attached: a map with the processes in scope now (pid,
+    /// uid, comm) as the kernel finds them, and what was counted so far.
     #[rhai_fn(return_raw)]
     pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
         let runtime = runtime(&context)?;
@@ -333,7 +336,7 @@ mod functions {
         Ok(map)
     }
 
-    /// The probe in one line.
+    /// Returns the probe in one line.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn to_text(probe: ProbeHandle) -> String {
         probe.look_at();

@@ -16,7 +16,7 @@ use crate::{
     raw,
     reaction::{self, Child, Deed, Ended},
     script::{
-        Fault,
+        Fault, docs,
         policy::{Effect, Ruling},
         runtime::{Runtime, Turn, Until},
     },
@@ -26,7 +26,10 @@ use crate::{
 fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
     let word = |value: &Dynamic| {
         value.clone().into_string().map_err(|kind| {
-            Fault::script(format!("`run` takes an array of texts, the program first; one of them is {kind}"))
+            let kind = docs::plain_types(kind);
+            Fault::script(format!(
+                "`run` takes an array of strings, the program first; one of these is of type {kind}"
+            ))
         })
     };
     let words = argv.iter().map(word).collect::<Result<Vec<_>, _>>()?;
@@ -186,48 +189,48 @@ mod functions {
         send(&*runtime(&context)?, pid(number)?, Some(start), signal)
     }
 
-    /// Whether a process has a capability now, in its effective set: `capable(1234, "CAP_SYS_ADMIN")`. False if there is no
-    /// such process.
+    /// Returns whether a process has a capability in its effective set now: `capable(1234, "CAP_SYS_ADMIN")`. False if
+    /// there is no such process.
     #[rhai_fn(return_raw)]
     pub fn capable(number: i64, capability: &str) -> Fallible<bool> {
         let bit = bit(capability)?;
         Ok(reaction::effective(looked_at(number)?, None).unwrap_or_default() & bit != 0)
     }
 
-    /// The same of the process of an event: `capable(e, "CAP_BPF")`. It is asked now, and not when the event happened;
-    /// false if the process has gone since.
+    /// Returns whether the process of an event has a capability now, not when the event happened: `capable(e, "CAP_BPF")`.
+    /// False if the process is gone.
     #[rhai_fn(name = "capable", return_raw)]
     pub fn capable_event(event: &mut ScriptEvent, capability: &str) -> Fallible<bool> {
         let bit = bit(capability)?;
         Ok(of_event(event)?.unwrap_or_default() & bit != 0)
     }
 
-    /// The capabilities that a process has now, in its effective set: `capabilities(getpid())`. `()` if there is no such
+    /// Returns the capabilities in a process's effective set now: `capabilities(getpid())`. `()` if there is no such
     /// process.
     #[rhai_fn(return_raw)]
     pub fn capabilities(number: i64) -> Fallible<Dynamic> {
         Ok(reaction::effective(looked_at(number)?, None).map_or(Dynamic::UNIT, |set| names(set).into()))
     }
 
-    /// The same of the process of an event, now: `capabilities(e)`. `()` if it has gone since.
+    /// Returns the capabilities that the process of an event has now: `capabilities(e)`. `()` if the process is gone.
     #[rhai_fn(name = "capabilities", return_raw)]
     pub fn capabilities_event(event: &mut ScriptEvent) -> Fallible<Dynamic> {
         Ok(of_event(event)?.map_or(Dynamic::UNIT, |set| names(set).into()))
     }
 
-    /// The id of a user, by name, from /etc/passwd: `e.uid == uid("alice")`.
+    /// Returns the id of a user, by name, from /etc/passwd: `e.uid == uid("alice")`.
     #[rhai_fn(return_raw)]
     pub fn uid(name: &str) -> Fallible<i64> {
         Ok(Account::User.id(name).map_err(|error| Fault::script(error).about(name))?.into())
     }
 
-    /// The id of a group, by name, from /etc/group: `e.gid == gid("audio")`.
+    /// Returns the id of a group, by name, from /etc/group: `e.gid == gid("audio")`.
     #[rhai_fn(return_raw)]
     pub fn gid(name: &str) -> Fallible<i64> {
         Ok(Account::Group.id(name).map_err(|error| Fault::script(error).about(name))?.into())
     }
 
-    /// The id of this shell's process: its children are in `.scope(#{ pid: getpid() })`.
+    /// Returns the id of this shell's process: its children are in `.scope(#{ pid: getpid() })`.
     pub fn getpid() -> i64 {
         std::process::id().into()
     }

@@ -2,7 +2,7 @@
 
 use rhai::{Array, Engine, FnPtr, Map, plugin::*};
 
-use super::{Fallible, runtime};
+use super::{Fallible, a, runtime};
 use crate::{
     script::{Fault, docs, handle::ProbeHandle, program::Callback, stop::Stop},
     suggest::nearest,
@@ -10,7 +10,8 @@ use crate::{
 
 #[export_module]
 mod functions {
-    /// Ends the session with this exit code, 0 to 255. `on_exit` functions run, everything is detached.
+    /// Ends the session with an exit code, 0 to 255: `exit(2)`. Functions given to `on_exit` are called first, then
+    /// every probe is detached.
     #[rhai_fn(return_raw)]
     pub fn exit(code: i64) -> Fallible<()> {
         match i32::try_from(code) {
@@ -21,14 +22,25 @@ mod functions {
         }
     }
 
-    /// Ends the session with exit code 0.
+    // Else it is the language's own `exit`, which takes anything and ends with nothing.
+    #[rhai_fn(name = "exit", return_raw)]
+    pub fn exit_otherwise(code: Dynamic) -> Fallible<()> {
+        let text = format!("`exit` needs a whole number from 0 to 255, not {}", a(&code));
+        let advice = match code.is_string() {
+            true => "a text becomes a number by `parse_int`: `exit(parse_int(args[0]))`",
+            false => "write `exit(1)`",
+        };
+        Err(Fault { advice: Some(advice.into()), ..Fault::script(text).about(&code) }.into())
+    }
+
+    /// Ends the session with exit code 0: `exit()`.
     #[rhai_fn(name = "exit", return_raw)]
     pub fn exit_well() -> Fallible<()> {
         Err(Stop::Exit(0).into())
     }
 
-    /// Calls a function when the session ends, before anything is detached. If a signal or `--for` ends it, nothing is
-    /// enforced any more by then, and all such functions together have one second.
+    /// Calls a function when the session ends, before any probe is detached: `on_exit(|| print("done"))`. If a signal or
+    /// `--for` ends it, nothing is enforced any more by then, and all such functions together have one second.
     #[rhai_fn(return_raw)]
     pub fn on_exit(context: NativeCallContext, function: FnPtr) -> Fallible<()> {
         let runtime = runtime(&context)?;
@@ -37,14 +49,14 @@ mod functions {
         Ok(())
     }
 
-    /// From here on a callback that fails ends the script; otherwise it is reported and the script goes on.
+    /// Ends the script when a callback fails. Without it, the error is reported and the script goes on.
     #[rhai_fn(return_raw)]
     pub fn fail_fast(context: NativeCallContext) -> Fallible<()> {
         runtime(&context)?.fail_fast.set(true);
         Ok(())
     }
 
-    /// Everything that is attached, as an array of probes.
+    /// Returns the attached probes: `for p in probes() { p.detach(); }`.
     #[rhai_fn(return_raw)]
     pub fn probes(context: NativeCallContext) -> Fallible<Array> {
         let attached = runtime(&context)?.probes().into_iter().filter(|probe| probe.attached());
@@ -64,7 +76,7 @@ mod functions {
         })
     }
 
-    /// What probes can be made of: an array of maps with name, summary, hooks, params and fields.
+    /// Returns what probes can be made of, as an array of maps: name, summary, hooks, can_deny, params and fields.
     #[rhai_fn(return_raw)]
     pub fn templates(context: NativeCallContext) -> Fallible<Array> {
         let names = |list: &[String]| -> Array { list.iter().map(|name| name.clone().into()).collect() };
@@ -83,7 +95,7 @@ mod functions {
         Ok(runtime(&context)?.catalogue.iter().map(|template| one(template)).collect())
     }
 
-    /// Lists everything a script can say.
+    /// Lists templates, functions and methods.
     #[rhai_fn(return_raw)]
     pub fn help(context: NativeCallContext) -> Fallible<()> {
         let runtime = runtime(&context)?;
@@ -92,7 +104,7 @@ mod functions {
         Ok(())
     }
 
-    /// Tells about one thing (a function, template, param or field), or searches: `help("exec")`, `help("user id")`.
+    /// Explains a function, template, param, field or word, or searches for words: `help("exec")`, `help("user id")`.
     #[rhai_fn(name = "help", return_raw)]
     pub fn help_about(context: NativeCallContext, topic: &str) -> Fallible<()> {
         let runtime = runtime(&context)?;

@@ -2,8 +2,12 @@
 
 use rhai::{Array, Blob, Engine, plugin::*};
 
-use super::Fallible;
-use crate::{filter::Glob, raw, report, script::Fault};
+use super::{Fallible, runtime};
+use crate::{
+    filter::Glob,
+    raw, report,
+    script::{Fault, value},
+};
 
 /// The words of a list, each as text.
 fn words(list: &Array) -> Vec<String> {
@@ -12,14 +16,14 @@ fn words(list: &Array) -> Vec<String> {
 
 #[export_module]
 mod functions {
-    /// Whether a text is like a glob: `e.path.like("/home/*/.ssh/*")`. `*` stands for any text, slashes too.
+    /// Returns whether a string matches a glob: `e.path.like("/home/*/.ssh/*")`. `*` stands for any text, slashes too.
     #[rhai_fn(return_raw)]
     pub fn like(text: &str, glob: &str) -> Fallible<bool> {
         let parsed = Glob::parse(glob).map_err(|error| Fault::script(error).about(glob))?;
         Ok(parsed.matches(text))
     }
 
-    /// The text with the capital letters of ASCII made small, for comparisons that do not care:
+    /// Returns the string with ASCII's capital letters made small, for comparisons that ignore case:
     /// `e.path.to_ascii_lower().ends_with(".exe")`. Other letters stay as they are.
     pub fn to_ascii_lower(text: &str) -> String {
         text.to_ascii_lowercase()
@@ -27,9 +31,14 @@ mod functions {
 
     /// Joins the elements of a list into one text: `e.argv.join(" ")`. For a command line that a shell reads back,
     /// `e.argv.quoted()`.
-    #[rhai_fn(pure)]
-    pub fn join(list: &mut Array, between: &str) -> String {
-        words(list).join(between)
+    #[rhai_fn(return_raw, pure)]
+    pub fn join(context: NativeCallContext, list: &mut Array, between: &str) -> Fallible<String> {
+        let long = list
+            .iter()
+            .map(value::weight)
+            .fold(between.len().saturating_mul(list.len()), usize::saturating_add);
+        runtime(&context)?.room(long)?;
+        Ok(words(list).join(between))
     }
 
     /// Quotes a text for a shell: `e.path.quoted()`. A plain word stays as it is; bytes that are not UTF-8 and control

@@ -24,7 +24,26 @@ fn start(context: &NativeCallContext, time: &str, function: FnPtr, repeats: bool
     let delay = duration::parse(time).map_err(Fault::from)?;
     let name = if repeats { "every" } else { "after" };
     let callback = Callback::new(function, runtime.program()?, 0, name)?;
-    Ok(TimerHandle(runtime.timers.borrow_mut().add(Instant::now(), delay, repeats, callback)))
+    let added = runtime.timers.borrow_mut().add(Instant::now(), delay, repeats, callback);
+    Ok(TimerHandle(added.map_err(Fault::script)?))
+}
+
+impl TimerHandle {
+    /// As a person reads it.
+    pub fn describe(self) -> String {
+        format!("timer {}", self.0)
+    }
+}
+
+/// A time that `sleep` was given, if it is one.
+fn seconds(given: impl std::fmt::Display, time: Option<Duration>) -> Fallible<Duration> {
+    time.filter(|time| *time <= duration::LONGEST).ok_or_else(|| {
+        let text = format!(
+            "`sleep` cannot wait {given} seconds; allowed: 0 to {} (a year)",
+            duration::LONGEST.as_secs()
+        );
+        Fault::script(text).about(given).into()
+    })
 }
 
 fn wait(context: &NativeCallContext, runtime: &Runtime, time: Duration) -> Fallible<()> {
@@ -34,51 +53,55 @@ fn wait(context: &NativeCallContext, runtime: &Runtime, time: Duration) -> Falli
 
 #[export_module]
 mod functions {
-    /// Calls a function again and again: `every("1s", || print("tick"))`.
+    /// Calls a function again and again, until the timer is cancelled: `let t = every("1s", || print("tick"))`.
     #[rhai_fn(return_raw)]
     pub fn every(context: NativeCallContext, time: &str, function: FnPtr) -> Fallible<TimerHandle> {
         start(&context, time, function, true)
     }
 
-    /// Calls a function once, this long from now: `after("5m", || exit(0))`.
+    /// Calls a function once, when the time is over: `after("5m", || exit(0))`.
     #[rhai_fn(return_raw)]
     pub fn after(context: NativeCallContext, time: &str, function: FnPtr) -> Fallible<TimerHandle> {
         start(&context, time, function, false)
     }
 
-    /// Stops a timer. Whether it was still to come.
+    /// Stops a timer: `t.cancel()`. Returns false if it was over already.
     #[rhai_fn(return_raw)]
     pub fn cancel(context: NativeCallContext, timer: TimerHandle) -> Fallible<bool> {
         Ok(runtime(&context)?.timers.borrow_mut().cancel(timer.0))
     }
 
-    /// Delivers events and timers this long, then goes on: `run_for("10s")`.
+    /// Waits, and delivers events and calls timers meanwhile: `run_for("10s")`.
     #[rhai_fn(return_raw)]
     pub fn run_for(context: NativeCallContext, time: &str) -> Fallible<()> {
         wait(&context, &*runtime(&context)?, duration::parse(time).map_err(Fault::from)?)
     }
 
-    /// As `run_for`, in seconds.
+    /// Waits for a number of seconds, and delivers events and calls timers meanwhile: `sleep(2)`.
     #[rhai_fn(return_raw)]
     pub fn sleep(context: NativeCallContext, seconds: i64) -> Fallible<()> {
-        let seconds = u64::try_from(seconds).map_err(|_| Fault::script("`sleep` takes no negative time"))?;
-        wait(&context, &*runtime(&context)?, Duration::from_secs(seconds))
-    }
-
-    /// As `run_for`, in seconds.
-    #[rhai_fn(name = "sleep", return_raw)]
-    pub fn sleep_float(context: NativeCallContext, seconds: f64) -> Fallible<()> {
-        let time = Duration::try_from_secs_f64(seconds)
-            .map_err(|error| Fault::script(format!("`sleep` cannot take {seconds} seconds: {error}")))?;
+        let time = super::seconds(seconds, u64::try_from(seconds).ok().map(Duration::from_secs))?;
         wait(&context, &*runtime(&context)?, time)
     }
 
-    /// The time here, formatted as by strftime(3): `strftime("%H:%M:%S")`.
+    /// Waits for a number of seconds, and delivers events and calls timers meanwhile: `sleep(0.5)`.
+    #[rhai_fn(name = "sleep", return_raw)]
+    pub fn sleep_float(context: NativeCallContext, seconds: f64) -> Fallible<()> {
+        let time = super::seconds(seconds, Duration::try_from_secs_f64(seconds).ok())?;
+        wait(&context, &*runtime(&context)?, time)
+    }
+
+    /// Returns the local time, formatted as by strftime(3): `strftime("%H:%M:%S")`.
     #[rhai_fn(return_raw)]
     pub fn strftime(format: &str) -> Fallible<String> {
         jiff::fmt::strtime::format(format, &jiff::ZonedDateTime::now()).map_err(|error| {
-            Fault::script(format!("`{format}` is no format of a time: {error}")).about(format).into()
+            Fault::script(format!("`{format}` is not a format of a time: {error}")).about(format).into()
         })
+    }
+
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn text(timer: TimerHandle) -> String {
+        timer.describe()
     }
 }
 

@@ -12,29 +12,29 @@ use crate::{
 
 #[export_module]
 mod functions {
-    /// In a filter: the event matches, and is let go: `.when(|e| if e.uid == 0 { allow() } else { deny("EACCES") })`.
+    /// Matches, and allows the operation, as the end of a filter: `.when(|e| if e.uid == 0 { allow() } else { deny("EACCES") })`.
     pub fn allow() -> Answer {
         Answer::Allow
     }
 
-    /// In a filter: the event matches, and is refused with EPERM, if the probe's mode enforces.
+    /// Matches, and refuses the operation with EPERM if the mode enforces, as the end of a filter.
     pub fn deny() -> Answer {
         Answer::Deny(Errno::EPERM)
     }
 
-    /// In a filter: the event matches, and is refused with this errno, if the probe's mode enforces:
-    /// `deny("EACCES")`. In mode shadow it is counted as would-deny, and in mode observe it is let go.
+    /// Matches, and refuses the operation with an errno if the mode enforces, as the end of a filter: `deny("EACCES")`.
+    /// In mode shadow it is counted as would-deny; in mode observe it is allowed.
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_with(errno: &str) -> Fallible<Answer> {
         Ok(Answer::Deny(Errno::from_name(errno).map_err(Fault::from)?))
     }
 
-    /// In a filter: the event matches, and its task is killed, if the probe's mode enforces.
+    /// Matches, and kills the calling process if the mode enforces, as the end of a filter.
     pub fn kill() -> Answer {
         Answer::Kill(Signal::KILL)
     }
 
-    /// In a filter: the event matches, and its task gets this signal, if the probe's mode enforces: `kill("SIGTERM")`.
+    /// Matches, and sends the calling process a signal if the mode enforces, as the end of a filter: `kill("SIGTERM")`.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_with(signal: &str) -> Fallible<Answer> {
         Ok(Answer::Kill(Signal::from_name(signal).map_err(Fault::from)?))

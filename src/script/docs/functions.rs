@@ -13,10 +13,33 @@ pub struct Function {
     pub signature: String,
     /// The type it is a method of, such as `Probe`; `None` for a plain function.
     pub of: Option<String>,
+    /// Names and types of what stands in the parentheses.
+    pub params: Vec<(String, String)>,
     pub doc: String,
 }
 
 impl Function {
+    /// Returns where it belongs among the forms of its name: what sets something up first, then what takes it back, and
+    /// what reads it.
+    #[must_use]
+    pub fn rank(&self) -> (bool, bool, usize, &str) {
+        let takes_back = self.params.iter().any(|(_, kind)| kind == "()");
+        (takes_back, self.returns() == "Summary", self.params.len(), &self.signature)
+    }
+
+    /// Returns the first sentence of its documentation.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        summary(&self.doc)
+    }
+
+    /// Returns a call of it, as its documentation shows one.
+    #[must_use]
+    pub fn example(&self) -> Option<&str> {
+        let call = format!("{}(", self.name);
+        self.doc.split('`').skip(1).step_by(2).find(|code| code.contains(&call) && !code.contains('…'))
+    }
+
     /// The type of what it gives.
     #[must_use]
     pub fn returns(&self) -> &str {
@@ -41,7 +64,10 @@ pub fn function(entry: &Value, types: &[&str]) -> Option<Function> {
         .into_iter()
         .flatten()
         .map(|p| {
-            (p["name"].as_str().unwrap_or("_").to_owned(), plain_types(p["type"].as_str().unwrap_or("?")))
+            (
+                p["name"].as_str().unwrap_or("_").trim_start_matches('_').to_owned(),
+                plain_types(p["type"].as_str().unwrap_or("?")),
+            )
         })
         // The first is the engine's own business.
         .filter(|(_, kind)| kind != "NativeCallContext")
@@ -56,7 +82,31 @@ pub fn function(entry: &Value, types: &[&str]) -> Option<Function> {
         Some(of) => format!("{}.{name}({}){returns}", of.to_lowercase(), listed(1)),
         None => format!("{name}({}){returns}", listed(0)),
     };
-    Some(Function { name: name.to_owned(), signature, of, doc })
+    let skipped = usize::from(of.is_some());
+    let params = params.into_iter().skip(skipped).collect();
+    Some(Function { name: name.to_owned(), signature, of, params, doc })
+}
+
+/// The first sentence, in one line.
+#[must_use]
+pub fn summary(doc: &str) -> String {
+    let text = doc.split("\n\n").next().unwrap_or_default().lines().collect::<Vec<_>>().join(" ");
+    let mut in_code = false;
+    let mut ends = text.char_indices().filter(|(at, c)| {
+        in_code ^= *c == '`';
+        let next = text[at + c.len_utf8()..].chars().next();
+        // `exit(0).`, but not e.g. `0.5` nor `e.uid`.
+        !in_code && *c == '.' && next.is_none_or(char::is_whitespace)
+    });
+    let end = ends.next().map_or(text.len(), |(at, c)| at + c.len_utf8());
+    text[..end].to_owned()
+}
+
+/// The property that an entry of the metadata reads, and of what.
+pub fn property(entry: &Value) -> Option<(String, String)> {
+    let name = entry["name"].as_str()?.strip_prefix("get$")?;
+    let of = plain_types(entry["params"].as_array()?.first()?["type"].as_str()?);
+    Some((of, name.to_owned()))
 }
 
 /// Operators, and what `x.property` and `x[i]` become, have names that no script writes.
@@ -102,6 +152,8 @@ pub fn plain_types(types: &str) -> String {
     let mut out = Vec::new();
     let types =
         types.strip_prefix("Result<").and_then(|t| t.strip_suffix(", Box<EvalAltResult>>")).unwrap_or(types);
+    // As Rhai writes the type of a text that finds no function.
+    let types = types.replace("&str | ImmutableString | String", "string");
     for one in types.split(", ") {
         let mut one = one.trim();
         while let Some(inner) = one
@@ -129,6 +181,8 @@ pub fn plain_types(types: &str) -> String {
             "ScriptEvent" => "Event",
             "ScriptSummary" => "Summary",
             "TimerHandle" => "Timer",
+            "CharsStream" | "BitRange" => "iterator",
+            other if other.starts_with("StepRange") => "iterator",
             other => other,
         });
     }
@@ -143,6 +197,13 @@ fn plain_doc(comment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_is_a_whole_sentence() {
+        let doc = "Ends it, 0 to 255:\n`exit(2)`. Then all is over.";
+        assert_eq!(summary(doc), "Ends it, 0 to 255: `exit(2)`.");
+        assert_eq!(summary("Waits 0.5 seconds"), "Waits 0.5 seconds");
+    }
 
     #[test]
     fn types_have_the_names_that_scripts_know() {

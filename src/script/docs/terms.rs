@@ -237,7 +237,7 @@ const TERMS: &[Term] = &[
     term(
         "limit",
         "diagnostic",
-        "A callback may take 30 million steps (about five seconds), a script ten thousand million; the kernel takes 38 programs on a hook.",
+        "A callback may take 30 million steps (about five seconds), a script ten thousand million, and the session 512 MiB of memory; the kernel takes 38 programs on a hook.",
     ),
 ];
 
@@ -339,7 +339,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)>
 /// Lines about what has all of these words.
 pub fn search(has: impl Fn(&str) -> bool) -> Vec<String> {
     let found = TERMS.iter().filter(|term| has(&format!("{} {} {}", term.kind, term.word, term.doc)));
-    let line = |term: &Term| format!("  {} {}  {}", term.kind, term.word, super::first_line(term.doc));
+    let line = |term: &Term| format!("  {} {}  {}", term.kind, term.word, super::summary(term.doc));
     let mut lines: Vec<String> = found.map(line).map(|line| line.replacen("  word ", "  ", 1)).collect();
     let errnos = Errno::every().filter(|errno| has(&format!("errno {errno} {}", errno.description())));
     lines.extend(errnos.map(|errno| format!("  errno {errno}  {}", errno.description())));

@@ -1,6 +1,6 @@
 //! A script that is only explained: evaluated with nothing attached, nothing done and nothing waited for.
 
-use super::{FINE, Failure, Session, Started, unusable};
+use super::{FINE, Failure, Session, Started, guarded, unusable};
 use crate::script::{
     Source,
     explanation::{Explained, Explanation},
@@ -13,7 +13,11 @@ impl Session {
     /// For a session with a policy that [explains](crate::script::Policy::explained). Errors are reported through the sink.
     pub fn explanations(&mut self, source: &Source) -> Explained {
         match &mut self.started {
-            Ok(started) => started.explanations(source),
+            Ok(started) => guarded(
+                started,
+                |started| started.explanations(source),
+                |outcome| Explained { probes: vec![], ended: None, code: outcome.code },
+            ),
             Err(error) => Explained { probes: vec![], ended: None, code: unusable(error).code },
         }
     }
