@@ -81,7 +81,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-e -q -v -h -V --no-init --format --color --audit --quiet --verbose --help --version run explain templates doctor panic lab help"
+            opts="-e -q -v -h -V --no-init --format --color --audit --for --quiet --verbose --help --version run explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,6 +99,10 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -107,7 +111,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__doctor)
-            opts="-q -v -h --format --color --audit --quiet --verbose --help"
+            opts="-q -v -h --format --color --audit --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -121,6 +125,10 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -129,7 +137,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__explain)
-            opts="-e -q -v -h --instructions --format --color --audit --quiet --verbose --help"
+            opts="-e -q -v -h --instructions --format --color --audit --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -145,6 +153,10 @@ _krsi__sh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -267,7 +279,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__lab)
-            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --quiet --verbose --help"
+            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -331,6 +343,10 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -339,7 +355,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__panic)
-            opts="-q -v -h --format --color --audit --quiet --verbose --help"
+            opts="-q -v -h --format --color --audit --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +369,10 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -361,7 +381,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__run)
-            opts="-e -q -v -h --format --color --audit --quiet --verbose --help"
+            opts="-e -q -v -h --format --color --audit --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -379,6 +399,10 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -387,7 +411,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__templates)
-            opts="-q -v -h --format --color --audit --quiet --verbose --help $(_krsi__sh_templates)"
+            opts="-q -v -h --format --color --audit --for --quiet --verbose --help $(_krsi__sh_templates)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -399,6 +423,10 @@ _krsi__sh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n e= no-init format= color= audit q/quiet v/verbose h/help V/version
+    string join \n e= no-init format= color= audit for= q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -31,6 +31,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -51,6 +52,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
@@ -62,6 +64,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l instructions -d 'Show the filters\' instructions too'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -73,6 +76,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'Say more on standard error; twice, still more'
@@ -83,6 +87,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice, still more'
@@ -93,6 +98,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'Say more on standard error; twice, still more'
@@ -110,6 +116,7 @@ json\t'One JSON value a line (NDJSON), numbers as they are'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'

@@ -162,9 +162,13 @@ fn complaint(
     Some(format!("{call} {what}: {ended:?} {said}"))
 }
 
+/// Names that functions of Rhai's own have as well, for other values; `()` is among their answers.
+const ALSO_RHAIS: [&str; 7] = ["clear", "get", "pop", "remove", "set", "shift", "take"];
+
 /// Whether `()` is among what it may return, which the prompt does not show.
 fn is_silent(function: &Function) -> bool {
-    function.returns() == "any"
+    // `last(probe)` has nothing to return before the first event.
+    function.returns() == "any" || function.name == "last" || ALSO_RHAIS.contains(&function.name.as_str())
 }
 
 #[test]

@@ -152,7 +152,8 @@ fn what_tracks_and_what_observes_are_told_apart() {
     assert_eq!(unlink.seeds, [("task".to_owned(), "exec_unlink_seed".to_owned())]);
     assert!(unlink.observers.is_empty());
     let exec = &catalogue.get("exec").expect("exec is there").layout;
-    assert!(exec.trackers.is_empty() && exec.seeds.is_empty() && exec.observers.len() == 1);
+    assert_eq!(exec.trackers, [("sched_process_exit".to_owned(), "exec_track".to_owned())]);
+    assert!(exec.seeds.is_empty() && exec.observers.len() == 1);
 }
 
 /// Where a compiled filter will go: a jump over one run of no-ops that ends in `exit`, with no relocation inside.

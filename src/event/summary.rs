@@ -158,8 +158,8 @@ pub fn bucket(kind: Kind, number: u16) -> (u64, Option<u64>) {
     match kind {
         Kind::Lhist { first, .. } if number == 0 => (0, Some(first)),
         Kind::Lhist { first, step, buckets } => {
-            let from = first + (number - 1) * step;
-            (from, (number <= buckets).then_some(from + step))
+            let from = first.saturating_add((number - 1).saturating_mul(step));
+            (from, (number <= buckets).then(|| from.checked_add(step)).flatten())
         }
         // 0 has a bucket of its own, then each power of two.
         _ if number == 0 => (0, Some(1)),

@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(offered(&Place::Field(Some("exec".into())), "ppi"), ["ppid"]);
         assert_eq!(offered(&Place::Field(None), "ppi"), ["ppid"]);
         let field = Place::FieldName { template: Some("exec".into()), present: vec!["pid".into()] };
-        assert_eq!(offered(&field, "pi"), [""; 0]);
+        assert_eq!(offered(&field, "pi"), ["pid_ns"]);
         assert_eq!(offered(&field, "argc"), ["argc"]);
         let flags = Place::ParamValue { template: "file_open".into(), param: "access".into() };
         assert_eq!(offered(&flags, "wr"), ["write"]);
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn words_are_functions_keywords_and_variables() {
-        assert_eq!(offered(&Place::Word, "pro"), ["probe", "probes"]);
+        assert_eq!(offered(&Place::Word, "pro"), ["probe", "probe_named", "probes"]);
         assert_eq!(offered(&Place::Word, "priv"), ["private"]);
         assert_eq!(offered(&Place::Word, "we"), ["web"]);
         assert_eq!(offered(&Place::Word, "parse_i"), ["parse_int"]);

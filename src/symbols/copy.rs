@@ -233,7 +233,7 @@ mod tests {
         std::fs::write(&path, &header).unwrap();
         // e_shnum is 0: the number of sections stands in the first one, which says 2^40.
         let file = OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_len(1 << 44).unwrap();
+        file.set_len(LARGEST).unwrap();
         file.write_all_at(&(1_u64 << 40).to_le_bytes(), 64 + 32).unwrap();
         assert!(open(&path).unwrap().copy().is_err());
     }

@@ -93,7 +93,7 @@ fn events_and_books_are_records_too() {
     }
     assert_eq!(types(&ran.stdout), ["event", "books"], "{}", ran.stderr);
     let text = with(&["--format=text", "-e", script], "").stdout;
-    assert!(text.contains(" p krsi-sh[") && text.contains(" uid="), "{text}");
+    assert!(text.contains(" p true[") && text.contains(" uid="), "{text}");
 }
 
 #[test]

@@ -337,7 +337,7 @@ mod functions {
         group::amount(&summary.0, &group)
     }
 
-    /// What everything has come to, where nothing is grouped by a field: `p.counts().of()`.
+    /// Returns the value of a summary that is not grouped by a field: `p.counts().of()`.
     #[rhai_fn(name = "of", return_raw)]
     pub fn of_all(summary: &mut ScriptSummary) -> Fallible<Dynamic> {
         group::amount(&summary.0, &Array::new().into())

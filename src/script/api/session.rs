@@ -63,7 +63,7 @@ mod functions {
         Ok(attached.map(Dynamic::from).collect())
     }
 
-    /// Returns the probe that was attached last under this name, attached or not: for one whose variable is lost.
+    /// Returns the probe that was attached last under this name, for one whose variable is lost: `probe_named("exec-1")`.
     #[rhai_fn(return_raw)]
     pub fn probe_named(context: NativeCallContext, name: &str) -> Fallible<ProbeHandle> {
         let runtime = runtime(&context)?;

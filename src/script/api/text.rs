@@ -56,7 +56,7 @@ mod functions {
 
     // ---- the language's own, by the bytes that a text stands for --------------
 
-    /// How many characters a text has; a broken one counts as one.
+    /// Returns how many characters a text has; each byte that is not UTF-8 counts as one: `e.path.len()`.
     #[rhai_fn(name = "len", get = "len")]
     pub fn len(text: &str) -> i64 {
         let characters = match raw::is_plain(text) {
@@ -66,34 +66,34 @@ mod functions {
         i64::try_from(characters).unwrap_or(i64::MAX)
     }
 
-    /// How many bytes a text has, as the system has it.
+    /// Returns how many bytes a text has, as the system has it: `bytes(e.path)`.
     #[rhai_fn(name = "bytes", get = "bytes")]
     pub fn bytes(text: &str) -> i64 {
         i64::try_from(raw::bytes(text).len()).unwrap_or(i64::MAX)
     }
 
-    /// The bytes of a text, as the system has it: `e.path.to_blob()`.
+    /// Returns the bytes of a text, as the system has it: `e.path.to_blob()`.
     pub fn to_blob(text: &str) -> Blob {
         raw::bytes(text).into_owned()
     }
 
-    /// The text that bytes are, none lost: `e.path.to_blob().as_string()` is `e.path`.
+    /// Returns bytes as a text, with none lost: `e.path.to_blob().as_string()` is `e.path`.
     #[rhai_fn(name = "as_string", pure)]
     pub fn as_string(bytes: &mut Blob) -> String {
         raw::text(bytes)
     }
 
-    /// Whether a text begins with another.
+    /// Returns whether a text begins with another: `e.path.starts_with("/tmp/")`.
     pub fn starts_with(text: &str, sought: &str) -> bool {
         raw::bytes(text).starts_with(&raw::bytes(sought))
     }
 
-    /// Whether a text ends with another.
+    /// Returns whether a text ends with another: `e.path.ends_with(".so")`.
     pub fn ends_with(text: &str, sought: &str) -> bool {
         raw::bytes(text).ends_with(&raw::bytes(sought))
     }
 
-    /// Whether a text has another in it.
+    /// Returns whether a text has another in it: `e.path.contains("/.ssh/")`.
     pub fn contains(text: &str, sought: &str) -> bool {
         if raw::is_plain(text) && raw::is_plain(sought) {
             return text.contains(sought);

@@ -71,7 +71,7 @@ mod functions {
         Ok(runtime(&context)?.timers.borrow_mut().cancel(timer.0))
     }
 
-    /// Waits, and delivers events and calls timers meanwhile: `run_for("10s")`.
+    /// Waits and delivers events and calls timers meanwhile: `run_for("10s")`.
     #[rhai_fn(return_raw)]
     pub fn run_for(context: NativeCallContext, time: &str) -> Fallible<()> {
         wait(&context, &*runtime(&context)?, duration::parse(time).map_err(Fault::from)?)

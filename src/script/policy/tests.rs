@@ -214,6 +214,9 @@ const HARMLESS: &[&str] = &[
     "when(Probe, ())",
     "when(Probe, function)",
     "where_user(Probe, function)",
+    "gid(string)",
+    "index$set$(Event, string, any)",
+    "uid(string)",
 ];
 
 fn registry() -> BTreeSet<String> {
@@ -294,7 +297,8 @@ fn under_audit_nothing_is_refused_or_signalled_and_it_is_reported() {
             Trial::Enforces(code) => {
                 let text = format!("let p = probe(\"exec\"); {code}; print(p.mode)");
                 let (_, said) = session(audit, &text);
-                assert!(said.ends_with("shadow") && said.contains("--audit"), "{name}: {said}");
+                let shadows = said.lines().any(|line| line == "shadow");
+                assert!(shadows && said.contains("--audit"), "{name}: {said}");
             }
             Trial::Kills(code) => {
                 let mut victim = Victim::new();
@@ -341,7 +345,8 @@ fn without_either_it_is_done() {
             Trial::Enforces(code) => {
                 let (_, said) =
                     session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
-                assert!(said.ends_with(')'), "{name}: {said}");
+                let is_mode = |line: &str| line.starts_with("deny(") || line.starts_with("kill(");
+                assert!(said.lines().any(is_mode), "{name}: {said}");
             }
             Trial::Kills(code) => {
                 let mut victim = Victim::new();

@@ -153,7 +153,10 @@ impl Runtime {
     /// session began.
     pub fn last_output(&self) -> bool {
         let Some(writer) = &self.output.writer else { return false };
-        let mut until = self.deadline.get().map(|deadline| deadline.max(Instant::now()) + LAST_OUTPUT);
+        // Who has not read for long is not waited for at the end either.
+        let stalled = self.output.stalled.get().map(|_| Instant::now());
+        let ends = self.deadline.get().map(|deadline| deadline.max(Instant::now())).or(stalled);
+        let mut until = ends.map(|end| end + LAST_OUTPUT);
         while !writer.wait_until_written(LOOK) {
             if self.interrupts.take().is_some() {
                 // The second one, or the first one after the session was told to end.
