@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
+    io::Write,
     path::Path,
     process::ExitCode,
     sync::Mutex,
@@ -132,13 +133,49 @@ fn jobs(filter: &str) -> Vec<Job> {
     user_mode.chain(alone).chain(suites.rev().map(|kernel| Job::Suite(kernel))).collect()
 }
 
+/// What a guest reports. With KRSI_LAB_PROGRESS each claim is shown when it ends, with the time it took.
+struct Reports {
+    kernel: &'static str,
+    bytes: Vec<u8>,
+    shown: bool,
+    last: Instant,
+}
+
+impl Reports {
+    fn new(kernel: &'static str) -> Self {
+        let shown = std::env::var_os("KRSI_LAB_PROGRESS").is_some();
+        Reports { kernel, bytes: Vec::new(), shown, last: Instant::now() }
+    }
+}
+
+impl Write for Reports {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        if self.shown && bytes.contains(&b'\n') {
+            let begin = self.bytes[..before].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            for row in self.bytes[begin..].split(|byte| *byte == b'\n') {
+                let Ok(row) = serde_json::from_slice::<Row>(row) else { continue };
+                let seconds = std::mem::replace(&mut self.last, Instant::now()).elapsed().as_secs_f32();
+                let name = name(self.kernel, &row.template, &row.step);
+                eprintln!("{seconds:6.1} s  {}  {name}  {}", row.result, row.reason);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// One boot runs the whole suite.
-fn boot(kernel: &str, filter: &str) -> Vec<Row> {
+fn boot(kernel: &'static str, filter: &str) -> Vec<Row> {
     let begun = Instant::now();
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (mut stdout, mut stderr) = (Reports::new(kernel), Vec::new());
     let verdict =
         run_guest(kernel, filter, Streams { stdout: &mut stdout, stderr: &mut stderr, console: None });
-    let reports: HashMap<(String, String), Row> = String::from_utf8_lossy(&stdout)
+    let reports: HashMap<(String, String), Row> = String::from_utf8_lossy(&stdout.bytes)
         .lines()
         .filter_map(|line| serde_json::from_str::<Row>(line).ok())
         .map(|row| ((row.template.clone(), row.step.clone()), row))

@@ -48,7 +48,10 @@ type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 fn runtime(context: &NativeCallContext) -> Fallible<Rc<Runtime>> {
     let tag = context.tag().and_then(|tag| tag.clone().try_cast::<Rc<Runtime>>());
-    tag.ok_or_else(|| Fault::script("this function works inside of a session only").into())
+    let runtime = tag.ok_or_else(|| Fault::script("this function works inside of a session only"))?;
+    // Some functions take a second each (a filter that is loaded), and a script of few steps that calls them is alive.
+    runtime.heartbeat();
+    Ok(runtime)
 }
 
 /// A value as the prompt shows it.

@@ -7,7 +7,7 @@ use crate::script::handle::{HOLD, ProbeHandle};
 
 impl Runtime {
     /// Renews what hangs on this shell being alive, now and then; says which leases have run out, at once.
-    pub(super) fn heartbeat(&self) {
+    pub(in crate::script) fn heartbeat(&self) {
         let now = Instant::now();
         if self.next_lapse.get().is_some_and(|next| next <= now) {
             self.say_lapses(now);

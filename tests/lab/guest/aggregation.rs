@@ -96,7 +96,6 @@ pub fn wide() -> Outcome {
         let p = probe("file_open", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").sum("size").avg("size").hist("size").attach();
         for i in 0..5 {{ run(["head", "-c", "0", "{path}"]); }}
         emit(#{{sum: p.sum().of([]), total: p.sum().total, avg: p.avg().of([]), text: p.sum().to_string()}});
-        p.detach();
         "#
     ))?;
     ended.well()?;

@@ -279,8 +279,8 @@ fn with_no_room(path: &str) -> Result<Deed, String> {
                     thread::park();
                 }
             };
-            if thread::Builder::new().stack_size(64 << 10).spawn(fails).is_err() {
-                return 96;
+            if let Err(error) = thread::Builder::new().stack_size(64 << 10).spawn(fails) {
+                return 100 + error.raw_os_error().unwrap_or_default();
             }
         }
         while failed.load(Ordering::SeqCst) < MORE {

@@ -155,10 +155,10 @@ pub fn words() -> Outcome {
     let text = String::from_utf8(output.stdout).map_err(|e| e.to_string())?;
     let lines: Vec<_> = text.lines().filter(|line| line.contains(" argv=true")).collect();
     let expected = [
-        " argv=true a b cwd=/tmp",
-        " argv=true 'a,b' cwd=/tmp",
-        r" argv=true $'it\'s' '' $'\xff' $'\n' cwd=/tmp",
-        " argv=true 'x notes=guarded cwd=/root argv=true' 'cwd=/root' cwd=/tmp",
+        " argv=true a b filename=/bin/true cwd=/tmp",
+        " argv=true 'a,b' filename=/bin/true cwd=/tmp",
+        r" argv=true $'it\'s' '' $'\xff' $'\n' filename=/bin/true cwd=/tmp",
+        " argv=true 'x notes=guarded cwd=/root argv=true' 'cwd=/root' filename=/bin/true cwd=/tmp",
     ];
     same("lines", lines.len(), expected.len())?;
     for (line, end) in lines.iter().zip(expected) {
