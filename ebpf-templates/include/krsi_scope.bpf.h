@@ -231,7 +231,8 @@ static __always_inline u32 krsi_user_ns(struct cred *cred)
 }
 
 /* A subtree is all of it: further up than this nobody is (each level is a folder in memory, made one by one). */
-#define KRSI_CGROUP_DEPTH 4096
+#define KRSI_CGROUPS_A_ROUND 64
+#define KRSI_CGROUP_ROUNDS 64
 
 /* What one cgroup is to the scope; KRSI_SCOPE_UNKNOWN if that depends on those above. */
 static __always_inline enum krsi_scope krsi_scope_of_cgroup(u64 kinds, struct cgroup *cgroup)
@@ -275,6 +276,14 @@ __noinline u64 krsi_scope_step(u64 kinds, u64 at)
 	return (u64)cgroup | (at & KRSI_BELOW);
 }
 
+/* Several steps, so that the verifier looks at both loops once each. */
+__noinline u64 krsi_scope_round(u64 kinds, u64 at)
+{
+	for (int step = 0; step < KRSI_CGROUPS_A_ROUND && at & ~KRSI_BELOW; step++)
+		at = krsi_scope_step(kinds, at);
+	return at;
+}
+
 static __always_inline enum krsi_scope krsi_scope_of_cgroups(u64 kinds, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
@@ -282,8 +291,8 @@ static __always_inline enum krsi_scope krsi_scope_of_cgroups(u64 kinds, struct t
 
 	if (!(kinds & 1ULL << krsi_scope_kind_cgroup))
 		at |= KRSI_BELOW;
-	for (int depth = 0; depth < KRSI_CGROUP_DEPTH; depth++) {
-		at = krsi_scope_step(kinds, at);
+	for (int round = 0; round < KRSI_CGROUP_ROUNDS; round++) {
+		at = krsi_scope_round(kinds, at);
 		if (!(at & ~KRSI_BELOW))
 			return at ? KRSI_IN_SCOPE : KRSI_OUT_OF_SCOPE;
 	}
