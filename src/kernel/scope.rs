@@ -55,8 +55,8 @@ pub struct Resolved {
     pub word: u64,
     members: BTreeSet<Key>,
     roots: BTreeMap<u32, Tree>,
-    /// Those of the roots that have not ended, and when each began.
-    processes: Vec<(Condition, u32, u64)>,
+    /// Those of the roots that have not ended.
+    processes: Vec<(Condition, u32)>,
     cgroups: Vec<(u32, cgroups::Named)>,
     ways: Ways,
     /// Their descriptors keep executables from being freed and their inode numbers from being reused.
@@ -132,7 +132,9 @@ impl Resolved {
         for member in members {
             if let Member::Number(pid) = member {
                 self.roots.entry(*pid).or_default().add(condition.negated);
-                self.processes.extend(subtree::begun(*pid).map(|begun| (condition, *pid, begun)));
+                if is_there(*pid) {
+                    self.processes.push((condition, *pid));
+                }
             }
         }
     }
@@ -216,9 +218,9 @@ impl Resolved {
     /// Its descendants stay in scope, and may have ended as well: nobody but the kernel knows.
     fn follow_processes(&mut self) -> Vec<Event> {
         let (running, ended): (Vec<_>, Vec<_>) =
-            self.processes.drain(..).partition(|(_, pid, begun)| subtree::begun(*pid) == Some(*begun));
+            self.processes.drain(..).partition(|(_, pid)| is_there(*pid));
         self.processes = running;
-        let ended = ended.into_iter().map(|(condition, pid, _)| {
+        let ended = ended.into_iter().map(|(condition, pid)| {
             Event::Follows(format!(
                 "scope `{condition}`: process {pid} has ended; its descendants stay in the scope, and another process with this id is not in it"
             ))
@@ -327,6 +329,12 @@ fn pinned(condition: Condition, member: &Member, key: &Key) -> Option<String> {
     let Member::Path(path) = member else { return None };
     let number = u64::from_ne_bytes([key[8], key[9], key[10], key[11], key[12], key[13], key[14], key[15]]);
     Some(format!("scope `{condition}`: {path:?} is namespace {number}, and means that one from here on"))
+}
+
+/// Whether there is a process of this id. Asked without opening a file, which a probe on opens would count twice a second.
+fn is_there(pid: u32) -> bool {
+    let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+    nix::sys::signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH)
 }
 
 /// The condition's bit in the control word, which is also its members' mark.

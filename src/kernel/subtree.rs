@@ -24,11 +24,6 @@ impl Tree {
     }
 }
 
-/// When a process began, in clock ticks since the boot: with its id it names the process. `None` if there is none.
-pub fn begun(pid: u32) -> Option<u64> {
-    Some(Process::new(pid.cast_signed()).ok()?.stat().ok()?.starttime)
-}
-
 /// Attaches the tracepoints, then adds `roots` and all their descendants.
 ///
 /// # Errors

@@ -178,7 +178,7 @@ impl Diagnostic {
                 // A line at the prompt is not a file: its number is not one of a line.
                 match self.place.as_ref().filter(|(source, _)| source.name.starts_with("input ")) {
                     Some((source, _)) => {
-                        text.replacen(&format!("[{}:", source.name), &format!("[{}, ", source.name), 1)
+                        text.replacen(&format!("{}:", source.name), &format!("{}, ", source.name), 1)
                     }
                     None => text.to_owned(),
                 }

@@ -36,7 +36,7 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
         rows.last().is_some_and(|last| last.starts_with("krsi[1 off") && last.ends_with("]> let ab"))
     });
     terminal.keys(CTRL_C);
-    terminal.last_row("krsi[1 lapsed]>");
+    terminal.last_row("krsi[1 off]>");
     terminal.keys(":probes\r");
     terminal.row_with("deny(EPERM) lapsed");
     terminal.keys("p.lease(\"5m\");\r");

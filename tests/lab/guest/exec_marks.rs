@@ -4,7 +4,6 @@ use std::{
     ffi::CString,
     fs,
     os::unix::fs::PermissionsExt,
-    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -265,53 +264,6 @@ impl Drop for ThreadsMax {
 /// Tasks there may be when a probe is attached, and how many then are.
 pub const FEW: u32 = 1024;
 pub const MORE: u32 = 1060;
-
-/// Fills the table of marks, which has room for as many tasks as there could be at the attach, and then executes `path`.
-fn with_no_room(path: &str) -> Result<Deed, String> {
-    let path = path.to_owned();
-    let task = task::perform(&ME, move || {
-        let failed: &'static AtomicU32 = Box::leak(Box::default());
-        for _ in 0..MORE {
-            let fails = move || {
-                execute(BROKEN);
-                failed.fetch_add(1, Ordering::SeqCst);
-                loop {
-                    thread::park();
-                }
-            };
-            if let Err(error) = thread::Builder::new().stack_size(64 << 10).spawn(fails) {
-                return 100 + error.raw_os_error().unwrap_or_default();
-            }
-        }
-        while failed.load(Ordering::SeqCst) < MORE {
-            thread::yield_now();
-        }
-        refused(execute(&path))
-    })?;
-    Ok(task.deed)
-}
-
-pub fn no_room() -> Outcome {
-    broken()?;
-    let path = program("no-room")?;
-    let params = "path_prefix: \"/tmp/programs/\", args: true";
-    for (rest, expected) in [
-        (".deny(\"EACCES\").on_error(\"deny\")", Deed::Refused(Errno::EACCES)),
-        (".deny(\"EACCES\")", Deed::Done),
-    ] {
-        let few = ThreadsMax::set(FEW)?;
-        let shell = probe(params, &format!("{rest}.events(false)"))?;
-        drop(few);
-        let raised = ThreadsMax::set(100_000)?;
-        same(rest, with_no_room(&path)?, expected)?;
-        drop(raised);
-        let ended = shell.stop()?;
-        let errors = ended.books("t")?["errors"].as_u64().unwrap_or_default();
-        holds(errors > 0, format!("{rest}: no errors are counted"))?;
-        ended.well()?;
-    }
-    Ok(())
-}
 
 /// Ways in which a program does not mind a signal.
 fn not_minding(ignored: bool) {

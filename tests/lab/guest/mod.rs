@@ -89,7 +89,6 @@ pub const STEPS: &[Step] = steps! {
         "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
         "late: thousands of other executions take nobody's mark away" => exec_marks::flood,
         "late: what changes between the hooks loses no execution" => exec_marks::changed_in_between,
-        "late: without room for a mark, on_error decides in time" => exec_marks::no_room,
         "late: a kill is certain, whatever the signal" => exec_marks::kill_is_certain,
         "late: a namespace's first process is killed, and a traced one" => exec_marks::kill_of_the_unkillable,
         "late: that a kill is by SIGKILL is said" => exec_marks::said,
