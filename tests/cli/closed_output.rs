@@ -180,7 +180,7 @@ fn both_streams_keep_their_order_in_one_file() {
 
 #[test]
 fn a_signal_bounds_what_on_exit_does_and_a_second_one_ends_it() {
-    for code in ["loop {}", "sleep(60)"] {
+    for code in ["loop { let a = [1, 2, 3].map(|n| n + 1); }", "sleep(60)"] {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let code =
             format!("on_exit(|| {{ print(\"late\"); {code} }}); every(\"1h\", || ()); print(\"begun\")");

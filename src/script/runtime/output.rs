@@ -66,7 +66,8 @@ impl Runtime {
             if self.interrupted() || self.overdue() || self.pending_stop().is_some() {
                 return;
             }
-            if !self.idle() && self.give_up(writer) {
+            // Who was given up is not waited for again when the last probe and timer have gone.
+            if (self.output.stalled.get().is_some() || !self.idle()) && self.give_up(writer) {
                 return;
             }
             self.heartbeat();

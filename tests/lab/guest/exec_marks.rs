@@ -1,11 +1,6 @@
 //! Claims about executions that are decided late: what `exec` keeps of each between its two hooks.
 
-use std::{
-    ffi::CString,
-    fs,
-    os::unix::fs::PermissionsExt,
-    thread,
-};
+use std::{ffi::CString, fs, os::unix::fs::PermissionsExt, thread};
 
 use nix::{
     errno::Errno,
@@ -241,29 +236,6 @@ pub fn changed_in_between() -> Outcome {
     same("decided", &ended.books("t")?["matched"], &json!(1))?;
     ended.well()
 }
-
-/// `kernel.threads-max` as a step wants it, until it ends.
-pub struct ThreadsMax(String);
-
-impl ThreadsMax {
-    const FILE: &str = "/proc/sys/kernel/threads-max";
-
-    pub fn set(most: u32) -> Result<Self, String> {
-        let before = fs::read_to_string(Self::FILE).map_err(|e| e.to_string())?;
-        fs::write(Self::FILE, most.to_string()).map_err(|e| format!("{}: {e}", Self::FILE))?;
-        Ok(ThreadsMax(before))
-    }
-}
-
-impl Drop for ThreadsMax {
-    fn drop(&mut self) {
-        let _ = fs::write(Self::FILE, self.0.trim());
-    }
-}
-
-/// Tasks there may be when a probe is attached, and how many then are.
-pub const FEW: u32 = 1024;
-pub const MORE: u32 = 1060;
 
 /// Ways in which a program does not mind a signal.
 fn not_minding(ignored: bool) {

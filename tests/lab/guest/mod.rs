@@ -163,7 +163,6 @@ pub const STEPS: &[Step] = steps! {
         "cgroup: the subtree and nothing else" => scope::cgroup,
         "cgroup: the subtree however deep it is" => scope::deep_cgroup,
         "pid: the subtree, also after the parent is gone" => scope::pid,
-        "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
         "kinds are joined by and" => scope::conjunction,
         "gid and loginuid, and what is not" => scope_kinds::ids,
         "comm: whole names" => scope_kinds::comm,

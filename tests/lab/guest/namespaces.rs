@@ -68,11 +68,11 @@ pub fn guard() -> Outcome {
     let script = r#"
         let p = probe("file_open").scope(#{ uid: 0 }).deny("EACCES").lease("1m").events(false).attach();
         let own = capabilities(getpid()).len() > 0;
-        print(`${own} ${p.stats().guarded > 0} ${run(["/bin/cat", "/etc/passwd"]).code}`);
+        print(`${own} ${p.stats().guarded > 0} ${run(["/bin/cat", "/etc/passwd"]).errno}`);
         p.detach();
     "#;
     let (code, said, errors) = ended(&Around::Pid, script)?;
-    same("its own opens, guarded, and a child's", said.trim_end(), "true true 1")
+    same("its own opens, guarded, and a child's", said.trim_end(), "true true EACCES")
         .map_err(|e| format!("{e}: {errors}"))?;
     same("exit", code, Some(0))
 }
@@ -103,7 +103,7 @@ pub fn process_ids() -> Outcome {
 pub fn paths() -> Outcome {
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let script = format!(
-        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).scope(#{{ uid: 0 }}).deny().attach();
+        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).scope(#{{ uid: 0 }}).deny().events(false).attach();
            print(run(["/bin/cat", "{FILE}"]).code); p.detach();"#
     );
     let (code, said, errors) = ended(&Around::Pid, &script)?;
