@@ -202,7 +202,8 @@ mod tests {
     fn a_sum_is_right_beyond_64_bits_or_said_to_be_too_large() {
         let most = u64::from(u32::MAX);
         // Three times the greatest number; carried, and as it is where nothing is.
-        for (sum_lower, sum_upper) in [((3 * most) & most, 3 * most + (3 * most >> 32)), (3 * most, 3 * most)]
+        for (sum_lower, sum_upper) in
+            [((3 * most) & most, 3 * most + ((3 * most) >> 32)), (3 * most, 3 * most)]
         {
             let total = Total { count: 3, sum_lower, sum_upper, least: 0, greatest: u64::MAX };
             assert_eq!(total.amount(Kind::Sum), Amount::Number(3 * u128::from(u64::MAX)));

@@ -36,6 +36,7 @@ const EXPRESSION: u64 = 100;
 const DEPTH: usize = 16;
 
 /// What an expression is, before anything is computed.
+#[allow(clippy::large_enum_variant, reason = "a term lives for one step of a compilation")]
 #[derive(Debug, Clone)]
 enum Term {
     Event,

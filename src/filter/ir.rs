@@ -250,6 +250,7 @@ pub struct Binding {
     pub value: Value,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a filter has a handful of them")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Int(Int),

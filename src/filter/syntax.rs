@@ -222,12 +222,12 @@ fn called(ast: &AST, name: &str) -> Vec<String> {
     only.retain_functions(|_, _, other, _| other == name);
     let mut names = Vec::new();
     only.walk(&mut |path| {
-        match path.last() {
-            Some(
-                ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
-                | ASTNode::Stmt(Stmt::FnCall(call, _)),
-            ) => names.push(call.name.to_string()),
-            _ => {}
+        if let Some(
+            ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
+            | ASTNode::Stmt(Stmt::FnCall(call, _)),
+        ) = path.last()
+        {
+            names.push(call.name.to_string());
         }
         true
     });

@@ -91,6 +91,7 @@ fn a_log_that_takes_nothing_ends_nothing() {
 }
 
 /// A script that writes into a pipe which nobody reads, and which is full by now.
+#[allow(clippy::zombie_processes, reason = "`ended` waits for it")]
 fn unread(words: &[&str]) -> (process::Child, std::io::PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = started(PROGRAM);
