@@ -145,17 +145,26 @@ fn go_here(way: Way, pid: i32) -> Result<(), Errno> {
             Way::Attach => libc::ptrace(libc::PTRACE_ATTACH, pid, nothing, nothing),
             Way::Seize => libc::ptrace(libc::PTRACE_SEIZE, pid, nothing, nothing),
             Way::Traceme => libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing),
-            Way::SeizeHigh => libc::syscall(HIGH | libc::SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0),
-            Way::VmWriteHigh => libc::syscall(
-                HIGH | libc::SYS_process_vm_writev,
-                pid,
-                &raw const local,
-                1,
-                &raw const remote,
-                1,
-                0,
+            Way::SeizeHigh => libc::syscall(
+                HIGH | libc::SYS_ptrace,
+                i64::from(libc::PTRACE_SEIZE),
+                i64::from(pid),
+                0_i64,
+                0_i64,
             ),
-            Way::SeizeX32 => libc::syscall(X32 | 521, libc::PTRACE_SEIZE, pid, 0, 0),
+            Way::VmWriteHigh => libc::syscall(
+                // Whole registers: what stands above a shorter number is anything.
+                HIGH | libc::SYS_process_vm_writev,
+                i64::from(pid),
+                &raw const local,
+                1_i64,
+                &raw const remote,
+                1_i64,
+                0_i64,
+            ),
+            Way::SeizeX32 => {
+                libc::syscall(X32 | 521, i64::from(libc::PTRACE_SEIZE), i64::from(pid), 0_i64, 0_i64)
+            }
             Way::SeizeCompat => {
                 let result = seize_compat(pid);
                 return if result < 0 { Err(Errno::from_raw(-result as i32)) } else { Ok(()) };
