@@ -156,7 +156,6 @@ pub const STEPS: &[Step] = steps! {
         "the kernel's and the program's on an event" => stacks::on_events,
         "only if they are asked for" => stacks::only_if_asked,
         "as the key of an aggregation" => stacks::counted,
-        "a file that is cut while it is read, and a pipe in its place" => stacks::hostile_files,
     }
     "scope" {
         "uid: only these users" => scope::uid,
