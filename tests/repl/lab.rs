@@ -94,7 +94,7 @@ fn books_filters_and_the_panic_are_a_command_away() {
     terminal.row_with("in the kernel, when (uid == 0)");
     terminal.last_row("krsi[2]>");
     terminal.enter(":detach one", "detached one");
-    terminal.last_row("krsi[2]>");
+    terminal.last_row("krsi[1]>");
     terminal.keys(":panic\r");
     terminal.row("detached two");
     terminal.last_row("krsi>");
