@@ -136,8 +136,19 @@ fn calls(function: &Function) -> Vec<String> {
 }
 
 /// Names that no script knows.
-const LEAKS: [&str; 10] =
-    ["krsi_sh::", "rhai::", "alloc::", "core::", "std::", "ImmutableString", "i64", "f64", "&str", "Dynamic"];
+const LEAKS: [&str; 11] = [
+    "anon$",
+    "krsi_sh::",
+    "rhai::",
+    "alloc::",
+    "core::",
+    "std::",
+    "ImmutableString",
+    "i64",
+    "f64",
+    "&str",
+    "Dynamic",
+];
 
 fn complaint(
     function: &Function,
@@ -149,7 +160,7 @@ fn complaint(
     let what = if said.contains("this is a bug") || ended == Some(101) {
         "panics"
     } else if LEAKS.iter().any(|name| said.contains(name)) && !call.contains("fn_metadata") {
-        "leaks a name of Rust's"
+        "leaks a name of what it is made of"
     } else if took > Duration::from_secs(5) {
         "takes too long"
     } else if said.is_empty() && ended.is_none() && function.returns() != "()" && !is_silent(function) {

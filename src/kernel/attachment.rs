@@ -7,7 +7,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::Map,
     programs::{Program, ProgramError},
 };
@@ -21,6 +21,7 @@ use super::{
     guard,
     identity::Identities,
     load::{Loaded, MissingHook, Programs, attach_refusal},
+    loader::KernelTypes,
     ring::{Outlet, Reader},
     scope::Resolved,
     settings::Settings,
@@ -72,7 +73,7 @@ pub(super) struct Hooks {
 impl Attachment {
     pub(super) fn new(
         kernel: &Kernel,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
         loaded: Loaded,
         (id, spec): (u32, &Spec),
         mut scope: Resolved,
@@ -238,7 +239,7 @@ impl Attachment {
         param: &Param,
         value: Option<&ParamValue>,
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
     ) -> Result<(), KernelError> {
         // Taking a set back empties its table: the kernel side must stop asking it first.
         if value.is_none() {

@@ -13,12 +13,14 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::{HashMap, MapData},
 };
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-use super::{KernelError, attachment::take, errno::chain, tables::full, trackers::track};
+use super::{
+    KernelError, attachment::take, errno::chain, loader::KernelTypes, tables::full, trackers::track,
+};
 use crate::probe::scope::Condition;
 
 pub const STEPS: &str = "krsi_scope_steps";
@@ -140,7 +142,7 @@ impl Ways {
     ///
     /// # Errors
     /// If the kernel refuses a program, or a table an entry.
-    pub fn follow(&mut self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
+    pub fn follow(&mut self, ebpf: &mut Ebpf, btf: &'static KernelTypes) -> Result<(), KernelError> {
         if self.nodes.is_empty() {
             return Ok(());
         }

@@ -11,11 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::Btf;
-
 use super::{
     KernelError,
     identity::{Identities, Identity},
+    loader::KernelTypes,
 };
 use crate::raw;
 
@@ -62,7 +61,7 @@ impl NamedFile {
     /// If one cannot be looked at.
     pub fn of(
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
         paths: &[String],
     ) -> Result<Vec<NamedFile>, KernelError> {
         let found = identities.of_each(btf, paths)?;

@@ -22,11 +22,18 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     programs::{Iter, Program},
 };
 
-use super::{KernelError, clock, errno::chain, follow::stamp, guard::Process, host, loader};
+use super::{
+    KernelError, clock,
+    errno::chain,
+    follow::stamp,
+    guard::Process,
+    host,
+    loader::{self, KernelTypes},
+};
 use crate::raw;
 
 pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
@@ -77,7 +84,7 @@ impl Identities {
     ///
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
-    pub fn of(&self, btf: &'static Btf, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
+    pub fn of(&self, btf: &'static KernelTypes, paths: &[String]) -> Result<Vec<Identity>, KernelError> {
         Ok(self.of_each(btf, paths)?.into_iter().flatten().collect())
     }
 
@@ -85,7 +92,11 @@ impl Identities {
     ///
     /// # Errors
     /// If a file exists but cannot be opened, or the kernel does not answer.
-    pub fn of_each(&self, btf: &'static Btf, paths: &[String]) -> Result<Vec<Option<Identity>>, KernelError> {
+    pub fn of_each(
+        &self,
+        btf: &'static KernelTypes,
+        paths: &[String],
+    ) -> Result<Vec<Option<Identity>>, KernelError> {
         let mut open = Vec::new();
         for path in paths {
             match open_path(path, paths.len()) {
@@ -121,7 +132,7 @@ impl Identities {
     ///
     /// # Errors
     /// If the kernel does not answer.
-    pub fn lineage(&self, btf: &'static Btf) -> Result<Vec<Process>, KernelError> {
+    pub fn lineage(&self, btf: &'static KernelTypes) -> Result<Vec<Process>, KernelError> {
         let failed = |error: String| KernelError::Program { what: "learn who this shell is".into(), error };
         let before = clock::read();
         let bytes = self.run(btf, LINEAGE, "task").map_err(failed)?;
@@ -133,13 +144,13 @@ impl Identities {
         Ok(pairs.map(|(pid, start_ns)| Process { pid: pid as u32, start_ns }).collect())
     }
 
-    fn ask(&self, btf: &'static Btf) -> Result<Vec<Record>, String> {
+    fn ask(&self, btf: &'static KernelTypes) -> Result<Vec<Record>, String> {
         let bytes = self.run(btf, PROGRAM, "task_file")?;
         Ok(bytes.chunks_exact(Record::SIZE).map(Record::read).collect())
     }
 
     /// What one of the iterators writes; it is loaded at the first time.
-    fn run(&self, btf: &'static Btf, name: &str, iterator: &str) -> Result<Vec<u8>, String> {
+    fn run(&self, btf: &'static KernelTypes, name: &str, iterator: &str) -> Result<Vec<u8>, String> {
         let mut loaded = self.loaded.borrow_mut();
         let ebpf = match &mut *loaded {
             Some(ebpf) => ebpf,
@@ -149,7 +160,7 @@ impl Identities {
             return Err(format!("`{name}` is no iterator"));
         };
         if program.fd().is_err() {
-            program.load(iterator, btf).map_err(|e| chain(&e))?;
+            program.load(iterator, btf.numbered()).map_err(|e| chain(&e))?;
         }
         output(program)
     }
@@ -228,7 +239,7 @@ mod tests {
         assert_eq!(clock::boottime_offset_ns(), 0);
     }
 
-    fn types() -> Option<&'static Btf> {
+    fn types() -> Option<&'static KernelTypes> {
         let mut wanted = Wanted::default();
         wanted.add(OBJECT);
         let btf = loader::types(wanted).ok();

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use aya::{
-    Btf, Ebpf, EbpfError,
+    Ebpf, EbpfError,
     programs::{Program, ProgramError},
 };
 use aya_obj::btf::BtfKind;
@@ -11,7 +11,9 @@ use aya_obj::btf::BtfKind;
 use super::{
     KernelError, cgroups,
     errno::{self, chain},
-    facts, host, loader, object, scope, sets,
+    facts, host,
+    loader::{self, KernelTypes},
+    object, scope, sets,
     shared::Pinned,
     stacks, subtree, summaries, verifier,
 };
@@ -81,21 +83,21 @@ pub struct MissingHook {
 ///
 /// # Errors
 /// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
-pub fn load(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
+pub fn load(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
     let own = own(constants, Reach::Lsm)?;
     let ebpf = made(template, &own.bytes, btf, constants)?;
     load_hooks(btf, template, ebpf)
 }
 
-fn load_hooks(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Result<Loaded, KernelError> {
+fn load_hooks(btf: &'static KernelTypes, template: &Template, mut ebpf: Ebpf) -> Result<Loaded, KernelError> {
     let (programs, missing) = known_hooks(template, btf)?;
     for (hook, name) in &programs {
         let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
             let reason = format!("`{name}` is no LSM program");
             return Err(KernelError::Object { template: template.name.clone(), reason });
         };
-        program.load(hook, btf).map_err(|error| refusal(hook, error))?;
+        program.load(hook, btf.numbered()).map_err(|error| refusal(hook, error))?;
     }
     Ok(Loaded { ebpf, programs, missing })
 }
@@ -104,21 +106,27 @@ fn load_hooks(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Result<
 ///
 /// # Errors
 /// If the kernel refuses those, too.
-pub fn load_observers(btf: &'static Btf, constants: Constants<'_>) -> Result<Loaded, KernelError> {
+pub fn load_observers(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
     let own = own(constants, Reach::AuditOnly)?;
     let ebpf = made(template, &own.bytes, btf, constants)?;
     load_observing(btf, template, ebpf)
 }
 
-fn load_observing(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Result<Loaded, KernelError> {
+fn load_observing(
+    btf: &'static KernelTypes,
+    template: &Template,
+    mut ebpf: Ebpf,
+) -> Result<Loaded, KernelError> {
     let mut programs = Vec::new();
     for Observer { at, program: name } in &template.layout.observers {
         let outcome = match (ebpf.program_mut(name), at) {
             (Some(Program::BtfTracePoint(program)), ObservedAt::Tracepoint(point)) => {
-                program.load(point, btf)
+                program.load(point, btf.numbered())
             }
-            (Some(Program::FEntry(program)), ObservedAt::Function(function)) => program.load(function, btf),
+            (Some(Program::FEntry(program)), ObservedAt::Function(function)) => {
+                program.load(function, btf.numbered())
+            }
             _ => {
                 let reason = format!("`{name}` is no observer");
                 return Err(KernelError::Object { template: template.name.clone(), reason });
@@ -134,7 +142,7 @@ fn load_observing(btf: &'static Btf, template: &Template, mut ebpf: Ebpf) -> Res
 ///
 /// # Errors
 /// If the object is no template, or the kernel refuses a map.
-pub fn object(btf: &'static Btf, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
+pub fn object(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
     // Who asks the filter's sets is not loaded by whoever takes this, so their maps may go.
     made(&constants.spec.template, &own(constants, Reach::Lsm)?.bytes, btf, constants)
 }
@@ -144,7 +152,7 @@ pub fn object(btf: &'static Btf, constants: Constants<'_>) -> Result<Ebpf, Kerne
 /// # Errors
 /// If the kernel refuses one.
 pub fn load_over(
-    btf: &'static Btf,
+    btf: &'static KernelTypes,
     constants: Constants<'_>,
     reach: Reach,
     pinned: &Pinned,
@@ -230,7 +238,7 @@ fn wants_folder(spec: &Spec) -> bool {
 fn made(
     template: &Template,
     own: &[u8],
-    btf: &'static Btf,
+    btf: &'static KernelTypes,
     constants: Constants<'_>,
 ) -> Result<Ebpf, KernelError> {
     let spec = constants.spec;
@@ -257,8 +265,12 @@ fn broken(template: &Template, reason: String) -> KernelError {
 }
 
 /// Those of the template's hooks that this kernel has, with their programs, and the rest.
-fn known_hooks(template: &Template, btf: &'static Btf) -> Result<(Programs, Vec<MissingHook>), KernelError> {
-    let known = |hook: &str| btf.id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
+fn known_hooks(
+    template: &Template,
+    btf: &'static KernelTypes,
+) -> Result<(Programs, Vec<MissingHook>), KernelError> {
+    let known =
+        |hook: &str| btf.numbered().id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
     let (programs, unknown): (Vec<_>, Vec<_>) =
         template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));
     let release = host::release()?;

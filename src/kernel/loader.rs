@@ -17,15 +17,30 @@ use super::{
     errno::chain,
     host,
     shared::Pinned,
-    types::{Wanted, reduced},
+    types::{self, Wanted},
 };
+
+/// What objects ask of the kernel's types.
+pub struct KernelTypes {
+    /// Structs, unions, enums and typedefs by their names, to relocate against; their numbers are not the kernel's.
+    named: Btf,
+    /// What programs are attached to, under the kernel's numbers.
+    numbered: Btf,
+}
+
+impl KernelTypes {
+    /// The types by whose numbers the kernel is told what a program is attached to.
+    pub fn numbered(&self) -> &Btf {
+        &self.numbered
+    }
+}
 
 static LOADER: Mutex<Option<EbpfLoader<'static>>> = Mutex::new(None);
 /// One that opens maps where the other makes them: a loader does not forget a path that it was told.
 static OPENER: Mutex<Option<EbpfLoader<'static>>> = Mutex::new(None);
 /// Names of maps that it knows.
 static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-static TYPES: Mutex<Vec<(Wanted, &'static Btf)>> = Mutex::new(Vec::new());
+static TYPES: Mutex<Vec<(Wanted, &'static KernelTypes)>> = Mutex::new(Vec::new());
 
 /// Has the loader made while there are other things to do.
 pub fn prepare() {
@@ -42,9 +57,13 @@ fn with<T>(use_it: impl FnOnce(&mut EbpfLoader<'static>) -> T) -> T {
 ///
 /// # Errors
 /// If aya does not take the object, or the kernel refuses a map.
-pub fn load(object: &[u8], types: &'static Btf, sizes: &[(&'static str, u32)]) -> Result<Ebpf, EbpfError> {
+pub fn load(
+    object: &[u8],
+    types: &'static KernelTypes,
+    sizes: &[(&'static str, u32)],
+) -> Result<Ebpf, EbpfError> {
     with(|loader| {
-        loader.btf(Some(types));
+        loader.btf(Some(&types.named));
         for (map, size) in sizes {
             loader.map_max_entries(map, *size);
         }
@@ -56,10 +75,10 @@ pub fn load(object: &[u8], types: &'static Btf, sizes: &[(&'static str, u32)]) -
 ///
 /// # Errors
 /// If aya does not take the object, or cannot open a map.
-pub fn load_over(object: &[u8], types: &'static Btf, pinned: &Pinned) -> Result<Ebpf, EbpfError> {
+pub fn load_over(object: &[u8], types: &'static KernelTypes, pinned: &Pinned) -> Result<Ebpf, EbpfError> {
     let mut opener = OPENER.lock().unwrap_or_else(PoisonError::into_inner);
     let opener = opener.get_or_insert_with(EbpfLoader::new);
-    opener.btf(Some(types));
+    opener.btf(Some(&types.named));
     for (map, path) in pinned.paths() {
         opener.map_pin_path(known(map), path);
     }
@@ -81,22 +100,27 @@ pub fn known(name: &str) -> &'static str {
 ///
 /// # Errors
 /// If the kernel has none, or they cannot be read.
-pub fn types(wanted: Wanted) -> Result<&'static Btf, KernelError> {
+pub fn types(wanted: Wanted) -> Result<&'static KernelTypes, KernelError> {
     let mut known = TYPES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, types)) = known.iter().find(|(of, _)| *of == wanted) {
         return Ok(types);
     }
-    let types: &'static Btf = Box::leak(Box::new(read(&wanted)?));
+    let types: &'static KernelTypes = Box::leak(Box::new(read(&wanted)?));
     known.push((wanted, types));
     Ok(types)
 }
 
-fn read(wanted: &Wanted) -> Result<Btf, KernelError> {
+fn read(wanted: &Wanted) -> Result<KernelTypes, KernelError> {
     let failed = |error: String| KernelError::Btf { error };
     let whole = match std::fs::read(host::BTF) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KernelError::NoBtf),
         other => other.map_err(|error| failed(chain(&error)))?,
     };
-    let some = reduced(&whole, wanted);
-    Btf::parse(some.as_deref().unwrap_or(&whole), Default::default()).map_err(|e| failed(e.to_string()))
+    let parse = |some: Option<Vec<u8>>| {
+        Btf::parse(some.as_deref().unwrap_or(&whole), Default::default()).map_err(|e| failed(e.to_string()))
+    };
+    Ok(KernelTypes {
+        named: parse(types::named(&whole, wanted))?,
+        numbered: parse(types::numbered(&whole, wanted))?,
+    })
 }

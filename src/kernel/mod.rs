@@ -47,7 +47,6 @@ mod verifier;
 
 use std::cell::OnceCell;
 
-use aya::Btf;
 use tokio::runtime::Runtime;
 
 use self::{identity::Identities, scope::Resolved, types::Wanted};
@@ -82,7 +81,7 @@ pub struct Kernel {
     /// What it may be asked to load.
     catalogue: Catalogue,
     /// Those of its types that the catalogue names; read at the first attach.
-    btf: OnceCell<&'static Btf>,
+    btf: OnceCell<&'static loader::KernelTypes>,
     identities: Identities,
     /// Reads the ring buffers, on a thread of its own.
     runtime: Runtime,
@@ -185,7 +184,7 @@ impl Kernel {
         self.identities.of(self.btf()?, &["/proc/self/exe".to_owned()]).map(drop)
     }
 
-    fn btf(&self) -> Result<&'static Btf, KernelError> {
+    fn btf(&self) -> Result<&'static loader::KernelTypes, KernelError> {
         if let Some(btf) = self.btf.get() {
             return Ok(btf);
         }

@@ -4,10 +4,11 @@
 //! same function that the hooks ask: so a preview cannot say anything else than they would.
 //! Iterators load on hosts that refuse LSM programs, too.
 
-use aya::{Btf, programs::Program};
+use aya::programs::Program;
 
 use super::{
-    Kernel, KernelError, attachment::take, errno::chain, identity, load, scope::Resolved, settings::Settings,
+    Kernel, KernelError, attachment::take, errno::chain, identity, load, loader::KernelTypes,
+    scope::Resolved, settings::Settings,
 };
 use crate::{probe::Spec, raw};
 
@@ -36,7 +37,7 @@ impl InScope {
 
 /// # Errors
 /// If the scope names what is not there, or the kernel refuses the iterator.
-pub fn preview(kernel: &Kernel, btf: &'static Btf, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
+pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let layout = &spec.template.layout;
     let mut scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
     let constants =
@@ -47,7 +48,7 @@ pub fn preview(kernel: &Kernel, btf: &'static Btf, spec: &Spec) -> Result<Vec<In
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
         return Err(refuse(format!("no iterator `{PROGRAM}`")));
     };
-    program.load("task", btf).map_err(|e| failed(chain(&e)))?;
+    program.load("task", btf.numbered()).map_err(|e| failed(chain(&e)))?;
     let settings = Settings::new(take(&mut ebpf, "krsi_settings")?, layout.settings_size)?;
     let word = layout.control.iter().find(|(name, _)| name == "scope");
     let (_, offset) = word.ok_or_else(|| refuse("no control word `scope`".into()))?;

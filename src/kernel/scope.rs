@@ -12,7 +12,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::{HashMap, MapData},
 };
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
@@ -26,6 +26,7 @@ use super::{
     host,
     identity::Identities,
     load::ScopeSize,
+    loader::KernelTypes,
     namespaces,
     subtree::{self, Tree},
     tables::full,
@@ -76,7 +77,7 @@ impl Resolved {
         scope: &Scope,
         layout: &Layout,
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
     ) -> Result<Self, KernelError> {
         let mut resolved = Resolved::default();
         for (condition, members) in scope.conditions() {
@@ -159,7 +160,7 @@ impl Resolved {
         number: u32,
         members: &BTreeSet<Member>,
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
     ) -> Result<(), KernelError> {
         let mut paths = Vec::new();
         for path in members.iter().filter_map(as_path) {
@@ -181,7 +182,7 @@ impl Resolved {
     ///
     /// # Errors
     /// If a table refuses an entry, or a process named does not exist.
-    pub fn apply(&mut self, ebpf: &mut Ebpf, btf: &'static Btf) -> Result<(), KernelError> {
+    pub fn apply(&mut self, ebpf: &mut Ebpf, btf: &'static KernelTypes) -> Result<(), KernelError> {
         let table = take(ebpf, TABLE)?;
         let mut table: HashMap<MapData, Key, u8> =
             HashMap::try_from(table).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
@@ -201,7 +202,7 @@ impl Resolved {
     pub fn follow(
         &mut self,
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
         now: Instant,
     ) -> Result<Vec<Event>, KernelError> {
         let mut seen = self.follow_processes();
@@ -254,7 +255,7 @@ impl Resolved {
     fn follow_executables(
         &mut self,
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
     ) -> Result<Vec<Event>, KernelError> {
         let changed: Vec<usize> =
             (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();

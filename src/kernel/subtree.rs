@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::{HashMap, MapData},
 };
 use procfs::process::{Process, all_processes};
 
-use super::{KernelError, errno::chain, namespaces, tables::full, trackers::track};
+use super::{KernelError, errno::chain, loader::KernelTypes, namespaces, tables::full, trackers::track};
 
 pub const TABLE: &str = "krsi_scope_pids";
 
@@ -28,7 +28,11 @@ impl Tree {
 ///
 /// # Errors
 /// If a root does not exist, or process ids here are not the kernel's own.
-pub fn follow(ebpf: &mut Ebpf, btf: &'static Btf, roots: &BTreeMap<u32, Tree>) -> Result<(), KernelError> {
+pub fn follow(
+    ebpf: &mut Ebpf,
+    btf: &'static KernelTypes,
+    roots: &BTreeMap<u32, Tree>,
+) -> Result<(), KernelError> {
     for pid in roots.keys() {
         check(*pid)?;
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
 };
 
@@ -22,6 +22,7 @@ use super::{
     errno::chain,
     follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
     identity::{Identities, Identity},
+    loader::KernelTypes,
 };
 use crate::{
     probe::{Network, ParamValue, Ports},
@@ -156,7 +157,7 @@ impl Tables {
         param: &Param,
         value: Option<&ParamValue>,
         identities: &Identities,
-        btf: &'static Btf,
+        btf: &'static KernelTypes,
     ) -> Result<u64, KernelError> {
         let (entries, word) = match value {
             None => (Entries::default(), 0),
@@ -192,7 +193,11 @@ impl Tables {
     ///
     /// # Errors
     /// If a file cannot be looked at, or a table is full.
-    pub fn follow(&mut self, identities: &Identities, btf: &'static Btf) -> Result<Vec<Event>, KernelError> {
+    pub fn follow(
+        &mut self,
+        identities: &Identities,
+        btf: &'static KernelTypes,
+    ) -> Result<Vec<Event>, KernelError> {
         let mut events = Vec::new();
         let params: Vec<String> = self.by_param.keys().cloned().collect();
         for param in params {
@@ -338,7 +343,7 @@ fn follow_files(
     files: &mut [NamedFile],
     param: &str,
     identities: &Identities,
-    btf: &'static Btf,
+    btf: &'static KernelTypes,
 ) -> Result<Vec<Event>, KernelError> {
     for file in files.iter_mut() {
         file.retain_former(was_moved);
@@ -435,7 +440,7 @@ fn entries(
     kind: &ParamKind,
     texts: &[String],
     identities: &Identities,
-    btf: &'static Btf,
+    btf: &'static KernelTypes,
 ) -> Result<Entries, KernelError> {
     let bytes = || texts.iter().map(|text| raw::bytes(text));
     let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);

@@ -1,14 +1,15 @@
 //! The kernel's types, as far as they are asked for.
 //!
-//! In: `/sys/kernel/btf/vmlinux`, some 150 000 types in 5 MB, and the objects to be loaded. Out: the
-//! same types under the same numbers, where all but those that the objects name are blank. Parsing and
-//! relocating against the whole costs hundreds of milliseconds on a slow machine, for each object anew,
-//! and nearly all of it looks at types that nobody wants.
+//! In: `/sys/kernel/btf/vmlinux`, some 150 000 types in 5 MB, and the objects to be loaded. Out: two small sections
+//! instead of that. One has the types that the objects name, under numbers of its own: aya looks at every type
+//! for each that an object relocates against, which costs hundreds of milliseconds on a slow machine.
+//! The other has what programs are attached to, under the kernel's numbers, since the kernel is told by them; what is
+//! before and between is blank.
 //!
-//! The numbers stay, since the kernel is told by them what a program is attached to. What an object
-//! can name: structs, unions, enums and typedefs by its own types' names, and what its sections are
+//! What an object can name: structs, unions, enums and typedefs by its own types' names, and what its sections are
 //! attached to. A wanted type brings along what it contains, but not what it points to: a
-//! relocation never looks behind a pointer.
+//! relocation never looks behind a pointer. (A relocation that asks for a type's number itself, `bpf_core_type_id_kernel`,
+//! would get a wrong one; no template has any.)
 //!
 //! The format is Documentation/bpf/btf.rst. Whatever is not as it says there (a kind of a later
 //! kernel, say) gives `None`, and the whole is used.
@@ -22,6 +23,7 @@ use object::{Object, ObjectSection};
 pub struct Wanted {
     types: HashSet<Vec<u8>>,
     functions: HashSet<Vec<u8>>,
+    tracepoints: HashSet<Vec<u8>>,
 }
 
 impl Wanted {
@@ -48,7 +50,7 @@ impl Wanted {
             "lsm" | "lsm.s" => drop(self.functions.insert(format!("bpf_lsm_{target}").into())),
             "iter" | "iter.s" => drop(self.functions.insert(format!("bpf_iter_{target}").into())),
             "fentry" | "fexit" => drop(self.functions.insert(target.into())),
-            "tp_btf" => drop(self.types.insert(format!("btf_trace_{target}").into())),
+            "tp_btf" => drop(self.tracepoints.insert(format!("btf_trace_{target}").into())),
             _ => {}
         }
     }
@@ -59,24 +61,15 @@ fn flavourless(name: &[u8]) -> &[u8] {
     name.windows(3).position(|window| window == b"___").map_or(name, |end| &name[..end])
 }
 
-/// The same types with all but the wanted ones blank; `None` if they are not as the format says.
-pub fn reduced(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
+/// The types that objects name, and what these consist of, under numbers of their own; `None` if the whole is not as
+/// the format says.
+pub fn named(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
     let types = Types::parse(whole)?;
-    let entries: Vec<Entry<'_>> = types.entries().collect();
-    // All of them could be read.
-    let read: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
-    if read != types.types.len() {
-        return None;
-    }
+    let entries = types.all()?;
     let mut kept = vec![false; entries.len() + 1];
     let mut waiting: Vec<u32> = Vec::new();
     for (id, entry) in (1..).zip(&entries) {
-        let list = match entry.kind() {
-            kind::FUNC => &wanted.functions,
-            _ if entry.is_named_type() => &wanted.types,
-            _ => continue,
-        };
-        if list.contains(flavourless(types.name(entry.name())?)) {
+        if entry.is_named_type() && wanted.types.contains(flavourless(types.name(entry.name())?)) {
             waiting.push(id);
         }
     }
@@ -87,9 +80,41 @@ pub fn reduced(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
             waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains()?);
         }
     }
-    let mut copy = Copy { strings: vec![0], names: HashMap::from([(0, 0)]), types: Vec::new(), from: &types };
-    for (entry, kept) in entries.iter().zip(&kept[1..]) {
-        if *kept { copy.entry(entry)? } else { copy.types.extend(BLANK) }
+    // Behind a pointer there is the blank one, which comes first.
+    let (void, blank) = (0, 1);
+    let numbers: HashMap<u32, u32> =
+        (1..).zip(&kept[1..]).filter(|(_, kept)| **kept).map(|(id, _)| id).zip(blank + 1..).collect();
+    let number = |id: u32| if id == 0 { void } else { numbers.get(&id).copied().unwrap_or(blank) };
+    let mut copy = Copy::new(&types);
+    copy.types.extend(BLANK);
+    for (entry, _) in entries.iter().zip(&kept[1..]).filter(|(_, kept)| **kept) {
+        copy.entry(entry, number)?;
+    }
+    copy.finish()
+}
+
+/// What programs are attached to, under the same numbers, and blanks up to the last of them; `None` if the whole is
+/// not as the format says.
+pub fn numbered(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
+    let types = Types::parse(whole)?;
+    let mut copy = Copy::new(&types);
+    let mut blanks = 0;
+    for entry in types.all()? {
+        let list = match entry.kind() {
+            kind::FUNC => &wanted.functions,
+            kind::TYPEDEF => &wanted.tracepoints,
+            _ => {
+                blanks += 1;
+                continue;
+            }
+        };
+        if list.contains(types.name(entry.name())?) {
+            copy.types.extend(std::iter::repeat_n(BLANK, std::mem::take(&mut blanks)).flatten());
+            // What it is of is not asked.
+            copy.entry(&entry, |_| 0)?;
+        } else {
+            blanks += 1;
+        }
     }
     copy.finish()
 }
@@ -144,6 +169,13 @@ impl<'a> Types<'a> {
             data.get(start..start.checked_add(word(data, length)?)?)
         };
         Some(Types { types: part(8, 12)?, strings: part(16, 20)? })
+    }
+
+    /// All of them; `None` if one is not as the format says.
+    fn all(&self) -> Option<Vec<Entry<'a>>> {
+        let entries: Vec<_> = self.entries().collect();
+        let read: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
+        (read == self.types.len()).then_some(entries)
     }
 
     /// Up to the first that is not as the format says.
@@ -238,10 +270,31 @@ impl Entry<'_> {
         })
     }
 
+    /// Where the numbers of other types stand.
+    fn references(&self) -> Vec<usize> {
+        let each = |first: usize, size: usize| (0..self.count()).map(move |index| first + size * index);
+        match self.kind() {
+            kind::PTR
+            | kind::TYPEDEF
+            | kind::VOLATILE
+            | kind::CONST
+            | kind::RESTRICT
+            | kind::FUNC
+            | kind::VAR
+            | kind::DECL_TAG
+            | kind::TYPE_TAG => vec![8],
+            kind::ARRAY => vec![Self::HEAD, Self::HEAD + 4],
+            kind::STRUCT | kind::UNION => each(Self::HEAD + 4, 12).collect(),
+            kind::FUNC_PROTO => std::iter::once(8).chain(each(Self::HEAD + 4, 8)).collect(),
+            kind::DATASEC => each(Self::HEAD, 12).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Where names stand besides that in the head.
     fn inner_names(&self) -> Vec<usize> {
         match self.kind() {
-            kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 => {
+            kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::FUNC_PROTO => {
                 let each = self.behind().map_or(12, |(each, _)| each);
                 (0..self.count()).map(|index| Self::HEAD + each * index).collect()
             }
@@ -259,15 +312,27 @@ struct Copy<'a> {
     from: &'a Types<'a>,
 }
 
-impl Copy<'_> {
-    fn entry(&mut self, entry: &Entry<'_>) -> Option<()> {
+impl<'a> Copy<'a> {
+    fn new(from: &'a Types<'a>) -> Self {
+        Copy { strings: vec![0], names: HashMap::from([(0, 0)]), types: Vec::new(), from }
+    }
+
+    /// Adds one, with `number` as what it refers to by a number.
+    fn entry(&mut self, entry: &Entry<'_>, number: impl Fn(u32) -> u32) -> Option<()> {
         let start = self.types.len();
         self.types.extend_from_slice(entry.bytes);
+        for at in entry.references() {
+            self.put(start + at, number(entry.number(at)));
+        }
         for at in std::iter::once(0).chain(entry.inner_names()) {
             let name = self.name(entry.number(at))?;
-            self.types[start + at..start + at + 4].copy_from_slice(&name.to_ne_bytes());
+            self.put(start + at, name);
         }
         Some(())
+    }
+
+    fn put(&mut self, at: usize, word: u32) {
+        self.types[at..at + 4].copy_from_slice(&word.to_ne_bytes());
     }
 
     fn name(&mut self, offset: u32) -> Option<u32> {
@@ -298,7 +363,10 @@ impl Copy<'_> {
 
 #[cfg(test)]
 mod tests {
-    use aya_obj::{Object as Program, btf::Btf};
+    use aya_obj::{
+        Object as Program,
+        btf::{Btf, BtfKind},
+    };
 
     use super::*;
     use crate::template::Catalogue;
@@ -325,9 +393,10 @@ mod tests {
         };
         let catalogue = Catalogue::builtin().unwrap();
         let mut wanted = Wanted::default();
+        wanted.add(super::super::identity::OBJECT);
         catalogue.iter().for_each(|template| wanted.add(&template.object));
-        let some = reduced(&whole, &wanted).unwrap();
-        assert!(some.len() < whole.len() / 2, "{} of {} bytes", some.len(), whole.len());
+        let some = named(&whole, &wanted).unwrap();
+        assert!(some.len() < whole.len() / 10, "{} of {} bytes", some.len(), whole.len());
         for template in catalogue.iter() {
             assert_eq!(
                 relocated(&template.object, &some),
@@ -337,14 +406,25 @@ mod tests {
             );
         }
         let parse = |types: &[u8]| Btf::parse(types, Default::default()).unwrap();
-        let id =
-            |btf: &Btf| btf.id_by_type_name_kind("bpf_lsm_file_open", aya_obj::btf::BtfKind::Func).unwrap();
-        assert_eq!(id(&parse(&some)), id(&parse(&whole)));
+        let (some, whole) = (parse(&numbered(&whole, &wanted).unwrap()), parse(&whole));
+        for (name, kind) in [
+            ("bpf_lsm_file_open", BtfKind::Func),
+            ("bpf_iter_task_file", BtfKind::Func),
+            ("btf_trace_sched_process_exec", BtfKind::Typedef),
+        ] {
+            assert_eq!(
+                some.id_by_type_name_kind(name, kind).unwrap(),
+                whole.id_by_type_name_kind(name, kind).unwrap()
+            );
+        }
+        assert!(some.id_by_type_name_kind("bpf_lsm_file_ioctl", BtfKind::Func).is_err(), "nobody wants it");
     }
 
     #[test]
     fn what_is_no_btf_is_not_reduced() {
-        assert_eq!(reduced(b"", &Wanted::default()), None);
-        assert_eq!(reduced(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0], &Wanted::default()), None);
+        for make in [named, numbered] {
+            assert_eq!(make(b"", &Wanted::default()), None);
+            assert_eq!(make(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0], &Wanted::default()), None);
+        }
     }
 }

@@ -255,7 +255,7 @@ fn fault_of(error: &EvalAltResult) -> Option<Fault> {
 
 /// A closure's own name means nothing to anyone.
 fn called(function: &str) -> String {
-    if function.starts_with("anon$") { "called here".into() } else { format!("`{function}` was called here") }
+    if calls::is_closure(function) { "called here".into() } else { format!("`{function}` was called here") }
 }
 
 /// Names that stand behind `let` or `const`, wherever that is.

@@ -22,6 +22,9 @@ pub fn unknown_function(signature: &str, runtime: &Runtime) -> Told {
         let given = given.iter().map(|kind| a(kind)).collect::<Vec<_>>().join(" and ");
         return (format!("`{name}` cannot be applied to {given}"), None);
     }
+    if is_closure(name) {
+        return closure_of_another_number(&given);
+    }
     let index = docs::index(&runtime.catalogue);
     let forms = index.forms_of(name);
     if forms.is_empty() {
@@ -38,6 +41,31 @@ pub fn unknown_function(signature: &str, runtime: &Runtime) -> Told {
         return (format!("`{name}` takes one value, not {}", given.len()), Some(advice));
     }
     wrong_arguments(name, &given, &forms)
+}
+
+/// Whether Rhai has made up this name, for a function that has none.
+pub fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
+/// A closure is found by its name and number of parameters, so the number is what is wrong.
+fn closure_of_another_number(given: &[&str]) -> Told {
+    let (text, form) = match given {
+        [] => ("the function is called with no argument, and takes some".into(), "|| …".to_owned()),
+        [one] => (
+            format!("the function is called with one argument ({one}), and does not take one"),
+            "|value| …".to_owned(),
+        ),
+        more => (
+            format!(
+                "the function is called with {} arguments ({}), and does not take as many",
+                more.len(),
+                more.join(", ")
+            ),
+            format!("|{}| …", ["a", "b", "c", "d", "e"].get(..more.len()).unwrap_or(&["…"]).join(", ")),
+        ),
+    };
+    (text, Some(format!("write it as `{form}`")))
 }
 
 /// A name like this one: of what the value has, or of all.
