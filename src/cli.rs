@@ -94,7 +94,7 @@ pub struct Globals {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    crate::probe::duration::parse(text).map_err(|error| error.to_string())
+    crate::values::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// Whether text may carry colour.

@@ -35,6 +35,6 @@ pub mod report;
 pub mod script;
 pub mod shell;
 pub mod source;
-pub mod suggest;
 pub mod symbols;
 pub mod template;
+pub mod values;

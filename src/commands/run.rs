@@ -14,7 +14,7 @@ use crate::{
     report::{Streams, printable},
     script::{Session, Source},
     source::{self, SourceError},
-    suggest::nearest,
+    values::nearest,
 };
 
 /// Run a script: a file, code, or standard input

@@ -13,7 +13,7 @@ use super::{answer, catalogue, complain, exit, width};
 use crate::{
     cli::Globals,
     report::Format,
-    suggest::nearest,
+    values::nearest,
     template::{Catalogue, Field, FieldKind, NamedValue, Param, ParamKind, Template},
 };
 

@@ -16,7 +16,7 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop};
 use crate::{
     report::{Painted, printable, printable_lines},
-    suggest::nearest,
+    values::nearest,
 };
 
 pub use self::calls::a;
