@@ -13,9 +13,10 @@ use std::{
     time::Duration,
 };
 
-use super::{complain, exit};
+use super::{complain};
 use crate::{
-    cli::Globals,
+    exit,
+    globals::Globals,
     lab::{self, Command, Extra, LabError, Request, Streams, Verdict},
 };
 

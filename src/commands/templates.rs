@@ -9,9 +9,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use super::{answer, catalogue, complain, exit, width};
+use super::{answer, catalogue, complain, width};
 use crate::{
-    cli::Globals,
+    exit,
+    globals::Globals,
     report::Format,
     values::nearest,
     template::{Catalogue, Field, FieldKind, NamedValue, Param, ParamKind, Template},

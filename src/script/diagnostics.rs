@@ -148,8 +148,8 @@ impl Diagnostic {
 
     pub fn exit_code(&self) -> i32 {
         match self.cause {
-            Cause::Script => 1,
-            Cause::Environment => 3,
+            Cause::Script => exit::FAILED,
+            Cause::Environment => exit::ENVIRONMENT,
         }
     }
 

@@ -52,14 +52,11 @@ use self::{
     vocabulary::Vocabulary,
 };
 use crate::{
-    kernel,
+    exit, kernel,
     report::{Format, Sink, Stream, wrapped},
     script::{Echo, LineResult, Options, Outcome, Served, Session, Stance},
     template::Catalogue,
 };
-
-/// The environment's failure, not the user's.
-const ENVIRONMENT: i32 = 3;
 
 /// Runs the shell until its user leaves; gives the process's exit code.
 #[must_use]
@@ -85,7 +82,7 @@ pub fn interactive_with(
         Ok(conversation) => conversation,
         Err(error) => {
             complain(&format!("krsi-sh: cannot read from this terminal: {error}"));
-            return ENVIRONMENT;
+            return exit::ENVIRONMENT;
         }
     };
     terminal.keep_keys();
@@ -243,7 +240,7 @@ impl Shell {
                 Typed::End => self.leave(),
                 Typed::Failed(reason) => {
                     self.complain(&format!("cannot read from this terminal: {reason}"));
-                    Flow::Over(Some(Outcome { code: ENVIRONMENT }))
+                    Flow::Over(Some(Outcome { code: exit::ENVIRONMENT }))
                 }
                 Typed::Answer(_) | Typed::History(_) => Flow::Stay,
             };
