@@ -15,6 +15,7 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop};
 use crate::{
+    exit,
     report::{Painted, printable, printable_lines},
     values::nearest,
 };
