@@ -19,7 +19,6 @@
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
-pub mod accounts;
 pub mod cli;
 pub mod commands;
 pub mod doctor;
@@ -38,5 +37,6 @@ pub mod script;
 pub mod shell;
 pub mod source;
 pub mod symbols;
+pub mod system;
 pub mod template;
 pub mod values;

@@ -19,7 +19,11 @@ use std::{
 };
 
 use self::trust::{Distrust, Owners};
-use crate::{report::printable, script::Source};
+use crate::{
+    raw,
+    report::{printable, quoted},
+    script::Source,
+};
 
 /// The largest script; more is a mistake, or a device without an end.
 pub const LIMIT: u64 = 4 << 20;
@@ -155,9 +159,7 @@ fn shown(path: &Path) -> String {
 
 /// The same as one word of a command line, since people paste what they are told.
 fn word(path: &Path) -> String {
-    let shown = shown(path);
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
-    if shown.chars().all(plain) { shown } else { crate::lab::quote(&shown) }
+    quoted(&raw::from_os(path)).into_owned()
 }
 
 fn here() -> PathBuf {

@@ -29,7 +29,7 @@ use self::{
     copy::{Copy, Identity},
     reader::{Answer, Reader},
 };
-use crate::{kernel::host::namespaces, raw};
+use crate::{raw, system::namespaces};
 
 /// An address in a process, and what was there.
 #[derive(Debug, Clone, PartialEq, Eq)]

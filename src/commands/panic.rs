@@ -23,8 +23,9 @@ use crate::{
     globals::Globals,
     kernel::{
         KernelError,
-        host::{namespaces, sessions::{self, Keepers}},
+        host::sessions::{self, Keepers},
     },
+    system::namespaces,
 };
 
 /// Detach everything of krsi-sh on this system, whichever session it belongs to

@@ -7,7 +7,7 @@
 use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, FnPtr, Position, Stmt, StmtBlock};
 
 use super::refusal::{Misfit, Refusal};
-use crate::accounts::Account;
+use crate::system::accounts::Account;
 
 /// A function of the script's.
 #[derive(Debug)]

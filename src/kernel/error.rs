@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::kernel::{errno, host::namespaces::Foreign};
+use crate::{kernel::errno, system::namespaces::Foreign};
 use crate::{probe::scope::Condition, raw};
 
 /// Why a probe cannot be had here, or not as it was asked for.

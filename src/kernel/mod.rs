@@ -23,10 +23,14 @@ use tokio::runtime::Runtime;
 
 use self::{
     attach::{identity::Identities, preview, scope::Resolved},
-    host::namespaces,
     load::{loader, types::Wanted},
 };
-use crate::{event::queue::Sender, probe::Spec, template::Catalogue};
+use crate::{
+    event::queue::Sender,
+    probe::Spec,
+    system::{limits, namespaces},
+    template::Catalogue,
+};
 
 pub use self::{
     attach::{Attachment, follow::Event as Followed, preview::InScope},
@@ -35,7 +39,7 @@ pub use self::{
     host::{
         check,
         facts::{Facts, facts},
-        files_at_start, is_privileged, lsm_list_is_readable, release, too_few_files,
+        is_privileged, lsm_list_is_readable, release, too_few_files,
     },
     load::MissingHook,
 };
@@ -71,8 +75,8 @@ impl Kernel {
     /// # Errors
     /// If this process cannot even begin.
     pub fn open(events: Sender, catalogue: Catalogue) -> Result<Self, KernelError> {
-        host::lift_memory_limit();
-        host::lift_file_limit_to_hard();
+        limits::lift_locked_memory();
+        limits::lift_files_to_hard();
         loader::prepare();
         Ok(Kernel {
             events,

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::param::{describe, one_or_many};
 use crate::{
-    accounts::{Account, NoAccount},
     raw,
+    system::accounts::{Account, NoAccount},
     values::nearest,
 };
 

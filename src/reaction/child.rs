@@ -24,7 +24,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{kernel::files_at_start, raw};
+use crate::{raw, system::limits};
 
 /// Of each stream; what comes after is read and thrown away.
 const KEPT: usize = 1 << 20;
@@ -73,7 +73,7 @@ impl Child {
         let mut command = Command::new(program);
         command.args(argv.get(1..).unwrap_or_default());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some((soft, hard)) = files_at_start() {
+        if let Some((soft, hard)) = limits::files_at_start() {
             // The shell's own limit is lifted; select(2) of others may not bear that.
             let restore = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
             // SAFETY: setrlimit(2) is one system call, which takes no lock and no memory.

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Format, Painted, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
-    accounts,
     event::Event,
     probe::{Counters, Summary},
+    system::accounts,
     values::Signal,
     values::nearest,
 };

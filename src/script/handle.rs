@@ -20,9 +20,10 @@ use super::{
     runtime::Runtime,
 };
 use crate::{
-    kernel::{Attachment, Followed, InScope, host::namespaces},
+    kernel::{Attachment, Followed, InScope},
     probe::{self, Counters, Mode, OnError, ParamValue, Scope, Spec, Summary, param},
     report::Books,
+    system::namespaces,
     template::Stack,
     values::Signal,
 };

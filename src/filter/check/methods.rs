@@ -9,7 +9,6 @@ use super::{
     lists::is_any,
 };
 use crate::{
-    accounts::Account,
     filter::{
         glob::Glob,
         ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Place, Test, Text},
@@ -17,6 +16,7 @@ use crate::{
         syntax::{self, Function, Node},
     },
     raw,
+    system::accounts::Account,
     values::nearest,
     values::{Errno, Network, Networks, Signal},
 };

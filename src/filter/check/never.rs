@@ -7,11 +7,11 @@ use rhai::Position;
 
 use super::{Accounts, Checker, Fallible, Term};
 use crate::{
-    accounts::Account,
     filter::{
         ir::{Answer, Bool, Comparison, Decision, Int, Number, Place, Test, Text},
         refusal::Misfit,
     },
+    system::accounts::Account,
 };
 
 /// Fields that hold a path from the root, or nothing.

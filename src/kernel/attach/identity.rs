@@ -30,10 +30,10 @@ use crate::kernel::{
     KernelError,
     attach::{exempt::Process, follow::stamp},
     errno::chain,
-    host::{self, clock},
     load::loader::{self, KernelTypes},
 };
 use crate::raw;
+use crate::system::{clock, limits};
 
 pub static OBJECT: &[u8] = include_bytes!("../../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
@@ -170,7 +170,7 @@ fn open_path(path: &str, more: usize) -> io::Result<File> {
     match open() {
         // A set of thousands needs as many descriptors, and the usual limit is 1024.
         Err(error) if error.raw_os_error() == Some(nix::libc::EMFILE) => {
-            host::lift_file_limit(more);
+            limits::lift_files(more);
             open()
         }
         result => result,
@@ -243,7 +243,7 @@ mod tests {
         let mut wanted = Wanted::default();
         wanted.add(OBJECT);
         let btf = loader::types(wanted).ok();
-        let found = btf.filter(|_| host::check().is_ok());
+        let found = btf.filter(|_| crate::kernel::host::check().is_ok());
         if found.is_none() {
             eprintln!("skipped: no kernel BTF, or no privilege here");
         }

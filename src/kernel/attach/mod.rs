@@ -26,7 +26,6 @@ use self::{follow::Event as Followed, identity::Identities, scope::Resolved};
 use crate::kernel::{
     Kernel, KernelError,
     errno::chain,
-    host::clock,
     load::{Loaded, MissingHook, Programs, attach_refusal, loader::KernelTypes, shared::Shared},
     maps::{
         counters::{Books, Delivery},
@@ -37,6 +36,7 @@ use crate::kernel::{
         summaries::Summaries,
     },
 };
+use crate::system::clock;
 use crate::{
     event::Source,
     probe::{Counters, Mode, OnError, ParamValue, Spec, Summary},

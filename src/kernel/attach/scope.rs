@@ -27,10 +27,11 @@ use crate::kernel::{
         take,
     },
     errno::chain,
-    host::{self, namespaces},
+    host,
     load::{ScopeSize, loader::KernelTypes},
     maps::params::full,
 };
+use crate::system::namespaces;
 use crate::{
     probe::scope::{Condition, Kind, Member, Scope},
     raw,

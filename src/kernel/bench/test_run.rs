@@ -164,7 +164,7 @@ pub(in crate::kernel) fn map(
     (key, value): (u32, u32),
     entries: u32,
 ) -> io::Result<OwnedFd> {
-    crate::kernel::host::lift_memory_limit();
+    crate::system::limits::lift_locked_memory();
     // SAFETY: all zero is a valid value of this union of plain numbers.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     // SAFETY: BPF_MAP_CREATE reads this variant.

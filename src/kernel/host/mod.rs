@@ -1,20 +1,21 @@
 //! What this host has: privilege, LSM list, version.
 
 pub mod call;
-pub mod clock;
 pub mod facts;
-pub mod namespaces;
 pub mod sessions;
 
-use std::{fs, io, path::Path, sync::OnceLock};
+use std::{fs, io, path::Path};
 
 use nix::{
     libc,
-    sys::resource::{Resource, getrlimit, setrlimit},
+    sys::resource::{Resource, getrlimit},
 };
 use procfs::process::Process;
 
-use crate::kernel::{KernelError, errno};
+use crate::{
+    kernel::{KernelError, errno},
+    system::{limits, namespaces},
+};
 
 // include/uapi/linux/capability.h
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -75,51 +76,12 @@ pub fn lsm_list_is_readable() -> bool {
     fs::read_to_string(LSM_LIST).is_ok()
 }
 
-/// Before 5.11 maps count against RLIMIT_MEMLOCK. A limit that cannot be lifted
-/// shows itself as EPERM when the maps are made.
-pub fn lift_memory_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_MEMLOCK) {
-        let unlimited = nix::libc::RLIM_INFINITY;
-        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, unlimited, unlimited)
-            .or_else(|_| setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard));
-    }
-}
-
-/// What this process was started with: programs that it starts are to have the same.
-static FILES_AT_START: OnceLock<(u64, u64)> = OnceLock::new();
-
-/// Returns the limits of open files, soft and hard, that were there before they were lifted; `None` if they were not.
-pub fn files_at_start() -> Option<(u64, u64)> {
-    FILES_AT_START.get().copied()
-}
-
 /// Says that not even this program itself can work with so few files, if so; random numbers take one, too.
 pub fn too_few_files() -> Option<String> {
     const LEAST: u64 = 8;
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok().filter(|(soft, _)| *soft < LEAST)?;
-    lift_file_limit_to_hard();
+    limits::lift_files_to_hard();
     (hard < LEAST).then(|| errno::advice(libc::EMFILE).map(|text| format!("too few open files\n{text}")))?
-}
-
-/// Lets this process have as many files open as it may: each probe needs some dozens, and the usual soft limit is for
-/// programs that know no more than select(2).
-pub fn lift_file_limit_to_hard() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = FILES_AT_START.set((soft, hard));
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-/// Lets this process open so many more files; above the hard limit if privilege allows that.
-pub fn lift_file_limit(more: usize) {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = FILES_AT_START.set((soft, hard));
-        let wanted = soft.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
-            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard));
-    }
 }
 
 /// More tasks than this there cannot be at once: `PID_MAX_LIMIT` (include/linux/threads.h).

@@ -18,9 +18,9 @@ use crate::event::{
 use crate::kernel::{
     KernelError,
     errno::chain,
-    host::clock,
     maps::{counters::Delivery, stacks::KeptStacks},
 };
+use crate::system::clock;
 
 /// Where a probe's records go.
 pub struct Outlet {

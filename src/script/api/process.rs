@@ -10,8 +10,7 @@ use rhai::{Array, Engine, Map, plugin::*};
 
 use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
-    accounts::Account,
-    kernel::{KernelError, host::namespaces},
+    kernel::KernelError,
     raw,
     reaction::{self, Child, Deed, Ended},
     script::{
@@ -19,6 +18,8 @@ use crate::{
         policy::{Effect, Ruling},
         runtime::{Runtime, Turn, Until},
     },
+    system::accounts::Account,
+    system::namespaces,
     values::Signal,
     values::nearest,
 };
