@@ -137,7 +137,7 @@ fn calls(function: &Function) -> Vec<String> {
 
 /// Names that no script knows.
 const LEAKS: [&str; 11] = [
-    "anon$",
+    "`anon$",
     "krsi_sh::",
     "rhai::",
     "alloc::",

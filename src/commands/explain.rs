@@ -38,10 +38,10 @@ pub struct ExplainArgs {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
-    let (source, words) = match args.script.read() {
+    let (source, words) = match args.script.read("explain") {
         Ok(script) => script,
         Err(error) => {
-            complain(format!("explain: {error}"));
+            complain(error);
             return exit::USAGE;
         }
     };

@@ -36,7 +36,7 @@ enum RunError {
         did_you_mean(.nearest)
     )]
     Unknown { word: String, folder: String, nearest: Option<String>, subcommands: String },
-    #[error("{}{}", if matches!(.0, ScriptError::Nothing) { "run: " } else { "" }, .0)]
+    #[error(transparent)]
     Script(#[from] ScriptError),
 }
 
@@ -47,14 +47,14 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &RunArgs, globals: &Globals) -> i32 {
-    start(args.script.read().map_err(RunError::from), globals)
+    start(args.script.read("run").map_err(RunError::from), globals)
 }
 
 /// Runs what a command line without a subcommand names: a word that is no script
 /// may be a mistyped one of `subcommands`.
 #[must_use]
 pub fn bare(script: &ScriptArgs, subcommands: &[String], globals: &Globals) -> i32 {
-    start(script.read().map_err(|error| or_mistyped(error, subcommands)), globals)
+    start(script.read("run").map_err(|error| or_mistyped(error, subcommands)), globals)
 }
 
 /// Runs what comes from standard input.

@@ -13,7 +13,7 @@ use crate::{
 /// A script's whereabouts, and its arguments.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ScriptArgs {
-    /// Take this code instead of a file
+    /// Use this code instead of a file
     #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
     pub code: Option<String>,
 
@@ -30,8 +30,10 @@ pub struct ScriptArgs {
 /// Why there is no script to take.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    #[error("no script is named\nallowed: FILE, -e CODE, or - for standard input")]
-    Nothing,
+    #[error(
+        "{command}: nothing to {command}\nallowed: {command} FILE, {command} -e CODE, or {command} - for standard input"
+    )]
+    Nothing { command: &'static str },
     #[error(
         "`--audit` behind the script would be the script's own argument, and audit nothing\n\
          cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
@@ -50,16 +52,16 @@ impl ScriptArgs {
         self.code.is_some() || !self.words.is_empty()
     }
 
-    /// Reads the script; gives it and its own arguments.
+    /// Reads the script that `command` is to do something with; gives it and its own arguments.
     ///
     /// # Errors
     /// If there is none, it cannot or must not be read, or an argument is no text.
-    pub fn read(&self) -> Result<(Source, Vec<String>), ScriptError> {
+    pub fn read(&self, command: &'static str) -> Result<(Source, Vec<String>), ScriptError> {
         if let Some(code) = &self.code {
             let source = Source { name: "-e".to_owned(), text: code.clone() };
             return Ok((source, texts(&self.words)?));
         }
-        let (script, rest) = self.words.split_first().ok_or(ScriptError::Nothing)?;
+        let (script, rest) = self.words.split_first().ok_or(ScriptError::Nothing { command })?;
         let own = texts(without_dashes(rest)?)?;
         let source = if script == "-" { source::standard_input()? } else { source::file(Path::new(script))? };
         Ok((source, own))
