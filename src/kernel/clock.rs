@@ -1,10 +1,11 @@
 //! The kernel's clocks, as programs read them, seen from here.
 //!
 //! In a time namespace CLOCK_MONOTONIC and CLOCK_BOOTTIME of user space are set off against the kernel's own, which
-//! `bpf_ktime_get_ns` and `start_boottime` know. How far is found out by an iterator that reads both clocks while it
-//! is read itself; what /proc/self/timens_offsets says is about the children's namespace.
+//! `bpf_ktime_get_ns` and `start_boottime` know. How far stands in /proc/self/timens_offsets, which is about the namespace
+//! of the children to come. Where that is another one, how far is measured, by an iterator that reads both clocks while
+//! it is read itself.
 
-use std::sync::OnceLock;
+use std::{fs, sync::OnceLock};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -38,12 +39,33 @@ pub fn read() -> Reading {
     Reading { monotonic: here(ClockId::CLOCK_MONOTONIC), boottime: here(ClockId::CLOCK_BOOTTIME) }
 }
 
-/// Learns the offsets from what a program has read between two readings.
+/// Learns the offsets: as the kernel tells them, or from what a program has read between two readings.
 pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Reading) {
-    OFFSETS.get_or_init(|| Offsets {
+    let measured = || Offsets {
         monotonic: offset(before.monotonic, monotonic_ns, after.monotonic),
         boottime: offset(before.boottime, boottime_ns, after.boottime),
-    });
+    };
+    OFFSETS.get_or_init(|| told().unwrap_or_else(measured));
+}
+
+/// `None` if what the kernel tells is not about this process, or it tells nothing.
+fn told() -> Option<Offsets> {
+    let namespace = |name| fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    let own = namespace("time")?;
+    if namespace("time_for_children")? != own {
+        return None;
+    }
+    parse(&fs::read_to_string("/proc/self/timens_offsets").ok()?)
+}
+
+/// A clock a line: its name, and the seconds and nanoseconds that it is ahead of the kernel's.
+fn parse(text: &str) -> Option<Offsets> {
+    let ahead = |clock: &str| {
+        let mut words = text.lines().find_map(|line| line.strip_prefix(clock))?.split_whitespace();
+        let mut next = || words.next()?.parse::<i64>().ok();
+        next()?.checked_mul(1_000_000_000)?.checked_add(next()?)
+    };
+    Some(Offsets { monotonic: -ahead("monotonic")?, boottime: -ahead("boottime")? })
 }
 
 /// Zero if the kernel's reading lies between the two.
@@ -89,5 +111,14 @@ mod tests {
         assert_eq!(offset(100, 100, 100), 0);
         assert_eq!(offset(60_000_000_100, 105, 60_000_000_110), -60_000_000_000);
         assert_eq!(offset(100, 1_000_000_105, 110), 1_000_000_000);
+    }
+
+    #[test]
+    fn what_the_kernel_tells_is_how_far_it_is_behind() {
+        let text = "monotonic          60         5\nboottime           -2 500000000\n";
+        let offsets = Offsets { monotonic: -60_000_000_005, boottime: 1_500_000_000 };
+        assert_eq!(parse(text), Some(offsets));
+        // As before 5.7.
+        assert_eq!(parse("1 60 0\n7 60 0\n"), None);
     }
 }

@@ -10,7 +10,7 @@
 //! The same object lists who the shell is, which in a namespace of its own it cannot know otherwise.
 
 use std::{
-    cell::RefCell,
+    cell::{RefCell, RefMut},
     collections::HashMap,
     fs::{File, Metadata, OpenOptions},
     io::{self, Read},
@@ -134,6 +134,8 @@ impl Identities {
     /// If the kernel does not answer.
     pub fn lineage(&self, btf: &'static KernelTypes) -> Result<Vec<Process>, KernelError> {
         let failed = |error: String| KernelError::Program { what: "learn who this shell is".into(), error };
+        // Loading it takes a while, in which the clocks go on.
+        self.prepare(btf, LINEAGE, "task").map_err(failed)?;
         let before = clock::read();
         let bytes = self.run(btf, LINEAGE, "task").map_err(failed)?;
         let after = clock::read();
@@ -151,18 +153,30 @@ impl Identities {
 
     /// What one of the iterators writes; it is loaded at the first time.
     fn run(&self, btf: &'static KernelTypes, name: &str, iterator: &str) -> Result<Vec<u8>, String> {
+        let mut program = self.prepare(btf, name, iterator)?;
+        output(&mut program)
+    }
+
+    /// One of the iterators, loaded at the first time.
+    fn prepare(
+        &self,
+        btf: &'static KernelTypes,
+        name: &str,
+        iterator: &str,
+    ) -> Result<RefMut<'_, Iter>, String> {
         let mut loaded = self.loaded.borrow_mut();
-        let ebpf = match &mut *loaded {
-            Some(ebpf) => ebpf,
-            none => none.insert(loader::load(OBJECT, btf, &[]).map_err(|e| chain(&e))?),
-        };
-        let Some(Program::Iter(program)) = ebpf.program_mut(name) else {
-            return Err(format!("`{name}` is no iterator"));
-        };
+        if loaded.is_none() {
+            *loaded = Some(loader::load(OBJECT, btf, &[]).map_err(|e| chain(&e))?);
+        }
+        let found = RefMut::filter_map(loaded, |loaded| match loaded.as_mut()?.program_mut(name)? {
+            Program::Iter(program) => Some(program),
+            _ => None,
+        });
+        let mut program = found.map_err(|_| format!("`{name}` is no iterator"))?;
         if program.fd().is_err() {
             program.load(iterator, btf.numbered()).map_err(|e| chain(&e))?;
         }
-        output(program)
+        Ok(program)
     }
 }
 
