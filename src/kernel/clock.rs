@@ -8,11 +8,16 @@
 use std::{fs, sync::OnceLock};
 
 use nix::time::{ClockId, clock_gettime};
+use procfs::process::Process;
+
+/// Start times in /proc are in these (USER_HZ); `KRSI_TICK_NS` of the templates.
+pub const TICK_NS: u64 = 10_000_000;
 
 /// The kernel's clock less this process's, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Offsets {
     monotonic: i64,
+    /// Zero where /proc shows start times on the kernel's clock all the same.
     boottime: i64,
 }
 
@@ -39,13 +44,20 @@ pub fn read() -> Reading {
     Reading { monotonic: here(ClockId::CLOCK_MONOTONIC), boottime: here(ClockId::CLOCK_BOOTTIME) }
 }
 
-/// Learns the offsets: as the kernel tells them, or from what a program has read between two readings.
-pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Reading) {
+/// Learns the offsets: as the kernel tells them, or from what a program has read between two readings. `start_ns` is
+/// when the kernel says that this process has started.
+pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Reading, start_ns: u64) {
     let measured = || Offsets {
         monotonic: offset(before.monotonic, monotonic_ns, after.monotonic),
         boottime: offset(before.boottime, boottime_ns, after.boottime),
     };
-    OFFSETS.get_or_init(|| told().unwrap_or_else(measured));
+    OFFSETS.get_or_init(|| {
+        let offsets = told().unwrap_or_else(measured);
+        let shown = Process::myself().and_then(|process| process.stat()).map(|stat| stat.starttime);
+        // Before 5.11 /proc does not move them.
+        let unmoved = shown.is_ok_and(|ticks| ticks == start_ns / TICK_NS);
+        Offsets { boottime: if unmoved { 0 } else { offsets.boottime }, ..offsets }
+    });
 }
 
 /// `None` if what the kernel tells is not about this process, or it tells nothing.
@@ -80,10 +92,9 @@ pub fn monotonic_ns() -> i64 {
     here(ClockId::CLOCK_MONOTONIC) + offsets().monotonic
 }
 
-/// Returns what to add to CLOCK_BOOTTIME of the kernel to have this process's, in nanoseconds: /proc shows start times
-/// by the latter.
+/// Returns what to add to a start time on the kernel's clock to have the one that /proc shows, in nanoseconds.
 #[must_use]
-pub fn boottime_offset_ns() -> i64 {
+pub fn start_offset_ns() -> i64 {
     -offsets().boottime
 }
 

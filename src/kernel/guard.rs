@@ -6,10 +6,7 @@
 
 use aya::maps::{HashMap, Map, MapData};
 
-use super::{KernelError, errno::chain};
-
-/// `KRSI_TICK_NS` of the templates.
-const TICK_NS: u64 = 10_000_000;
+use super::{KernelError, clock::TICK_NS, errno::chain};
 
 /// A process as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

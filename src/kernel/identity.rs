@@ -139,10 +139,11 @@ impl Identities {
         let before = clock::read();
         let bytes = self.run(btf, LINEAGE, "task").map_err(failed)?;
         let after = clock::read();
-        let mut pairs = bytes.chunks_exact(16).map(|pair| (word(pair, 0, 8), word(pair, 8, 8)));
-        let (monotonic, boottime) =
-            pairs.next().ok_or_else(|| failed("the kernel's list of tasks is empty".into()))?;
-        clock::learn(before, monotonic, boottime, after);
+        let mut pairs = bytes.chunks_exact(16).map(|pair| (word(pair, 0, 8), word(pair, 8, 8))).peekable();
+        let empty = || failed("the kernel's list of tasks is empty".into());
+        let (monotonic, boottime) = pairs.next().ok_or_else(empty)?;
+        let (_, start_ns) = *pairs.peek().ok_or_else(empty)?;
+        clock::learn(before, monotonic, boottime, after, start_ns);
         Ok(pairs.map(|(pid, start_ns)| Process { pid: pid as u32, start_ns }).collect())
     }
 
@@ -250,7 +251,7 @@ mod tests {
         let here = clock::read();
         let nearly = |kernel: i64, here: i64| (kernel - here).abs() < 1_000_000_000;
         assert!(nearly(clock::monotonic_ns(), here.monotonic()));
-        assert_eq!(clock::boottime_offset_ns(), 0);
+        assert_eq!(clock::start_offset_ns(), 0);
     }
 
     fn types() -> Option<&'static KernelTypes> {
