@@ -5,7 +5,7 @@ use std::{fs, os::fd::OwnedFd, process::Command};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    sched::{CloneFlags, clone},
+    libc,
     sys::wait::{WaitStatus, waitpid},
     unistd::{ForkResult, Pid, fork, pipe2},
 };
@@ -163,7 +163,16 @@ pub fn outgrown() -> Outcome {
     Ok(())
 }
 
-/// A process that, once the pipe's end is dropped, has MORE children wait, and then one more read FILE. It ends with what became of that.
+/// A child of `growing`: it touches nothing of the memory that it shares.
+extern "C" fn wait(_: *mut libc::c_void) -> libc::c_int {
+    loop {
+        // SAFETY: a call without an argument.
+        unsafe { libc::pause() };
+    }
+}
+
+/// A process that, once the pipe's end is dropped, has MORE children wait, and then one more read FILE. It ends with
+/// what became of that.
 fn growing() -> Result<(Pid, OwnedFd), String> {
     // The shell, which is started with it open, must not keep it open.
     let (gate, open) = pipe2(OFlag::O_CLOEXEC).map_err(|e| e.to_string())?;
@@ -177,15 +186,12 @@ fn growing() -> Result<(Pid, OwnedFd), String> {
             // They share its memory, which is much less to do than to copy it. Each has a stack of its own.
             let mut stacks = vec![[0_u8; 8192]; MORE as usize];
             for stack in &mut stacks {
-                let wait = Box::new(|| {
-                    loop {
-                        nix::unistd::pause();
-                    }
-                });
+                let top = stack.as_mut_ptr_range().end.cast();
+                let flags = libc::CLONE_VM | libc::SIGCHLD;
                 // SAFETY: a child only pauses, on its own stack, which outlives it.
-                match unsafe { clone(wait, stack, CloneFlags::CLONE_VM, Some(nix::libc::SIGCHLD)) } {
-                    Ok(child) => waiting.push(child),
-                    Err(_) => break,
+                match unsafe { libc::clone(wait, top, flags, std::ptr::null_mut()) } {
+                    child @ 1.. => waiting.push(Pid::from_raw(child)),
+                    _ => break,
                 }
             }
             let code = match open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed) {
@@ -198,7 +204,7 @@ fn growing() -> Result<(Pid, OwnedFd), String> {
                 let _ = waitpid(child, None);
             }
             // SAFETY: ends the child at once.
-            unsafe { nix::libc::_exit(code) }
+            unsafe { libc::_exit(code) }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Claims about stacks: where an operation came from, in the kernel and in the program.
 
-use std::{fs, os::unix::fs::FileExt};
+use std::{fs, os::unix::fs::FileExt, time::Duration};
 
 use nix::{
     libc,
@@ -135,8 +135,9 @@ fn library(path: &str, symbols: u64) -> std::io::Result<fs::File> {
     Ok(file)
 }
 
-/// Maps the file and opens `path` by the function in it, so that it leads the stack.
-fn open_from(library: &fs::File, path: &str) -> i32 {
+/// Maps the file and opens `path` by the function in it, so that it leads the stack. Stays until the shell has looked
+/// what is mapped there.
+fn open_from(library: &fs::File, path: &str, stay: Duration) -> i32 {
     let path = std::ffi::CString::new(path).unwrap();
     let length = std::num::NonZeroUsize::new(4096).unwrap();
     let all = ProtFlags::PROT_READ | ProtFlags::PROT_EXEC;
@@ -145,7 +146,9 @@ fn open_from(library: &fs::File, path: &str) -> i32 {
         let start = mmap(None, length, all, MapFlags::MAP_PRIVATE, library, 0).unwrap();
         let open: extern "C" fn(*const libc::c_char) -> libc::c_long =
             std::mem::transmute(start.as_ptr().cast::<u8>().add(2048));
-        i32::from(open(path.as_ptr()) < 0)
+        let failed = i32::from(open(path.as_ptr()) < 0);
+        std::thread::sleep(stay);
+        failed
     }
 }
 
@@ -160,8 +163,10 @@ pub fn hostile_files() -> Outcome {
     let lib = library(&path, SYMBOLS).map_err(|e| e.to_string())?;
     let begun = std::time::Instant::now();
     let mut opened = 0;
-    while begun.elapsed().as_secs() < 4 {
-        let task = task::perform(&task::Identity::default(), || open_from(&lib, &target))?;
+    while begun.elapsed().as_secs() < 3 {
+        let task = task::perform(&task::Identity::default(), || {
+            open_from(&lib, &target, Duration::from_millis(50))
+        })?;
         same("its open", task.deed, task::Deed::Done)?;
         opened += 1;
         for _ in 0..20 {
@@ -174,7 +179,7 @@ pub fn hostile_files() -> Outcome {
     // The name that /proc shows once it is unlinked, as a pipe that nobody writes to.
     fs::remove_file(&path).map_err(|e| e.to_string())?;
     mkfifo(&*format!("{path} (deleted)"), Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| e.to_string())?;
-    task::perform(&task::Identity::default(), || open_from(&lib, &target))?;
+    task::perform(&task::Identity::default(), || open_from(&lib, &target, Duration::from_secs(1)))?;
     shell.wait_for(|line| line["ustack"][0].as_str().is_some_and(|frame| frame.contains("(deleted)")))?;
     let ended = shell.stop()?;
     holds(ended.events().count() > opened, format!("{opened} opens, {} events", ended.events().count()))?;
