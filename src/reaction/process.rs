@@ -2,17 +2,14 @@
 
 use procfs::process::Process;
 
-use crate::system::clock;
-
-/// Start times in /proc are in these (USER_HZ).
-pub const TICK_NS: u64 = 10_000_000;
+use crate::system::clock::{self, TICK_NS};
 
 /// The process of this id, if there is one. With a start time (nanoseconds since boot on the kernel's clock, as events
 /// have it) it must be the very one.
 pub fn this_one(pid: i32, start_ns: Option<u64>) -> Option<Process> {
     let process = Process::new(pid).ok()?;
     let same = match start_ns {
-        Some(start) => is_start(process.stat().ok()?.starttime, start, clock::boottime_offset_ns()),
+        Some(start) => is_start(process.stat().ok()?.starttime, start, clock::start_offset_ns()),
         None => true,
     };
     same.then_some(process)

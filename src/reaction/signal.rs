@@ -50,7 +50,7 @@ mod tests {
     use procfs::process::Process;
 
     use super::*;
-    use crate::reaction::process::TICK_NS;
+    use crate::system::clock::TICK_NS;
 
     #[test]
     fn only_the_process_with_that_start_is_hit() {

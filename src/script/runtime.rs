@@ -501,7 +501,7 @@ impl Runtime {
                     let ending = self.interrupts.take().filter(|s| *s != SIGINT);
                     return Err(Stop::Signal(ending.unwrap_or(signal)));
                 },
-                recv(self.output.woken()) -> _ => self.look_at_output(),
+                recv(self.output.woken()) -> _ => self.tell_of_output(),
                 recv(other) -> received => {
                     return Ok(received.map_or(Turn::Disconnected, Turn::Received));
                 },

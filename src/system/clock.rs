@@ -1,17 +1,23 @@
 //! The kernel's clocks, as programs read them, seen from here.
 //!
 //! In a time namespace CLOCK_MONOTONIC and CLOCK_BOOTTIME of user space are set off against the kernel's own, which
-//! `bpf_ktime_get_ns` and `start_boottime` know. How far is found out by an iterator that reads both clocks while it
-//! is read itself; what /proc/self/timens_offsets says is about the children's namespace.
+//! `bpf_ktime_get_ns` and `start_boottime` know. How far stands in /proc/self/timens_offsets, which is about the namespace
+//! of the children to come. Where that is another one, how far is measured, by an iterator that reads both clocks while
+//! it is read itself.
 
-use std::sync::OnceLock;
+use std::{fs, sync::OnceLock};
 
 use nix::time::{ClockId, clock_gettime};
+use procfs::process::Process;
+
+/// Start times in /proc are in these (USER_HZ); `KRSI_TICK_NS` of the templates.
+pub const TICK_NS: u64 = 10_000_000;
 
 /// The kernel's clock less this process's, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Offsets {
     monotonic: i64,
+    /// Zero where /proc shows start times on the kernel's clock all the same.
     boottime: i64,
 }
 
@@ -38,12 +44,40 @@ pub fn read() -> Reading {
     Reading { monotonic: here(ClockId::CLOCK_MONOTONIC), boottime: here(ClockId::CLOCK_BOOTTIME) }
 }
 
-/// Learns the offsets from what a program has read between two readings.
-pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Reading) {
-    OFFSETS.get_or_init(|| Offsets {
+/// Learns the offsets: as the kernel tells them, or from what a program has read between two readings. `start_ns` is
+/// when the kernel says that this process has started.
+pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Reading, start_ns: u64) {
+    let measured = || Offsets {
         monotonic: offset(before.monotonic, monotonic_ns, after.monotonic),
         boottime: offset(before.boottime, boottime_ns, after.boottime),
+    };
+    OFFSETS.get_or_init(|| {
+        let offsets = told().unwrap_or_else(measured);
+        let shown = Process::myself().and_then(|process| process.stat()).map(|stat| stat.starttime);
+        // Before 5.11 /proc does not move them.
+        let unmoved = shown.is_ok_and(|ticks| ticks == start_ns / TICK_NS);
+        Offsets { boottime: if unmoved { 0 } else { offsets.boottime }, ..offsets }
     });
+}
+
+/// `None` if what the kernel tells is not about this process, or it tells nothing.
+fn told() -> Option<Offsets> {
+    let namespace = |name| fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    let own = namespace("time")?;
+    if namespace("time_for_children")? != own {
+        return None;
+    }
+    parse(&fs::read_to_string("/proc/self/timens_offsets").ok()?)
+}
+
+/// A clock a line: its name, and the seconds and nanoseconds that it is ahead of the kernel's.
+fn parse(text: &str) -> Option<Offsets> {
+    let ahead = |clock: &str| {
+        let mut words = text.lines().find_map(|line| line.strip_prefix(clock))?.split_whitespace();
+        let mut next = || words.next()?.parse::<i64>().ok();
+        next()?.checked_mul(1_000_000_000)?.checked_add(next()?)
+    };
+    Some(Offsets { monotonic: -ahead("monotonic")?, boottime: -ahead("boottime")? })
 }
 
 /// Zero if the kernel's reading lies between the two.
@@ -58,10 +92,9 @@ pub fn monotonic_ns() -> i64 {
     here(ClockId::CLOCK_MONOTONIC) + offsets().monotonic
 }
 
-/// Returns what to add to CLOCK_BOOTTIME of the kernel to have this process's, in nanoseconds: /proc shows start times
-/// by the latter.
+/// Returns what to add to a start time on the kernel's clock to have the one that /proc shows, in nanoseconds.
 #[must_use]
-pub fn boottime_offset_ns() -> i64 {
+pub fn start_offset_ns() -> i64 {
     -offsets().boottime
 }
 
@@ -89,5 +122,14 @@ mod tests {
         assert_eq!(offset(100, 100, 100), 0);
         assert_eq!(offset(60_000_000_100, 105, 60_000_000_110), -60_000_000_000);
         assert_eq!(offset(100, 1_000_000_105, 110), 1_000_000_000);
+    }
+
+    #[test]
+    fn what_the_kernel_tells_is_how_far_it_is_behind() {
+        let text = "monotonic          60         5\nboottime           -2 500000000\n";
+        let offsets = Offsets { monotonic: -60_000_000_005, boottime: 1_500_000_000 };
+        assert_eq!(parse(text), Some(offsets));
+        // As before 5.7.
+        assert_eq!(parse("1 60 0\n7 60 0\n"), None);
     }
 }

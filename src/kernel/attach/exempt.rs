@@ -6,10 +6,10 @@
 
 use aya::maps::{HashMap, Map, MapData};
 
-use crate::kernel::{KernelError, errno::chain};
-
-/// `KRSI_TICK_NS` of the templates.
-const TICK_NS: u64 = 10_000_000;
+use crate::{
+    kernel::{KernelError, errno::chain},
+    system::clock::TICK_NS,
+};
 
 /// A process as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 //! The same object lists who the shell is, which in a namespace of its own it cannot know otherwise.
 
 use std::{
-    cell::RefCell,
+    cell::{RefCell, RefMut},
     collections::HashMap,
     fs::{File, Metadata, OpenOptions},
     io::{self, Read},
@@ -133,13 +133,16 @@ impl Identities {
     /// If the kernel does not answer.
     pub fn lineage(&self, btf: &'static KernelTypes) -> Result<Vec<Process>, KernelError> {
         let failed = |error: String| KernelError::Program { what: "learn who this shell is".into(), error };
+        // Loading it takes a while, in which the clocks go on.
+        self.prepare(btf, LINEAGE, "task").map_err(failed)?;
         let before = clock::read();
         let bytes = self.run(btf, LINEAGE, "task").map_err(failed)?;
         let after = clock::read();
-        let mut pairs = bytes.chunks_exact(16).map(|pair| (word(pair, 0, 8), word(pair, 8, 8)));
-        let (monotonic, boottime) =
-            pairs.next().ok_or_else(|| failed("the kernel's list of tasks is empty".into()))?;
-        clock::learn(before, monotonic, boottime, after);
+        let mut pairs = bytes.chunks_exact(16).map(|pair| (word(pair, 0, 8), word(pair, 8, 8))).peekable();
+        let empty = || failed("the kernel's list of tasks is empty".into());
+        let (monotonic, boottime) = pairs.next().ok_or_else(empty)?;
+        let (_, start_ns) = *pairs.peek().ok_or_else(empty)?;
+        clock::learn(before, monotonic, boottime, after, start_ns);
         Ok(pairs.map(|(pid, start_ns)| Process { pid: pid as u32, start_ns }).collect())
     }
 
@@ -150,18 +153,30 @@ impl Identities {
 
     /// What one of the iterators writes; it is loaded at the first time.
     fn run(&self, btf: &'static KernelTypes, name: &str, iterator: &str) -> Result<Vec<u8>, String> {
+        let mut program = self.prepare(btf, name, iterator)?;
+        output(&mut program)
+    }
+
+    /// One of the iterators, loaded at the first time.
+    fn prepare(
+        &self,
+        btf: &'static KernelTypes,
+        name: &str,
+        iterator: &str,
+    ) -> Result<RefMut<'_, Iter>, String> {
         let mut loaded = self.loaded.borrow_mut();
-        let ebpf = match &mut *loaded {
-            Some(ebpf) => ebpf,
-            none => none.insert(loader::load(OBJECT, btf, &[]).map_err(|e| chain(&e))?),
-        };
-        let Some(Program::Iter(program)) = ebpf.program_mut(name) else {
-            return Err(format!("`{name}` is no iterator"));
-        };
+        if loaded.is_none() {
+            *loaded = Some(loader::load(OBJECT, btf, &[]).map_err(|e| chain(&e))?);
+        }
+        let found = RefMut::filter_map(loaded, |loaded| match loaded.as_mut()?.program_mut(name)? {
+            Program::Iter(program) => Some(program),
+            _ => None,
+        });
+        let mut program = found.map_err(|_| format!("`{name}` is no iterator"))?;
         if program.fd().is_err() {
             program.load(iterator, btf.numbered()).map_err(|e| chain(&e))?;
         }
-        output(program)
+        Ok(program)
     }
 }
 
@@ -236,7 +251,7 @@ mod tests {
         let here = clock::read();
         let nearly = |kernel: i64, here: i64| (kernel - here).abs() < 1_000_000_000;
         assert!(nearly(clock::monotonic_ns(), here.monotonic()));
-        assert_eq!(clock::boottime_offset_ns(), 0);
+        assert_eq!(clock::start_offset_ns(), 0);
     }
 
     fn types() -> Option<&'static KernelTypes> {

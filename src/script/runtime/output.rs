@@ -92,12 +92,17 @@ impl Runtime {
         true
     }
 
-    /// Reports what has happened to the output since the last look.
+    /// Reports what has happened to the output since the last look, if anything has.
     pub(super) fn look_at_output(&self) {
-        let Some(writer) = &self.output.writer else { return };
-        if self.output.woken().try_recv().is_err() && !writer.is_closed(Target::Out) {
-            return;
+        let closed = self.output.writer.as_ref().is_some_and(|writer| writer.is_closed(Target::Out));
+        if closed || self.output.woken().try_recv().is_ok() {
+            self.tell_of_output();
         }
+    }
+
+    /// Reports what has happened to the output, for whoever was woken for it: nothing wakes twice.
+    pub(super) fn tell_of_output(&self) {
+        let Some(writer) = &self.output.writer else { return };
         for notice in writer.notices() {
             self.say(&told(&notice));
         }

@@ -94,8 +94,10 @@ pub fn wide() -> Outcome {
     let ended = shell::run(&format!(
         r#"
         let p = probe("file_open", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").sum("size").avg("size").hist("size").attach();
-        for i in 0..5 {{ run(["head", "-c", "0", "{path}"]); }}
+        run(["sh", "-c", "for i in 1 2 3 4 5; do : <{path}; done"]);
         emit(#{{sum: p.sum().of([]), total: p.sum().total, avg: p.avg().of([]), text: p.sum().to_string()}});
+        p.sum().show(); p.hist().show();
+        p.detach();
         "#
     ))?;
     ended.well()?;

@@ -1,6 +1,15 @@
 //! Claims about executions that are decided late: what `exec` keeps of each between its two hooks.
 
-use std::{ffi::CString, fs, os::unix::fs::PermissionsExt, thread};
+use std::{
+    ffi::CString,
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Barrier,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
 
 use nix::{
     errno::Errno,
@@ -219,6 +228,84 @@ pub fn changed_in_between() -> Outcome {
         same(name, &ended.books(name)?["matched"], &json!(times))?;
     }
     ended.well()
+}
+
+/// `kernel.threads-max` as a step wants it, until it ends.
+pub struct ThreadsMax(String);
+
+impl ThreadsMax {
+    const FILE: &str = "/proc/sys/kernel/threads-max";
+
+    pub fn set(most: u32) -> Result<Self, String> {
+        let before = fs::read_to_string(Self::FILE).map_err(|e| e.to_string())?;
+        fs::write(Self::FILE, most.to_string()).map_err(|e| format!("{}: {e}", Self::FILE))?;
+        Ok(ThreadsMax(before))
+    }
+}
+
+impl Drop for ThreadsMax {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::FILE, self.0.trim());
+    }
+}
+
+/// Tasks there may be when a probe is attached, and how many then are.
+pub const FEW: u32 = 1024;
+pub const MORE: u32 = 1060;
+
+/// What a task ends with that cannot have enough threads.
+const NO_THREAD: i32 = 97;
+
+/// Fills the table of marks, which has room for as many tasks as there could be at the attach, and then executes `path`.
+fn with_no_room(path: &str) -> Result<Deed, String> {
+    let path = path.to_owned();
+    let task = task::perform(&ME, move || {
+        // Where one executes, no other can be started (fs->in_exec): they are all there before the first one does.
+        let begin: &'static Barrier = Box::leak(Box::new(Barrier::new(MORE as usize + 1)));
+        let failed: &'static AtomicU32 = Box::leak(Box::default());
+        for _ in 0..MORE {
+            let fails = move || {
+                begin.wait();
+                execute(BROKEN);
+                failed.fetch_add(1, Ordering::SeqCst);
+                loop {
+                    thread::park();
+                }
+            };
+            // Not an errno, which would pass for the execution's.
+            if thread::Builder::new().stack_size(64 << 10).spawn(fails).is_err() {
+                return NO_THREAD;
+            }
+        }
+        begin.wait();
+        while failed.load(Ordering::SeqCst) < MORE {
+            thread::yield_now();
+        }
+        refused(execute(&path))
+    })?;
+    Ok(task.deed)
+}
+
+pub fn no_room() -> Outcome {
+    broken()?;
+    let path = program("no-room")?;
+    let params = "path_prefix: \"/tmp/programs/\", args: true";
+    for (rest, expected) in [
+        (".deny(\"EACCES\").on_error(\"deny\")", Deed::Refused(Errno::EACCES)),
+        (".deny(\"EACCES\")", Deed::Done),
+    ] {
+        let few = ThreadsMax::set(FEW)?;
+        let shell = probe(params, &format!("{rest}.events(false)"))?;
+        drop(few);
+        let raised = ThreadsMax::set(100_000)?;
+        same(rest, with_no_room(&path)?, expected)?;
+        drop(raised);
+        let ended = shell.stop()?;
+        let errors = ended.books("t")?["errors"].as_u64().unwrap_or_default();
+        holds(errors > 0, format!("{rest}: no errors are counted"))?;
+        ended.well()?;
+    }
+    Ok(())
 }
 
 /// Ways in which a program does not mind a signal.

@@ -3,7 +3,6 @@
 //! A step is a claim about the product, proved with the real shell: it gives a
 //! reason if the claim does not hold. Steps do not depend on each other.
 
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod aggregation;
 mod connect;
 mod doctor;
@@ -17,27 +16,20 @@ mod file_open;
 mod filter;
 mod filter_live;
 mod help;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod limits;
 mod names;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod namespaces;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod output;
 mod panic;
 mod paths;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod proc_mem;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod product;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod prompt;
 mod scope;
 mod scope_kinds;
 mod shell;
 mod stacks;
 mod task;
-#[allow(dead_code, reason = "some of its claims are not proved yet, and not in the suite")]
 mod texts;
 mod workers;
 
@@ -97,6 +89,7 @@ pub const STEPS: &[Step] = steps! {
         "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
         "late: many other executions take nobody's mark away" => exec_marks::flood,
         "late: what changes between the hooks loses no execution" => exec_marks::changed_in_between,
+        "late: without room for a mark, on_error decides in time" => exec_marks::no_room,
         "late: a kill is certain, whatever the signal" => exec_marks::kill_is_certain,
         "late: a namespace's first process is killed, and a traced one" => exec_marks::kill_of_the_unkillable,
         "late: that a kill is by SIGKILL is said" => exec_marks::said,
@@ -141,6 +134,7 @@ pub const STEPS: &[Step] = steps! {
     "aggregation" {
         "four workers at once: every number is exact" => aggregation::exact,
         "least, greatest, mean" => aggregation::extremes,
+        "sums beyond 64 bits" => aggregation::wide,
         "buckets of equal width" => aggregation::linear,
         "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
         "shown again and again, as top does" => aggregation::live,
@@ -156,18 +150,21 @@ pub const STEPS: &[Step] = steps! {
         "names that are no UTF-8 are found again, and are no others" => texts::found_again,
         "every byte is in NDJSON, and a summary tells names apart" => texts::recorded,
         "a scope takes a name that is no UTF-8" => texts::scope,
+        "in text no argument plays another field" => texts::words,
         "what would do nothing is an error" => texts::refused,
     }
     "stacks" {
         "the kernel's and the program's on an event" => stacks::on_events,
         "only if they are asked for" => stacks::only_if_asked,
         "as the key of an aggregation" => stacks::counted,
+        "a file that is cut while it is read, and a pipe in its place" => stacks::hostile_files,
     }
     "scope" {
         "uid: only these users" => scope::uid,
         "cgroup: the subtree and nothing else" => scope::cgroup,
         "cgroup: the subtree however deep it is" => scope::deep_cgroup,
         "pid: the subtree, also after the parent is gone" => scope::pid,
+        "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
         "kinds are joined by and" => scope::conjunction,
         "gid and loginuid, and what is not" => scope_kinds::ids,
         "comm: whole names" => scope_kinds::comm,
@@ -203,6 +200,7 @@ pub const STEPS: &[Step] = steps! {
     "proc_mem" {
         "observing allows and tells every field" => proc_mem::fields,
         "deny refuses each way, and detach restores" => proc_mem::deny,
+        "deny refuses by every gate into the kernel" => proc_mem::every_gate,
         "kill kills" => proc_mem::kill,
         "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
         "way narrows" => proc_mem::ways,
@@ -228,14 +226,25 @@ pub const STEPS: &[Step] = steps! {
         "in a pid namespace: the shell itself is spared" => namespaces::guard,
         "in a pid namespace: ids that are not the kernel's are refused" => namespaces::process_ids,
         "in a pid namespace: a path is found" => namespaces::paths,
+        "in a time namespace: a lease lasts as long as it says" => namespaces::lease,
+        "in a time namespace: an event's process and its time" => namespaces::time_of_an_event,
+        "too little locked memory is named, and not the template" => limits::locked_memory,
+        "too few descriptors are named, and not the template" => limits::descriptors,
+        "with capabilities alone, other people's scripts are refused" => limits::scripts_of_others,
+        "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
         "the example in each template's help runs" => help::examples,
         "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
         "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
         "panic needs privilege, and says so" => panic::needs_privilege,
         "a preview is what the hooks then do" => product::preview,
         "a killed shell leaves nothing attached" => faults::killed_shell,
+        "a full disk under the output ends no denial" => output::full_disk,
+        "a reader that leaves ends no denial, and one that only reports" => output::closed,
+        "a signal ends a session whose callbacks are slow" => output::slow_callbacks,
+        "a hostile name reaches no log raw" => output::hostile_names,
         "a lease lapses though the shell is stopped" => faults::stopped_shell,
         "a failed attach leaves nothing behind" => product::failed_attach,
+        "audit turns deny into shadow" => product::audit,
         "without privilege: cause, cure, exit 3" => product::unprivileged,
         "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
         "standard output is NDJSON and nothing else" => product::ndjson,

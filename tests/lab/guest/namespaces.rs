@@ -2,17 +2,17 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, libc, sys::signal::Signal, unistd::Pid};
+use nix::{errno::Errno, fcntl::OFlag, libc};
+use serde_json::json;
 
 use super::{
     Outcome, holds, same,
-    shell::SHELL,
+    shell::{SHELL, Shell},
     task::{Deed, Identity, open_file},
 };
 
@@ -32,7 +32,7 @@ enum Around {
 }
 
 /// The shell in there, running a script. The outer shell forks: only a child is in a new pid or time namespace.
-fn inside(around: &Around, script: &str) -> Command {
+fn inside(around: &Around, format: &str, script: &str) -> Command {
     let (mounts, flags) = match around {
         Around::Pid => ("mount -t proc proc /proc && ", libc::CLONE_NEWPID | libc::CLONE_NEWNS),
         Around::Time(_) => ("", CLONE_NEWTIME),
@@ -42,8 +42,8 @@ fn inside(around: &Around, script: &str) -> Command {
         Around::Pid => None,
     };
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", &format!("({mounts}\"$@\"); exit $?"), "sh", SHELL, "--quiet", "--format", "text"]);
-    command.args(["-e", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["-c", &format!("({mounts}\"$@\"); exit $?"), "sh", SHELL, "--quiet"]);
+    command.args(["--format", format, "-e", script]);
     let enter = move || {
         // SAFETY: unshare(2) takes a number only.
         if unsafe { libc::unshare(flags) } != 0 {
@@ -58,9 +58,10 @@ fn inside(around: &Around, script: &str) -> Command {
 
 /// Runs a script that ends by itself: its exit code, and both streams.
 fn ended(around: &Around, script: &str) -> Result<(Option<i32>, String, String), String> {
-    let output = inside(around, script).output().map_err(|e| e.to_string())?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((output.status.code(), text(output.stdout), text(output.stderr)))
+    let ended = Shell::of(inside(around, "text", script))?.end()?;
+    // A line that is a word of JSON is read as one.
+    let lines = ended.lines.iter().map(|line| line.as_str().map_or_else(|| line.to_string(), str::to_owned));
+    Ok((ended.code, lines.collect::<Vec<_>>().join("\n"), ended.stderr))
 }
 
 /// The shell's own opens, and those of whoever has started it, are spared there as anywhere.
@@ -110,43 +111,27 @@ pub fn paths() -> Outcome {
     same("refused", (code, said.trim_end()), (Some(0), "1")).map_err(|e| format!("{e}: {errors}"))
 }
 
-/// A shell in there, told to end when this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
-        let _ = self.0.wait();
-    }
-}
-
-/// A lease of a second is one, and no more, however far its clocks are ahead or behind.
+/// A lease of two seconds is one, and no more, however far its clocks are ahead or behind.
 pub fn lease() -> Outcome {
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let script = format!(
-        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).everywhere().lease("1s").deny().attach();
-           print("ready"); run_for("2s"); print(p.stats().deny > 0);"#
+        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).everywhere().lease("2s").deny().events(false).attach();
+           print("ready"); run_for("3s"); print(p.stats().deny > 0); p.detach();"#
     );
     for seconds in [60, -2] {
-        let mut child = Running(inside(&Around::Time(seconds), &script).spawn().map_err(|e| e.to_string())?);
-        let mut said = BufReader::new(child.0.stdout.take().ok_or("no standard output")?);
-        let mut line = String::new();
-        said.read_line(&mut line).map_err(|e| e.to_string())?;
-        if line.trim_end() != "ready" {
-            let mut errors = String::new();
-            let _ = child.0.stderr.take().map(|mut all| all.read_to_string(&mut errors));
-            return Err(format!("offset {seconds}: {line:?} {errors}"));
-        }
+        let at = |what: &str| format!("offset {seconds}, {what}");
+        let mut shell = Shell::of(inside(&Around::Time(seconds), "json", &script))?;
+        shell.wait_for(|line| line["text"] == "ready")?;
         let begun = Instant::now();
         let open = || open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed);
-        same(&format!("offset {seconds}, at first"), open()?, REFUSED)?;
+        same(&at("at first"), open()?, REFUSED)?;
         while open()? == REFUSED {
-            holds(begun.elapsed() < Duration::from_secs(5), format!("offset {seconds}: still refused"))?;
+            holds(begun.elapsed() < Duration::from_secs(6), at("still refused"))?;
             std::thread::sleep(Duration::from_millis(20));
         }
-        let mut rest = String::new();
-        said.read_to_string(&mut rest).map_err(|e| e.to_string())?;
-        same("denied", rest.trim_end(), "true")?;
+        let ended = shell.end()?;
+        same(&at("denied"), ended.lines.iter().filter(|line| line["text"] == "true").count(), 1)?;
+        same(&at("exit"), ended.code, Some(0)).map_err(|e| format!("{e}: {}", ended.stderr))?;
     }
     Ok(())
 }
@@ -154,23 +139,23 @@ pub fn lease() -> Outcome {
 /// The process of an event is known by its start, which /proc shows moved; and wall-clock time is the wall's.
 pub fn time_of_an_event() -> Outcome {
     let script = r#"
-        let p = probe("exec").scope(#{ uid: 0 }).when(|e| e.path.ends_with("/sleep")).attach();
-        p.on_event(|e| {
-            let off = timestamp_ms() - e.wall_ns / 1000000;
-            print(`${kill(e, "SIGKILL")} ${off}`);
-        });
-        print(run(["/bin/sleep", "20"]).signal);
+        let p = probe("exec").scope(#{ pid: getpid() }).attach();
+        p.on_event(|e| emit(#{ killed: kill(e, "SIGKILL"), wall_ns: e.wall_ns }));
+        print(run(["/bin/sleep", "10"]).signal);
         p.detach();
-    "#
-    .replace("timestamp_ms()", "parse_int(strftime(\"%s\")) * 1000");
+    "#;
     for seconds in [60, -2] {
-        let (code, said, errors) = ended(&Around::Time(seconds), &script)?;
-        let mut words = said.split_whitespace();
-        same("killed", (code, words.next()), (Some(0), Some("true")))
-            .map_err(|e| format!("{e}: {said} {errors}"))?;
-        let off: i64 = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| said.clone())?;
-        holds(off.abs() < 2000 + 1000, format!("offset {seconds}: the wall's clock is {off} ms off"))?;
-        same("the signal", words.next(), Some("SIGKILL"))?;
+        let at = |what: &str| format!("offset {seconds}, {what}");
+        let wall = || SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string());
+        let before = wall()?;
+        let ended = Shell::of(inside(&Around::Time(seconds), "json", script))?.end()?;
+        let span = before.as_nanos()..=wall()?.as_nanos();
+        let emitted = ended.emitted()?;
+        same(&at("found"), &emitted["killed"], &json!(true))?;
+        let time = emitted["wall_ns"].as_u64().unwrap_or_default();
+        holds(span.contains(&u128::from(time)), at(&format!("the wall's clock: {time} is not in {span:?}")))?;
+        same(&at("killed"), ended.lines.iter().filter(|line| line["text"] == "SIGKILL").count(), 1)?;
+        same(&at("exit"), ended.code, Some(0)).map_err(|e| format!("{e}: {}", ended.stderr))?;
     }
     Ok(())
 }

@@ -72,19 +72,50 @@ pub fn ends_a_deny_all() -> Outcome {
     holds(Command::new(SHELL).arg("--version").output().is_ok(), "an execution is still denied")
 }
 
+/// A cgroup in which nothing runs, to the end of the step.
+struct Frozen;
+
+impl Frozen {
+    const GROUP: &str = "/sys/fs/cgroup/frozen";
+
+    fn new(shell: &Shell) -> Result<Self, String> {
+        let write = |file: &str, text: &str| {
+            let file = format!("{}/{file}", Self::GROUP);
+            fs::write(&file, text).map_err(|e| format!("{file}: {e}"))
+        };
+        fs::create_dir_all(Self::GROUP).map_err(|e| e.to_string())?;
+        let frozen = Frozen;
+        write("cgroup.procs", &shell.pid().to_string())?;
+        write("cgroup.freeze", "1")?;
+        Ok(frozen)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = fs::write(format!("{}/cgroup.freeze", Self::GROUP), "0");
+        let _ = fs::remove_dir(Self::GROUP);
+    }
+}
+
 pub fn ends_every_session() -> Outcome {
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let stopped = denying("")?;
     stopped.signal(Signal::SIGSTOP)?;
-    let stubborn = denying("on_exit(|| { run([\"/bin/sleep\", \"60\"]); });")?;
+    // What `on_exit` still has to do holds nobody up; a frozen one hears no signal but the last.
+    let busy = denying("on_exit(|| { run([\"/bin/sleep\", \"60\"]); });")?;
+    let stubborn = denying("")?;
+    let frozen = Frozen::new(&stubborn)?;
     same("while they deny", read()?, REFUSED)?;
     let (said, code) = panic()?;
     holds(code == Some(0), format!("exit {code:?}: {said}"))?;
-    holds(said.contains("2 probes made to observe"), said.clone())?;
+    holds(said.contains("3 probes made to observe"), said.clone())?;
     same("afterwards", read()?, Deed::Done)?;
-    // The one has closed its books, the other has been killed.
+    // Two have closed their books, the third has been killed.
     stopped.end()?.well()?;
+    busy.end()?.well()?;
     same("the one that did not go", stubborn.end()?.code, None)?;
+    drop(frozen);
     let (said, code) = panic()?;
     same("once more", (said.as_str(), code), ("nothing was attached\n", Some(0)))
 }

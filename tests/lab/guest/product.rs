@@ -29,7 +29,8 @@ pub fn failed_attach() -> Outcome {
 }
 
 pub fn audit() -> Outcome {
-    let path = program("audited")?;
+    // By this name it does what its first argument says.
+    let path = program("busybox")?;
     let script = format!(
         r#"
         let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EPERM").name("t").attach();
@@ -41,6 +42,7 @@ pub fn audit() -> Outcome {
         p.when(|e| kill("SIGKILL"));
         p.deny("EACCES");
         let fourth = run(["{path}", "true"]).errno;
+        run_for("200ms");
         p.on_event(|e| kill(e, "SIGKILL"));
         let fifth = run(["{path}", "sleep", "1"]);
         emit(#{{first: first, second: second.signal, third: third, fourth: fourth, fifth: fifth.code, would: p.stats().would_deny}});

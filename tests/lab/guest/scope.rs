@@ -1,12 +1,20 @@
 //! Claims about scope: which tasks a probe applies to.
 
-use std::{fs, process::Command};
+use std::{fs, os::fd::OwnedFd, process::Command};
 
-use nix::{errno::Errno, fcntl::OFlag};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    libc,
+    sys::wait::{WaitStatus, waitpid},
+    unistd::{ForkResult, Pid, fork, pipe2},
+};
 use serde_json::json;
 
 use super::{
-    Outcome, same,
+    Outcome,
+    exec_marks::{FEW, MORE, ThreadsMax},
+    holds, same,
     shell::Shell,
     task::{self, Deed, Identity, open_file},
 };
@@ -123,6 +131,82 @@ fn wait_for_file(path: &str) -> Result<String, String> {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     Err(format!("{path} was never written"))
+}
+
+/// A subtree that outgrows the room there was for it when the probe was attached.
+pub fn outgrown() -> Outcome {
+    for (rest, expected) in [(".on_error(\"deny\")", REFUSED), ("", Deed::Done)] {
+        let few = ThreadsMax::set(FEW)?;
+        let (root, grow) = growing()?;
+        fs::write(FILE, "content").map_err(|e| e.to_string())?;
+        let shell = Shell::ready(&format!(
+            "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {root}}}).deny(\"EPERM\"){rest}.name(\"t\").attach(); \
+             print(\"ready\");"
+        ))?;
+        drop(few);
+        let raised = ThreadsMax::set(100_000)?;
+        drop(grow);
+        let deed = match waitpid(root, None).map_err(|e| e.to_string())? {
+            WaitStatus::Exited(_, 0) => Deed::Done,
+            WaitStatus::Exited(_, code) => Deed::Refused(Errno::from_raw(code - 100)),
+            other => return Err(format!("{other:?}")),
+        };
+        drop(raised);
+        same(&format!("one that found no room, {rest}"), deed, expected)?;
+        // This suite is older than any that found none, and known to be none of them.
+        same("outside of the subtree", fs::read(FILE).map(drop).map_err(|e| e.kind()), Ok(()))?;
+        let ended = shell.stop()?;
+        let errors = ended.books("t")?["errors"].as_u64().unwrap_or_default();
+        holds(errors >= u64::from(MORE - FEW), format!("{errors} errors are counted"))?;
+        ended.well()?;
+    }
+    Ok(())
+}
+
+/// A child of `growing`: it touches nothing of the memory that it shares.
+extern "C" fn wait(_: *mut libc::c_void) -> libc::c_int {
+    loop {
+        // SAFETY: a call without an argument.
+        unsafe { libc::pause() };
+    }
+}
+
+/// A process that, once the pipe's end is dropped, has MORE children wait, and then one more read FILE. It ends with
+/// what became of that.
+fn growing() -> Result<(Pid, OwnedFd), String> {
+    // The shell, which is started with it open, must not keep it open.
+    let (gate, open) = pipe2(OFlag::O_CLOEXEC).map_err(|e| e.to_string())?;
+    // SAFETY: as in `task::perform`; neither child nor grandchildren run the parent's destructors.
+    match unsafe { fork() }.map_err(|e| e.to_string())? {
+        ForkResult::Parent { child } => Ok((child, open)),
+        ForkResult::Child => {
+            drop(open);
+            let _ = nix::unistd::read(&gate, &mut [0]);
+            let mut waiting = Vec::new();
+            // They share its memory, which is much less to do than to copy it. Each has a stack of its own.
+            let mut stacks = vec![[0_u8; 8192]; MORE as usize];
+            for stack in &mut stacks {
+                let top = stack.as_mut_ptr_range().end.cast();
+                let flags = libc::CLONE_VM | libc::SIGCHLD;
+                // SAFETY: a child only pauses, on its own stack, which outlives it.
+                match unsafe { libc::clone(wait, top, flags, std::ptr::null_mut()) } {
+                    child @ 1.. => waiting.push(Pid::from_raw(child)),
+                    _ => break,
+                }
+            }
+            let code = match open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed) {
+                Ok(Deed::Done) => 0,
+                Ok(Deed::Refused(errno)) => 100 + errno as i32,
+                _ => 1,
+            };
+            for child in waiting {
+                let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+                let _ = waitpid(child, None);
+            }
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(code) }
+        }
+    }
 }
 
 pub fn conjunction() -> Outcome {

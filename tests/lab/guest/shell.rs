@@ -4,12 +4,12 @@ use std::{
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 use serde_json::Value;
@@ -20,11 +20,15 @@ pub const SHELL: &str = "/bin/krsi-sh";
 /// Loading takes about a second in software emulation, and half a minute with the largest filters; this is for a
 /// machine that does other work besides.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// What one that was killed has written on standard error is read by then.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A running shell.
 pub struct Shell {
     child: Child,
     lines: Receiver<Value>,
+    /// All of standard error, once it has ended.
+    errors: Receiver<String>,
     /// Everything on standard output so far.
     pub seen: Vec<Value>,
 }
@@ -50,14 +54,22 @@ impl Shell {
     }
 
     pub fn start(arguments: &[&str]) -> Result<Self, String> {
-        let mut child = Command::new(SHELL)
-            .args(arguments)
+        let mut command = Command::new(SHELL);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Starts the shell by this command, in a process group of its own.
+    pub fn of(mut command: Command) -> Result<Self, String> {
+        let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|e| format!("cannot start the shell: {e}"))?;
         let stdout = child.stdout.take().ok_or("no standard output")?;
+        let mut stderr = child.stderr.take().ok_or("no standard error")?;
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -67,7 +79,17 @@ impl Shell {
                 }
             }
         });
-        Ok(Shell { child, lines, seen: Vec::new() })
+        let (send, errors) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = stderr.read_to_end(&mut text);
+            let _ = send.send(String::from_utf8_lossy(&text).into_owned());
+        });
+        Ok(Shell { child, lines, errors, seen: Vec::new() })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) -> Outcome {
@@ -100,15 +122,21 @@ impl Shell {
                 self.seen.push(line.clone());
                 Ok(line)
             }
-            Err(error) => {
-                let mut stderr = String::new();
-                let _ = self.child.kill();
-                if let Some(mut pipe) = self.child.stderr.take() {
-                    let _ = pipe.read_to_string(&mut stderr);
-                }
-                Err(format!("{error}; standard output: {:?}; standard error: {stderr}", self.seen))
-            }
+            Err(error) => Err(self.trouble(&error)),
         }
+    }
+
+    /// What is known of one that does not do what is waited for.
+    fn trouble(&mut self, error: &dyn std::fmt::Display) -> String {
+        self.kill();
+        let stderr = self.errors.recv_timeout(LAST_WORDS).unwrap_or_default();
+        format!("{error}; standard output: {:?}; standard error: {stderr}", self.seen)
+    }
+
+    /// With whatever it has started.
+    fn kill(&mut self) {
+        let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL);
+        let _ = self.child.kill();
     }
 
     /// Reads on until a second passes without a line.
@@ -132,20 +160,25 @@ impl Shell {
 
     /// Waits for its end, and reads the rest.
     pub fn end(mut self) -> Result<Ended, String> {
-        let mut stderr = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            pipe.read_to_string(&mut stderr).map_err(|e| e.to_string())?;
+        let until = Instant::now() + PATIENCE;
+        let left = || until.saturating_duration_since(Instant::now());
+        loop {
+            match self.lines.recv_timeout(left()) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(error) => return Err(self.trouble(&error)),
+            }
         }
+        let stderr = self.errors.recv_timeout(left()).map_err(|error| self.trouble(&error))?;
+        // Both streams are closed: all that is left to it is its exit.
         let code = self.child.wait().map_err(|e| e.to_string())?.code();
-        let mut lines = std::mem::take(&mut self.seen);
-        lines.extend(self.lines.iter());
-        Ok(Ended { code, lines, stderr })
+        Ok(Ended { code, lines: std::mem::take(&mut self.seen), stderr })
     }
 }
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        self.kill();
         let _ = self.child.wait();
     }
 }
