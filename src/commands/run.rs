@@ -5,6 +5,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io::{self, IsTerminal},
     path::Path,
 };
 
@@ -25,6 +26,10 @@ pub struct RunArgs {
     /// Run this code instead of a file
     #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
     pub code: Option<String>,
+
+    /// After the script, go on at a prompt that has its variables, functions and probes
+    #[arg(short = 'i')]
+    pub then_prompt: bool,
 
     /// Script, `-` for standard input, and behind it what it finds in `args`
     #[arg(
@@ -60,6 +65,10 @@ enum RunError {
          cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
     )]
     LateAudit,
+    #[error(
+        "-i goes on at a prompt, and standard input is no terminal\ncure: leave -i out, or start it at a terminal"
+    )]
+    NoTerminal,
     #[error("argument {position} of the script is not UTF-8: `{}`\nallowed: text", printable(&.argument.to_string_lossy()))]
     Argument { position: usize, argument: OsString },
     #[error(transparent)]
@@ -77,14 +86,29 @@ pub fn run(args: &RunArgs, globals: &Globals) -> i32 {
         complain(RunError::Nothing);
         return exit::USAGE;
     }
-    start(script(args), globals)
+    started(args, script(args), globals)
 }
 
 /// Runs what a command line without a subcommand names: a word that is no script
 /// may be a mistyped subcommand.
 #[must_use]
 pub fn bare(args: &RunArgs, globals: &Globals) -> i32 {
-    start(script(args).map_err(or_mistyped), globals)
+    started(args, script(args).map_err(or_mistyped), globals)
+}
+
+/// Runs it, and then prompts if that is asked for.
+fn started(args: &RunArgs, script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> i32 {
+    if !args.then_prompt {
+        return start(script, globals);
+    }
+    let script = if io::stdin().is_terminal() { script } else { Err(RunError::NoTerminal) };
+    match script {
+        Ok((source, words)) => super::shell::run_after(source, words, globals),
+        Err(error) => {
+            complain(error);
+            exit::USAGE
+        }
+    }
 }
 
 /// Runs what comes from standard input.

@@ -43,6 +43,20 @@ pub fn page(text: String) -> Result<(), String> {
     }
 }
 
+/// Runs a command line as the system's shell reads it.
+///
+/// # Errors
+/// What there is to say about its end, unless it was a good one.
+pub fn command(line: &str) -> Result<(), String> {
+    match Command::new("/bin/sh").arg("-c").arg(line).status() {
+        Ok(status) if status.success() => Ok(()),
+        // The shell has said it.
+        Ok(status) if status.code() == Some(NOT_FOUND) => Ok(()),
+        Ok(status) => Err(format!("it ended with {status}")),
+        Err(error) => Err(format!("cannot start /bin/sh: {error}")),
+    }
+}
+
 /// Lets somebody edit a file.
 ///
 /// # Errors
