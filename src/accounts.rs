@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::suggest::nearest;
+use crate::values::nearest;
 
 /// How long an answer may be out of date.
 const FRESH: Duration = Duration::from_secs(1);

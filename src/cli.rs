@@ -15,21 +15,16 @@ use std::{
     ffi::OsString,
     fmt::Write as _,
     io::{self, IsTerminal, Write as _},
-    time::Duration,
 };
 
-use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, parser::ValueSource};
+use clap::{CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
 
 use crate::{
     commands::{self, Command},
+    exit,
+    globals::{self, Asked, Globals},
     kernel::too_few_files,
-    report::{Format, allows_color},
-    script::{self, Policy},
 };
-
-mod format;
-
-pub use format::Asked;
 
 /// A shell for security probes: eBPF LSM programs that observe, shadow, deny and kill
 ///
@@ -53,7 +48,7 @@ pub use format::Asked;
 )]
 struct Cli {
     #[command(flatten)]
-    script: commands::run::RunArgs,
+    run: commands::run::RunArgs,
     /// The interactive shell does not evaluate the start-up file
     #[arg(long)]
     no_init: bool,
@@ -64,105 +59,11 @@ struct Cli {
     globals: Globals,
 }
 
-/// The flags every command takes, before its name or behind it.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
-pub struct Globals {
-    /// How standard output is written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto", overrides_with = "format")]
-    pub format: Asked,
-
-    /// Whether text may carry colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
-    pub color: Color,
-
-    /// Report every deny, kill and signal of the script instead of doing it; programs it runs do run
-    #[arg(long, global = true, overrides_with = "audit")]
-    pub audit: bool,
-
-    /// End the session after this time, such as 10s or 5m; exit code 0
-    #[arg(long = "for", global = true, value_name = "DURATION", value_parser = duration, overrides_with = "lasts")]
-    pub lasts: Option<Duration>,
-
-    /// No banner, no notes, no closing table
-    #[arg(short, long, global = true, overrides_with = "quiet")]
-    pub quiet: bool,
-
-    /// Say more on standard error; twice, still more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    crate::probe::duration::parse(text).map_err(|error| error.to_string())
-}
-
-/// Whether text may carry colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Color {
-    /// If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`
-    #[default]
-    Auto,
-    /// Always, NO_COLOR or not
-    Always,
-    /// Never
-    Never,
-}
-
-impl Globals {
-    /// Whether text on standard output carries colour.
-    #[must_use]
-    pub fn color(&self) -> bool {
-        match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => allows_color(),
-        }
-    }
-
-    /// What a script's session is told.
-    #[must_use]
-    pub fn options(&self, args: Vec<String>) -> script::Options {
-        script::Options {
-            interactive: false,
-            args,
-            policy: if self.audit { Policy::default().audited() } else { Policy::default() },
-            format: self.format.for_session(),
-            help: self.format.for_answer(),
-            color: self.color(),
-            quiet: self.quiet,
-            lasts: self.lasts,
-            verbose: self.verbose,
-        }
-    }
-
-    /// These flags as words of a session's command line, colour and format settled:
-    /// whether output ends at a terminal is known here, and not where the words are read.
-    #[must_use]
-    pub fn words(&self) -> Vec<String> {
-        let mut words = vec![
-            format!("--color={}", if self.color() { "always" } else { "never" }),
-            format!("--format={}", if self.format.for_session() == Format::Json { "json" } else { "text" }),
-        ];
-        if self.audit {
-            words.push("--audit".to_owned());
-        }
-        if self.quiet {
-            words.push("--quiet".to_owned());
-        }
-        if let Some(lasts) = self.lasts {
-            words.push(format!("--for={}ms", lasts.as_millis()));
-        }
-        words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
-        words
-    }
-}
-
 /// Does what the arguments say; gives the process's exit code.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match parse(&arguments, std::env::var_os(format::VARIABLE)) {
+    let cli = match parse(&arguments, std::env::var_os(globals::VARIABLE)) {
         Ok(cli) => cli,
         Err(error) => {
             return match error.print().and_then(|()| io::stdout().flush()) {
@@ -176,11 +77,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     };
     if let Some(why) = too_few_files() {
         commands::complain(why);
-        return commands::exit::ENVIRONMENT;
+        return exit::ENVIRONMENT;
     }
     match &cli.command {
         Some(command) => command.run(&cli.globals),
-        None if cli.script.names_a_script() => commands::run::bare(&cli.script, &cli.globals),
+        None if cli.run.script.names_a_script() => {
+            commands::run::bare(&cli.run, &subcommands(), &cli.globals)
+        }
         None if io::stdin().is_terminal() => commands::shell::run(&cli.globals, !cli.no_init),
         None => commands::run::standard_input(&cli.globals),
     }
@@ -198,7 +101,7 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
     if cli.globals.quiet && cli.globals.verbose > 0 {
         return Err(table.error(ErrorKind::ArgumentConflict, "--quiet and --verbose contradict each other"));
     }
-    if cli.script.code.is_some() && cli.command.is_some() {
+    if cli.run.script.code.is_some() && cli.command.is_some() {
         let text = "a subcommand cannot follow -e CODE; words for the script stand behind `--`";
         return Err(table.error(ErrorKind::ArgumentConflict, text));
     }
@@ -260,7 +163,7 @@ pub fn command() -> clap::Command {
 }
 
 /// The subcommands' names, for an error that refuses one.
-pub(crate) fn subcommands() -> Vec<String> {
+fn subcommands() -> Vec<String> {
     Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect()
 }
 
@@ -335,7 +238,10 @@ pub const SECTIONS: &[Section] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::{globals::Color, report::Format};
 
     fn parsed(words: &[&str]) -> Result<Cli, ErrorKind> {
         parsed_with(words, None)
@@ -347,7 +253,7 @@ mod tests {
     }
 
     fn script_words(words: &[&str]) -> Vec<OsString> {
-        parsed(words).unwrap().script.words
+        parsed(words).unwrap().run.script.words
     }
 
     #[test]

@@ -50,6 +50,22 @@ fn the_catalogue_has_every_committed_template() {
     assert_eq!(names, files, "a template is named as its file");
 }
 
+/// What a template keeps between two hooks of one operation must be there at the second: a map that makes room by forgetting
+/// what was not used lately can be made to forget by whoever floods it.
+#[test]
+fn no_map_forgets_what_was_not_used_lately() {
+    use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH};
+    for template in catalogue().iter() {
+        let object = aya_obj::Object::parse(&template.object).unwrap();
+        assert!(object.maps.len() > 3, "{}", template.name);
+        for (name, map) in &object.maps {
+            let forgets =
+                [BPF_MAP_TYPE_LRU_HASH as u32, BPF_MAP_TYPE_LRU_PERCPU_HASH as u32].contains(&map.map_type());
+            assert!(!forgets, "{}: {name}", template.name);
+        }
+    }
+}
+
 #[test]
 fn every_event_carries_the_whole_header() {
     for template in catalogue().iter() {

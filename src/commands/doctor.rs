@@ -5,8 +5,8 @@
 
 use std::io::{self, IsTerminal};
 
-use super::{answer, catalogue, exit};
-use crate::{cli::Globals, doctor, report::Format};
+use super::{answer, catalogue};
+use crate::{doctor, exit, globals::Globals, report::Format};
 
 /// Find out what this machine can do, by trying each hook
 ///

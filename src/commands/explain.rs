@@ -3,19 +3,19 @@
 //! In: a script, evaluated with nothing attached and nothing done. Out: for each probe that it makes, the
 //! stages that an event goes through, and what its filter became; as tables or as JSON. Needs no privilege.
 
-use std::{ffi::OsString, fmt::Write as _, io, path::Path, time::Duration};
+use std::{fmt::Write as _, io, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{answer, catalogue, complain, exit, width};
+use super::{answer, catalogue, complain, script_args::ScriptArgs, width};
 use crate::{
-    cli::Globals,
+    exit,
+    globals::Globals,
     report::{Format, Sink, Stream, Writer, printable},
     script::{
-        Options, Session, Source,
+        Options, Session,
         explanation::{Explanation, Stage},
     },
-    source::{self, SourceError},
 };
 
 /// Explain a script's probes: what runs where, and what each filter became
@@ -27,44 +27,21 @@ use crate::{
 /// first and filter (understood, instructions, room, at_most, verifier_steps, verifier_limit, code).
 #[derive(Debug, Clone, clap::Args)]
 pub struct ExplainArgs {
-    /// Explain this code instead of a file
-    #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
-    pub code: Option<String>,
+    #[command(flatten)]
+    pub script: ScriptArgs,
 
     /// Show the filters' instructions too
     #[arg(long)]
     pub instructions: bool,
-
-    /// Script, `-` for standard input, and behind it what it finds in `args`
-    #[arg(
-        value_names = ["FILE", "ARGS"],
-        num_args = 0..,
-        trailing_var_arg = true,
-        value_hint = clap::ValueHint::FilePath
-    )]
-    pub words: Vec<OsString>,
-}
-
-/// Why there is nothing to explain.
-#[derive(Debug, thiserror::Error)]
-enum ExplainError {
-    #[error(
-        "explain: nothing to explain\nallowed: explain FILE, explain -e CODE, or explain - for standard input"
-    )]
-    Nothing,
-    #[error("an argument of the script is not UTF-8: `{}`\nallowed: text", printable(&.0.to_string_lossy()))]
-    Argument(OsString),
-    #[error(transparent)]
-    Source(#[from] SourceError),
 }
 
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
-    let (source, words) = match script(args) {
+    let (source, words) = match args.script.read() {
         Ok(script) => script,
         Err(error) => {
-            complain(error);
+            complain(format!("explain: {error}"));
             return exit::USAGE;
         }
     };
@@ -84,22 +61,6 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
         complain("the script makes no probe");
     }
     if told == exit::FINE { explained.code } else { told }
-}
-
-fn script(args: &ExplainArgs) -> Result<(Source, Vec<String>), ExplainError> {
-    let text = |word: &OsString| {
-        word.to_str().map(str::to_owned).ok_or_else(|| ExplainError::Argument(word.clone()))
-    };
-    let texts = |words: &[OsString]| {
-        let words = if words.first().is_some_and(|word| word == "--") { &words[1..] } else { words };
-        words.iter().map(text).collect::<Result<Vec<_>, _>>()
-    };
-    if let Some(code) = &args.code {
-        return Ok((Source { name: "-e".to_owned(), text: code.clone() }, texts(&args.words)?));
-    }
-    let (script, rest) = args.words.split_first().ok_or(ExplainError::Nothing)?;
-    let source = if script == "-" { source::standard_input()? } else { source::file(Path::new(script))? };
-    Ok((source, texts(rest)?))
 }
 
 /// How long the explanation waits for the script's errors to be written.

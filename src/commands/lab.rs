@@ -13,9 +13,10 @@ use std::{
     time::Duration,
 };
 
-use super::{complain, exit};
+use super::complain;
 use crate::{
-    cli::Globals,
+    exit,
+    globals::Globals,
     lab::{self, Command, Extra, LabError, Request, Streams, Verdict},
 };
 
@@ -212,7 +213,7 @@ fn parse_with(text: &str) -> Result<With, String> {
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    crate::probe::duration::parse(text).map_err(|error| error.to_string())
+    crate::values::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// MiB that a guest needs to boot, and more than any machine gives one.

@@ -5,6 +5,7 @@
 //! whose doc comment is its help, and `run(&Args, &Globals) -> i32`; it knows
 //! nothing of the other commands.
 
+pub mod script_args;
 pub mod shell;
 
 use std::{
@@ -12,19 +13,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::{cli::Globals, report::columns, template::Catalogue};
-
-/// The process's exit codes, as `--help` tells them.
-pub mod exit {
-    /// Whoever reads these is content.
-    pub const FINE: i32 = 0;
-    /// The command line, or a file it names, is not one to start from.
-    pub const USAGE: i32 = 2;
-    /// This machine lacks something: privilege, BPF LSM, QEMU.
-    pub const ENVIRONMENT: i32 = 3;
-    /// 128 and SIGINT's number, as shells say it.
-    pub const INTERRUPTED: i32 = 130;
-}
+use crate::{exit, globals::Globals, report::columns, template::Catalogue};
 
 /// Declares each command's module and its subcommand of the same name.
 macro_rules! commands {

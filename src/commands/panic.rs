@@ -17,9 +17,10 @@ use nix::{
 };
 use procfs::process::Process;
 
-use super::{answer, complain, exit};
+use super::{answer, complain};
 use crate::{
-    cli::Globals,
+    exit,
+    globals::Globals,
     kernel::{
         KernelError,
         everyones::{self, Keepers},

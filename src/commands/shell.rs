@@ -3,8 +3,8 @@
 //! In: the global flags, and whether the start-up file is evaluated. Out: the shell's exit code. No subcommand has this name;
 //! it is what remains when a command line names nothing to run.
 
-use super::{catalogue, exit};
-use crate::{cli::Globals, script::Source, shell};
+use super::catalogue;
+use crate::{exit, globals::Globals, script::Source, shell};
 
 /// Runs the shell; gives the process's exit code.
 #[must_use]

@@ -9,12 +9,13 @@ use comfy_table::{ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use super::{answer, catalogue, complain, exit, width};
+use super::{answer, catalogue, complain, width};
 use crate::{
-    cli::Globals,
+    exit,
+    globals::Globals,
     report::Format,
-    suggest::nearest,
     template::{Catalogue, Field, FieldKind, NamedValue, Param, ParamKind, Template},
+    values::nearest,
 };
 
 /// List the templates, or describe one: hooks, params, event fields

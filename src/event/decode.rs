@@ -243,7 +243,8 @@ impl Event {
     }
 }
 
-pub(super) fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
+/// Reads a value of this kind from its bytes.
+pub fn value(kind: &FieldKind, bytes: &[u8]) -> Value {
     match kind {
         FieldKind::Text => Value::Text(until_nul(bytes).to_vec()),
         // Of a summary's key, a number still.

@@ -8,14 +8,12 @@
 
 mod decode;
 pub mod queue;
-pub mod summary;
 
 use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 use crate::{symbols::UserAddress, template::Template};
 
-pub use decode::{DecodeError, address};
-pub use summary::Summary;
+pub use decode::{DecodeError, address, value};
 
 /// Bytes of an IP address in a record.
 pub const ADDRESS_SIZE: usize = 20;

@@ -20,8 +20,8 @@ use super::{
     syntax::{self, Function, Kind, Node, Question, Statement},
 };
 use crate::{
-    probe::{Network, network::Networks},
     template::{NamedValue, Template},
+    values::{Network, Networks},
 };
 
 /// Texts that a set may have: more find no room in the code, however short they are.

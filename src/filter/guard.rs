@@ -9,7 +9,7 @@
 use rhai::{AST, Dynamic, Expr, FnPtr};
 
 use super::{Filter, asks, check, syntax};
-use crate::{event::Event, probe::network::Networks, template::Template};
+use crate::{event::Event, template::Template, values::Networks};
 
 /// Elements of a captured array that are looked at for each event, to see whether it is what it was.
 const ELEMENTS: usize = 64;

@@ -5,7 +5,7 @@
 //! left to right with `&&` and `||` cut short; everything is pure, so an order that only
 //! changes which trouble is met first is free.
 
-use crate::probe::{Errno, Network, Signal};
+use crate::values::{Errno, Network, Signal};
 
 /// A compiled closure.
 #[derive(Debug, Clone, PartialEq)]

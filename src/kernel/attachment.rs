@@ -32,8 +32,8 @@ use super::{
     trackers,
 };
 use crate::{
-    event::{Source, Summary},
-    probe::{Counters, Mode, OnError, ParamValue, Spec},
+    event::Source,
+    probe::{Counters, Mode, OnError, ParamValue, Spec, Summary},
     template::{Param, ParamKind, Template},
 };
 

@@ -13,8 +13,8 @@ use aya::{
 
 use super::{KernelError, attachment::take, errno::chain, grace, host, stacks::KeptStacks};
 use crate::{
-    event::summary::{self, Amount, Bucket, Row, Summary, Total},
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
+    probe::summary::{self, Amount, Bucket, Row, Summary, Total},
     template::Layout,
 };
 

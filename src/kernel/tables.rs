@@ -25,9 +25,10 @@ use super::{
     loader::KernelTypes,
 };
 use crate::{
-    probe::{Network, ParamValue, Ports},
+    probe::ParamValue,
     raw,
     template::{Param, ParamKind},
+    values::{Network, Ports},
 };
 
 /// `LPM_DATA_SIZE_MAX` of the kernel (kernel/bpf/lpm_trie.c).

@@ -6,8 +6,8 @@
 //! back as a [`crate::event::Summary`].
 
 use crate::{
-    suggest::nearest,
     template::{Field, FieldKind, Template},
+    values::nearest,
 };
 
 /// Aggregations of one probe, and fields that one groups by (`KRSI_SUMMARIES`, `KRSI_BY`).

@@ -7,28 +7,20 @@
 //! once, at the edge, into types that cannot be wrong.
 
 pub mod aggregation;
-pub mod duration;
 pub mod mode;
-pub mod network;
 pub mod param;
-pub mod port;
 pub mod scope;
+pub mod summary;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     filter::Compiled,
     template::{Stack, Template},
+    values::Signal,
 };
 
-pub use self::{
-    aggregation::Aggregation,
-    mode::{Errno, Mode, Signal},
-    network::Network,
-    param::ParamValue,
-    port::Ports,
-    scope::Scope,
-};
+pub use self::{aggregation::Aggregation, mode::Mode, param::ParamValue, scope::Scope, summary::Summary};
 
 /// Everything a script has said about one probe.
 #[derive(Debug, Clone)]

@@ -2,14 +2,10 @@
 
 use serde_json::Value;
 
-use super::{
-    network::{Network, NetworkError},
-    port::{PortError, Ports},
-};
 use crate::{
     raw,
-    suggest::nearest,
     template::{Param, ParamKind, Template},
+    values::{Network, NetworkError, PortError, Ports, nearest},
 };
 
 /// Longest text that the prefix and suffix tables hold, in bytes: the kernel's

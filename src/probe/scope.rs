@@ -18,7 +18,7 @@ use super::param::{describe, one_or_many};
 use crate::{
     accounts::{Account, NoAccount},
     raw,
-    suggest::nearest,
+    values::nearest,
 };
 
 /// The kernel's `task_struct.comm` with its NUL (TASK_COMM_LEN).

@@ -3,7 +3,7 @@
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 
 use super::process::this_one;
-use crate::probe::Signal;
+use crate::values::Signal;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot send {signal} to process {pid}: {error}")]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::printable;
-use crate::{accounts::Account, probe::Errno};
+use crate::{accounts::Account, values::Errno};
 
 /// How the kernel says that a task has no login user and no audit session.
 const UNSET: u32 = u32::MAX;

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use super::{Format, Painted, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
 use crate::{
     accounts,
-    event::{Event, Summary},
-    probe::{Counters, Signal},
-    suggest::nearest,
+    event::Event,
+    probe::{Counters, Summary},
+    values::Signal,
+    values::nearest,
 };
 
 /// How bad an alert says it is.

@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::{human, json, printable, quoted};
 use crate::{
-    event::{
-        self,
+    event,
+    probe::{
+        aggregation::Kind,
         summary::{Amount, Bucket, Row, Summary},
     },
-    probe::aggregation::Kind,
     raw,
 };
 

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     event::{Event, Value},
-    probe::{Counters, Errno, Mode},
+    probe::{Counters, Mode},
     raw,
     template::{FieldKind, Stack},
+    values::Errno,
 };
 
 /// Colour for one word, or none at all.

@@ -15,8 +15,9 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop};
 use crate::{
+    exit,
     report::{Painted, printable, printable_lines},
-    suggest::nearest,
+    values::nearest,
 };
 
 pub use self::calls::a;
@@ -148,8 +149,8 @@ impl Diagnostic {
 
     pub fn exit_code(&self) -> i32 {
         match self.cause {
-            Cause::Script => 1,
-            Cause::Environment => 3,
+            Cause::Script => exit::FAILED,
+            Cause::Environment => exit::ENVIRONMENT,
         }
     }
 

@@ -17,8 +17,8 @@ pub use self::functions::{Function, is_method_type, plain_types, summary};
 use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name, property};
 use super::api;
 use crate::{
-    suggest::nearest,
     template::{Catalogue, Param, ParamKind, Template},
+    values::nearest,
 };
 
 /// All of it.

@@ -9,12 +9,10 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use crate::{
     filter::Refusal,
     kernel::KernelError,
-    probe::{
-        SpecError, aggregation::AggregationError, duration::DurationError, mode::ModeError,
-        param::ParamError, scope::ScopeError,
-    },
+    probe::{SpecError, aggregation::AggregationError, param::ParamError, scope::ScopeError},
     raw,
     report::SeverityError,
+    values::{CodeError, DurationError},
 };
 
 /// Who has to do something about it.
@@ -136,10 +134,10 @@ impl From<ScopeError> for Fault {
     }
 }
 
-impl From<ModeError> for Fault {
-    fn from(error: ModeError) -> Self {
+impl From<CodeError> for Fault {
+    fn from(error: CodeError) -> Self {
         let about = match &error {
-            ModeError::Errno { given, .. } | ModeError::Signal { given, .. } => given.clone(),
+            CodeError::Errno { given, .. } | CodeError::Signal { given, .. } => given.clone(),
         };
         Fault::script(error).about(about)
     }

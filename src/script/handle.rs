@@ -20,11 +20,11 @@ use super::{
     runtime::Runtime,
 };
 use crate::{
-    event::Summary,
     kernel::{Attachment, Followed, InScope, namespaces},
-    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Signal, Spec, param},
+    probe::{self, Counters, Mode, OnError, ParamValue, Scope, Spec, Summary, param},
     report::Books,
     template::Stack,
+    values::Signal,
 };
 
 impl State {

@@ -29,16 +29,13 @@ use super::{
 };
 use crate::{
     event::queue::Sender,
+    exit,
     filter::Answer,
     kernel::with_cause_and_cure,
     report::{Format, Sink},
     template::Catalogue,
 };
 
-/// What `--help` promises.
-const FINE: i32 = 0;
-const FAILED: i32 = 1;
-const ENVIRONMENT: i32 = 3;
 /// As Rust's own for a panic.
 const BUG: i32 = 101;
 /// What holds the value of the line before, at the prompt.
@@ -156,7 +153,9 @@ impl Session {
     /// Ends an interactive session as `run` ends a script.
     pub fn finish(&mut self) -> Outcome {
         match &mut self.started {
-            Ok(started) => guarded(started, |started| started.finish(FINE, End::Own), |outcome| outcome),
+            Ok(started) => {
+                guarded(started, |started| started.finish(exit::FINE, End::Own), |outcome| outcome)
+            }
             Err(error) => unusable(error),
         }
     }
@@ -188,7 +187,7 @@ fn guarded<T>(
 fn unusable(error: &str) -> Outcome {
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr().lock(), "error: {error}");
-    Outcome { code: ENVIRONMENT }
+    Outcome { code: exit::ENVIRONMENT }
 }
 
 impl Started {
@@ -222,14 +221,14 @@ impl Started {
                 self.note_forgotten();
                 self.say_what_stays();
                 match self.runtime.serve::<()>(&self.engine, &never(), Until::Idle) {
-                    Ok(_) => (FINE, End::Own),
+                    Ok(_) => (exit::FINE, End::Own),
                     // Ctrl-C is how one ends a script that only waits.
-                    Err(stop @ (Stop::Signal(_) | Stop::TimeUp)) => (FINE, End::by(&stop)),
+                    Err(stop @ (Stop::Signal(_) | Stop::TimeUp)) => (exit::FINE, End::by(&stop)),
                     Err(stop) => (self.stopped(&stop), End::by(&stop)),
                 }
             }
             Err(Failure::Stopped(stop, _)) => {
-                if stop == Stop::Exit(FINE) {
+                if stop == Stop::Exit(exit::FINE) {
                     self.note_forgotten();
                 }
                 (self.stopped(&stop), End::by(&stop))
@@ -257,7 +256,7 @@ impl Started {
 
     fn last_output(&self, outcome: Outcome) -> Outcome {
         let lost = self.runtime.last_output();
-        if lost && outcome.code == FINE { Outcome { code: ENVIRONMENT } } else { outcome }
+        if lost && outcome.code == exit::FINE { Outcome { code: exit::ENVIRONMENT } } else { outcome }
     }
 
     /// That nothing became of a probe, which may be a forgotten word.
@@ -276,7 +275,7 @@ impl Started {
         let compiled = compiled.map_err(|error| {
             let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
             self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, &known, &self.runtime));
-            Failure::Reported(FAILED)
+            Failure::Reported(exit::FAILED)
         })?;
         self.runtime.learn(&source, compiled.iter_functions().map(|f| f.name.to_owned()));
         let mut ast = self.library.merge(&compiled);
@@ -302,10 +301,10 @@ impl Started {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
             Stop::Signal(signal) => BY_SIGNAL + signal,
-            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) => FINE,
+            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) => exit::FINE,
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
-                FAILED
+                exit::FAILED
             }
         }
     }

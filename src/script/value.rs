@@ -8,7 +8,7 @@ use super::{
     docs,
     handle::ProbeHandle,
 };
-use crate::{event, filter::Answer, probe::network::Networks, raw};
+use crate::{event, filter::Answer, raw, values::Networks};
 
 /// An event's field as a script sees it: texts in the form of [`raw`]. A number beyond Rhai's own (63 bits) keeps
 /// its bits and turns negative; none of the header's is that large.

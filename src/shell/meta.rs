@@ -19,7 +19,7 @@ use super::{
     editor::{Ask, Typed},
     vocabulary::Word,
 };
-use crate::{report, source, suggest::nearest};
+use crate::{report, source, values::nearest};
 
 pub use self::settings::SETTINGS;
 

@@ -52,14 +52,11 @@ use self::{
     vocabulary::Vocabulary,
 };
 use crate::{
-    kernel,
+    exit, kernel,
     report::{Format, Sink, Stream, wrapped},
     script::{Echo, LineResult, Options, Outcome, Served, Session, Source, Stance},
     template::Catalogue,
 };
-
-/// The environment's failure, not the user's.
-const ENVIRONMENT: i32 = 3;
 
 /// What is evaluated before the first prompt.
 #[derive(Debug, Default)]
@@ -93,7 +90,7 @@ pub fn interactive_with(
         Ok(conversation) => conversation,
         Err(error) => {
             complain(&format!("krsi-sh: cannot read from this terminal: {error}"));
-            return ENVIRONMENT;
+            return exit::ENVIRONMENT;
         }
     };
     terminal.keep_keys();
@@ -256,7 +253,7 @@ impl Shell {
                 Typed::End => self.leave(),
                 Typed::Failed(reason) => {
                     self.complain(&format!("cannot read from this terminal: {reason}"));
-                    Flow::Over(Some(Outcome { code: ENVIRONMENT }))
+                    Flow::Over(Some(Outcome { code: exit::ENVIRONMENT }))
                 }
                 Typed::Answer(_) | Typed::History(_) => Flow::Stay,
             };

@@ -13,10 +13,11 @@ use std::{
 
 use super::lexer;
 use crate::{
-    probe::{Errno, Signal, scope::Kind},
+    probe::scope::Kind,
     reaction,
     script::docs::{self, terms},
     template::{Catalogue, Field, FieldKind, ParamKind, Template},
+    values::{Errno, Signal},
 };
 
 /// One thing that can be typed, and what is said about it.

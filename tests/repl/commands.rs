@@ -164,8 +164,7 @@ fn commands_know_a_probe_by_variable_name_and_number_and_a_lost_one_can_be_had_a
         terminal.enter_for(&format!(":stats {probe}"), |row| {
             row.trim_start().starts_with("exec-1 ") && !row.contains("detached")
         });
-        terminal.keys(CTRL_L);
-        terminal.last_row("krsi[1]>");
+        terminal.clear("krsi[1]>");
     }
     terminal.enter(":events p", "the events of exec-1 are shown, and no other probe's");
     terminal.enter_with(":stats n", "the variable `n` is not a probe");
@@ -224,8 +223,7 @@ fn colour_is_set_as_on_the_command_line() {
         terminal.keys(&format!(":set color {value}\r"));
         terminal.last_row("krsi>");
         terminal.enter(":set color", &format!("color is {on}"));
-        terminal.keys(CTRL_L);
-        terminal.wait("an empty screen", |rows| rows == ["krsi>"]);
+        terminal.clear("krsi>");
     }
     terminal.enter_with(":set color green", "`color` takes `auto`, `always` or `never`, not `green`");
 }

@@ -196,8 +196,7 @@ fn a_histogram() {
     typed(&mut terminal, RUNS);
     terminal.last_row("krsi[1]>");
     // What is said about the attaching depends on the host.
-    terminal.keys(CTRL_L);
-    terminal.wait("nothing but a prompt", |rows| rows == ["krsi[1]>"]);
+    terminal.clear("krsi[1]>");
     terminal.enter_with("p.hist().show()", "[8, 16)");
     shows(&terminal, "histogram");
 }

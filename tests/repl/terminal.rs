@@ -35,7 +35,7 @@ pub const ROWS: u16 = 400;
 
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
-pub const CTRL_L: &str = "\x0c";
+const CTRL_L: &str = "\x0c";
 pub const CTRL_R: &str = "\x12";
 pub const UP: &str = "\x1b[A";
 pub const DOWN: &str = "\x1b[B";
@@ -217,6 +217,12 @@ impl Terminal {
     /// What stands where the cursor is.
     pub fn last_row(&self, row: &str) {
         self.wait(&format!("`{row}` as the last row"), |rows| rows.last().is_some_and(|last| last == row));
+    }
+
+    /// Clears the screen, and comes back once nothing but the prompt is shown.
+    pub fn clear(&mut self, prompt: &str) {
+        self.keys(CTRL_L);
+        self.wait("an empty screen", |rows| rows == [prompt]);
     }
 
     pub fn wait(&self, what: &str, seen: impl Fn(&[String]) -> bool) {

@@ -9,10 +9,10 @@ use crate::{
     filter::ir::{
         self, Address, Between, Bool, Case, Comparison, Int, Length, Note, Number, Packed, Place, Text, Texts,
     },
-    probe::Network,
     raw::{self, literal},
-    suggest::nearest,
     template::{Cut, Field, FieldKind, NamedValue},
+    values::Network,
+    values::nearest,
 };
 
 impl Checker<'_> {

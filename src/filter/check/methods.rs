@@ -16,9 +16,9 @@ use crate::{
         refusal::Misfit,
         syntax::{self, Function, Node},
     },
-    probe::{Errno, Network, Signal, network::Networks},
     raw,
-    suggest::nearest,
+    values::nearest,
+    values::{Errno, Network, Networks, Signal},
 };
 
 /// Members of a set of texts that are compared one by one; more are looked up where that can be.

@@ -1,7 +1,7 @@
 //! IP addresses: which network they are in.
 
 use super::{Alu, EVENT, Emitter, Jump, Label, offset};
-use crate::{filter::ir::Address, probe::Network};
+use crate::{filter::ir::Address, values::Network};
 
 /// Where the bytes of the address begin, behind its version.
 const BYTES: usize = 4;

@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
 use super::{Fallible, group, runtime};
 use crate::{
-    event::Summary,
+    probe::Summary,
     probe::aggregation::{Aggregation, Kind},
     report::summary as report,
     script::{Fault, handle::ProbeHandle, value},

@@ -10,8 +10,8 @@ use crate::{
     filter::Known,
     raw, report,
     script::{Fault, value},
-    suggest::nearest,
     template::{FieldKind, Template},
+    values::nearest,
 };
 
 /// An event that a script holds; clones share it.

@@ -6,11 +6,11 @@ use rhai::{Array, Dynamic};
 
 use super::Fallible;
 use crate::{
-    event::summary::{Amount, Summary},
+    probe::summary::{Amount, Summary},
     raw,
     script::{Fault, value},
-    suggest::nearest,
     template::FieldKind,
+    values::nearest,
 };
 
 /// Returns what a group has come to; 0 if it has nothing, and infinity if a sum is too large to be known: it compares as such.
@@ -36,7 +36,7 @@ pub fn amount(summary: &Summary, group: &Dynamic) -> Fallible<Dynamic> {
     Ok(row.map_or(Dynamic::from(0_i64), |row| shown(summary, row)))
 }
 
-fn shown(summary: &Summary, row: &crate::event::summary::Row) -> Dynamic {
+fn shown(summary: &Summary, row: &crate::probe::summary::Row) -> Dynamic {
     match &row.amount {
         Amount::Number(n) => value::from_wide(*n),
         Amount::About(n) => value::from_wide((*n).into()),

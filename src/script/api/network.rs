@@ -4,8 +4,8 @@ use rhai::{Array, Engine, plugin::*};
 
 use super::Fallible;
 use crate::{
-    probe::{Network, network::Networks},
     script::{Fault, docs},
+    values::{Network, Networks},
 };
 
 fn parse(text: &str) -> Fallible<Network> {

@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Engine, FnPtr, Map, plugin::*};
 use super::{Fallible, runtime};
 use crate::{
     kernel::InScope,
-    probe::{Errno, Mode, OnError, Scope, Signal, Spec, duration},
+    probe::{Mode, OnError, Scope, Spec},
     script::{
         Fault, docs,
         handle::ProbeHandle,
@@ -16,8 +16,9 @@ use crate::{
         runtime::Runtime,
         value,
     },
-    suggest::nearest,
     template::Stack,
+    values::nearest,
+    values::{Errno, Signal, duration},
 };
 
 fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHandle, Fault> {

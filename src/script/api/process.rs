@@ -12,7 +12,6 @@ use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
     accounts::Account,
     kernel::{KernelError, namespaces},
-    probe::Signal,
     raw,
     reaction::{self, Child, Deed, Ended},
     script::{
@@ -20,7 +19,8 @@ use crate::{
         policy::{Effect, Ruling},
         runtime::{Runtime, Turn, Until},
     },
-    suggest::nearest,
+    values::Signal,
+    values::nearest,
 };
 
 fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {

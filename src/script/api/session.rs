@@ -5,7 +5,7 @@ use rhai::{Array, Engine, FnPtr, Map, plugin::*};
 use super::{Fallible, a, runtime};
 use crate::{
     script::{Fault, docs, handle::ProbeHandle, program::Callback, stop::Stop},
-    suggest::nearest,
+    values::nearest,
 };
 
 #[export_module]

@@ -7,12 +7,12 @@ use rhai::{Engine, FnPtr, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
-    probe::duration,
     script::{
         Fault,
         program::Callback,
         runtime::{Runtime, Until},
     },
+    values::duration,
 };
 
 /// A timer that a script holds.

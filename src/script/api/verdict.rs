@@ -6,8 +6,8 @@ use rhai::{Engine, plugin::*};
 use super::Fallible;
 use crate::{
     filter::Answer,
-    probe::{Errno, Signal},
     script::Fault,
+    values::{Errno, Signal},
 };
 
 #[export_module]

@@ -8,7 +8,7 @@ use crate::{
         docs::{self, Function, Index},
         runtime::Runtime,
     },
-    suggest::nearest,
+    values::nearest,
 };
 
 type Told = (String, Option<String>);

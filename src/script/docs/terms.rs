@@ -7,7 +7,8 @@
 use nix::sys::signal::Signal as Raw;
 
 use super::capabilities;
-use crate::probe::{Errno, Signal, scope};
+use crate::probe::scope;
+use crate::values::{Errno, Signal};
 
 /// A word and what it means.
 struct Term {

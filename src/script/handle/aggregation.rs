@@ -3,7 +3,7 @@
 
 use super::{Fault, InWords, ProbeHandle, State};
 use crate::{
-    event::Summary,
+    probe::Summary,
     probe::aggregation::{self, Aggregation, AggregationError, Kind},
 };
 

@@ -2,9 +2,8 @@
 
 use super::{Fault, ProbeHandle, State};
 use crate::{
-    event::Summary,
     filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
-    probe::Mode,
+    probe::{Mode, Summary},
     script::{
         explanation::{Explanation, FilterCost, Place, Stage},
         program::{Callback, Program},

@@ -1,6 +1,7 @@
 //! A script that is only explained: evaluated with nothing attached, nothing done and nothing waited for.
 
-use super::{FINE, Failure, Session, Started, guarded, unusable};
+use super::{Failure, Session, Started, guarded, unusable};
+use crate::exit;
 use crate::script::{
     Source,
     explanation::{Explained, Explanation},
@@ -26,7 +27,7 @@ impl Session {
 impl Started {
     fn explanations(&mut self, source: &Source) -> Explained {
         let (ended, code) = match self.evaluate(source) {
-            Ok(_) => (None, FINE),
+            Ok(_) => (None, exit::FINE),
             Err(Failure::Reported(code)) => (None, code),
             Err(Failure::Stopped(stop, at)) => {
                 let line = at.line().map_or_else(String::new, |line| format!(":{line}"));
@@ -37,7 +38,7 @@ impl Started {
                     _ => None,
                 };
                 let ended = why.map(|why| format!("explained up to {}{line}: {why}", source.name));
-                let code = if ended.is_some() { FINE } else { self.stopped(&stop) };
+                let code = if ended.is_some() { exit::FINE } else { self.stopped(&stop) };
                 (ended, code)
             }
         };

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use crate::{
-    event::Summary,
-    probe::{Counters, Mode},
+    probe::{Counters, Mode, Summary},
     script::handle::ProbeHandle,
 };
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rhai::Dynamic;
 
 use super::{LAST_VALUE, Session, Started};
-use crate::{report::Format, script::handle::ProbeHandle, suggest::nearest};
+use crate::{report::Format, script::handle::ProbeHandle, values::nearest};
 
 /// What the attached probes do, all in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

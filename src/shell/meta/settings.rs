@@ -3,7 +3,7 @@
 use crate::{
     report::{Format, allows_color},
     shell::{Flow, Shell, filter::Shown},
-    suggest::nearest,
+    values::nearest,
 };
 
 type Set = fn(&mut Shell, &str) -> Flow;

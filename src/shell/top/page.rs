@@ -255,7 +255,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::probe::{Errno, Mode};
+    use crate::probe::Mode;
+    use crate::values::Errno;
 
     fn glance(name: &str, mode: Mode, matched: u64) -> Glance {
         let counters = Counters { seen: 2 * matched, matched, allow: matched, ..Counters::default() };

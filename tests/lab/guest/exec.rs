@@ -97,13 +97,32 @@ pub fn shadow() -> Outcome {
 }
 
 pub fn deny() -> Outcome {
-    for (given, errno) in [("\"EPERM\"", Errno::EPERM), ("\"EACCES\"", Errno::EACCES), ("2", Errno::ENOENT)] {
-        let (deed, event) = decide("deny", &format!(".deny({given})"))?;
-        same("the program", deed, Deed::Refused(errno))?;
+    let given = [
+        ("named", "\"EPERM\"", Errno::EPERM),
+        ("other", "\"EACCES\"", Errno::EACCES),
+        ("number", "2", Errno::ENOENT),
+    ];
+    let mut statements = Vec::new();
+    for (name, given, _) in given {
+        let path = program(&format!("deny-{name}"))?;
+        statements.push(shell::attaching(
+            name,
+            "exec",
+            &format!("path: \"{path}\""),
+            &format!(".deny({given})"),
+        ));
+    }
+    let mut shell = Shell::with_probes(&statements)?;
+    for (name, _, errno) in given {
+        let path = format!("/tmp/programs/deny-{name}");
+        let task = execute(&ME, &path)?;
+        let event = shell.event(task.pid, &path)?;
+        compare_header(&event, &task, &json!({}))?;
+        same("the program", task.deed, Deed::Refused(errno))?;
         same("verdict", &event["verdict"], &json!("deny"))?;
         same("errno", &event["errno"], &json!(errno as i32))?;
     }
-    Ok(())
+    shell.stop()?.well()
 }
 
 pub fn kill() -> Outcome {

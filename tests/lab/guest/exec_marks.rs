@@ -27,16 +27,9 @@ const ME: Identity =
 const KILLED: Deed = Deed::Killed(9);
 const BROKEN: &str = "/tmp/programs/no-program";
 
-/// A shell with the probe `t` on what this suite executes, and `then` once it is attached.
-fn probe_then(params: &str, rest: &str, then: &str) -> Result<Shell, String> {
-    Shell::ready(&format!(
-        "let p = probe(\"exec\", #{{{params}}}).scope(#{{pid: {}}}){rest}.name(\"t\").attach(); print(\"ready\"); {then}",
-        std::process::id()
-    ))
-}
-
+/// A shell with the probe `t` on what this suite executes.
 fn probe(params: &str, rest: &str) -> Result<Shell, String> {
-    probe_then(params, rest, "")
+    Shell::with_probes(&[shell::attaching("t", "exec", params, rest)])
 }
 
 /// Executes it with one argument and one variable; comes back only if that fails.
@@ -157,8 +150,8 @@ impl Held {
     }
 }
 
-/// More than a table of the least recently used would have had room for.
-const FLOOD: u32 = 17_000;
+/// Tasks that fail meanwhile. No map forgets the least recently used (tests/templates.rs), so thousands would show no more.
+const FLOOD: u32 = 1500;
 
 pub fn flood() -> Outcome {
     broken()?;
@@ -194,46 +187,37 @@ fn open_gate() -> Outcome {
 }
 
 pub fn changed_in_between() -> Outcome {
-    let path = program("in-between")?;
-    let params = format!("path: \"{path}\", args: true");
+    const ASKED: &str = ".when(|e| e.argc > 0).deny()";
+    // What becomes of it, and how often it was decided: once, unless nothing matches any more.
     let changes = [
-        ("the param taken back", "p.set(\"args\", false);", KILLED),
-        ("another filter", "p.when(|e| e.argc == 1);", KILLED),
-        ("another filter that does not match", "p.when(|e| e.argc == 2);", Deed::Done),
-        ("another mode", "p.observe();", Deed::Done),
+        ("taken", "args: true", ASKED, "taken.set(\"args\", false);", KILLED, 1),
+        ("another", "args: true", ASKED, "another.when(|e| e.argc == 1);", KILLED, 1),
+        ("unlike", "args: true", ASKED, "unlike.when(|e| e.argc == 2);", Deed::Done, 0),
+        ("observing", "args: true", ASKED, "observing.observe();", Deed::Done, 1),
+        // The other way round: decided in time, and not a second time.
+        ("set", "args: false", "", "set.set(\"args\", true);", Deed::Done, 1),
     ];
-    for (what, change, expected) in changes {
-        gate()?;
-        let mut shell = probe_then(
-            &params,
-            ".when(|e| e.argc > 0).deny()",
-            &format!("{GATE} {change} print(\"changed\");"),
-        )?;
-        let held = Held::new(&path)?;
-        open_gate()?;
-        shell.wait_for(|line| line["text"] == "changed")?;
-        same(what, held.let_go()?, expected)?;
-        let ended = shell.stop()?;
-        // Whatever became of it, it was decided, and once. The gate's own programs are the shell's, and out of scope or another path.
-        let books = ended.books("t")?;
-        let decided =
-            books["kill"].as_u64().unwrap_or_default() + books["allow"].as_u64().unwrap_or_default();
-        same(what, decided, u64::from(change != "p.when(|e| e.argc == 2);"))?;
-        ended.well()?;
-    }
-    // The other way round: decided in time, and not a second time.
     gate()?;
-    let mut shell = probe_then(
-        &format!("path: \"{path}\""),
-        "",
-        &format!("{GATE} p.set(\"args\", true); print(\"changed\");"),
-    )?;
-    let held = Held::new(&path)?;
-    open_gate()?;
-    shell.wait_for(|line| line["text"] == "changed")?;
-    same("the param set", held.let_go()?, Deed::Done)?;
+    let mut script = String::new();
+    for (name, params, rest, ..) in changes {
+        let params = format!("path: \"{}\", {params}", program(&format!("in-between-{name}"))?);
+        script.push_str(&shell::attaching(name, "exec", &params, rest));
+    }
+    script.push_str("print(\"ready\");");
+    for (name, _, _, change, ..) in changes {
+        script.push_str(&format!("{GATE} {change} print(\"changed {name}\");"));
+    }
+    let mut shell = Shell::ready(&script)?;
+    for (name, _, _, _, expected, _) in changes {
+        let held = Held::new(&format!("/tmp/programs/in-between-{name}"))?;
+        open_gate()?;
+        shell.wait_for(|line| line["text"] == format!("changed {name}"))?;
+        same(name, held.let_go()?, expected)?;
+    }
     let ended = shell.stop()?;
-    same("decided", &ended.books("t")?["matched"], &json!(1))?;
+    for (name, .., times) in changes {
+        same(name, &ended.books(name)?["matched"], &json!(times))?;
+    }
     ended.well()
 }
 
@@ -249,54 +233,45 @@ fn not_minding(ignored: bool) {
 }
 
 pub fn kill_is_certain() -> Outcome {
-    let path = program("certain")?;
-    let by_mode = format!("path: \"{path}\", args: true");
+    let by_filter =
+        ".when(|e| if e.path.ends_with(\"-by_filter\") { kill(\"SIGTERM\") } else { allow() }).deny()";
     let cases = [
-        ("by the mode", &*by_mode, ".kill(\"SIGTERM\")", ""),
-        ("SIGSTOP", &by_mode, ".kill(\"SIGSTOP\")", ""),
-        (
-            "by the filter",
-            "args: true",
-            ".when(|e| if e.path.ends_with(\"/certain\") { kill(\"SIGTERM\") } else { allow() }).deny()",
-            "",
-        ),
-        ("by the mode, live", &by_mode, ".deny()", "p.kill(\"SIGTERM\"); print(\"changed\");"),
-        (
-            "by the param, live",
-            "path: \"/tmp/programs/certain\"",
-            ".kill(\"SIGTERM\")",
-            "p.set(\"args\", true); print(\"changed\");",
-        ),
+        ("by_mode", "args: true", ".kill(\"SIGTERM\")", ""),
+        ("stopping", "args: true", ".kill(\"SIGSTOP\")", ""),
+        ("by_filter", "args: true", by_filter, ""),
+        ("mode_live", "args: true", ".deny()", "mode_live.kill(\"SIGTERM\");"),
+        ("param_live", "args: false", ".kill(\"SIGTERM\")", "param_live.set(\"args\", true);"),
+        ("in_time", "args: false", ".kill(\"SIGTERM\")", ""),
     ];
-    for (what, params, rest, then) in cases {
-        let mut shell = probe_then(params, rest, then)?;
-        if !then.is_empty() {
-            shell.wait_for(|line| line["text"] == "changed")?;
-        }
+    let mut statements = Vec::new();
+    for (name, params, rest, then) in cases {
+        let params = format!("path: \"{}\", {params}", program(&format!("certain-{name}"))?);
+        statements.push(shell::attaching(name, "exec", &params, rest) + then);
+    }
+    let mut shell = Shell::with_probes(&statements)?;
+    for (name, ..) in cases {
+        let path = format!("/tmp/programs/certain-{name}");
+        // In time the signal may be ignored, and the execution is refused all the same.
+        let expected = if name == "in_time" { Deed::Refused(Errno::EPERM) } else { KILLED };
         for ignored in [true, false] {
             let task = task::perform(&ME, || {
                 not_minding(ignored);
                 refused(execute(&path))
             })?;
-            same(what, task.deed, KILLED)?;
+            same(name, task.deed, expected)?;
             let event = shell.event(task.pid, &path)?;
             same("verdict", &event["verdict"], &json!("kill"))?;
         }
-        let ended = shell.stop()?;
-        let mode = ended.books("t")?["mode"].as_str().unwrap_or_default();
-        holds(mode.ends_with("by SIGKILL"), format!("{what}: the mode is shown as {mode}"))?;
-        ended.well()?;
     }
-    // In time the signal may be ignored, and the execution is refused all the same.
-    let shell = probe(&format!("path: \"{path}\""), ".kill(\"SIGTERM\")")?;
-    for ignored in [true, false] {
-        let task = task::perform(&ME, || {
-            not_minding(ignored);
-            refused(execute(&path))
-        })?;
-        same("in time", task.deed, Deed::Refused(Errno::EPERM))?;
+    let ended = shell.stop()?;
+    for (name, ..) in cases {
+        let mode = ended.books(name)?["mode"].as_str().unwrap_or_default();
+        holds(
+            mode.ends_with("by SIGKILL") == (name != "in_time"),
+            format!("{name}: the mode is shown as {mode}"),
+        )?;
     }
-    shell.stop()?.well()
+    ended.well()
 }
 
 pub fn kill_of_the_unkillable() -> Outcome {

@@ -101,13 +101,32 @@ pub fn shadow() -> Outcome {
 }
 
 pub fn deny() -> Outcome {
-    for (given, errno) in [("\"EPERM\"", Errno::EPERM), ("\"EIO\"", Errno::EIO), ("13", Errno::EACCES)] {
-        let (deed, event) = decide("deny", &format!(".deny({given})"))?;
-        same("the open", deed, Deed::Refused(errno))?;
+    let given = [
+        ("named", "\"EPERM\"", Errno::EPERM),
+        ("other", "\"EIO\"", Errno::EIO),
+        ("number", "13", Errno::EACCES),
+    ];
+    let mut statements = Vec::new();
+    for (name, given, _) in given {
+        let path = file(&format!("deny-{name}"))?;
+        statements.push(shell::attaching(
+            name,
+            "file_open",
+            &format!("path: \"{path}\""),
+            &format!(".deny({given})"),
+        ));
+    }
+    let mut shell = Shell::with_probes(&statements)?;
+    for (name, _, errno) in given {
+        let path = format!("/tmp/files/deny-{name}");
+        let task = open_file(&ME, &path, OFlag::O_RDONLY)?;
+        let event = shell.event(task.pid, &path)?;
+        compare_header(&event, &task, &json!({}))?;
+        same("the open", task.deed, Deed::Refused(errno))?;
         same("verdict", &event["verdict"], &json!("deny"))?;
         same("errno", &event["errno"], &json!(errno as i32))?;
     }
-    Ok(())
+    shell.stop()?.well()
 }
 
 pub fn kill() -> Outcome {

@@ -2,6 +2,7 @@
 //! it is, and what could not be read, or was cut, is not taken for a text that is known.
 
 use std::{
+    ffi::CString,
     fs::{self, File},
     os::{
         fd::{AsRawFd, OwnedFd},
@@ -22,7 +23,7 @@ use super::{
     Outcome,
     exec::program,
     holds, same,
-    shell::Shell,
+    shell::{Shell, attaching},
     task::{self, Deed, Identity, execute, open_file},
 };
 
@@ -65,19 +66,29 @@ fn unlinked(path: &str) -> Result<File, String> {
 }
 
 pub fn unlinked_program() -> Outcome {
-    for (param, filter) in [
-        ("path_suffix: \".gone\"", ""),
-        ("path_prefix: \"/tmp/programs/un\"", ".when(|e| e.path.ends_with(\".gone\"))"),
+    let asked = [
+        ("suffix", "end.gone", "path_suffix: \".gone\"", ""),
         (
-            "",
-            ".when(|e| e.path == \"/tmp/programs/un.gone\" && \"deleted\" in e.flags || e.filename.ends_with(\".gone\"))",
+            "prefix",
+            "begin.lost",
+            "path_prefix: \"/tmp/programs/beg\"",
+            ".when(|e| e.path.ends_with(\".lost\"))",
         ),
-    ] {
-        let path = program("un.gone")?;
-        let mut shell = probe("exec", param, &format!("{filter}.deny(\"EPERM\")"))?;
+        (
+            "filter",
+            "whole.away",
+            "",
+            ".when(|e| e.path == \"/tmp/programs/whole.away\" && \"deleted\" in e.flags || e.filename.ends_with(\".away\"))",
+        ),
+    ];
+    let mut shell = Shell::with_probes(&asked.map(|(name, _, params, filter)| {
+        attaching(name, "exec", params, &format!("{filter}.deny(\"EPERM\")"))
+    }))?;
+    for (name, file, ..) in asked {
+        let path = program(file)?;
         let named = File::open(&path).map_err(text)?;
         same("named", execute(&ME, &path)?.deed, REFUSED)?;
-        if !filter.contains("filename") {
+        if name != "filter" {
             same("named, by a descriptor", execute(&ME, &by_descriptor(&named))?.deed, REFUSED)?;
         }
         // Open for nobody's writing, or it could not be executed.
@@ -87,13 +98,12 @@ pub fn unlinked_program() -> Outcome {
         let event = shell.event(task.pid, &path)?;
         same("notes", &event["notes"], &json!(["unlinked"]))?;
         same("flags", &event["flags"], &json!(["deleted"]))?;
-        let path = program("un.gone")?;
+        let path = program(file)?;
         let open = File::open(&path).map_err(text)?;
         fs::remove_file(&path).map_err(text)?;
         same("with none left", execute(&ME, &by_descriptor(&open))?.deed, REFUSED)?;
-        shell.stop()?.well()?;
     }
-    Ok(())
+    shell.stop()?.well()
 }
 
 /// Opens a file, and gives the event about it.
@@ -226,17 +236,17 @@ pub fn deep_files() -> Outcome {
 
 /// Executables and folders deeper than 63 names and longer than their fields.
 pub fn deep_tasks() -> Outcome {
-    let read = |depth: usize, length: usize| -> Result<Deed, String> {
+    let read = |depth: usize, length: usize, path: &str| -> Result<Deed, String> {
         deep("/tmp/paths/exe", depth, length, "/bin/busybox")?;
+        let path = CString::new(path).map_err(|e| e.to_string())?;
         task::perform(&ME, || {
-            let arguments = [c"cat", c"/etc/passwd"];
             // Standard output is the suite's.
             let null = File::options().write(true).open("/dev/null");
             let Ok(()) = null.map_err(drop).and_then(|null| nix::unistd::dup2_stdout(null).map_err(drop))
             else {
                 return 97;
             };
-            match nix::unistd::execv(c"file", &arguments) {
+            match nix::unistd::execv(c"file", &[c"cat", path.as_c_str()]) {
                 Err(_) => 98,
             }
         })
@@ -244,77 +254,96 @@ pub fn deep_tasks() -> Outcome {
     };
     // busybox ends with 1 if it could not open the file.
     let (refused, done) = (Deed::Other(1), Deed::Done);
-    let filters = [
-        ("e.exe.starts_with(\"/tmp/paths/exe/\")", [refused, refused, refused], [refused, refused, refused]),
-        ("e.exe.contains(\"/d/d/\") ", [refused, refused, done], [refused, refused, refused]),
+    let asked = [
+        (
+            "begin",
+            "e.exe.starts_with(\"/tmp/paths/exe/\")",
+            [refused, refused, refused],
+            [refused, refused, refused],
+        ),
+        ("inside", "e.exe.contains(\"/d/d/\")", [refused, refused, done], [refused, refused, refused]),
         // Of what is cut after 255 bytes nobody knows how it ends.
-        ("e.exe.ends_with(\"d/file\")", [refused, refused, done], [refused, refused, refused]),
+        ("end", "e.exe.ends_with(\"d/file\")", [refused, refused, done], [refused, refused, refused]),
     ];
-    for (filter, lenient, strict) in filters {
+    let mut statements = Vec::new();
+    let mut cases = Vec::new();
+    for (name, filter, lenient, strict) in asked {
         for (on_error, expected) in [("allow", lenient), ("deny", strict)] {
-            let rest =
-                format!(".when(|e| {filter} && e.path == \"/etc/passwd\").deny().on_error(\"{on_error}\")");
-            let shell = probe("file_open", "path: \"/etc/passwd\"", &rest)?;
-            here_again(|| {
-                for ((depth, length), expected) in [(5, 1), (70, 1), (3, 250)].into_iter().zip(expected) {
-                    same(&format!("{filter}, {on_error}, {depth}"), read(depth, length)?, expected)?;
-                }
-                Ok(())
-            })?;
-            let ended = shell.stop()?;
-            let unsure = lenient[2] == done;
-            holds((ended.books("t")?["errors"].as_u64() > Some(0)) == unsure, format!("errors: {filter}"))?;
-            ended.well()?;
+            let name = format!("{name}_{on_error}");
+            let path = file(&name)?;
+            let rest = format!(".when(|e| {filter} && e.path == \"{path}\").deny().on_error(\"{on_error}\")");
+            statements.push(attaching(&name, "file_open", &format!("path: \"{path}\""), &rest));
+            cases.push((name, path, expected, lenient[2] == done));
         }
     }
-    let path = program("anywhere")?;
-    let shell = probe(
-        "exec",
-        &format!("path: \"{path}\""),
-        ".when(|e| e.cwd.starts_with(\"/tmp/paths/exe/d/d/\") && e.cwd.ends_with(\"/d/d\")).deny().on_error(\"deny\")",
-    )?;
+    let program = program("anywhere")?;
+    let rest = ".when(|e| e.cwd.starts_with(\"/tmp/paths/exe/d/d/\") && e.cwd.ends_with(\"/d/d\")).deny().on_error(\"deny\")";
+    statements.push(attaching("folder", "exec", &format!("path: \"{program}\""), rest));
+    let shell = Shell::with_probes(&statements)?;
     here_again(|| {
+        for (name, path, expected, _) in &cases {
+            for ((depth, length), expected) in [(5, 1), (70, 1), (3, 250)].into_iter().zip(expected) {
+                same(&format!("{name}, {depth}"), read(depth, length, path)?, *expected)?;
+            }
+        }
         for (depth, length) in [(70, 1), (600, 1)] {
             deep("/tmp/paths/exe", depth, length, "/etc/passwd")?;
-            same(&format!("folder {depth}"), execute(&ME, &path)?.deed, REFUSED)?;
+            same(&format!("folder {depth}"), execute(&ME, &program)?.deed, REFUSED)?;
         }
         Ok(())
     })?;
     let ended = shell.stop()?;
-    same("the longer one cannot be told", &ended.books("t")?["errors"], &json!(1))?;
+    for (name, _, _, unsure) in &cases {
+        let errors = ended.books(name)?["errors"].as_u64();
+        holds((errors > Some(0)) == *unsure, format!("{name}: {errors:?} errors"))?;
+    }
+    same("the longer folder cannot be told", &ended.books("folder")?["errors"], &json!(1))?;
     ended.well()
 }
 
 /// Arguments that are cut: found is found, and what is not found cannot be told.
 pub fn cut_arguments() -> Outcome {
-    let path = program("arguments")?;
     let long = "x".repeat(5000);
-    let run = |first: &str, last: &str| -> Result<Deed, String> {
-        let program = std::ffi::CString::new(path.as_str()).map_err(|e| e.to_string())?;
-        let words = ["true", first, &long, last];
-        let words: Vec<_> = words.iter().filter_map(|word| std::ffi::CString::new(*word).ok()).collect();
-        task::perform(&ME, move || match nix::unistd::execv(&program, &words) {
+    let run = |path: &str, first: &str| -> Result<Deed, String> {
+        let words = [path, "true", first, &long, "last"].map(CString::new);
+        let words = words.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        task::perform(&ME, || match nix::unistd::execv(&words[0], &words[1..]) {
             Err(_) => 98,
         })
         .map(|task| task.deed)
     };
     let (killed, done) = (Deed::Killed(9), Deed::Done);
-    for (filter, lenient, strict) in [
-        ("e.argv.any(|a| a == \"first\" || a.ends_with(\"last\"))", [killed, done], [killed, killed]),
-        ("\"first\" in e.argv", [killed, done], [killed, killed]),
-        ("e.argv.any(|a| a.contains(\"xxx\"))", [killed, killed], [killed, killed]),
-        ("e.argv[2].starts_with(\"xxx\") && e.argv[1] == \"first\"", [killed, done], [killed, done]),
-        ("e.argv[2].ends_with(\"y\")", [done, done], [killed, killed]),
-        ("e.argv.len() == 3", [done, done], [killed, killed]),
-    ] {
-        for (on_error, expected) in [("allow", lenient), ("deny", strict)] {
-            let params = format!("path: \"{path}\", args: true");
-            let shell =
-                probe("exec", &params, &format!(".when(|e| {filter}).deny().on_error(\"{on_error}\")"))?;
-            same(&format!("{filter}, {on_error}, first"), run("first", "last")?, expected[0])?;
-            same(&format!("{filter}, {on_error}, last"), run("second", "last")?, expected[1])?;
-            shell.stop()?.well()?;
+    // What becomes of it with `first` and without, if what cannot be told is denied.
+    let strict = [
+        ("any", "e.argv.any(|a| a == \"first\" || a.ends_with(\"last\"))", [killed, killed]),
+        ("in", "\"first\" in e.argv", [killed, killed]),
+        ("inside", "e.argv.any(|a| a.contains(\"xxx\"))", [killed, killed]),
+        ("begin", "e.argv[2].starts_with(\"xxx\") && e.argv[1] == \"first\"", [killed, done]),
+        ("end", "e.argv[2].ends_with(\"y\")", [killed, killed]),
+        ("number", "e.argv.len() == 3", [killed, killed]),
+    ];
+    // And if it is allowed. (Each search takes the verifier its seconds in emulation.)
+    let lenient = [
+        ("in", "\"first\" in e.argv", [killed, done]),
+        ("end", "e.argv[2].ends_with(\"y\")", [done, done]),
+        ("number", "e.argv.len() == 3", [done, done]),
+    ];
+    let mut statements = Vec::new();
+    let mut cases = Vec::new();
+    for (on_error, asked) in [("deny", &strict[..]), ("allow", &lenient[..])] {
+        for (name, filter, expected) in asked {
+            let name = format!("{name}_{on_error}");
+            let path = program(&format!("arguments-{name}"))?;
+            let rest = format!(".when(|e| {filter}).deny().on_error(\"{on_error}\")");
+            statements.push(attaching(&name, "exec", &format!("path: \"{path}\", args: true"), &rest));
+            cases.push((name, path, expected));
         }
     }
-    Ok(())
+    let shell = Shell::with_probes(&statements)?;
+    for (name, path, expected) in cases {
+        same(&format!("{name}, first"), run(&path, "first")?, expected[0])?;
+        same(&format!("{name}, second"), run(&path, "second")?, expected[1])?;
+        fs::remove_file(path).map_err(text)?;
+    }
+    shell.stop()?.well()
 }

@@ -44,6 +44,11 @@ impl Shell {
         Ok(shell)
     }
 
+    /// A shell with these probes, by the statements that attach them.
+    pub fn with_probes(statements: &[String]) -> Result<Self, String> {
+        Self::ready(&format!("{} print(\"ready\");", statements.concat()))
+    }
+
     pub fn start(arguments: &[&str]) -> Result<Self, String> {
         let mut child = Command::new(SHELL)
             .args(arguments)
@@ -189,6 +194,16 @@ pub fn balance(books: &Value) -> Outcome {
         (n("emitted")?, n("delivered")? + n("lost_queue")?),
     ];
     holds(sums.iter().all(|(a, b)| a == b), format!("the books do not balance: {books}"))
+}
+
+/// A statement that attaches a probe to what this suite and its children do, and puts it into the variable of its name.
+///
+/// A shell is slow to start in emulation, so one with several probes saves much.
+pub fn attaching(name: &str, template: &str, params: &str, rest: &str) -> String {
+    let me = std::process::id();
+    format!(
+        "let {name} = probe(\"{template}\", #{{{params}}}).scope(#{{pid: {me}}}){rest}.name(\"{name}\").attach();\n"
+    )
 }
 
 /// Runs a script that ends by itself.

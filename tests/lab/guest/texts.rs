@@ -21,7 +21,7 @@ const NAMES: [&[u8]; 5] = [b"a\xff", b"a\xfe", br"a\xff", "a\u{efff}".as_bytes()
 
 /// A folder with a file of each name; its path ends with `/`.
 fn folder(name: &str) -> Result<String, String> {
-    let folder = format!("/tmp/{name}/");
+    let folder = format!("/tmp/texts/{name}/");
     fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
     for name in NAMES {
         fs::write(path(&folder, name), "content\n").map_err(|e| e.to_string())?;
@@ -70,13 +70,13 @@ pub fn found_again() -> Outcome {
     let emitted = ended.emitted()?;
     let names: Vec<_> = emitted["names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     same("names", names.iter().collect::<BTreeSet<_>>().len(), NAMES.len())?;
-    holds(names.contains(&"/tmp/bytes/a\u{efff}"), format!("0xff is U+EFFF: {names:?}"))?;
+    holds(names.contains(&"/tmp/texts/bytes/a\u{efff}"), format!("0xff is U+EFFF: {names:?}"))?;
     same("found again by a program", &emitted["found"], &json!([0, 0, 0, 0, 0]))?;
     // Each refuses itself, and no other.
     let own: Vec<Vec<bool>> = (0..5).map(|own| (0..5).map(|other| own == other).collect()).collect();
     same("by param", &emitted["by_param"], &json!(own))?;
     same("by filter", &emitted["by_filter"], &json!(own))?;
-    let literal: Vec<_> = names.iter().map(|name| *name == "/tmp/bytes/a\u{efff}").collect();
+    let literal: Vec<_> = names.iter().map(|name| *name == "/tmp/texts/bytes/a\u{efff}").collect();
     same("by a literal", &emitted["literal"], &json!(literal))
 }
 

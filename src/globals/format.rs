@@ -13,7 +13,7 @@ use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::{
     report::{Format, printable},
-    suggest::nearest,
+    values::nearest,
 };
 
 /// The variable that stands for `--format`.

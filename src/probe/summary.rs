@@ -3,8 +3,8 @@
 //! In: the entries' bytes. Out: a [`Summary`], a row for each group, the largest first. Texts are the
 //! kernel's bytes still; they are made printable where they are shown.
 
-use super::{Value, decode};
 use crate::{
+    event::{self, Value},
     probe::aggregation::{Aggregation, Kind},
     template::FieldKind,
 };
@@ -145,7 +145,7 @@ impl Summary {
     pub fn group(aggregation: &Aggregation, key: &[u8]) -> Vec<Value> {
         let read = |taken: &crate::probe::aggregation::Taken| {
             let bytes = key.get(taken.to..taken.to + taken.room).unwrap_or_default();
-            decode::value(&taken.field.kind, bytes)
+            event::value(&taken.field.kind, bytes)
         };
         aggregation.by.iter().map(read).collect()
     }

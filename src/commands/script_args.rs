@@ -1,0 +1,90 @@
+//! The script that a command is given: a file, code, or standard input, and the words behind it.
+//!
+//! In: the words of the command line. Out: the script's text and its own arguments.
+
+use std::{ffi::OsString, path::Path};
+
+use crate::{
+    report::printable,
+    script::Source,
+    source::{self, SourceError},
+};
+
+/// A script's whereabouts, and its arguments.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ScriptArgs {
+    /// Take this code instead of a file
+    #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
+    pub code: Option<String>,
+
+    /// Script, `-` for standard input, and behind it what it finds in `args`
+    #[arg(
+        value_names = ["FILE", "ARGS"],
+        num_args = 0..,
+        trailing_var_arg = true,
+        value_hint = clap::ValueHint::FilePath
+    )]
+    pub words: Vec<OsString>,
+}
+
+/// Why there is no script to take.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    #[error("no script is named\nallowed: FILE, -e CODE, or - for standard input")]
+    Nothing,
+    #[error(
+        "`--audit` behind the script would be the script's own argument, and audit nothing\n\
+         cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
+    )]
+    LateAudit,
+    #[error("argument {position} of the script is not UTF-8: `{}`\nallowed: text", printable(&.argument.to_string_lossy()))]
+    Argument { position: usize, argument: OsString },
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl ScriptArgs {
+    /// Whether there is anything to take.
+    #[must_use]
+    pub fn names_a_script(&self) -> bool {
+        self.code.is_some() || !self.words.is_empty()
+    }
+
+    /// Reads the script; gives it and its own arguments.
+    ///
+    /// # Errors
+    /// If there is none, it cannot or must not be read, or an argument is no text.
+    pub fn read(&self) -> Result<(Source, Vec<String>), ScriptError> {
+        if let Some(code) = &self.code {
+            let source = Source { name: "-e".to_owned(), text: code.clone() };
+            return Ok((source, texts(&self.words)?));
+        }
+        let (script, rest) = self.words.split_first().ok_or(ScriptError::Nothing)?;
+        let own = texts(without_dashes(rest)?)?;
+        let source = if script == "-" { source::standard_input()? } else { source::file(Path::new(script))? };
+        Ok((source, own))
+    }
+}
+
+/// The script's own words: behind `--`, or all of them if there is none.
+fn without_dashes(words: &[OsString]) -> Result<&[OsString], ScriptError> {
+    match words.split_first() {
+        Some((first, own)) if first == "--" => Ok(own),
+        _ if audit_comes_late(words) => Err(ScriptError::LateAudit),
+        _ => Ok(words),
+    }
+}
+
+/// A script that enforces though its user believes it cannot is worse than one
+/// that has to be called with `--`.
+fn audit_comes_late(words: &[OsString]) -> bool {
+    words.iter().take_while(|word| *word != "--").any(|word| word == "--audit")
+}
+
+fn texts(words: &[OsString]) -> Result<Vec<String>, ScriptError> {
+    let text = |(index, word): (usize, &OsString)| {
+        let argument = || ScriptError::Argument { position: index + 1, argument: word.clone() };
+        word.to_str().map(str::to_owned).ok_or_else(argument)
+    };
+    words.iter().enumerate().map(text).collect()
+}

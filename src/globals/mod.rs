@@ -1,0 +1,112 @@
+//! The flags that every command takes, and what they come to for a session.
+//!
+//! In: the words of the command line, by clap. Out: [`script::Options`], or the same flags as words for the session in a
+//! lab's guest.
+
+mod format;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::{
+    report::{Format, allows_color},
+    script::{self, Policy},
+    values,
+};
+
+pub use self::format::{Asked, VARIABLE};
+
+/// The flags every command takes, before its name or behind it.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// How standard output is written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto", overrides_with = "format")]
+    pub format: Asked,
+
+    /// Whether text may carry colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
+    pub color: Color,
+
+    /// Report every deny, kill and signal of the script instead of doing it; programs it runs do run
+    #[arg(long, global = true, overrides_with = "audit")]
+    pub audit: bool,
+
+    /// End the session after this time, such as 10s or 5m; exit code 0
+    #[arg(long = "for", global = true, value_name = "DURATION", value_parser = duration, overrides_with = "lasts")]
+    pub lasts: Option<Duration>,
+
+    /// No banner, no notes, no closing table
+    #[arg(short, long, global = true, overrides_with = "quiet")]
+    pub quiet: bool,
+
+    /// Say more on standard error; twice, still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    values::duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// Whether text may carry colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`
+    #[default]
+    Auto,
+    /// Always, NO_COLOR or not
+    Always,
+    /// Never
+    Never,
+}
+
+impl Globals {
+    /// Whether text on standard output carries colour.
+    #[must_use]
+    pub fn color(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => allows_color(),
+        }
+    }
+
+    /// What a script's session is told.
+    #[must_use]
+    pub fn options(&self, args: Vec<String>) -> script::Options {
+        script::Options {
+            interactive: false,
+            args,
+            policy: if self.audit { Policy::default().audited() } else { Policy::default() },
+            format: self.format.for_session(),
+            help: self.format.for_answer(),
+            color: self.color(),
+            quiet: self.quiet,
+            lasts: self.lasts,
+            verbose: self.verbose,
+        }
+    }
+
+    /// These flags as words of a session's command line, colour and format settled:
+    /// whether output ends at a terminal is known here, and not where the words are read.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            format!("--color={}", if self.color() { "always" } else { "never" }),
+            format!("--format={}", if self.format.for_session() == Format::Json { "json" } else { "text" }),
+        ];
+        if self.audit {
+            words.push("--audit".to_owned());
+        }
+        if self.quiet {
+            words.push("--quiet".to_owned());
+        }
+        if let Some(lasts) = self.lasts {
+            words.push(format!("--for={}ms", lasts.as_millis()));
+        }
+        words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
+        words
+    }
+}

@@ -1,0 +1,18 @@
+//! Words that mean the same wherever they stand: errnos, signals, networks, ports, durations; each is parsed once, at the
+//! edge, into a type that cannot be wrong.
+//!
+//! The ground floor: nothing here uses another part of the shell.
+
+mod codes;
+pub mod duration;
+pub mod network;
+mod port;
+mod suggest;
+
+pub use self::{
+    codes::{CodeError, Errno, Signal},
+    duration::DurationError,
+    network::{Network, NetworkError, Networks},
+    port::{PortError, Ports},
+    suggest::nearest,
+};
