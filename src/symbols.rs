@@ -29,7 +29,7 @@ use self::{
     copy::{Copy, Identity},
     reader::{Answer, Reader},
 };
-use crate::{kernel::namespaces, raw};
+use crate::{kernel::host::namespaces, raw};
 
 /// An address in a process, and what was there.
 #[derive(Debug, Clone, PartialEq, Eq)]

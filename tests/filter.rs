@@ -14,7 +14,7 @@ use filter_cases::{Case, case, machine};
 use krsi_sh::{
     event::Event,
     filter::{Answer, Code, Compiled, First, MARGIN, Set, UNKNOWN},
-    kernel::carrier::{Carrier, CarrierError},
+    kernel::bench::test_run::{TestRun, TestRunError},
     script::equivalence::Closure,
     template::{Catalogue, EarlyField, Template},
 };
@@ -205,7 +205,7 @@ fn sets_of_thousands_are_looked_up() {
         let all = events.iter().filter(|event| compiled.filter.evaluate(event).unwrap().matches()).count();
         assert_eq!(all, matching, "{script}");
         assert!(matched.is_some());
-        match Carrier::new(template.event_size).and_then(|carrier| carrier.run(&compiled.code, &events)) {
+        match TestRun::new(template.event_size).and_then(|carrier| carrier.run(&compiled.code, &events)) {
             Ok(ran) => {
                 for (event, ran) in events.iter().zip(ran) {
                     assert_eq!(
@@ -215,7 +215,7 @@ fn sets_of_thousands_are_looked_up() {
                     );
                 }
             }
-            Err(CarrierError::Host(error)) => skipped(&error.to_string()),
+            Err(TestRunError::Host(error)) => skipped(&error.to_string()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -318,7 +318,7 @@ fn the_verifier_takes_every_filter_and_the_kernel_agrees() {
 
 fn verified_and_run(name: &str, closures: u32) {
     let template = template(name);
-    let carrier = match Carrier::new(template.event_size) {
+    let carrier = match TestRun::new(template.event_size) {
         Ok(carrier) => carrier,
         Err(error) => return skipped(&error.to_string()),
     };
@@ -345,7 +345,7 @@ fn verified_and_run(name: &str, closures: u32) {
                 }
                 Ok(())
             }
-            Err(CarrierError::Host(error)) => {
+            Err(TestRunError::Host(error)) => {
                 skipped(&error.to_string());
                 Ok(())
             }

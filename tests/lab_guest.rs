@@ -18,7 +18,7 @@ use nix::{
 
 use krsi_sh::lab::{self, Command, Extra, LabError, Request, Streams, Verdict};
 
-struct Ran {
+struct RunResult {
     outcome: Result<Verdict, LabError>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -33,7 +33,7 @@ fn shell(code: &str) -> Request {
 }
 
 /// `None`, said aloud, where the lab cannot be had.
-fn run(request: &Request) -> Option<Ran> {
+fn run(request: &Request) -> Option<RunResult> {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let outcome = lab::run(request, Streams { stdout: &mut stdout, stderr: &mut stderr, console: None });
     match &outcome {
@@ -43,7 +43,7 @@ fn run(request: &Request) -> Option<Ran> {
             let _ = writeln!(std::io::stderr(), "skipped: {error}");
             None
         }
-        _ => Some(Ran { outcome, stdout, stderr }),
+        _ => Some(RunResult { outcome, stdout, stderr }),
     }
 }
 

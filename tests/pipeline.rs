@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use krsi_sh::{
     event::queue::queue,
-    kernel::{
-        carrier::CarrierError,
+    kernel::bench::{
         producer::{Produced, Producer, RING_SIZE, Waking},
+        test_run::TestRunError,
     },
     template::{Catalogue, Template},
 };
@@ -26,7 +26,7 @@ fn producer(template: &Template) -> Option<Producer> {
     record.extend(b"/srv/data/file\0");
     match Producer::new(template, &record, RING_SIZE) {
         Ok(producer) => Some(producer),
-        Err(CarrierError::Host(reason)) => {
+        Err(TestRunError::Host(reason)) => {
             assert!(std::env::var_os("KRSI_REQUIRE_HOST").is_none(), "{reason}");
             eprintln!("skipped: this host runs no such program: {reason}");
             None

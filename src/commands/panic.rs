@@ -23,8 +23,7 @@ use crate::{
     globals::Globals,
     kernel::{
         KernelError,
-        everyones::{self, Keepers},
-        namespaces,
+        host::{namespaces, sessions::{self, Keepers}},
     },
 };
 
@@ -67,8 +66,8 @@ pub fn run(_: &PanicArgs, _: &Globals) -> i32 {
 
 fn let_go() -> Result<(String, i32), KernelError> {
     let mut said = String::new();
-    let probes = everyones::programs().map(|found| found.values().collect::<BTreeSet<_>>().len());
-    match everyones::observe() {
+    let probes = sessions::programs().map(|found| found.values().collect::<BTreeSet<_>>().len());
+    match sessions::observe() {
         Err(error @ KernelError::Privilege) => return Err(error),
         // The others observe, and all sessions still go.
         Err(error) => complain(error),
@@ -84,13 +83,13 @@ fn let_go() -> Result<(String, i32), KernelError> {
     let signals: &[Signal] =
         if namespaces::lists_our_ids() { &[Signal::SIGTERM, Signal::SIGKILL] } else { &[] };
     for signal in signals.iter().copied() {
-        let keepers = everyones::keepers(&everyones::programs()?);
+        let keepers = sessions::keepers(&sessions::programs()?);
         for (pid, _) in keepers.iter().filter(|keeper| end(keeper, signal)) {
             said += &format!("session {pid} told to end ({signal})\n");
         }
         wait_for(&keepers, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE })?;
     }
-    match everyones::programs()?.len() {
+    match sessions::programs()?.len() {
         0 if said.is_empty() => Ok(("nothing was attached\n".into(), exit::FINE)),
         0 => Ok((said + "nothing is attached any more\n", exit::FINE)),
         left => {
@@ -114,7 +113,7 @@ fn wait_for(keepers: &Keepers, patience: Duration) -> Result<(), KernelError> {
         thread::sleep(LOOK);
     }
     // The kernel frees a link a moment after its last descriptor is closed.
-    while !keepers.is_empty() && begun.elapsed() < patience && !everyones::programs()?.is_empty() {
+    while !keepers.is_empty() && begun.elapsed() < patience && !sessions::programs()?.is_empty() {
         thread::sleep(LOOK);
     }
     Ok(())

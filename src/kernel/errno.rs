@@ -15,7 +15,7 @@ use nix::{
 
 use procfs::ProcError;
 
-use super::host;
+use crate::kernel::host;
 
 /// `ENOTSUPP`, which has no name in user space: what this kernel was not built with, or this architecture lacks.
 const NOT_SUPPORTED: i32 = 524;

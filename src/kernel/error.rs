@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use super::{errno, namespaces::Foreign};
+use crate::kernel::{errno, host::namespaces::Foreign};
 use crate::{probe::scope::Condition, raw};
 
 /// Why a probe cannot be had here, or not as it was asked for.
@@ -53,7 +53,7 @@ pub enum KernelError {
     #[error(
         "the kernel's verifier refused `{hook}`: {error}\n{log}\nthis is a defect of krsi-sh or of a foreign template; please report it with `uname -r` and the log"
     )]
-    Verifier { hook: String, error: io::Error, log: super::verifier::Log },
+    Verifier { hook: String, error: io::Error, log: crate::kernel::load::verifier::Log },
     #[error(
         "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\ncure: detach a probe, or put more into one probe's params"
     )]

@@ -8,59 +8,36 @@
 //! [`Attachment`] and goes with it), and the ring-buffer side never waits for
 //! whoever consumes the events (the queue is bounded, and losses are counted).
 
-mod attachment;
-mod books;
-mod call;
+pub mod attach;
 #[doc(hidden)]
-pub mod carrier;
-mod cgroups;
-pub mod clock;
+pub mod bench;
 mod errno;
 mod error;
-pub mod everyones;
-mod facts;
-mod follow;
-mod grace;
-mod guard;
-mod host;
-mod identity;
+pub mod host;
 mod load;
-mod loader;
-pub mod namespaces;
-mod object;
-mod preview;
-#[doc(hidden)]
-pub mod producer;
-mod ring;
-mod scope;
-mod sets;
-mod settings;
-mod shared;
-mod stacks;
-mod subtree;
-mod summaries;
-mod tables;
-mod trackers;
-mod turn;
-mod types;
-mod verifier;
+mod maps;
 
 use std::cell::OnceCell;
 
 use tokio::runtime::Runtime;
 
-use self::{identity::Identities, scope::Resolved, types::Wanted};
+use self::{
+    attach::{identity::Identities, preview, scope::Resolved},
+    host::namespaces,
+    load::{loader, types::Wanted},
+};
 use crate::{event::queue::Sender, probe::Spec, template::Catalogue};
 
 pub use self::{
-    attachment::Attachment,
+    attach::{Attachment, follow::Event as Followed, preview::InScope},
     errno::chain as with_cause_and_cure,
     error::KernelError,
-    facts::{Facts, facts},
-    follow::Event as Followed,
-    host::{check, files_at_start, is_privileged, lsm_list_is_readable, release, too_few_files},
+    host::{
+        check,
+        facts::{Facts, facts},
+        files_at_start, is_privileged, lsm_list_is_readable, release, too_few_files,
+    },
     load::MissingHook,
-    preview::InScope,
 };
 
 /// The thread that reads ring buffers.
@@ -189,7 +166,7 @@ impl Kernel {
             return Ok(btf);
         }
         let mut wanted = Wanted::default();
-        wanted.add(identity::OBJECT);
+        wanted.add(attach::identity::OBJECT);
         self.catalogue.iter().for_each(|template| wanted.add(&template.object));
         let btf = loader::types(wanted)?;
         Ok(self.btf.get_or_init(|| btf))

@@ -2,7 +2,7 @@
 
 use procfs::process::Process;
 
-use crate::kernel::clock;
+use crate::kernel::host::clock;
 
 /// Start times in /proc are in these (USER_HZ).
 pub const TICK_NS: u64 = 10_000_000;

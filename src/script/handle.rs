@@ -20,7 +20,7 @@ use super::{
     runtime::Runtime,
 };
 use crate::{
-    kernel::{Attachment, Followed, InScope, namespaces},
+    kernel::{Attachment, Followed, InScope, host::namespaces},
     probe::{self, Counters, Mode, OnError, ParamValue, Scope, Spec, Summary, param},
     report::Books,
     template::Stack,

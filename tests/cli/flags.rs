@@ -116,6 +116,6 @@ fn audit_sends_no_signal_and_reports_it() {
 fn two_words_in_one_as_an_interpreter_line_gives_them_are_told_apart() {
     let folder = Folder::with("hunt", format!("#!{PROGRAM} --format text\n{TELL_ARGS}"));
     folder.mode("hunt", 0o755);
-    let stderr = Ran::of(&started(folder.path("hunt")).output().unwrap(), &folder).refused();
+    let stderr = RunResult::of(&started(folder.path("hunt")).output().unwrap(), &folder).refused();
     assert!(stderr.contains("`--format=text`") && stderr.contains("without a blank"), "{stderr}");
 }

@@ -80,32 +80,32 @@ impl Folder {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    fn run(&self, words: &[&str]) -> RunResult {
         self.run_with(words, &[], "")
     }
 
-    fn run_with(&self, words: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
+    fn run_with(&self, words: &[&str], environment: &[(&str, &str)], input: &str) -> RunResult {
         let mut command = Command::from_std(started(PROGRAM));
         command.args(words).current_dir(self.0.path()).env_remove("NO_COLOR").env("TERM", "xterm");
         let output = command.envs(environment.iter().copied()).write_stdin(input).output().unwrap();
-        Ran::of(&output, self)
+        RunResult::of(&output, self)
     }
 }
 
 /// How a command ended. The test's folder is called `~` in what it wrote.
 #[derive(Debug)]
-struct Ran {
+struct RunResult {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl Ran {
+impl RunResult {
     fn of(output: &process::Output, folder: &Folder) -> Self {
         let text = |bytes: &[u8]| {
             String::from_utf8_lossy(bytes).replace(&folder.0.path().display().to_string(), "~")
         };
-        Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        RunResult { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
     #[track_caller]
@@ -120,7 +120,7 @@ impl Ran {
     }
 }
 
-fn run(words: &[&str]) -> Ran {
+fn run(words: &[&str]) -> RunResult {
     Folder::new().run(words)
 }
 

@@ -6,7 +6,7 @@ use super::*;
 const SPEAK: &str =
     r#"print("a\nb"); emit(#{ n: 1 }); alert("high", "c"); help("exec"); help("no such words");"#;
 
-fn with(words: &[&str], variable: &str) -> Ran {
+fn with(words: &[&str], variable: &str) -> RunResult {
     Folder::new().run_with(words, &[("KRSI_SH_FORMAT", variable)], "")
 }
 

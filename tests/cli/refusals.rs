@@ -73,7 +73,7 @@ fn a_file_that_may_not_be_read_says_so() {
 fn an_argument_that_is_no_text_is_refused() {
     let mut command = started(PROGRAM);
     command.args(["-e", TELL_ARGS, "--", "good"]).arg(OsStr::from_bytes(b"b\xffd"));
-    let ran = Ran::of(&command.output().unwrap(), &Folder::new());
+    let ran = RunResult::of(&command.output().unwrap(), &Folder::new());
     assert_snapshot!(ran.refused(), @r"
     krsi-sh: argument 2 of the script is not UTF-8: `b�d`
     allowed: text

@@ -85,9 +85,9 @@ fn an_executable_script_gets_its_arguments() {
     let folder = Folder::with("hunt", format!("#!{PROGRAM}\n{TELL_ARGS}"));
     folder.mode("hunt", 0o755);
     let output = started(folder.path("hunt")).args(["one", "-v"]).output().unwrap();
-    Ran::of(&output, &folder).says(r#"["one", "-v"]"#);
+    RunResult::of(&output, &folder).says(r#"["one", "-v"]"#);
     let output = started(folder.path("hunt")).args(["--", "--audit"]).output().unwrap();
-    Ran::of(&output, &folder).says(r#"["--audit"]"#);
+    RunResult::of(&output, &folder).says(r#"["--audit"]"#);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_interpreter_line_may_have_flags() {
     let folder = Folder::with("hunt", format!("#!{PROGRAM} --audit\n{TELL_MODE}"));
     folder.mode("hunt", 0o755);
     let output = started(folder.path("hunt")).output().unwrap();
-    Ran::of(&output, &folder).says("shadow");
+    RunResult::of(&output, &folder).says("shadow");
 }
 
 #[test]

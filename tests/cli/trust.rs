@@ -79,7 +79,7 @@ fn what_root_pipes_in_is_roots_decision() {
     chown(folder.path("a.rhai"), Some(NOBODY), None).unwrap();
     let mut command = started(PROGRAM);
     command.arg("-").stdin(File::open(folder.path("a.rhai")).unwrap());
-    Ran::of(&command.output().unwrap(), &folder).says("[]");
+    RunResult::of(&command.output().unwrap(), &folder).says("[]");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn whoever_is_not_root_runs_what_they_can_read() {
     folder.mode("a.rhai", 0o666);
     let script = folder.path("a.rhai");
     let output = as_nobody(&folder, &[script.to_str().unwrap()]);
-    Ran::of(&output, &folder).says("[]");
+    RunResult::of(&output, &folder).says("[]");
 }
 
 /// Lets users write a file by an access control list, whose mask the mode then shows as the group's bits. False where

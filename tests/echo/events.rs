@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use krsi_sh::kernel::carrier::CarrierError;
+use krsi_sh::kernel::bench::test_run::TestRunError;
 use libtest_mimic::Failed;
 
 use crate::{
@@ -18,7 +18,7 @@ pub fn claim() -> Result<(), Failed> {
     match flood::producer() {
         Ok(_) => keys::within(AT_LEAST, "events", round),
         // Before Linux 6.9, for one.
-        Err(CarrierError::Host(reason)) if std::env::var_os("KRSI_REQUIRE_HOST").is_none() => {
+        Err(TestRunError::Host(reason)) if std::env::var_os("KRSI_REQUIRE_HOST").is_none() => {
             println!("skipped: this host runs no program that makes events: {reason}");
             Ok(())
         }

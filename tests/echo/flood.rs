@@ -14,9 +14,9 @@ use std::{
 };
 
 use krsi_sh::{
-    kernel::{
-        carrier::CarrierError,
+    kernel::bench::{
         producer::{Following, Producer, RING_SIZE, Waking},
+        test_run::TestRunError,
     },
     script::{Options, Session},
     shell,
@@ -61,7 +61,7 @@ fn template() -> Arc<Template> {
     Arc::clone(catalogue.get(TEMPLATE).expect("the template"))
 }
 
-pub fn producer() -> Result<Producer, CarrierError> {
+pub fn producer() -> Result<Producer, TestRunError> {
     let template = template();
     let path = template.field("path").expect("a path");
     let mut record = vec![0; path.offset];

@@ -18,7 +18,9 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use krsi_sh::{kernel::carrier::Carrier, lab::Extra, script::equivalence::Closure, template::Catalogue};
+use krsi_sh::{
+    kernel::bench::test_run::TestRun, lab::Extra, script::equivalence::Closure, template::Catalogue,
+};
 use nix::time::{ClockId, clock_gettime};
 use object::{Object, ObjectSection};
 
@@ -130,7 +132,7 @@ impl Bench {
         let closure = Closure::new(&format!("{}{}", case.before, case.closure)).map_err(|e| e.to_string())?;
         let compiled = closure.compile(template).map_err(|e| e.to_string())?;
         let expected = compiled.filter.evaluate(&event).map_err(|e| format!("{e:?}"))?.code();
-        let carrier = Carrier::new(template.event_size).map_err(|e| e.to_string())?;
+        let carrier = TestRun::new(template.event_size).map_err(|e| e.to_string())?;
         let cost = |slot: &[u8]| decision(&carrier, slot, &event);
         let (empty, _) = cost(&EMPTY)?;
         let (ours, said) = cost(&[compiled.code.bytes(), EXIT.to_vec()].concat())?;
@@ -143,7 +145,7 @@ impl Bench {
 }
 
 /// Instructions for one decision, the loop's own among them; and the answer.
-fn decision(carrier: &Carrier, slot: &[u8], event: &[u8]) -> Result<(f64, u32), String> {
+fn decision(carrier: &TestRun, slot: &[u8], event: &[u8]) -> Result<(f64, u32), String> {
     // Where a nanosecond is an instruction this clock counts all that is done, also what interrupts do: so the
     // least is what the loop itself takes, and that repeats exactly. The process's own time does not.
     let time = || clock_gettime(ClockId::CLOCK_MONOTONIC).map(std::time::Duration::from);

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, io, rc::Rc, sync::Arc, thread, time::Instant};
 
 use krsi_sh::{
-    kernel::producer::{Producer, Waking},
+    kernel::bench::producer::{Producer, Waking},
     report::{Sink, Stream},
     script::{Echo, Options, Session},
     template::{Catalogue, Template},

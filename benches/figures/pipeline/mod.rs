@@ -24,7 +24,7 @@ use std::{
 };
 
 use krsi_sh::{
-    kernel::producer::{Producer, RING_SIZE},
+    kernel::bench::producer::{Producer, RING_SIZE},
     template::{Catalogue, Template},
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use krsi_sh::{
     event::queue::{Receiver, queue},
-    kernel::producer::{Produced, Producer, Waking},
+    kernel::bench::producer::{Produced, Producer, Waking},
     template::Template,
 };
 

@@ -11,7 +11,7 @@ use rhai::{Array, Engine, Map, plugin::*};
 use super::{Fallible, event::ScriptEvent, runtime};
 use crate::{
     accounts::Account,
-    kernel::{KernelError, namespaces},
+    kernel::{KernelError, host::namespaces},
     raw,
     reaction::{self, Child, Deed, Ended},
     script::{

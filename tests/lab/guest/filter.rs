@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use krsi_sh::{kernel::carrier::Carrier, script::equivalence::Closure, template::Catalogue};
+use krsi_sh::{kernel::bench::test_run::TestRun, script::equivalence::Closure, template::Catalogue};
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -274,7 +274,7 @@ pub fn equivalence() -> Outcome {
     const MOST: usize = 200;
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let template = catalogue.get("file_open").ok_or("no file_open")?;
-    let carrier = Carrier::new(template.event_size).map_err(|e| e.to_string())?;
+    let carrier = TestRun::new(template.event_size).map_err(|e| e.to_string())?;
     let mut runner = TestRunner::deterministic();
     let cases = filter_cases::case(template);
     let begun = Instant::now();

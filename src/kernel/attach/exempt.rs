@@ -6,7 +6,7 @@
 
 use aya::maps::{HashMap, Map, MapData};
 
-use super::{KernelError, errno::chain};
+use crate::kernel::{KernelError, errno::chain};
 
 /// `KRSI_TICK_NS` of the templates.
 const TICK_NS: u64 = 10_000_000;

@@ -1,6 +1,16 @@
 //! An attached probe: everything it has in the kernel, in one place that is
 //! dropped as a whole.
 
+pub mod cgroups;
+pub mod exempt;
+pub mod follow;
+pub mod identity;
+pub mod preview;
+pub mod replace;
+pub mod scope;
+pub mod subtree;
+pub mod trackers;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -12,24 +22,20 @@ use aya::{
     programs::{Program, ProgramError},
 };
 
-use super::{
+use self::{follow::Event as Followed, identity::Identities, scope::Resolved};
+use crate::kernel::{
     Kernel, KernelError,
-    books::{Books, Delivery},
-    clock,
     errno::chain,
-    follow::Event as Followed,
-    guard,
-    identity::Identities,
-    load::{Loaded, MissingHook, Programs, attach_refusal},
-    loader::KernelTypes,
-    ring::{Outlet, Reader},
-    scope::Resolved,
-    settings::Settings,
-    shared::Shared,
-    stacks::KeptStacks,
-    summaries::Summaries,
-    tables::{self, Tables},
-    trackers,
+    host::clock,
+    load::{Loaded, MissingHook, Programs, attach_refusal, loader::KernelTypes, shared::Shared},
+    maps::{
+        counters::{Books, Delivery},
+        params::{self, Tables},
+        ring::{Outlet, Reader},
+        settings::Settings,
+        stacks::KeptStacks,
+        summaries::Summaries,
+    },
 };
 use crate::{
     event::Source,
@@ -42,36 +48,36 @@ use crate::{
 /// The order of the fields is the order of the drop: first the programs leave
 /// the hooks, then the readers end, then the maps go.
 pub struct Attachment {
-    pub(super) hooks: Hooks,
+    pub(in crate::kernel) hooks: Hooks,
     /// The object of the first generation, once another has its place: trackers go on.
-    pub(super) first: Option<Ebpf>,
+    pub(in crate::kernel) first: Option<Ebpf>,
     reader: Reader,
     books: Books,
     tables: Tables,
     summaries: Option<Summaries>,
     stacks: Option<Arc<KeptStacks>>,
     settings: Settings,
-    pub(super) id: u32,
-    pub(super) generation: u32,
+    pub(in crate::kernel) id: u32,
+    pub(in crate::kernel) generation: u32,
     /// For the next generation; or why there cannot be one.
-    pub(super) shared: Result<Shared, String>,
-    pub(super) template: Arc<Template>,
+    pub(in crate::kernel) shared: Result<Shared, String>,
+    pub(in crate::kernel) template: Arc<Template>,
     on_error: OnError,
     scope: Resolved,
     missing: Vec<MissingHook>,
     /// Why it can only observe, if so.
-    pub(super) audit_only: Option<String>,
+    pub(in crate::kernel) audit_only: Option<String>,
 }
 
 /// The programs that decide, or observe, and the object they are of.
-pub(super) struct Hooks {
-    pub(super) ebpf: Ebpf,
+pub(in crate::kernel) struct Hooks {
+    pub(in crate::kernel) ebpf: Ebpf,
     /// What each is attached to, and the program's name.
-    pub(super) programs: Programs,
+    pub(in crate::kernel) programs: Programs,
 }
 
 impl Attachment {
-    pub(super) fn new(
+    pub(in crate::kernel) fn new(
         kernel: &Kernel,
         btf: &'static KernelTypes,
         loaded: Loaded,
@@ -91,7 +97,7 @@ impl Attachment {
             delivery: Arc::clone(&delivery),
         };
         scope.apply(&mut ebpf, btf)?;
-        guard::set(take(&mut ebpf, "krsi_guard")?, &kernel.identities.lineage(btf)?)?;
+        exempt::set(take(&mut ebpf, "krsi_guard")?, &kernel.identities.lineage(btf)?)?;
         let mut attachment = Attachment {
             reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
             books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
@@ -137,7 +143,7 @@ impl Attachment {
         &self.missing
     }
 
-    pub(super) fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
+    pub(in crate::kernel) fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
         self.settings.store(self.offset(word)?, value)
     }
 
@@ -247,7 +253,7 @@ impl Attachment {
         }
         if let (ParamKind::Variables, Some(ParamValue::Texts(names))) = (&param.kind, value) {
             // Both the old and the new ones are looked for while the tables change.
-            let both = self.settings.load(param.offset)? | tables::word(&param.kind, names);
+            let both = self.settings.load(param.offset)? | params::word(&param.kind, names);
             self.settings.store(param.offset, both)?;
         }
         let word = self.tables.set(param, value, identities, btf)?;
@@ -325,7 +331,7 @@ impl Attachment {
 impl Hooks {
     /// # Errors
     /// If the kernel has no room on one of the hooks; others may be attached by then, until this is dropped.
-    pub(super) fn attach(&mut self, template: &Template) -> Result<(), KernelError> {
+    pub(in crate::kernel) fn attach(&mut self, template: &Template) -> Result<(), KernelError> {
         for (place, name) in &self.programs {
             let attached = match self.ebpf.program_mut(name) {
                 Some(Program::Lsm(program)) => program.attach().map(drop),
@@ -345,7 +351,7 @@ impl Hooks {
     ///
     /// # Errors
     /// If the kernel keeps one.
-    pub(super) fn detach(&mut self) -> Result<(), ProgramError> {
+    pub(in crate::kernel) fn detach(&mut self) -> Result<(), ProgramError> {
         for (_, name) in &self.programs {
             match self.ebpf.program_mut(name) {
                 Some(Program::Lsm(program)) => unloaded(program.unload())?,

@@ -17,19 +17,19 @@ use aya::{
 };
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
-use super::{
+use crate::kernel::{
     KernelError,
-    attachment::take,
-    cgroups::{self, Ways},
+    attach::{
+        cgroups::{self, Ways},
+        follow::{Change, Event, NamedFile, running},
+        identity::Identities,
+        subtree::{self, Tree},
+        take,
+    },
     errno::chain,
-    follow::{Change, Event, NamedFile, running},
-    host,
-    identity::Identities,
-    load::ScopeSize,
-    loader::KernelTypes,
-    namespaces,
-    subtree::{self, Tree},
-    tables::full,
+    host::{self, namespaces},
+    load::{ScopeSize, loader::KernelTypes},
+    maps::params::full,
 };
 use crate::{
     probe::scope::{Condition, Kind, Member, Scope},

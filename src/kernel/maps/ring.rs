@@ -11,10 +11,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{KernelError, books::Delivery, clock, errno::chain, stacks::KeptStacks};
 use crate::event::{
     Event, Source,
     queue::{Sender, Spare},
+};
+use crate::kernel::{
+    KernelError,
+    errno::chain,
+    host::clock,
+    maps::{counters::Delivery, stacks::KeptStacks},
 };
 
 /// Where a probe's records go.

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use super::{KernelError, sets};
+use crate::kernel::{KernelError, load::sets};
 use crate::{filter::Compiled, template::Template};
 
 const FILTER: &str = "krsi_filter";

@@ -18,8 +18,12 @@ use aya::{
 };
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-use super::{
-    KernelError, attachment::take, errno::chain, loader::KernelTypes, tables::full, trackers::track,
+use crate::kernel::{
+    KernelError,
+    attach::{take, trackers::track},
+    errno::chain,
+    load::loader::KernelTypes,
+    maps::params::full,
 };
 use crate::probe::scope::Condition;
 

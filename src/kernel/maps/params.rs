@@ -16,13 +16,15 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
 };
 
-use super::{
+use crate::kernel::{
     KernelError,
-    attachment::take,
+    attach::{
+        follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
+        identity::{Identities, Identity},
+        take,
+    },
     errno::chain,
-    follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
-    identity::{Identities, Identity},
-    loader::KernelTypes,
+    load::loader::KernelTypes,
 };
 use crate::{
     probe::ParamValue,

@@ -5,7 +5,7 @@ use std::{fs, io::Read, path::Path};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use procfs::process::Process;
 
-use super::host;
+use crate::kernel::host;
 
 /// A host's own word on what probes depend on. `None`: it cannot be read here.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +63,7 @@ pub fn facts() -> Facts {
 }
 
 /// The mode in brackets: `none [integrity] confidentiality`.
-pub(super) fn lockdown() -> Option<String> {
+pub(in crate::kernel) fn lockdown() -> Option<String> {
     let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
     let (_, rest) = text.split_once('[')?;
     rest.split_once(']').map(|(mode, _)| mode.to_owned())

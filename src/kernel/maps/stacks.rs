@@ -5,7 +5,7 @@ use aya::{
     maps::{MapData, stack_trace::StackTraceMap},
 };
 
-use super::{KernelError, attachment::take, errno::chain};
+use crate::kernel::{KernelError, attach::take, errno::chain};
 use crate::{
     event::{Event, Stacks, Value},
     probe::{Spec, aggregation::Aggregation},

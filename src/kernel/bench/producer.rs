@@ -12,12 +12,14 @@ use aya::maps::{Map, MapData};
 use aya_obj::generated::{bpf_cmd, bpf_map_type};
 use tokio::runtime::Runtime;
 
-use super::{
+use crate::kernel::{
     KernelError,
-    books::Delivery,
-    carrier::{self, CarrierError, EXIT, MAY_GOTO, Program},
+    bench::test_run::{self, EXIT, MAY_GOTO, Program, TestRunError},
     errno::chain,
-    ring::{Outlet, Reader},
+    maps::{
+        counters::Delivery,
+        ring::{Outlet, Reader},
+    },
 };
 use crate::{
     event::{Source, queue::Sender},
@@ -72,19 +74,19 @@ impl Producer {
     ///
     /// # Errors
     /// If the host runs no such program.
-    pub fn new(template: &Template, record: &[u8], ring_size: u32) -> Result<Self, CarrierError> {
-        let host = CarrierError::Host;
-        let ring = carrier::map(bpf_map_type::BPF_MAP_TYPE_RINGBUF, (0, 0), ring_size).map_err(host)?;
+    pub fn new(template: &Template, record: &[u8], ring_size: u32) -> Result<Self, TestRunError> {
+        let host = TestRunError::Host;
+        let ring = test_run::map(bpf_map_type::BPF_MAP_TYPE_RINGBUF, (0, 0), ring_size).map_err(host)?;
         let notes = Notes::behind(record.len());
-        let value = carrier::one_value(notes.size).map_err(host)?;
+        let value = test_run::one_value(notes.size).map_err(host)?;
         let number = template.field("seq").and_then(|field| i16::try_from(field.offset).ok());
         let number =
             number.ok_or_else(|| host(io::Error::other("events of this template have no number")))?;
         let code = code(&value, &ring, record.len(), &notes, number);
-        let program = carrier::load(&code, 0, &mut vec![0; 1 << 20])?;
+        let program = test_run::load(&code, 0, &mut vec![0; 1 << 20])?;
         let mut first = record.to_vec();
         first.resize(notes.size, 0);
-        carrier::exchange(&value, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut first).map_err(host)?;
+        test_run::exchange(&value, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut first).map_err(host)?;
         Ok(Producer { ring, value, notes, program })
     }
 
@@ -92,7 +94,7 @@ impl Producer {
     ///
     /// # Errors
     /// If the kernel does not run it to its end.
-    pub fn produce(&self, times: u32, waking: Waking) -> Result<Produced, CarrierError> {
+    pub fn produce(&self, times: u32, waking: Waking) -> Result<Produced, TestRunError> {
         const NO_WAKEUP: u64 = 1;
         let Notes { times: times_at, lost: lost_at, flags: flags_at, size } = self.notes;
         let mut value = vec![0; size];
@@ -101,19 +103,19 @@ impl Producer {
         put(&mut value, lost_at, 0);
         put(&mut value, flags_at, if waking == Waking::Never { NO_WAKEUP } else { 0 });
         self.exchange(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut value)?;
-        carrier::run(&self.program).map_err(CarrierError::Host)?;
+        test_run::run(&self.program).map_err(TestRunError::Host)?;
         self.exchange(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut value)?;
         match word(&value, times_at) {
             0 => {
                 let lost_ring = word(&value, lost_at);
                 Ok(Produced { emitted: u64::from(times) - lost_ring, lost_ring })
             }
-            left => Err(CarrierError::Host(io::Error::other(format!("{left} records were not written")))),
+            left => Err(TestRunError::Host(io::Error::other(format!("{left} records were not written")))),
         }
     }
 
-    fn exchange(&self, command: bpf_cmd, value: &mut [u8]) -> Result<(), CarrierError> {
-        carrier::exchange(&self.value, command, value).map_err(CarrierError::Host)
+    fn exchange(&self, command: bpf_cmd, value: &mut [u8]) -> Result<(), TestRunError> {
+        test_run::exchange(&self.value, command, value).map_err(TestRunError::Host)
     }
 
     /// The ring buffer, for another reader.
@@ -133,7 +135,7 @@ impl Producer {
         events: Sender,
     ) -> Result<Following, KernelError> {
         let unreadable = |reason: String| KernelError::Table { table: "krsi_events", reason };
-        let runtime = super::reading_thread()?;
+        let runtime = crate::kernel::reading_thread()?;
         let ring = self.ring.try_clone().map_err(|e| unreadable(e.to_string()))?;
         let map = Map::RingBuf(MapData::from_fd(ring).map_err(|e| unreadable(chain(&e)))?);
         let delivery = Arc::new(Delivery::default());

@@ -17,7 +17,7 @@ use aya::{
 use nix::errno::Errno;
 use procfs::process::{FDTarget, Process, all_processes};
 
-use super::{KernelError, errno::chain, host, settings::Settings};
+use crate::kernel::{KernelError, errno::chain, host, maps::settings::Settings};
 
 const SETTINGS: &str = "krsi_settings";
 /// Where the mode stands in each template's settings, and its value that refuses nothing.

@@ -387,13 +387,13 @@ mod tests {
 
     #[test]
     fn an_object_is_relocated_alike_with_all_types_and_with_those_it_names() {
-        let Ok(whole) = std::fs::read(super::super::host::BTF) else {
+        let Ok(whole) = std::fs::read(crate::kernel::host::BTF) else {
             eprintln!("skipped: no kernel BTF here");
             return;
         };
         let catalogue = Catalogue::builtin().unwrap();
         let mut wanted = Wanted::default();
-        wanted.add(super::super::identity::OBJECT);
+        wanted.add(crate::kernel::attach::identity::OBJECT);
         catalogue.iter().for_each(|template| wanted.add(&template.object));
         let some = named(&whole, &wanted).unwrap();
         assert!(some.len() < whole.len() / 10, "{} of {} bytes", some.len(), whole.len());

@@ -12,12 +12,14 @@ use std::{
 
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
-use super::{
+use crate::kernel::{
     KernelError,
     errno::chain,
     host,
-    shared::Pinned,
-    types::{self, Wanted},
+    load::{
+        shared::Pinned,
+        types::{self, Wanted},
+    },
 };
 
 /// What objects ask of the kernel's types.

@@ -7,7 +7,7 @@ use std::sync::{
 
 use aya::maps::{Map, MapData, PerCpuArray};
 
-use super::{KernelError, errno::chain};
+use crate::kernel::{KernelError, errno::chain};
 use crate::{probe::Counters, template::Layout};
 
 /// Counted on this side of the ring buffer.

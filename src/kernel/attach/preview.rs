@@ -6,9 +6,12 @@
 
 use aya::programs::Program;
 
-use super::{
-    Kernel, KernelError, attachment::take, errno::chain, identity, load, loader::KernelTypes,
-    scope::Resolved, settings::Settings,
+use crate::kernel::{
+    Kernel, KernelError,
+    attach::{identity, scope::Resolved, take},
+    errno::chain,
+    load::{self, loader::KernelTypes},
+    maps::settings::Settings,
 };
 use crate::{probe::Spec, raw};
 
@@ -42,7 +45,7 @@ pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Resul
     let mut scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
     let constants =
         load::Constants { spec, id: 0, version: kernel.version, scope_size: scope.size(), generation: 0 };
-    let mut ebpf = load::object(btf, constants)?;
+    let mut ebpf = load::load_object(btf, constants)?;
     let refuse = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {

@@ -1,5 +1,12 @@
 //! From a template's object to verified programs that are not attached yet.
 
+pub mod loader;
+pub mod object;
+pub mod sets;
+pub mod shared;
+pub mod types;
+pub mod verifier;
+
 use std::os::fd::OwnedFd;
 
 use aya::{
@@ -8,14 +15,13 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 
-use super::{
-    KernelError, cgroups,
+use self::{loader::KernelTypes, shared::Pinned};
+use crate::kernel::{
+    KernelError,
+    attach::{cgroups, scope, subtree},
     errno::{self, chain},
-    facts, host,
-    loader::{self, KernelTypes},
-    object, scope, sets,
-    shared::Pinned,
-    stacks, subtree, summaries, verifier,
+    host::{self, facts},
+    maps::{stacks, summaries},
 };
 use crate::{
     probe::Spec,
@@ -142,7 +148,7 @@ fn load_observing(
 ///
 /// # Errors
 /// If the object is no template, or the kernel refuses a map.
-pub fn object(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
+pub fn load_object(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
     // Who asks the filter's sets is not loaded by whoever takes this, so their maps may go.
     made(&constants.spec.template, &own(constants, Reach::Lsm)?.bytes, btf, constants)
 }

@@ -11,7 +11,13 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 
-use super::{KernelError, attachment::take, errno::chain, grace, host, stacks::KeptStacks};
+use crate::kernel::{
+    KernelError,
+    attach::take,
+    errno::chain,
+    host,
+    maps::{grace, stacks::KeptStacks},
+};
 use crate::{
     probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
     probe::summary::{self, Amount, Bucket, Row, Summary, Total},

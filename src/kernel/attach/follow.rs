@@ -11,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
+use crate::kernel::{
     KernelError,
-    identity::{Identities, Identity},
-    loader::KernelTypes,
+    attach::identity::{Identities, Identity},
+    load::loader::KernelTypes,
 };
 use crate::raw;
 

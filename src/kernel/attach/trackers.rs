@@ -3,7 +3,7 @@
 
 use aya::{Ebpf, programs::Program};
 
-use super::{KernelError, errno::chain, identity::output, loader::KernelTypes};
+use crate::kernel::{KernelError, attach::identity::output, errno::chain, load::loader::KernelTypes};
 use crate::template::Layout;
 
 /// Attaches the trackers, then runs the seeds: what happens from here on is tracked, and what

@@ -14,7 +14,7 @@ use nix::{
     unistd::{SysconfVar, sysconf},
 };
 
-use super::{KernelError, errno};
+use crate::kernel::{KernelError, errno};
 
 /// The one value of the settings map.
 pub struct Settings {

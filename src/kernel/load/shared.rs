@@ -26,7 +26,7 @@ use rustix::{
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
-use super::errno::chain;
+use crate::kernel::errno::chain;
 
 /// The maps that generations of one probe's programs have in common: their names, and the kernel's ids.
 pub struct Shared(Vec<(String, u32)>);

@@ -8,13 +8,12 @@
 
 use aya::programs::Program;
 
-use super::{
+use crate::kernel::{
     Kernel, KernelError,
-    attachment::{Attachment, Hooks},
+    attach::{Attachment, Hooks},
     errno::chain,
-    grace,
-    load::{self, Reach, ScopeSize},
-    shared::Shared,
+    load::{self, Reach, ScopeSize, shared::Shared},
+    maps::grace,
 };
 use crate::probe::Spec;
 

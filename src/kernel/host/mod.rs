@@ -1,5 +1,11 @@
 //! What this host has: privilege, LSM list, version.
 
+pub mod call;
+pub mod clock;
+pub mod facts;
+pub mod namespaces;
+pub mod sessions;
+
 use std::{fs, io, path::Path, sync::OnceLock};
 
 use nix::{
@@ -8,15 +14,15 @@ use nix::{
 };
 use procfs::process::Process;
 
-use super::{KernelError, errno, namespaces};
+use crate::kernel::{KernelError, errno};
 
 // include/uapi/linux/capability.h
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_PERFMON: u64 = 1 << 38;
 const CAP_BPF: u64 = 1 << 39;
 
-pub(super) const LSM_LIST: &str = "/sys/kernel/security/lsm";
-pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
+pub(in crate::kernel) const LSM_LIST: &str = "/sys/kernel/security/lsm";
+pub(in crate::kernel) const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Whether these effective capabilities let a process load probes.
 pub fn suffices(capabilities: u64) -> bool {

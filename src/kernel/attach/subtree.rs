@@ -9,7 +9,10 @@ use aya::{
 };
 use procfs::process::{Process, all_processes};
 
-use super::{KernelError, errno::chain, loader::KernelTypes, namespaces, tables::full, trackers::track};
+use crate::kernel::{
+    KernelError, attach::trackers::track, errno::chain, host::namespaces, load::loader::KernelTypes,
+    maps::params::full,
+};
 
 pub const TABLE: &str = "krsi_scope_pids";
 

@@ -10,21 +10,21 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
 
-use super::{
-    call::{bpf, descriptor},
-    sets,
-};
 use crate::filter::{Code, MARGIN};
+use crate::kernel::{
+    host::call::{bpf, descriptor},
+    load::sets,
+};
 
 /// Where one event at a time is put.
-pub struct Carrier {
+pub struct TestRun {
     map: OwnedFd,
     size: usize,
 }
 
 /// What came of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ran {
+pub struct RunResult {
     pub answer: u32,
     /// Instructions that the verifier has walked through.
     pub walked: u64,
@@ -32,7 +32,7 @@ pub struct Ran {
 
 /// Why there was none.
 #[derive(Debug, thiserror::Error)]
-pub enum CarrierError {
+pub enum TestRunError {
     #[error("this host runs no such program: {0}")]
     Host(io::Error),
     #[error("the verifier refused: {error}\n{log}")]
@@ -43,30 +43,30 @@ const LOG_SIZE: usize = 1 << 20;
 /// Only the summary, and the reason of a refusal (BPF_LOG_STATS).
 const LOG_LEVEL: u32 = 4;
 
-impl Carrier {
+impl TestRun {
     /// For events of so many bytes.
     ///
     /// # Errors
     /// If the host makes no maps for us.
-    pub fn new(event_size: usize) -> Result<Self, CarrierError> {
+    pub fn new(event_size: usize) -> Result<Self, TestRunError> {
         let size = event_size + MARGIN;
-        Ok(Carrier { map: one_value(size).map_err(CarrierError::Host)?, size })
+        Ok(TestRun { map: one_value(size).map_err(TestRunError::Host)?, size })
     }
 
     /// Loads the code once, and runs it on each event.
     ///
     /// # Errors
     /// If the verifier refuses it, or the host does.
-    pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<Ran>, CarrierError> {
+    pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<RunResult>, TestRunError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let sets = sets::made(code).map_err(CarrierError::Host)?;
+        let sets = sets::made(code).map_err(TestRunError::Host)?;
         let program = load(&Self::asking_once(&self.map, code, &sets), 0, &mut log)?;
         let text = String::from_utf8_lossy(&log);
         let walked = text.split_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let walked = walked.unwrap_or_default();
         let ran = |event: &Vec<u8>| {
             self.put(event)?;
-            Ok(Ran { answer: self.ask(&program)?, walked })
+            Ok(RunResult { answer: self.ask(&program)?, walked })
         };
         events.iter().map(ran).collect()
     }
@@ -84,7 +84,7 @@ impl Carrier {
         times: u32,
         rounds: usize,
         clock: impl Fn() -> T,
-    ) -> Result<(Vec<(T, T)>, u32), CarrierError> {
+    ) -> Result<(Vec<(T, T)>, u32), TestRunError> {
         let mut log = vec![0_u8; LOG_SIZE];
         let program = load(&self.asking_often(slot), 0, &mut log)?;
         let event = self.with_times(event, times);
@@ -95,18 +95,18 @@ impl Carrier {
             answer = self.ask(&program)?;
             Ok((before, clock()))
         };
-        let clocks = (0..rounds).map(&mut round).collect::<Result<_, CarrierError>>()?;
+        let clocks = (0..rounds).map(&mut round).collect::<Result<_, TestRunError>>()?;
         Ok((clocks, answer))
     }
 
-    fn put(&self, event: &[u8]) -> Result<(), CarrierError> {
+    fn put(&self, event: &[u8]) -> Result<(), TestRunError> {
         let mut value = vec![0x2f; self.size];
         value[..event.len().min(self.size)].copy_from_slice(&event[..event.len().min(self.size)]);
-        exchange(&self.map, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut value).map_err(CarrierError::Host)
+        exchange(&self.map, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut value).map_err(TestRunError::Host)
     }
 
-    fn ask(&self, program: &OwnedFd) -> Result<u32, CarrierError> {
-        run(program).map_err(CarrierError::Host)
+    fn ask(&self, program: &OwnedFd) -> Result<u32, TestRunError> {
+        run(program).map_err(TestRunError::Host)
     }
 
     /// Main program and slot.
@@ -154,13 +154,17 @@ impl Carrier {
 }
 
 /// A map that holds one value.
-pub(super) fn one_value(size: usize) -> io::Result<OwnedFd> {
+pub(in crate::kernel) fn one_value(size: usize) -> io::Result<OwnedFd> {
     map(bpf_map_type::BPF_MAP_TYPE_ARRAY, (4, u32::try_from(size).unwrap_or(u32::MAX)), 1)
 }
 
 /// A map with keys and values of these sizes.
-pub(super) fn map(kind: bpf_map_type, (key, value): (u32, u32), entries: u32) -> io::Result<OwnedFd> {
-    super::host::lift_memory_limit();
+pub(in crate::kernel) fn map(
+    kind: bpf_map_type,
+    (key, value): (u32, u32),
+    entries: u32,
+) -> io::Result<OwnedFd> {
+    crate::kernel::host::lift_memory_limit();
     // SAFETY: all zero is a valid value of this union of plain numbers.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     // SAFETY: BPF_MAP_CREATE reads this variant.
@@ -173,7 +177,7 @@ pub(super) fn map(kind: bpf_map_type, (key, value): (u32, u32), entries: u32) ->
 }
 
 /// Writes the one value, or reads it. `value` is as long as the map says.
-pub(super) fn exchange(map: &OwnedFd, command: bpf_cmd, value: &mut [u8]) -> io::Result<()> {
+pub(in crate::kernel) fn exchange(map: &OwnedFd, command: bpf_cmd, value: &mut [u8]) -> io::Result<()> {
     let key = 0_u32;
     // SAFETY: as above.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
@@ -186,7 +190,7 @@ pub(super) fn exchange(map: &OwnedFd, command: bpf_cmd, value: &mut [u8]) -> io:
 }
 
 /// Runs it once, by hand.
-pub(super) fn run(program: &OwnedFd) -> io::Result<u32> {
+pub(in crate::kernel) fn run(program: &OwnedFd) -> io::Result<u32> {
     // SAFETY: all zero is a valid value of this union of plain numbers.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     attributes.test.prog_fd = program.as_raw_fd().cast_unsigned();
@@ -196,7 +200,11 @@ pub(super) fn run(program: &OwnedFd) -> io::Result<u32> {
 }
 
 /// Loads a raw tracepoint program; `level` 0 asks for no more of the log than a refusal needs.
-pub(super) fn load(instructions: &[u8], level: u32, log: &mut [u8]) -> Result<OwnedFd, CarrierError> {
+pub(in crate::kernel) fn load(
+    instructions: &[u8],
+    level: u32,
+    log: &mut [u8],
+) -> Result<OwnedFd, TestRunError> {
     // SAFETY: as in `new`.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     // SAFETY: BPF_PROG_LOAD reads this variant.
@@ -213,32 +221,32 @@ pub(super) fn load(instructions: &[u8], level: u32, log: &mut [u8]) -> Result<Ow
         Ok(program) => Ok(program),
         // Once more, for its reasons, which may be longer than the log.
         Err(first) if level == 0 => match self::load(instructions, 1, log) {
-            Err(CarrierError::Verifier { log, .. }) => Err(CarrierError::Verifier { error: first, log }),
+            Err(TestRunError::Verifier { log, .. }) => Err(TestRunError::Verifier { error: first, log }),
             other => other,
         },
         Err(error) => {
             let text = String::from_utf8_lossy(log);
             let text = text.trim_end_matches('\0');
             if text.trim().is_empty() {
-                return Err(CarrierError::Host(error));
+                return Err(TestRunError::Host(error));
             }
             let tail = text.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
-            Err(CarrierError::Verifier { error, log: text[tail..].to_owned() })
+            Err(TestRunError::Verifier { error, log: text[tail..].to_owned() })
         }
     }
 }
 
 const PSEUDO_CALL: u8 = 1;
-pub(super) const EXIT: u8 = 0x95;
+pub(in crate::kernel) const EXIT: u8 = 0x95;
 /// Jumps once the kernel has had enough of the loop.
-pub(super) const MAY_GOTO: u8 = 0xe5;
+pub(in crate::kernel) const MAY_GOTO: u8 = 0xe5;
 
 /// Instructions, as the kernel takes them.
-pub(super) struct Program(pub(super) Vec<u8>);
+pub(in crate::kernel) struct Program(pub(in crate::kernel) Vec<u8>);
 
 impl Program {
     /// Ends in r0 being the event.
-    pub(super) fn begin(map: &OwnedFd) -> Self {
+    pub(in crate::kernel) fn begin(map: &OwnedFd) -> Self {
         const LOOKUP: i32 = 1;
         const PSEUDO_MAP_FD: u8 = 1;
         let mut program = Program(Vec::new());
@@ -253,7 +261,7 @@ impl Program {
         program
     }
 
-    pub(super) fn put(&mut self, opcode: u8, dst: u8, src: u8, offset: i16, immediate: i32) {
+    pub(in crate::kernel) fn put(&mut self, opcode: u8, dst: u8, src: u8, offset: i16, immediate: i32) {
         self.0.extend([opcode, src << 4 | dst]);
         self.0.extend(offset.to_le_bytes());
         self.0.extend(immediate.to_le_bytes());

@@ -26,17 +26,16 @@ use aya::{
     programs::{Iter, Program},
 };
 
-use super::{
-    KernelError, clock,
+use crate::kernel::{
+    KernelError,
+    attach::{exempt::Process, follow::stamp},
     errno::chain,
-    follow::stamp,
-    guard::Process,
-    host,
-    loader::{self, KernelTypes},
+    host::{self, clock},
+    load::loader::{self, KernelTypes},
 };
 use crate::raw;
 
-pub static OBJECT: &[u8] = include_bytes!("../../ebpf-templates/objects/_identity.bpf.o");
+pub static OBJECT: &[u8] = include_bytes!("../../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
 const LINEAGE: &str = "krsi_lineage";
 
@@ -219,7 +218,8 @@ fn word(bytes: &[u8], at: usize, width: usize) -> u64 {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
-    use super::{super::types::Wanted, *};
+    use super::*;
+    use crate::kernel::load::types::Wanted;
 
     /// The kernel's list of this process and its ancestors is that of /proc, where both are of the same namespaces.
     #[test]
