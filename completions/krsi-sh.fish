@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n e= i no-init format= color= audit for= q/quiet v/verbose h/help V/version
+    string join \n i e= no-init format= color= audit for= q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -24,7 +24,7 @@ function __fish_krsi_sh_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Run this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Take this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'"
@@ -46,7 +46,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out w
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Run this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Take this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'"
@@ -59,7 +59,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Explain this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Take this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'"

@@ -23,7 +23,10 @@ use crate::{
     globals::Globals,
     kernel::{
         KernelError,
-        host::{namespaces, sessions::{self, Keepers}},
+        host::{
+            namespaces,
+            sessions::{self, Keepers},
+        },
     },
 };
 

@@ -267,8 +267,14 @@ impl Shell {
 
     /// Asks the editor, and delivers events and timers until it answers.
     fn ask(&mut self, ask: Ask) -> Result<Typed, Flow> {
-        // The prompt is painted by another thread.
+        // The prompt is painted by another thread. What was written may have shown that nobody reads any more, and that
+        // ends the session before there is another prompt.
         self.session.written();
+        let (tell, at_once) = crossbeam_channel::bounded(1);
+        let _ = tell.send(());
+        if let Served::Ended(outcome) = self.session.serve_until(&at_once) {
+            return Err(Flow::Over(Some(outcome)));
+        }
         self.printer.prompt_time();
         if self.asks.send(ask).is_err() {
             return Err(Flow::Over(None));
