@@ -81,7 +81,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-e -q -v -h -V --no-init --format --color --audit --for --quiet --verbose --help --version run explain templates doctor panic lab help"
+            opts="-i -e -q -v -h -V --no-init --format --color --audit --for --quiet --verbose --help --version run explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -381,7 +381,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__run)
-            opts="-e -q -v -h --format --color --audit --for --quiet --verbose --help"
+            opts="-i -e -q -v -h --format --color --audit --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

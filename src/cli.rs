@@ -48,7 +48,7 @@ use crate::{
 )]
 struct Cli {
     #[command(flatten)]
-    script: commands::script_args::ScriptArgs,
+    run: commands::run::RunArgs,
     /// The interactive shell does not evaluate the start-up file
     #[arg(long)]
     no_init: bool,
@@ -81,7 +81,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
     match &cli.command {
         Some(command) => command.run(&cli.globals),
-        None if cli.script.names_a_script() => commands::run::bare(&cli.script, &subcommands(), &cli.globals),
+        None if cli.run.script.names_a_script() => {
+            commands::run::bare(&cli.run, &subcommands(), &cli.globals)
+        }
         None if io::stdin().is_terminal() => commands::shell::run(&cli.globals, !cli.no_init),
         None => commands::run::standard_input(&cli.globals),
     }
@@ -99,7 +101,7 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
     if cli.globals.quiet && cli.globals.verbose > 0 {
         return Err(table.error(ErrorKind::ArgumentConflict, "--quiet and --verbose contradict each other"));
     }
-    if cli.script.code.is_some() && cli.command.is_some() {
+    if cli.run.script.code.is_some() && cli.command.is_some() {
         let text = "a subcommand cannot follow -e CODE; words for the script stand behind `--`";
         return Err(table.error(ErrorKind::ArgumentConflict, text));
     }
@@ -251,7 +253,7 @@ mod tests {
     }
 
     fn script_words(words: &[&str]) -> Vec<OsString> {
-        parsed(words).unwrap().script.words
+        parsed(words).unwrap().run.script.words
     }
 
     #[test]

@@ -64,6 +64,25 @@ fn exit_code_and_both_streams_come_out_byte_for_byte() {
     assert_eq!(ran.stderr, b"a\r\n\n\x1b[0m\t");
 }
 
+/// A stream whose disk is full: nothing but the kernel can say so, so this is the kernel's own.
+fn full() -> std::fs::File {
+    std::fs::File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn a_full_disk_ends_no_guest_and_is_no_success() {
+    if run(&shell("true")).is_none() {
+        return;
+    }
+    for (code, expected) in [("print(1); exit(0)", 3), ("print(1); exit(5)", 5)] {
+        let mut lab = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+        let output = lab.args(["-q", "lab", "-e", code]).stdout(full()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{stderr}");
+        assert!(stderr.contains("lab: cannot write to standard output: No space left on device"), "{stderr}");
+    }
+}
+
 #[test]
 fn a_panic_is_no_verdict_even_though_qemu_calls_it_success() {
     let Some(ran) = run(&shell("echo c >/proc/sysrq-trigger; sleep 60")) else { return };

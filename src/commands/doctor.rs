@@ -6,8 +6,7 @@
 use std::io::{self, IsTerminal};
 
 use super::{answer, catalogue};
-use crate::{    exit,
-globals::Globals, doctor, report::Format};
+use crate::{doctor, exit, globals::Globals, report::Format};
 
 /// Find out what this machine can do, by trying each hook
 ///

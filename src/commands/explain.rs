@@ -7,7 +7,7 @@ use std::{fmt::Write as _, io, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{answer, catalogue, complain, width, script_args::ScriptArgs};
+use super::{answer, catalogue, complain, script_args::ScriptArgs, width};
 use crate::{
     exit,
     globals::Globals,

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use super::{complain};
+use super::complain;
 use crate::{
     exit,
     globals::Globals,
@@ -96,7 +96,14 @@ pub fn run(args: &LabArgs, globals: &Globals) -> i32 {
             if globals.verbose > 0 {
                 complain(format_args!("lab: {}", summary(&verdict)));
             }
-            verdict.exit_code
+            for reason in &verdict.unwritten {
+                complain(format_args!("lab: {reason}; some of the guest's output is lost"));
+            }
+            // As for a script here: its own failure goes before that of its output.
+            match verdict.exit_code {
+                exit::FINE if !verdict.unwritten.is_empty() => exit::ENVIRONMENT,
+                code => code,
+            }
         }
         // A reader that has enough is content.
         Err(LabError::OutputClosed) => exit::FINE,

@@ -3,7 +3,10 @@
 //! In: a script's whereabouts and its arguments. Out: the script's own output
 //! and exit code. What a script may say, and what comes of it, is `script/`'s.
 
-use std::ffi::OsStr;
+use std::{
+    ffi::OsStr,
+    io::{self, IsTerminal},
+};
 
 use super::{
     catalogue, complain,
@@ -23,6 +26,9 @@ use crate::{
 /// `run` may be left out, but for a script that is named like a subcommand.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunArgs {
+    /// After the script, go on at a prompt that has its variables, functions and probes
+    #[arg(short = 'i')]
+    pub then_prompt: bool,
     #[command(flatten)]
     pub script: ScriptArgs,
 }
@@ -36,6 +42,10 @@ enum RunError {
         did_you_mean(.nearest)
     )]
     Unknown { word: String, folder: String, nearest: Option<String>, subcommands: String },
+    #[error(
+        "-i goes on at a prompt, and standard input is no terminal\ncure: leave -i out, or start it at a terminal"
+    )]
+    NoTerminal,
     #[error(transparent)]
     Script(#[from] ScriptError),
 }
@@ -47,14 +57,29 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &RunArgs, globals: &Globals) -> i32 {
-    start(args.script.read("run").map_err(RunError::from), globals)
+    started(args, args.script.read("run").map_err(RunError::from), globals)
 }
 
 /// Runs what a command line without a subcommand names: a word that is no script
 /// may be a mistyped one of `subcommands`.
 #[must_use]
-pub fn bare(script: &ScriptArgs, subcommands: &[String], globals: &Globals) -> i32 {
-    start(script.read("run").map_err(|error| or_mistyped(error, subcommands)), globals)
+pub fn bare(args: &RunArgs, subcommands: &[String], globals: &Globals) -> i32 {
+    started(args, args.script.read("run").map_err(|error| or_mistyped(error, subcommands)), globals)
+}
+
+/// Runs it, and then prompts if that is asked for.
+fn started(args: &RunArgs, script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> i32 {
+    if !args.then_prompt {
+        return start(script, globals);
+    }
+    let script = if io::stdin().is_terminal() { script } else { Err(RunError::NoTerminal) };
+    match script {
+        Ok((source, words)) => super::shell::run_after(source, words, globals),
+        Err(error) => {
+            complain(error);
+            exit::USAGE
+        }
+    }
 }
 
 /// Runs what comes from standard input.

@@ -14,8 +14,8 @@ use crate::{
     exit,
     globals::Globals,
     report::Format,
-    values::nearest,
     template::{Catalogue, Field, FieldKind, NamedValue, Param, ParamKind, Template},
+    values::nearest,
 };
 
 /// List the templates, or describe one: hooks, params, event fields

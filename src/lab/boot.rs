@@ -86,6 +86,8 @@ enum Heard {
     Exit(i32),
     /// Our own output is closed: its reader had enough.
     OutputClosed,
+    /// Our own output takes nothing (a full disk): said once for each stream.
+    Unwritten(String),
     /// The user pressed the key that ends the guest.
     Quit,
     /// A port is at its end: QEMU is gone.
@@ -118,6 +120,8 @@ struct Guest<'a> {
     ready: Option<Duration>,
     exit: Option<(i32, Duration)>,
     stopped: Option<Stopped>,
+    /// Why some of its output is lost.
+    unwritten: Vec<String>,
     /// When it is killed, if it does not end by itself.
     end: Option<Instant>,
 }
@@ -133,6 +137,7 @@ impl<'a> Guest<'a> {
             ready: None,
             exit: None,
             stopped: None,
+            unwritten: Vec::new(),
             end: None,
         }
     }
@@ -204,6 +209,8 @@ impl<'a> Guest<'a> {
                     self.ends_within(LAST_BREATH);
                 }
                 Ok(Heard::OutputClosed) => self.stop(Stopped::OutputClosed),
+                // No reason to end what runs there.
+                Ok(Heard::Unwritten(reason)) => self.unwritten.push(reason),
                 Ok(Heard::Quit) => self.stop(Stopped::Interrupted),
                 Ok(Heard::Ended) => open -= 1,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -267,6 +274,7 @@ impl<'a> Guest<'a> {
                 acceleration: self.acceleration,
                 boot: self.ready.unwrap_or(total),
                 total,
+                unwritten: self.unwritten.clone(),
             }),
             (Some(Stopped::TooLong), None) => {
                 Err(LabError::Timeout { after: self.machine.request.timeout, log: log() })
@@ -282,7 +290,8 @@ impl<'a> Guest<'a> {
 /// Reads a port to its end.
 fn listen(port: Port, mut stream: UnixStream, sink: Option<&mut (dyn Write + Send)>, tell: &Sender<Heard>) {
     let outcome = match (port, sink) {
-        (Port::Stdout | Port::Stderr, Some(sink)) => copy(&mut stream, sink, tell),
+        (Port::Stdout, Some(sink)) => copy(&mut stream, sink, "standard output", tell),
+        (Port::Stderr, Some(sink)) => copy(&mut stream, sink, "standard error", tell),
         (Port::Verdict, _) => read_verdict(&mut stream, tell),
         _ => each_chunk(&mut stream, |bytes| tell.send(Heard::Console(bytes.to_vec())).is_ok()),
     };
@@ -291,13 +300,28 @@ fn listen(port: Port, mut stream: UnixStream, sink: Option<&mut (dyn Write + Sen
     drop(tell.send(Heard::Ended));
 }
 
-fn copy(stream: &mut UnixStream, sink: &mut (dyn Write + Send), tell: &Sender<Heard>) -> io::Result<()> {
-    each_chunk(stream, |bytes| {
-        let written = sink.write_all(bytes).and_then(|()| sink.flush());
-        if written.is_err() {
+/// Copies a port to a stream of ours. What the stream does not take is lost, and the guest goes on, unless the reader has
+/// gone.
+fn copy(
+    stream: &mut UnixStream,
+    sink: &mut (dyn Write + Send),
+    name: &str,
+    tell: &Sender<Heard>,
+) -> io::Result<()> {
+    let mut failed = false;
+    each_chunk(stream, |bytes| match sink.write_all(bytes).and_then(|()| sink.flush()) {
+        Ok(()) => true,
+        // A socket says it in another word than a pipe.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
             drop(tell.send(Heard::OutputClosed));
+            false
         }
-        written.is_ok()
+        Err(error) => {
+            if !std::mem::replace(&mut failed, true) {
+                drop(tell.send(Heard::Unwritten(format!("cannot write to {name}: {error}"))));
+            }
+            true
+        }
     })
 }
 

@@ -120,6 +120,8 @@ pub struct Verdict {
     pub boot: Duration,
     /// From QEMU's start to the verdict.
     pub total: Duration,
+    /// Why some of the command's output was lost on our side, if it was.
+    pub unwritten: Vec<String>,
 }
 
 /// Boots a guest, runs the command in it, and tells how it ended.

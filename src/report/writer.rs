@@ -329,6 +329,15 @@ impl Writer {
         self.shared.streams.iter().map(|stream| stream.lost.load(Ordering::Acquire)).sum()
     }
 
+    /// Lines that were lost to an error which still stands.
+    #[must_use]
+    pub fn failing(&self, target: Target) -> Option<u64> {
+        match *lock(&self.shared.stream(target).health) {
+            Health::Failing { lost } => Some(lost),
+            Health::Well | Health::Closed => None,
+        }
+    }
+
     /// Gives up on what waits for a stream; gives the number of lines.
     pub fn abandon(&self, target: Target) -> u64 {
         let stream = self.shared.stream(target);

@@ -273,7 +273,14 @@ fn undefined(name: &str, known: &[&str], runtime: &Runtime) -> Option<String> {
     let functions = docs::index(&runtime.catalogue);
     let names = functions.callable_names();
     if names.contains(&name) {
-        return Some(format!("`{name}` is a function: write `{name}(…)`"));
+        let forms = functions.forms_of(name);
+        return Some(match forms.iter().find(|form| form.of.is_some()) {
+            Some(method) if forms.iter().all(|form| form.of.is_some()) => {
+                let of = calls::a(method.of.as_deref().unwrap_or_default());
+                format!("`{name}` is a method of {of}: write `….{name}(…)`")
+            }
+            _ => format!("`{name}` is a function: write `{name}(…)`"),
+        });
     }
     let candidates = known.iter().copied().chain(names);
     nearest(name, candidates).map(|near| format!("did you mean `{near}`?"))

@@ -6,9 +6,12 @@
 use std::{
     env,
     io::{self, Write},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, Stdio},
 };
+
+use nix::libc;
 
 /// What a shell gives if there is no such program.
 const NOT_FOUND: i32 = 127;
@@ -40,6 +43,25 @@ pub fn page(text: String) -> Result<(), String> {
     match child.wait() {
         Ok(status) if status.code() != Some(NOT_FOUND) => Ok(()),
         _ => Err(text),
+    }
+}
+
+/// Runs a command line as the system's shell reads it.
+///
+/// # Errors
+/// What there is to say about its end, unless it was a good one.
+pub fn command(line: &str) -> Result<(), String> {
+    match Command::new("/bin/sh").arg("-c").arg(line).status() {
+        Ok(status) if status.success() => Ok(()),
+        // The shell has said it.
+        Ok(status) if status.code() == Some(NOT_FOUND) => Ok(()),
+        // By who typed it: the terminal has written `^C`, and no newline.
+        Ok(status) if status.signal() == Some(libc::SIGINT) => {
+            let _ = writeln!(io::stderr());
+            Ok(())
+        }
+        Ok(status) => Err(format!("it ended with {status}")),
+        Err(error) => Err(format!("cannot start /bin/sh: {error}")),
     }
 }
 

@@ -185,7 +185,7 @@ fn settings(typed: &str) -> Vec<Word> {
 
 fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, names: Names<'_>) -> Vec<Word> {
     match meta::argument(name) {
-        meta::Argument::None | meta::Argument::Code => Vec::new(),
+        meta::Argument::None | meta::Argument::Code | meta::Argument::Words => Vec::new(),
         meta::Argument::File => paths(typed),
         meta::Argument::OnOff => literal(&["off", "on"]),
         meta::Argument::Format => literal(&["json", "text"]),

@@ -60,7 +60,11 @@ pub enum Ask {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Typed {
-    Line(String),
+    Line {
+        text: String,
+        /// Why the history's file does not have it; said once.
+        unsaved: Option<String>,
+    },
     Answer(bool),
     History(Vec<String>),
     /// Ctrl-D, or the end of what can be read.
@@ -123,6 +127,8 @@ const REMEMBERED: usize = 10_000;
 pub struct RichReader {
     editor: Editor<Assistant, Shelf>,
     history: Option<PathBuf>,
+    /// Some of it could not be saved, which has been said.
+    unsaved: bool,
     gate: Gate,
     keys: keys::Shared,
 }
@@ -147,8 +153,10 @@ impl RichReader {
         let mut editor = Editor::with_history(config, shelf)?;
         keys::bind(&mut editor, &keys);
         if let Some(path) = setting.history.as_ref().filter(|path| path.exists()) {
-            // A history that cannot be read is begun anew.
-            let _ = editor.load_history(path);
+            // It is begun anew then.
+            if let Err(error) = editor.load_history(path) {
+                super::complain(&format!("the history cannot be read: {}: {error}", path.display()));
+            }
         }
         editor.set_helper(Some(Assistant {
             vocabulary: setting.vocabulary,
@@ -163,7 +171,7 @@ impl RichReader {
             recall: keys.recall.clone(),
             listing: keys.listing.clone(),
         }));
-        Ok(RichReader { editor, history: setting.history, gate, keys })
+        Ok(RichReader { editor, history: setting.history, unsaved: false, gate, keys })
     }
 
     /// What prints above this reader's prompt.
@@ -196,8 +204,8 @@ impl RichReader {
         match self.edit(&prompt.text()) {
             Ok(buffer) => {
                 let text = margin::strip(&buffer);
-                self.remember(&text);
-                Typed::Line(text)
+                let unsaved = self.remember(&text);
+                Typed::Line { text, unsaved }
             }
             Err(ReadlineError::Eof) => Typed::End,
             Err(error) => Typed::Failed(error.to_string()),
@@ -240,16 +248,19 @@ impl RichReader {
         }
     }
 
-    fn remember(&mut self, text: &str) {
-        // At once, so that a session that is killed has its history too. Where it
-        // cannot be written the session does without.
+    /// Gives why the file does not have it, the first time that this happens.
+    fn remember(&mut self, text: &str) -> Option<String> {
         let text = text.trim_end_matches('\n');
-        if let (Ok(true), Some(path)) = (self.editor.add_history_entry(text), &self.history) {
-            let _ = self.editor.append_history(path);
-        }
         if let Some(assistant) = self.editor.helper_mut() {
             context::learn(text, &mut assistant.probes);
         }
+        // At once, so that a session that is killed has its history too.
+        let (Ok(true), Some(path)) = (self.editor.add_history_entry(text), &self.history) else {
+            return None;
+        };
+        let error = self.editor.append_history(path).err()?;
+        let first = !std::mem::replace(&mut self.unsaved, true);
+        first.then(|| format!("the history is not saved: {}: {error}", path.display()))
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Argument {
     File,
     OnOff,
     Code,
+    /// A command line of the system's shell.
+    Words,
     Probe,
     /// `on`, `off` or a probe.
     Events,
@@ -48,7 +50,7 @@ struct Command {
     run: fn(&mut Shell, &str) -> Flow,
 }
 
-const COMMANDS: [Command; 21] = [
+const COMMANDS: [Command; 22] = [
     Command {
         name: "help",
         argument: Argument::Topic,
@@ -155,6 +157,13 @@ const COMMANDS: [Command; 21] = [
         run: edit,
     },
     Command {
+        name: "sh",
+        argument: Argument::Words,
+        usage: ":sh COMMAND, !COMMAND",
+        help: "run a command line of /bin/sh; events and leases go on meanwhile",
+        run: sh,
+    },
+    Command {
         name: "events",
         argument: Argument::Events,
         usage: ":events [on|off|PROBE]",
@@ -247,8 +256,12 @@ pub fn read(text: &str) -> Input<'_> {
 pub fn read_bare(code: &str, is_variable: impl Fn(&str) -> bool) -> Option<Input<'_>> {
     let line = code.trim().trim_end_matches(';').trim_end();
     let (name, argument) = line.split_once(' ').map_or((line, ""), |(name, rest)| (name, rest.trim_start()));
-    if is_variable(name) || line.contains('\n') {
+    if line.contains('\n') || is_variable(name) {
         return None;
+    }
+    // With its semicolon, which may be `find`'s.
+    if let Some(words) = code.trim().strip_prefix('!').filter(|words| is_words(words, is_variable)) {
+        return Some(Input::Command { name: "sh", argument: words.trim_start() });
     }
     if matches!(name, "q" | "quit" | "exit") && argument.is_empty() {
         return Some(Input::Quit);
@@ -256,6 +269,23 @@ pub fn read_bare(code: &str, is_variable: impl Fn(&str) -> bool) -> Option<Input
     let command = COMMANDS.iter().find(|command| command.name == name)?;
     let fits = argument.is_empty() || (command.argument != Argument::None && is_argument(argument));
     fits.then_some(Input::Command { name: command.name, argument })
+}
+
+/// Whether what stands behind a `!` is a command line, and not something that is false or true: it begins with a path, or
+/// with a word that is nothing to the engine.
+fn is_words(line: &str, is_variable: impl Fn(&str) -> bool) -> bool {
+    let line = line.trim_start();
+    let name = line.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    if name.is_empty() {
+        return line.starts_with(['/', '~', '.']);
+    }
+    // `!starts_with(…)` is a call, and `!a && b` goes on.
+    let logic = ["&&", "||"].iter().any(|sign| line.trim_end().ends_with(sign));
+    !matches!(name, "true" | "false" | "if" | "switch" | "this")
+        && name.starts_with(char::is_alphabetic)
+        && !line[name.len()..].starts_with('(')
+        && !is_variable(name)
+        && !logic
 }
 
 /// Whether this cannot go on an expression that begins with a name.
@@ -282,7 +312,8 @@ pub fn is_shells_own(text: &str) -> bool {
         // `load /tmp/` would go on as a division.
         Input::Code(code) => matches!(
             read_bare(code, |_| false),
-            Some(Input::Command { name, argument }) if takes_file(name) && !argument.is_empty()
+            Some(Input::Command { name, argument })
+                if (takes_file(name) || self::argument(name) == Argument::Words) && !argument.is_empty()
         ),
         _ => true,
     }
@@ -473,6 +504,23 @@ fn time(shell: &mut Shell, code: &str) -> Flow {
     flow
 }
 
+fn sh(shell: &mut Shell, line: &str) -> Flow {
+    if line.is_empty() {
+        shell.complain("`:sh` needs a command: `:sh ls /tmp`, or `!ls /tmp`");
+        return Flow::Stay;
+    }
+    let line = line.to_owned();
+    match shell.meanwhile(move || child::command(&line)) {
+        Ok(ended) => {
+            if let Err(reason) = ended {
+                shell.complain(&reason);
+            }
+            Flow::Stay
+        }
+        Err(flow) => flow,
+    }
+}
+
 fn edit(shell: &mut Shell, file: &str) -> Flow {
     if !file.is_empty() {
         let path = Path::new(file).to_owned();
@@ -576,6 +624,22 @@ mod tests {
             let expected = (code == "load /2").then_some(Input::Command { name: "load", argument: "/2" });
             assert_eq!(bare(code), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn a_command_line_behind_an_exclamation_mark_is_one_where_no_variable_can_be_meant() {
+        let bare = |code| read_bare(code, |name| name == "ready");
+        let sh = |argument| Some(Input::Command { name: "sh", argument });
+        assert_eq!(bare("!ls"), sh("ls"));
+        assert_eq!(bare("!ls -l | wc -l"), sh("ls -l | wc -l"));
+        assert_eq!(bare("! /bin/ls /tmp/"), sh("/bin/ls /tmp/"));
+        assert_eq!(bare("!./run.sh 'a b'"), sh("./run.sh 'a b'"));
+        for code in
+            ["!ready", "!ready && x", "!true", "!false", "!(1 == 2)", "!f(1)", "!!ready", "!x &&", "!"]
+        {
+            assert_eq!(bare(code), None, "{code}");
+        }
+        assert!(is_shells_own("!ls /tmp/") && is_shells_own("!echo 'it is' ("));
     }
 
     #[test]

@@ -54,14 +54,22 @@ use self::{
 use crate::{
     exit, kernel,
     report::{Format, Sink, Stream, wrapped},
-    script::{Echo, LineResult, Options, Outcome, Served, Session, Stance},
+    script::{Echo, LineResult, Options, Outcome, Served, Session, Source, Stance},
     template::Catalogue,
 };
 
+/// What is evaluated before the first prompt.
+#[derive(Debug, Default)]
+pub struct Begin {
+    /// The start-up file.
+    pub init: bool,
+    pub script: Option<Source>,
+}
+
 /// Runs the shell until its user leaves; gives the process's exit code.
 #[must_use]
-pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
-    interactive_with(catalogue, options, init, |_| {})
+pub fn interactive(catalogue: Catalogue, options: Options, begin: Begin) -> i32 {
+    interactive_with(catalogue, options, begin, |_| {})
 }
 
 /// As [`interactive`], for whoever has events of other origin to put into the session: tests.
@@ -70,7 +78,7 @@ pub fn interactive(catalogue: Catalogue, options: Options, init: bool) -> i32 {
 pub fn interactive_with(
     catalogue: Catalogue,
     options: Options,
-    init: bool,
+    begin: Begin,
     begun: impl FnOnce(&Session),
 ) -> i32 {
     let terminal = Rc::new(Terminal::look());
@@ -104,7 +112,7 @@ pub fn interactive_with(
         terminal: Rc::clone(&terminal),
     };
     begun(&shell.session);
-    let ended = match if init { shell.init() } else { Flow::Stay } {
+    let ended = match shell.begin(begin) {
         Flow::Over(outcome) => outcome,
         _ => shell.converse(),
     };
@@ -236,7 +244,12 @@ impl Shell {
                 Err(_) => return None,
             };
             let flow = match typed {
-                Typed::Line(text) => self.input(&text),
+                Typed::Line { text, unsaved } => {
+                    if let Some(reason) = unsaved {
+                        self.complain(&reason);
+                    }
+                    self.input(&text)
+                }
                 Typed::End => self.leave(),
                 Typed::Failed(reason) => {
                     self.complain(&format!("cannot read from this terminal: {reason}"));
@@ -254,8 +267,14 @@ impl Shell {
 
     /// Asks the editor, and delivers events and timers until it answers.
     fn ask(&mut self, ask: Ask) -> Result<Typed, Flow> {
-        // The prompt is painted by another thread.
+        // The prompt is painted by another thread. What was written may have shown that nobody reads any more, and that
+        // ends the session before there is another prompt.
         self.session.written();
+        let (tell, at_once) = crossbeam_channel::bounded(1);
+        let _ = tell.send(());
+        if let Served::Ended(outcome) = self.session.serve_until(&at_once) {
+            return Err(Flow::Over(Some(outcome)));
+        }
         self.printer.prompt_time();
         if self.asks.send(ask).is_err() {
             return Err(Flow::Over(None));
@@ -305,6 +324,14 @@ impl Shell {
                     None => self.evaluate(code),
                 }
             }
+        }
+    }
+
+    fn begin(&mut self, begin: Begin) -> Flow {
+        let flow = if begin.init { self.init() } else { Flow::Stay };
+        match (flow, begin.script) {
+            (Flow::Stay, Some(script)) => self.evaluate(&script.text),
+            (flow, _) => flow,
         }
     }
 

@@ -44,11 +44,11 @@ impl PlainReader {
                 Ok(Some(line)) => text.push_str(&line),
                 Ok(None) if text.is_empty() => return Typed::End,
                 // What is there is evaluated, so that its error is seen.
-                Ok(None) => return Typed::Line(text),
+                Ok(None) => return Typed::Line { text, unsaved: None },
                 Err(error) => return Typed::Failed(error.to_string()),
             }
             if keys::is_finished(&text) {
-                return Typed::Line(text);
+                return Typed::Line { text, unsaved: None };
             }
             text.push('\n');
         }

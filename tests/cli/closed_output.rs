@@ -70,12 +70,16 @@ fn a_full_disk_is_no_success() {
 }
 
 #[test]
-fn a_full_disk_is_said_once_and_the_scripts_own_exit_code_stays() {
+fn a_full_disk_is_said_once_and_counted_at_the_end_and_the_scripts_own_exit_code_stays() {
     let mut command = started(PROGRAM);
     let output =
         command.args(["-e", "for i in 0..1000 { print(i) } exit(5)"]).stdout(full()).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), stderr.lines().count()), (Some(5), 1), "{stderr}");
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(5), 2), "{stderr}");
+    assert!(
+        stderr.ends_with("1000 lines were lost: standard output could not be written to the end\n"),
+        "{stderr}"
+    );
 }
 
 #[test]

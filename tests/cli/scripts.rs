@@ -67,8 +67,8 @@ fn run_may_be_said() {
 #[test]
 fn run_without_a_script_says_what_it_takes() {
     assert_snapshot!(run(&["run"]).refused(), @r"
-    krsi-sh: run: nothing to run
-    allowed: run FILE, run -e CODE, or run - for standard input
+    krsi-sh: run: no script is named
+    allowed: FILE, -e CODE, or - for standard input
     ");
 }
 
@@ -102,4 +102,47 @@ fn an_interpreter_line_may_have_flags() {
 fn an_interpreter_line_does_not_move_what_an_error_points_at() {
     let ran = Folder::with("a.rhai", "#!/usr/bin/env krsi-sh\nnothing_such()").run(&["a.rhai"]);
     assert!(ran.stderr.contains("a.rhai:2:1"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_script_finds_the_environment_the_machines_name_and_lines_of_files() {
+    let folder = Folder::with("lines", "one\ntwo\n\nfour");
+    let script = r#"
+        print(env("KRSI_WORD"));
+        print(type_of(env("KRSI_NO_SUCH_WORD")));
+        print(read_lines("lines"));
+        print(read_lines("/dev/null/x"));
+    "#;
+    let script = script.replace("/dev/null/x", &folder.path("empty").display().to_string());
+    std::fs::write(folder.path("empty"), "").unwrap();
+    folder
+        .run_with(&["-e", &script], &[("KRSI_WORD", "a\u{e9}")], "")
+        .says("a\u{e9}\n()\n[\"one\", \"two\", \"\", \"four\"]\n[]");
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let both = "print(hostname()); print(read_lines(\"/proc/sys/kernel/hostname\") == [hostname()])";
+    run(&["-e", both]).says(&format!("{}\ntrue", name.trim_end()));
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let folder = Folder::new();
+    nix::unistd::mkfifo(&folder.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (path, why) in [
+        ("fifo", "is no regular file"),
+        ("/dev/zero", "is no regular file"),
+        ("/", "is a directory"),
+        ("none", "there is no such file"),
+    ] {
+        let ran = folder.run(&["-e", &format!("read_lines({path:?})")]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{path}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_prompt_behind_a_script_needs_a_terminal() {
+    for words in [&["-i", "-e", "1"][..], &["run", "-i", "-e", "1"]] {
+        let stderr = run(words).refused();
+        assert!(stderr.contains("standard input is no terminal"), "{stderr}");
+    }
 }

@@ -73,7 +73,7 @@ pub fn shell(samples: &OsStr) -> ExitCode {
     let catalogue = Catalogue::builtin().expect("the templates");
     let options = Options { quiet: true, color: true, ..Options::default() };
     let samples = File::create(samples).expect("a file");
-    let code = shell::interactive_with(catalogue, options, false, |session| {
+    let code = shell::interactive_with(catalogue, options, shell::Begin::default(), |session| {
         let following = follow(session);
         thread::spawn(move || pour(&following.0, &following.1, samples));
     });

@@ -93,8 +93,24 @@ fn books_filters_and_the_panic_are_a_command_away() {
     terminal.keys(":explain two\r");
     terminal.row_with("in the kernel, when (uid == 0)");
     terminal.last_row("krsi[2]>");
+    // Who watches opens nothing, and so does not count itself. (A line that begins with a space is not written into the
+    // history, which would be opened.)
+    terminal.keys("let opens = probe(\"file_open\").scope(#{ pid: getpid() }).count().attach();\r");
+    terminal.last_row("krsi[3]>");
+    terminal.keys(" let before = opens.stats().matched;\r");
+    terminal.last_row("krsi[3]>");
+    terminal.keys(" :top\r");
+    terminal.wait("its rate, which takes two looks", |rows| {
+        rows.iter().any(|row| {
+            let cells: Vec<_> = row.split_whitespace().collect();
+            cells.starts_with(&["file_open-3", "observe"]) && cells.get(3) == Some(&"0")
+        })
+    });
+    terminal.keys("q");
+    terminal.last_row("krsi[3]>");
+    terminal.enter(" opens.stats().matched - before", "0");
     terminal.enter(":detach one", "detached one");
-    terminal.last_row("krsi[1]>");
+    terminal.last_row("krsi[2]>");
     terminal.keys(":panic\r");
     terminal.row("detached two");
     terminal.last_row("krsi>");

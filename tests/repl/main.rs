@@ -142,6 +142,46 @@ fn history_survives_a_restart() {
 }
 
 #[test]
+fn a_script_goes_on_at_a_prompt() {
+    let home = home();
+    fs::write(home.path().join("hunt.rhai"), "let six = 6; fn times(n) { n * 7 } print(args);")
+        .expect("a script");
+    let mut terminal = Setup { arguments: &["-i", "hunt.rhai", "word"], ..Setup::new(&home) }.prompted();
+    terminal.row("[\"word\"]");
+    terminal.enter("times(six)", "42");
+    // One that fails leaves what it has made.
+    fs::write(home.path().join("hunt.rhai"), "let six = 6; nothing_such()").expect("a script");
+    let mut terminal = Setup { arguments: &["-i", "hunt.rhai"], ..Setup::new(&home) }.prompted();
+    terminal.row_with("there is no function `nothing_such`");
+    terminal.enter("six", "6");
+}
+
+#[test]
+fn a_command_line_of_the_systems_shell_is_run() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("!echo $((6 * 7)); exit 3", "42");
+    terminal.row("it ended with exit status: 3");
+    terminal.enter("let ready = true", "krsi>");
+    terminal.enter("!ready", "false");
+    terminal.enter(":sh pwd -P", &home.path().display().to_string());
+}
+
+#[test]
+fn a_history_that_cannot_be_saved_is_said_once() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("100 + 1", "101");
+    let file = home.path().join("state/krsi-sh/history");
+    fs::remove_file(&file).expect("the history");
+    fs::create_dir(&file).expect("a folder in its place");
+    terminal.enter_with("100 + 2", "the history is not saved: ");
+    terminal.enter("100 + 3", "103");
+    let text = terminal.rows().join("\n");
+    assert_eq!(text.matches("not saved").count(), 1, "{text}");
+}
+
+#[test]
 fn up_finds_what_begins_as_the_line_does() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
@@ -165,6 +205,9 @@ fn up_finds_what_begins_as_the_line_does() {
     // An empty line has all of them, line by line.
     terminal.keys(&format!("{UP}{UP}{UP}"));
     terminal.wait("the block", |rows| rows.ends_with(&["krsi> if true {".into(), "....> 7 }".into()]));
+    // Two steps up: to the block's own first line, and to what is older (behind which a newer line is suggested).
+    terminal.keys(&format!("{UP}{UP}"));
+    terminal.enter("", "103");
 }
 
 #[test]

@@ -29,9 +29,11 @@ impl Checker<'_> {
         }
         let Some(field) = self.template.field(name) else {
             let names = || self.template.fields.iter().map(|f| f.name.as_str()).filter(|n| !LATE.contains(n));
-            let near = nearest(name, names()).map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
-            let text = format!("an event of `{}` has no field `{name}`{near}", self.template.name);
-            return self.misfit(at, text, &format!("it has: {}", names().collect::<Vec<_>>().join(", ")));
+            // As a callback says it; all of them together are half a screen.
+            let of = &self.template.name;
+            let near = nearest(name, names()).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
+            let text = format!("an event of `{of}` has no field `{name}`");
+            return self.misfit(at, text, &format!("{near}help(\"{of}\") lists its fields"));
         };
         let number = |name: &str, offset, size, kind: &FieldKind| Number {
             name: name.to_owned(),

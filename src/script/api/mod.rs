@@ -7,6 +7,7 @@ pub mod aggregation;
 pub mod cut;
 pub mod event;
 mod group;
+mod host;
 mod last;
 mod library;
 pub mod list;
@@ -35,6 +36,7 @@ pub fn register(engine: &mut Engine) {
     last::register(engine);
     time::register(engine);
     process::register(engine);
+    host::register(engine);
     output::register(engine);
     session::register(engine);
     text::register(engine);

@@ -16,7 +16,7 @@ type Told = (String, Option<String>);
 /// `name (type, type)` as Rhai has it.
 pub fn unknown_function(signature: &str, runtime: &Runtime) -> Told {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
-    let plain = docs::plain_types(types.trim_end_matches(')'));
+    let plain = docs::plain_types(types.strip_suffix(')').unwrap_or(types));
     let given: Vec<&str> = plain.split(", ").filter(|kind| !kind.is_empty()).collect();
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         let given = given.iter().map(|kind| a(kind)).collect::<Vec<_>>().join(" and ");

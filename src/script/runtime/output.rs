@@ -180,12 +180,20 @@ impl Runtime {
         for notice in writer.notices() {
             self.say(&told(&notice));
         }
+        if let Some(lost) = writer.failing(Target::Out) {
+            let name = Target::Out.name();
+            self.say(&format!("{lost} {} lost: {name} could not be written to the end", lines_were(lost)));
+        }
         if unread > 0 {
             self.say(&format!("{unread} lines were not written: nobody reads standard output"));
         }
         writer.wait_until_written(LOOK);
         writer.lost() > 0
     }
+}
+
+fn lines_were(count: u64) -> &'static str {
+    if count == 1 { "line was" } else { "lines were" }
 }
 
 fn told(notice: &Notice) -> String {
