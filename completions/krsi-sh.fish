@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n e= no-init format= color= audit for= q/quiet v/verbose h/help V/version
+    string join \n i e= no-init format= color= audit for= q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -32,6 +32,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text 
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -53,6 +54,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whethe
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
