@@ -1,19 +1,7 @@
 //! krsi-sh: a scripting shell for ad-hoc security probes on Linux.
 //!
-//! The way of the data, one street with no way back:
-//!
-//! ```text
-//! argv ─ cli ─▶ command ─▶ script text ─▶ script (Rhai engine, bindings, diagnostics)
-//!                                           │ probe(…).attach()
-//!                                           ▼
-//!              template catalogue ─▶ probe spec ─▶ kernel: load ─▶ verify ─▶ attach
-//!                                           ▼
-//!    in the kernel: scope → cheap filter → gather → filter → mode and lease → emit
-//!                                           ▼
-//!              event: ring buffer ─▶ length-checked decode ─▶ bounded queue (losses counted)
-//!                                           ▼
-//!              script callback ─▶ reaction ─▶ report (text, NDJSON)
-//! ```
+//! `docs/architecture.md` has the picture: which module does what and may use which, the way of the data, what must
+//! always hold, and where a new part goes. `tests/architecture.rs` holds the modules to it.
 //!
 //! Threads: the *engine* (the main thread: sole owner of the Rhai engine, which
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
