@@ -287,7 +287,7 @@ fn a_callback_does_the_same_with_its_first_question_answered_beforehand() {
                 let called = one.called(&events).map_err(TestCaseError::fail)?;
                 prop_assert_eq!(called, other.interpreted(&events), "{}", script);
                 compared.set(compared.get() + 1);
-                guarded.set(guarded.get() + u32::from(one.is_guarded(&template)));
+                guarded.set(guarded.get() + u32::from(one.has_prefilter(&template)));
             }
             Ok(())
         })

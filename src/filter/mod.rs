@@ -18,18 +18,18 @@
 //! A filter has one meaning, computed in three ways (Rhai on the event, the IR's evaluator, the
 //! generated code), and a property test holds them together: `tests/filter.rs`.
 
-mod asks;
 mod assembler;
 mod check;
 mod emit;
 mod evaluate;
 mod explain;
 mod glob;
-mod guard;
 pub mod ir;
+mod prefilter;
 mod refusal;
 mod stages;
 mod syntax;
+mod uses;
 
 use rhai::{AST, Dynamic, Position};
 
@@ -38,8 +38,8 @@ use crate::template::Template;
 pub use self::{
     emit::{CAPACITY, Code, MARGIN, STEPS, Set, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
-    guard::{Follows, Guard},
     ir::{Answer, Filter, Known, Test, Trouble},
+    prefilter::{Follows, Prefilter},
     refusal::Refusal,
     stages::{CAPACITY as FIRST_CAPACITY, First},
 };
@@ -59,7 +59,7 @@ impl Compiled {
     /// Whether it asks about one of these fields of the event.
     #[must_use]
     pub fn asks(&self, names: &[&str]) -> bool {
-        asks::asks(&self.filter, names)
+        uses::any_of(&self.filter, names)
     }
 }
 

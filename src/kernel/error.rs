@@ -3,8 +3,7 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::{kernel::errno, system::namespaces::Foreign};
-use crate::{probe::scope::Condition, raw};
+use crate::{kernel::errno, probe::scope::Condition, raw, system::namespaces::Foreign};
 
 /// Why a probe cannot be had here, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]

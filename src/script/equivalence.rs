@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::Event,
-    filter::{self, Answer, Compiled, Guard, Refusal},
+    filter::{self, Answer, Compiled, Prefilter, Refusal},
     template::Template,
 };
 
@@ -60,8 +60,8 @@ impl Closure {
 
     /// Whether the first question that it asks of this template's events is one that a filter may ask.
     #[must_use]
-    pub fn is_guarded(&self, template: &Template) -> bool {
-        Guard::of(&self.ast, &self.function, template).is_some()
+    pub fn has_prefilter(&self, template: &Template) -> bool {
+        Prefilter::of(&self.ast, &self.function, template).is_some()
     }
 
     /// What it gives for each event when it is called as a callback.

@@ -6,7 +6,7 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
 use super::{Fault, Source, api::event::ScriptEvent, call::Resolved};
 use crate::{
-    filter::{self, Compiled, Follows, Guard, Refusal},
+    filter::{self, Compiled, Follows, Prefilter, Refusal},
     template::Template,
 };
 
@@ -28,10 +28,10 @@ pub struct Callback {
     pub arity: usize,
     resolved: Resolved,
     /// Its first question, for events of each template that it has been called with.
-    guards: RefCell<Guards>,
+    prefilters: RefCell<Prefilters>,
 }
 
-type Guards = Vec<(Arc<Template>, Option<Rc<Guard>>)>;
+type Prefilters = Vec<(Arc<Template>, Option<Rc<Prefilter>>)>;
 
 impl Callback {
     /// # Errors
@@ -51,8 +51,8 @@ impl Callback {
             return Err(misunderstood.into());
         }
         let callback = |arity| {
-            let (resolved, guards) = Default::default();
-            Rc::new(Callback { function, program, arity, resolved, guards })
+            let (resolved, prefilters) = Default::default();
+            Rc::new(Callback { function, program, arity, resolved, prefilters })
         };
         match (arity, arities.first()) {
             (Some(arity), _) => Ok(callback(arity)),
@@ -84,8 +84,8 @@ impl Callback {
     /// # Errors
     /// What it fails with.
     pub fn call_with(&self, engine: &Engine, event: ScriptEvent) -> Result<Dynamic, Box<EvalAltResult>> {
-        if let Some(guard) = self.guard(event.inner().template())
-            && let Some(follows) = guard.follows(event.inner(), self.function.curry())
+        if let Some(prefilter) = self.prefilter(event.inner().template())
+            && let Some(follows) = prefilter.follows(event.inner(), self.function.curry())
         {
             let part = match follows {
                 Follows::Value(value) => return Ok(value.into()),
@@ -93,7 +93,7 @@ impl Callback {
                 Follows::Body(part) => part,
             };
             let values = self.function.curry().iter().cloned().chain([Dynamic::from(event)]);
-            let variables = guard.params().iter().cloned().zip(values);
+            let variables = prefilter.params().iter().cloned().zip(values);
             return self.resolved.part(engine, &self.function, &self.program.ast, part, variables);
         }
         let arguments = if self.arity == 0 { Vec::new() } else { vec![Dynamic::from(event)] };
@@ -107,17 +107,17 @@ impl Callback {
     }
 
     /// What it asks first of this template's events, if that is answered beforehand.
-    pub fn guard(&self, template: &Arc<Template>) -> Option<Rc<Guard>> {
+    pub fn prefilter(&self, template: &Arc<Template>) -> Option<Rc<Prefilter>> {
         if self.arity == 0 {
             return None;
         }
-        let mut guards = self.guards.borrow_mut();
-        if let Some((_, guard)) = guards.iter().find(|(of, _)| Arc::ptr_eq(of, template)) {
-            return guard.clone();
+        let mut prefilters = self.prefilters.borrow_mut();
+        if let Some((_, prefilter)) = prefilters.iter().find(|(of, _)| Arc::ptr_eq(of, template)) {
+            return prefilter.clone();
         }
-        let guard = Guard::of(&self.program.ast, &self.function, template).map(Rc::new);
-        guards.push((Arc::clone(template), guard.clone()));
-        guard
+        let prefilter = Prefilter::of(&self.program.ast, &self.function, template).map(Rc::new);
+        prefilters.push((Arc::clone(template), prefilter.clone()));
+        prefilter
     }
 }
 

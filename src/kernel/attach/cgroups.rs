@@ -18,14 +18,16 @@ use aya::{
 };
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-use crate::kernel::{
-    KernelError,
-    attach::{take, trackers::track},
-    errno::chain,
-    load::loader::KernelTypes,
-    maps::params::full,
+use crate::{
+    kernel::{
+        KernelError,
+        attach::trackers::track,
+        errno::chain,
+        load::loader::KernelTypes,
+        maps::{full, take},
+    },
+    probe::scope::Condition,
 };
-use crate::probe::scope::Condition;
 
 pub const STEPS: &str = "krsi_scope_steps";
 pub const NODES: &str = "krsi_scope_nodes";

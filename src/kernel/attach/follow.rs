@@ -11,12 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::kernel::{
-    KernelError,
-    attach::identity::{Identities, Identity},
-    load::loader::KernelTypes,
+use crate::{
+    kernel::{
+        KernelError,
+        attach::identity::{Identities, Identity},
+        load::loader::KernelTypes,
+    },
+    raw,
 };
-use crate::raw;
 
 /// Former files of one name that are kept, each with a descriptor.
 const MOST_FORMER: usize = 64;

@@ -13,7 +13,7 @@ use std::{
     cell::{RefCell, RefMut},
     collections::HashMap,
     fs::{File, Metadata, OpenOptions},
-    io::{self, Read},
+    io,
     os::{
         fd::AsRawFd,
         unix::fs::{MetadataExt, OpenOptionsExt},
@@ -26,14 +26,19 @@ use aya::{
     programs::{Iter, Program},
 };
 
-use crate::kernel::{
-    KernelError,
-    attach::{exempt::Process, follow::stamp},
-    errno::chain,
-    load::loader::{self, KernelTypes},
+use crate::{
+    kernel::{
+        KernelError,
+        attach::{exempt::Process, follow::stamp},
+        errno::chain,
+        load::{
+            iter,
+            loader::{self, KernelTypes},
+        },
+    },
+    raw,
+    system::{clock, limits},
 };
-use crate::raw;
-use crate::system::{clock, limits};
 
 pub static OBJECT: &[u8] = include_bytes!("../../../ebpf-templates/objects/_identity.bpf.o");
 const PROGRAM: &str = "krsi_identity";
@@ -154,7 +159,7 @@ impl Identities {
     /// What one of the iterators writes; it is loaded at the first time.
     fn run(&self, btf: &'static KernelTypes, name: &str, iterator: &str) -> Result<Vec<u8>, String> {
         let mut program = self.prepare(btf, name, iterator)?;
-        output(&mut program)
+        iter::output(&mut program)
     }
 
     /// One of the iterators, loaded at the first time.
@@ -195,18 +200,6 @@ fn open_path(path: &str, more: usize) -> io::Result<File> {
 /// A name that is not there is no error: the path is then matched as text.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ENOTDIR))
-}
-
-/// Runs a loaded iterator once: all it wrote.
-///
-/// # Errors
-/// If it cannot be attached or read.
-pub fn output(program: &mut Iter) -> Result<Vec<u8>, String> {
-    let link = program.attach().map_err(|e| chain(&e))?;
-    let link = program.take_link(link).map_err(|e| chain(&e))?;
-    let mut bytes = Vec::new();
-    link.into_file().map_err(|e| chain(&e))?.read_to_end(&mut bytes).map_err(|e| chain(&e))?;
-    Ok(bytes)
 }
 
 /// `struct identity` of `_identity.bpf.c`.

@@ -18,28 +18,28 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::Map,
     programs::{Program, ProgramError},
 };
 
 use self::{follow::Event as Followed, identity::Identities, scope::Resolved};
-use crate::kernel::{
-    Kernel, KernelError,
-    errno::chain,
-    load::{Loaded, MissingHook, Programs, attach_refusal, loader::KernelTypes, shared::Shared},
-    maps::{
-        counters::{Books, Delivery},
-        params::{self, Tables},
-        ring::{Outlet, Reader},
-        settings::Settings,
-        stacks::KeptStacks,
-        summaries::Summaries,
-    },
-};
-use crate::system::clock;
 use crate::{
     event::Source,
+    kernel::{
+        Kernel, KernelError,
+        errno::chain,
+        load::{Loaded, MissingHook, Programs, attach_refusal, loader::KernelTypes, shared::Shared},
+        maps::{
+            counters::{Books, Delivery},
+            params::{self, Tables},
+            ring::{Outlet, Reader},
+            settings::Settings,
+            stacks::KeptStacks,
+            summaries::Summaries,
+            take,
+        },
+    },
     probe::{Counters, Mode, OnError, ParamValue, Spec, Summary},
+    system::clock,
     template::{Param, ParamKind, Template},
 };
 
@@ -381,8 +381,4 @@ fn mode_word(mode: Mode, on_error: OnError) -> u64 {
         Mode::Kill(signal) => 3 | u64::from(signal.number().unsigned_abs()) << 8 | 1 << 16,
     };
     word | u64::from(on_error == OnError::Deny) << 32
-}
-
-pub fn take(ebpf: &mut Ebpf, table: &'static str) -> Result<Map, KernelError> {
-    ebpf.take_map(table).ok_or(KernelError::Table { table, reason: "the object has no such map".into() })
 }

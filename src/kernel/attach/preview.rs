@@ -6,14 +6,17 @@
 
 use aya::programs::Program;
 
-use crate::kernel::{
-    Kernel, KernelError,
-    attach::{identity, scope::Resolved, take},
-    errno::chain,
-    load::{self, loader::KernelTypes},
-    maps::settings::Settings,
+use crate::{
+    kernel::{
+        Kernel, KernelError,
+        attach::scope::Resolved,
+        errno::chain,
+        load::{self, iter, loader::KernelTypes},
+        maps::{settings::Settings, take},
+    },
+    probe::Spec,
+    raw,
 };
-use crate::{probe::Spec, raw};
 
 const PROGRAM: &str = "krsi_preview";
 
@@ -61,6 +64,6 @@ pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Resul
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
         return Err(refuse(format!("no iterator `{PROGRAM}`")));
     };
-    let bytes = identity::output(program).map_err(failed)?;
+    let bytes = iter::output(program).map_err(failed)?;
     Ok(bytes.chunks_exact(InScope::SIZE).map(InScope::read).collect())
 }

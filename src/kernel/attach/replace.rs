@@ -8,14 +8,16 @@
 
 use aya::programs::Program;
 
-use crate::kernel::{
-    Kernel, KernelError,
-    attach::{Attachment, Hooks},
-    errno::chain,
-    load::{self, Reach, ScopeSize, shared::Shared},
-    maps::grace,
+use crate::{
+    kernel::{
+        Kernel, KernelError,
+        attach::{Attachment, Hooks},
+        errno::chain,
+        load::{self, Reach, ScopeSize, shared::Shared},
+        maps::grace,
+    },
+    probe::Spec,
 };
-use crate::probe::Spec;
 
 /// `enum krsi_change` of the templates, above a generation's number.
 const NEWER_FIRST: u64 = 1 << 32;

@@ -17,24 +17,23 @@ use aya::{
 };
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
-use crate::kernel::{
-    KernelError,
-    attach::{
-        cgroups::{self, Ways},
-        follow::{Change, Event, NamedFile, running},
-        identity::Identities,
-        subtree::{self, Tree},
-        take,
-    },
-    errno::chain,
-    host,
-    load::{ScopeSize, loader::KernelTypes},
-    maps::params::full,
-};
-use crate::system::namespaces;
 use crate::{
+    kernel::{
+        KernelError,
+        attach::{
+            cgroups::{self, Ways},
+            follow::{Change, Event, NamedFile, running},
+            identity::Identities,
+            subtree::{self, Tree},
+        },
+        errno::chain,
+        host,
+        load::{ScopeSize, loader::KernelTypes},
+        maps::{full, take},
+    },
     probe::scope::{Condition, Kind, Member, Scope},
     raw,
+    system::namespaces,
     template::Layout,
 };
 

@@ -9,10 +9,10 @@ use aya::{
 };
 use procfs::process::{Process, all_processes};
 
-use crate::kernel::{
-    KernelError, attach::trackers::track, errno::chain, load::loader::KernelTypes, maps::params::full,
+use crate::{
+    kernel::{KernelError, attach::trackers::track, errno::chain, load::loader::KernelTypes, maps::full},
+    system::namespaces,
 };
-use crate::system::namespaces;
 
 pub const TABLE: &str = "krsi_scope_pids";
 

@@ -3,8 +3,14 @@
 
 use aya::{Ebpf, programs::Program};
 
-use crate::kernel::{KernelError, attach::identity::output, errno::chain, load::loader::KernelTypes};
-use crate::template::Layout;
+use crate::{
+    kernel::{
+        KernelError,
+        errno::chain,
+        load::{iter::output, loader::KernelTypes},
+    },
+    template::Layout,
+};
 
 /// Attaches the trackers, then runs the seeds: what happens from here on is tracked, and what
 /// happened before is found.

@@ -12,17 +12,17 @@ use aya::maps::{Map, MapData};
 use aya_obj::generated::{bpf_cmd, bpf_map_type};
 use tokio::runtime::Runtime;
 
-use crate::kernel::{
-    KernelError,
-    bench::test_run::{self, EXIT, MAY_GOTO, Program, TestRunError},
-    errno::chain,
-    maps::{
-        counters::Delivery,
-        ring::{Outlet, Reader},
-    },
-};
 use crate::{
     event::{Source, queue::Sender},
+    kernel::{
+        KernelError,
+        bench::test_run::{self, EXIT, MAY_GOTO, Program, TestRunError},
+        errno::chain,
+        maps::{
+            counters::Delivery,
+            ring::{Outlet, Reader},
+        },
+    },
     template::Template,
 };
 

@@ -10,10 +10,12 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
 
-use crate::filter::{Code, MARGIN};
-use crate::kernel::{
-    host::call::{bpf, descriptor},
-    load::sets,
+use crate::{
+    filter::{Code, MARGIN},
+    kernel::{
+        host::call::{bpf, descriptor},
+        load::sets,
+    },
 };
 
 /// Where one event at a time is put.

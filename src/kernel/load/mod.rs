@@ -1,5 +1,6 @@
 //! From a template's object to verified programs that are not attached yet.
 
+pub mod iter;
 pub mod loader;
 pub mod object;
 pub mod sets;
@@ -16,14 +17,14 @@ use aya::{
 use aya_obj::btf::BtfKind;
 
 use self::{loader::KernelTypes, shared::Pinned};
-use crate::kernel::{
-    KernelError,
-    attach::{cgroups, scope, subtree},
-    errno::{self, chain},
-    host::{self, facts},
-    maps::{stacks, summaries},
-};
 use crate::{
+    kernel::{
+        KernelError,
+        attach::{cgroups, scope, subtree},
+        errno::{self, chain},
+        host::{self, facts},
+        maps::{stacks, summaries},
+    },
     probe::Spec,
     template::{ObservedAt, Observer, Template},
 };

@@ -9,8 +9,11 @@ use std::os::fd::OwnedFd;
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use crate::kernel::{KernelError, load::sets};
-use crate::{filter::Compiled, template::Template};
+use crate::{
+    filter::Compiled,
+    kernel::{KernelError, load::sets},
+    template::Template,
+};
 
 const FILTER: &str = "krsi_filter";
 const FIRST_STAGE: &str = "krsi_early_filter";

@@ -10,8 +10,10 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
 
-use crate::filter::{Code, Set};
-use crate::kernel::host::call::{bpf, descriptor};
+use crate::{
+    filter::{Code, Set},
+    kernel::host::call::{bpf, descriptor},
+};
 
 const RDONLY_PROG: u32 = 1 << 7;
 

@@ -7,8 +7,11 @@ use std::sync::{
 
 use aya::maps::{Map, MapData, PerCpuArray};
 
-use crate::kernel::{KernelError, errno::chain};
-use crate::{probe::Counters, template::Layout};
+use crate::{
+    kernel::{KernelError, errno::chain},
+    probe::Counters,
+    template::Layout,
+};
 
 /// Counted on this side of the ring buffer.
 #[derive(Debug, Default)]

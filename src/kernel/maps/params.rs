@@ -16,17 +16,17 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
 };
 
-use crate::kernel::{
-    KernelError,
-    attach::{
-        follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
-        identity::{Identities, Identity},
-        take,
-    },
-    errno::chain,
-    load::loader::KernelTypes,
-};
 use crate::{
+    kernel::{
+        KernelError,
+        attach::{
+            follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
+            identity::{Identities, Identity},
+        },
+        errno::chain,
+        load::loader::KernelTypes,
+        maps::{full, take},
+    },
     probe::ParamValue,
     raw,
     template::{Param, ParamKind},
@@ -522,17 +522,4 @@ fn bits_key<const N: usize>(member: &[u8]) -> Key<[u8; N]> {
 fn key(text: &[u8]) -> Key<Text> {
     // At most 256 bytes, so it fits.
     Key::new(text.len().min(KEY_SIZE) as u32 * 8, fixed(text))
-}
-
-pub fn full(table: &'static str, error: &MapError) -> KernelError {
-    const LIMIT: u32 = 65536;
-    let no_room = [nix::libc::ENOSPC, nix::libc::E2BIG];
-    match error {
-        MapError::SyscallError(failed)
-            if failed.io_error.raw_os_error().is_some_and(|e| no_room.contains(&e)) =>
-        {
-            KernelError::TableFull { table, limit: LIMIT }
-        }
-        other => KernelError::Table { table, reason: chain(other) },
-    }
 }

@@ -11,16 +11,18 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::event::{
-    Event, Source,
-    queue::{Sender, Spare},
+use crate::{
+    event::{
+        Event, Source,
+        queue::{Sender, Spare},
+    },
+    kernel::{
+        KernelError,
+        errno::chain,
+        maps::{counters::Delivery, stacks::KeptStacks},
+    },
+    system::clock,
 };
-use crate::kernel::{
-    KernelError,
-    errno::chain,
-    maps::{counters::Delivery, stacks::KeptStacks},
-};
-use crate::system::clock;
 
 /// Where a probe's records go.
 pub struct Outlet {

@@ -5,9 +5,9 @@ use aya::{
     maps::{MapData, stack_trace::StackTraceMap},
 };
 
-use crate::kernel::{KernelError, attach::take, errno::chain};
 use crate::{
     event::{Event, Stacks, Value},
+    kernel::{KernelError, errno::chain, maps::take},
     probe::{Spec, aggregation::Aggregation},
     raw, symbols,
     template::{FieldKind, Stack},

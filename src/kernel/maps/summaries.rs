@@ -11,16 +11,17 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 
-use crate::kernel::{
-    KernelError,
-    attach::take,
-    errno::chain,
-    host,
-    maps::{grace, stacks::KeptStacks},
-};
 use crate::{
-    probe::aggregation::{Aggregation, GROUP_SIZE, Kind},
-    probe::summary::{self, Amount, Bucket, Row, Summary, Total},
+    kernel::{
+        KernelError,
+        errno::chain,
+        host,
+        maps::{grace, stacks::KeptStacks, take},
+    },
+    probe::{
+        aggregation::{Aggregation, GROUP_SIZE, Kind},
+        summary::{self, Amount, Bucket, Row, Summary, Total},
+    },
     template::Layout,
 };
 

@@ -166,8 +166,8 @@ impl State {
             return Vec::new();
         }
         let called = |name, what: &str, callback: &Callback| {
-            let first = callback.guard(&self.spec.template).map_or_else(String::new, |guard| {
-                format!("; what it asks first is answered without Rhai: {}", guard.filter())
+            let first = callback.prefilter(&self.spec.template).map_or_else(String::new, |prefilter| {
+                format!("; what it asks first is answered without Rhai: {}", prefilter.filter())
             });
             Stage { at: at(callback), ..stage(Place::Shell, name, format!("{what}{first}")) }
         };

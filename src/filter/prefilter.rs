@@ -8,7 +8,7 @@
 
 use rhai::{AST, Dynamic, Expr, FnPtr};
 
-use super::{Filter, asks, check, syntax};
+use super::{Filter, check, syntax, uses};
 use crate::{event::Event, template::Template, values::Networks};
 
 /// Elements of a captured array that are looked at for each event, to see whether it is what it was.
@@ -16,7 +16,7 @@ const ELEMENTS: usize = 64;
 
 /// The first question of a callback.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Prefilter {
     filter: Filter,
     /// Names of the event's fields that it asks about.
     asked: Vec<String>,
@@ -36,7 +36,7 @@ pub enum Follows<'a> {
     Body(&'a Expr),
 }
 
-impl Guard {
+impl Prefilter {
     /// Of a callback whose last parameter is the event; `None` if it asks nothing first that a filter may ask.
     #[must_use]
     pub fn of(ast: &AST, function: &FnPtr, template: &Template) -> Option<Self> {
@@ -56,8 +56,8 @@ impl Guard {
             captured[at] = Some(value);
         }
         let names = template.fields.iter().map(|field| field.name.as_str());
-        let asked = names.filter(|name| asks::asks(&filter, &[name])).map(ToOwned::to_owned).collect();
-        Some(Guard { filter, asked, needs, params: question.params, follows: question.follows })
+        let asked = names.filter(|name| uses::any_of(&filter, &[name])).map(ToOwned::to_owned).collect();
+        Some(Prefilter { filter, asked, needs, params: question.params, follows: question.follows })
     }
 
     /// Names of the function's parameters.
