@@ -319,15 +319,11 @@ pub fn cut_arguments() -> Outcome {
         ("in", "\"first\" in e.argv", [killed, killed]),
         ("inside", "e.argv.any(|a| a.contains(\"xxx\"))", [killed, killed]),
         ("begin", "e.argv[2].starts_with(\"xxx\") && e.argv[1] == \"first\"", [killed, done]),
-        ("end", "e.argv[2].ends_with(\"y\")", [killed, killed]),
         ("number", "e.argv.len() == 3", [killed, killed]),
     ];
-    // And if it is allowed. (Each search takes the verifier its seconds in emulation.)
-    let lenient = [
-        ("in", "\"first\" in e.argv", [killed, done]),
-        ("end", "e.argv[2].ends_with(\"y\")", [done, done]),
-        ("number", "e.argv.len() == 3", [done, done]),
-    ];
+    // And if it is allowed. (Each search takes the verifier its seconds in emulation, and how one argument ends a minute on 6.1.)
+    let lenient =
+        [("in", "\"first\" in e.argv", [killed, done]), ("number", "e.argv.len() == 3", [done, done])];
     let mut statements = Vec::new();
     let mut cases = Vec::new();
     for (on_error, asked) in [("deny", &strict[..]), ("allow", &lenient[..])] {
