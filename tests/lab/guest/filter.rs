@@ -241,13 +241,13 @@ pub fn lists() -> Outcome {
 }
 
 /// As much as the compiler lets pass, where it is the most: a template with two programs, one with the longest
-/// event, lists. The verifier must take it. (Random filters of every template go through the host's verifier.)
+/// event and text. The verifier must take it. (Random filters of every template go through the host's verifier.)
 pub fn largest() -> Outcome {
     let texts = "|e| e.path.contains(\"aaaaaaaa1\") || e.path.contains(\"bbbbbbbb2c\") || e.path.contains(\"c\") && e.exe.contains(\"dddd\") \
                  || e.path.like(\"/x*y*z\") || e.comm.ends_with(\"q\") || e.exe.ends_with(\"/bin/false\")";
     let numbers = "|e| { let a = e.uid * e.pid * e.ppid; let b = a / (e.gid + 1) % 7; let c = e.path.contains(\"/a\"); let d = e.exe.contains(\"b\"); \
                    let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }";
-    let lists = "|e| e.argv.len() > 1 && e.argv[1].starts_with(\"-\") || e.env_value.to_ascii_lower().contains(\"evil\")";
+    let lists = "|e| e.env_value.to_ascii_lower().contains(\"evil\")";
     let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
     let usual = "|e| e.uid * e.pid > 7 && (e.comm.ends_with(\"q\") || e.exe.contains(\"dddd\"))";
     for (template, filter) in largest {

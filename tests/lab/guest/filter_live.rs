@@ -12,7 +12,7 @@ use super::{
     workers::{FOLDER, Workers, files},
 };
 
-const ROUNDS: u32 = 20_000;
+const ROUNDS: u32 = 12_000;
 const OPENS: u64 = 4 * 4 * ROUNDS as u64;
 
 /// The probe `p` about the workers' files, and what follows once it is attached.
