@@ -67,8 +67,8 @@ fn run_may_be_said() {
 #[test]
 fn run_without_a_script_says_what_it_takes() {
     assert_snapshot!(run(&["run"]).refused(), @r"
-    krsi-sh: run: no script is named
-    allowed: FILE, -e CODE, or - for standard input
+    krsi-sh: run: nothing to run
+    allowed: run FILE, run -e CODE, or run - for standard input
     ");
 }
 

@@ -214,8 +214,11 @@ const HARMLESS: &[&str] = &[
     "when(Probe, ())",
     "when(Probe, function)",
     "where_user(Probe, function)",
+    "env(string)",
     "gid(string)",
+    "hostname()",
     "index$set$(Event, string, any)",
+    "read_lines(string)",
     "uid(string)",
 ];
 
