@@ -316,7 +316,7 @@ pub fn cut_arguments() -> Outcome {
     // What becomes of it with `first` and without, if what cannot be told is denied.
     let strict = [
         ("in", "\"first\" in e.argv", [killed, killed]),
-        ("begin", "e.argv[2].starts_with(\"xxx\") && e.argv[1] == \"first\"", [killed, done]),
+        ("before", "e.argv[1] == \"first\"", [killed, done]),
         ("number", "e.argv.len() == 3", [killed, killed]),
     ];
     // And if it is allowed. (Each search takes the verifier its seconds in emulation, and how one argument ends a minute on 6.1.)
