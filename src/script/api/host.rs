@@ -18,7 +18,7 @@ use crate::{
     script::{Fault, runtime::Runtime},
 };
 
-/// Bytes that are read of a file, as much as a text may have.
+/// Bytes that are read of a file at most.
 const MOST: usize = 16 << 20;
 /// Bytes between two looks at signals and leases.
 const AT_ONCE: usize = 64 << 10;
@@ -34,7 +34,8 @@ fn contents(runtime: &Runtime, path: &str) -> Fallible<Vec<u8>> {
         Fault::script(format!("`read_lines`: cannot read {path:?}: {why}")).about(path)
     };
     let refused = |why: &str| {
-        Fault::script(format!("`read_lines`: {path:?} {why}; allowed: a regular file")).about(path)
+        Fault::script(format!("`read_lines`: {path:?} {why}; allowed: a regular file of up to 16 MiB"))
+            .about(path)
     };
     if path.contains('\0') {
         return Err(refused("has a NUL byte in it").into());
