@@ -36,7 +36,7 @@ pub struct LabArgs {
     pub with: Vec<With>,
 
     /// Time the guest may take, boot included (an interactive one has no limit of its own)
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::values::duration::parse)]
     pub timeout: Option<Duration>,
 
     /// Further words for the kernel's command line, such as `lockdown=integrity`
@@ -210,10 +210,6 @@ fn parse_with(text: &str) -> Result<With, String> {
         None => Path::new("/lab").join(name),
     };
     Ok(With { host: host.into(), guest })
-}
-
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    crate::values::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// MiB that a guest needs to boot, and more than any machine gives one.

@@ -34,7 +34,7 @@ pub struct Globals {
     pub audit: bool,
 
     /// End the session after this time, such as 10s or 5m; exit code 0
-    #[arg(long = "for", global = true, value_name = "DURATION", value_parser = duration, overrides_with = "lasts")]
+    #[arg(long = "for", global = true, value_name = "DURATION", value_parser = values::duration::parse, overrides_with = "lasts")]
     pub lasts: Option<Duration>,
 
     /// No banner, no notes, no closing table
@@ -44,10 +44,6 @@ pub struct Globals {
     /// Say more on standard error; twice, still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    values::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// Whether text may carry colour.
