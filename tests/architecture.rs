@@ -14,8 +14,8 @@ use syn::visit::{self, Visit};
 /// The street, from the top down: a room uses only rooms that stand below it.
 const STREET: &[&str] = &[
     "main", "cli", "commands", "shell", "doctor", "lab", "globals", "source", "script", "kernel", "report",
-    "reaction", "probe", "filter", "event", "symbols", "template", "system", "memory", "raw", "exit",
-    "values",
+    "reaction", "backend", "probe", "filter", "event", "symbols", "template", "system", "memory", "raw",
+    "exit", "values",
 ];
 
 /// Libraries that are named in these places alone: (library, where, why).
@@ -210,6 +210,10 @@ fn uses() -> Vec<Use> {
     let mut found = Vec::new();
     for path in files {
         let file = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        // Tests may look up.
+        if file.ends_with("/tests.rs") {
+            continue;
+        }
         let syntax = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
         let mut uses = Uses { file: &file, module: module_of(&file), found: Vec::new() };
         uses.visit_file(&syntax);
@@ -220,6 +224,58 @@ fn uses() -> Vec<Use> {
 
 fn room_of(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// What a room's own file hands on under a name of its own: `pub use self::part::Name`, by name.
+fn handed_on(room: &str, uses: &[Use]) -> BTreeMap<String, String> {
+    let own = [format!("{room}/mod.rs"), format!("{room}.rs")];
+    let of_room = uses.iter().filter(|one| own.contains(&one.file));
+    of_room
+        .filter(|one| one.path.len() == 3 && one.path[0] == room)
+        .map(|one| (one.path[2].clone(), one.path[1].clone()))
+        .collect()
+}
+
+/// Which part of a room uses which, and where: a part is a file directly in the room, with the directory of its name.
+fn parts(room: &str, uses: &[Use]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let inside = format!("{room}/");
+    let names: BTreeSet<&str> = uses
+        .iter()
+        .filter_map(|one| one.file.strip_prefix(&inside))
+        .map(room_of)
+        .filter(|part| *part != "mod")
+        .collect();
+    let handed_on = handed_on(room, uses);
+    let mut graph: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for one in uses {
+        let Some(from) = one.file.strip_prefix(&inside).map(room_of).filter(|part| *part != "mod") else {
+            continue;
+        };
+        let Some(name) = one.path.get(1).filter(|_| one.path[0] == room) else { continue };
+        let Some(to) = names.get(name.as_str()).copied().or_else(|| handed_on.get(name).map(String::as_str))
+        else {
+            continue;
+        };
+        if to != from {
+            let place = format!("src/{}:{}: `{}`", one.file, one.line, one.path.join("::"));
+            graph.entry(from.to_owned()).or_default().entry(to.to_owned()).or_insert(place);
+        }
+    }
+    graph
+}
+
+/// The parts that can be come to from one, itself among them only if there is a circle.
+fn reached(graph: &BTreeMap<String, BTreeMap<String, String>>, from: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![from.to_owned()];
+    while let Some(part) = waiting.pop() {
+        for next in graph.get(&part).into_iter().flat_map(BTreeMap::keys) {
+            if found.insert(next.clone()) {
+                waiting.push(next.clone());
+            }
+        }
+    }
+    found
 }
 
 fn report(what: &str, found: &BTreeSet<String>) {
@@ -260,6 +316,24 @@ fn a_room_uses_only_what_stands_below_it() {
     report(
         "what stands higher is handed in as a value or a trait, or what is shared moves further down (STREET in tests/architecture.rs)",
         &uphill,
+    );
+}
+
+#[test]
+fn no_room_has_a_circle_of_its_own() {
+    let uses = uses();
+    let mut circles = BTreeSet::new();
+    for room in STREET {
+        let graph = parts(room, &uses);
+        for (from, to) in &graph {
+            for (to, place) in to.iter().filter(|(to, _)| reached(&graph, to).contains(from)) {
+                circles.insert(format!("{place}: `{from}` uses `{to}`, which leads back to it"));
+            }
+        }
+    }
+    report(
+        "two files that use each other are one file, or what both need is a third one below them",
+        &circles,
     );
 }
 
