@@ -5,11 +5,11 @@
 use std::{env, fmt::Write as _, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    let folder = Path::new("ebpf-templates/objects");
-    println!("cargo::rerun-if-changed={}", folder.display());
+    let directory = Path::new("ebpf-templates/objects");
+    println!("cargo::rerun-if-changed={}", directory.display());
 
     let mut stems = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if let Some(stem) = name.strip_suffix(".bpf.o") {
             stems.push(stem.to_owned());

@@ -6,8 +6,8 @@ _krsi__sh_templates() {
 }
 
 _krsi__sh_kernels() {
-    local folder="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
-    for kernel in "${folder}"/*; do
+    local directory="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
+    for kernel in "${directory}"/*; do
         if [[ -f ${kernel}/vmlinux || -f ${kernel}/vmlinuz || -f ${kernel}/linux.uml ]]; then
             printf '%s\n' "${kernel##*/}"
         fi

@@ -36,7 +36,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script,
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s V -l version -d 'Print version'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script: a file, code, or standard input'
@@ -57,7 +57,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
@@ -70,7 +70,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l for -d 'End 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l instructions -d 'Show the filters\' instructions too'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -81,7 +81,7 @@ never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -92,7 +92,7 @@ never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -103,7 +103,7 @@ never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the path of an image (/boot/vmlinuz-…), or the name of a cached one' -r -F -a "(__fish_krsi_sh_kernels)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
@@ -122,7 +122,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l for -d 'End the 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'Say more on standard error; twice, still more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
@@ -139,13 +139,13 @@ function __fish_krsi_sh_templates
 end
 
 function __fish_krsi_sh_kernels
-    set -l folder $KRSI_KERNELS
-    if test -z "$folder"
+    set -l directory $KRSI_KERNELS
+    if test -z "$directory"
         set -l cache $XDG_CACHE_HOME
         test -n "$cache"; or set cache $HOME/.cache
-        set folder $cache/krsi-sh/kernels
+        set directory $cache/krsi-sh/kernels
     end
-    for image in $folder/*/{vmlinux,vmlinuz,linux.uml}
+    for image in $directory/*/{vmlinux,vmlinuz,linux.uml}
         basename (dirname $image)
     end
 end

@@ -32,7 +32,7 @@ use crate::{
 /// what it matches, and what the kernel answers. Scripts are written in Rhai.
 ///
 /// Without a script and without a subcommand, krsi-sh is an interactive shell; if standard input
-/// is no terminal, it runs what comes from there. Words behind FILE are the script's, flags too;
+/// is not a terminal, it runs what comes from there. Words behind FILE are the script's, flags too;
 /// a `--` directly behind FILE may set them apart. A script named like a subcommand is written
 /// with a slash: ./lab.
 #[derive(Debug, Parser)]
@@ -102,7 +102,7 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
         return Err(table.error(ErrorKind::ArgumentConflict, "--quiet and --verbose contradict each other"));
     }
     if cli.run.script.code.is_some() && cli.command.is_some() {
-        let text = "a subcommand cannot follow -e CODE; words for the script stand behind `--`";
+        let text = "a subcommand cannot follow -e CODE; words for the script stand after `--`";
         return Err(table.error(ErrorKind::ArgumentConflict, text));
     }
     let said = matches.value_source("format") == Some(ValueSource::CommandLine);
@@ -203,7 +203,7 @@ pub const SECTIONS: &[Section] = &[
                 "3",
                 "this machine lacks something: privilege, BPF LSM, QEMU; or output was lost, to a full disk for instance;",
             ),
-            ("", "the message has cause and cure"),
+            ("", "the message has cause and fix"),
             ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
             ("other", "what the script gave to exit()"),
         ],
@@ -214,7 +214,7 @@ pub const SECTIONS: &[Section] = &[
             ("KRSI_SH_FORMAT", "auto, text or json: what --format is, if it is not given"),
             ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
             ("TERM", "dumb: no colour"),
-            ("KRSI_KERNELS", "folder of the lab's kernels"),
+            ("KRSI_KERNELS", "directory of the lab's kernels"),
             ("XDG_STATE_HOME", "the prompt's history is krsi-sh/history under it; ~/.local/state by default"),
             (
                 "XDG_CONFIG_HOME",
@@ -229,7 +229,7 @@ pub const SECTIONS: &[Section] = &[
         title: "Files",
         entries: &[
             ("FILE", "a script: UTF-8, at most 4 MiB; for root to run it, it must belong to root, and"),
-            ("", "nobody else may write to it, by its mode or an access list, nor to its folders"),
+            ("", "be writable by root only (mode and access list), and so must its directories"),
             ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
             ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),
         ],

@@ -31,22 +31,22 @@ pub const LIMIT: u64 = 4 << 20;
 /// Why there is no text, or none to run.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("there is no script `{path}`\ncure: name an existing file; relative paths start at {folder}", path = shown(.path), folder = .folder.display())]
-    Missing { path: PathBuf, folder: PathBuf },
+    #[error("there is no script `{path}`\nfix: name an existing file; relative paths start at {directory}", path = shown(.path), directory = .directory.display())]
+    Missing { path: PathBuf, directory: PathBuf },
     #[error("cannot read {name}: {error}")]
     Unreadable { name: String, error: io::Error },
-    #[error("{name} is a directory\ncure: name a file in it")]
+    #[error("{name} is a directory\nfix: name a file in it")]
     Directory { name: String },
-    #[error("{name} is too large: more than {} MiB\ncure: name a file of Rhai code", LIMIT >> 20)]
+    #[error("{name} is too large: more than {} MiB\nfix: name a file of Rhai code", LIMIT >> 20)]
     TooLarge { name: String },
     #[error(
-        "{name} is not UTF-8 text: line {line} has other bytes\ncure: name a file of Rhai code, and save it as UTF-8"
+        "{name} is not UTF-8 text: line {line} has other bytes\nfix: name a file of Rhai code, and save it as UTF-8"
     )]
     NotText { name: String, line: usize },
     #[error(
         "{name} belongs to user id {owner}, and a script that runs {}\n\
          cause: its owner could put anything into it\n\
-         cure: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
+         fix: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
         must_belong(*.owners),
         path = word(.path)
     )]
@@ -54,19 +54,19 @@ pub enum SourceError {
     #[error(
         "{name} can be written by {who}, and a script that runs as root must not be (mode {mode:04o})\n\
          cause: they could put anything into it\n\
-         cure: read it, then: chmod go-w {path}; or rehearse it: krsi-sh lab {path}",
+         fix: read it, then: chmod go-w {path}; or rehearse it: krsi-sh lab {path}",
         path = word(.path)
     )]
     Writable { name: String, path: PathBuf, who: String, mode: u32 },
     #[error(
-        "{name}: the folder {} on the way to it {}, and a script that runs with privilege must not be replaced\n\
+        "{name}: the directory {} on the way to it {}, and a script that runs with privilege must not be replaced\n\
          cause: they could put another file in its place\n\
-         cure: read it, then copy it to a folder that only root writes to, such as /root; or rehearse it: krsi-sh lab {path}",
-        shown(.folder),
+         fix: read it, then copy it to a directory that only root writes to, such as /root; or rehearse it: krsi-sh lab {path}",
+        shown(.directory),
         in_words(.why),
         path = word(.path)
     )]
-    Folder { name: String, path: PathBuf, folder: PathBuf, why: Distrust },
+    Replaceable { name: String, path: PathBuf, directory: PathBuf, why: Distrust },
 }
 
 fn must_belong(owners: Owners) -> String {
@@ -91,7 +91,7 @@ pub fn file(path: &Path) -> Result<Source, SourceError> {
     let name = format!("script `{}`", shown(path));
     let unreadable = |error: io::Error| SourceError::Unreadable { name: name.clone(), error };
     let file = File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => SourceError::Missing { path: path.into(), folder: here() },
+        io::ErrorKind::NotFound => SourceError::Missing { path: path.into(), directory: here() },
         _ => unreadable(error),
     })?;
     let meta = file.metadata().map_err(unreadable)?;
@@ -118,10 +118,10 @@ fn check_trust(path: &Path, name: &str, file: &File) -> Result<(), SourceError> 
         .map_err(|error| SourceError::Unreadable { name: name.to_owned(), error })?;
     let Some(verdict) = checked else { return Ok(()) };
     let (name, path) = (name.to_owned(), path.to_owned());
-    Err(match (verdict.folder, verdict.why) {
+    Err(match (verdict.directory, verdict.why) {
         (None, Distrust::Owner(owner)) => SourceError::ForeignOwner { name, path, owner, owners },
         (None, Distrust::Writer { who, mode }) => SourceError::Writable { name, path, who, mode },
-        (Some(folder), why) => SourceError::Folder { name, path, folder, why },
+        (Some(directory), why) => SourceError::Replaceable { name, path, directory, why },
     })
 }
 

@@ -61,7 +61,7 @@ thread_local! {
     static SYMBOLS: RefCell<Symbols> = RefCell::new(Symbols::new());
 }
 
-/// Copies that are kept; beyond that all are dropped, and those still in use are made anew.
+/// Copies that are kept; beyond that all are dropped, and those still in use are created again.
 const KEPT: u64 = 128 << 20;
 /// How long a path is taken to lead to the same file.
 const FRESH: Duration = Duration::from_secs(1);

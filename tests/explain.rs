@@ -75,13 +75,13 @@ fn what_a_callback_asks_first_is_told() {
 
 #[test]
 fn a_script_is_told_stage_by_stage() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("hunt.rhai"), HUNT).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("hunt.rhai"), HUNT).unwrap();
     let mut command = Command::new(PROGRAM);
     command
         .env_remove("KRSI_SH_FORMAT")
         .args(["--color=never", "explain", "hunt.rhai"])
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .timeout(PATIENCE);
     let Told { code, out, log } = told(&command.output().unwrap());
     assert_eq!((code, &log[..]), (0, ""));
@@ -154,8 +154,8 @@ fn captured_variables_have_the_value_of_the_attach() {
 
 #[test]
 fn nothing_is_done_and_the_explanation_ends_where_something_would_be() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = folder.path().join("made");
+    let directory = tempfile::tempdir().unwrap();
+    let made = directory.path().join("made");
     let code = format!(
         "probe(\"exec\").attach();\ntry {{ run([\"touch\", {:?}]) }} catch {{ probe(\"exec\") }}\nprobe(\"connect\")",
         made.to_str().unwrap()
@@ -196,8 +196,8 @@ fn an_error_is_shown_at_its_place_behind_what_could_be_explained() {
 
 #[test]
 fn what_stands_behind_the_script_is_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("s.rhai");
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("s.rhai");
     std::fs::write(&script, "probe(args[0]).name(args[1])").unwrap();
     let Told { code, out, log } = explain(&[script.to_str().unwrap(), "exec", "--instructions"]);
     assert_eq!(code, 0, "{log}");
@@ -218,9 +218,9 @@ fn whoever_is_not_root_may_ask() {
         return eprintln!("nobody here is root: every test above says it");
     }
     // Where a nobody can reach it.
-    let folder = tempfile::tempdir_in("/tmp").unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let program = folder.path().join("krsi-sh");
+    let directory = tempfile::tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = directory.path().join("krsi-sh");
     std::fs::copy(PROGRAM, &program).unwrap();
     let mut command = process::Command::new(program);
     command.args(["explain", "-e", HUNT]).current_dir("/").uid(NOBODY).gid(NOBODY);

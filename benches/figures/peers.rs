@@ -1,5 +1,5 @@
 //! What the figures are compared with: Debian's builds, in the cache that
-//! `scripts/peers` fills. They are never installed: each runs from its folder, by its own
+//! `scripts/peers` fills. They are never installed: each runs from its directory, by its own
 //! loader and with its own libraries, in a guest as on the host.
 
 use std::{
@@ -14,7 +14,7 @@ use krsi_sh::lab::Extra;
 pub const IN_GUEST: &str = "/peers";
 const LOADER: &str = "lib/ld-linux-x86-64.so.2";
 
-/// The cache's folder, as `scripts/peers` knows it too.
+/// The cache's directory, as `scripts/peers` knows it too.
 pub fn cache() -> PathBuf {
     let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")));
@@ -38,11 +38,11 @@ pub fn version(name: &str) -> Result<String, String> {
 pub fn files(name: &str) -> Result<Vec<Extra>, String> {
     version(name)?;
     let mut files = Vec::new();
-    for folder in ["bin", "lib"] {
-        let host = cache().join(name).join(folder);
+    for directory in ["bin", "lib"] {
+        let host = cache().join(name).join(directory);
         let entries = fs::read_dir(&host).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         for entry in entries.map_err(|e| format!("reading {}: {e}", host.display()))? {
-            let guest = Path::new(IN_GUEST).join(name).join(folder).join(entry.file_name());
+            let guest = Path::new(IN_GUEST).join(name).join(directory).join(entry.file_name());
             files.push(Extra { host: entry.path(), guest, mode: 0o755 });
         }
     }
@@ -51,8 +51,8 @@ pub fn files(name: &str) -> Result<Vec<Extra>, String> {
 
 /// A command line that begins with one of a peer's programs.
 pub fn command(root: &Path, name: &str, program: &str) -> Command {
-    let folder = root.join(name);
-    let mut command = Command::new(folder.join(LOADER));
-    command.arg("--library-path").arg(folder.join("lib")).arg(folder.join("bin").join(program));
+    let directory = root.join(name);
+    let mut command = Command::new(directory.join(LOADER));
+    command.arg("--library-path").arg(directory.join("lib")).arg(directory.join("bin").join(program));
     command
 }

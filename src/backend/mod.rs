@@ -94,7 +94,7 @@ pub trait Attached {
     /// If an entry is refused; the old value then still holds.
     fn set_param(&mut self, param: &Param, value: Option<&ParamValue>) -> Result<(), BackendError>;
 
-    /// Looks whether what scope and params name is something else now (a file replaced, a cgroup made anew), and
+    /// Looks whether what scope and params name is something else now (a file replaced, a cgroup created again), and
     /// follows. Returns what has changed since the last look.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ pub enum Followed {
     Gone(String),
 }
 
-/// Why something cannot be had of a backend: for people, with cause and cure.
+/// Why something cannot be had of a backend: for people, with cause and fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct BackendError {

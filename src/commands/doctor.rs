@@ -1,6 +1,6 @@
 //! `krsi-sh doctor`: what this machine can do, found out.
 //!
-//! In: the catalogue. Out: facts with their cures, and for each hook what came of
+//! In: the catalogue. Out: facts with their fixes, and for each hook what came of
 //! trying it; or the same as JSON. The exit code says whether probes can enforce here.
 
 use std::io::{self, IsTerminal};
@@ -11,7 +11,7 @@ use crate::{doctor, exit, globals::Globals, report::Format};
 /// Find out what this machine can do, by trying each hook
 ///
 /// Exit code 0: every hook this kernel has was seen to fire. 3: something is in the way,
-/// and the output says what, and the cure. With --format json, one object:
+/// and the output says what, and the fix. With --format json, one object:
 /// kernel, checks (name, status, detail, remedy), hooks (hook, template, status, reason), audit_only (the
 /// templates that observe by other means where not all hooks fire).
 #[derive(Debug, Clone, clap::Args)]

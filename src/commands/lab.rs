@@ -222,8 +222,9 @@ fn parse_memory(text: &str) -> Result<String, String> {
     };
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let number = number.parse::<u64>().ok().filter(|_| digits);
-    let number = number
-        .ok_or_else(|| format!("`{text}` is no size; allowed: a number with a unit, such as 512M or 2G"))?;
+    let number = number.ok_or_else(|| {
+        format!("`{text}` is not a size; allowed: a number with a unit, such as 512M or 2G")
+    })?;
     // QEMU takes a number without a unit as MiB.
     let mib = match unit {
         Some('K') => number / 1024,

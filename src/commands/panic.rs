@@ -97,7 +97,7 @@ fn let_go() -> Result<(String, i32), KernelError> {
             let why = match namespaces::process_ids() {
                 Ok(()) => "another program holds or has pinned a link to it (bpftool link)".to_owned(),
                 Err(foreign) => {
-                    format!("its session cannot be ended from here: {foreign}\ncure: krsi-sh panic there")
+                    format!("its session cannot be ended from here: {foreign}\nfix: krsi-sh panic there")
                 }
             };
             said += &format!("{} still attached, and only observing: {why}\n", counted(left, "program"));

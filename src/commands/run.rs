@@ -38,13 +38,13 @@ pub struct RunArgs {
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error(
-        "`{word}` is no subcommand, and there is no script of that name in {folder}{}\n\
+        "`{word}` is not a subcommand, and there is no script of that name in {directory}{}\n\
          subcommands: {subcommands}; a script is named by its path",
         did_you_mean(.nearest)
     )]
-    Unknown { word: String, folder: String, nearest: Option<String>, subcommands: String },
+    Unknown { word: String, directory: String, nearest: Option<String>, subcommands: String },
     #[error(
-        "-i goes on at a prompt, and standard input is no terminal\ncure: leave -i out, or start it at a terminal"
+        "-i goes on at a prompt, and standard input is not a terminal\nfix: leave -i out, or start it at a terminal"
     )]
     NoTerminal,
     #[error(transparent)]
@@ -104,7 +104,7 @@ fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> 
 }
 
 fn or_mistyped(error: ScriptError, subcommands: &[String]) -> RunError {
-    let ScriptError::Source(SourceError::Missing { path, folder }) = &error else { return error.into() };
+    let ScriptError::Source(SourceError::Missing { path, directory }) = &error else { return error.into() };
     // Whoever writes a path, or a script's suffix, means a script.
     if path.components().count() != 1 || path.extension().is_some_and(|suffix| suffix == OsStr::new("rhai")) {
         return error.into();
@@ -113,7 +113,7 @@ fn or_mistyped(error: ScriptError, subcommands: &[String]) -> RunError {
     RunError::Unknown {
         nearest: nearest(&word, subcommands.iter().map(String::as_str)).map(str::to_owned),
         word,
-        folder: folder.display().to_string(),
+        directory: directory.display().to_string(),
         subcommands: subcommands.join(", "),
     }
 }

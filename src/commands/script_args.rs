@@ -35,8 +35,8 @@ pub enum ScriptError {
     )]
     Nothing { command: &'static str },
     #[error(
-        "`--audit` behind the script would be the script's own argument, and audit nothing\n\
-         cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
+        "`--audit` after the script would be the script's own argument, and audit nothing\n\
+         fix: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …"
     )]
     LateAudit,
     #[error("argument {position} of the script is not UTF-8: `{}`\nallowed: text", printable(&.argument.to_string_lossy()))]

@@ -1,4 +1,4 @@
-//! What the host says of itself, judged, each with its cure.
+//! What the host says of itself, judged, each with its fix.
 
 use super::{Check, Status};
 use crate::kernel::Facts;

@@ -109,7 +109,7 @@ fn only(template: &Template, hook: &str) -> Template {
 fn never_fired(facts: &Facts, trigger: std::io::Result<()>) -> String {
     let cause = match &facts.lsms {
         Some(list) if !list.iter().any(|lsm| lsm == "bpf") => format!(
-            "`bpf` is not in the kernel's list of LSMs ({0}); cure: boot with `lsm={0},bpf` on the kernel command line",
+            "`bpf` is not in the kernel's list of LSMs ({0}); fix: boot with `lsm={0},bpf` on the kernel command line",
             list.join(",")
         ),
         _ => "the cause is not known; please report it with `uname -r` and the kernel's command line".into(),

@@ -1,6 +1,6 @@
 //! What this machine can do, found out and not believed.
 //!
-//! In: the catalogue. Out: a [`Report`]: facts about the host, each with its cure where one is
+//! In: the catalogue. Out: a [`Report`]: facts about the host, each with its fix where one is
 //! needed, and for every hook of the catalogue what came of an experiment: load, attach,
 //! trigger, seen to fire. Nothing is refused to anyone meanwhile, since the
 //! experiments only observe, and nothing stays attached.

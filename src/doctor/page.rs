@@ -21,7 +21,7 @@ pub fn page(report: &Report, color: bool) -> String {
         };
         column.line(&mut page, word, style, check.name, &check.detail);
         if !check.remedy.is_empty() && check.status != Status::Ok {
-            column.line(&mut page, "", style, "", &format!("cure: {}", check.remedy));
+            column.line(&mut page, "", style, "", &format!("fix: {}", check.remedy));
         }
     }
     page.push('\n');

@@ -57,12 +57,12 @@ fn remove() -> io::Result<()> {
 
 /// Over a file that is there, as replacing is what some hooks are about.
 fn rename() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    let directory = tempfile::tempdir()?;
+    let (from, to) = (directory.path().join("from"), directory.path().join("to"));
     fs::write(&from, "krsi-sh doctor")?;
     fs::write(&to, "krsi-sh doctor")?;
     fs::rename(&from, &to)?;
-    folder.close()
+    directory.close()
 }
 
 /// Opening its memory is asked about as an access, and nothing is read. A child's, since one's own

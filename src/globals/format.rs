@@ -58,7 +58,7 @@ impl Asked {
             let hint = nearest(&value, ["auto", "text", "json"])
                 .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
             format!(
-                "the variable {VARIABLE} is `{}`, which is no format{hint}\n  \
+                "the variable {VARIABLE} is `{}`, which is not a format{hint}\n  \
                  allowed: auto, text, json, as for --format, which goes before it",
                 printable(&value)
             )

@@ -41,7 +41,7 @@ pub struct Globals {
     #[arg(short, long, global = true, overrides_with = "quiet")]
     pub quiet: bool,
 
-    /// Say more on standard error; twice, still more
+    /// More diagnostics on standard error; repeat for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

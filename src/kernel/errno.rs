@@ -12,7 +12,7 @@ use procfs::ProcError;
 
 use crate::system::errno::advice;
 
-/// An error with all its causes, and the cause and cure of the errno behind them if that is known.
+/// An error with all its causes, and the cause and fix of the errno behind them if that is known.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let text = plain_chain(error);
     match errno(error).and_then(advice) {
@@ -93,7 +93,7 @@ mod tests {
         ];
         for error in wrapped {
             assert_eq!(errno(&*error), Some(libc::EMFILE), "{error:?}");
-            assert!(chain(&*error).contains("\ncure: ulimit -n"), "{error:?}");
+            assert!(chain(&*error).contains("\nfix: ulimit -n"), "{error:?}");
         }
         assert_eq!(errno(&MapError::KeyNotFound), None);
     }
@@ -117,7 +117,7 @@ mod tests {
         ];
         for errno in listed {
             let text = chain(&of(errno));
-            assert!(text.contains("\ncause: ") && text.contains("\ncure: "), "{errno}: {text}");
+            assert!(text.contains("\ncause: ") && text.contains("\nfix: "), "{errno}: {text}");
         }
         assert!(chain(&of(NOT_SUPPORTED)).contains("ENOTSUPP"));
         // What is wrong with the object stays wrong with the object.

@@ -1,5 +1,5 @@
 //! What the kernel, or this host's configuration of it, refuses: each with
-//! cause and cure.
+//! cause and fix.
 
 use std::{borrow::Cow, io, path::PathBuf};
 
@@ -10,17 +10,17 @@ use crate::{kernel::errno, probe::scope::Condition, raw, system::namespaces::For
 pub enum KernelError {
     #[error(
         "probes need privilege: CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON; this process has neither\n\
-         cure: run krsi-sh as root (sudo krsi-sh …)"
+         fix: run krsi-sh as root (sudo krsi-sh …)"
     )]
     Privilege,
     #[error(
         "BPF LSM is not active: `bpf` is not in the kernel's list of LSMs ({list})\n\
-         cure: boot with `lsm={list},bpf` on the kernel command line, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
+         fix: boot with `lsm={list},bpf` on the kernel command line, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
     )]
     NotInLsmList { list: String },
     #[error(
         "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)\n\
-         cure: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is), or: krsi-sh lab SCRIPT"
+         fix: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is), or: krsi-sh lab SCRIPT"
     )]
     NoBtf,
     #[error("this kernel's types cannot be read: {error}")]
@@ -28,13 +28,13 @@ pub enum KernelError {
     #[error(
         "this host refuses LSM programs: loading `{hook}` gave EPERM though this process is privileged\n\
          cause: a hardened kernel, a hypervisor's policy or a container's seccomp profile\n\
-         cure: try on the host itself, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
+         fix: try on the host itself, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
     )]
     Refused { hook: String },
     #[error(
         "lockdown keeps programs from reading kernel memory, which probes must: loading `{hook}` was refused\n\
          cause: this kernel is locked down for confidentiality\n\
-         cure: boot with `lockdown=integrity`, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
+         fix: boot with `lockdown=integrity`, or rehearse in a virtual machine: krsi-sh lab SCRIPT"
     )]
     Lockdown { hook: String },
     #[error(
@@ -46,7 +46,7 @@ pub enum KernelError {
     #[error("template `{template}` can only observe here, so `{mode}` is refused: {reason}")]
     AuditOnly { template: String, mode: crate::probe::Mode, reason: String },
     #[error(
-        "hook `{hook}` is unknown to this kernel ({release})\ncure: use a kernel that has it, or another template"
+        "hook `{hook}` is unknown to this kernel ({release})\nfix: use a kernel that has it, or another template"
     )]
     UnknownHook { hook: String, release: String },
     #[error(
@@ -54,11 +54,11 @@ pub enum KernelError {
     )]
     Verifier { hook: String, error: io::Error, log: crate::kernel::load::verifier::Log },
     #[error(
-        "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\ncure: detach a probe, or put more into one probe's params"
+        "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\nfix: detach a probe, or put more into one probe's params"
     )]
     TooManyOnHook { hook: String, error: io::Error },
     #[error(
-        "`{kind}` cannot be kept on this kernel ({release}): LSM programs have no lock before Linux 6.1, and without one two tasks at once could lose a value\ncure: use `.hist(…)`, `.sum(…)` or `.avg(…)`, which are exact here, or a newer kernel"
+        "`{kind}` cannot be kept on this kernel ({release}): LSM programs have no lock before Linux 6.1, and without one two tasks at once could lose a value\nfix: use `.hist(…)`, `.sum(…)` or `.avg(…)`, which are exact here, or a newer kernel"
     )]
     NoLock { kind: &'static str, release: String },
     #[error("cannot {what}: {error}")]
@@ -68,12 +68,12 @@ pub enum KernelError {
     #[error("cannot write table `{table}`: {reason}")]
     Table { table: &'static str, reason: String },
     #[error(
-        "table `{table}` is full: it takes {limit} entries\ncure: give fewer, or a prefix instead of many paths"
+        "table `{table}` is full: it takes {limit} entries\nfix: give fewer, or a prefix instead of many paths"
     )]
     TableFull { table: &'static str, limit: u32 },
     #[error("cannot learn which file `{path}` is: {error}", path = raw::from_os(.path))]
     Identity { path: PathBuf, error: String },
-    #[error("scope cgroup `{path}`: {reason}\nallowed: a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = raw::from_os(.path))]
+    #[error("scope cgroup `{path}`: {reason}\nallowed: a directory of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice", path = raw::from_os(.path))]
     Cgroup { path: PathBuf, reason: String },
     #[error("scope `{condition}`: `{path}`: {reason}\nallowed: an executable that exists; it is known by its inode from then on", path = raw::from_os(.path))]
     Executable { condition: Condition, path: PathBuf, reason: String },
@@ -83,7 +83,7 @@ pub enum KernelError {
     ProcessIds { what: &'static str, foreign: Foreign },
     #[error(
         "probes need privilege in the initial user namespace; this process has it only in one of its own\n\
-         cure: run krsi-sh as root outside of the user namespace (of a rootless container, say)"
+         fix: run krsi-sh as root outside of the user namespace (of a rootless container, say)"
     )]
     UserNamespace,
     #[error("scope pid {pid}: {reason}")]

@@ -1,7 +1,7 @@
 //! The kernel's side of a probe: load, verify, attach, maps, ring buffer.
 //!
 //! In: a checked [`Spec`]. Out: an [`Attachment`] whose events arrive on the
-//! queue it was given, and a [`KernelError`] that names cause and cure if the
+//! queue it was given, and a [`KernelError`] that names cause and fix if the
 //! kernel gives less than was asked. This is the only module that names aya.
 //!
 //! Two promises: nothing stays half attached (every resource belongs to the
@@ -89,7 +89,7 @@ impl Kernel {
     /// cannot be had, a probe that does not enforce is attached by what its template has for that.
     ///
     /// # Errors
-    /// What is missing, with its cure; or any step that fails. Then nothing stays attached.
+    /// What is missing, with its fix; or any step that fails. Then nothing stays attached.
     pub fn attach(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
         match host::check().and_then(|()| self.attach_unchecked(request)) {
             Err(reason @ (KernelError::NotInLsmList { .. } | KernelError::Refused { .. }))

@@ -66,8 +66,8 @@ impl Memory {
             Acceleration::Tcg => HANGS,
             Acceleration::UserMode => return,
         };
-        if let Some(folder) = self.file.parent() {
-            let _ = fs::create_dir_all(folder);
+        if let Some(directory) = self.file.parent() {
+            let _ = fs::create_dir_all(directory);
         }
         let _ = fs::write(&self.file, format!("{} {word}\n", self.boot));
     }

@@ -1,4 +1,4 @@
-//! Why a guest gave no verdict, each with its cause and its cure.
+//! Why a guest gave no verdict, each with its cause and its fix.
 //!
 //! All of these are the environment's failures, never the script's: a caller
 //! that sees one knows nothing of what the command would have come to.
@@ -21,7 +21,7 @@ pub enum LabError {
     NoBusybox { reason: String },
     #[error(
         "{path} is dynamically linked, and the lab's guest has no libraries; build it as this project does: \
-         `cargo build --release` in its folder (see .cargo/config.toml), or with --target x86_64-unknown-linux-musl"
+         `cargo build --release` in its directory (see .cargo/config.toml), or with --target x86_64-unknown-linux-musl"
     )]
     NotStatic { path: PathBuf },
     #[error("the lab's guest is x86-64, and this machine is {0}: its krsi-sh cannot run in there")]
@@ -62,9 +62,9 @@ fn no_kernel(asked: Option<&str>, cached: &[String], cache: &std::path::Path) ->
         _ = write!(text, " (there are: {})", cached.join(", "));
     }
     if std::env::var_os("HOME").is_none_or(|home| home.is_empty()) {
-        text.push_str(" (HOME is not set: KRSI_KERNELS names another folder)");
+        text.push_str(" (HOME is not set: KRSI_KERNELS names another directory)");
     }
-    text.push_str("\ncure: ");
+    text.push_str("\nfix: ");
     if asked.is_none_or(|asked| !asked.contains('/')) {
         text.push_str("name an image of this machine: krsi-sh lab --kernel /boot/vmlinuz-… ; or, ");
     }
@@ -72,10 +72,12 @@ fn no_kernel(asked: Option<&str>, cached: &[String], cache: &std::path::Path) ->
         Some(asked) if super::kernels::MATRIX.contains(&asked) => {
             _ = write!(
                 text,
-                "in krsi-sh's source folder, `scripts/kernels {asked}` (all five: `make kernels`)"
+                "in krsi-sh's source directory, `scripts/kernels {asked}` (all five: `make kernels`)"
             );
         }
-        _ => text.push_str("in krsi-sh's source folder, `scripts/kernels 6.12` (all five: `make kernels`)"),
+        _ => {
+            text.push_str("in krsi-sh's source directory, `scripts/kernels 6.12` (all five: `make kernels`)")
+        }
     }
     text
 }

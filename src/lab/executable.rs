@@ -19,7 +19,7 @@ pub(super) fn in_path(name: &str) -> Option<PathBuf> {
     let runs = |path: &PathBuf| {
         fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(runs)
+    env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(name)).find(runs)
 }
 
 /// Whether a program runs without a loader, that is, names no interpreter. (A

@@ -24,7 +24,7 @@ const INIT: &str = include_str!("init.sh");
 
 /// Mount points and homes; parents of other entries come by themselves.
 /// The first is the root, which without an entry of its own is anybody's to write.
-const FOLDERS: [&str; 12] =
+const DIRECTORIES: [&str; 12] =
     [".", "dev", "etc/lab", "lab", "mnt", "proc", "root", "run", "sys", "tmp", "var/log", "var/tmp"];
 
 const FILES: [(&str, &str); 4] = [
@@ -42,8 +42,8 @@ pub(super) fn initramfs(shell: &Path, busybox: &Path, request: &Request) -> Resu
         .map_err(|error| LabError::io("making the guest's initramfs", error))?;
     let mut archive = Archive::new(BufWriter::with_capacity(1 << 20, File::from(memory)));
 
-    for folder in FOLDERS {
-        archive.folder(folder).map_err(making)?;
+    for directory in DIRECTORIES {
+        archive.directory(directory).map_err(making)?;
     }
     archive.file("init", 0o755, INIT.as_bytes()).map_err(making)?;
     for (path, text) in FILES {
@@ -114,14 +114,14 @@ fn archive_name(guest: &Path) -> String {
 /// A cpio archive in the one form the kernel unpacks, with parents made on the way.
 struct Archive<W: Write> {
     out: W,
-    folders: BTreeSet<String>,
+    directories: BTreeSet<String>,
     taken: BTreeSet<String>,
     inode: u32,
 }
 
 impl<W: Write> Archive<W> {
     fn new(out: W) -> Self {
-        Archive { out, folders: BTreeSet::new(), taken: BTreeSet::new(), inode: 0 }
+        Archive { out, directories: BTreeSet::new(), taken: BTreeSet::new(), inode: 0 }
     }
 
     fn entry(&mut self, name: &str, kind: ModeFileType, mode: u32, data: &[u8]) -> std::io::Result<()> {
@@ -136,8 +136,8 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
-    fn folder(&mut self, name: &str) -> std::io::Result<()> {
-        if name.is_empty() || !self.folders.insert(name.to_owned()) {
+    fn directory(&mut self, name: &str) -> std::io::Result<()> {
+        if name.is_empty() || !self.directories.insert(name.to_owned()) {
             return Ok(());
         }
         self.parents(name)?;
@@ -146,7 +146,7 @@ impl<W: Write> Archive<W> {
 
     fn parents(&mut self, name: &str) -> std::io::Result<()> {
         match name.rsplit_once('/') {
-            Some((parent, _)) => self.folder(parent),
+            Some((parent, _)) => self.directory(parent),
             None => Ok(()),
         }
     }

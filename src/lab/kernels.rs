@@ -38,11 +38,11 @@ fn is_user_mode(image: &Path) -> bool {
     image.file_name().is_some_and(|name| name == USER_MODE)
 }
 
-/// The cache's folder, as `scripts/kernels` knows it too.
+/// The cache's directory, as `scripts/kernels` knows it too.
 #[must_use]
 pub fn cache() -> PathBuf {
     match env::var_os("KRSI_KERNELS") {
-        Some(folder) if !folder.is_empty() => folder.into(),
+        Some(directory) if !directory.is_empty() => directory.into(),
         _ => crate::lab::cache_home().join("kernels"),
     }
 }
@@ -62,7 +62,7 @@ pub fn cached(cache: &Path) -> Vec<String> {
 }
 
 /// Finds the kernel asked for: a path if it has a slash, else a cached one by its
-/// folder's name or its exact version; the newest cached that QEMU starts if none was asked for.
+/// directory's name or its exact version; the newest cached that QEMU starts if none was asked for.
 ///
 /// # Errors
 /// If there is none such.
@@ -97,9 +97,9 @@ pub fn find(cache: &Path, asked: Option<&str>) -> Result<Kernel, LabError> {
     Ok(Kernel { name: name.clone(), image })
 }
 
-/// The image in a kernel's folder; the decompressed one is started faster.
-fn image_in(folder: &Path) -> Option<PathBuf> {
-    ["vmlinux", "vmlinuz", USER_MODE].iter().map(|name| folder.join(name)).find(|image| image.is_file())
+/// The image in a kernel's directory; the decompressed one is started faster.
+fn image_in(directory: &Path) -> Option<PathBuf> {
+    ["vmlinux", "vmlinuz", USER_MODE].iter().map(|name| directory.join(name)).find(|image| image.is_file())
 }
 
 /// Orders `6.2` before `6.12`: digits as numbers, all else as text.
@@ -117,12 +117,12 @@ mod tests {
     fn cache_of(kernels: &[(&str, &[&str], &str)]) -> tempfile::TempDir {
         let cache = tempfile::tempdir().unwrap();
         for (name, images, version) in kernels {
-            let folder = cache.path().join(name);
-            fs::create_dir(&folder).unwrap();
+            let directory = cache.path().join(name);
+            fs::create_dir(&directory).unwrap();
             for image in *images {
-                fs::write(folder.join(image), "image").unwrap();
+                fs::write(directory.join(image), "image").unwrap();
             }
-            fs::write(folder.join("version"), format!("{version}\n")).unwrap();
+            fs::write(directory.join("version"), format!("{version}\n")).unwrap();
         }
         cache
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_may_be_an_image_or_a_folder_with_one() {
+    fn a_path_may_be_an_image_or_a_directory_with_one() {
         let cache = cache_of(&[("6.1", &["vmlinuz"], "6.1.0")]);
         let image = cache.path().join("6.1/vmlinuz");
         for path in [image.clone(), cache.path().join("6.1")] {

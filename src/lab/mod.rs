@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_path_keeps_its_folders_and_any_other_its_name_only() {
+    fn a_relative_path_keeps_its_directories_and_any_other_its_name_only() {
         let of = |path: &str| guest_path(Path::new(path)).display().to_string();
         assert_eq!(of("scripts/demo.rhai"), "/lab/scripts/demo.rhai");
         assert_eq!(of("./demo.rhai"), "/lab/demo.rhai");

@@ -29,7 +29,7 @@ pub(super) struct Size {
 pub(super) fn size() -> Size {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel fills the structure this request is defined with, which
-    // lives until the call returns; a descriptor that is no terminal is an error.
+    // lives until the call returns; a descriptor that is not a terminal is an error.
     let answer = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     if answer == 0 && size.ws_row > 0 && size.ws_col > 0 {
         Size { rows: size.ws_row, columns: size.ws_col }
@@ -66,7 +66,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// Nothing if standard input is no terminal.
+    /// Nothing if standard input is not a terminal.
     pub(super) fn enter() -> io::Result<Option<Self>> {
         if !io::stdin().is_terminal() {
             return Ok(None);

@@ -42,7 +42,7 @@ pub enum ParamError {
         "param `{param}` must not be empty: an empty set would match nothing; leave it out, or give `()`, to match everything"
     )]
     Empty { param: String },
-    #[error("param `{param}`: `{given}` is no absolute path; a path starts with `/`")]
+    #[error("param `{param}`: `{given}` is not an absolute path; a path starts with `/`")]
     Relative { param: String, given: String },
     #[error("param `{param}`: a text of {length} bytes is too long; the longest is {longest}")]
     TooLong { param: String, length: usize, longest: usize },
@@ -63,11 +63,11 @@ pub enum ParamError {
     #[error("param `{param}`: a text must not contain a NUL byte")]
     Nul { param: String },
     #[error(
-        "param `{param}`: `{given}` is no name of an environment variable; allowed: 1 to {LONGEST_VARIABLE} bytes without `=`"
+        "param `{param}`: `{given}` is not the name of an environment variable; allowed: 1 to {LONGEST_VARIABLE} bytes without `=`"
     )]
     Variable { param: String, given: String },
     #[error(
-        "param `{param}`: `{given}` is no name of a unix socket; a name starts with `/`, an abstract one with `@`"
+        "param `{param}`: `{given}` is not the name of a unix socket; a name starts with `/`, an abstract one with `@`"
     )]
     Name { param: String, given: String },
     #[error("param `{param}`: {error}")]

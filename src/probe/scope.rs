@@ -94,7 +94,7 @@ impl Kind {
                 "The executable the parent process runs, by inode; one that is replaced is followed within a second."
             }
             Kind::Cgroup => {
-                "Cgroup v2 directories; each stands for its whole subtree, and for one made anew under its path."
+                "Cgroup v2 directories; each stands for its whole subtree, and for one created again under its path."
             }
         }
     }
@@ -174,7 +174,7 @@ pub enum Member {
     Number(u32),
     /// In the form of [`raw`].
     Comm(String),
-    /// Absolute: a cgroup's folder, an executable, a namespace's file.
+    /// Absolute: a cgroup's directory, an executable, a namespace's file.
     Path(PathBuf),
     /// The host's own namespace.
     Host,
@@ -200,10 +200,10 @@ pub enum ScopeError {
     #[error("scope `{key}` takes {}, not {given}", key.kind.allowed())]
     Type { key: Condition, given: String },
     #[error(
-        "scope cgroup `{0}` must be an absolute path of a cgroup v2 folder, such as /sys/fs/cgroup/system.slice"
+        "scope cgroup `{0}` must be an absolute path of a cgroup v2 directory, such as /sys/fs/cgroup/system.slice"
     )]
     RelativeCgroup(String),
-    #[error("scope `{key}`: `{given}` is no absolute path; a path starts with `/`")]
+    #[error("scope `{key}`: `{given}` is not an absolute path; a path starts with `/`")]
     Relative { key: Condition, given: String },
     #[error(
         "scope `{key}`: `{given}` is longer than the kernel keeps a thread's name; allowed: at most {LONGEST_COMM} bytes, as `ps -o comm` shows them"

@@ -1,7 +1,7 @@
 //! Completion: the words that fit the place at the cursor.
 //!
 //! In: a [`Place`]. Out: candidates, each showing its signature and a line of
-//! documentation. It reads folders for paths; beyond that it touches nothing
+//! documentation. It reads directories for paths; beyond that it touches nothing
 //! and runs nothing.
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -34,7 +34,7 @@ impl Candidate for Choice {
 
 /// With more than these, only names are shown: documentation takes a row each.
 const DOCUMENTED: usize = 24;
-/// More entries of a folder than these are not looked at.
+/// More entries of a directory than these are not looked at.
 const ENTRIES: usize = 4096;
 
 /// What this session has given names to.
@@ -97,7 +97,7 @@ fn choice(word: &Word, width: Option<usize>, columns: usize) -> Choice {
             // Two columns stay free, or the editor would fold the row.
             format!("{:width$}  {told}", word.name).chars().take(columns.saturating_sub(2)).collect()
         }
-        // A folder's entry is shown by its last part.
+        // A directory's entry is shown by its last part.
         _ if word.name.contains('/') => last_part(&word.name).to_owned(),
         _ => word.name.clone(),
     };
@@ -199,13 +199,14 @@ fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, names: Nam
     }
 }
 
-/// What lies in the folder that `typed` names.
+/// What lies in the directory that `typed` names.
 fn paths(typed: &str) -> Vec<Word> {
-    let (folder, begun) = typed.rsplit_once('/').map_or(("", typed), |(folder, begun)| (folder, begun));
-    let look_in = match (folder, typed.starts_with('/')) {
+    let (directory, begun) =
+        typed.rsplit_once('/').map_or(("", typed), |(directory, begun)| (directory, begun));
+    let look_in = match (directory, typed.starts_with('/')) {
         ("", true) => Path::new("/"),
         ("", false) => Path::new("."),
-        (folder, _) => Path::new(folder),
+        (directory, _) => Path::new(directory),
     };
     let prefix = typed.strip_suffix(begun).unwrap_or_default();
     let Ok(entries) = fs::read_dir(look_in) else { return Vec::new() };
@@ -229,7 +230,7 @@ fn paths(typed: &str) -> Vec<Word> {
 /// Where cgroups are, unless somebody has put them elsewhere.
 const CGROUPS: &str = "/sys/fs/cgroup/";
 
-/// Folders below the one that `typed` names; from nothing, the file system of all cgroups.
+/// Directories below the one that `typed` names; from nothing, the file system of all cgroups.
 fn cgroups(typed: &str) -> Vec<Word> {
     if CGROUPS.starts_with(typed) && typed != CGROUPS {
         return literal(&[CGROUPS]);
@@ -357,14 +358,14 @@ mod tests {
     }
 
     #[test]
-    fn cgroups_are_folders_and_begin_where_the_kernel_has_them() {
+    fn cgroups_are_directories_and_begin_where_the_kernel_has_them() {
         for typed in ["", "/", "/sys/fs"] {
             assert_eq!(offered(&Place::Cgroup, typed), ["/sys/fs/cgroup/"]);
         }
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("a.slice")).unwrap();
-        fs::write(folder.path().join("cgroup.procs"), "").unwrap();
-        let base = folder.path().display();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("a.slice")).unwrap();
+        fs::write(directory.path().join("cgroup.procs"), "").unwrap();
+        let base = directory.path().display();
         assert_eq!(offered(&Place::Cgroup, &format!("{base}/")), [format!("{base}/a.slice/")]);
     }
 
@@ -385,11 +386,11 @@ mod tests {
 
     #[test]
     fn a_path_is_completed_part_by_part() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("sub")).unwrap();
-        fs::write(folder.path().join("sub/file"), "").unwrap();
-        fs::write(folder.path().join(".hidden"), "").unwrap();
-        let base = folder.path().display();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        fs::write(directory.path().join("sub/file"), "").unwrap();
+        fs::write(directory.path().join(".hidden"), "").unwrap();
+        let base = directory.path().display();
         assert_eq!(offered(&Place::Path, &format!("{base}/s")), [format!("{base}/sub/")]);
         assert_eq!(offered(&Place::Path, &format!("{base}/sub/")), [format!("{base}/sub/file")]);
         assert_eq!(offered(&Place::Path, &format!("{base}/")), [format!("{base}/sub/")]);

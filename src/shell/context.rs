@@ -50,7 +50,7 @@ pub enum Place {
     OnError,
     Severity,
     Topic,
-    /// A folder of the cgroup file system.
+    /// A directory of the cgroup file system.
     Cgroup,
     /// `"host"`, or a namespace's file.
     Namespace,

@@ -1,6 +1,6 @@
 //! What was typed before, in this session and in earlier ones.
 //!
-//! Entries lie in the XDG state folder, for their owner alone, and lines that
+//! Entries lie in the XDG state directory, for their owner alone, and lines that
 //! begin with a space are not kept. Each is stored as it was meant; what the
 //! editor is shown has the margins of its further lines.
 
@@ -30,7 +30,7 @@ pub fn path() -> Option<PathBuf> {
     Some(state.join("krsi-sh/history"))
 }
 
-/// Makes sure that the file can be used: the folder is there, and if the file is,
+/// Makes sure that the file can be used: the directory is there, and if the file is,
 /// it is a plain one and ours. What another user put there is neither read nor
 /// written, whatever the privilege.
 ///
@@ -38,8 +38,8 @@ pub fn path() -> Option<PathBuf> {
 /// Why not.
 pub fn usable(path: &Path) -> std::result::Result<(), String> {
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    if let Some(folder) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(told)?;
+    if let Some(directory) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(told)?;
     }
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_file() => Err(format!("{} is not a plain file", path.display())),
@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn an_entry_of_several_lines_is_shown_with_margins_and_kept_without() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("history");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history");
         let mut shelf = Shelf::new(&Config::default(), Recall::default());
         let typed = format!("if x {{{}y }}", margin::newline());
         assert!(shelf.add(&typed).unwrap());
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_file_is_not_used() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state/krsi-sh/history");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/krsi-sh/history");
         assert_eq!(usable(&path), Ok(()));
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();

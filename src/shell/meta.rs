@@ -471,11 +471,12 @@ fn write_script(file: &Path, script: &str, existing: Existing) -> io::Result<()>
     if place.is_some() && !fs::metadata(file)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut begun = tempfile::Builder::new()
         .prefix(".krsi-")
         .permissions(fs::Permissions::from_mode(0o700))
-        .tempfile_in(folder)?;
+        .tempfile_in(directory)?;
     begun.write_all(script.as_bytes())?;
     match existing {
         Existing::Refused => begun.persist_noclobber(file)?,
@@ -605,7 +606,7 @@ mod tests {
         for word in ["quit", "exit", "q", "exit;"] {
             assert_eq!(bare(word), Some(Input::Quit));
         }
-        // A variable, an expression, a call, a word that is no command.
+        // A variable, an expression, a call, a word that is not a command.
         for code in [
             "top",
             "stats - 1",
@@ -663,8 +664,8 @@ mod tests {
 
     #[test]
     fn a_script_is_replaced_whole_and_only_if_that_is_meant() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("hunt.rhai");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("hunt.rhai");
         write_script(&file, "1;\n", Existing::Refused).unwrap();
         let refused = write_script(&file, "2;\n", Existing::Refused).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
@@ -672,13 +673,13 @@ mod tests {
         write_script(&file, "3;\n", Existing::Replaced).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "3;\n");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o700);
-        let link = folder.path().join("link");
+        let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         write_script(&link, "4;\n", Existing::Replaced).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "4;\n");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert!(write_script(Path::new("/dev/null"), "5;\n", Existing::Replaced).is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -135,10 +135,7 @@ pub fn interactive_with(
 /// What this is and what it can do here; cheap, for the prompt waits for it.
 fn banner() {
     let release = kernel::release().unwrap_or_else(|_| "an unknown release".into());
-    complain(&format!(
-        "krsi-sh {} on Linux {release}; `help` helps, Ctrl-D leaves",
-        env!("CARGO_PKG_VERSION")
-    ));
+    complain(&format!("krsi-sh {} on Linux {release}; type `help`; Ctrl-D quits", env!("CARGO_PKG_VERSION")));
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
         Ok(()) => complain(&format!("{}: `krsi-sh doctor` finds out what probes can do here", listed())),
@@ -435,7 +432,7 @@ impl Shell {
         if !matches!(self.session.stance(), Stance::Armed { .. }) {
             return Flow::Leave;
         }
-        match self.ask(Ask::Confirm("something is enforced; leave all the same? [y/N] ".into())) {
+        match self.ask(Ask::Confirm("something is still enforced; quit anyway? [y/N] ".into())) {
             Ok(Typed::Answer(false)) => Flow::Stay,
             Ok(_) => Flow::Leave,
             Err(flow) => flow,

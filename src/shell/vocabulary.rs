@@ -226,7 +226,7 @@ impl Callable {
 fn scope() -> Vec<Word> {
     let kinds = Kind::ALL.into_iter();
     sorted(kinds.flat_map(|kind| {
-        [Word::new(kind.name(), "", kind.doc()), Word::new(format!("not_{kind}"), "", "everybody else")]
+        [Word::new(kind.name(), "", kind.doc()), Word::new(format!("not_{kind}"), "", "all but these")]
     }))
 }
 

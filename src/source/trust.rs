@@ -1,6 +1,6 @@
 //! Whether anybody else can have written what a privileged process is about to run.
 //!
-//! In: an opened file. Out: nothing, or who could have. As sshd (StrictModes) and sudo do, each folder on the way to the
+//! In: an opened file. Out: nothing, or who could have. As sshd (StrictModes) and sudo do, each directory on the way to the
 //! file is looked at, too: whoever may write to one can put another file in its place. Modes do not tell everything:
 //! with an access control list the group's bits are only a mask, so the list itself is read.
 
@@ -39,10 +39,10 @@ pub enum Distrust {
     Writer { who: String, mode: u32 },
 }
 
-/// What is not to be trusted: the file itself, or a folder on the way to it.
+/// What is not to be trusted: the file itself, or a directory on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    pub folder: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     pub why: Distrust,
 }
 
@@ -62,39 +62,39 @@ impl Owners {
     }
 }
 
-/// Checks an opened file and each folder that its path goes through.
+/// Checks an opened file and each directory that its path goes through.
 ///
 /// # Errors
-/// If a folder cannot be looked at.
+/// If a directory cannot be looked at.
 pub fn check(file: &File, owners: Owners) -> io::Result<Option<Verdict>> {
     let meta = file.metadata()?;
     if let Some(why) = judge(file, &meta, owners, Kind::File) {
-        return Ok(Some(Verdict { folder: None, why }));
+        return Ok(Some(Verdict { directory: None, why }));
     }
-    // What has no path (a pipe of `<(…)`, a memory file) has no folder in which another could be put in its place.
+    // What has no path (a pipe of `<(…)`, a memory file) has no directory in which another could be put in its place.
     let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     if !path.is_absolute() || path.starts_with("/memfd:") {
         return Ok(None);
     }
-    for folder in path.ancestors().skip(1) {
-        let opened = open_folder(folder)?;
+    for directory in path.ancestors().skip(1) {
+        let opened = open_directory(directory)?;
         let meta = opened.metadata()?;
-        if let Some(why) = judge(&opened, &meta, owners, Kind::Folder) {
-            return Ok(Some(Verdict { folder: Some(folder.to_owned()), why }));
+        if let Some(why) = judge(&opened, &meta, owners, Kind::Directory) {
+            return Ok(Some(Verdict { directory: Some(directory.to_owned()), why }));
         }
     }
     Ok(None)
 }
 
-fn open_folder(folder: &Path) -> io::Result<File> {
+fn open_directory(directory: &Path) -> io::Result<File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    std::fs::OpenOptions::new().read(true).custom_flags(flags).open(folder)
+    std::fs::OpenOptions::new().read(true).custom_flags(flags).open(directory)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     File,
-    Folder,
+    Directory,
 }
 
 fn judge(file: &File, meta: &Metadata, owners: Owners, kind: Kind) -> Option<Distrust> {
@@ -102,7 +102,7 @@ fn judge(file: &File, meta: &Metadata, owners: Owners, kind: Kind) -> Option<Dis
         return Some(Distrust::Owner(meta.uid()));
     }
     // In /tmp others may make files, and cannot replace what is not theirs.
-    if kind == Kind::Folder && meta.mode() & STICKY != 0 {
+    if kind == Kind::Directory && meta.mode() & STICKY != 0 {
         return None;
     }
     let who = if meta.mode() & OTHERS_WRITE != 0 {

@@ -201,13 +201,13 @@ mod tests {
 
     #[test]
     fn what_is_no_regular_file_is_not_opened_and_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("lib (deleted)");
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("lib (deleted)");
         mkfifo(&pipe, Mode::S_IRUSR).unwrap();
-        let link = folder.path().join("link");
+        let link = directory.path().join("link");
         symlink("/bin/sh", &link).unwrap();
         let begun = Instant::now();
-        for path in [&pipe, &link, &folder.path().to_owned()] {
+        for path in [&pipe, &link, &directory.path().to_owned()] {
             assert!(open(path).is_err(), "{}", path.display());
         }
         assert!(begun.elapsed().as_secs() < 1);
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_header_that_promises_too_much_takes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("huge");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("huge");
         let mut header = vec![0_u8; 64];
         header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         header[40..48].copy_from_slice(&64_u64.to_le_bytes());

@@ -215,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_changed_file_is_read_anew_after_a_second_and_a_lost_one_has_no_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("passwd");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("passwd");
         let (begin, later) = (Instant::now(), |seconds| Instant::now() + Duration::from_secs(seconds));
         let mut names = Names::of(&path);
         assert_eq!(names.name(1000, begin), None);

@@ -12,7 +12,7 @@ use super::release;
 /// `ENOTSUPP`, which has no name in user space: what this kernel was not built with, or this architecture lacks.
 pub const NOT_SUPPORTED: i32 = 524;
 
-/// Returns an error's text, and behind it cause and cure if its errno has them.
+/// Returns an error's text, and behind it cause and fix if its errno has them.
 #[must_use]
 pub fn explained(error: &io::Error) -> String {
     match error.raw_os_error().and_then(advice) {
@@ -21,12 +21,12 @@ pub fn explained(error: &io::Error) -> String {
     }
 }
 
-/// Returns `cause: …` and `cure: …`, a line each, where an errno of bpf(2) and what surrounds it has a cause that is not
+/// Returns `cause: …` and `fix: …`, a line each, where an errno of bpf(2) and what surrounds it has a cause that is not
 /// the object's.
 #[must_use]
 pub fn advice(errno: i32) -> Option<String> {
     let soft = |resource| getrlimit(resource).map_or(0, |(soft, _)| soft);
-    let (cause, cure) = match errno {
+    let (cause, fix) = match errno {
         libc::EMFILE => (
             format!("this process may have {} files open (ulimit -n), and each map and program is one", soft(Resource::RLIMIT_NOFILE)),
             "ulimit -n 4096 before krsi-sh is started (LimitNOFILE= of a systemd unit), or fewer probes",
@@ -64,7 +64,7 @@ pub fn advice(errno: i32) -> Option<String> {
         ),
         _ => return None,
     };
-    Some(format!("cause: {cause}\ncure: {cure}"))
+    Some(format!("cause: {cause}\nfix: {fix}"))
 }
 
 /// Whether this kernel charges maps to RLIMIT_MEMLOCK, and this process has such a limit.

@@ -13,17 +13,17 @@ const INITIAL_USER: &str = "user:[4026531837]";
 pub enum Foreign {
     #[error(
         "this shell is in a pid namespace of its own, where process ids are not the kernel's\n\
-         cure: run krsi-sh in the host's pid namespace (nsenter -t 1 -p, docker run --pid=host)"
+         fix: run krsi-sh in the host's pid namespace (nsenter -t 1 -p, docker run --pid=host)"
     )]
     Namespace,
     #[error(
         "/proc does not show this process, so its pid namespace is not known\n\
-         cure: mount this pid namespace's /proc: mount -t proc proc /proc"
+         fix: mount this pid namespace's /proc: mount -t proc proc /proc"
     )]
     Unknown,
     #[error(
         "/proc is that of another pid namespace than this shell's\n\
-         cure: mount this pid namespace's /proc (unshare --mount-proc), or run krsi-sh in the host's pid namespace"
+         fix: mount this pid namespace's /proc (unshare --mount-proc), or run krsi-sh in the host's pid namespace"
     )]
     Proc,
 }
@@ -31,7 +31,7 @@ pub enum Foreign {
 /// Checks that process ids here are the kernel's own. A process never changes its pid namespace.
 ///
 /// # Errors
-/// Why they are not, with its cure.
+/// Why they are not, with its fix.
 pub fn process_ids() -> Result<(), Foreign> {
     static FOUND: OnceLock<Result<(), Foreign>> = OnceLock::new();
     *FOUND.get_or_init(|| judge(link("/proc/self/ns/pid").as_deref(), link("/proc/self").as_deref()))

@@ -15,12 +15,12 @@ pub struct Errno(Raw);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(RawSignal);
 
-/// A word that is no errno or signal.
+/// A word that is not an errno or signal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
-    #[error("`{given}` is no errno{}; allowed: a name such as EPERM, EACCES, ENOENT, or its number", maybe(.nearest))]
+    #[error("`{given}` is not an errno{}; allowed: a name such as EPERM, EACCES, ENOENT, or its number", maybe(.nearest))]
     Errno { given: String, nearest: Option<String> },
-    #[error("`{given}` is no signal{}; allowed: a name such as SIGKILL, SIGTERM, SIGSTOP, or its number", maybe(.nearest))]
+    #[error("`{given}` is not a signal{}; allowed: a name such as SIGKILL, SIGTERM, SIGSTOP, or its number", maybe(.nearest))]
     Signal { given: String, nearest: Option<String> },
 }
 
@@ -106,7 +106,7 @@ impl Signal {
     }
 
     /// # Errors
-    /// If the number is no signal.
+    /// If the number is not a signal.
     pub fn from_number(number: i64) -> Result<Self, CodeError> {
         i32::try_from(number)
             .ok()

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// A text that is no duration.
+/// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
     #[error(
-        "`{given}` is no duration: {reason}; allowed: a number with a unit, such as \"250ms\", \"10s\", \"5m\", \"1h 30m\""
+        "`{given}` is not a duration: {reason}; allowed: a number with a unit, such as \"250ms\", \"10s\", \"5m\", \"1h 30m\""
     )]
     Malformed { given: String, reason: String },
     #[error("a duration must be longer than nothing; allowed: such as \"250ms\", \"10s\", \"5m\"")]

@@ -57,26 +57,26 @@ impl fmt::Display for Networks {
     }
 }
 
-/// Why a text is no network.
+/// Why a text is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     #[error(
         "`{given}` is no IP address; allowed: an address or a network, such as `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32` (names are not looked up)"
     )]
     NoAddress { given: String },
-    #[error("`{given}` has a zone behind its `%`, which no network has; write the address without it")]
+    #[error("`{given}` has a zone after its `%`, which no network has; write the address without it")]
     Zone { given: String },
     #[error("`{given}` has no prefix length that such an address can have; allowed: /0 to /{longest}")]
     Prefix { given: String, longest: u8 },
     #[error(
-        "`{given}` has bits set behind its prefix; the network is `{network}`, the one address is `{address}`"
+        "`{given}` has bits set after its prefix; the network is `{network}`, the one address is `{address}`"
     )]
     HostBits { given: String, network: Network, address: IpAddr },
 }
 
 impl Network {
     /// # Errors
-    /// If it is no address, the prefix is longer than one, or bits are set behind it.
+    /// If it is not an address, the prefix is longer than one, or bits are set behind it.
     pub fn parse(given: &str) -> Result<Self, NetworkError> {
         let (address, prefix) = given.split_once('/').map_or((given, None), |(a, p)| (a, Some(p)));
         if address.contains('%') {

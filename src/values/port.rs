@@ -12,11 +12,11 @@ pub struct Ports {
     last: u16,
 }
 
-/// Why a value is no port.
+/// Why a value is not a port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     #[error(
-        "`{given}` is no port; allowed: 0 to 65535, and ranges: 8000..9000 (which ends with 8999), 8000..=9000, 1024.."
+        "`{given}` is not a port; allowed: 0 to 65535, and ranges: 8000..9000 (which ends with 8999), 8000..=9000, 1024.."
     )]
     NoPort { given: String },
     #[error(

@@ -104,9 +104,9 @@ fn what_nests_too_deep_to_be_parsed_is_refused() {
         ("indices", format!("let a = []; a{};", many("[0]", 100_000))),
         ("calls", format!("let a = 1; a{};", many(".abs()", 100_000))),
     ] {
-        let folder = Folder::with("a.rhai", text);
+        let directory = Directory::with("a.rhai", text);
         let start = Instant::now();
-        let ran = folder.run(&["a.rhai"]);
+        let ran = directory.run(&["a.rhai"]);
         assert!(matches!(ran.code, Some(0 | 1)), "{what}: {:?} {}", ran.code, ran.stderr);
         assert!(start.elapsed() < SOON, "{what}");
     }

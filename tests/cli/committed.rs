@@ -33,12 +33,12 @@ fn bash_completes_templates_and_cached_kernels_by_name() {
     );
     assert_eq!(completed("krsi-sh templates file"), ["file_open"]);
 
-    let folder = Folder::new();
+    let directory = Directory::new();
     for (kernel, image) in [("6.1", "vmlinuz"), ("6.12", "vmlinux"), ("6.18", "half"), ("uml", "linux.uml")] {
-        fs::create_dir_all(folder.path(kernel)).unwrap();
-        folder.write(&format!("{kernel}/{image}"), "image");
+        fs::create_dir_all(directory.path(kernel)).unwrap();
+        directory.write(&format!("{kernel}/{image}"), "image");
     }
-    let cache = folder.path("").display().to_string();
+    let cache = directory.path("").display().to_string();
     let kernels = |line| completed_with(line, &[("KRSI_KERNELS", &cache)]);
     assert_eq!(kernels("krsi-sh lab --kernel 6"), ["6.1", "6.12"]);
     assert_eq!(kernels("krsi-sh lab --kernel u"), ["uml"]);
@@ -63,8 +63,8 @@ fn completed_with(line: &str, environment: &[(&str, &str)]) -> Vec<String> {
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
         _krsi__sh krsi-sh "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
-    let folder = Path::new(PROGRAM).parent().unwrap().display();
-    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    let directory = Path::new(PROGRAM).parent().unwrap().display();
+    let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
     let output = process::Command::new("bash")
         .args(["--norc", "-c", ASK, "bash"])
         .args(line.split(' '))

@@ -28,10 +28,10 @@ fn an_impossible_value_is_2_and_names_the_possible_ones() {
 
 #[test]
 fn a_probe_without_privilege_is_3_with_the_cure() {
-    let output = as_nobody(&Folder::new(), &["-e", r#"probe("exec").attach()"#]);
+    let output = as_nobody(&Directory::new(), &["-e", r#"probe("exec").attach()"#]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
-    assert!(stderr.contains("cure: run krsi-sh as root"), "{stderr}");
+    assert!(stderr.contains("fix: run krsi-sh as root"), "{stderr}");
 }
 
 #[test]

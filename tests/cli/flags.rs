@@ -80,7 +80,7 @@ fn a_dumb_terminal_gets_no_colour() {
 #[test]
 fn a_flag_has_the_last_word_on_colour() {
     assert!(!colored(&on_terminal(&["--color=never", "templates"], &[])));
-    let ran = Folder::new().run_with(&["--color=always", "templates"], &[("NO_COLOR", "1")], "");
+    let ran = Directory::new().run_with(&["--color=always", "templates"], &[("NO_COLOR", "1")], "");
     assert!(colored(&ran.stdout));
 }
 
@@ -114,8 +114,8 @@ fn audit_sends_no_signal_and_reports_it() {
 
 #[test]
 fn two_words_in_one_as_an_interpreter_line_gives_them_are_told_apart() {
-    let folder = Folder::with("hunt", format!("#!{PROGRAM} --format text\n{TELL_ARGS}"));
-    folder.mode("hunt", 0o755);
-    let stderr = RunResult::of(&started(folder.path("hunt")).output().unwrap(), &folder).refused();
+    let directory = Directory::with("hunt", format!("#!{PROGRAM} --format text\n{TELL_ARGS}"));
+    directory.mode("hunt", 0o755);
+    let stderr = RunResult::of(&started(directory.path("hunt")).output().unwrap(), &directory).refused();
     assert!(stderr.contains("`--format=text`") && stderr.contains("without a blank"), "{stderr}");
 }

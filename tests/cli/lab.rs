@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn a_kernel_that_is_not_cached_is_3_and_says_how_to_get_it() {
-    let folder = Folder::new();
-    let cache = folder.path("kernels").display().to_string();
-    let ran = folder.run_with(&["lab", "-e", "1"], &[("KRSI_KERNELS", &*cache)], "");
+    let directory = Directory::new();
+    let cache = directory.path("kernels").display().to_string();
+    let ran = directory.run_with(&["lab", "-e", "1"], &[("KRSI_KERNELS", &*cache)], "");
     assert_eq!((ran.code, &*ran.stdout), (Some(3), ""));
     assert!(ran.stderr.starts_with("krsi-sh: lab: "), "{}", ran.stderr);
 }
@@ -32,7 +32,7 @@ fn memory_in_which_no_guest_boots_is_refused_at_once() {
 #[test]
 fn without_a_kernel_the_one_of_this_machine_is_proposed() {
     let none = [("KRSI_KERNELS", "/nonexistent"), ("HOME", "")];
-    let ran = Folder::new().run_with(&["lab", "-e", "1"], &none, "");
+    let ran = Directory::new().run_with(&["lab", "-e", "1"], &none, "");
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     if ran.stderr.contains("no kernel") {
         for wanted in ["--kernel /boot/vmlinuz-", "HOME is not set", "KRSI_KERNELS"] {

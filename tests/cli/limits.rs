@@ -4,10 +4,10 @@ use super::*;
 
 /// Runs the program with so many files: soft and hard limit.
 fn with_files(soft: u32, hard: u32, words: &[&str]) -> RunResult {
-    let folder = Folder::new();
+    let directory = Directory::new();
     let mut command = started("/bin/sh");
     command.args(["-c", &format!("ulimit -Sn {soft}; ulimit -Hn {hard}; exec \"$@\""), "sh", PROGRAM]);
-    RunResult::of(&command.args(words).current_dir(folder.0.path()).output().unwrap(), &folder)
+    RunResult::of(&command.args(words).current_dir(directory.0.path()).output().unwrap(), &directory)
 }
 
 #[test]

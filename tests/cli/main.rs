@@ -52,18 +52,18 @@ fn started(program: impl AsRef<OsStr>) -> process::Command {
     command
 }
 
-/// A folder with the scripts of one test; commands start in it.
-struct Folder(TempDir);
+/// A directory with the scripts of one test; commands start in it.
+struct Directory(TempDir);
 
-impl Folder {
+impl Directory {
     fn new() -> Self {
-        Folder(tempfile::Builder::new().prefix("krsi-sh-cli").tempdir().unwrap())
+        Directory(tempfile::Builder::new().prefix("krsi-sh-cli").tempdir().unwrap())
     }
 
     fn with(name: &str, content: impl AsRef<[u8]>) -> Self {
-        let folder = Folder::new();
-        folder.write(name, content);
-        folder
+        let directory = Directory::new();
+        directory.write(name, content);
+        directory
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -92,7 +92,7 @@ impl Folder {
     }
 }
 
-/// How a command ended. The test's folder is called `~` in what it wrote.
+/// How a command ended. The test's directory is called `~` in what it wrote.
 #[derive(Debug)]
 struct RunResult {
     code: Option<i32>,
@@ -101,9 +101,9 @@ struct RunResult {
 }
 
 impl RunResult {
-    fn of(output: &process::Output, folder: &Folder) -> Self {
+    fn of(output: &process::Output, directory: &Directory) -> Self {
         let text = |bytes: &[u8]| {
-            String::from_utf8_lossy(bytes).replace(&folder.0.path().display().to_string(), "~")
+            String::from_utf8_lossy(bytes).replace(&directory.0.path().display().to_string(), "~")
         };
         RunResult { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
@@ -121,7 +121,7 @@ impl RunResult {
 }
 
 fn run(words: &[&str]) -> RunResult {
-    Folder::new().run(words)
+    Directory::new().run(words)
 }
 
 /// What is written to a terminal.
@@ -158,11 +158,11 @@ const NOBODY: u32 = 65534;
 
 /// Runs a copy of the program, since the build's own may be where another user cannot reach it; as that user, unless
 /// this is none that may choose.
-fn as_nobody(folder: &Folder, words: &[&str]) -> process::Output {
-    fs::set_permissions(folder.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::copy(PROGRAM, folder.path("krsi-sh")).unwrap();
-    folder.mode("krsi-sh", 0o755);
-    let mut command = started(folder.path("krsi-sh"));
+fn as_nobody(directory: &Directory, words: &[&str]) -> process::Output {
+    fs::set_permissions(directory.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy(PROGRAM, directory.path("krsi-sh")).unwrap();
+    directory.mode("krsi-sh", 0o755);
+    let mut command = started(directory.path("krsi-sh"));
     command.args(words).stdin(Stdio::null());
     if geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);

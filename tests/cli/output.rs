@@ -7,7 +7,7 @@ const SPEAK: &str =
     r#"print("a\nb"); emit(#{ n: 1 }); alert("high", "c"); help("exec"); help("no such words");"#;
 
 fn with(words: &[&str], variable: &str) -> RunResult {
-    Folder::new().run_with(words, &[("KRSI_SH_FORMAT", variable)], "")
+    Directory::new().run_with(words, &[("KRSI_SH_FORMAT", variable)], "")
 }
 
 fn types(stdout: &str) -> Vec<String> {
@@ -20,11 +20,11 @@ fn a_session_that_no_terminal_shows_writes_a_record_a_line() {
     let expected = ["print", "emit", "alert", "print", "print"];
     assert_eq!(types(&with(&["-e", SPEAK], "").stdout), expected);
     assert_eq!(types(&with(&["--format", "auto", "-e", SPEAK], "text").stdout), expected);
-    let folder = Folder::with("a.rhai", SPEAK);
+    let directory = Directory::with("a.rhai", SPEAK);
     let unset = &[("KRSI_SH_FORMAT", "")];
-    assert_eq!(types(&folder.run_with(&["a.rhai"], unset, "").stdout), expected);
-    assert_eq!(types(&folder.run_with(&["-"], unset, SPEAK).stdout), expected);
-    assert_eq!(types(&folder.run_with(&[], unset, SPEAK).stdout), expected);
+    assert_eq!(types(&directory.run_with(&["a.rhai"], unset, "").stdout), expected);
+    assert_eq!(types(&directory.run_with(&["-"], unset, SPEAK).stdout), expected);
+    assert_eq!(types(&directory.run_with(&[], unset, SPEAK).stdout), expected);
 }
 
 /// `krsi-sh -e 'help()' | less` is for people; where help stands among records, it is one.
@@ -117,7 +117,7 @@ fn a_word_that_is_none_is_refused_with_those_that_are_allowed() {
     let stderr = with(&["-e", "print(1)"], "jsn").refused();
     let said = stderr.split("\n\n").next().unwrap();
     assert_snapshot!(said, @r"
-    error: the variable KRSI_SH_FORMAT is `jsn`, which is no format (did you mean `json`?)
+    error: the variable KRSI_SH_FORMAT is `jsn`, which is not a format (did you mean `json`?)
       allowed: auto, text, json, as for --format, which goes before it
     ");
 }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_mistyped_subcommand_names_the_nearest_and_that_a_script_was_looked_for() {
     assert_snapshot!(run(&["temlates"]).refused(), @r"
-    krsi-sh: `temlates` is no subcommand, and there is no script of that name in ~; did you mean `krsi-sh templates`?
+    krsi-sh: `temlates` is not a subcommand, and there is no script of that name in ~; did you mean `krsi-sh templates`?
     subcommands: run, explain, templates, doctor, panic, lab; a script is named by its path
     ");
 }
@@ -14,7 +14,7 @@ fn a_mistyped_subcommand_names_the_nearest_and_that_a_script_was_looked_for() {
 fn a_missing_script_says_where_it_was_looked_for() {
     assert_snapshot!(run(&["hunts/lab.rhai"]).refused(), @r"
     krsi-sh: there is no script `hunts/lab.rhai`
-    cure: name an existing file; relative paths start at ~
+    fix: name an existing file; relative paths start at ~
     ");
 }
 
@@ -32,40 +32,40 @@ fn said_run_means_a_script_and_no_subcommand() {
 
 #[test]
 fn a_directory_is_no_script() {
-    let folder = Folder::new();
-    fs::create_dir(folder.path("hunts")).unwrap();
-    assert_snapshot!(folder.run(&["hunts"]).refused(), @r"
+    let directory = Directory::new();
+    fs::create_dir(directory.path("hunts")).unwrap();
+    assert_snapshot!(directory.run(&["hunts"]).refused(), @r"
     krsi-sh: script `hunts` is a directory
-    cure: name a file in it
+    fix: name a file in it
     ");
 }
 
 #[test]
 fn bytes_that_are_no_text_are_refused_with_their_line() {
-    let stderr = Folder::with("a.rhai", b"let a = 1;\nlet b = \"\xe9\";").run(&["a.rhai"]).refused();
+    let stderr = Directory::with("a.rhai", b"let a = 1;\nlet b = \"\xe9\";").run(&["a.rhai"]).refused();
     assert_snapshot!(stderr, @r"
     krsi-sh: script `a.rhai` is not UTF-8 text: line 2 has other bytes
-    cure: name a file of Rhai code, and save it as UTF-8
+    fix: name a file of Rhai code, and save it as UTF-8
     ");
 }
 
 #[test]
 fn a_file_too_large_for_a_script_is_refused() {
-    let folder = Folder::with("a.rhai", "");
-    File::options().write(true).open(folder.path("a.rhai")).unwrap().set_len((4 << 20) + 1).unwrap();
-    assert_snapshot!(folder.run(&["a.rhai"]).refused(), @r"
+    let directory = Directory::with("a.rhai", "");
+    File::options().write(true).open(directory.path("a.rhai")).unwrap().set_len((4 << 20) + 1).unwrap();
+    assert_snapshot!(directory.run(&["a.rhai"]).refused(), @r"
     krsi-sh: script `a.rhai` is too large: more than 4 MiB
-    cure: name a file of Rhai code
+    fix: name a file of Rhai code
     ");
 }
 
 #[test]
 fn a_file_that_may_not_be_read_says_so() {
-    let folder = Folder::with("a.rhai", "");
-    symlink("a.rhai", folder.path("loop")).unwrap();
-    fs::remove_file(folder.path("a.rhai")).unwrap();
-    symlink("loop", folder.path("a.rhai")).unwrap();
-    let stderr = folder.run(&["a.rhai"]).refused();
+    let directory = Directory::with("a.rhai", "");
+    symlink("a.rhai", directory.path("loop")).unwrap();
+    fs::remove_file(directory.path("a.rhai")).unwrap();
+    symlink("loop", directory.path("a.rhai")).unwrap();
+    let stderr = directory.run(&["a.rhai"]).refused();
     assert!(stderr.starts_with("krsi-sh: cannot read script `a.rhai`: "), "{stderr}");
 }
 
@@ -73,7 +73,7 @@ fn a_file_that_may_not_be_read_says_so() {
 fn an_argument_that_is_no_text_is_refused() {
     let mut command = started(PROGRAM);
     command.args(["-e", TELL_ARGS, "--", "good"]).arg(OsStr::from_bytes(b"b\xffd"));
-    let ran = RunResult::of(&command.output().unwrap(), &Folder::new());
+    let ran = RunResult::of(&command.output().unwrap(), &Directory::new());
     assert_snapshot!(ran.refused(), @r"
     krsi-sh: argument 2 of the script is not UTF-8: `b�d`
     allowed: text
@@ -91,9 +91,9 @@ fn a_cure_can_be_pasted_whatever_the_name() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a b;c.rhai", TELL_ARGS);
-    folder.mode("a b;c.rhai", 0o666);
-    let stderr = folder.run(&["a b;c.rhai"]).refused();
+    let directory = Directory::with("a b;c.rhai", TELL_ARGS);
+    directory.mode("a b;c.rhai", 0o666);
+    let stderr = directory.run(&["a b;c.rhai"]).refused();
     assert!(stderr.contains("chmod go-w 'a b;c.rhai';"), "{stderr}");
 }
 

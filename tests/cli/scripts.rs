@@ -4,32 +4,34 @@ use super::*;
 
 #[test]
 fn a_file_is_run() {
-    Folder::with("a.rhai", "print(6 * 7)").run(&["a.rhai"]).says("42");
+    Directory::with("a.rhai", "print(6 * 7)").run(&["a.rhai"]).says("42");
 }
 
 #[test]
 fn what_follows_a_file_is_the_scripts() {
-    Folder::with("a.rhai", TELL_ARGS)
+    Directory::with("a.rhai", TELL_ARGS)
         .run(&["a.rhai", "one", "-q", "--format=json", "--help", "lab"])
         .says(r#"["one", "-q", "--format=json", "--help", "lab"]"#);
 }
 
 #[test]
 fn two_dashes_may_set_a_scripts_arguments_apart() {
-    Folder::with("a.rhai", TELL_ARGS).run(&["a.rhai", "--", "one", "--audit"]).says(r#"["one", "--audit"]"#);
+    Directory::with("a.rhai", TELL_ARGS)
+        .run(&["a.rhai", "--", "one", "--audit"])
+        .says(r#"["one", "--audit"]"#);
 }
 
 #[test]
 fn only_the_first_two_dashes_set_apart() {
-    Folder::with("a.rhai", TELL_ARGS).run(&["a.rhai", "one", "--", "two"]).says(r#"["one", "--", "two"]"#);
+    Directory::with("a.rhai", TELL_ARGS).run(&["a.rhai", "one", "--", "two"]).says(r#"["one", "--", "two"]"#);
 }
 
 #[test]
 fn an_audit_flag_behind_the_script_is_refused_because_it_would_audit_nothing() {
-    let stderr = Folder::with("a.rhai", TELL_ARGS).run(&["a.rhai", "--audit"]).refused();
+    let stderr = Directory::with("a.rhai", TELL_ARGS).run(&["a.rhai", "--audit"]).refused();
     assert_snapshot!(stderr, @r"
-    krsi-sh: `--audit` behind the script would be the script's own argument, and audit nothing
-    cure: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …
+    krsi-sh: `--audit` after the script would be the script's own argument, and audit nothing
+    fix: krsi-sh --audit FILE …; or, if the script is to have it: krsi-sh FILE -- --audit …
     ");
 }
 
@@ -47,21 +49,21 @@ fn code_may_begin_with_a_hyphen() {
 
 #[test]
 fn a_dash_is_standard_input() {
-    Folder::new().run_with(&["-", "one", "-v"], &[], TELL_ARGS).says(r#"["one", "-v"]"#);
+    Directory::new().run_with(&["-", "one", "-v"], &[], TELL_ARGS).says(r#"["one", "-v"]"#);
 }
 
 #[test]
 fn without_anything_to_run_a_pipe_is_run() {
-    Folder::new().run_with(&[], &[], "print(1)").says("1");
-    Folder::new().run_with(&["--color=never"], &[], "print(1)").says("1");
+    Directory::new().run_with(&[], &[], "print(1)").says("1");
+    Directory::new().run_with(&["--color=never"], &[], "print(1)").says("1");
 }
 
 #[test]
 fn run_may_be_said() {
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    folder.run(&["run", "a.rhai", "one", "-q"]).says(r#"["one", "-q"]"#);
-    folder.run(&["run", "-e", TELL_ARGS, "--", "one"]).says(r#"["one"]"#);
-    folder.run_with(&["run", "-", "one"], &[], TELL_ARGS).says(r#"["one"]"#);
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    directory.run(&["run", "a.rhai", "one", "-q"]).says(r#"["one", "-q"]"#);
+    directory.run(&["run", "-e", TELL_ARGS, "--", "one"]).says(r#"["one"]"#);
+    directory.run_with(&["run", "-", "one"], &[], TELL_ARGS).says(r#"["one"]"#);
 }
 
 #[test]
@@ -74,48 +76,48 @@ fn run_without_a_script_says_what_it_takes() {
 
 #[test]
 fn a_script_named_like_a_subcommand_is_written_with_a_slash() {
-    let folder = Folder::with("lab", "print(\"mine\")");
-    folder.run(&["./lab"]).says("mine");
-    folder.run(&["run", "lab"]).says("mine");
-    folder.run(&["--", "lab"]).says("mine");
+    let directory = Directory::with("lab", "print(\"mine\")");
+    directory.run(&["./lab"]).says("mine");
+    directory.run(&["run", "lab"]).says("mine");
+    directory.run(&["--", "lab"]).says("mine");
 }
 
 #[test]
 fn an_executable_script_gets_its_arguments() {
-    let folder = Folder::with("hunt", format!("#!{PROGRAM}\n{TELL_ARGS}"));
-    folder.mode("hunt", 0o755);
-    let output = started(folder.path("hunt")).args(["one", "-v"]).output().unwrap();
-    RunResult::of(&output, &folder).says(r#"["one", "-v"]"#);
-    let output = started(folder.path("hunt")).args(["--", "--audit"]).output().unwrap();
-    RunResult::of(&output, &folder).says(r#"["--audit"]"#);
+    let directory = Directory::with("hunt", format!("#!{PROGRAM}\n{TELL_ARGS}"));
+    directory.mode("hunt", 0o755);
+    let output = started(directory.path("hunt")).args(["one", "-v"]).output().unwrap();
+    RunResult::of(&output, &directory).says(r#"["one", "-v"]"#);
+    let output = started(directory.path("hunt")).args(["--", "--audit"]).output().unwrap();
+    RunResult::of(&output, &directory).says(r#"["--audit"]"#);
 }
 
 #[test]
 fn an_interpreter_line_may_have_flags() {
-    let folder = Folder::with("hunt", format!("#!{PROGRAM} --audit\n{TELL_MODE}"));
-    folder.mode("hunt", 0o755);
-    let output = started(folder.path("hunt")).output().unwrap();
-    RunResult::of(&output, &folder).says("shadow");
+    let directory = Directory::with("hunt", format!("#!{PROGRAM} --audit\n{TELL_MODE}"));
+    directory.mode("hunt", 0o755);
+    let output = started(directory.path("hunt")).output().unwrap();
+    RunResult::of(&output, &directory).says("shadow");
 }
 
 #[test]
 fn an_interpreter_line_does_not_move_what_an_error_points_at() {
-    let ran = Folder::with("a.rhai", "#!/usr/bin/env krsi-sh\nnothing_such()").run(&["a.rhai"]);
+    let ran = Directory::with("a.rhai", "#!/usr/bin/env krsi-sh\nnothing_such()").run(&["a.rhai"]);
     assert!(ran.stderr.contains("a.rhai:2:1"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_script_finds_the_environment_the_machines_name_and_lines_of_files() {
-    let folder = Folder::with("lines", "one\ntwo\n\nfour");
+    let directory = Directory::with("lines", "one\ntwo\n\nfour");
     let script = r#"
         print(env("KRSI_WORD"));
         print(type_of(env("KRSI_NO_SUCH_WORD")));
         print(read_lines("lines"));
         print(read_lines("/dev/null/x"));
     "#;
-    let script = script.replace("/dev/null/x", &folder.path("empty").display().to_string());
-    std::fs::write(folder.path("empty"), "").unwrap();
-    folder
+    let script = script.replace("/dev/null/x", &directory.path("empty").display().to_string());
+    std::fs::write(directory.path("empty"), "").unwrap();
+    directory
         .run_with(&["-e", &script], &[("KRSI_WORD", "a\u{e9}")], "")
         .says("a\u{e9}\n()\n[\"one\", \"two\", \"\", \"four\"]\n[]");
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
@@ -125,15 +127,15 @@ fn a_script_finds_the_environment_the_machines_name_and_lines_of_files() {
 
 #[test]
 fn what_is_no_regular_file_is_not_read() {
-    let folder = Folder::new();
-    nix::unistd::mkfifo(&folder.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let directory = Directory::new();
+    nix::unistd::mkfifo(&directory.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     for (path, why) in [
-        ("fifo", "is no regular file"),
-        ("/dev/zero", "is no regular file"),
+        ("fifo", "is not a regular file"),
+        ("/dev/zero", "is not a regular file"),
         ("/", "is a directory"),
         ("none", "there is no such file"),
     ] {
-        let ran = folder.run(&["-e", &format!("read_lines({path:?})")]);
+        let ran = directory.run(&["-e", &format!("read_lines({path:?})")]);
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);
         assert!(ran.stderr.contains(why), "{path}: {}", ran.stderr);
     }
@@ -143,6 +145,6 @@ fn what_is_no_regular_file_is_not_read() {
 fn a_prompt_behind_a_script_needs_a_terminal() {
     for words in [&["-i", "-e", "1"][..], &["run", "-i", "-e", "1"]] {
         let stderr = run(words).refused();
-        assert!(stderr.contains("standard input is no terminal"), "{stderr}");
+        assert!(stderr.contains("standard input is not a terminal"), "{stderr}");
     }
 }

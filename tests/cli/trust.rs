@@ -11,12 +11,12 @@ fn a_script_that_everybody_may_write_is_refused() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    folder.mode("a.rhai", 0o646);
-    assert_snapshot!(folder.run(&["a.rhai"]).refused(), @r"
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    directory.mode("a.rhai", 0o646);
+    assert_snapshot!(directory.run(&["a.rhai"]).refused(), @r"
     krsi-sh: script `a.rhai` can be written by every user, and a script that runs as root must not be (mode 0646)
     cause: they could put anything into it
-    cure: read it, then: chmod go-w a.rhai; or rehearse it: krsi-sh lab a.rhai
+    fix: read it, then: chmod go-w a.rhai; or rehearse it: krsi-sh lab a.rhai
     ");
 }
 
@@ -25,10 +25,10 @@ fn a_script_that_a_group_may_write_is_refused() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    folder.mode("a.rhai", 0o664);
-    chown(folder.path("a.rhai"), None, Some(NOBODY)).unwrap();
-    let stderr = folder.run(&["a.rhai"]).refused();
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    directory.mode("a.rhai", 0o664);
+    chown(directory.path("a.rhai"), None, Some(NOBODY)).unwrap();
+    let stderr = directory.run(&["a.rhai"]).refused();
     assert!(stderr.contains("can be written by group id 65534"), "{stderr}");
 }
 
@@ -37,10 +37,10 @@ fn a_script_that_roots_own_group_may_write_is_run() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    folder.mode("a.rhai", 0o664);
-    chown(folder.path("a.rhai"), Some(0), Some(0)).unwrap();
-    folder.run(&["a.rhai"]).says("[]");
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    directory.mode("a.rhai", 0o664);
+    chown(directory.path("a.rhai"), Some(0), Some(0)).unwrap();
+    directory.run(&["a.rhai"]).says("[]");
 }
 
 #[test]
@@ -48,13 +48,13 @@ fn a_script_of_somebody_elses_is_refused_even_if_they_called_sudo() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    chown(folder.path("a.rhai"), Some(NOBODY), None).unwrap();
-    let ran = folder.run_with(&["a.rhai"], &[("SUDO_UID", "65534")], "");
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    chown(directory.path("a.rhai"), Some(NOBODY), None).unwrap();
+    let ran = directory.run_with(&["a.rhai"], &[("SUDO_UID", "65534")], "");
     assert_snapshot!(ran.refused(), @r"
     krsi-sh: script `a.rhai` belongs to user id 65534, and a script that runs as root must belong to root
     cause: its owner could put anything into it
-    cure: read it, then: chown root:root a.rhai; or rehearse it: krsi-sh lab a.rhai
+    fix: read it, then: chown root:root a.rhai; or rehearse it: krsi-sh lab a.rhai
     ");
 }
 
@@ -63,10 +63,10 @@ fn a_link_of_roots_does_not_vouch_for_what_it_leads_to() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    chown(folder.path("a.rhai"), Some(NOBODY), None).unwrap();
-    symlink("a.rhai", folder.path("link.rhai")).unwrap();
-    let stderr = folder.run(&["link.rhai"]).refused();
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    chown(directory.path("a.rhai"), Some(NOBODY), None).unwrap();
+    symlink("a.rhai", directory.path("link.rhai")).unwrap();
+    let stderr = directory.run(&["link.rhai"]).refused();
     assert!(stderr.contains("belongs to user id 65534"), "{stderr}");
 }
 
@@ -75,20 +75,20 @@ fn what_root_pipes_in_is_roots_decision() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    chown(folder.path("a.rhai"), Some(NOBODY), None).unwrap();
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    chown(directory.path("a.rhai"), Some(NOBODY), None).unwrap();
     let mut command = started(PROGRAM);
-    command.arg("-").stdin(File::open(folder.path("a.rhai")).unwrap());
-    RunResult::of(&command.output().unwrap(), &folder).says("[]");
+    command.arg("-").stdin(File::open(directory.path("a.rhai")).unwrap());
+    RunResult::of(&command.output().unwrap(), &directory).says("[]");
 }
 
 #[test]
 fn whoever_is_not_root_runs_what_they_can_read() {
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    folder.mode("a.rhai", 0o666);
-    let script = folder.path("a.rhai");
-    let output = as_nobody(&folder, &[script.to_str().unwrap()]);
-    RunResult::of(&output, &folder).says("[]");
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    directory.mode("a.rhai", 0o666);
+    let script = directory.path("a.rhai");
+    let output = as_nobody(&directory, &[script.to_str().unwrap()]);
+    RunResult::of(&output, &directory).says("[]");
 }
 
 /// Lets users write a file by an access control list, whose mask the mode then shows as the group's bits. False where
@@ -117,55 +117,55 @@ fn an_access_control_list_lets_nobody_write_unseen() {
     if not_root() {
         return;
     }
-    let folder = Folder::with("a.rhai", TELL_ARGS);
-    if let_write(&folder.path("a.rhai"), NOBODY) {
-        let stderr = folder.run(&["a.rhai"]).refused();
+    let directory = Directory::with("a.rhai", TELL_ARGS);
+    if let_write(&directory.path("a.rhai"), NOBODY) {
+        let stderr = directory.run(&["a.rhai"]).refused();
         let said = "can be written by user id 65534 (by its access control list)";
         assert!(stderr.contains(said) && stderr.contains("mode 0664"), "{stderr}");
     }
     // A list that only names root takes nothing away.
-    folder.write("b.rhai", TELL_ARGS);
-    if let_write(&folder.path("b.rhai"), 0) {
-        folder.run(&["b.rhai"]).says("[]");
+    directory.write("b.rhai", TELL_ARGS);
+    if let_write(&directory.path("b.rhai"), 0) {
+        directory.run(&["b.rhai"]).says("[]");
     }
 }
 
 #[test]
-fn a_folder_in_which_others_can_replace_the_script_is_refused() {
+fn a_directory_in_which_others_can_replace_the_script_is_refused() {
     if not_root() {
         return;
     }
-    let folder = Folder::new();
-    fs::create_dir_all(folder.path("in/deep")).unwrap();
-    folder.write("in/deep/a.rhai", TELL_ARGS);
-    folder.run(&["in/deep/a.rhai"]).says("[]");
-    folder.mode("in", 0o777);
-    assert_snapshot!(folder.run(&["in/deep/a.rhai"]).refused(), @r"
-    krsi-sh: script `in/deep/a.rhai`: the folder ~/in on the way to it can be written by every user (mode 0777), and a script that runs with privilege must not be replaced
+    let directory = Directory::new();
+    fs::create_dir_all(directory.path("in/deep")).unwrap();
+    directory.write("in/deep/a.rhai", TELL_ARGS);
+    directory.run(&["in/deep/a.rhai"]).says("[]");
+    directory.mode("in", 0o777);
+    assert_snapshot!(directory.run(&["in/deep/a.rhai"]).refused(), @r"
+    krsi-sh: script `in/deep/a.rhai`: the directory ~/in on the way to it can be written by every user (mode 0777), and a script that runs with privilege must not be replaced
     cause: they could put another file in its place
-    cure: read it, then copy it to a folder that only root writes to, such as /root; or rehearse it: krsi-sh lab in/deep/a.rhai
+    fix: read it, then copy it to a directory that only root writes to, such as /root; or rehearse it: krsi-sh lab in/deep/a.rhai
     ");
     // As /tmp is: others may make files there, and leave this one alone.
-    folder.mode("in", 0o1777);
-    folder.run(&["in/deep/a.rhai"]).says("[]");
-    folder.mode("in", 0o755);
-    chown(folder.path("in/deep"), Some(NOBODY), None).unwrap();
-    let stderr = folder.run(&["in/deep/a.rhai"]).refused();
+    directory.mode("in", 0o1777);
+    directory.run(&["in/deep/a.rhai"]).says("[]");
+    directory.mode("in", 0o755);
+    chown(directory.path("in/deep"), Some(NOBODY), None).unwrap();
+    let stderr = directory.run(&["in/deep/a.rhai"]).refused();
     assert!(stderr.contains("/in/deep on the way to it belongs to user id 65534"), "{stderr}");
     // By whatever name: what counts is where it is.
-    symlink("in/deep/a.rhai", folder.path("link.rhai")).unwrap();
-    assert!(folder.run(&["link.rhai"]).refused().contains("belongs to user id 65534"));
+    symlink("in/deep/a.rhai", directory.path("link.rhai")).unwrap();
+    assert!(directory.run(&["link.rhai"]).refused().contains("belongs to user id 65534"));
 }
 
 #[test]
-fn a_script_from_a_pipe_has_no_folder() {
+fn a_script_from_a_pipe_has_no_directory() {
     if not_root() {
         return;
     }
-    let folder = Folder::new();
-    nix::unistd::mkfifo(&folder.path("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
-    let pipe = folder.path("pipe");
+    let directory = Directory::new();
+    nix::unistd::mkfifo(&directory.path("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let pipe = directory.path("pipe");
     let writer = std::thread::spawn(move || fs::write(pipe, TELL_ARGS));
-    folder.run(&["pipe"]).says("[]");
+    directory.run(&["pipe"]).says("[]");
     writer.join().unwrap().unwrap();
 }

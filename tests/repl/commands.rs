@@ -32,9 +32,10 @@ fn a_saved_script_runs_though_a_line_used_the_last_value() {
 #[test]
 fn what_the_init_file_has_made_is_a_part_of_what_is_saved() {
     let home = home();
-    let folder = home.path().join("config/krsi-sh");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::write(folder.join("init.rhai"), "fn twice(x) { x * 2 }\n// A value.\n21\n").expect("a script");
+    let directory = home.path().join("config/krsi-sh");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("init.rhai"), "fn twice(x) { x * 2 }\n// A value.\n21\n")
+        .expect("a script");
     let mut terminal = Setup::new(&home).prompted();
     terminal.enter("print(twice(it))", "42");
     terminal.enter_with(":save again.rhai", "in again.rhai");

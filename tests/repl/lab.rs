@@ -44,11 +44,11 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
 
     terminal.keys(CTRL_D);
     terminal.row_with("leaving detaches:");
-    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.last_row("something is still enforced; quit anyway? [y/N]");
     terminal.keys("n\r");
     terminal.last_row("krsi[1! 4m]>");
     terminal.keys(CTRL_D);
-    terminal.last_row("something is enforced; leave all the same? [y/N]");
+    terminal.last_row("something is still enforced; quit anyway? [y/N]");
     terminal.keys(CTRL_D);
     assert_eq!(terminal.ended().code(), Some(0));
     terminal.row_with("balance");

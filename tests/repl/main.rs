@@ -174,7 +174,7 @@ fn a_history_that_cannot_be_saved_is_said_once() {
     terminal.enter("100 + 1", "101");
     let file = home.path().join("state/krsi-sh/history");
     fs::remove_file(&file).expect("the history");
-    fs::create_dir(&file).expect("a folder in its place");
+    fs::create_dir(&file).expect("a directory in its place");
     terminal.enter_with("100 + 2", "the history is not saved: ");
     terminal.enter("100 + 3", "103");
     let text = terminal.rows().join("\n");
@@ -317,9 +317,9 @@ fn control_c_stops_a_running_line_within_100_ms_and_leaves_the_shell_and_its_var
 #[test]
 fn an_init_file_is_evaluated_before_the_first_prompt() {
     let home = home();
-    let folder = home.path().join("config/krsi-sh");
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join("init.rhai"), "fn six() { 6 }\nprint(\"begun\");\n").expect("a script");
+    let directory = home.path().join("config/krsi-sh");
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::write(directory.join("init.rhai"), "fn six() { 6 }\nprint(\"begun\");\n").expect("a script");
     let mut terminal = Setup::new(&home).prompted();
     terminal.row("begun");
     terminal.enter("six() * 7", "42");
@@ -335,9 +335,9 @@ fn an_init_file_that_others_may_write_is_refused_and_the_shell_goes_on() {
         return;
     }
     let home = home();
-    let folder = home.path().join("config/krsi-sh");
-    fs::create_dir_all(&folder).expect("a folder");
-    let file = folder.join("init.rhai");
+    let directory = home.path().join("config/krsi-sh");
+    fs::create_dir_all(&directory).expect("a directory");
+    let file = directory.join("init.rhai");
     fs::write(&file, "print(\"begun\");\n").expect("a script");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("permissions");
     let mut terminal = Setup { columns: 200, ..Setup::new(&home) }.prompted();

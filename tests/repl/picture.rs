@@ -32,7 +32,7 @@ fn compare(terminal: &Terminal, name: &str, draw: impl Fn(&vt100::Screen) -> Str
     let file = file(name);
     if std::env::var_os("KRSI_BLESS").is_some() {
         terminal.settles();
-        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
         fs::write(&file, terminal.look(&draw)).expect("a picture");
         return;
     }

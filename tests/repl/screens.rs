@@ -259,8 +259,8 @@ fn a_search_in_the_history() {
 #[test]
 fn each_picture_is_of_a_test() {
     let tests = include_str!("screens.rs");
-    let folder = file("any");
-    let names: BTreeSet<String> = fs::read_dir(folder.parent().expect("a folder"))
+    let directory = file("any");
+    let names: BTreeSet<String> = fs::read_dir(directory.parent().expect("a directory"))
         .expect("the pictures")
         .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
         .collect();

@@ -101,7 +101,7 @@ impl<'s> Setup<'s> {
             .env("TERM", self.term)
             .env("HOME", self.home)
             .env("XDG_STATE_HOME", self.home.join("state"))
-            .env("XDG_CACHE_HOME", kernels::cache().ancestors().nth(2).expect("a folder"))
+            .env("XDG_CACHE_HOME", kernels::cache().ancestors().nth(2).expect("a directory"))
             .env("XDG_CONFIG_HOME", self.home.join("config"))
             .env_remove("KRSI_SH_FORMAT")
             .env_remove("NO_COLOR")
@@ -332,5 +332,5 @@ pub fn lab() -> bool {
 pub const KERNEL: &str = "6.12";
 
 pub fn home() -> TempDir {
-    tempfile::tempdir().expect("a folder")
+    tempfile::tempdir().expect("a directory")
 }

@@ -24,9 +24,9 @@ impl Readers {
     pub fn of(processes: &[i32]) -> Result<Self, String> {
         let mut accounts = Vec::new();
         for pid in processes {
-            let folder = format!("/proc/{pid}/task");
-            let failed = |e: std::io::Error| format!("{folder}: {e}");
-            for task in fs::read_dir(&folder).map_err(failed)? {
+            let directory = format!("/proc/{pid}/task");
+            let failed = |e: std::io::Error| format!("{directory}: {e}");
+            for task in fs::read_dir(&directory).map_err(failed)? {
                 let path = task.map_err(failed)?.path().join("schedstat");
                 accounts.push(File::open(path).map_err(failed)?);
             }

@@ -47,9 +47,9 @@ type Findings = Vec<Result<Costs, String>>;
 
 pub fn figures() -> Vec<Figure> {
     let visit = || -> Result<Found<Findings>, String> {
-        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let file = folder.path().join("by-hand");
-        let code = serde_json::to_vec(&compile(folder.path())?).map_err(|e| e.to_string())?;
+        let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let file = directory.path().join("by-hand");
+        let code = serde_json::to_vec(&compile(directory.path())?).map_err(|e| e.to_string())?;
         fs::write(&file, code).map_err(|e| format!("writing {}: {e}", file.display()))?;
         let files = vec![Extra { host: file, guest: BY_HAND.into(), mode: 0o644 }];
         Visit { role: &[ROLE], files, icount: true }.pay()
@@ -75,9 +75,9 @@ fn row(case: &Case, goal: &str, found: Result<Costs, String>) -> Figure {
 }
 
 /// The C variants' code, by their names.
-fn compile(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
+fn compile(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let object = folder.join("hand.o");
+    let object = directory.join("hand.o");
     let output = Command::new("clang-19")
         .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wno-unused-parameter", "-c"])
         .arg(root.join("benches/figures/filters/hand.bpf.c"))

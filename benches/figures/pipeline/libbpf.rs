@@ -19,9 +19,9 @@ pub struct Consumer {
 impl Consumer {
     /// # Errors
     /// If it cannot be compiled, or does not get at the ring buffer.
-    pub fn start(folder: &Path, ring: BorrowedFd, record: usize) -> Result<Self, String> {
+    pub fn start(directory: &Path, ring: BorrowedFd, record: usize) -> Result<Self, String> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/figures/pipeline/libbpf.c");
-        let program = folder.join("consumer");
+        let program = directory.join("consumer");
         let output = Command::new("cc")
             .args(["-O2", "-Wall", "-Wextra", "-pthread", "-o"])
             .arg(&program)

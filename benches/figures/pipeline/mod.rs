@@ -101,7 +101,7 @@ impl std::fmt::Display for Stream {
 struct Bench {
     template: Arc<Template>,
     record: Vec<u8>,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Bench {
@@ -113,13 +113,13 @@ impl Bench {
         let path = template.field("path").ok_or("no path")?;
         let length = record[path.offset..].iter().position(|byte| *byte == 0).unwrap_or_default();
         record.truncate(path.offset + length + 1);
-        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        Ok(Bench { template: Arc::clone(template), record, folder })
+        let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+        Ok(Bench { template: Arc::clone(template), record, directory })
     }
 
     fn producer(&self, ring: u32) -> Result<(Producer, Consumer), String> {
         let producer = Producer::new(&self.template, &self.record, ring).map_err(|e| e.to_string())?;
-        let consumer = Consumer::start(self.folder.path(), producer.ring(), self.record.len())?;
+        let consumer = Consumer::start(self.directory.path(), producer.ring(), self.record.len())?;
         Ok((producer, consumer))
     }
 

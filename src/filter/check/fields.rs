@@ -245,7 +245,7 @@ impl Checker<'_> {
         self.needle(words, at)
     }
 
-    /// Written as an event has it; the empty text is no address.
+    /// Written as an event has it; the empty text is not an address.
     pub(super) fn same_address(&self, address: Address, words: &str, at: Position) -> Fallible<Bool> {
         if words.is_empty() {
             return Ok(no_address(address));

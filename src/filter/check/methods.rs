@@ -310,7 +310,7 @@ impl Checker<'_> {
                 _ => self.misfit(
                     at,
                     format!("`{name}` cannot run in the kernel"),
-                    "compute it before, outside of the filter, or ask in `.on_event(…)`; functions of the script may be called if they would do as a filter themselves",
+                    "compute it before, outside of the filter, or ask in `.on_event(…)`; functions of the script may be called if they could be filters themselves",
                 ),
             };
         };

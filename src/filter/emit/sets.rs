@@ -1,7 +1,7 @@
 //! Sets of thousands: looked up in a map that is made before the code is loaded.
 //!
 //! The key is the number, stored on the stack, or the text where it lies in the event, which is padded with zeros.
-//! A call of the kernel's takes r1 to r5, so what r1 is about is kept in r6 meanwhile; that is no number of an expression
+//! A call of the kernel's takes r1 to r5, so what r1 is about is kept in r6 meanwhile; that is not a number of an expression
 //! then, since nothing is carried from one condition to the next.
 
 use super::{Alu, EVENT, Emitter, Fallible, Jump, Label, NUMBERS, Register, STACK, Set, small, stack_offset};

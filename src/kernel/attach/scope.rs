@@ -237,13 +237,13 @@ impl Resolved {
             let (condition, path) = (named.condition, named.path.display().to_string());
             events.push(match (seen.former, seen.now) {
                 (_, Some(_)) => Followed::Follows(format!(
-                    "scope `{condition}`: {path:?} was made anew; the scope follows"
+                    "scope `{condition}`: {path:?} was created again; the scope follows"
                 )),
                 _ if condition.negated => Followed::Follows(format!(
-                    "scope `{condition}`: {path:?} is gone; the scope follows if it is made anew"
+                    "scope `{condition}`: {path:?} is gone; the scope follows if it is created again"
                 )),
                 _ => Followed::Gone(format!(
-                    "scope `{condition}`: {path:?} is gone, so no task of it is in scope; the scope follows if it is made anew"
+                    "scope `{condition}`: {path:?} is gone, so no task of it is in scope; the scope follows if it is created again"
                 )),
             });
         }
@@ -270,7 +270,7 @@ impl Resolved {
             let what = match file.turn_to(now) {
                 None => continue,
                 Some(Change::Gone) => "is gone; what still runs it stays the same to the scope".to_owned(),
-                Some(Change::Made) => "was made anew; the scope follows".to_owned(),
+                Some(Change::Made) => "was created again; the scope follows".to_owned(),
                 Some(Change::Replaced | Change::Forgotten) => {
                     "was replaced; the scope follows, and what still runs the former file stays the same to it"
                         .to_owned()
@@ -396,7 +396,7 @@ fn namespace(condition: Condition, kind: Kind, path: &Path) -> Result<u64, Kerne
     let refuse = |reason: String| KernelError::Namespace { condition, path: path.into(), reason };
     let found = statfs(path).map_err(|e| refuse(e.desc().to_owned()))?.filesystem_type();
     if found != NSFS_MAGIC {
-        return Err(refuse("this is no namespace's file".into()));
+        return Err(refuse("this is not a namespace's file".into()));
     }
     // A file of another kind of namespace would match nothing, in silence. Those in /proc are links
     // that tell their kind: `pid:[4026531836]`.

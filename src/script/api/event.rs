@@ -22,7 +22,7 @@ fn keep(event: &ScriptEvent, name: &str, value: &Dynamic) -> Fallible<()> {
     }
     let text = format!(
         "an event cannot be changed, nor can its `{name}`: it is what the kernel has seen\n\
-         cure: change a copy: `let copy = e.{name};`"
+         fix: change a copy: `let copy = e.{name};`"
     );
     Err(Fault::script(text).about(name).into())
 }

@@ -59,7 +59,7 @@ fn values(summary: &Summary, group: &Dynamic) -> Array {
 
 fn number(summary: &Summary, given: usize) -> Fault {
     let by = summary.by.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let cure = match summary.by.as_slice() {
+    let fix = match summary.by.as_slice() {
         [] => "`.of()`".to_owned(),
         [one] => format!("`.of({one})`"),
         many => format!("`.of([{}])`", many.join(", ")),
@@ -70,7 +70,7 @@ fn number(summary: &Summary, given: usize) -> Fault {
         n => format!("is grouped by {n} fields: {by}"),
     };
     let values = if given == 1 { "1 value".to_owned() } else { format!("{given} values") };
-    Fault::script(format!("this summary {has}; `of` was given {values}\ncure: {cure}"))
+    Fault::script(format!("this summary {has}; `of` was given {values}\nfix: {fix}"))
 }
 
 /// Whether a field can have the value at all.

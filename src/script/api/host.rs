@@ -45,7 +45,7 @@ fn contents(runtime: &Runtime, path: &str) -> Fallible<Vec<u8>> {
     let mut file = options.open(raw::os(path)).map_err(failed)?;
     let kind = file.metadata().map_err(failed)?;
     if !kind.is_file() {
-        return Err(refused(if kind.is_dir() { "is a directory" } else { "is no regular file" }).into());
+        return Err(refused(if kind.is_dir() { "is a directory" } else { "is not a regular file" }).into());
     }
     let mut bytes = Vec::new();
     loop {

@@ -81,7 +81,7 @@ mod functions {
     /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
     /// Different kinds must all hold; of one kind any is enough. Users and groups are ids or names (`uid: "alice"`). A
     /// cgroup or pid stands for its whole subtree, an exe is known by its inode, a namespace is `"host"`, an inode or a
-    /// file: `not_mnt_ns: "host"` is every container. A cgroup made anew under its path is in scope from its first task
+    /// file: `not_mnt_ns: "host"` is every container. A cgroup created again under its path is in scope from its first task
     /// on; an executable that is replaced is followed within a second, and what still runs the former one stays in scope.
     /// Enforcement needs a scope that names who is meant: `not_…` alone, `pid: 1`, the top of the cgroups and
     /// `pid_ns: "host"` count as none.

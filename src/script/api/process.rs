@@ -96,7 +96,7 @@ fn bit(name: &str) -> Result<u64, Fault> {
 fn looked_at(number: i64) -> Result<i32, Fault> {
     let pid = i32::try_from(number).ok().filter(|pid| *pid > 0);
     let pid = pid.ok_or_else(|| {
-        Fault::script(format!("{number} is no process id; allowed: 1 and up")).about(number)
+        Fault::script(format!("{number} is not a process id; allowed: 1 and up")).about(number)
     })?;
     if pid.unsigned_abs() != std::process::id() {
         of_the_kernel("look at a process")?;

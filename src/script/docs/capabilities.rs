@@ -22,7 +22,7 @@ pub fn doc(name: &str) -> &'static str {
         "CAP_CHOWN" => "Give files to any user and group.",
         "CAP_DAC_OVERRIDE" => "Read, write and execute files whatever their permissions.",
         "CAP_DAC_READ_SEARCH" => {
-            "Read files and search folders whatever their permissions; open files by handle."
+            "Read files and search directories whatever their permissions; open files by handle."
         }
         "CAP_FOWNER" => "Do what only a file's owner may: chmod, utime, attributes, ACLs.",
         "CAP_FSETID" => "Keep set-user-id and set-group-id bits when a file changes.",

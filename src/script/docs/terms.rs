@@ -208,7 +208,7 @@ const TERMS: &[Term] = &[
     term(
         "hook",
         "word",
-        "A place in the kernel that asks LSM programs whether an operation may go on. Each template names its own.",
+        "A place in the kernel where LSM programs decide whether an operation may go on. Each template names its own.",
     ),
     term(
         "privilege",
@@ -259,7 +259,7 @@ fn shown(term: &Term) -> String {
 fn scope_condition(word: &str) -> Option<String> {
     let kind = scope::Kind::ALL.into_iter().find(|kind| kind.name() == word.trim_start_matches("not_"))?;
     Some(format!(
-        "scope {kind}, not_{kind}: {}\n    {} `not_{kind}`: everybody else.",
+        "scope {kind}, not_{kind}: {}\n    {} `not_{kind}`: all but these.",
         kind.allowed(),
         kind.doc()
     ))

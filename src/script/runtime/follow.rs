@@ -1,4 +1,4 @@
-//! What probes name is looked at again and again: a cgroup made anew, a file replaced.
+//! What probes name is looked at again and again: a cgroup created again, a file replaced.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,5 +1,5 @@
 //! Names that only the machine knows, put into the generated completions: the templates, as
-//! the program lists them, and the cached kernels, as they lie in the cache's folder.
+//! the program lists them, and the cached kernels, as they lie in the cache's directory.
 //!
 //! They are looked up when somebody completes, so that a new template or kernel is offered
 //! at once, and no completion has to be renewed for it.
@@ -14,8 +14,8 @@ const BASH: &str = r#"_krsi__sh_templates() {
 }
 
 _krsi__sh_kernels() {
-    local folder="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
-    for kernel in "${folder}"/*; do
+    local directory="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
+    for kernel in "${directory}"/*; do
         if [[ -f ${kernel}/vmlinux || -f ${kernel}/vmlinuz || -f ${kernel}/linux.uml ]]; then
             printf '%s\n' "${kernel##*/}"
         fi
@@ -33,9 +33,9 @@ _krsi-sh_templates() {
 
 (( $+functions[_krsi-sh_kernels] )) ||
 _krsi-sh_kernels() {
-    local folder=${KRSI_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/krsi-sh/kernels}
+    local directory=${KRSI_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/krsi-sh/kernels}
     local -aU kernels
-    kernels=( $folder/*/(vmlinux|vmlinuz|linux.uml)(N-.:h:t) )
+    kernels=( $directory/*/(vmlinux|vmlinuz|linux.uml)(N-.:h:t) )
     _alternative "kernels:cached kernel:($kernels)" 'images:image:_files'
 }
 
@@ -48,13 +48,13 @@ const FISH: &str = r#"function __fish_krsi_sh_templates
 end
 
 function __fish_krsi_sh_kernels
-    set -l folder $KRSI_KERNELS
-    if test -z "$folder"
+    set -l directory $KRSI_KERNELS
+    if test -z "$directory"
         set -l cache $XDG_CACHE_HOME
         test -n "$cache"; or set cache $HOME/.cache
-        set folder $cache/krsi-sh/kernels
+        set directory $cache/krsi-sh/kernels
     end
-    for image in $folder/*/{vmlinux,vmlinuz,linux.uml}
+    for image in $directory/*/{vmlinux,vmlinuz,linux.uml}
         basename (dirname $image)
     end
 end
