@@ -18,6 +18,9 @@ const STREET: &[&str] = &[
     "values",
 ];
 
+/// The parts of a room (modules directly under it), likewise from the top down.
+const PARTS: &[(&str, &[&str])] = &[("report", &["reporter", "sink", "format", "record", "printable"])];
+
 /// Libraries that are named in these places alone: (library, where, why).
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("aya", &["kernel/"], "the kernel's side of a probe is one room: ask it of `kernel`"),
@@ -260,6 +263,44 @@ fn a_room_uses_only_what_stands_below_it() {
     report(
         "what stands higher is handed in as a value or a trait, or what is shared moves further down (STREET in tests/architecture.rs)",
         &uphill,
+    );
+}
+
+/// The part of a room that a file belongs to; none for the room's own file, which shows all of them to the outside.
+fn part_of(file: &str) -> Option<&str> {
+    file.split('/').nth(1).map(|part| part.trim_end_matches(".rs")).filter(|part| *part != "mod")
+}
+
+#[test]
+fn a_part_of_a_room_uses_only_what_stands_below_it() {
+    let mut astray = BTreeSet::new();
+    let uses = uses();
+    for (room, parts) in PARTS {
+        let place = |part: &str| parts.iter().position(|known| *known == part);
+        for one in uses.iter().filter(|one| room_of(&one.file) == *room) {
+            let Some(from) = part_of(&one.file) else { continue };
+            let Some(at) = place(from) else {
+                astray.insert(format!("src/{}: `{from}` is no part of `{room}` in PARTS", one.file));
+                continue;
+            };
+            if one.path.first().is_none_or(|first| first != room) {
+                continue;
+            }
+            // A name that the room shows to the outside would hide where it comes from.
+            if one.path.get(1).and_then(|part| place(part)).is_none_or(|to| to < at) {
+                let path = one.path.join("::");
+                astray.insert(format!("src/{}:{}: `{from}` uses `{path}`", one.file, one.line));
+            }
+        }
+        for part in *parts {
+            if !uses.iter().any(|one| room_of(&one.file) == *room && part_of(&one.file) == Some(part)) {
+                astray.insert(format!("`{part}` in PARTS is no part of `{room}`"));
+            }
+        }
+    }
+    report(
+        "a part names what stands below it in its room, by its module (PARTS in tests/architecture.rs)",
+        &astray,
     );
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use rhai::{Dynamic, Engine, OptimizationLevel, module_resolvers::DummyModuleResolver};
 
 use super::{api, runtime::Runtime};
+use crate::report::Record;
 
 /// Scripts run as root, next to enforcement: each of these is far beyond any honest use.
 pub const CALL_DEPTH: usize = 64;
@@ -21,7 +22,7 @@ pub fn build(runtime: &Rc<Runtime>) -> Engine {
     engine.set_default_tag(Dynamic::from(Rc::clone(runtime)));
 
     let acting = Rc::clone(runtime);
-    engine.on_print(move |text| acting.report(|reporter| reporter.print(text)));
+    engine.on_print(move |text| acting.report(|reporter| reporter.emit(Record::Print(text))));
     let acting = Rc::clone(runtime);
     engine.on_debug(move |text, _, position| {
         acting.report(|reporter| reporter.log(&format!("debug {position:?}: {text}")));

@@ -4,7 +4,7 @@ use std::{cell::RefCell, io, rc::Rc, sync::Arc, thread, time::Instant};
 
 use krsi_sh::{
     kernel::bench::producer::{Producer, Waking},
-    report::{Sink, Stream},
+    report::{Lines, Record, Renderer, Sink, Stream},
     script::{Echo, Options, Session},
     template::{Catalogue, Template},
 };
@@ -24,6 +24,12 @@ const SCRIPT: &str = r#"
 struct Said(Rc<RefCell<Vec<String>>>);
 
 impl Sink for Said {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        renderer.render(record, self)
+    }
+}
+
+impl Lines for Said {
     fn line(&mut self, _: Stream, line: &str) -> io::Result<()> {
         self.0.borrow_mut().push(line.to_owned());
         Ok(())

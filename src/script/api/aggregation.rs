@@ -8,7 +8,7 @@ use super::{Fallible, group, runtime};
 use crate::{
     probe::Summary,
     probe::aggregation::{Aggregation, Kind},
-    report::summary as report,
+    report::{summary_row, summary_text},
     script::{Fault, handle::ProbeHandle, value},
 };
 
@@ -23,12 +23,12 @@ impl ScriptSummary {
 
     /// As JSON has it: an array of its rows.
     pub fn rows(&self) -> Vec<serde_json::Value> {
-        self.0.rows.iter().map(|row| report::row(&self.0, row).into()).collect()
+        self.0.rows.iter().map(|row| summary_row(&self.0, row).into()).collect()
     }
 
     /// As a person reads it.
     pub fn describe(&self) -> String {
-        report::text(&self.0).join("\n")
+        summary_text(&self.0).join("\n")
     }
 }
 
