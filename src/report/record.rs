@@ -29,7 +29,7 @@ pub enum Record<'r> {
     /// What a probe has kept count of.
     Summary(&'r Summary),
     /// The value of a line at the prompt.
-    Value(Shown<'r>),
+    Value(Evaluated<'r>),
     /// What `print` writes.
     Print(&'r str),
     /// A text that was asked for: help, an explanation.
@@ -48,7 +48,7 @@ pub enum Record<'r> {
 
 /// A value: as people read it, and as it is.
 #[derive(Clone, Copy)]
-pub struct Shown<'r> {
+pub struct Evaluated<'r> {
     pub text: &'r str,
     pub raw: &'r Value,
     /// It is an array of maps.

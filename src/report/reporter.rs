@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::report::{
         format::Lines,
-        record::{Shown, Stream},
+        record::{Evaluated, Stream},
     };
 
     /// What has been written, and the severities of the alerts.
@@ -175,7 +175,7 @@ mod tests {
     fn a_colour_or_a_format_holds_from_its_setting_on() {
         let (mut reporter, seen) = reporter(Format::Text, false);
         let rows = serde_json::json!([{ "a": 1 }]);
-        let shown = Shown { text: "", raw: &rows, is_rows: true, events: &[] };
+        let shown = Evaluated { text: "", raw: &rows, is_rows: true, events: &[] };
         reporter.emit(Record::Value(shown)).unwrap();
         reporter.set_color(true);
         reporter.emit(Record::Value(shown)).unwrap();

@@ -32,7 +32,7 @@ use crate::{
     exit,
     filter::Answer,
     kernel::with_cause_and_cure,
-    report::{Record, Shown, Sink},
+    report::{Evaluated, Record, Sink},
     template::Catalogue,
 };
 
@@ -340,7 +340,7 @@ impl Started {
         }
         if echo == Echo::Shown && !self.is_introduced(&value) {
             let events = value::events(&value).unwrap_or_default();
-            let shown = Shown {
+            let shown = Evaluated {
                 text: &api::shown(&value),
                 raw: &value::to_json(&value),
                 is_rows: value::is_rows(&value),

@@ -19,7 +19,7 @@ use crate::{
     raw,
     report::{
         printable::hostile,
-        record::{Books, Record, Shown},
+        record::{Books, Evaluated, Record},
     },
 };
 
@@ -60,7 +60,7 @@ impl Renderer for Json {
             }
             Record::Emit(fields) => line("emit", named(fields)),
             Record::Summary(summary) => line("summary", named(&summary::record(summary))),
-            Record::Value(Shown { raw, .. }) => line("value", iter::once(("value", raw))),
+            Record::Value(Evaluated { raw, .. }) => line("value", iter::once(("value", raw))),
             Record::Print(text) | Record::Help(text) => line("print", iter::once(("text", &text.into()))),
             Record::Books(all) => {
                 return all.iter().try_for_each(|one| out.line(stream, &line("books", named(&books(one)))));

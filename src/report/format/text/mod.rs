@@ -27,7 +27,7 @@ use super::{Lines, Renderer, json};
 use crate::{
     report::{
         printable::{printable, printable_lines},
-        record::{Record, Severity, Shown, Stream},
+        record::{Evaluated, Record, Severity, Stream},
     },
     system::accounts,
 };
@@ -56,7 +56,7 @@ impl Text {
         Text { paint: Paint { enabled: color } }
     }
 
-    fn value(&self, shown: &Shown<'_>, out: &mut dyn Lines) -> io::Result<()> {
+    fn value(&self, shown: &Evaluated<'_>, out: &mut dyn Lines) -> io::Result<()> {
         if shown.is_rows {
             if let Some(mut lines) = rows::table(shown.raw, out.width(Stream::Data)) {
                 if let Some(titles) = lines.first_mut() {
