@@ -13,10 +13,7 @@ use std::{
 
 use krsi_sh::{
     report::{Lines, Record, Renderer, Sink, Stream},
-    script::{
-        Echo, LineResult, Options, Policy, Session,
-        docs::{self, Function},
-    },
+    script::{Echo, LineResult, Options, Session, docs::Function, index},
     template::Catalogue,
 };
 
@@ -102,9 +99,8 @@ struct Prompt {
 impl Prompt {
     fn new() -> Self {
         let heard = Heard::default();
-        let options =
-            Options { policy: Policy::default().explained(), interactive: true, ..Options::default() };
-        let session = Session::new(Catalogue::builtin().unwrap(), options, Box::new(heard.clone()));
+        let options = Options { interactive: true, ..Options::default() };
+        let session = Session::explaining(Catalogue::builtin().unwrap(), options, Box::new(heard.clone()));
         let mut prompt = Prompt { session, heard };
         prompt.line("let big = \"\"; big.pad(100_000, \"0123456789\");");
         prompt.heard.0.borrow_mut().clear();
@@ -197,7 +193,7 @@ fn is_silent(function: &Function) -> bool {
 
 #[test]
 fn every_function_takes_or_refuses_everything() {
-    let index = docs::index(&Catalogue::builtin().unwrap());
+    let index = index(&Catalogue::builtin().unwrap());
     let mut prompt = Prompt::new();
     let mut complaints = Vec::new();
     let mut tried = 0;
@@ -219,7 +215,7 @@ fn every_function_takes_or_refuses_everything() {
 
 #[test]
 fn every_function_of_ours_has_a_sentence_and_an_example() {
-    let index = docs::index(&Catalogue::builtin().unwrap());
+    let index = index(&Catalogue::builtin().unwrap());
     let mut lacking = Vec::new();
     for function in index.functions() {
         let summary = function.summary();
@@ -241,7 +237,7 @@ fn every_function_of_ours_has_a_sentence_and_an_example() {
 
 #[test]
 fn the_form_one_wants_comes_first() {
-    let index = docs::index(&Catalogue::builtin().unwrap());
+    let index = index(&Catalogue::builtin().unwrap());
     let first =
         |name: &str| index.forms_of(name).first().map(|form| form.signature.clone()).unwrap_or_default();
     assert_eq!(first("when"), "probe.when(filter: function) -> Probe");

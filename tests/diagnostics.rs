@@ -14,6 +14,7 @@ use std::{
 };
 
 use krsi_sh::{
+    kernel::Live,
     report::{Lines, Record, Renderer, Sink, Stream},
     script::{Options, Session, Source},
     template::Catalogue,
@@ -41,7 +42,8 @@ fn said(script: &Path) -> Result<String, Failed> {
     let heard = Heard::default();
     let catalogue = Catalogue::builtin()?;
     let templates = catalogue.names().collect::<Vec<_>>().join(", ");
-    let mut session = Session::new(catalogue, Options::default(), Box::new(heard.clone()));
+    let backend = Box::new(Live::new(catalogue.clone()));
+    let mut session = Session::new(catalogue, Options::default(), backend, Box::new(heard.clone()));
     let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let outcome = session.run(&Source { name, text: fs::read_to_string(script)? });
     let mut text = heard.0.borrow().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");

@@ -13,7 +13,7 @@ use crate::{
     globals::Globals,
     report::{Format, Lines, Record, Renderer, Sink, Stream, Writer, printable},
     script::{
-        Options, Session,
+        Session,
         explanation::{Explanation, Stage},
     },
 };
@@ -46,9 +46,8 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
         }
     };
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
-    let options = globals.options(words);
-    let options = Options { policy: options.policy.explained(), ..options };
-    let explained = Session::new(catalogue, options, Box::new(OnlyLog)).explanations(&source);
+    let session = Session::explaining(catalogue, globals.options(words), Box::new(OnlyLog));
+    let explained = { session }.explanations(&source);
     Writer::get().wait_until_written(LOG_PATIENCE);
     let text = match globals.format.for_answer() {
         Format::Text => page(&explained.probes, args.instructions, width()),

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     exit,
     globals::Globals,
+    kernel::Live,
     report::{Streams, printable},
     script::{Session, Source},
     source::{self, SourceError},
@@ -98,7 +99,8 @@ fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> 
         }
     };
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
-    Session::new(catalogue, globals.options(args), Box::new(Streams::new())).run(&source).code
+    let backend = Box::new(Live::new(catalogue.clone()));
+    Session::new(catalogue, globals.options(args), backend, Box::new(Streams::new())).run(&source).code
 }
 
 fn or_mistyped(error: ScriptError, subcommands: &[String]) -> RunError {

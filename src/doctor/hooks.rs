@@ -7,7 +7,8 @@ use std::{
 
 use super::{Hook, HookStatus, triggers};
 use crate::{
-    event::queue::queue,
+    backend::Request,
+    event::queue::{Sender, queue},
     kernel::{Facts, Kernel, KernelError},
     probe::{ParamValue, Spec},
     template::{Catalogue, ParamKind, Template},
@@ -25,13 +26,13 @@ pub(super) fn try_all(
     trying: &dyn Fn(&str),
 ) -> (Vec<Hook>, Vec<String>) {
     let (events, _queue) = queue(QUEUE);
-    let kernel = Kernel::open(events, catalogue.clone());
+    let kernel = Kernel::open(catalogue.clone());
     let mut hooks = Vec::new();
     for template in catalogue.iter() {
         for hook in &template.hooks {
             trying(hook);
             let (status, reason) = match &kernel {
-                Ok(kernel) => try_one(kernel, template, hook, facts),
+                Ok(kernel) => try_one(kernel, &events, template, hook, facts),
                 Err(error) => judge(error, facts, None),
             };
             hooks.push(Hook { hook: hook.clone(), template: template.name.clone(), status, reason });
@@ -39,25 +40,32 @@ pub(super) fn try_all(
     }
     let all_fire = hooks.iter().all(|hook| matches!(hook.status, HookStatus::Fires | HookStatus::Attached));
     let audit_only = match &kernel {
-        Ok(kernel) if !all_fire && facts.privileged() => observing(kernel, catalogue, trying),
+        Ok(kernel) if !all_fire && facts.privileged() => observing(kernel, &events, catalogue, trying),
         _ => Vec::new(),
     };
     (hooks, audit_only)
 }
 
 /// The templates whose observers load and attach.
-fn observing(kernel: &Kernel, catalogue: &Catalogue, trying: &dyn Fn(&str)) -> Vec<String> {
+fn observing(kernel: &Kernel, events: &Sender, catalogue: &Catalogue, trying: &dyn Fn(&str)) -> Vec<String> {
     let observes = |template: &&Arc<Template>| {
         trying(&template.name);
         let spec = Spec::new(Arc::clone(template), format!("doctor-{}", template.name));
-        !template.layout.observers.is_empty() && kernel.attach_observing(&spec).is_ok()
+        !template.layout.observers.is_empty()
+            && kernel.attach_observing(Request { id: 0, spec: &spec, events }).is_ok()
     };
     catalogue.iter().filter(observes).map(|template| template.name.clone()).collect()
 }
 
-fn try_one(kernel: &Kernel, template: &Template, hook: &str, facts: &Facts) -> (HookStatus, String) {
+fn try_one(
+    kernel: &Kernel,
+    events: &Sender,
+    template: &Template,
+    hook: &str,
+    facts: &Facts,
+) -> (HookStatus, String) {
     let spec = experiment(template, hook);
-    let attachment = match kernel.attach_unchecked(0, &spec) {
+    let attachment = match kernel.attach_unchecked(Request { id: 0, spec: &spec, events }) {
         Ok(attachment) => attachment,
         Err(error) => return judge(&error, facts, Some(kernel)),
     };

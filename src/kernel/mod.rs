@@ -1,7 +1,7 @@
 //! The kernel's side of a probe: load, verify, attach, maps, ring buffer.
 //!
 //! In: a checked [`Spec`]. Out: an [`Attachment`] whose events arrive on the
-//! session's queue, and a [`KernelError`] that names cause and cure if the
+//! queue it was given, and a [`KernelError`] that names cause and cure if the
 //! kernel gives less than was asked. This is the only module that names aya.
 //!
 //! Two promises: nothing stays half attached (every resource belongs to the
@@ -14,6 +14,7 @@ pub mod bench;
 mod errno;
 mod error;
 pub mod host;
+mod live;
 mod load;
 mod maps;
 
@@ -26,22 +27,21 @@ use self::{
     load::{loader, types::Wanted},
 };
 use crate::{
-    event::queue::Sender,
+    backend::{InScope, Request},
     probe::Spec,
     system::{limits, namespaces},
     template::Catalogue,
 };
 
 pub use self::{
-    attach::{Attachment, follow::Event as Followed, preview::InScope},
-    errno::chain as with_cause_and_cure,
+    attach::Attachment,
     error::KernelError,
     host::{
         check,
         facts::{Facts, facts},
         is_privileged, lsm_list_is_readable, release, too_few_files,
     },
-    load::MissingHook,
+    live::Live,
 };
 
 /// The thread that reads ring buffers.
@@ -56,7 +56,6 @@ fn reading_thread() -> Result<Runtime, KernelError> {
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
-    events: Sender,
     /// `KERNEL_VERSION(a, b, c)`.
     version: u32,
     /// What it may be asked to load.
@@ -69,17 +68,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Nothing is loaded yet, and nothing looked at. Decoded events of the catalogue's templates will go to
-    /// `events`; when that queue is full they are counted as lost.
+    /// Prepares this process for probes of these templates. Nothing is loaded yet, and nothing looked at.
     ///
     /// # Errors
     /// If this process cannot even begin.
-    pub fn open(events: Sender, catalogue: Catalogue) -> Result<Self, KernelError> {
+    pub fn open(catalogue: Catalogue) -> Result<Self, KernelError> {
         limits::lift_locked_memory();
         limits::lift_files_to_hard();
         loader::prepare();
         Ok(Kernel {
-            events,
             version: host::version()?,
             catalogue,
             btf: OnceCell::new(),
@@ -93,12 +90,12 @@ impl Kernel {
     ///
     /// # Errors
     /// What is missing, with its cure; or any step that fails. Then nothing stays attached.
-    pub fn attach(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
-        match host::check().and_then(|()| self.attach_unchecked(id, spec)) {
+    pub fn attach(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
+        match host::check().and_then(|()| self.attach_unchecked(request)) {
             Err(reason @ (KernelError::NotInLsmList { .. } | KernelError::Refused { .. }))
-                if !spec.template.layout.observers.is_empty() =>
+                if !request.spec.template.layout.observers.is_empty() =>
             {
-                self.observe(id, spec, reason)
+                self.observe(request, reason)
             }
             other => other,
         }
@@ -108,12 +105,13 @@ impl Kernel {
     ///
     /// # Errors
     /// If it cannot; then nothing stays attached.
-    pub fn attach_observing(&self, spec: &Spec) -> Result<Attachment, KernelError> {
-        self.observe(0, spec, KernelError::Refused { hook: spec.template.name.clone() })
+    pub fn attach_observing(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
+        self.observe(request, KernelError::Refused { hook: request.spec.template.name.clone() })
     }
 
     /// By other means than LSM; gives `reason` back if those are refused as well.
-    fn observe(&self, id: u32, spec: &Spec, reason: KernelError) -> Result<Attachment, KernelError> {
+    fn observe(&self, request: Request<'_>, reason: KernelError) -> Result<Attachment, KernelError> {
+        let Request { id, spec, .. } = request;
         if spec.mode.enforces() {
             let template = spec.template.name.clone();
             return Err(KernelError::AuditOnly { template, mode: spec.mode, reason: reason.to_string() });
@@ -123,7 +121,7 @@ impl Kernel {
         let constants =
             load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
         match load::load_observers(btf, constants) {
-            Ok(loaded) => Attachment::new(self, btf, loaded, (id, spec), scope, Some(reason.to_string())),
+            Ok(loaded) => Attachment::new(self, btf, loaded, request, scope, Some(reason.to_string())),
             Err(KernelError::Refused { hook }) => Err(KernelError::NotEvenObserved {
                 reason: reason.into(),
                 refused: format!("loading `{hook}` gave EPERM"),
@@ -136,13 +134,14 @@ impl Kernel {
     ///
     /// # Errors
     /// If any step fails; then nothing stays attached.
-    pub fn attach_unchecked(&self, id: u32, spec: &Spec) -> Result<Attachment, KernelError> {
+    pub fn attach_unchecked(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
+        let Request { id, spec, .. } = request;
         let btf = self.btf()?;
         let scope = Resolved::new(&spec.scope, &spec.template.layout, &self.identities, btf)?;
         let constants =
             load::Constants { id, version: self.version, scope_size: scope.size(), spec, generation: 0 };
         let loaded = load::load(btf, constants)?;
-        Attachment::new(self, btf, loaded, (id, spec), scope, None)
+        Attachment::new(self, btf, loaded, request, scope, None)
     }
 
     /// The processes that a probe's scope applies to now. Nothing is attached to any hook.

@@ -13,7 +13,15 @@ use std::{fmt, ops::Range, rc::Rc};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::{Fault, Source, docs, engine, excerpt::Excerpt, fault::Cause, runtime::Runtime, stop::Stop};
+use super::{
+    Fault, Source,
+    docs::{self, Index},
+    excerpt::Excerpt,
+    fault::Cause,
+    limits,
+    program::Texts,
+    stop::Stop,
+};
 use crate::{
     exit,
     report::{Finding, Painted, printable, printable_lines},
@@ -36,27 +44,39 @@ pub struct Diagnostic {
     cause: Cause,
 }
 
+/// What names of a script may have meant.
+pub struct Lookup<'l> {
+    pub texts: &'l Texts,
+    /// Made only if it is needed.
+    pub index: &'l dyn Fn() -> Rc<Index>,
+}
+
 impl Diagnostic {
     /// One without a place.
     pub fn sentence(text: &str) -> Self {
         Diagnostic { text: text.to_owned(), advice: None, place: None, calls: vec![], cause: Cause::Script }
     }
 
-    /// A text that does not parse; `known` are the variables it could have used.
-    pub fn of_parse(error: &ParseError, source: &Rc<Source>, known: &[String], runtime: &Runtime) -> Self {
+    /// A text that does not parse; `variables` are those that it could have used.
+    pub fn of_parse(
+        error: &ParseError,
+        source: &Rc<Source>,
+        variables: &[String],
+        lookup: &Lookup<'_>,
+    ) -> Self {
         let mut diagnostic = Self::sentence(&words::text(error.err_type()));
         let at = offset(&source.text, error.position());
-        if let Some(told) = words::begins_with_a_dot(&source.text, known) {
+        if let Some(told) = words::begins_with_a_dot(&source.text, variables) {
             let place = Some((Rc::clone(source), word_at(&source.text, at)));
             return Diagnostic { advice: Some(told.1), place, ..Self::sentence(&told.0) };
         }
-        let meant = words::advice(&source.text, at, error.err_type(), &docs::index(&runtime.catalogue));
+        let meant = words::advice(&source.text, at, error.err_type(), &(lookup.index)());
         diagnostic.advice = match error.err_type() {
             _ if meant.is_some() => meant,
             ParseErrorType::VariableUndefined(name) => {
                 let declared = declared(source.text.get(..at).unwrap_or_default());
-                let known: Vec<_> = known.iter().map(String::as_str).chain(declared).collect();
-                undefined(name, &known, runtime)
+                let known: Vec<_> = variables.iter().map(String::as_str).chain(declared).collect();
+                undefined(name, &known, &(lookup.index)())
             }
             ParseErrorType::Reserved(word) if word == "eval" => {
                 Some("scripts cannot evaluate text; write a function".into())
@@ -68,12 +88,12 @@ impl Diagnostic {
     }
 
     /// An error while running `source`.
-    pub fn of_evaluation(error: &EvalAltResult, source: &Rc<Source>, runtime: &Runtime) -> Self {
+    pub fn of_evaluation(error: &EvalAltResult, source: &Rc<Source>, lookup: &Lookup<'_>) -> Self {
         let mut source = Rc::clone(source);
         let mut calls = Vec::new();
         let mut error = error;
         while let EvalAltResult::ErrorInFunctionCall(name, _, inner, position) = error {
-            let text = runtime.text_of(name).unwrap_or_else(|| Rc::clone(&source));
+            let text = lookup.texts.text_of(name).unwrap_or_else(|| Rc::clone(&source));
             if !position.is_none() {
                 calls.push((Rc::clone(&source), offset(&source.text, *position), called(name)));
             }
@@ -82,10 +102,10 @@ impl Diagnostic {
         }
         calls.reverse();
         let place = fault_of(error).and_then(|fault| fault.place).filter(|place| !place.position.is_none());
-        if let Some(text) = place.as_ref().and_then(|place| runtime.text_of(&place.function)) {
+        if let Some(text) = place.as_ref().and_then(|place| lookup.texts.text_of(&place.function)) {
             source = text;
         }
-        let mut diagnostic = Self::of_innermost(error, runtime);
+        let mut diagnostic = Self::of_innermost(error, lookup);
         diagnostic.calls = calls
             .into_iter()
             .filter(|(text, ..)| Rc::ptr_eq(text, &source))
@@ -102,22 +122,24 @@ impl Diagnostic {
         diagnostic
     }
 
-    fn of_innermost(error: &EvalAltResult, runtime: &Runtime) -> Self {
+    fn of_innermost(error: &EvalAltResult, lookup: &Lookup<'_>) -> Self {
         if let Some(fault) = fault_of(error) {
             return Diagnostic { cause: fault.cause, advice: fault.advice, ..Self::sentence(&fault.text) };
         }
         let (text, advice) = match error {
-            EvalAltResult::ErrorFunctionNotFound(signature, _) => calls::unknown_function(signature, runtime),
+            EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+                calls::unknown_function(signature, &(lookup.index)())
+            }
             EvalAltResult::ErrorVariableNotFound(name, _) => {
-                (format!("there is no variable `{name}` here"), undefined(name, &[], runtime))
+                (format!("there is no variable `{name}` here"), undefined(name, &[], &(lookup.index)()))
             }
             EvalAltResult::ErrorRuntime(value, _) => (format!("the script threw: {value}"), None),
             EvalAltResult::ErrorPropertyNotFound(name, _) => (format!("the map has no `{name}`"), None),
             EvalAltResult::ErrorStackOverflow(_) => {
-                (format!("functions call each other more than {} deep", engine::CALL_DEPTH), None)
+                (format!("functions call each other more than {} deep", limits::CALL_DEPTH), None)
             }
             EvalAltResult::ErrorDotExpr(described, _)
-                if let Some(told) = calls::unknown_property(described, runtime) =>
+                if let Some(told) = calls::unknown_property(described, &(lookup.index)()) =>
             {
                 told
             }
@@ -269,8 +291,7 @@ fn declared(text: &str) -> impl Iterator<Item = &str> {
         .map(|(_, name)| name)
 }
 
-fn undefined(name: &str, known: &[&str], runtime: &Runtime) -> Option<String> {
-    let functions = docs::index(&runtime.catalogue);
+fn undefined(name: &str, known: &[&str], functions: &Index) -> Option<String> {
     let names = functions.callable_names();
     if names.contains(&name) {
         let forms = functions.forms_of(name);

@@ -9,13 +9,12 @@ pub mod capabilities;
 mod functions;
 pub mod terms;
 
-use std::{cell::OnceCell, fmt::Write as _, rc::Rc};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
 pub use self::functions::{Function, is_method_type, plain_types, summary};
 use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name, property};
-use super::api;
 use crate::{
     template::{Catalogue, Param, ParamKind, Template},
     values::nearest,
@@ -34,19 +33,9 @@ pub struct Index {
     catalogue: Catalogue,
 }
 
-/// The index, built once for each thread.
-#[must_use]
-pub fn index(catalogue: &Catalogue) -> Rc<Index> {
-    thread_local! {
-        static INDEX: OnceCell<Rc<Index>> = const { OnceCell::new() };
-    }
-    INDEX.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Index::new(catalogue.clone())))))
-}
-
 impl Index {
-    fn new(catalogue: Catalogue) -> Self {
-        let mut engine = rhai::Engine::new();
-        api::register(&mut engine);
+    /// Reads what an engine has registered.
+    pub fn new(engine: &rhai::Engine, catalogue: Catalogue) -> Self {
         let described = |library: bool| -> Vec<Value> {
             let metadata = engine.gen_fn_metadata_to_json(library).unwrap_or_default();
             let mut metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();

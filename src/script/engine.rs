@@ -1,18 +1,16 @@
 //! Rhai as this program uses it: bounded, without files of its own, with the bindings.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
 use rhai::{Dynamic, Engine, OptimizationLevel, module_resolvers::DummyModuleResolver};
 
-use super::{api, runtime::Runtime};
-use crate::report::Record;
-
-/// Scripts run as root, next to enforcement: each of these is far beyond any honest use.
-pub const CALL_DEPTH: usize = 64;
-const EXPRESSION_DEPTH: usize = 128;
-const FUNCTION_EXPRESSION_DEPTH: usize = 64;
-const VARIABLES: usize = 10_000;
-const FUNCTIONS: usize = 10_000;
+use super::{
+    api,
+    docs::Index,
+    limits::{CALL_DEPTH, EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH, FUNCTIONS, VARIABLES},
+    runtime::Runtime,
+};
+use crate::{report::Record, template::Catalogue};
 
 /// An engine whose bindings act on `runtime`.
 pub fn build(runtime: &Rc<Runtime>) -> Engine {
@@ -48,4 +46,18 @@ pub fn bare() -> Engine {
         // Not the sizes of values, which Rhai would measure at each step: see `crate::memory`.
         .set_max_functions(FUNCTIONS);
     engine
+}
+
+/// The index of everything a script can name, built once for each thread.
+#[must_use]
+pub fn index(catalogue: &Catalogue) -> Rc<Index> {
+    thread_local! {
+        static INDEX: OnceCell<Rc<Index>> = const { OnceCell::new() };
+    }
+    let build = || {
+        let mut engine = Engine::new();
+        api::register(&mut engine);
+        Rc::new(Index::new(&engine, catalogue.clone()))
+    };
+    INDEX.with(|cell| Rc::clone(cell.get_or_init(build)))
 }

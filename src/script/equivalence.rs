@@ -7,6 +7,7 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
 use super::{
     Source, api, engine,
+    event::ScriptEvent,
     program::{Callback, Program},
 };
 use crate::{
@@ -49,7 +50,7 @@ impl Closure {
     /// # Errors
     /// If the evaluation fails.
     pub fn evaluate(&self, event: &Event) -> Result<Answer, Box<EvalAltResult>> {
-        let event = api::event::ScriptEvent::for_filter(event.clone());
+        let event = ScriptEvent::for_filter(event.clone());
         let said: Dynamic = self.function.call(&self.engine, &self.ast, (event,))?;
         if let Ok(matches) = said.as_bool() {
             return Ok(matches.into());
@@ -73,8 +74,7 @@ impl Closure {
         let program = Rc::new(Program { source, ast: self.ast.clone() });
         let callback =
             Callback::new(self.function.clone(), program, 1, "on_event").map_err(|e| e.to_string())?;
-        let call =
-            |event: &Event| callback.call_with(&self.engine, api::event::ScriptEvent::new(event.clone()));
+        let call = |event: &Event| callback.call_with(&self.engine, ScriptEvent::new(event.clone()));
         Ok(events.iter().map(|event| said(call(event))).collect())
     }
 
@@ -82,7 +82,7 @@ impl Closure {
     #[must_use]
     pub fn interpreted(&self, events: &[Event]) -> Vec<String> {
         let call = |event: &Event| {
-            let event = api::event::ScriptEvent::new(event.clone());
+            let event = ScriptEvent::new(event.clone());
             self.function.call::<Dynamic>(&self.engine, &self.ast, (event,))
         };
         events.iter().map(|event| said(call(event))).collect()

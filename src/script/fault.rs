@@ -7,10 +7,9 @@
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::{
+    backend::BackendError,
     filter::Refusal,
-    kernel::KernelError,
     probe::{SpecError, aggregation::AggregationError, param::ParamError, scope::ScopeError},
-    raw,
     report::SeverityError,
     values::{CodeError, DurationError},
 };
@@ -23,6 +22,9 @@ pub enum Cause {
     /// The kernel, or this host's configuration of it: exit code 3.
     Environment,
 }
+
+/// What a function of the scripts' API returns.
+pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -71,17 +73,9 @@ impl From<Fault> for Box<EvalAltResult> {
     }
 }
 
-impl From<KernelError> for Fault {
-    fn from(error: KernelError) -> Self {
-        let about = match &error {
-            KernelError::Cgroup { path, .. }
-            | KernelError::Identity { path, .. }
-            | KernelError::Executable { path, .. }
-            | KernelError::Namespace { path, .. } => Some(raw::from_os(path)),
-            KernelError::Pid { pid, .. } => Some(pid.to_string()),
-            _ => None,
-        };
-        Fault { about, ..Fault::environment(error) }
+impl From<BackendError> for Fault {
+    fn from(error: BackendError) -> Self {
+        Fault { about: error.about, ..Fault::environment(error.text) }
     }
 }
 

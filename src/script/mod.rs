@@ -1,7 +1,7 @@
 //! Scripts: the Rhai engine, its bindings, and the loop that delivers events.
 //!
-//! In: script text, whole or line by line. Out: probes in the kernel, callbacks
-//! on their events, and an [`Outcome`] that is the process's exit code. The
+//! In: script text, whole or line by line. Out: probes attached to a
+//! backend, callbacks on their events, and an [`Outcome`] that is the process's exit code. The
 //! engine has one owner, the thread that made the [`Session`]; everything else
 //! reaches it through queues. Works without `shell/`.
 //!
@@ -10,6 +10,7 @@
 //! session      a script from its text to its exit code; a line from its text to its value
 //! runtime      what the bindings act on; the loop over events, timers, signals
 //! policy       what may be done to the system: every effect asks here
+//! registry     the probes that the script has made
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! recent       the events delivered last
@@ -19,22 +20,28 @@
 
 mod api;
 mod call;
+mod cut;
 mod diagnostics;
 pub mod docs;
 mod engine;
 pub mod equivalence;
+mod event;
 mod excerpt;
 pub mod explanation;
 mod fault;
 mod handle;
 mod interrupt;
+mod json;
+mod limits;
 mod policy;
 mod program;
 mod receivers;
 mod recent;
+mod registry;
 mod runtime;
 mod session;
 mod stop;
+mod summary;
 mod timers;
 mod value;
 
@@ -43,6 +50,7 @@ use std::time::Duration;
 use self::fault::Fault;
 use crate::report::Format;
 
+pub use self::engine::index;
 pub use self::policy::Policy;
 pub use self::session::{
     LAST_VALUE, Session, completeness,

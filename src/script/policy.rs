@@ -64,14 +64,8 @@ impl Policy {
 
     /// Lets a script do nothing at all.
     #[must_use]
-    pub fn explained(self) -> Self {
+    pub(super) fn explained(self) -> Self {
         Policy { extent: Extent::Explained, ..self }
-    }
-
-    /// Whether the script is only explained: then nothing comes, and nothing is waited for.
-    #[must_use]
-    pub fn explains(self) -> bool {
-        self.extent == Extent::Explained
     }
 
     /// Gives the mode that a probe may have for the one that the script asks for.

@@ -1,10 +1,10 @@
 //! Script text that compiled, and the functions in it that will be called later.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
-use super::{Fault, Source, api::event::ScriptEvent, call::Resolved};
+use super::{Fault, Source, call::Resolved, event::ScriptEvent};
 use crate::{
     filter::{self, Compiled, Follows, Prefilter, Refusal},
     template::Template,
@@ -16,6 +16,21 @@ use crate::{
 pub struct Program {
     pub source: Rc<Source>,
     pub ast: AST,
+}
+
+/// Which text each function stands in.
+#[derive(Debug, Default)]
+pub struct Texts(RefCell<HashMap<String, Rc<Source>>>);
+
+impl Texts {
+    /// Remembers where the functions of a newly compiled text stand.
+    pub fn learn(&self, source: &Rc<Source>, functions: impl IntoIterator<Item = String>) {
+        self.0.borrow_mut().extend(functions.into_iter().map(|name| (name, Rc::clone(source))));
+    }
+
+    pub fn text_of(&self, function: &str) -> Option<Rc<Source>> {
+        self.0.borrow().get(function).cloned()
+    }
 }
 
 /// A function of a script's that something will call: an event, a timer, the end.

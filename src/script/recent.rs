@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::api::event::ScriptEvent;
+use super::event::ScriptEvent;
 
 /// Events kept, of all probes together; the oldest makes room.
 pub const KEPT: usize = 256;

@@ -17,9 +17,9 @@ use signal_hook::consts::SIGINT;
 
 use super::{
     Completeness, Echo, LineResult, Options, Outcome, Served, Source, api,
-    api::event::ScriptEvent,
     diagnostics::Diagnostic,
     engine,
+    event::ScriptEvent,
     handle::ProbeHandle,
     program::Program,
     receivers::Receivers,
@@ -28,11 +28,12 @@ use super::{
     value,
 };
 use crate::{
+    backend::Backend,
     event::queue::Sender,
     exit,
     filter::Answer,
-    kernel::with_cause_and_cure,
     report::{Evaluated, Record, Sink},
+    system::errno,
     template::Catalogue,
 };
 
@@ -86,12 +87,17 @@ enum Failure {
 }
 
 impl Session {
-    /// Nothing touches the kernel before the first attach.
+    /// Makes a session whose probes are attached to `backend`. Nothing happens there before the first of them.
     #[must_use]
-    pub fn new(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
-        let started = Runtime::new(catalogue, options, sink)
+    pub fn new(
+        catalogue: Catalogue,
+        options: Options,
+        backend: Box<dyn Backend>,
+        sink: Box<dyn Sink>,
+    ) -> Self {
+        let started = Runtime::new(catalogue, options, backend, engine::index, sink)
             .map(|runtime| Started::new(Rc::new(runtime)))
-            .map_err(|error| format!("cannot watch for signals: {}", with_cause_and_cure(&error)));
+            .map_err(|error| format!("cannot watch for signals: {}", errno::explained(&error)));
         Session { started }
     }
 
@@ -212,7 +218,7 @@ impl Started {
     }
 
     fn attached(&self) -> impl Iterator<Item = ProbeHandle> {
-        self.runtime.probes().into_iter().filter(|probe| probe.attached())
+        self.runtime.probes.used().into_iter().filter(|probe| probe.attached())
     }
 
     fn run(&mut self, source: &Source) -> Outcome {
@@ -261,7 +267,7 @@ impl Started {
 
     /// That nothing became of a probe, which may be a forgotten word.
     fn note_forgotten(&self) {
-        for name in self.runtime.forgotten() {
+        for name in self.runtime.probes.forgotten() {
             self.runtime.note(&format!(
                 "probe `{name}` was made and never attached, so it has done nothing; `.attach()` puts it in force"
             ));
@@ -274,10 +280,10 @@ impl Started {
         let compiled = self.receivers.compile(&mut self.engine, &self.scope, &source.text);
         let compiled = compiled.map_err(|error| {
             let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
-            self.runtime.diagnose(&Diagnostic::of_parse(&error, &source, &known, &self.runtime));
+            self.runtime.diagnose(&self.runtime.explain_parse(&error, &source, &known));
             Failure::Reported(exit::FAILED)
         })?;
-        self.runtime.learn(&source, compiled.iter_functions().map(|f| f.name.to_owned()));
+        self.runtime.texts.learn(&source, compiled.iter_functions().map(|f| f.name.to_owned()));
         let mut ast = self.library.merge(&compiled);
         ast.set_source(source.name.as_str());
         let program = Rc::new(Program { source, ast });
@@ -286,11 +292,11 @@ impl Started {
         self.runtime.leave(former);
         self.library = program.ast.clone_functions_only();
         outcome.map_err(|error| match Stop::of(&error) {
-            Some(stop) if !matches!(stop, Stop::Limit(_)) || self.runtime.options.policy.explains() => {
+            Some(stop) if !matches!(stop, Stop::Limit(_)) || !self.runtime.backend.is_live() => {
                 Failure::Stopped(stop, error.position())
             }
             _ => {
-                let diagnostic = Diagnostic::of_evaluation(&error, &program.source, &self.runtime);
+                let diagnostic = self.runtime.explain_failure(&error, &program.source);
                 self.runtime.diagnose(&diagnostic);
                 Failure::Reported(diagnostic.exit_code())
             }

@@ -97,3 +97,14 @@ impl Timers {
         Some(callback)
     }
 }
+
+/// A timer that a script holds.
+#[derive(Debug, Clone, Copy)]
+pub struct TimerHandle(pub u64);
+
+impl TimerHandle {
+    /// As a person reads it.
+    pub fn describe(self) -> String {
+        format!("timer {}", self.0)
+    }
+}

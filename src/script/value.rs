@@ -1,30 +1,10 @@
-//! Between Rhai's values and the others: event fields in, JSON out.
+//! A script's values in other forms: as JSON, as text.
 
 use rhai::Dynamic;
 use serde_json::{Map, Value};
 
-use super::{
-    api::{aggregation::ScriptSummary, event::ScriptEvent, time::TimerHandle},
-    docs,
-    handle::ProbeHandle,
-};
-use crate::{event, filter::Answer, raw, values::Networks};
-
-/// An event's field as a script sees it: texts in the form of [`raw`]. A number beyond Rhai's own (63 bits) keeps
-/// its bits and turns negative; none of the header's is that large.
-pub fn from_event(value: event::Value) -> Dynamic {
-    match value {
-        event::Value::Unsigned(n) => Dynamic::from(n.cast_signed()),
-        event::Value::Signed(n) => Dynamic::from(n),
-        event::Value::Bool(b) => Dynamic::from(b),
-        event::Value::Text(bytes) => raw::text(&bytes).into(),
-        event::Value::Flags(names) => names.into_iter().map(Dynamic::from).collect::<Vec<_>>().into(),
-        event::Value::Name(name) => name.into(),
-        event::Value::Address(address) => address.map(|a| a.to_string()).unwrap_or_default().into(),
-        event::Value::Device { major, minor } => format!("{major}:{minor}").into(),
-        event::Value::List(items) => items.into_iter().map(from_event).collect::<Vec<_>>().into(),
-    }
-}
+use super::{docs, event::ScriptEvent, handle::ProbeHandle, summary::ScriptSummary, timers::TimerHandle};
+use crate::{filter::Answer, values::Networks};
 
 /// A script's value as JSON; what JSON has no form for becomes its text: a range is `8000..9000`.
 pub fn to_json(value: &Dynamic) -> Value {
@@ -113,27 +93,4 @@ pub fn events(value: &Dynamic) -> Option<Vec<ScriptEvent>> {
 /// A map's entries as JSON.
 pub fn to_object(map: &rhai::Map) -> Map<String, Value> {
     map.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect()
-}
-
-/// A number that may be beyond Rhai's own: then it is a float, which keeps its size.
-pub fn from_wide(number: u128) -> Dynamic {
-    i64::try_from(number).map_or_else(|_| Dynamic::from(number as f64), Dynamic::from)
-}
-
-/// JSON as a script's value.
-pub fn from_json(value: Value) -> Dynamic {
-    match value {
-        Value::Null => Dynamic::UNIT,
-        Value::Bool(b) => b.into(),
-        Value::Number(n) => match (n.as_i64(), n.as_u64()) {
-            (Some(n), _) => n.into(),
-            (None, Some(n)) => from_wide(n.into()),
-            (None, None) => n.as_f64().unwrap_or(f64::NAN).into(),
-        },
-        Value::String(text) => text.into(),
-        Value::Array(items) => items.into_iter().map(from_json).collect::<Vec<_>>().into(),
-        Value::Object(map) => {
-            map.into_iter().map(|(key, value)| (key.into(), from_json(value))).collect::<rhai::Map>().into()
-        }
-    }
 }

@@ -15,8 +15,9 @@ use std::{
 };
 
 use super::{
-    Flow, Shell, child,
-    editor::{Ask, Typed},
+    Flow, Shell,
+    ask::{Ask, Typed},
+    child,
     vocabulary::Word,
 };
 use crate::{report, source, values::nearest};

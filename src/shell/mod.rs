@@ -11,6 +11,7 @@
 //! it: scripts run without this module. It must never hold the engine up while
 //! events arrive, and never leave the terminal other than it was found.
 
+mod ask;
 mod child;
 mod complete;
 mod context;
@@ -43,7 +44,8 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 
 use self::{
-    editor::{Ask, Reader, RichReader, Setting, Typed},
+    ask::{Ask, Typed},
+    editor::{Reader, RichReader, Setting},
     journal::{Gave, Journal},
     plain::{Between, PlainReader},
     printer::{Above, Printer},
@@ -52,9 +54,10 @@ use self::{
     vocabulary::Vocabulary,
 };
 use crate::{
-    exit, kernel,
+    exit,
+    kernel::{self, Live},
     report::{Format, Lines, Stream, wrapped},
-    script::{Echo, LineResult, Options, Outcome, Served, Session, Source, Stance, docs},
+    script::{self, Echo, LineResult, Options, Outcome, Served, Session, Source, Stance},
     template::Catalogue,
 };
 
@@ -98,7 +101,12 @@ pub fn interactive_with(
     let full_screen = terminal.is_capable() && !terminal.is_output_elsewhere();
     let options = Options { interactive: true, ..options };
     let mut shell = Shell {
-        session: Session::new(catalogue.clone(), options, Box::new(printer.clone())),
+        session: Session::new(
+            catalogue.clone(),
+            options,
+            Box::new(Live::new(catalogue.clone())),
+            Box::new(printer.clone()),
+        ),
         catalogue,
         journal: Journal::default(),
         printer,
@@ -405,7 +413,7 @@ impl Shell {
     }
 
     fn help(&mut self, topic: Option<&str>) -> Flow {
-        let index = docs::index(&self.catalogue);
+        let index = script::index(&self.catalogue);
         self.session.tell(&topic.map_or_else(|| index.overview(), |topic| index.topic(topic)));
         if topic.is_none() {
             self.explain("`:help` lists the shell's own commands.");

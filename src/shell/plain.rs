@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, Write};
 
 use super::{
-    editor::{Ask, Typed},
+    ask::{Ask, Typed, is_yes},
     keys, margin,
     printer::{self, Above, Gate, Printed},
 };
@@ -28,7 +28,7 @@ impl PlainReader {
         match ask {
             Ask::Line { prompt, .. } => self.input(&prompt.text()),
             Ask::Confirm(question) => match self.line(question) {
-                Ok(Some(answer)) => Typed::Answer(super::editor::is_yes(&answer)),
+                Ok(Some(answer)) => Typed::Answer(is_yes(&answer)),
                 Ok(None) => Typed::Answer(true),
                 Err(error) => Typed::Failed(error.to_string()),
             },

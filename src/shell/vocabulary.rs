@@ -15,7 +15,10 @@ use super::lexer;
 use crate::{
     probe::scope::Kind,
     reaction,
-    script::docs::{self, terms},
+    script::{
+        self,
+        docs::{self, terms},
+    },
     template::{Catalogue, Field, FieldKind, ParamKind, Template},
     values::{Errno, Signal},
 };
@@ -195,7 +198,7 @@ impl Vocabulary {
 
 impl Callable {
     fn read(catalogue: &Catalogue) -> Self {
-        let index = docs::index(catalogue);
+        let index = script::index(catalogue);
         let word = |function: &docs::Function| {
             // `probe.deny(errno: string) -> Probe`: the name is shown before it.
             let from = function.signature.find('(').unwrap_or_default();

@@ -1,7 +1,9 @@
 //! What this process shares with the rest of the system, and may ask without a probe: users and groups, clocks,
-//! namespaces, its own limits.
+//! namespaces, its own limits, the kernel's release, and why something is refused.
 
 pub mod accounts;
 pub mod clock;
+pub mod errno;
 pub mod limits;
 pub mod namespaces;
+pub mod release;

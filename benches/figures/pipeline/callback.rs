@@ -3,7 +3,10 @@
 use std::{cell::RefCell, io, rc::Rc, sync::Arc, thread, time::Instant};
 
 use krsi_sh::{
-    kernel::bench::producer::{Producer, Waking},
+    kernel::{
+        Live,
+        bench::producer::{Producer, Waking},
+    },
     report::{Lines, Record, Renderer, Sink, Stream},
     script::{Echo, Options, Session},
     template::{Catalogue, Template},
@@ -46,7 +49,8 @@ pub fn rate(producer: &Producer, template: &Arc<Template>) -> Result<f64, String
     let said = Said::default();
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let options = Options { quiet: true, ..Options::default() };
-    let mut session = Session::new(catalogue, options, Box::new(said.clone()));
+    let backend = Box::new(Live::new(catalogue.clone()));
+    let mut session = Session::new(catalogue, options, backend, Box::new(said.clone()));
     session.line(SCRIPT, Echo::Shown);
     let events = session.events().ok_or("no session")?;
     let following = producer.follow(template, "bench", events).map_err(|e| e.to_string())?;

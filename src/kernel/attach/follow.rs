@@ -23,15 +23,6 @@ use crate::{
 /// Former files of one name that are kept, each with a descriptor.
 const MOST_FORMER: usize = 64;
 
-/// What has become of something that a probe names, in a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The probe goes on, about what the name means now.
-    Follows(String),
-    /// It reaches less than it did.
-    Gone(String),
-}
-
 /// A file by its name.
 #[derive(Debug)]
 pub struct NamedFile {

@@ -21,8 +21,9 @@ use aya::{
     programs::{Program, ProgramError},
 };
 
-use self::{follow::Event as Followed, identity::Identities, scope::Resolved};
+use self::{identity::Identities, scope::Resolved};
 use crate::{
+    backend::{Followed, Request},
     event::Source,
     kernel::{
         Kernel, KernelError,
@@ -38,7 +39,7 @@ use crate::{
             take,
         },
     },
-    probe::{Counters, Mode, OnError, ParamValue, Spec, Summary},
+    probe::{Counters, Mode, OnError, ParamValue, Summary},
     system::clock,
     template::{Param, ParamKind, Template},
 };
@@ -81,7 +82,7 @@ impl Attachment {
         kernel: &Kernel,
         btf: &'static KernelTypes,
         loaded: Loaded,
-        (id, spec): (u32, &Spec),
+        Request { id, spec, events }: Request<'_>,
         mut scope: Resolved,
         audit_only: Option<String>,
     ) -> Result<Self, KernelError> {
@@ -93,7 +94,7 @@ impl Attachment {
         let outlet = Outlet {
             source: Source::new(Arc::clone(&template), spec.name.as_str().into(), spec.fields.clone()).into(),
             stacks: stacks.clone(),
-            events: kernel.events.clone(),
+            events: events.clone(),
             delivery: Arc::clone(&delivery),
         };
         scope.apply(&mut ebpf, btf)?;

@@ -7,6 +7,7 @@
 use aya::programs::Program;
 
 use crate::{
+    backend::InScope,
     kernel::{
         Kernel, KernelError,
         attach::scope::Resolved,
@@ -20,25 +21,14 @@ use crate::{
 
 const PROGRAM: &str = "krsi_preview";
 
-/// A process that is in scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InScope {
-    pub pid: u32,
-    /// Real user id, in the initial user namespace.
-    pub uid: u32,
-    /// In the form of [`raw`].
-    pub comm: String,
-}
+/// Bytes of `struct krsi_previewed` of the templates.
+const SIZE: usize = 24;
 
-impl InScope {
-    /// `struct krsi_previewed` of the templates.
-    const SIZE: usize = 24;
-
-    fn read(bytes: &[u8]) -> Self {
-        let number = |at: usize| bytes[at..at + 4].iter().rev().fold(0, |acc, b| acc << 8 | u32::from(*b));
-        let comm = bytes[8..].split(|b| *b == 0).next().unwrap_or_default();
-        InScope { pid: number(0), uid: number(4), comm: raw::text(comm) }
-    }
+/// Reads one `struct krsi_previewed`.
+fn process(bytes: &[u8]) -> InScope {
+    let number = |at: usize| bytes[at..at + 4].iter().rev().fold(0, |acc, b| acc << 8 | u32::from(*b));
+    let comm = bytes[8..].split(|b| *b == 0).next().unwrap_or_default();
+    InScope { pid: number(0), uid: number(4), comm: raw::text(comm) }
 }
 
 /// # Errors
@@ -65,5 +55,5 @@ pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Resul
         return Err(refuse(format!("no iterator `{PROGRAM}`")));
     };
     let bytes = iter::output(program).map_err(failed)?;
-    Ok(bytes.chunks_exact(InScope::SIZE).map(InScope::read).collect())
+    Ok(bytes.chunks_exact(SIZE).map(process).collect())
 }

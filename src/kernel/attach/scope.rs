@@ -18,11 +18,12 @@ use aya::{
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
 use crate::{
+    backend::Followed,
     kernel::{
         KernelError,
         attach::{
             cgroups::{self, Ways},
-            follow::{Change, Event, NamedFile, running},
+            follow::{Change, NamedFile, running},
             identity::Identities,
             subtree::{self, Tree},
         },
@@ -204,7 +205,7 @@ impl Resolved {
         identities: &Identities,
         btf: &'static KernelTypes,
         now: Instant,
-    ) -> Result<Vec<Event>, KernelError> {
+    ) -> Result<Vec<Followed>, KernelError> {
         let mut seen = self.follow_processes();
         seen.extend(self.follow_cgroups()?);
         seen.extend(self.follow_executables(identities, btf)?);
@@ -217,31 +218,31 @@ impl Resolved {
     }
 
     /// Its descendants stay in scope, and may have ended as well: nobody but the kernel knows.
-    fn follow_processes(&mut self) -> Vec<Event> {
+    fn follow_processes(&mut self) -> Vec<Followed> {
         let (running, ended): (Vec<_>, Vec<_>) =
             self.processes.drain(..).partition(|(_, pid)| is_there(*pid));
         self.processes = running;
         let ended = ended.into_iter().map(|(condition, pid)| {
-            Event::Follows(format!(
+            Followed::Follows(format!(
                 "scope `{condition}`: process {pid} has ended; its descendants stay in the scope, and another process with this id is not in it"
             ))
         });
         ended.collect()
     }
 
-    fn follow_cgroups(&mut self) -> Result<Vec<Event>, KernelError> {
+    fn follow_cgroups(&mut self) -> Result<Vec<Followed>, KernelError> {
         let mut events = Vec::new();
         for (_, named) in &mut self.cgroups {
             let Some(seen) = named.look() else { continue };
             let (condition, path) = (named.condition, named.path.display().to_string());
             events.push(match (seen.former, seen.now) {
-                (_, Some(_)) => Event::Follows(format!(
+                (_, Some(_)) => Followed::Follows(format!(
                     "scope `{condition}`: {path:?} was made anew; the scope follows"
                 )),
-                _ if condition.negated => Event::Follows(format!(
+                _ if condition.negated => Followed::Follows(format!(
                     "scope `{condition}`: {path:?} is gone; the scope follows if it is made anew"
                 )),
-                _ => Event::Gone(format!(
+                _ => Followed::Gone(format!(
                     "scope `{condition}`: {path:?} is gone, so no task of it is in scope; the scope follows if it is made anew"
                 )),
             });
@@ -256,7 +257,7 @@ impl Resolved {
         &mut self,
         identities: &Identities,
         btf: &'static KernelTypes,
-    ) -> Result<Vec<Event>, KernelError> {
+    ) -> Result<Vec<Followed>, KernelError> {
         let changed: Vec<usize> =
             (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();
         if changed.is_empty() {
@@ -278,7 +279,7 @@ impl Resolved {
                     format!("leads to {path:?} now; the scope follows")
                 }
             };
-            events.push(Event::Follows(format!("scope `{condition}`: {:?} {what}", file.path)));
+            events.push(Followed::Follows(format!("scope `{condition}`: {:?} {what}", file.path)));
         }
         self.forget_former();
         Ok(events)

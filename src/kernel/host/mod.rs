@@ -13,8 +13,8 @@ use nix::{
 use procfs::process::Process;
 
 use crate::{
-    kernel::{KernelError, errno},
-    system::{limits, namespaces},
+    kernel::KernelError,
+    system::{errno, limits, namespaces, release},
 };
 
 // include/uapi/linux/capability.h
@@ -95,35 +95,22 @@ pub fn most_tasks() -> u32 {
     text.trim().parse().unwrap_or(FEWEST_TASKS).clamp(FEWEST_TASKS, MOST_TASKS)
 }
 
-/// `uname -r`.
+/// The running kernel's release (`uname -r`).
+///
+/// # Errors
+/// If it cannot be read.
 pub fn release() -> Result<String, KernelError> {
-    fs::read_to_string("/proc/sys/kernel/osrelease")
-        .map(|text| text.trim().to_owned())
-        .map_err(|error| KernelError::Host { what: "read the kernel's release".into(), error })
+    release::release().map_err(unknown_release)
 }
 
 /// The running kernel as `KERNEL_VERSION(a, b, c)` of the templates.
+///
+/// # Errors
+/// If its release cannot be read.
 pub fn version() -> Result<u32, KernelError> {
-    let release = release()?;
-    Ok(parse_version(&release))
+    release::version().map_err(unknown_release)
 }
 
-fn parse_version(release: &str) -> u32 {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    let (major, minor, patch) = (next(), next(), next());
-    (major << 16) + (minor << 8) + patch.min(255)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_version;
-
-    #[test]
-    fn releases_become_kernel_versions() {
-        assert_eq!(parse_version("5.10.0-30-cloud-amd64"), 5 << 16 | 10 << 8);
-        assert_eq!(parse_version("6.1.192"), 6 << 16 | 1 << 8 | 192);
-        assert_eq!(parse_version("4.4.302-x"), 4 << 16 | 4 << 8 | 255);
-        assert_eq!(parse_version("7.3-rc1"), 7 << 16 | 3 << 8);
-    }
+fn unknown_release(error: io::Error) -> KernelError {
+    KernelError::Host { what: "read the kernel's release".into(), error }
 }

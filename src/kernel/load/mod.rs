@@ -26,6 +26,7 @@ use crate::{
         maps::{stacks, summaries},
     },
     probe::Spec,
+    system::errno::is_memory_locked,
     template::{ObservedAt, Observer, Template},
 };
 
@@ -305,7 +306,7 @@ fn refusal(hook: &str, error: ProgramError) -> KernelError {
             // The verifier always explains itself; a refusal without a word is policy, or a limit.
             if io_error.raw_os_error() == Some(nix::libc::EPERM)
                 && log.trim().is_empty()
-                && !errno::is_memory_locked()
+                && !is_memory_locked()
             {
                 return KernelError::Refused { hook };
             }

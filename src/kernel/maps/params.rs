@@ -17,10 +17,11 @@ use aya::{
 };
 
 use crate::{
+    backend::Followed,
     kernel::{
         KernelError,
         attach::{
-            follow::{Change, Event, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
+            follow::{Change, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
             identity::{Identities, Identity},
         },
         errno::chain,
@@ -200,7 +201,7 @@ impl Tables {
         &mut self,
         identities: &Identities,
         btf: &'static KernelTypes,
-    ) -> Result<Vec<Event>, KernelError> {
+    ) -> Result<Vec<Followed>, KernelError> {
         let mut events = Vec::new();
         let params: Vec<String> = self.by_param.keys().cloned().collect();
         for param in params {
@@ -347,7 +348,7 @@ fn follow_files(
     param: &str,
     identities: &Identities,
     btf: &'static KernelTypes,
-) -> Result<Vec<Event>, KernelError> {
+) -> Result<Vec<Followed>, KernelError> {
     for file in files.iter_mut() {
         file.retain_former(was_moved);
     }
@@ -371,7 +372,7 @@ fn follow_files(
                 "was replaced too often; the first of its former files is forgotten".to_owned()
             }
         };
-        events.push(Event::Follows(format!("param `{param}`: {:?} {what}", file.path)));
+        events.push(Followed::Follows(format!("param `{param}`: {:?} {what}", file.path)));
     }
     Ok(events)
 }

@@ -1,36 +1,13 @@
 //! Aggregation: what a probe keeps count of in the kernel, and how a script reads it.
 
-use std::rc::Rc;
-
 use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
 use super::{Fallible, group, runtime};
 use crate::{
     probe::Summary,
     probe::aggregation::{Aggregation, Kind},
-    report::{summary_row, summary_text},
-    script::{Fault, handle::ProbeHandle, value},
+    script::{Fault, handle::ProbeHandle, json, summary::ScriptSummary},
 };
-
-/// A summary that a script holds.
-#[derive(Debug, Clone)]
-pub struct ScriptSummary(Rc<Summary>);
-
-impl ScriptSummary {
-    fn new(summary: Summary) -> Self {
-        ScriptSummary(Rc::new(summary))
-    }
-
-    /// As JSON has it: an array of its rows.
-    pub fn rows(&self) -> Vec<serde_json::Value> {
-        self.0.rows.iter().map(|row| summary_row(&self.0, row).into()).collect()
-    }
-
-    /// As a person reads it.
-    pub fn describe(&self) -> String {
-        summary_text(&self.0).join("\n")
-    }
-}
 
 /// Names of fields: one, or an array of them.
 fn names(by: &Dynamic) -> Fallible<Vec<String>> {
@@ -219,14 +196,14 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn counts(probe: ProbeHandle) -> Fallible<ScriptSummary> {
         let most = probe.most_rows().unwrap_or(usize::MAX);
-        pick(&probe, "count").map(|s| ScriptSummary::new((*s.0).clone().first(most)))
+        pick(&probe, "count").map(|s| ScriptSummary::new((*s).clone().first(most)))
     }
 
     /// Returns the `n` largest groups counted so far: `every("1s", || p.top(10).show())`.
     #[rhai_fn(return_raw)]
     pub fn top(probe: ProbeHandle, n: i64) -> Fallible<ScriptSummary> {
         let summary = pick(&probe, "count")?;
-        Ok(ScriptSummary::new((*summary.0).clone().first(super::rows(n)?)))
+        Ok(ScriptSummary::new((*summary).clone().first(super::rows(n)?)))
     }
 
     /// Returns the sums collected by `.sum(…)`.
@@ -296,51 +273,51 @@ mod functions {
     /// Prints the summary: a table or a drawing, or a line of JSON in that format.
     #[rhai_fn(return_raw)]
     pub fn show(context: NativeCallContext, summary: &mut ScriptSummary) -> Fallible<()> {
-        runtime(&context)?.report(|reporter| reporter.summary(&summary.0));
+        runtime(&context)?.report(|reporter| reporter.summary(summary));
         Ok(())
     }
 
     /// Returns the first rows of a summary, which are the largest: `p.counts().top(3)`.
     #[rhai_fn(name = "top", return_raw)]
     pub fn top_rows(summary: &mut ScriptSummary, n: i64) -> Fallible<ScriptSummary> {
-        Ok(ScriptSummary::new((*summary.0).clone().first(super::rows(n)?)))
+        Ok(ScriptSummary::new((**summary).clone().first(super::rows(n)?)))
     }
 
     /// The rows of a summary as an array of maps: the group's fields, and what it has come to.
     #[rhai_fn(get = "rows")]
     pub fn rows(summary: &mut ScriptSummary) -> Array {
-        summary.rows().into_iter().map(value::from_json).collect()
+        summary.rows().into_iter().map(json::from_json).collect()
     }
 
     /// Returns the number of rows of a summary.
     pub fn len(summary: &mut ScriptSummary) -> i64 {
-        i64::try_from(summary.0.rows.len()).unwrap_or(i64::MAX)
+        i64::try_from(summary.rows.len()).unwrap_or(i64::MAX)
     }
 
     /// What the rows of a summary come to together; a float if it is more than a number of a script can be.
     #[rhai_fn(get = "total")]
     pub fn total(summary: &mut ScriptSummary) -> Dynamic {
-        let weights = summary.0.rows.iter().map(|row| row.amount.weight());
-        value::from_wide(weights.fold(0, u128::saturating_add))
+        let weights = summary.rows.iter().map(|row| row.amount.weight());
+        json::from_wide(weights.fold(0, u128::saturating_add))
     }
 
     /// Events that found no room in the probe's tables.
     #[rhai_fn(get = "overflow")]
     pub fn overflow(summary: &mut ScriptSummary) -> i64 {
-        i64::try_from(summary.0.overflow).unwrap_or(i64::MAX)
+        i64::try_from(summary.overflow).unwrap_or(i64::MAX)
     }
 
     /// Returns the value of one group, 0 if there is no such group: `p.counts().of("cat")`, `.of(["cat", 0])`. More than
     /// 2^63 - 1 is a float.
     #[rhai_fn(return_raw)]
     pub fn of(summary: &mut ScriptSummary, group: Dynamic) -> Fallible<Dynamic> {
-        group::amount(&summary.0, &group)
+        group::amount(summary, &group)
     }
 
     /// Returns the value of a summary that is not grouped by a field: `p.counts().of()`.
     #[rhai_fn(name = "of", return_raw)]
     pub fn of_all(summary: &mut ScriptSummary) -> Fallible<Dynamic> {
-        group::amount(&summary.0, &Array::new().into())
+        group::amount(summary, &Array::new().into())
     }
 
     #[rhai_fn(name = "to_string", name = "to_debug")]
@@ -354,7 +331,7 @@ mod functions {
         let rows = summary.rows();
         let row = usize::try_from(number).ok().and_then(|n| rows.get(n).cloned());
         let none = || Fault::script(format!("this summary has {} rows, and no number {number}", rows.len()));
-        Ok(value::from_json(row.ok_or_else(none)?))
+        Ok(json::from_json(row.ok_or_else(none)?))
     }
 }
 
@@ -363,13 +340,4 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<ScriptSummary>("Summary")
         .register_iterator::<ScriptSummary>()
         .register_global_module(rhai::exported_module!(functions).into());
-}
-
-impl IntoIterator for ScriptSummary {
-    type Item = Dynamic;
-    type IntoIter = std::vec::IntoIter<Dynamic>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.rows().into_iter().map(value::from_json).collect::<Vec<_>>().into_iter()
-    }
 }

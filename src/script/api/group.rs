@@ -8,7 +8,7 @@ use super::Fallible;
 use crate::{
     probe::summary::{Amount, Summary},
     raw,
-    script::{Fault, value},
+    script::{Fault, event::from_event, json, value},
     template::FieldKind,
     values::nearest,
 };
@@ -27,10 +27,7 @@ pub fn amount(summary: &Summary, group: &Dynamic) -> Fallible<Dynamic> {
     }
     let wanted: Vec<_> = wanted.iter().map(value::to_json).collect();
     let is_it = |group: &[crate::event::Value]| {
-        group
-            .iter()
-            .zip(&wanted)
-            .all(|(own, wanted)| value::to_json(&value::from_event(own.clone())) == *wanted)
+        group.iter().zip(&wanted).all(|(own, wanted)| value::to_json(&from_event(own.clone())) == *wanted)
     };
     let row = summary.rows.iter().find(|row| is_it(&row.group));
     Ok(row.map_or(Dynamic::from(0_i64), |row| shown(summary, row)))
@@ -38,13 +35,13 @@ pub fn amount(summary: &Summary, group: &Dynamic) -> Fallible<Dynamic> {
 
 fn shown(summary: &Summary, row: &crate::probe::summary::Row) -> Dynamic {
     match &row.amount {
-        Amount::Number(n) => value::from_wide(*n),
-        Amount::About(n) => value::from_wide((*n).into()),
+        Amount::Number(n) => json::from_wide(*n),
+        Amount::About(n) => json::from_wide((*n).into()),
         Amount::TooLarge => f64::INFINITY.into(),
         Amount::Mean(mean) => (*mean).into(),
         Amount::Histogram(_) => {
             let row = crate::report::summary_row(summary, row);
-            row.get("buckets").cloned().map_or(Dynamic::UNIT, value::from_json)
+            row.get("buckets").cloned().map_or(Dynamic::UNIT, json::from_json)
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use rhai::{Array, Engine, plugin::*};
 
-use super::{Fallible, event::ScriptEvent, runtime};
-use crate::script::{Fault, handle::ProbeHandle, recent::KEPT};
+use super::{Fallible, runtime};
+use crate::script::{Fault, event::ScriptEvent, handle::ProbeHandle, recent::KEPT};
 
 /// Reads how many events are wanted.
 fn most(wanted: i64) -> Fallible<usize> {

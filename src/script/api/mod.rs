@@ -3,7 +3,7 @@
 //! The doc comment on a function is its documentation: `help` prints it. Functions
 //! find what they act on through the engine's tag.
 
-pub mod aggregation;
+mod aggregation;
 pub mod cut;
 pub mod event;
 mod group;
@@ -17,14 +17,14 @@ mod probe;
 mod process;
 mod session;
 pub mod text;
-pub mod time;
+mod time;
 pub mod verdict;
 
 use std::rc::Rc;
 
-use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext};
+use rhai::{Dynamic, Engine, NativeCallContext};
 
-use super::{Fault, runtime::Runtime};
+use super::{Fault, event::ScriptEvent, fault::Fallible, runtime::Runtime, summary::ScriptSummary};
 use crate::{raw, report};
 
 /// Everything there is.
@@ -46,8 +46,6 @@ pub fn register(engine: &mut Engine) {
     library::register(engine);
 }
 
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
-
 fn runtime(context: &NativeCallContext) -> Fallible<Rc<Runtime>> {
     let tag = context.tag().and_then(|tag| tag.clone().try_cast::<Rc<Runtime>>());
     let runtime = tag.ok_or_else(|| Fault::script("this function works inside of a session only"))?;
@@ -62,10 +60,10 @@ pub fn shown(value: &Dynamic) -> String {
     if let Some(probe) = value.read_lock::<super::handle::ProbeHandle>() {
         return probe.describe();
     }
-    if let Some(summary) = value.read_lock::<aggregation::ScriptSummary>() {
+    if let Some(summary) = value.read_lock::<ScriptSummary>() {
         return summary.describe();
     }
-    if value.is_map() || value.is_array() || value.is_blob() || value.is::<event::ScriptEvent>() {
+    if value.is_map() || value.is_array() || value.is_blob() || value.is::<ScriptEvent>() {
         let text = serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
         return text.lines().map(report::safe_json).collect::<Vec<_>>().join("\n");
     }

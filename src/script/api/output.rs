@@ -2,10 +2,10 @@
 
 use rhai::{Engine, Map, plugin::*};
 
-use super::{Fallible, event::ScriptEvent, runtime};
+use super::{Fallible, runtime};
 use crate::{
     report::{Record, Severity},
-    script::{Fault, value},
+    script::{Fault, event::ScriptEvent, value},
 };
 
 fn say_alert(

@@ -6,19 +6,19 @@ use rhai::{Array, Dynamic, Engine, FnPtr, Map, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
-    kernel::InScope,
+    backend::InScope,
     probe::{Mode, OnError, Scope, Spec},
     script::{
         Fault, docs,
         handle::ProbeHandle,
+        json,
         policy::Effect,
         program::{Callback, When},
         runtime::Runtime,
         value,
     },
     template::Stack,
-    values::nearest,
-    values::{Errno, Signal, duration},
+    values::{Errno, Signal, duration, nearest},
 };
 
 fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHandle, Fault> {
@@ -29,12 +29,13 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
         let allowed = catalogue.names().collect::<Vec<_>>().join(", ");
         Fault::script(format!("there is no template `{template}`{near}; allowed: {allowed}")).about(template)
     })?;
-    let birth = runtime.birth(template);
+    let birth = runtime.probes.birth(template);
     let spec = Spec::new(Arc::clone(found), birth.name.borrow().clone());
     let probe = ProbeHandle::new(birth, spec);
-    runtime.made(&probe);
+    runtime.probes.add_made(&probe);
     for (name, param) in params {
-        probe.set_param(runtime, name, &value::to_json(param)).inspect_err(|_| probe.look_at())?;
+        let remarks = probe.set_param(name, &value::to_json(param)).inspect_err(|_| probe.look_at())?;
+        runtime.notes(&remarks);
     }
     Ok(probe)
 }
@@ -45,6 +46,13 @@ fn errno(name: &str) -> Result<Mode, Fault> {
 
 fn signal(name: &str) -> Result<Mode, Fault> {
     Ok(Mode::Kill(Signal::from_name(name)?))
+}
+
+/// Changes the mode, as far as the policy lets, and says what there is to say about it.
+fn set_mode(context: &NativeCallContext, probe: &ProbeHandle, mode: Mode) -> Fallible<()> {
+    let runtime = runtime(context)?;
+    runtime.notes(&probe.set_mode(runtime.options.policy, mode)?);
+    Ok(())
 }
 
 #[export_module]
@@ -94,28 +102,28 @@ mod functions {
     /// Reports and allows. This is the default mode.
     #[rhai_fn(return_raw)]
     pub fn observe(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        probe.set_mode(&*runtime(&context)?, Mode::Observe)?;
+        set_mode(&context, &probe, Mode::Observe)?;
         Ok(probe)
     }
 
     /// Reports what would have been denied, and allows it.
     #[rhai_fn(return_raw)]
     pub fn shadow(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        probe.set_mode(&*runtime(&context)?, Mode::Shadow)?;
+        set_mode(&context, &probe, Mode::Shadow)?;
         Ok(probe)
     }
 
     /// Refuses the operation with EPERM.
     #[rhai_fn(return_raw)]
     pub fn deny(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        probe.set_mode(&*runtime(&context)?, errno("EPERM")?)?;
+        set_mode(&context, &probe, errno("EPERM")?)?;
         Ok(probe)
     }
 
     /// Refuses the operation with an errno: `.deny("EACCES")`.
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
-        probe.set_mode(&*runtime(&context)?, errno(name)?)?;
+        set_mode(&context, &probe, errno(name)?)?;
         Ok(probe)
     }
 
@@ -123,14 +131,14 @@ mod functions {
     #[rhai_fn(name = "deny", return_raw)]
     pub fn deny_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Deny(Errno::from_number(number).map_err(Fault::from)?);
-        probe.set_mode(&*runtime(&context)?, mode)?;
+        set_mode(&context, &probe, mode)?;
         Ok(probe)
     }
 
     /// Kills the calling process with SIGKILL, and refuses the operation.
     #[rhai_fn(return_raw)]
     pub fn kill(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        probe.set_mode(&*runtime(&context)?, signal("SIGKILL")?)?;
+        set_mode(&context, &probe, signal("SIGKILL")?)?;
         Ok(probe)
     }
 
@@ -138,7 +146,7 @@ mod functions {
     /// probe decide too late to refuse (`args`, `env`), the signal is always SIGKILL.
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_with(context: NativeCallContext, probe: ProbeHandle, name: &str) -> Fallible<ProbeHandle> {
-        probe.set_mode(&*runtime(&context)?, signal(name)?)?;
+        set_mode(&context, &probe, signal(name)?)?;
         Ok(probe)
     }
 
@@ -146,7 +154,7 @@ mod functions {
     #[rhai_fn(name = "kill", return_raw)]
     pub fn kill_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Kill(Signal::from_number(number).map_err(Fault::from)?);
-        probe.set_mode(&*runtime(&context)?, mode)?;
+        set_mode(&context, &probe, mode)?;
         Ok(probe)
     }
 
@@ -190,7 +198,8 @@ mod functions {
         param: &str,
         value: Dynamic,
     ) -> Fallible<ProbeHandle> {
-        probe.set_param(&*runtime(&context)?, param, &value::to_json(&value))?;
+        let remarks = probe.set_param(param, &value::to_json(&value))?;
+        runtime(&context)?.notes(&remarks);
         Ok(probe)
     }
 
@@ -209,14 +218,15 @@ mod functions {
     pub fn when(context: NativeCallContext, probe: ProbeHandle, filter: FnPtr) -> Fallible<ProbeHandle> {
         let runtime = runtime(&context)?;
         let program = runtime.program()?;
-        probe.set_when(&runtime, Some(When { function: filter, program }))?;
+        let remarks = probe.set_when(Some(When { function: filter, program }))?;
+        runtime.notes(&remarks);
         Ok(probe)
     }
 
     /// Removes the filter, also while attached: `p.when(())`. Then every event in scope matches that the params allow.
     #[rhai_fn(name = "when", return_raw)]
     pub fn when_nothing(context: NativeCallContext, probe: ProbeHandle, _none: ()) -> Fallible<ProbeHandle> {
-        probe.set_when(&*runtime(&context)?, None)?;
+        runtime(&context)?.notes(&probe.set_when(None)?);
         Ok(probe)
     }
 
@@ -308,7 +318,7 @@ mod functions {
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
         probe.flush();
         let counters = serde_json::to_value(probe.counters()?).unwrap_or_default();
-        let mut map = value::from_json(counters).try_cast::<Map>().unwrap_or_default();
+        let mut map = json::from_json(counters).try_cast::<Map>().unwrap_or_default();
         map.insert("audit_only".into(), probe.audit_only().is_some().into());
         Ok(map)
     }
@@ -319,7 +329,7 @@ mod functions {
     pub fn preview(context: NativeCallContext, probe: ProbeHandle) -> Fallible<Map> {
         let runtime = runtime(&context)?;
         runtime.ask(Effect::Preview)?;
-        let processes = probe.preview(&runtime)?;
+        let processes = probe.preview(&*runtime.backend)?;
         let counters = probe.counters()?;
         let as_map = |process: InScope| {
             let mut map = Map::new();

@@ -8,21 +8,19 @@ use std::{
 use crossbeam_channel::never;
 use rhai::{Array, Engine, Map, plugin::*};
 
-use super::{Fallible, event::ScriptEvent, runtime};
+use super::{Fallible, runtime};
 use crate::{
-    kernel::KernelError,
     raw,
     reaction::{self, Child, Deed, Ended},
     report::Record,
     script::{
         Fault, docs,
+        event::ScriptEvent,
         policy::{Effect, Ruling},
         runtime::{Runtime, Turn, Until},
     },
-    system::accounts::Account,
-    system::namespaces,
-    values::Signal,
-    values::nearest,
+    system::{accounts::Account, namespaces},
+    values::{Signal, nearest},
 };
 
 fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
@@ -59,8 +57,8 @@ fn as_map(ended: &Ended) -> Map {
 
 /// Numbers in a script are mostly those of events, which are the kernel's: where a signal would take them for others, it
 /// must not be sent.
-fn of_the_kernel(what: &'static str) -> Result<(), Fault> {
-    namespaces::process_ids().map_err(|foreign| KernelError::ProcessIds { what, foreign }.into())
+fn of_the_kernel(what: &str) -> Result<(), Fault> {
+    namespaces::process_ids().map_err(|foreign| Fault::environment(format!("cannot {what}: {foreign}")))
 }
 
 fn pid(number: i64) -> Result<i32, Fault> {

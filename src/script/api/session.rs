@@ -5,7 +5,7 @@ use rhai::{Array, Engine, FnPtr, Map, plugin::*};
 use super::{Fallible, a, runtime};
 use crate::{
     report::Record,
-    script::{Fault, docs, handle::ProbeHandle, program::Callback, stop::Stop},
+    script::{Fault, handle::ProbeHandle, program::Callback, stop::Stop},
     values::nearest,
 };
 
@@ -60,7 +60,7 @@ mod functions {
     /// Returns the attached probes: `for p in probes() { p.detach(); }`.
     #[rhai_fn(return_raw)]
     pub fn probes(context: NativeCallContext) -> Fallible<Array> {
-        let attached = runtime(&context)?.probes().into_iter().filter(|probe| probe.attached());
+        let attached = runtime(&context)?.probes.used().into_iter().filter(|probe| probe.attached());
         Ok(attached.map(Dynamic::from).collect())
     }
 
@@ -68,8 +68,8 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn probe_named(context: NativeCallContext, name: &str) -> Fallible<ProbeHandle> {
         let runtime = runtime(&context)?;
-        runtime.probe_named(name).ok_or_else(|| {
-            let names: Vec<_> = runtime.probes().iter().map(ProbeHandle::name).collect();
+        runtime.probes.named(name).ok_or_else(|| {
+            let names: Vec<_> = runtime.probes.used().iter().map(ProbeHandle::name).collect();
             let near = nearest(name, names.iter().map(String::as_str))
                 .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
             let known = if names.is_empty() { "none has been attached".to_owned() } else { names.join(", ") };
@@ -100,7 +100,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn help(context: NativeCallContext) -> Fallible<()> {
         let runtime = runtime(&context)?;
-        let text = docs::index(&runtime.catalogue).overview();
+        let text = runtime.index().overview();
         runtime.report(|reporter| reporter.emit(Record::Help(&text)));
         Ok(())
     }
@@ -109,7 +109,7 @@ mod functions {
     #[rhai_fn(name = "help", return_raw)]
     pub fn help_about(context: NativeCallContext, topic: &str) -> Fallible<()> {
         let runtime = runtime(&context)?;
-        let text = docs::index(&runtime.catalogue).topic(topic);
+        let text = runtime.index().topic(topic);
         runtime.report(|reporter| reporter.emit(Record::Help(&text)));
         Ok(())
     }

@@ -11,13 +11,10 @@ use crate::{
         Fault,
         program::Callback,
         runtime::{Runtime, Until},
+        timers::TimerHandle,
     },
     values::duration,
 };
-
-/// A timer that a script holds.
-#[derive(Debug, Clone, Copy)]
-pub struct TimerHandle(u64);
 
 fn start(context: &NativeCallContext, time: &str, function: FnPtr, repeats: bool) -> Fallible<TimerHandle> {
     let runtime = runtime(context)?;
@@ -26,13 +23,6 @@ fn start(context: &NativeCallContext, time: &str, function: FnPtr, repeats: bool
     let callback = Callback::new(function, runtime.program()?, 0, name)?;
     let added = runtime.timers.borrow_mut().add(Instant::now(), delay, repeats, callback);
     Ok(TimerHandle(added.map_err(Fault::script)?))
-}
-
-impl TimerHandle {
-    /// As a person reads it.
-    pub fn describe(self) -> String {
-        format!("timer {}", self.0)
-    }
 }
 
 /// A time that `sleep` was given, if it is one.

@@ -4,17 +4,14 @@
 //! be written instead, with an example from the function's own documentation.
 
 use crate::{
-    script::{
-        docs::{self, Function, Index},
-        runtime::Runtime,
-    },
+    script::docs::{self, Function, Index},
     values::nearest,
 };
 
 type Told = (String, Option<String>);
 
 /// `name (type, type)` as Rhai has it.
-pub fn unknown_function(signature: &str, runtime: &Runtime) -> Told {
+pub fn unknown_function(signature: &str, index: &Index) -> Told {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
     let plain = docs::plain_types(types.strip_suffix(')').unwrap_or(types));
     let given: Vec<&str> = plain.split(", ").filter(|kind| !kind.is_empty()).collect();
@@ -25,10 +22,9 @@ pub fn unknown_function(signature: &str, runtime: &Runtime) -> Told {
     if is_closure(name) {
         return closure_of_another_number(&given);
     }
-    let index = docs::index(&runtime.catalogue);
     let forms = index.forms_of(name);
     if forms.is_empty() {
-        let near = near_member(given.first().copied(), name, &index);
+        let near = near_member(given.first().copied(), name, index);
         let foreign = super::words::of_another_language(name).map(str::to_owned);
         let advice = foreign.or(near.map(|near| format!("did you mean `{near}`?")));
         return (
@@ -149,11 +145,10 @@ fn advice(forms: &[&Function]) -> String {
 }
 
 /// Rhai's description of a property that a value does not have, or that cannot be set.
-pub fn unknown_property(described: &str, runtime: &Runtime) -> Option<Told> {
+pub fn unknown_property(described: &str, index: &Index) -> Option<Told> {
     let mut quoted = described.split('\'').skip(1).step_by(2);
     let (name, of) = (quoted.next()?, docs::plain_types(quoted.next()?));
     let of = of.as_str();
-    let index = docs::index(&runtime.catalogue);
     if described.starts_with("No writable") {
         let members = index.members(of);
         let advice = match members.contains(&name) {

@@ -1,7 +1,7 @@
 //! What a probe keeps count of: configured before the attach, read and taken while it is attached, and
 //! kept for the session's end.
 
-use super::{Fault, InWords, ProbeHandle, State};
+use super::{Fault, ProbeHandle, State};
 use crate::{
     probe::Summary,
     probe::aggregation::{self, Aggregation, AggregationError, Kind},
@@ -105,10 +105,8 @@ impl ProbeHandle {
         let mut state = self.0.borrow_mut();
         state.must_aggregate()?;
         state.has_told = true;
-        let only_in_words = state.in_words != InWords::Never;
         match &mut state.attachment {
             Some(attachment) => Ok(attachment.take_summaries()?),
-            None if only_in_words => Ok(state.closed_summaries.clone()),
             None => Ok(std::mem::take(&mut state.closed_summaries)),
         }
     }

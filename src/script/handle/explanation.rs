@@ -1,51 +1,18 @@
-//! A probe in words: attached for the looks of it, and explained stage by stage.
+//! A probe explained, stage by stage.
 
-use super::{Fault, ProbeHandle, State};
+use super::{ProbeHandle, State};
 use crate::{
     filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
-    probe::{Mode, Summary},
+    probe::Mode,
     script::{
         explanation::{Explanation, FilterCost, Place, Stage},
         program::{Callback, Program},
-        runtime::Runtime,
     },
     template::Stack,
 };
 
-/// Whether a probe was attached by a script that is only explained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum InWords {
-    #[default]
-    Never,
-    Attached,
-    Detached,
-}
-
 impl ProbeHandle {
-    /// As an attach, without a kernel: what it would refuse for the script's sake is refused.
-    ///
-    /// # Errors
-    /// If the spec may not be attached, or the filter does not compile.
-    pub fn attach_in_words(&self, runtime: &Runtime) -> Result<(), Fault> {
-        let mut state = self.0.borrow_mut();
-        state.looked_at();
-        state.make_whole()?;
-        state.in_words = InWords::Attached;
-        // What the script reads has counted nothing.
-        state.has_books = true;
-        state.closed_summaries =
-            state.spec.aggregations.iter().map(|of| Summary::new(&state.spec.name, of, vec![], 0)).collect();
-        state.remarks_in_words(runtime);
-        Ok(())
-    }
-
-    pub(super) fn leave_in_words(&self) {
-        let mut state = self.0.borrow_mut();
-        if state.in_words == InWords::Attached {
-            state.in_words = InWords::Detached;
-        }
-    }
-
+    /// Returns what runs where of the probe, as it was attached last or stands now.
     pub fn explanation(&self) -> Explanation {
         let state = self.0.borrow();
         let spec = &state.spec;
@@ -53,7 +20,7 @@ impl ProbeHandle {
             probe: spec.name.clone(),
             template: spec.template.name.clone(),
             hooks: spec.template.hooks.clone(),
-            attached: state.in_words != InWords::Never,
+            attached: state.has_books,
             stages: state.in_kernel().into_iter().chain(state.in_shell()).collect(),
             first: state.first().map(|first| cost(&first.filter, &first.code, FIRST_CAPACITY)),
             filter: spec.filter.as_ref().map(|compiled| cost(&compiled.filter, &compiled.code, CAPACITY)),
@@ -82,12 +49,6 @@ impl State {
     fn first(&self) -> Option<&First> {
         let first = self.spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
         first.filter(|_| self.spec.late().is_none())
-    }
-
-    fn remarks_in_words(&self, runtime: &Runtime) {
-        for remark in self.late_remark().into_iter().chain(self.verdict_remark()) {
-            runtime.note(&remark);
-        }
     }
 
     fn in_kernel(&self) -> Vec<Stage> {

@@ -17,7 +17,7 @@ impl Runtime {
             return;
         }
         self.last_heartbeat.set(now);
-        for probe in self.probes().into_iter().filter(ProbeHandle::attached) {
+        for probe in self.probes.used().into_iter().filter(ProbeHandle::attached) {
             self.renew(&probe, since.saturating_sub(HOLD));
         }
         self.look_at_output();
@@ -50,13 +50,13 @@ impl Runtime {
 
     /// Looks again for the next lease that runs out: one was set, or what it is about has changed.
     pub fn leases_changed(&self) {
-        let leases = self.probes.borrow().iter().filter_map(ProbeHandle::lapses_at).min();
+        let leases = self.probes.used().iter().filter_map(ProbeHandle::lapses_at).min();
         self.next_lapse.set(leases);
     }
 
     fn say_lapses(&self, now: Instant) {
         self.next_lapse.set(None);
-        for probe in self.probes() {
+        for probe in self.probes.used() {
             if let Some(lapsed) = probe.take_lapse(now) {
                 self.warn(&lapsed);
             }

@@ -123,7 +123,7 @@ impl Runtime {
 
     /// Why the session has more to do than to report, if so.
     fn goes_on_unread(&self) -> Option<String> {
-        let attached: Vec<_> = self.probes().into_iter().filter(ProbeHandle::attached).collect();
+        let attached: Vec<_> = self.probes.used().into_iter().filter(ProbeHandle::attached).collect();
         if let Some(probe) = attached.iter().find(|probe| probe.in_force()) {
             return Some(format!("probe `{}` enforces", probe.name()));
         }

@@ -1,17 +1,29 @@
 //! A script that is only explained: evaluated with nothing attached, nothing done and nothing waited for.
 
 use super::{Failure, Session, Started, guarded, unusable};
-use crate::exit;
-use crate::script::{
-    Source,
-    explanation::{Explained, Explanation},
-    handle::ProbeHandle,
-    stop::Stop,
+use crate::{
+    backend::DryRun,
+    exit,
+    report::Sink,
+    script::{
+        Options, Source,
+        explanation::{Explained, Explanation},
+        handle::ProbeHandle,
+        stop::Stop,
+    },
+    template::Catalogue,
 };
 
 impl Session {
-    /// Explains every probe that the script makes, as far as it comes without doing anything.
-    /// For a session with a policy that [explains](crate::script::Policy::explained). Errors are reported through the sink.
+    /// Makes a session that only explains: nothing is attached, and no other effect is allowed.
+    #[must_use]
+    pub fn explaining(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
+        let options = Options { policy: options.policy.explained(), ..options };
+        Session::new(catalogue, options, Box::new(DryRun), sink)
+    }
+
+    /// Explains every probe that the script makes, as far as it comes without doing anything. Errors are reported through
+    /// the sink.
     pub fn explanations(&mut self, source: &Source) -> Explained {
         match &mut self.started {
             Ok(started) => guarded(
@@ -26,6 +38,7 @@ impl Session {
 
 impl Started {
     fn explanations(&mut self, source: &Source) -> Explained {
+        self.runtime.probes.keep_made();
         let (ended, code) = match self.evaluate(source) {
             Ok(_) => (None, exit::FINE),
             Err(Failure::Reported(code)) => (None, code),
@@ -42,7 +55,7 @@ impl Started {
                 (ended, code)
             }
         };
-        let probes = self.runtime.take_made();
+        let probes = self.runtime.probes.take_made();
         let explained: Vec<Explanation> = probes.iter().map(ProbeHandle::explanation).collect();
         // A callback may hold its own probe.
         for probe in &probes {

@@ -184,14 +184,14 @@ impl Started {
     fn named(&self, name: Option<&str>) -> Result<Vec<ProbeHandle>, String> {
         match name {
             Some(name) => Ok(vec![self.used(name)?]),
-            None => Ok(self.runtime.probes()),
+            None => Ok(self.runtime.probes.used()),
         }
     }
 
     /// The probe that is meant, if it has been attached at all.
     fn used(&self, name: &str) -> Result<ProbeHandle, String> {
         let probe = self.probe(name)?;
-        match self.runtime.probes().iter().any(|used| used.is(&probe)) {
+        match self.runtime.probes.used().iter().any(|used| used.is(&probe)) {
             true => Ok(probe),
             false => Err(format!("probe `{}` is not attached yet; `.attach()` attaches it", probe.name())),
         }
@@ -199,9 +199,9 @@ impl Started {
 
     /// The probe of this name, of this number, or in this variable: in that order, as names are what output shows.
     fn probe(&self, name: &str) -> Result<ProbeHandle, String> {
-        let probes = self.runtime.probes();
+        let probes = self.runtime.probes.used();
         let number = |probe: &&ProbeHandle| name.parse() == Ok(probe.id());
-        if let Some(probe) = self.runtime.probe_named(name).or_else(|| probes.iter().find(number).cloned()) {
+        if let Some(probe) = self.runtime.probes.named(name).or_else(|| probes.iter().find(number).cloned()) {
             return Ok(probe);
         }
         match self.scope.get_value::<Dynamic>(name) {
@@ -215,7 +215,7 @@ impl Started {
 
     /// What a probe can be called by: names, and variables that hold one.
     fn known(&self) -> Vec<String> {
-        let mut known: Vec<_> = self.runtime.probes().iter().map(ProbeHandle::name).collect();
+        let mut known: Vec<_> = self.runtime.probes.used().iter().map(ProbeHandle::name).collect();
         let variables = self.scope.iter().filter(|(_, _, value)| value.is::<ProbeHandle>());
         for (name, ..) in variables {
             if name != LAST_VALUE && !known.iter().any(|known| known == name) {

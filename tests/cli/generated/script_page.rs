@@ -3,7 +3,10 @@
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use krsi_sh::{
-    script::docs::{Function, Index, index, terms},
+    script::{
+        docs::{Function, Index, terms},
+        index,
+    },
     template::{Catalogue, ParamKind, Template},
 };
 

@@ -1,0 +1,95 @@
+//! Nothing behind the script: what it attaches is checked and described, and never decides anything.
+
+use std::time::{Duration, Instant};
+
+use super::{Attached, Backend, BackendError, Followed, InScope, Request};
+use crate::{
+    probe::{Counters, Mode, ParamValue, Spec, Summary},
+    template::Param,
+};
+
+/// A backend that attaches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DryRun;
+
+impl Backend for DryRun {
+    fn attach(&self, request: Request<'_>) -> Result<Box<dyn Attached>, BackendError> {
+        let spec = request.spec;
+        // What the script reads has counted nothing.
+        let empty = |of| Summary::new(&spec.name, of, vec![], 0);
+        Ok(Box::new(Rehearsed { summaries: spec.aggregations.iter().map(empty).collect() }))
+    }
+
+    fn preview(&self, _: &Spec) -> Result<Vec<InScope>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+}
+
+struct Rehearsed {
+    /// Its aggregations, without a row.
+    summaries: Vec<Summary>,
+}
+
+impl Attached for Rehearsed {
+    fn audit_only(&self) -> Option<&str> {
+        None
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn param_remarks(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn set_mode(&mut self, _: Mode) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn only_observes(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    fn set_lease(&mut self, _: Option<Duration>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn set_quiet(&mut self, _: bool) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn set_filter(&mut self, _: &Spec) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn set_param(&mut self, _: &Param, _: Option<&ParamValue>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn follow(&mut self, _: Instant) -> Result<Vec<Followed>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    fn summaries(&self) -> Result<Vec<Summary>, BackendError> {
+        Ok(self.summaries.clone())
+    }
+
+    fn take_summaries(&mut self) -> Result<Vec<Summary>, BackendError> {
+        self.summaries()
+    }
+
+    fn flush(&self) {}
+
+    fn counters(&self) -> Result<Counters, BackendError> {
+        Ok(Counters::default())
+    }
+
+    fn detach(self: Box<Self>) -> Result<(Counters, Vec<Summary>), BackendError> {
+        Ok((Counters::default(), self.summaries))
+    }
+}

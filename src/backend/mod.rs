@@ -1,0 +1,158 @@
+//! What a script asks of the world, whatever stands behind it.
+//!
+//! In: a checked [`Spec`]. Out: an [`Attached`] probe, whose events arrive on the queue it was given, or a [`BackendError`]
+//! with its cause and what to do. The running kernel implements this (`kernel/`), and so does a [dry run](DryRun), with
+//! which `explain` follows a script. `script/` knows no other way to a probe.
+
+mod dry_run;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    event::queue::Sender,
+    probe::{Counters, Mode, ParamValue, Spec, Summary},
+    template::Param,
+};
+
+pub use dry_run::DryRun;
+
+/// One probe to attach.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'r> {
+    /// Its number in the session, from 1.
+    pub id: u32,
+    pub spec: &'r Spec,
+    /// Where its events go. What finds no room there is counted as lost.
+    pub events: &'r Sender,
+}
+
+/// Something that probes can be attached to.
+pub trait Backend {
+    /// Attaches a probe. When this returns, it decides and counts.
+    ///
+    /// # Errors
+    /// If it cannot be attached; then nothing of it is left behind.
+    fn attach(&self, request: Request<'_>) -> Result<Box<dyn Attached>, BackendError>;
+
+    /// Lists the processes that a probe's scope applies to now. Nothing is attached.
+    ///
+    /// # Errors
+    /// If the scope names what is not there, or that cannot be found out.
+    fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, BackendError>;
+
+    /// Returns whether anything comes of what is attached. If not, a session waits for nothing.
+    fn is_live(&self) -> bool {
+        true
+    }
+}
+
+/// A probe that is attached. Dropping it detaches it.
+pub trait Attached {
+    /// Returns why it can only observe, if so.
+    fn audit_only(&self) -> Option<&str>;
+
+    /// Returns what it cannot do, and what of its names was resolved once and for all: a sentence each.
+    fn remarks(&self) -> Vec<String>;
+
+    /// Returns what a name in this param means here that its text does not say: a sentence each.
+    fn param_remarks(&self, param: &str) -> Vec<String>;
+
+    /// Changes what is answered, from the next decision on.
+    ///
+    /// # Errors
+    /// If the probe can only observe, and this enforces.
+    fn set_mode(&mut self, mode: Mode) -> Result<(), BackendError>;
+
+    /// Returns whether it was made to refuse nothing, by whomever.
+    ///
+    /// # Errors
+    /// If its settings cannot be read.
+    fn only_observes(&self) -> Result<bool, BackendError>;
+
+    /// Makes enforcement lapse this long from now; `None`: never.
+    ///
+    /// # Errors
+    /// If its settings cannot be written.
+    fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), BackendError>;
+
+    /// Sets whether its events are only counted, from the next decision on.
+    ///
+    /// # Errors
+    /// If its settings cannot be written.
+    fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError>;
+
+    /// Puts the filter of `spec`, which is otherwise as it was attached, in the place of the old one. Each operation is
+    /// decided once, by one of them.
+    ///
+    /// # Errors
+    /// If the new one is refused; then the old one still decides.
+    fn set_filter(&mut self, spec: &Spec) -> Result<(), BackendError>;
+
+    /// Replaces a param's value; `None` removes it.
+    ///
+    /// # Errors
+    /// If an entry is refused; the old value then still holds.
+    fn set_param(&mut self, param: &Param, value: Option<&ParamValue>) -> Result<(), BackendError>;
+
+    /// Looks whether what scope and params name is something else now (a file replaced, a cgroup made anew), and
+    /// follows. Returns what has changed since the last look.
+    ///
+    /// # Errors
+    /// If something cannot be looked at, or there is no room to follow it; what was meant before then still is.
+    fn follow(&mut self, now: Instant) -> Result<Vec<Followed>, BackendError>;
+
+    /// Returns what its aggregations have collected.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn summaries(&self) -> Result<Vec<Summary>, BackendError>;
+
+    /// Returns what its aggregations have collected, and empties them; no operation is in both or in neither.
+    ///
+    /// # Errors
+    /// If they cannot be read or emptied.
+    fn take_summaries(&mut self) -> Result<Vec<Summary>, BackendError>;
+
+    /// Waits until every event emitted so far is in the queue, or counted as lost.
+    fn flush(&self);
+
+    /// Returns its counters. While events are under way they may not add up yet.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn counters(&self) -> Result<Counters, BackendError>;
+
+    /// Detaches it, brings what is left of its events into the queue, and returns its last counters and summaries.
+    ///
+    /// # Errors
+    /// If these cannot be read; it is detached all the same.
+    fn detach(self: Box<Self>) -> Result<(Counters, Vec<Summary>), BackendError>;
+}
+
+/// A process that is in scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InScope {
+    pub pid: u32,
+    /// Real user id, in the initial user namespace.
+    pub uid: u32,
+    /// In the form of [`crate::raw`].
+    pub comm: String,
+}
+
+/// What has become of something that a probe names, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Followed {
+    /// The probe goes on, about what the name means now.
+    Follows(String),
+    /// It reaches less than it did.
+    Gone(String),
+}
+
+/// Why something cannot be had of a backend: for people, with cause and cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct BackendError {
+    pub text: String,
+    /// The word of the script that it is about, if there is one.
+    pub about: Option<String>,
+}

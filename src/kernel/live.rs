@@ -1,0 +1,138 @@
+//! The running kernel as a script's backend: opened when the first probe needs it.
+
+use std::{
+    cell::OnceCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use super::{Attachment, Kernel, KernelError};
+use crate::{
+    backend::{Attached, Backend, BackendError, Followed, InScope, Request},
+    probe::{Counters, Mode, ParamValue, Spec, Summary},
+    raw,
+    template::{Catalogue, Param},
+};
+
+/// The running kernel. Nothing of it is touched before a probe is attached or previewed.
+pub struct Live {
+    catalogue: Catalogue,
+    kernel: OnceCell<Rc<Kernel>>,
+}
+
+impl Live {
+    /// Makes a backend that loads these templates.
+    #[must_use]
+    pub fn new(catalogue: Catalogue) -> Self {
+        Live { catalogue, kernel: OnceCell::new() }
+    }
+
+    fn kernel(&self) -> Result<&Rc<Kernel>, KernelError> {
+        if let Some(kernel) = self.kernel.get() {
+            return Ok(kernel);
+        }
+        let kernel = Kernel::open(self.catalogue.clone())?;
+        Ok(self.kernel.get_or_init(|| Rc::new(kernel)))
+    }
+}
+
+impl Backend for Live {
+    fn attach(&self, request: Request<'_>) -> Result<Box<dyn Attached>, BackendError> {
+        let kernel = self.kernel()?;
+        let attachment = kernel.attach(request)?;
+        Ok(Box::new(LiveProbe { attachment, kernel: Rc::clone(kernel) }))
+    }
+
+    fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, BackendError> {
+        Ok(self.kernel()?.preview(spec)?)
+    }
+}
+
+/// An attachment and the kernel it is to. The order of the fields is that of the drop.
+struct LiveProbe {
+    attachment: Attachment,
+    kernel: Rc<Kernel>,
+}
+
+impl Attached for LiveProbe {
+    fn audit_only(&self) -> Option<&str> {
+        self.attachment.audit_only()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let missing = self.attachment.missing().iter();
+        let missing = missing.map(|missing| {
+            format!("nothing is seen or refused at hook `{}`: {}", missing.hook, missing.reason)
+        });
+        missing.chain(self.attachment.remarks()).collect()
+    }
+
+    fn param_remarks(&self, param: &str) -> Vec<String> {
+        self.attachment.param_remarks(param)
+    }
+
+    fn set_mode(&mut self, mode: Mode) -> Result<(), BackendError> {
+        Ok(self.attachment.set_mode(mode)?)
+    }
+
+    fn only_observes(&self) -> Result<bool, BackendError> {
+        Ok(self.attachment.only_observes()?)
+    }
+
+    fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), BackendError> {
+        Ok(self.attachment.set_lease(lease)?)
+    }
+
+    fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
+        Ok(self.attachment.set_quiet(quiet)?)
+    }
+
+    fn set_filter(&mut self, spec: &Spec) -> Result<(), BackendError> {
+        Ok(self.attachment.set_filter(&self.kernel, spec)?)
+    }
+
+    fn set_param(&mut self, param: &Param, value: Option<&ParamValue>) -> Result<(), BackendError> {
+        Ok(self.attachment.set_param(&self.kernel, param, value)?)
+    }
+
+    fn follow(&mut self, now: Instant) -> Result<Vec<Followed>, BackendError> {
+        match self.attachment.follows() {
+            true => Ok(self.attachment.follow(&self.kernel, now)?),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    fn summaries(&self) -> Result<Vec<Summary>, BackendError> {
+        Ok(self.attachment.summaries()?)
+    }
+
+    fn take_summaries(&mut self) -> Result<Vec<Summary>, BackendError> {
+        Ok(self.attachment.take_summaries()?)
+    }
+
+    fn flush(&self) {
+        self.attachment.flush();
+    }
+
+    fn counters(&self) -> Result<Counters, BackendError> {
+        Ok(self.attachment.counters()?)
+    }
+
+    fn detach(self: Box<Self>) -> Result<(Counters, Vec<Summary>), BackendError> {
+        Ok(self.attachment.detach()?)
+    }
+}
+
+impl From<KernelError> for BackendError {
+    fn from(error: KernelError) -> Self {
+        let about = match &error {
+            KernelError::Cgroup { path, .. }
+            | KernelError::Identity { path, .. }
+            | KernelError::Executable { path, .. }
+            | KernelError::Namespace { path, .. } => Some(raw::from_os(path)),
+            KernelError::Pid { pid, .. } => Some(pid.to_string()),
+            _ => None,
+        };
+        BackendError { text: error.to_string(), about }
+    }
+}

@@ -1,0 +1,85 @@
+//! What is decided before a probe is attached.
+
+use super::{Fault, ProbeHandle};
+use crate::{
+    probe::{self, OnError, Scope},
+    template::Stack,
+};
+
+impl ProbeHandle {
+    /// # Errors
+    /// If the name is empty or the probe is attached.
+    pub fn rename(&self, name: &str) -> Result<(), Fault> {
+        self.before_attach("name")?;
+        if name.trim().is_empty() {
+            return Err(Fault::script("a probe's name must not be empty"));
+        }
+        let mut state = self.0.borrow_mut();
+        name.clone_into(&mut state.spec.name);
+        name.clone_into(&mut state.birth.name.borrow_mut());
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_scope(&self, scope: Scope) -> Result<(), Fault> {
+        self.before_attach("scope")?;
+        self.0.borrow_mut().spec.scope = scope;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If an event has no such field, there are none, or the probe is attached.
+    pub fn narrow(&self, names: &[String]) -> Result<(), Fault> {
+        self.before_attach("fields")?;
+        let mut state = self.0.borrow_mut();
+        if names.is_empty() {
+            return Err(Fault::script(
+                "`.fields([])` would tell nothing; name some, or say `.events(false)`",
+            ));
+        }
+        for name in names {
+            probe::aggregation::find(&state.spec.template, name)?;
+        }
+        state.spec.fields = Some(names.into());
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn want_stack(&self, of: Stack) -> Result<(), Fault> {
+        self.before_attach(of.field())?;
+        let mut state = self.0.borrow_mut();
+        if !state.spec.stacks.contains(&of) {
+            state.spec.stacks.push(of);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_everywhere(&self) -> Result<(), Fault> {
+        self.before_attach("everywhere")?;
+        self.0.borrow_mut().spec.everywhere = true;
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_on_error(&self, answer: OnError) -> Result<(), Fault> {
+        self.before_attach("on_error")?;
+        self.0.borrow_mut().spec.on_error = answer;
+        Ok(())
+    }
+
+    pub(super) fn before_attach(&self, what: &str) -> Result<(), Fault> {
+        let state = self.0.borrow();
+        if state.attachment.is_none() {
+            return Ok(());
+        }
+        Err(Fault::script(format!(
+            "probe `{}` is attached, and `.{what}(…)` is decided before that; detach it first (filter, mode, lease and params change live)",
+            state.spec.name
+        )))
+    }
+}

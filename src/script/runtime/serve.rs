@@ -1,0 +1,151 @@
+//! The loop: events, timers and signals, until something else is to be done.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select};
+use rhai::Engine;
+use signal_hook::consts::SIGINT;
+
+use super::{HEARTBEAT, QUEUE, Runtime};
+use crate::{
+    event::Event,
+    script::{event::ScriptEvent, stop::Stop},
+};
+
+/// Events handled before signals and timers are looked at again.
+const BATCH: usize = 256;
+
+/// Until when [`Runtime::serve`] goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    Deadline(Instant),
+    /// Nothing can happen any more: no probe is attached, no timer pending.
+    Idle,
+    Never,
+}
+
+/// Why [`Runtime::serve`] came back.
+#[derive(Debug)]
+pub enum Turn<T> {
+    Received(T),
+    Disconnected,
+    /// The deadline has passed, or nothing can happen any more.
+    Over,
+}
+
+impl Runtime {
+    /// Calls callbacks until something comes on `other`, or as `until` says. Inside of a
+    /// callback it only waits.
+    ///
+    /// # Errors
+    /// What ends the script.
+    pub fn serve<T>(&self, engine: &Engine, other: &Receiver<T>, until: Until) -> Result<Turn<T>, Stop> {
+        // Nothing will come, and nobody wants to wait for it.
+        if !self.backend.is_live() {
+            return self.pending_stop().map_or(Ok(Turn::Over), Err);
+        }
+        let delivering = !self.in_callback.get();
+        let silent = never();
+        loop {
+            if let Some(stop) = self.pending_stop() {
+                return Err(stop);
+            }
+            if self.overdue() {
+                return Err(Stop::TimeUp);
+            }
+            self.leases_changed();
+            self.heartbeat();
+            self.follow();
+            if delivering {
+                self.run_timers(engine)?;
+            }
+            let now = Instant::now();
+            match until {
+                Until::Deadline(deadline) if deadline <= now => {
+                    self.settle(engine)?;
+                    return Ok(Turn::Over);
+                }
+                Until::Idle if self.idle() => {
+                    self.settle(engine)?;
+                    return Ok(Turn::Over);
+                }
+                _ => {}
+            }
+            // Of what has been received already nothing will be heard on the channel.
+            let opened = delivering && self.events.1.opened();
+            let events = if delivering && !opened { self.events.1.channel() } else { &silent };
+            let patience = if opened { Duration::ZERO } else { self.longest_wait(now, until, delivering) };
+            select! {
+                recv(events) -> batch => if let Ok(batch) = batch {
+                    self.events.1.accept(batch);
+                    self.dispatch_some(engine, BATCH)?;
+                },
+                recv(self.interrupts.arrived()) -> signal => if let Ok(signal) = signal {
+                    // One that ends the session may stand behind it.
+                    let ending = self.interrupts.take().filter(|s| *s != SIGINT);
+                    return Err(Stop::Signal(ending.unwrap_or(signal)));
+                },
+                recv(self.output.woken()) -> _ => self.tell_of_output(),
+                recv(other) -> received => {
+                    return Ok(received.map_or(Turn::Disconnected, Turn::Received));
+                },
+                default(patience) => if opened {
+                    self.dispatch_some(engine, BATCH)?;
+                }
+            }
+        }
+    }
+
+    fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
+        let timer = if delivering { self.timers.borrow_mut().next_due() } else { None };
+        let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
+        let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
+        let due = due.chain(self.follow_due()).min();
+        due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
+    }
+
+    pub(super) fn idle(&self) -> bool {
+        self.timers.borrow().is_empty() && !self.probes.any_attached()
+    }
+
+    fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {
+        // What comes due meanwhile has its turn next time: a timer slower than its period must not
+        // keep everything else from being heard.
+        let now = Instant::now();
+        // Nor must many of them keep a signal from being heard.
+        while !self.interrupts.pending() {
+            let due = self.timers.borrow_mut().take_due(now);
+            let Some(callback) = due else { return Ok(()) };
+            self.call(engine, &callback, None, &|| "a timer".into())?;
+        }
+        Ok(())
+    }
+
+    /// Handles every event that the kernel has emitted until now; not inside of a callback,
+    /// where they wait.
+    pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
+        // What the script itself has changed is followed before it goes on.
+        self.follow_own_changes();
+        for probe in self.probes.used() {
+            probe.flush();
+        }
+        if self.in_callback.get() { Ok(()) } else { self.dispatch_some(engine, QUEUE) }
+    }
+
+    fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
+        for _ in 0..most {
+            let Some(event) = self.events.1.try_next() else { break };
+            // Many that each take a moment take long.
+            self.heartbeat();
+            self.dispatch(engine, event)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn dispatch(&self, engine: &Engine, event: Event) -> Result<(), Stop> {
+        self.reporter.borrow_mut().about(Some(event.probe()));
+        let handled = self.handle(engine, ScriptEvent::new(event));
+        self.reporter.borrow_mut().about(None);
+        handled
+    }
+}
