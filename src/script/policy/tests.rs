@@ -277,7 +277,7 @@ fn session(policy: Policy, code: &str) -> (i32, String) {
 
 /// Explains a script: its exit code, and what it wrote.
 fn explained(code: &str) -> (i32, String) {
-    let lines = Lines::default();
+    let lines = Written::default();
     let options = Options { format: Format::Text, ..Options::default() };
     let source = Source { name: "-e".into(), text: code.into() };
     let catalogue = Catalogue::builtin().unwrap();
