@@ -12,7 +12,7 @@ use std::{
 };
 
 use krsi_sh::{
-    report::{Sink, Stream},
+    report::{Lines, Record, Renderer, Sink, Stream},
     script::{Echo, LineResult, Options, Session, docs::Function, index},
     template::Catalogue,
 };
@@ -78,6 +78,12 @@ fn fit(kind: &str) -> &'static str {
 struct Heard(Rc<RefCell<String>>);
 
 impl Sink for Heard {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        renderer.render(record, self)
+    }
+}
+
+impl Lines for Heard {
     fn line(&mut self, _: Stream, line: &str) -> io::Result<()> {
         self.0.borrow_mut().push_str(line);
         self.0.borrow_mut().push('\n');

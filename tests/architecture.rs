@@ -18,6 +18,9 @@ const STREET: &[&str] = &[
     "exit", "values",
 ];
 
+/// The parts of a room, likewise from the top down.
+const ORDER: &[(&str, &[&str])] = &[("report", &["reporter", "sink", "format", "record", "printable"])];
+
 /// Libraries that are named in these places alone: (library, where, why).
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("aya", &["kernel/"], "the kernel's side of a probe is one room: ask it of `kernel`"),
@@ -317,6 +320,21 @@ fn a_room_uses_only_what_stands_below_it() {
         "what stands higher is handed in as a value or a trait, or what is shared moves further down (STREET in tests/architecture.rs)",
         &uphill,
     );
+}
+
+#[test]
+fn a_part_of_a_room_uses_only_what_stands_below_it() {
+    let uses = uses();
+    let mut uphill = BTreeSet::new();
+    for (room, order) in ORDER {
+        let place = |part: &str| order.iter().position(|known| *known == part);
+        for (from, to) in parts(room, &uses) {
+            for (to, at) in to.iter().filter(|(to, _)| place(&from).is_none() || place(&from) > place(to)) {
+                uphill.insert(format!("{at}: `{from}` uses `{to}`"));
+            }
+        }
+    }
+    report("what stands higher in its room is handed in, or what both need moves down (ORDER)", &uphill);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::{
 
 use krsi_sh::{
     kernel::Live,
-    report::{Sink, Stream},
+    report::{Lines, Record, Renderer, Sink, Stream},
     script::{Options, Session, Source},
     template::Catalogue,
 };
@@ -26,6 +26,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 struct Heard(Rc<RefCell<String>>);
 
 impl Sink for Heard {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        renderer.render(record, self)
+    }
+}
+
+impl Lines for Heard {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
         let mark = if stream == Stream::Log { "!" } else { " " };
         writeln!(self.0.borrow_mut(), "{mark} {line}").map_err(io::Error::other)

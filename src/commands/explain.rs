@@ -11,7 +11,7 @@ use super::{answer, catalogue, complain, script_args::ScriptArgs, width};
 use crate::{
     exit,
     globals::Globals,
-    report::{Format, Sink, Stream, Writer, printable},
+    report::{Format, Lines, Record, Renderer, Sink, Stream, Writer, printable},
     script::{
         Session,
         explanation::{Explanation, Stage},
@@ -69,10 +69,17 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 struct OnlyLog;
 
 impl Sink for OnlyLog {
-    fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
-        if stream == Stream::Log {
-            Writer::get().push_line(stream.target(), line);
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        match record.stream() {
+            Stream::Log => renderer.render(record, self),
+            Stream::Data | Stream::Event => Ok(()),
         }
+    }
+}
+
+impl Lines for OnlyLog {
+    fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
+        Writer::get().push_line(stream.target(), line);
         Ok(())
     }
 }

@@ -7,6 +7,8 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
+    iter,
+    sync::LazyLock,
 };
 
 use clap::{ValueEnum, builder::PossibleValue};
@@ -18,6 +20,9 @@ use crate::{
 
 /// The variable that stands for `--format`.
 pub const VARIABLE: &str = "KRSI_SH_FORMAT";
+
+/// The word for what fits whoever answers.
+const AUTO: &str = "auto";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,12 +60,13 @@ impl Asked {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(Asked::Auto) };
         let value = value.to_string_lossy();
         Self::from_str(&value, false).map_err(|_| {
-            let hint = nearest(&value, ["auto", "text", "json"])
+            let hint = nearest(&value, words())
                 .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
             format!(
                 "the variable {VARIABLE} is `{}`, which is not a format{hint}\n  \
-                 allowed: auto, text, json, as for --format, which goes before it",
-                printable(&value)
+                 allowed: {}, as for --format, which goes before it",
+                printable(&value),
+                words().collect::<Vec<_>>().join(", ")
             )
         })
     }
@@ -68,19 +74,22 @@ impl Asked {
 
 impl ValueEnum for Asked {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Asked::Auto, Asked::This(Format::Text), Asked::This(Format::Json)]
+        static ALL: LazyLock<Vec<Asked>> = LazyLock::new(|| {
+            iter::once(Asked::Auto).chain(Format::ALL.iter().map(|format| Asked::This(*format))).collect()
+        });
+        &ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Asked::Auto => PossibleValue::new("auto")
+            Asked::Auto => PossibleValue::new(AUTO)
                 .help("json for what a script or the prompt says where no terminal shows it, else text"),
-            Asked::This(Format::Text) => {
-                PossibleValue::new("text").help("For people: users and errnos by name, sizes in KiB")
-            }
-            Asked::This(Format::Json) => {
-                PossibleValue::new("json").help("One JSON value a line (NDJSON), numbers as they are")
-            }
+            Asked::This(format) => PossibleValue::new(format.name()).help(format.help()),
         })
     }
+}
+
+/// The words that are allowed.
+fn words() -> impl Iterator<Item = &'static str> {
+    iter::once(AUTO).chain(Format::ALL.iter().map(|format| format.name()))
 }

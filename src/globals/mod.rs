@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::{
-    report::{Format, allows_color},
+    report::allows_color,
     script::{self, Policy},
     values,
 };
@@ -91,7 +91,7 @@ impl Globals {
     pub fn words(&self) -> Vec<String> {
         let mut words = vec![
             format!("--color={}", if self.color() { "always" } else { "never" }),
-            format!("--format={}", if self.format.for_session() == Format::Json { "json" } else { "text" }),
+            format!("--format={}", self.format.for_session().name()),
         ];
         if self.audit {
             words.push("--audit".to_owned());

@@ -1,112 +1,38 @@
-//! One record in, one line out (a table's worth for the books), in the session's format.
+//! What a session reports: one record in, to the session's sink, in its format.
 
-use std::{fmt, io};
+use std::io;
 
 use jiff::Timestamp;
-use owo_colors::Style;
-use serde_json::{Map, Value, json};
 
-use super::{Format, Painted, Sink, Stream, json, printable_lines, rows, summary, text, wrapped};
-use crate::{
-    event::Event,
-    probe::{Counters, Summary},
-    system::accounts,
-    values::Signal,
-    values::nearest,
+use super::{
+    format::{Format, Renderer},
+    record::{Record, Severity},
+    sink::Sink,
 };
-
-/// How bad an alert says it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Info,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-/// A word that is no severity.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is no severity{}; allowed: info, low, medium, high, critical", nearest.map_or_else(String::new, |n| format!(" (did you mean `{n}`?)")))]
-pub struct SeverityError {
-    pub given: String,
-    nearest: Option<&'static str>,
-}
-
-impl Severity {
-    const ALL: [(Severity, &'static str); 5] = [
-        (Severity::Info, "info"),
-        (Severity::Low, "low"),
-        (Severity::Medium, "medium"),
-        (Severity::High, "high"),
-        (Severity::Critical, "critical"),
-    ];
-
-    /// # Errors
-    /// If there is no severity of this name.
-    pub fn from_name(name: &str) -> Result<Self, SeverityError> {
-        Self::ALL.iter().find(|(_, n)| *n == name).map(|(s, _)| *s).ok_or_else(|| SeverityError {
-            given: name.to_owned(),
-            nearest: nearest(name, Self::ALL.iter().map(|(_, n)| *n)),
-        })
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::ALL.iter().find(|(s, _)| s == self).map_or("", |(_, n)| n);
-        f.write_str(name)
-    }
-}
-
-/// What became of one probe, from its attach to its detach.
-#[derive(Debug, Clone)]
-pub struct Books {
-    pub probe: String,
-    pub template: String,
-    /// The last one.
-    pub mode: String,
-    /// Its lease has run out, so that it does not enforce any more.
-    pub lease_over: bool,
-    /// It observed by other means than LSM, and could not have denied.
-    pub audit_only: bool,
-    /// It is in the kernel now.
-    pub attached: bool,
-    pub counters: Counters,
-}
-
-impl Books {
-    /// The same, of which these events have come to the queue and to nobody.
-    #[must_use]
-    pub fn without(mut self, undelivered: u64) -> Self {
-        let undelivered = undelivered.min(self.counters.delivered);
-        self.counters.delivered -= undelivered;
-        self.counters.lost_queue += undelivered;
-        self
-    }
-}
+use crate::{event::Event, probe::Summary};
 
 /// Writes a session's records.
 pub struct Reporter {
     sink: Box<dyn Sink>,
     format: Format,
-    paint: text::Paint,
+    renderer: Box<dyn Renderer>,
+    color: bool,
     quiet: bool,
-    /// How help is written as long as no record has been.
+    /// How help is written as long as there has been no other output.
     help: Format,
-    has_records: bool,
+    has_output: bool,
 }
 
 impl Reporter {
     #[must_use]
     pub fn new(sink: Box<dyn Sink>, format: Format, color: bool, quiet: bool) -> Self {
-        let paint = text::Paint { enabled: color };
-        let mut reporter = Reporter { sink, format, paint, quiet, help: format, has_records: false };
-        reporter.set_format(format);
+        let renderer = format.renderer(color);
+        let mut reporter = Reporter { sink, format, renderer, color, quiet, help: format, has_output: false };
+        reporter.renderer.prepare();
         reporter
     }
 
-    /// The same, that writes help in this format as long as it has written no record: help that is all there is
+    /// The same, that writes help in this format as long as it has written nothing else: help that is all there is
     /// is for people, wherever it goes.
     #[must_use]
     pub fn with_help(mut self, help: Format) -> Self {
@@ -114,21 +40,10 @@ impl Reporter {
         self
     }
 
-    /// Whether text output carries colour.
-    #[must_use]
-    pub fn color(&self) -> bool {
-        self.paint.enabled
-    }
-
-    /// Columns of the terminal that diagnostics are written to, if it is one.
-    #[must_use]
-    pub fn log_width(&self) -> Option<u16> {
-        self.sink.width(Stream::Log)
-    }
-
     /// From here on with colour, or without.
     pub fn set_color(&mut self, color: bool) {
-        self.paint.enabled = color;
+        self.color = color;
+        self.renderer = self.format.renderer(color);
     }
 
     #[must_use]
@@ -140,9 +55,8 @@ impl Reporter {
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
         self.help = format;
-        if format == Format::Text {
-            accounts::prepare();
-        }
+        self.renderer = format.renderer(self.color);
+        self.renderer.prepare();
     }
 
     /// What is written from here on is about an event of this probe, or of none.
@@ -150,208 +64,126 @@ impl Reporter {
         self.sink.about(probe);
     }
 
+    /// Writes a record; nothing if it is one that is left out here.
+    ///
     /// # Errors
-    /// As all of these: if the stream is closed.
+    /// If the stream is closed.
+    pub fn emit(&mut self, record: Record<'_>) -> io::Result<()> {
+        if self.quiet && record.is_optional() {
+            return Ok(());
+        }
+        if matches!(record, Record::Help(_)) && !self.has_output && self.help != self.format {
+            return self.sink.emit(&record, &mut *self.help.renderer(self.color));
+        }
+        self.has_output |= record.is_output();
+        self.sink.emit(&record, &mut *self.renderer)
+    }
+
+    // ---- the records that most parts report -----------------------------------
+
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.has_records = true;
-        let line = match self.format {
-            Format::Text => text::event(event, self.paint),
-            Format::Json => json::line("event", json::event(event)),
-        };
-        self.sink.line(Stream::Event, &line)
+        self.emit(Record::Event(event))
     }
 
     pub fn alert(&mut self, severity: Severity, text: &str, event: Option<&Event>) -> io::Result<()> {
-        self.has_records = true;
-        let now = Timestamp::now();
-        let line = match self.format {
-            Format::Text => text::alert(severity, text, now, self.paint),
-            Format::Json => {
-                let mut fields = Map::new();
-                fields.insert("time".into(), json::time(now));
-                fields.insert("severity".into(), severity.to_string().into());
-                fields.insert("text".into(), text.into());
-                if let Some(event) = event {
-                    fields.insert("event".into(), json::event(event).into());
-                }
-                json::line("alert", fields)
-            }
-        };
-        self.sink.line(Stream::Event, &line)
+        self.emit(Record::Alert { at: Timestamp::now(), severity, text, event })
     }
 
-    /// Reports a signal that `--audit` kept from being sent, as a `would-signal` record.
-    pub fn would_signal(&mut self, pid: i32, signal: Signal) -> io::Result<()> {
-        let line = match self.format {
-            Format::Text => format!("--audit: would send {signal} to process {pid}"),
-            Format::Json => {
-                let mut fields = Map::new();
-                fields.insert("time".into(), jiff::Timestamp::now().to_string().into());
-                fields.insert("pid".into(), pid.into());
-                fields.insert("signal".into(), signal.to_string().into());
-                json::line("would-signal", fields)
-            }
-        };
-        self.sink.line(Stream::Event, &line)
-    }
-
-    /// A record of the script's own making.
-    pub fn emit(&mut self, record: Map<String, Value>) -> io::Result<()> {
-        self.has_records = true;
-        let line = match self.format {
-            Format::Text => json::safe(&Value::Object(record).to_string()),
-            Format::Json => json::line("emit", record),
-        };
-        self.sink.line(Stream::Data, &line)
-    }
-
-    /// What a probe has kept count of.
     pub fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        self.has_records = true;
-        match self.format {
-            Format::Text => {
-                summary::text(summary).iter().try_for_each(|line| self.sink.line(Stream::Data, line))
-            }
-            Format::Json => self.sink.line(Stream::Data, &json::line("summary", summary::record(summary))),
-        }
+        self.emit(Record::Summary(summary))
     }
 
-    /// The value of a line at the prompt: as people read it, and as it is.
-    pub fn value(&mut self, shown: &str, raw: Value) -> io::Result<()> {
-        self.has_records = true;
-        match self.format {
-            Format::Text => self.page(shown),
-            Format::Json => {
-                let mut fields = Map::new();
-                fields.insert("value".into(), raw);
-                self.sink.line(Stream::Data, &json::line("value", fields))
-            }
-        }
-    }
-
-    /// As [`Reporter::value`], for an array of maps: a table, where there is room for one.
-    pub fn rows(&mut self, shown: &str, raw: Value) -> io::Result<()> {
-        match rows::table(&raw, self.sink.width(Stream::Data)) {
-            Some(mut lines) if self.format == Format::Text => {
-                if let Some(titles) = lines.first_mut() {
-                    *titles = self.paint.with(Style::new().bold(), titles);
-                }
-                self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
-            }
-            _ => self.value(shown, raw),
-        }
-    }
-
-    /// Events that somebody has asked to see again, as text: a line each.
-    pub fn events_again<'e>(&mut self, events: impl Iterator<Item = &'e Event>) -> io::Result<()> {
-        let lines: Vec<_> = events.map(|event| text::event(event, self.paint)).collect();
-        self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    /// A text that somebody has asked for: help, an explanation.
-    pub fn tell(&mut self, text: &str) -> io::Result<()> {
-        let format = if self.has_records { self.format } else { self.help };
-        match format {
-            Format::Text => {
-                let width = self.sink.width(Stream::Data);
-                let text = printable_lines(text);
-                let rows: Vec<_> = text.split('\n').flat_map(|line| wrapped(line, width)).collect();
-                self.sink.page(&rows.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-            }
-            Format::Json => self.print(text),
-        }
-    }
-
-    fn page(&mut self, text: &str) -> io::Result<()> {
-        let text = printable_lines(text);
-        self.sink.page(&text.split('\n').collect::<Vec<_>>())
-    }
-
-    /// What `print` says.
-    pub fn print(&mut self, text: &str) -> io::Result<()> {
-        self.has_records = true;
-        match self.format {
-            Format::Text => {
-                let text = printable_lines(text);
-                text.split('\n').try_for_each(|line| self.sink.line(Stream::Data, line))
-            }
-            Format::Json => {
-                let mut fields = Map::new();
-                fields.insert("text".into(), text.into());
-                self.sink.line(Stream::Data, &json::line("print", fields))
-            }
-        }
-    }
-
-    /// The closing books of all probes; nothing if there were none, or if quiet.
-    pub fn books(&mut self, all: &[Books]) -> io::Result<()> {
-        if self.quiet || all.is_empty() {
-            return Ok(());
-        }
-        match self.format {
-            Format::Text => text::books(all, text::When::Closing, self.paint)
-                .iter()
-                .try_for_each(|line| self.sink.line(Stream::Data, line)),
-            Format::Json => all
-                .iter()
-                .try_for_each(|books| self.sink.line(Stream::Data, &json::line("books", fields(books)))),
-        }
-    }
-
-    /// The books as they stand; a decision that is under way may be in one column and not yet in another.
-    pub fn stats(&mut self, all: &[Books]) -> io::Result<()> {
-        match self.format {
-            Format::Text => {
-                let lines = text::books(all, text::When::Meanwhile, self.paint);
-                self.sink.page(&lines.iter().map(String::as_str).collect::<Vec<_>>())
-            }
-            Format::Json => all.iter().try_for_each(|books| {
-                let mut fields = fields(books);
-                fields.insert("attached".into(), books.attached.into());
-                self.sink.line(Stream::Data, &json::line("stats", fields))
-            }),
-        }
-    }
-
-    /// Something worth knowing, on standard error; nothing if quiet.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
-        if self.quiet { Ok(()) } else { self.log(text) }
+        self.emit(Record::Note(text))
     }
 
-    /// Something that has to be known, on standard error, whatever was asked.
     pub fn log(&mut self, text: &str) -> io::Result<()> {
-        let text = printable_lines(text);
-        text.lines().try_for_each(|line| self.sink.line(Stream::Log, line))
+        self.emit(Record::Log(text))
     }
-
-    /// A diagnostic, on standard error, whatever was asked.
-    pub fn painted(&mut self, text: &Painted) -> io::Result<()> {
-        text.as_str().lines().try_for_each(|line| self.sink.line(Stream::Log, line))
-    }
-}
-
-fn fields(books: &Books) -> Map<String, Value> {
-    let mut fields = Map::new();
-    fields.insert("probe".into(), books.probe.as_str().into());
-    fields.insert("template".into(), books.template.as_str().into());
-    fields.insert("mode".into(), books.mode.as_str().into());
-    fields.insert("lease_over".into(), books.lease_over.into());
-    fields.insert("audit_only".into(), books.audit_only.into());
-    if let Ok(Value::Object(counters)) = serde_json::to_value(books.counters) {
-        fields.extend(counters);
-    }
-    fields.insert("balanced".into(), json!(books.counters.balanced()));
-    fields
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
     use super::*;
+    use crate::report::{
+        format::Lines,
+        record::{Evaluated, Stream},
+    };
+
+    /// What has been written, and the severities of the alerts.
+    #[derive(Default, Clone)]
+    struct Seen {
+        lines: Rc<RefCell<Vec<(Stream, String)>>>,
+        severities: Rc<RefCell<Vec<Severity>>>,
+    }
+
+    impl Sink for Seen {
+        fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+            match record {
+                Record::Alert { severity, .. } => self.severities.borrow_mut().push(*severity),
+                _ => renderer.render(record, self)?,
+            }
+            Ok(())
+        }
+    }
+
+    impl Lines for Seen {
+        fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
+            self.lines.borrow_mut().push((stream, line.to_owned()));
+            Ok(())
+        }
+    }
+
+    fn reporter(format: Format, quiet: bool) -> (Reporter, Seen) {
+        let seen = Seen::default();
+        (Reporter::new(Box::new(seen.clone()), format, false, quiet), seen)
+    }
 
     #[test]
-    fn a_mistyped_severity_names_the_nearest() {
-        assert_eq!(Severity::from_name("high"), Ok(Severity::High));
-        let error = Severity::from_name("hihg").unwrap_err().to_string();
-        assert!(error.contains("did you mean `high`?") && error.contains("critical"), "{error}");
+    fn a_sink_may_look_into_a_record_instead_of_rendering_it() {
+        let (mut reporter, seen) = reporter(Format::Json, false);
+        reporter.alert(Severity::High, "what", None).unwrap();
+        reporter.log("said").unwrap();
+        assert_eq!(*seen.severities.borrow(), [Severity::High]);
+        assert_eq!(*seen.lines.borrow(), [(Stream::Log, "said".to_owned())]);
+    }
+
+    #[test]
+    fn help_is_for_people_until_there_is_other_output() {
+        let (reporter, seen) = reporter(Format::Json, false);
+        let mut reporter = reporter.with_help(Format::Text);
+        for record in [Record::Help("a\nb"), Record::Print("c"), Record::Help("d")] {
+            reporter.emit(record).unwrap();
+        }
+        let lines = seen.lines.borrow();
+        let lines: Vec<_> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(lines[..2], ["a", "b"]);
+        assert!(lines[2].ends_with(r#""text":"c"}"#) && lines[3].ends_with(r#""text":"d"}"#), "{lines:?}");
+    }
+
+    #[test]
+    fn quiet_leaves_out_notes_and_keeps_what_has_to_be_known() {
+        let (mut reporter, seen) = reporter(Format::Text, true);
+        reporter.note("a note").unwrap();
+        reporter.log("a\tlog\x07").unwrap();
+        assert_eq!(*seen.lines.borrow(), [(Stream::Log, "a\tlog\\u{7}".to_owned())]);
+    }
+
+    #[test]
+    fn a_colour_or_a_format_holds_from_its_setting_on() {
+        let (mut reporter, seen) = reporter(Format::Text, false);
+        let rows = serde_json::json!([{ "a": 1 }]);
+        let shown = Evaluated { text: "", raw: &rows, is_rows: true, events: &[] };
+        reporter.emit(Record::Value(shown)).unwrap();
+        reporter.set_color(true);
+        reporter.emit(Record::Value(shown)).unwrap();
+        reporter.set_format(Format::Json);
+        reporter.emit(Record::Value(shown)).unwrap();
+        let lines = seen.lines.borrow();
+        let lines: Vec<_> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(lines[..4], [" a", " 1", "\x1b[1m a\x1b[0m", " 1"]);
+        assert!(lines[4].ends_with(r#""value":[{"a":1}]}"#), "{lines:?}");
     }
 }

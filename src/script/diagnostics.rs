@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     exit,
-    report::{Painted, printable, printable_lines},
+    report::{Finding, Painted, printable, printable_lines},
     values::nearest,
 };
 
@@ -183,10 +183,10 @@ impl Diagnostic {
             self.advice.as_ref().map_or_else(|| next.to_owned(), |advice| format!("{advice}\n{next}"));
         Diagnostic { text: format!("in {of}: {}", self.text), advice: Some(advice), ..self.clone() }
     }
+}
 
-    /// For a terminal of so many columns, if it is one.
-    #[must_use]
-    pub fn render(&self, color: bool, columns: Option<u16>) -> Painted {
+impl Finding for Diagnostic {
+    fn laid_out(&self, color: bool, columns: Option<u16>) -> Painted {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)

@@ -10,7 +10,7 @@ use super::{
     limits::{CALL_DEPTH, EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH, FUNCTIONS, VARIABLES},
     runtime::Runtime,
 };
-use crate::template::Catalogue;
+use crate::{report::Record, template::Catalogue};
 
 /// An engine whose bindings act on `runtime`.
 pub fn build(runtime: &Rc<Runtime>) -> Engine {
@@ -20,7 +20,7 @@ pub fn build(runtime: &Rc<Runtime>) -> Engine {
     engine.set_default_tag(Dynamic::from(Rc::clone(runtime)));
 
     let acting = Rc::clone(runtime);
-    engine.on_print(move |text| acting.report(|reporter| reporter.print(text)));
+    engine.on_print(move |text| acting.report(|reporter| reporter.emit(Record::Print(text))));
     let acting = Rc::clone(runtime);
     engine.on_debug(move |text, _, position| {
         acting.report(|reporter| reporter.log(&format!("debug {position:?}: {text}")));

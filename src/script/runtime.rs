@@ -44,7 +44,7 @@ use super::{
 use crate::{
     backend::Backend,
     event::queue,
-    report::{Format, Reporter, Sink},
+    report::{Record, Reporter, Sink},
     template::Catalogue,
 };
 
@@ -196,7 +196,7 @@ impl Runtime {
 
     /// Whether text for people has described this probe, attached since [`Runtime::forget_introduced`], as it is now.
     pub fn has_introduced(&self, probe: &ProbeHandle) -> bool {
-        let noted = !self.options.quiet && self.reporter.borrow().format() == Format::Text;
+        let noted = !self.options.quiet && self.reporter.borrow().format().is_for_people();
         noted && self.introduced.borrow().contains(&probe.describe())
     }
 
@@ -222,12 +222,7 @@ impl Runtime {
     }
 
     pub fn diagnose(&self, diagnostic: &Diagnostic) {
-        let (color, columns) = {
-            let reporter = self.reporter.borrow();
-            (reporter.color(), reporter.log_width())
-        };
-        let text = diagnostic.render(color, columns);
-        self.report(|reporter| reporter.painted(&text));
+        self.report(|reporter| reporter.emit(Record::Diagnostic(diagnostic)));
     }
 
     /// What is being evaluated now; before, what a function in it stands in.

@@ -32,7 +32,7 @@ use crate::{
     event::queue::Sender,
     exit,
     filter::Answer,
-    report::{Format, Sink},
+    report::{Evaluated, Record, Sink},
     system::errno,
     template::Catalogue,
 };
@@ -345,15 +345,14 @@ impl Started {
             return LineResult::Nothing;
         }
         if echo == Echo::Shown && !self.is_introduced(&value) {
-            let (shown, raw) = (api::shown(&value), value::to_json(&value));
             let events = value::events(&value).unwrap_or_default();
-            self.runtime.report(|reporter| match value::is_rows(&value) {
-                true => reporter.rows(&shown, raw),
-                false if !events.is_empty() && reporter.format() == Format::Text => {
-                    reporter.events_again(events.iter().map(ScriptEvent::inner))
-                }
-                false => reporter.value(&shown, raw),
-            });
+            let shown = Evaluated {
+                text: &api::shown(&value),
+                raw: &value::to_json(&value),
+                is_rows: value::is_rows(&value),
+                events: &events.iter().map(ScriptEvent::inner).collect::<Vec<_>>(),
+            };
+            self.runtime.report(|reporter| reporter.emit(Record::Value(shown)));
         }
         self.scope.set_or_push(LAST_VALUE, value);
         LineResult::Value
@@ -388,7 +387,7 @@ impl Started {
         }
         let heard = if ended_by == Some(Stop::OutputClosed) { Heard::No } else { Heard::Yes };
         let books = self.runtime.close(&self.engine, heard);
-        self.runtime.report(|reporter| reporter.books(&books));
+        self.runtime.report(|reporter| reporter.emit(Record::Books(&books)));
         Outcome { code }
     }
 

@@ -5,7 +5,10 @@ use std::{ops::Deref, rc::Rc};
 use rhai::Dynamic;
 
 use super::json;
-use crate::{probe::Summary, report::summary as report};
+use crate::{
+    probe::Summary,
+    report::{summary_row, summary_text},
+};
 
 /// A summary that a script holds.
 #[derive(Debug, Clone)]
@@ -18,12 +21,12 @@ impl ScriptSummary {
 
     /// As JSON has it: an array of its rows.
     pub fn rows(&self) -> Vec<serde_json::Value> {
-        self.0.rows.iter().map(|row| report::row(&self.0, row).into()).collect()
+        self.0.rows.iter().map(|row| summary_row(&self.0, row).into()).collect()
     }
 
     /// As a person reads it.
     pub fn describe(&self) -> String {
-        report::text(&self.0).join("\n")
+        summary_text(&self.0).join("\n")
     }
 }
 

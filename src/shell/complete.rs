@@ -13,7 +13,7 @@ use super::{
     meta,
     vocabulary::{Vocabulary, Word},
 };
-use crate::script::Variable;
+use crate::{report::Format, script::Variable};
 
 /// A word to put at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,11 +172,19 @@ fn probes_known(names: Names<'_>, doc: &str) -> Vec<Word> {
     words
 }
 
+/// The formats of output, behind these words.
+fn formats(behind: &str) -> Vec<Word> {
+    let mut words: Vec<_> =
+        Format::ALL.iter().map(|format| Word::new(format!("{behind}{}", format.name()), "", "")).collect();
+    words.sort();
+    words
+}
+
 fn settings(typed: &str) -> Vec<Word> {
     match typed.split_once(' ').map(|(name, _)| name) {
         None => literal(&meta::SETTINGS.map(|(name, _)| name)),
         Some("color") => literal(&["color always", "color auto", "color never"]),
-        Some("format") => literal(&["format json", "format text"]),
+        Some("format") => formats("format "),
         Some("events") => literal(&["events off", "events on"]),
         Some("pager") => literal(&["pager off", "pager on"]),
         Some(_) => Vec::new(),
@@ -188,7 +196,7 @@ fn command_argument(name: &str, typed: &str, vocabulary: &Vocabulary, names: Nam
         meta::Argument::None | meta::Argument::Code | meta::Argument::Words => Vec::new(),
         meta::Argument::File => paths(typed),
         meta::Argument::OnOff => literal(&["off", "on"]),
-        meta::Argument::Format => literal(&["json", "text"]),
+        meta::Argument::Format => formats(""),
         meta::Argument::Setting => settings(typed),
         meta::Argument::Probe => probes_known(names, ""),
         meta::Argument::Events => {

@@ -56,8 +56,8 @@ use self::{
 use crate::{
     exit,
     kernel::{self, Live},
-    report::{Format, Sink, Stream, wrapped},
-    script::{Echo, LineResult, Options, Outcome, Served, Session, Source, Stance},
+    report::{Format, Lines, Stream, wrapped},
+    script::{self, Echo, LineResult, Options, Outcome, Served, Session, Source, Stance},
     template::Catalogue,
 };
 
@@ -410,10 +410,8 @@ impl Shell {
     }
 
     fn help(&mut self, topic: Option<&str>) -> Flow {
-        let call = topic.map_or_else(|| "help()".to_owned(), |topic| format!("help({topic:?})"));
-        if let LineResult::Ended(outcome) = self.session.line(&call, Echo::Shown) {
-            return Flow::Over(Some(outcome));
-        }
+        let index = script::index(&self.catalogue);
+        self.session.tell(&topic.map_or_else(|| index.overview(), |topic| index.topic(topic)));
         if topic.is_none() {
             self.explain("`:help` lists the shell's own commands.");
         }
@@ -441,7 +439,7 @@ impl Shell {
 
     /// An answer to a command; never in between a machine's lines.
     fn say(&mut self, line: &str) {
-        self.print(if self.format == Format::Json { Stream::Log } else { Stream::Data }, line);
+        self.print(if self.format.is_for_people() { Stream::Data } else { Stream::Log }, line);
     }
 
     /// As `say`, for what explains: it goes on below, in its column, where a row is too short.

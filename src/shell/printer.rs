@@ -26,7 +26,7 @@ use std::{
 };
 
 use super::filter::{Filter, Shown};
-use crate::report::{Sink, Stream, Writer, columns, screened};
+use crate::report::{Lines, Record, Renderer, Sink, Stream, Writer, columns, screened};
 
 /// What prints above the prompt.
 pub trait Above: Send {
@@ -294,6 +294,20 @@ fn next(shared: &Shared) -> Option<(String, u64)> {
 }
 
 impl Sink for Printer {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        renderer.render(record, self)
+    }
+
+    fn writer(&self) -> Option<&Writer> {
+        Some(&self.writer)
+    }
+
+    fn about(&mut self, probe: Option<&str>) {
+        self.shared.lock().events.about(probe);
+    }
+}
+
+impl Lines for Printer {
     fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
         let mut state = self.shared.lock();
         // While somebody types, what a callback prints is about an event as well.
@@ -309,14 +323,6 @@ impl Sink for Printer {
         drop(state);
         self.writer.push_line(stream.target(), line);
         Ok(())
-    }
-
-    fn writer(&self) -> Option<&Writer> {
-        Some(&self.writer)
-    }
-
-    fn about(&mut self, probe: Option<&str>) {
-        self.shared.lock().events.about(probe);
     }
 
     fn width(&self, _: Stream) -> Option<u16> {

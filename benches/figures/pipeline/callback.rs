@@ -7,7 +7,7 @@ use krsi_sh::{
         Live,
         bench::producer::{Producer, Waking},
     },
-    report::{Sink, Stream},
+    report::{Lines, Record, Renderer, Sink, Stream},
     script::{Echo, Options, Session},
     template::{Catalogue, Template},
 };
@@ -27,6 +27,12 @@ const SCRIPT: &str = r#"
 struct Said(Rc<RefCell<Vec<String>>>);
 
 impl Sink for Said {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        renderer.render(record, self)
+    }
+}
+
+impl Lines for Said {
     fn line(&mut self, _: Stream, line: &str) -> io::Result<()> {
         self.0.borrow_mut().push(line.to_owned());
         Ok(())

@@ -40,7 +40,7 @@ fn shown(summary: &Summary, row: &crate::probe::summary::Row) -> Dynamic {
         Amount::TooLarge => f64::INFINITY.into(),
         Amount::Mean(mean) => (*mean).into(),
         Amount::Histogram(_) => {
-            let row = crate::report::summary::row(summary, row);
+            let row = crate::report::summary_row(summary, row);
             row.get("buckets").cloned().map_or(Dynamic::UNIT, json::from_json)
         }
     }

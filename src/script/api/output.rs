@@ -4,7 +4,7 @@ use rhai::{Engine, Map, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
-    report::Severity,
+    report::{Record, Severity},
     script::{Fault, event::ScriptEvent, value},
 };
 
@@ -30,7 +30,7 @@ mod functions {
         }
         let long = record.values().map(value::weight).fold(0, usize::saturating_add);
         runtime(&context)?.room(long)?;
-        runtime(&context)?.report(|reporter| reporter.emit(value::to_object(&record)));
+        runtime(&context)?.report(|reporter| reporter.emit(Record::Emit(&value::to_object(&record))));
         Ok(())
     }
 

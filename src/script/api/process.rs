@@ -12,6 +12,7 @@ use super::{Fallible, runtime};
 use crate::{
     raw,
     reaction::{self, Child, Deed, Ended},
+    report::Record,
     script::{
         Fault, docs,
         event::ScriptEvent,
@@ -126,7 +127,7 @@ fn send(runtime: &Runtime, pid: i32, start_ns: Option<u64>, signal: Signal) -> F
     };
     let reached = reaction::signal(pid, start_ns, signal, deed).map_err(Fault::environment)?;
     if reached && deed == Deed::Try {
-        runtime.report(|reporter| reporter.would_signal(pid, signal));
+        runtime.report(|reporter| reporter.emit(Record::WouldSignal { pid, signal }));
     }
     Ok(reached)
 }

@@ -4,6 +4,7 @@ use rhai::{Array, Engine, FnPtr, Map, plugin::*};
 
 use super::{Fallible, a, runtime};
 use crate::{
+    report::Record,
     script::{Fault, handle::ProbeHandle, program::Callback, stop::Stop},
     values::nearest,
 };
@@ -100,7 +101,7 @@ mod functions {
     pub fn help(context: NativeCallContext) -> Fallible<()> {
         let runtime = runtime(&context)?;
         let text = runtime.index().overview();
-        runtime.report(|reporter| reporter.tell(&text));
+        runtime.report(|reporter| reporter.emit(Record::Help(&text)));
         Ok(())
     }
 
@@ -109,7 +110,7 @@ mod functions {
     pub fn help_about(context: NativeCallContext, topic: &str) -> Fallible<()> {
         let runtime = runtime(&context)?;
         let text = runtime.index().topic(topic);
-        runtime.report(|reporter| reporter.tell(&text));
+        runtime.report(|reporter| reporter.emit(Record::Help(&text)));
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use super::Policy;
 use crate::{
     kernel::Live,
-    report::{Format, Sink, Stream},
+    report::{Format, Lines, Record, Renderer, Sink, Stream},
     script::{Options, Session, Source, api, docs::plain_types},
     template::Catalogue,
 };
@@ -249,9 +249,15 @@ fn every_function_is_judged() {
 
 /// What a session writes, for looking at.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+struct Written(Arc<Mutex<Vec<String>>>);
 
-impl Sink for Lines {
+impl Sink for Written {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> std::io::Result<()> {
+        renderer.render(record, self)
+    }
+}
+
+impl Lines for Written {
     fn line(&mut self, _: Stream, line: &str) -> std::io::Result<()> {
         self.0.lock().unwrap().push(line.to_owned());
         Ok(())
@@ -260,7 +266,7 @@ impl Sink for Lines {
 
 /// Runs a script under a policy: its exit code, and what it wrote.
 fn session(policy: Policy, code: &str) -> (i32, String) {
-    let lines = Lines::default();
+    let lines = Written::default();
     let options = Options { policy, format: Format::Text, ..Options::default() };
     let source = Source { name: "-e".into(), text: code.into() };
     let catalogue = Catalogue::builtin().unwrap();
@@ -271,7 +277,7 @@ fn session(policy: Policy, code: &str) -> (i32, String) {
 
 /// Explains a script: its exit code, and what it wrote.
 fn explained(code: &str) -> (i32, String) {
-    let lines = Lines::default();
+    let lines = Written::default();
     let options = Options { format: Format::Text, ..Options::default() };
     let source = Source { name: "-e".into(), text: code.into() };
     let catalogue = Catalogue::builtin().unwrap();

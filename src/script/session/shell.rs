@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use rhai::Dynamic;
 
 use super::{LAST_VALUE, Session, Started};
-use crate::{report::Format, script::handle::ProbeHandle, values::nearest};
+use crate::{
+    report::{Format, Record},
+    script::handle::ProbeHandle,
+    values::nearest,
+};
 
 /// What the attached probes do, all in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,7 +103,7 @@ impl Session {
         let books = books.collect::<Result<Vec<_>, _>>().map_err(|fault| fault.to_string())?;
         let books: Vec<_> = books.into_iter().flatten().collect();
         if !books.is_empty() {
-            started.runtime.report(|reporter| reporter.stats(&books));
+            started.runtime.report(|reporter| reporter.emit(Record::Stats(&books)));
         }
         Ok(books.len())
     }
@@ -166,7 +170,7 @@ impl Session {
     /// Writes a text that somebody has asked for.
     pub fn tell(&self, text: &str) {
         if let Ok(started) = &self.started {
-            started.runtime.report(|reporter| reporter.tell(text));
+            started.runtime.report(|reporter| reporter.emit(Record::Help(text)));
         }
     }
 

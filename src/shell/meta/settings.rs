@@ -80,17 +80,14 @@ pub fn pager(shell: &mut Shell, value: &str) -> Flow {
 }
 
 pub fn format(shell: &mut Shell, value: &str) -> Flow {
-    let format = match value {
-        "text" => Format::Text,
-        "json" => Format::Json,
-        "" => {
-            shell.say(&format!("format is {}", if shell.format == Format::Json { "json" } else { "text" }));
-            return Flow::Stay;
-        }
-        other => {
-            shell.complain(&format!("`format` takes `text` or `json`, not `{other}`"));
-            return Flow::Stay;
-        }
+    if value.is_empty() {
+        shell.say(&format!("format is {}", shell.format.name()));
+        return Flow::Stay;
+    }
+    let Some(format) = Format::from_name(value) else {
+        let names: Vec<_> = Format::ALL.iter().map(|format| format!("`{}`", format.name())).collect();
+        shell.complain(&format!("`format` takes {}, not `{value}`", names.join(" or ")));
+        return Flow::Stay;
     };
     shell.format = format;
     shell.session.set_format(format);

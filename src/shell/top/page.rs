@@ -14,7 +14,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::{
     probe::Counters,
-    report::{printable, summary},
+    report::{printable, summary_text},
     script::Glance,
 };
 
@@ -78,7 +78,7 @@ impl Page {
         }
         for summary in self.shown.iter().flat_map(|glance| &glance.summaries) {
             lines.push(String::new());
-            lines.extend(summary::text(summary).iter().map(|line| cut(line, columns)));
+            lines.extend(summary_text(summary).iter().map(|line| cut(line, columns)));
         }
         if lines.len() > rows {
             let unseen = lines.len() - rows + 1;

@@ -9,7 +9,8 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr;
 
-use super::{human, printable};
+use super::human;
+use crate::report::printable::printable;
 
 /// Blanks on the left and right of a cell.
 const PADDING: u16 = 2;

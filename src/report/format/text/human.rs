@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use super::printable;
-use crate::{system::accounts::Account, values::Errno};
+use crate::{report::printable::printable, system::accounts::Account, values::Errno};
 
 /// How the kernel says that a task has no login user and no audit session.
 const UNSET: u32 = u32::MAX;

@@ -27,7 +27,7 @@ use nix::{
     sys::stat::{SFlag, fstat},
 };
 
-use super::printable::screened;
+use crate::report::printable::screened;
 
 /// Bytes that may wait before whoever writes more should wait for room ([`Writer::wait_for_room`]).
 const ROOM: usize = 1 << 20;

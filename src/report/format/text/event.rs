@@ -1,47 +1,25 @@
-//! Text for people: one line an event, a table of books at the end.
+//! An event as a line for people.
 
-use comfy_table::{CellAlignment, Table, presets};
-use jiff::{Timestamp, tz::TimeZone};
-use owo_colors::{OwoColorize, Style};
+use owo_colors::Style;
 
-use super::{
-    human, json, printable, quoted,
-    reporter::{Books, Severity},
-};
+use super::{Paint, human, time_of_day};
 use crate::{
     event::{Event, Value},
-    probe::{Counters, Mode},
+    probe::Mode,
     raw,
+    report::{
+        format::timestamp,
+        printable::{printable, quoted},
+    },
     template::{FieldKind, Stack},
     values::Errno,
 };
-
-/// Colour for one word, or none at all.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Paint {
-    pub enabled: bool,
-}
-
-impl Paint {
-    pub(super) fn with(self, style: Style, text: &str) -> String {
-        if self.enabled { text.style(style).to_string() } else { text.to_owned() }
-    }
-
-    fn verdict(self, verdict: &str) -> String {
-        let style = match verdict {
-            "deny" | "kill" => Style::new().red().bold(),
-            "would-deny" => Style::new().yellow(),
-            _ => Style::new().green(),
-        };
-        self.with(style, verdict)
-    }
-}
 
 /// `TIME PROBE VERDICT COMM[PID] uid=UID(USER) SUBJECT field=value …`
 ///
 /// Each text is a word as a shell reads it ([`quoted`]), so that none can be taken for another field; a list of texts
 /// is a command line. The verdict is there where the kernel might have said another: not of a probe that observes.
-pub(super) fn event(event: &Event, paint: Paint) -> String {
+pub(super) fn line(event: &Event, paint: Paint) -> String {
     let word = |name: &str| quoted(&event.text(name)).into_owned();
     let uid = event.number("uid");
     let mut line = format!(
@@ -84,7 +62,7 @@ fn verdict(event: &Event, paint: Paint) -> Option<String> {
     if verdict == ALLOW && event.text("mode") == Mode::Observe.to_string() {
         return None;
     }
-    let shown = paint.verdict(&verdict);
+    let shown = paint.with(style_of(&verdict), &verdict);
     let errno = event.number("errno");
     if errno == 0 {
         return Some(shown);
@@ -92,6 +70,14 @@ fn verdict(event: &Event, paint: Paint) -> Option<String> {
     let name =
         Errno::from_number(errno.cast_signed()).map_or_else(|_| errno.to_string(), |errno| errno.to_string());
     Some(format!("{shown}({name})"))
+}
+
+fn style_of(verdict: &str) -> Style {
+    match verdict {
+        "deny" | "kill" => Style::new().red().bold(),
+        "would-deny" => Style::new().yellow(),
+        _ => Style::new().green(),
+    }
 }
 
 const ALLOW: &str = "allow";
@@ -176,107 +162,5 @@ fn element(value: &Value) -> String {
 const LAST_OF_HEADER: &str = "exe";
 
 fn clock(wall_ns: u64) -> String {
-    time_of_day(json::timestamp(wall_ns))
-}
-
-/// Time of day here, to the millisecond.
-fn time_of_day(time: Timestamp) -> String {
-    time.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
-}
-
-/// `TIME alert SEVERITY: TEXT`
-pub(super) fn alert(severity: Severity, text: &str, at: Timestamp, paint: Paint) -> String {
-    let style = match severity {
-        Severity::Info | Severity::Low => Style::new().cyan(),
-        Severity::Medium => Style::new().yellow(),
-        Severity::High => Style::new().red(),
-        Severity::Critical => Style::new().red().bold().reversed(),
-    };
-    let time = paint.with(Style::new().dimmed(), &time_of_day(at));
-    format!("{time} {} {}", paint.with(style, &format!("alert {severity}:")), printable(text))
-}
-
-/// The columns of numbers. Those that no probe has anything in are left out, but for the few that
-/// one looks for first.
-const COLUMNS: [(&str, Shown, Count); 10] = [
-    ("seen", Shown::Always, |c| c.seen),
-    ("out of scope", Shown::IfAny, |c| c.out_of_scope),
-    ("filtered", Shown::IfAny, |c| c.filtered),
-    ("matched", Shown::Always, |c| c.matched),
-    ("allow", Shown::IfAny, |c| c.allow),
-    ("would-deny", Shown::IfAny, |c| c.would_deny),
-    ("deny", Shown::IfAny, |c| c.deny),
-    ("kill", Shown::IfAny, |c| c.kill),
-    ("events", Shown::Always, |c| c.delivered),
-    ("lost", Shown::Always, |c| c.lost_ring + c.lost_queue),
-];
-
-type Count = fn(&Counters) -> u64;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Always,
-    IfAny,
-}
-
-/// When books are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
-    /// Nothing changes any more.
-    Closing,
-    /// Decisions are under way, and may be in one column and not yet in another.
-    Meanwhile,
-}
-
-/// A table: one row a probe, in the order of their attach.
-pub(super) fn books(all: &[Books], when: When, paint: Paint) -> Vec<String> {
-    let columns: Vec<_> = COLUMNS
-        .iter()
-        .filter(|(_, shown, count)| *shown == Shown::Always || all.iter().any(|b| count(&b.counters) > 0))
-        .collect();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let titles = columns.iter().map(|(title, ..)| *title);
-    table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
-    for books in all {
-        // At the end all of them are.
-        let detached = when == When::Meanwhile && !books.attached;
-        let marks =
-            [(books.lease_over, " lapsed"), (books.audit_only, ", audit-only"), (detached, ", detached")];
-        let mut mode = books.mode.clone();
-        marks.iter().filter(|(holds, _)| *holds).for_each(|(_, mark)| mode.push_str(mark));
-        let mut row = vec![printable(&books.probe).into_owned(), mode];
-        row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
-        row.push(match (books.counters.balanced(), when) {
-            (true, _) => "balance".into(),
-            (false, When::Closing) => "DO NOT BALANCE".into(),
-            (false, When::Meanwhile) => "under way".into(),
-        });
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let text = table.to_string();
-    let mut lines: Vec<String> = text.lines().map(|l| l.trim_end().to_owned()).collect();
-    if let Some(header) = lines.first_mut() {
-        *header = paint.with(Style::new().bold(), header);
-    }
-    lines.extend(all.iter().flat_map(remarks));
-    lines
-}
-
-/// What is worth a sentence besides the table.
-fn remarks(books: &Books) -> Vec<String> {
-    let c = &books.counters;
-    let said = [
-        (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
-        (c.lapsed, "would have been enforced, had the lease not run out"),
-        (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
-        (c.suppressed, "matched without an event"),
-    ];
-    said.iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{}: {count} {what}", printable(&books.probe)))
-        .collect()
+    time_of_day(timestamp(wall_ns))
 }

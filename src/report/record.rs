@@ -1,0 +1,187 @@
+//! What a session reports, before it has a form: one [`Record`] for each thing that is written.
+//!
+//! In: what happened, borrowed from whoever knows it. Out: the same, for a format to render or for a sink to look into. A record
+//! knows to which stream it belongs, and nothing of how it is written.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::printable::Painted;
+use crate::{
+    event::Event,
+    probe::{Counters, Summary},
+    values::{Signal, nearest},
+};
+
+/// One thing to report.
+#[derive(Clone, Copy)]
+pub enum Record<'r> {
+    /// An event from the kernel that no callback has taken.
+    Event(&'r Event),
+    /// An alert of the script's, about an event or none.
+    Alert { at: Timestamp, severity: Severity, text: &'r str, event: Option<&'r Event> },
+    /// A signal that `--audit` kept from being sent.
+    WouldSignal { pid: i32, signal: Signal },
+    /// A record of the script's own making.
+    Emit(&'r Map<String, Value>),
+    /// What a probe has kept count of.
+    Summary(&'r Summary),
+    /// The value of a line at the prompt.
+    Value(Evaluated<'r>),
+    /// What `print` writes.
+    Print(&'r str),
+    /// A text that was asked for: help, an explanation.
+    Help(&'r str),
+    /// The closing accounting of all probes.
+    Books(&'r [Books]),
+    /// The accounting as it stands; a decision that is under way may be in one column and not yet in another.
+    Stats(&'r [Books]),
+    /// Something worth knowing.
+    Note(&'r str),
+    /// Something that has to be known, whatever was asked.
+    Log(&'r str),
+    /// What is wrong with a script, whatever was asked.
+    Diagnostic(&'r dyn Finding),
+}
+
+/// A value: as people read it, and as it is.
+#[derive(Clone, Copy)]
+pub struct Evaluated<'r> {
+    pub text: &'r str,
+    pub raw: &'r Value,
+    /// It is an array of maps.
+    pub is_rows: bool,
+    /// The events that it consists of, if it consists of events.
+    pub events: &'r [&'r Event],
+}
+
+/// A diagnostic, laid out when it is known where it is shown.
+pub trait Finding {
+    /// Lays it out for a terminal of so many columns, if it is one.
+    fn laid_out(&self, color: bool, columns: Option<u16>) -> Painted;
+}
+
+/// Where a line belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output: what the script said.
+    Data,
+    /// Standard output as well, but nobody asked for it just now: events and
+    /// alerts. The interactive shell may hold these back.
+    Event,
+    /// Standard error.
+    Log,
+}
+
+impl Record<'_> {
+    /// Returns the stream to which it belongs.
+    #[must_use]
+    pub fn stream(&self) -> Stream {
+        match self {
+            Record::Event(_) | Record::Alert { .. } | Record::WouldSignal { .. } => Stream::Event,
+            Record::Emit(_)
+            | Record::Summary(_)
+            | Record::Value(_)
+            | Record::Print(_)
+            | Record::Help(_)
+            | Record::Books(_)
+            | Record::Stats(_) => Stream::Data,
+            Record::Note(_) | Record::Log(_) | Record::Diagnostic(_) => Stream::Log,
+        }
+    }
+
+    /// Whether `--quiet` leaves it out.
+    pub(super) fn is_optional(&self) -> bool {
+        matches!(self, Record::Note(_) | Record::Books(_))
+    }
+
+    /// Whether it is output that a program may read, and not only what was explained meanwhile.
+    pub(super) fn is_output(&self) -> bool {
+        self.stream() != Stream::Log && !matches!(self, Record::Help(_))
+    }
+}
+
+/// How bad an alert says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// A word that is not a severity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not a severity{}; allowed: info, low, medium, high, critical", nearest.map_or_else(String::new, |n| format!(" (did you mean `{n}`?)")))]
+pub struct SeverityError {
+    pub given: String,
+    nearest: Option<&'static str>,
+}
+
+impl Severity {
+    const ALL: [(Severity, &'static str); 5] = [
+        (Severity::Info, "info"),
+        (Severity::Low, "low"),
+        (Severity::Medium, "medium"),
+        (Severity::High, "high"),
+        (Severity::Critical, "critical"),
+    ];
+
+    /// # Errors
+    /// If there is not a severity of this name.
+    pub fn from_name(name: &str) -> Result<Self, SeverityError> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(s, _)| *s).ok_or_else(|| SeverityError {
+            given: name.to_owned(),
+            nearest: nearest(name, Self::ALL.iter().map(|(_, n)| *n)),
+        })
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL.iter().find(|(s, _)| s == self).map_or("", |(_, n)| n);
+        f.write_str(name)
+    }
+}
+
+/// What became of one probe, from its attach to its detach.
+#[derive(Debug, Clone)]
+pub struct Books {
+    pub probe: String,
+    pub template: String,
+    /// The last one.
+    pub mode: String,
+    /// Its lease has run out, so that it does not enforce any more.
+    pub lease_over: bool,
+    /// It observed by other means than LSM, and could not have denied.
+    pub audit_only: bool,
+    /// It is in the kernel now.
+    pub attached: bool,
+    pub counters: Counters,
+}
+
+impl Books {
+    /// The same, of which these events have come to the queue and to nobody.
+    #[must_use]
+    pub fn without(mut self, undelivered: u64) -> Self {
+        let undelivered = undelivered.min(self.counters.delivered);
+        self.counters.delivered -= undelivered;
+        self.counters.lost_queue += undelivered;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_severity_names_the_nearest() {
+        assert_eq!(Severity::from_name("high"), Ok(Severity::High));
+        let error = Severity::from_name("hihg").unwrap_err().to_string();
+        assert!(error.contains("did you mean `high`?") && error.contains("critical"), "{error}");
+    }
+}
