@@ -53,9 +53,12 @@ struct event {
 } KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
 		"T1070.004 T1036");
 
+KRSI_PACKED_FROM(path);
+
 /* Which mount the first process executes the file from, and whether a process could not be looked at. */
 #define KRSI_SCRATCH struct vfsmount *mount; u32 unknown;
 #include "include/krsi_engine.bpf.h"
+#include "include/krsi_path_params.bpf.h"
 
 /* ---- what has been executed ---------------------------------------------- */
 

@@ -168,7 +168,7 @@ fn what_tracks_and_what_observes_are_told_apart() {
     assert_eq!(unlink.seeds, [("task".to_owned(), "exec_unlink_seed".to_owned())]);
     assert!(unlink.observers.is_empty());
     let exec = &catalogue.get("exec").expect("exec is there").layout;
-    assert_eq!(exec.trackers, [("sched_process_exit".to_owned(), "exec_track".to_owned())]);
+    assert_eq!(exec.trackers, [("sched_process_exit".to_owned(), "krsi_late_track".to_owned())]);
     assert!(exec.seeds.is_empty() && exec.observers.len() == 1);
 }
 

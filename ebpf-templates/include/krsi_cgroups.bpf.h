@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Cgroups of a scope, by name. A part of krsi_scope.bpf.h, which includes it where it belongs. */
+/* Cgroups of a scope, by name. */
 #ifndef KRSI_CGROUPS_BPF_H
 #define KRSI_CGROUPS_BPF_H
+
+#include "krsi_counters.bpf.h"
+#include "krsi_scope_members.bpf.h"
 
 /*
  * A scope names a cgroup by its path, and membership is decided by the cgroup's id. A service that is

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Where an operation came from. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+/* Where an operation came from. */
 #ifndef KRSI_STACKS_BPF_H
 #define KRSI_STACKS_BPF_H
+
+#include "krsi_scratch.bpf.h"
+#include "krsi_settings.bpf.h"
 
 enum krsi_stack {
 	KRSI_STACK_KERNEL = 1,

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Aggregation, in maps. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+/* Aggregation, in maps. */
 #ifndef KRSI_SUMMARIES_BPF_H
 #define KRSI_SUMMARIES_BPF_H
+
+#include "krsi_counters.bpf.h"
+#include "krsi_scratch.bpf.h"
+#include "krsi_settings.bpf.h"
 
 /*
  * Aggregation, as the probe's constants describe it: an entry for each group (and bucket), in tables

@@ -36,7 +36,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The number that the kernel's code gives: `enum krsi_match` in the first byte, `enum krsi_said` in the
+    /// The number that the kernel's code gives: `enum krsi_match` in the first byte, `enum krsi_filter_verdict` in the
     /// second, and an errno or signal behind them.
     #[must_use]
     pub fn code(self) -> i32 {

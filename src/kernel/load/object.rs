@@ -1,8 +1,8 @@
 //! A template's object, made this probe's own before anything reads it: its constants, and its filter.
 //!
 //! Both go into the object's bytes. A constant is a word of `.rodata`; the verifier then prunes what it
-//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its first stage over those in `krsi_early_filter`
-//! (ebpf-templates/include/krsi_stages.bpf.h), and the jump before them leads to it: the symbol keeps its size,
+//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its pre-filter over those in `krsi_early_filter`
+//! (ebpf-templates/include/krsi_slot.bpf.h), and the jump before them leads to it: the symbol keeps its size,
 //! and no relocation stands there, so no loader sees a difference.
 
 use std::os::fd::OwnedFd;
