@@ -106,7 +106,7 @@ struct event {
 	struct krsi_address address KRSI_DOC("Where to: the IP address, IPv4 in its own form also where it was given as "
 					     "::ffff:10.0.0.1; empty if the address is none of IP's. 0.0.0.0 and :: reach the host's "
 					     "own loopback, as which they are in cidr(…) too; from a bound socket 0.0.0.0 is "
-					     "told as the address it reaches.");
+					     "told as the address it reaches.") KRSI_SUBJECT;
 	u16 port KRSI_DOC("Port of an IP address; 0 if it is none.") KRSI_UNIT("port");
 	u16 family KRSI_DOC("Family of the address, which need not be the socket's; unspec: a connection is taken back.")
 		KRSI_NAMES(FAMILIES(VALUE));

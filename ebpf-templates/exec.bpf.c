@@ -103,9 +103,9 @@ struct event {
 	char interpreter[256] KRSI_DOC("The program on the script's `#!` line; empty for a script itself and for "
 				       "any other program.")
 		KRSI_CUT("255");
-	struct krsi_path path KRSI_DOC("The file, from the task's root.");
+	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
-		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023");
+		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023") KRSI_COSTS("cwd");
 	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length") KRSI_UNREADABLE("no-args")
 		KRSI_CUT("argv_cut");
 	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")

@@ -57,7 +57,7 @@ struct event {
 			  "O_DIRECTORY=65536 O_NOFOLLOW=131072 O_NOATIME=262144 O_CLOEXEC=524288 "
 			  "__O_SYNC=1048576 O_PATH=2097152 __O_TMPFILE=4194304");
 	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
-	struct krsi_path path KRSI_DOC("The file, from the task's root.");
+	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
 		"T1005 T1083 T1552.001 T1565.001");
 

@@ -64,7 +64,7 @@ struct event {
 	char target_exe[256] KRSI_DOC("Executable of the process that could be written to, from the asking task's "
 				      "root; cut after 255 bytes.")
 		KRSI_UNREADABLE("no-target") KRSI_CUT("255");
-	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.");
+	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009");
 

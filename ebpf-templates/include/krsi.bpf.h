@@ -48,11 +48,23 @@
  */
 #define KRSI_UNREADABLE(note) KRSI_TAG("unreadable:" note)
 #define KRSI_CUT(after) KRSI_TAG("cut:" after)
+/* On the member of `struct event` that it is about, which is shown first. */
+#define KRSI_SUBJECT KRSI_TAG("subject")
+/*
+ * On a member of the header that is not known when the filter runs, when it is: "decided", with the verdict; "sent", when the event
+ * leaves the kernel; "read", in user space.
+ */
+#define KRSI_KNOWN(when) KRSI_TAG("known:" when)
+/* On a member that is gathered only where it is used, for what it costs: "exe" (krsi_exe) or "cwd" (krsi_cwd). */
+#define KRSI_COSTS(what) KRSI_TAG("costs:" what)
 /*
  * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
  * a denial, and a kill whatever its signal, is done by SIGKILL. The shell says so wherever it speaks of the probe.
  */
 #define KRSI_LATE(hook) KRSI_TAG("late:" hook)
+
+/* Keeps a type in the object's BTF, from which the shell reads numbers and checks its own. */
+#define KRSI_KEPT(type, name) const volatile type krsi_kept_##name
 
 /*
  * The types of params. Each is a word of the probe's settings, which the shell
@@ -165,21 +177,25 @@ enum krsi_match {
 	KRSI_UNKNOWN,
 };
 
+KRSI_KEPT(enum krsi_match, match);
+
 /* What every event says about the decision and the task, before its own fields. */
 struct krsi_header {
 	u64 mono_ns KRSI_DOC("When, on the monotonic clock.") KRSI_UNIT("ns");
-	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns");
+	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns") KRSI_KNOWN("read");
 	u64 seq KRSI_DOC("Number of the event within its probe, from 1; from Linux 6.1 on, a gap is a "
-		     "loss.");
+		     "loss.") KRSI_KNOWN("sent");
 	u64 start_ns KRSI_DOC("When the process started, since boot: with pid it names a process for ever.")
 		KRSI_UNIT("ns");
 	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its folder.");
-	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.");
+	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.") KRSI_COSTS("exe");
 	u32 probe_id KRSI_DOC("Id of the probe.");
 	enum krsi_hook hook KRSI_DOC("LSM hook that asked.");
-	enum krsi_verdict verdict KRSI_DOC("What the decision came to.") KRSI_NAMES(KRSI_VERDICTS(KRSI_NAME));
-	enum krsi_mode mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES(KRSI_MODES(KRSI_NAME));
-	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.");
+	enum krsi_verdict verdict KRSI_DOC("What the decision came to.") KRSI_NAMES(KRSI_VERDICTS(KRSI_NAME))
+		KRSI_KNOWN("decided");
+	enum krsi_mode mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES(KRSI_MODES(KRSI_NAME))
+		KRSI_KNOWN("decided");
+	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.") KRSI_KNOWN("decided");
 	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
@@ -190,7 +206,7 @@ struct krsi_header {
 			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
 			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
 			   "gives is gone.")
-		KRSI_BITS(KRSI_NOTES(KRSI_NAME));
+		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");
@@ -210,7 +226,7 @@ struct krsi_header {
 	char parent_comm[16] KRSI_DOC("Name of the parent process.");
 	char exe[KRSI_EXE_SIZE] KRSI_DOC("Path of the executable the process runs, from the task's root; cut "
 					 "after 255 bytes.")
-		KRSI_UNREADABLE("no-exe") KRSI_CUT("255");
+		KRSI_UNREADABLE("no-exe") KRSI_CUT("255") KRSI_COSTS("exe");
 };
 
 #endif

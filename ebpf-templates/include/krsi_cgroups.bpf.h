@@ -3,6 +3,7 @@
 #ifndef KRSI_CGROUPS_BPF_H
 #define KRSI_CGROUPS_BPF_H
 
+#include "krsi.bpf.h"
 #include "krsi_counters.bpf.h"
 #include "krsi_scope_members.bpf.h"
 
@@ -31,6 +32,8 @@ enum krsi_cgroup_member {
 	KRSI_CGROUP_MEMBER = 1,     /* of `cgroup` */
 	KRSI_CGROUP_NOT_MEMBER = 2, /* of `not_cgroup` */
 };
+
+KRSI_KEPT(enum krsi_cgroup_member, cgroup_member);
 
 /* Made as large as the scope at hand. */
 struct {

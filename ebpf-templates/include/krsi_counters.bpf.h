@@ -3,7 +3,7 @@
 #ifndef KRSI_COUNTERS_BPF_H
 #define KRSI_COUNTERS_BPF_H
 
-#include "krsi_kernel.bpf.h"
+#include "krsi.bpf.h"
 
 enum krsi_counter {
 	krsi_counter_seen,
@@ -31,8 +31,7 @@ struct {
 	__type(value, u64);
 } krsi_counters SEC(".maps");
 
-/* Keeps the enum in the object's BTF, where the shell reads which counter is which. */
-const volatile enum krsi_counter krsi_counter_count = KRSI_COUNTERS;
+KRSI_KEPT(enum krsi_counter, counter);
 
 static __always_inline void krsi_count(enum krsi_counter counter)
 {

@@ -59,7 +59,7 @@ enum krsi_exe {
 };
 
 /* Set before the load. */
-const volatile u32 krsi_exe = KRSI_EXE_FOR_FILTER;
+const volatile enum krsi_exe krsi_exe = KRSI_EXE_FOR_FILTER;
 
 static __always_inline void krsi_gather_exe(struct scratch *scratch)
 {

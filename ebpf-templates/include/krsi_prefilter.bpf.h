@@ -3,6 +3,7 @@
 #ifndef KRSI_PREFILTER_BPF_H
 #define KRSI_PREFILTER_BPF_H
 
+#include "krsi.bpf.h"
 #include "krsi_slot.bpf.h"
 #include "krsi_task.bpf.h"
 
@@ -29,8 +30,7 @@ enum krsi_early_field {
 	KRSI_EARLY_FIELDS, /* how many */
 };
 
-/* Keeps the enum in the object's BTF, where the shell reads which field is which. */
-const volatile enum krsi_early_field krsi_early_field_count = KRSI_EARLY_FIELDS;
+KRSI_KEPT(enum krsi_early_field, early_field);
 
 struct krsi_early {
 	u64 cgroup;

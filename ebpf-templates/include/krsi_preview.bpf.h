@@ -3,6 +3,7 @@
 #ifndef KRSI_PREVIEW_BPF_H
 #define KRSI_PREVIEW_BPF_H
 
+#include "krsi.bpf.h"
 #include "krsi_scope.bpf.h"
 #include "krsi_settings.bpf.h"
 #include "krsi_task.bpf.h"
@@ -13,6 +14,8 @@ struct krsi_previewed {
 	u32 uid;
 	char comm[16];
 };
+
+KRSI_KEPT(struct krsi_previewed, previewed);
 
 /* Which processes are in scope now, by the same function that the hooks ask. */
 SEC("iter/task")

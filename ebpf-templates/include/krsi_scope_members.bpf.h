@@ -3,7 +3,7 @@
 #ifndef KRSI_SCOPE_MEMBERS_BPF_H
 #define KRSI_SCOPE_MEMBERS_BPF_H
 
-#include "krsi_kernel.bpf.h"
+#include "krsi.bpf.h"
 
 /*
  * What a scope can ask of a task. The kinds in force are joined by and, the members of
@@ -23,11 +23,10 @@ enum krsi_scope_kind {
 	krsi_scope_kind_parent_exe,
 	krsi_scope_kind_cgroup,
 	KRSI_SCOPE_KINDS, /* how many */
+	KRSI_SCOPE_NOT = 32,
 };
-#define KRSI_SCOPE_NOT 32
 
-/* Keeps the enum in the object's BTF, where the shell reads which kind is which. */
-const volatile enum krsi_scope_kind krsi_scope_kind_count = KRSI_SCOPE_KINDS;
+KRSI_KEPT(enum krsi_scope_kind, scope_kind);
 
 struct krsi_scope_key {
 	u32 kind;   /* KRSI_SCOPE_NOT more for a member of the negation */

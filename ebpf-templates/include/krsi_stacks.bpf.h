@@ -11,8 +11,8 @@ enum krsi_stack {
 	KRSI_STACK_USER = 2,
 };
 
-/* Which the probe wants. Set before the load. */
-const volatile u32 krsi_stacks_wanted = 0;
+/* Which the probe wants, a bit for each. Set before the load. */
+const volatile enum krsi_stack krsi_stacks_wanted = 0;
 
 /*
  * The program and what calls it are not a part of where an operation came from, and their addresses change with each

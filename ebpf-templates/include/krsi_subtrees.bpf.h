@@ -3,12 +3,15 @@
 #ifndef KRSI_SUBTREES_BPF_H
 #define KRSI_SUBTREES_BPF_H
 
+#include "krsi.bpf.h"
 #include "krsi_counters.bpf.h"
 
 enum krsi_subtree {
 	KRSI_SUBTREE = 1,     /* below a process of `pid` */
 	KRSI_NOT_SUBTREE = 2, /* below one of `not_pid` */
 };
+
+KRSI_KEPT(enum krsi_subtree, subtree);
 
 /*
  * Processes of the subtrees that the scope names, with enum krsi_subtree. The shell seeds it;

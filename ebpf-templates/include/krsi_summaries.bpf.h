@@ -32,8 +32,7 @@ enum krsi_summary_kind {
 	KRSI_SUMMARY_KINDS, /* how many */
 };
 
-/* Keeps the enum in the object's BTF, where the shell reads which kind is which. */
-const volatile enum krsi_summary_kind krsi_summary_kind_count_of = KRSI_SUMMARY_KINDS;
+KRSI_KEPT(enum krsi_summary_kind, summary_kind);
 
 /* A field of the event, and where it goes in the key. */
 struct krsi_taken {

@@ -24,6 +24,8 @@ enum krsi_change {
 	KRSI_NEWER_ASKS,
 };
 
+KRSI_KEPT(enum krsi_change, change);
+
 /*
  * Who decided last of the threads that share a place: generation and thread. One that finds its note overwritten
  * decides twice, which is better than not at all.

@@ -61,6 +61,9 @@ enum krsi_filter_verdict {
 	KRSI_FILTER_DENY,
 	KRSI_FILTER_KILL,
 };
+
+KRSI_KEPT(enum krsi_filter_verdict, filter_verdict);
+
 #define KRSI_FILTER_VERDICT(result) ((result) >> 8 & 0xff)
 #define KRSI_FILTER_ARGUMENT(result) ((result) >> 16 & 0xffff)
 

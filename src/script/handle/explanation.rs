@@ -9,7 +9,7 @@ use crate::{
         program::{Callback, Program},
         runtime::Runtime,
     },
-    template::Stack,
+    template::{Cost, Stack},
 };
 
 /// Whether a probe was attached by a script that is only explained.
@@ -110,7 +110,10 @@ impl State {
             stages.push(kernel("params", spec.describe_params()));
         }
         let fields = spec.template.fields.len();
-        let asks = spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&["exe", "exe_inode"]));
+        let asks = spec
+            .filter
+            .as_ref()
+            .is_some_and(|compiled| compiled.asks(&spec.template.costing(Cost::Executable)));
         let executable = if asks { "" } else { "; the executable's path only for what is told" };
         stages.push(kernel(
             "gathering",
