@@ -261,3 +261,66 @@ fn an_object_without_a_description_is_refused_with_the_reason() {
     let error = Catalogue::from_objects(&[("noise", b"not an object")]).unwrap_err().to_string();
     assert!(error.contains("noise") && error.contains("not an ELF object"), "{error}");
 }
+
+/// The smallest template there can be, compiled here.
+const SMALLEST: &str = r#"
+enum krsi_hook { krsi_hook_file_open };
+#include "include/krsi.bpf.h"
+struct params {
+	krsi_flag on KRSI_DOC("Whether any open matches.") KRSI_DEFAULT("false");
+};
+struct event {
+	struct krsi_header header;
+	u32 flags KRSI_DOC("Flags of open(2).") KRSI_SUBJECT;
+} KRSI_TEMPLATE("smallest", "Files being opened", "T1005");
+KRSI_SENT_WHOLE;
+#include "include/krsi_engine.bpf.h"
+SEC("lsm/file_open")
+int smallest_open(u64 *context)
+{
+	struct file *file = ARG(context, 0, struct file *);
+	int refused = ARG(context, 1, int);
+	volatile struct settings *settings;
+	struct scratch *scratch;
+
+	if (refused)
+		return refused;
+	settings = krsi_enter();
+	if (!settings)
+		return 0;
+	if (!settings->params.on)
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed();
+	scratch->event.flags = file->f_flags;
+	return krsi_decide(context, scratch, krsi_hook_file_open, KRSI_MATCH);
+}
+"#;
+
+#[test]
+fn an_event_without_a_path_is_sent_whole() {
+    use std::{io::Write, process};
+    let folder = tempfile::tempdir().unwrap();
+    let object = folder.path().join("smallest.bpf.o");
+    let compiler = process::Command::new("clang-19")
+        .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-I.", "-x", "c", "-c", "-", "-o"])
+        .arg(&object)
+        .current_dir("ebpf-templates")
+        .stdin(process::Stdio::piped())
+        .spawn();
+    let Ok(mut compiler) = compiler else {
+        eprintln!("skipped: there is no clang-19 here");
+        return;
+    };
+    compiler.stdin.take().unwrap().write_all(SMALLEST.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success(), "it does not compile");
+    let object: &'static [u8] = std::fs::read(object).unwrap().leak();
+    let catalogue = Catalogue::from_objects(&[("smallest", object)]).unwrap();
+    let template = catalogue.get("smallest").unwrap();
+    assert_eq!(template.layout.packed_from, template.fields.len());
+    assert_eq!(template.subject().map(|f| f.name.as_str()), Some("flags"));
+    assert_eq!(template.own_fields().len(), 1);
+    let last = template.fields.last().unwrap();
+    assert_eq!(template.event_size, (last.offset + last.size).next_multiple_of(8));
+}

@@ -134,9 +134,12 @@ struct krsi_path {
  * Behind `struct event`, where its packed part begins: its `struct krsi_path`. What stands before is always sent, and
  * all zero before the template gathers anything.
  */
-#define KRSI_PACKED_FROM(path) enum { KRSI_FIXED_SIZE = __builtin_offsetof(struct event, path.text) }
+#define KRSI_PACKED_FROM(path) KRSI_SENT(__builtin_offsetof(struct event, path.text))
 /* Or that it has none: an event without a path. */
-#define KRSI_SENT_WHOLE enum { KRSI_FIXED_SIZE = sizeof(struct event) }
+#define KRSI_SENT_WHOLE KRSI_SENT(sizeof(struct event))
+#define KRSI_SENT(size)                                                                                    \
+	enum krsi_sent { krsi_sent_always = size };                                                        \
+	KRSI_KEPT(enum krsi_sent, sent)
 
 #define KRSI_VERDICTS(X)                                                                                   \
 	X(KRSI_ALLOW, "allow", 0) X(KRSI_WOULD_DENY, "would-deny", 1) X(KRSI_DENY, "deny", 2)              \

@@ -84,6 +84,8 @@ struct {
 	__type(value, u32);
 } krsi_claims SEC(".maps");
 
+/* Bytes of the event that stand before its packed part. */
+#define KRSI_FIXED_SIZE krsi_sent_always
 /* Whether the event has a packed part (KRSI_PACKED_FROM); its first byte must be zero too. */
 #define KRSI_IS_PACKED (KRSI_FIXED_SIZE < sizeof(struct event))
 

@@ -42,7 +42,7 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let about = types.tags(event_id, None);
     let mut fields = Vec::new();
     types.fields(event_id, &event, 0, &mut fields)?;
-    let packed_from = packed_from(&fields)?;
+    let packed_from = types.packed_from(&event, &fields)?;
     check_counts(&fields)?;
     check_limits(&fields)?;
 
@@ -154,21 +154,6 @@ fn check_subject(fields: &[Field]) -> Fallible<()> {
         0 => Err("no field of struct event has the tag `krsi:subject`".into()),
         _ => Err("several fields of struct event have the tag `krsi:subject`".into()),
     }
-}
-
-/// Only what is in use of the path, and of what stands behind it, is sent: so nothing else may stand there. An event
-/// without a path is sent whole.
-fn packed_from(fields: &[Field]) -> Fallible<usize> {
-    let from = fields.iter().position(|f| f.name == "path").unwrap_or(fields.len());
-    let mut end = 0;
-    for (index, field) in fields.iter().enumerate() {
-        let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
-        if field.offset < end || (index >= from && !text) {
-            return Err(format!("field `{}` must lie before the path in struct event", field.name));
-        }
-        end = field.offset + field.size;
-    }
-    Ok(from)
 }
 
 /// The `krsi:` tags of one declaration.
@@ -309,6 +294,29 @@ impl Types {
             }
             _ => Err(none.into()),
         }
+    }
+
+    /// The first of the fields of which only what is in use is sent: so nothing but texts may stand there. An event that
+    /// is sent whole has none.
+    fn packed_from(&self, event: &Struct, fields: &[Field]) -> Fallible<usize> {
+        let sent = self.enumeration("krsi_sent")?;
+        let always = sent.iter().find(|n| n.name == "always").and_then(|n| usize::try_from(n.value).ok());
+        let from = match always {
+            Some(always) if always == event.size() => fields.len(),
+            Some(always) => {
+                fields.iter().position(|f| f.offset == always).ok_or("no field is packed first")?
+            }
+            None => return Err("it does not say how much of an event is always sent".into()),
+        };
+        let mut end = 0;
+        for (index, field) in fields.iter().enumerate() {
+            let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
+            if field.offset < end || (index >= from && !text) {
+                return Err(format!("field `{}` must lie before what is packed in struct event", field.name));
+            }
+            end = field.offset + field.size;
+        }
+        Ok(from)
     }
 
     /// The fields of an event; nested structs are laid flat, in order.
