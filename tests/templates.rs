@@ -321,6 +321,22 @@ fn an_event_without_a_path_is_sent_whole() {
     assert_eq!(template.layout.packed_from, template.fields.len());
     assert_eq!(template.subject().map(|f| f.name.as_str()), Some("flags"));
     assert_eq!(template.own_fields().len(), 1);
+    // What the shell sets before the load (kernel/load), whatever the template.
+    use object::{Object, ObjectSymbol};
+    let elf = object::File::parse(object).unwrap();
+    for constant in [
+        "krsi_probe_id",
+        "krsi_kernel",
+        "krsi_generation",
+        "krsi_audit_only",
+        "krsi_early_fields",
+        "krsi_exe",
+        "krsi_cwd",
+        "krsi_stacks_wanted",
+        "krsi_summaries",
+    ] {
+        assert!(elf.symbols().any(|symbol| symbol.name() == Ok(constant)), "no constant `{constant}`");
+    }
     let last = template.fields.last().unwrap();
     assert_eq!(template.event_size, (last.offset + last.size).next_multiple_of(8));
 }

@@ -102,9 +102,6 @@ static __always_inline void krsi_gather_name(struct scratch *scratch, struct vfs
 	krsi_set_path(scratch, krsi_walk_event(scratch, mount, dentry), mount, dentry);
 }
 
-/* Whether anybody wants to know the folder. Set before the load. */
-const volatile u32 krsi_cwd = 1;
-
 /* The folder the task is in, of which as much as fits; or an empty text. */
 static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 size)
 {

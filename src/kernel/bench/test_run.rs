@@ -13,7 +13,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
 use crate::{
     filter::{Code, MARGIN},
     kernel::{
-        host::call::{bpf, descriptor},
+        call::{bpf, descriptor},
         load::sets,
     },
 };

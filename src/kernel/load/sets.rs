@@ -12,7 +12,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
 
 use crate::{
     filter::{Code, Set},
-    kernel::host::call::{bpf, descriptor},
+    kernel::call::{bpf, descriptor},
 };
 
 const RDONLY_PROG: u32 = 1 << 7;

@@ -326,7 +326,7 @@ mod tests {
         let template = catalogue.get("file_open").unwrap();
         let one = Aggregation::new(template, Kind::Count, None, &["uid".to_owned()]).unwrap();
         let kinds = template.layout.summary_kinds;
-        assert_eq!(constant(&[one.clone()], kinds).len(), shapes.size("krsi_summary"));
+        assert_eq!(constant(std::slice::from_ref(&one), kinds).len(), shapes.size("krsi_summary"));
         let most = constant(&vec![one; crate::probe::aggregation::MOST], kinds);
         assert_eq!(most.len(), shapes.symbol(CONSTANT));
         assert_eq!(crate::probe::aggregation::MOST_BY, shapes.length("krsi_summary", "by"));
