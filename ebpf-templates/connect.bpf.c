@@ -38,8 +38,39 @@ enum krsi_hook {
 
 #include "include/krsi.bpf.h"
 
-/* A param's bit is the value that the event has, as a power of two; protocols have bits of their own. */
-#define PROTOCOL_NAMES "icmp=1 tcp=2 udp=4 icmpv6=8 sctp=16 udplite=32 raw=64 mptcp=128 smc=256"
+/*
+ * As X(name, value in the event, bit of the param): a family's and a type's bit is its value as a power of two, and
+ * protocols have bits of their own.
+ */
+#define FAMILIES(X)                                                                                        \
+	X("unspec", 0, 1)                                                                                  \
+	X("unix", 1, 2)                                                                                    \
+	X("inet", 2, 4)                                                                                    \
+	X("inet6", 10, 1024)                                                                               \
+	X("netlink", 16, 65536)                                                                            \
+	X("can", 29, 536870912)                                                                            \
+	X("tipc", 30, 1073741824)                                                                          \
+	X("bluetooth", 31, 2147483648)                                                                     \
+	X("rxrpc", 33, 8589934592)                                                                         \
+	X("vsock", 40, 1099511627776)                                                                      \
+	X("qipcrtr", 42, 4398046511104)
+
+#define TYPES(X)                                                                                           \
+	X("stream", 1, 2) X("dgram", 2, 4) X("raw", 3, 8) X("rdm", 4, 16) X("seqpacket", 5, 32) X("dccp", 6, 64)
+
+#define PROTOCOLS(X)                                                                                       \
+	X("icmp", 1, 1)                                                                                    \
+	X("tcp", 6, 2)                                                                                     \
+	X("udp", 17, 4)                                                                                    \
+	X("icmpv6", 58, 8)                                                                                 \
+	X("sctp", 132, 16)                                                                                 \
+	X("udplite", 136, 32)                                                                              \
+	X("raw", 255, 64)                                                                                  \
+	X("mptcp", 262, 128)                                                                               \
+	X("smc", 256, 256)
+
+#define VALUE(name, value, bit) name "=" #value " "
+#define BIT(name, value, bit) name "=" #bit " "
 
 struct params {
 	krsi_addresses address KRSI_DOC("Addresses in one of these networks: `10.0.0.0/8`, `2001:db8::/32`, or one "
@@ -61,13 +92,12 @@ struct params {
 		KRSI_DEFAULT("every name");
 	krsi_flags family KRSI_DOC("Address families; `unspec` takes a connection back.")
 		KRSI_DEFAULT("every family")
-		KRSI_BITS("unspec=1 unix=2 inet=4 inet6=1024 netlink=65536 can=536870912 tipc=1073741824 "
-			  "bluetooth=2147483648 rxrpc=8589934592 vsock=1099511627776 qipcrtr=4398046511104");
+		KRSI_BITS(FAMILIES(BIT));
 	krsi_flags socket_type KRSI_DOC("Types of sockets.")
-		KRSI_DEFAULT("every type") KRSI_BITS("stream=2 dgram=4 raw=8 rdm=16 seqpacket=32 dccp=64");
+		KRSI_DEFAULT("every type") KRSI_BITS(TYPES(BIT));
 	krsi_flags protocol KRSI_DOC("Protocols of IP sockets, as the program chose them. mptcp and smc are TCP on the "
 				      "wire, and no `tcp` here: a rule about all of TCP is about `[\"tcp\", \"mptcp\", \"smc\"]`.")
-		KRSI_DEFAULT("every protocol") KRSI_BITS(PROTOCOL_NAMES);
+		KRSI_DEFAULT("every protocol") KRSI_BITS(PROTOCOLS(BIT));
 };
 
 struct event {
@@ -76,22 +106,21 @@ struct event {
 	struct krsi_address address KRSI_DOC("Where to: the IP address, IPv4 in its own form also where it was given as "
 					     "::ffff:10.0.0.1; empty if the address is none of IP's. 0.0.0.0 and :: reach the host's "
 					     "own loopback, as which they are in cidr(…) too; from a bound socket 0.0.0.0 is "
-					     "told as the address it reaches.");
+					     "told as the address it reaches.") KRSI_SUBJECT;
 	u16 port KRSI_DOC("Port of an IP address; 0 if it is none.") KRSI_UNIT("port");
 	u16 family KRSI_DOC("Family of the address, which need not be the socket's; unspec: a connection is taken back.")
-		KRSI_NAMES("unspec=0 unix=1 inet=2 inet6=10 netlink=16 can=29 tipc=30 bluetooth=31 rxrpc=33 vsock=40 "
-			   "qipcrtr=42");
+		KRSI_NAMES(FAMILIES(VALUE));
 	u16 socket_type KRSI_DOC("Type of the socket.")
-		KRSI_NAMES("stream=1 dgram=2 raw=3 rdm=4 seqpacket=5 dccp=6 packet=10");
+		KRSI_NAMES(TYPES(VALUE) "packet=10");
 	u16 protocol KRSI_DOC("Protocol of an IP socket, as the program chose it: mptcp and smc are TCP on the wire.")
-		KRSI_NAMES("none=0 icmp=1 tcp=6 udp=17 icmpv6=58 sctp=132 udplite=136 raw=255 smc=256 "
-			   "mptcp=262");
+		KRSI_NAMES("none=0 " PROTOCOLS(VALUE));
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
 } KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
 		"T1046 T1071 T1095 T1571");
 
-#define KRSI_NO_PATH_PARAMS
+KRSI_PACKED_FROM(path);
+
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_socket.bpf.h"
 
@@ -101,27 +130,14 @@ struct event {
 #define IPPROTO_SMC 256
 #define IPPROTO_MPTCP 262
 
+#define CASE(name, value, bit)                                                                             \
+	case value:                                                                                        \
+		return bit;
+
 static __always_inline u64 bit_of_protocol(u16 protocol)
 {
 	switch (protocol) {
-	case 1:
-		return 1;
-	case IPPROTO_TCP:
-		return 2;
-	case 17:
-		return 4;
-	case 58:
-		return 8;
-	case 132:
-		return 16;
-	case 136:
-		return 32;
-	case 255:
-		return 64;
-	case IPPROTO_MPTCP:
-		return 128;
-	case IPPROTO_SMC:
-		return 256;
+		PROTOCOLS(CASE)
 	default:
 		return 0;
 	}
@@ -250,7 +266,7 @@ static __always_inline int decide_message(void *context, struct socket *socket, 
 }
 
 SEC("lsm/socket_connect")
-int krsi_connect(u64 *context)
+int connect_connect(u64 *context)
 {
 	int refused = ARG(context, 3, int);
 
@@ -261,7 +277,7 @@ int krsi_connect(u64 *context)
 }
 
 SEC("lsm/socket_sendmsg")
-int krsi_connect_by_sending(u64 *context)
+int connect_sendmsg(u64 *context)
 {
 	int refused = ARG(context, 3, int);
 
@@ -272,7 +288,7 @@ int krsi_connect_by_sending(u64 *context)
 
 /* Where LSM programs cannot be had, but tracing the functions that ask them can. */
 SEC("fentry/security_socket_connect")
-int krsi_connect_observed(u64 *context)
+int connect_observed(u64 *context)
 {
 	decide(context, krsi_hook_socket_connect, ARG(context, 0, struct socket *), ARG(context, 1, void *),
 	       context[2]);
@@ -280,7 +296,7 @@ int krsi_connect_observed(u64 *context)
 }
 
 SEC("fentry/security_socket_sendmsg")
-int krsi_connect_by_sending_observed(u64 *context)
+int connect_sendmsg_observed(u64 *context)
 {
 	decide_message(context, ARG(context, 0, struct socket *), ARG(context, 1, struct msghdr *));
 	return 0;

@@ -46,23 +46,22 @@ enum krsi_hook {
 
 #include "include/krsi.bpf.h"
 
-#define FLAG_NAMES "memfd=1 deleted=2 setuid=4 setgid=8 interpreter=16"
-#define STATE_NAMES "set=1 unset=2 repeated=4 overflow=8"
+#define FLAGS(X)                                                                                           \
+	X(EXEC_MEMFD, "memfd", 1)                                                                          \
+	X(EXEC_DELETED, "deleted", 2)                                                                      \
+	X(EXEC_SETUID, "setuid", 4)                                                                        \
+	X(EXEC_SETGID, "setgid", 8)                                                                        \
+	X(EXEC_INTERPRETER, "interpreter", 16)
 
-enum exec_flag {
-	EXEC_MEMFD = 1,
-	EXEC_DELETED = 2,
-	EXEC_SETUID = 4,
-	EXEC_SETGID = 8,
-	EXEC_INTERPRETER = 16,
-};
+enum exec_flag { FLAGS(KRSI_MEMBER) };
 
-enum exec_variable_state {
-	VARIABLE_SET = 1,
-	VARIABLE_UNSET = 2,
-	VARIABLE_REPEATED = 4,
-	VARIABLE_OVERFLOW = 8,
-};
+#define STATES(X)                                                                                          \
+	X(VARIABLE_SET, "set", 1)                                                                          \
+	X(VARIABLE_UNSET, "unset", 2)                                                                      \
+	X(VARIABLE_REPEATED, "repeated", 4)                                                                \
+	X(VARIABLE_OVERFLOW, "overflow", 8)
+
+enum exec_variable_state { STATES(KRSI_MEMBER) };
 
 #define ARGV_SIZE 4096
 #define VALUE_SIZE 4096
@@ -72,7 +71,7 @@ enum exec_variable_state {
 struct params {
 	KRSI_PATH_PARAMS
 	krsi_flags flags KRSI_DOC("Only programs with at least one of these, as in the event.")
-		KRSI_DEFAULT("every program") KRSI_BITS(FLAG_NAMES);
+		KRSI_DEFAULT("every program") KRSI_BITS(FLAGS(KRSI_NAME));
 	krsi_flag args KRSI_DOC("true: tell the arguments. They are known once the new image is in place, so the probe "
 				"decides then, and a denial kills (by SIGKILL) before the program's first instruction.")
 		KRSI_DEFAULT("false") KRSI_LATE("bprm_committed_creds");
@@ -81,7 +80,7 @@ struct params {
 		KRSI_DEFAULT("none") KRSI_LATE("bprm_committed_creds");
 	krsi_flags env_is KRSI_DOC("Only variables of `env` of which one of these is true. repeated: set more than "
 				   "once; overflow: longer than 4096 bytes.")
-		KRSI_DEFAULT("every variable") KRSI_BITS(STATE_NAMES);
+		KRSI_DEFAULT("every variable") KRSI_BITS(STATES(KRSI_NAME));
 };
 
 struct event {
@@ -91,7 +90,7 @@ struct event {
 		KRSI_UNIT("major:minor");
 	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: the name it is executed by is gone, or it "
 			   "has none at all (another link may be left); setuid, setgid: will "
-			   "change the credentials; interpreter: asked for a script's sake.") KRSI_BITS(FLAG_NAMES);
+			   "change the credentials; interpreter: asked for a script's sake.") KRSI_BITS(FLAGS(KRSI_NAME));
 	u32 argc KRSI_DOC("How many arguments there are, the program's own name included; 0 without the param "
 			  "`args` or `env`.");
 	u32 argv_length KRSI_DOC("Length of the arguments told, with a NUL each.") KRSI_UNIT("bytes");
@@ -104,15 +103,17 @@ struct event {
 	char interpreter[256] KRSI_DOC("The program on the script's `#!` line; empty for a script itself and for "
 				       "any other program.")
 		KRSI_CUT("255");
-	struct krsi_path path KRSI_DOC("The file, from the task's root.");
+	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
-		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023");
+		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023") KRSI_COSTS("cwd");
 	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length") KRSI_UNREADABLE("no-args")
 		KRSI_CUT("argv_cut");
 	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
 		KRSI_UNREADABLE("no-args") KRSI_CUT("4096");
 } KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
 		"T1059 T1204.002 T1574.006 T1620");
+
+KRSI_PACKED_FROM(path);
 
 /* ---- memory of the new image --------------------------------------------- */
 
@@ -145,6 +146,8 @@ struct search {
 
 #define KRSI_SCRATCH struct search search;
 #include "include/krsi_engine.bpf.h"
+#include "include/krsi_late.bpf.h"
+#include "include/krsi_path_params.bpf.h"
 
 /* The names of `env`, and which of them each is. */
 struct {
@@ -161,31 +164,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct variable_name);
 } krsi_variable_names SEC(".maps");
-
-/*
- * Tasks whose execution was in scope and matched in bprm_check_security, with that execution: the
- * addresses of task_struct and linux_binprm. Both are the same in bprm_committed_creds, while the id is not: a
- * thread takes over that of its process's first one in between (de_thread). So there is at most one mark for each live
- * task, the table has room for all of them, and nobody's mark has to go for another's.
- *
- * A mark goes with the task, and with the next execution that the task begins: one that failed leaves nothing behind.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, u64);
-	__type(value, u64);
-} exec_marks_by_task SEC(".maps");
-
-SEC("tp_btf/sched_process_exit")
-int exec_track(u64 *context)
-{
-	u64 task = bpf_get_current_task();
-
-	bpf_map_delete_elem(&exec_marks_by_task, &task);
-	return 0;
-}
 
 /*
  * These functions are not static, for the verifier's sake: it looks at each once, and not again at each call, so
@@ -436,59 +414,8 @@ static __always_inline enum krsi_match match_program(volatile struct settings *s
 	return krsi_match_path(settings, scratch, READ(file, f_inode));
 }
 
-/* Lets bprm_committed_creds decide; it counts this execution then. Gives whether it will. */
-static __always_inline bool set_mark(struct linux_binprm *bprm)
-{
-	u64 task = bpf_get_current_task();
-	u64 execution = ADDRESS(bprm);
-
-	return !bpf_map_update_elem(&exec_marks_by_task, &task, &execution, BPF_ANY);
-}
-
-/* Whether this task's execution has a mark, which is taken away. That of another execution is none. */
-static __always_inline bool take_mark(struct linux_binprm *bprm)
-{
-	u64 task = bpf_get_current_task();
-	u64 *execution = bpf_map_lookup_elem(&exec_marks_by_task, &task);
-	bool marked;
-
-	if (!execution)
-		return false;
-	marked = *execution == ADDRESS(bprm);
-	bpf_map_delete_elem(&exec_marks_by_task, &task);
-	return marked;
-}
-
-/*
- * What is left to bprm_committed_creds is counted there. A mark that cannot be set is an error, decided here, where the
- * execution can still be refused.
- */
-static __always_inline int leave_to_late(volatile struct settings *settings, struct linux_binprm *bprm,
-					 enum krsi_match match)
-{
-	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
-		match = KRSI_MATCH;
-	if (match == KRSI_MATCH && set_mark(bprm))
-		return 0;
-	krsi_count(krsi_counter_seen);
-	return match == KRSI_MATCH ? krsi_failed() : krsi_filtered();
-}
-
-/*
- * Scope of an execution that is decided late. Counts it only if this is all there is to decide: it
- * may still fail before it comes to bprm_committed_creds.
- */
-static __always_inline bool enters_late(volatile struct settings *settings)
-{
-	if (krsi_scope_decides(settings, bpf_get_current_task()))
-		return true;
-	krsi_count(krsi_counter_seen);
-	krsi_count(krsi_counter_out_of_scope);
-	return false;
-}
-
 SEC("lsm/bprm_check_security")
-int krsi_exec(u64 *context)
+int exec_check(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
 	int refused = ARG(context, 1, int);
@@ -502,24 +429,19 @@ int krsi_exec(u64 *context)
 	settings = krsi_begin();
 	if (!settings)
 		return 0;
-	/* A mark left by an execution that failed; a script's own stays when its interpreter is asked about. */
+	/* A script and its interpreter are one execution. */
 	if (!is_interpreter(bprm))
-		take_mark(bprm);
+		krsi_late_forget();
 	late = decides_late(settings);
-	if (late ? !enters_late(settings) : !krsi_admits(settings))
+	if (!krsi_late_admits(settings, late))
 		return 0;
 	scratch = krsi_take();
-	if (!scratch) {
-		if (late)
-			krsi_count(krsi_counter_seen);
-		return krsi_failed();
-	}
+	if (!scratch)
+		return krsi_late_failed(late);
 	gather(scratch, bprm);
 	match = match_program(settings, scratch, bprm);
-	if (late) {
-		krsi_give_back(scratch);
-		return leave_to_late(settings, bprm, match);
-	}
+	if (late)
+		return krsi_late_leave(settings, scratch, ADDRESS(bprm), match);
 	krsi_gather_cwd(scratch, CWD_SIZE);
 	return krsi_decide(context, scratch, krsi_hook_bprm_check_security, match);
 }
@@ -560,13 +482,12 @@ static __always_inline u32 gather_variable(struct scratch *scratch, u32 index)
 }
 
 /* One decision: about the variable of this index, or (VARIABLES) about the execution alone. */
-__noinline u64 exec_tell(u32 slot, u32 index)
+__noinline u64 exec_decide(u32 slot, u32 index)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	struct variable_name *name = bpf_map_lookup_elem(&krsi_variable_names, &index);
 	volatile struct settings *settings = krsi_read_settings();
 	enum krsi_match match = KRSI_MATCH;
-	u64 said;
 
 	if (!scratch || !settings)
 		return 0;
@@ -581,15 +502,12 @@ __noinline u64 exec_tell(u32 slot, u32 index)
 		if (wanted && !(state & wanted))
 			match = scratch->event.header.notes & KRSI_NOTE_NO_ARGS ? KRSI_UNKNOWN : KRSI_NO_MATCH;
 	}
-	krsi_count(krsi_counter_seen);
-	said = krsi_consider(slot, krsi_hook_bprm_committed_creds, match);
-	if (said)
-		krsi_conclude(slot, said, KRSI_TOO_LATE);
+	krsi_late_decide(slot, krsi_hook_bprm_committed_creds, match);
 	return 1;
 }
 
 /* All decisions about an execution whose program is gathered; its strings begin at `start`. */
-static __always_inline void tell(void *context, volatile struct settings *settings, struct scratch *scratch,
+static __always_inline void decide_each(void *context, volatile struct settings *settings, struct scratch *scratch,
 				 struct linux_binprm *bprm, u64 start)
 {
 	u32 slot = scratch->slot;
@@ -598,30 +516,26 @@ static __always_inline void tell(void *context, volatile struct settings *settin
 	krsi_gather_cwd(scratch, CWD_SIZE);
 	search_memory(settings, scratch, bprm, start);
 	if (!settings->params.env)
-		exec_tell(slot, VARIABLES);
+		exec_decide(slot, VARIABLES);
 	else
 		for (u32 index = 0; index < VARIABLES; index++)
-			exec_tell(slot, index);
+			exec_decide(slot, index);
 }
 
 SEC("lsm/bprm_committed_creds")
-int krsi_exec_late(u64 *context)
+int exec_committed(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
-	volatile struct settings *settings = krsi_begin();
+	volatile struct settings *settings = krsi_late_enter(ADDRESS(bprm));
 	struct scratch *scratch;
 
-	/* The mark alone says what is to be decided: params may have changed since it was set. */
-	if (!settings || !take_mark(bprm))
+	if (!settings)
 		return 0;
-	scratch = krsi_take();
-	if (!scratch) {
-		krsi_count(krsi_counter_seen);
-		krsi_fail(KRSI_TOO_LATE);
+	scratch = krsi_late_take();
+	if (!scratch)
 		return 0;
-	}
 	gather(scratch, bprm);
-	tell(context, settings, scratch, bprm, bprm->p);
+	decide_each(context, settings, scratch, bprm, bprm->p);
 	krsi_give_back(scratch);
 	return 0;
 }
@@ -634,7 +548,7 @@ int krsi_exec_late(u64 *context)
  * its interpreter.
  */
 SEC("tp_btf/sched_process_exec")
-int krsi_exec_observed(u64 *context)
+int exec_observed(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 2, struct linux_binprm *);
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -647,14 +561,11 @@ int krsi_exec_observed(u64 *context)
 	if (!settings)
 		return 0;
 	late = decides_late(settings);
-	/* Each variable is a decision, and counted as it is told. */
-	if (late ? !enters_late(settings) : !krsi_admits(settings))
+	if (!krsi_late_admits(settings, late))
 		return 0;
 	scratch = krsi_take();
 	if (!scratch) {
-		if (late)
-			krsi_count(krsi_counter_seen);
-		krsi_failed();
+		krsi_late_failed(late);
 		return 0;
 	}
 	gather(scratch, bprm);
@@ -664,13 +575,11 @@ int krsi_exec_observed(u64 *context)
 		krsi_decide(context, scratch, krsi_hook_bprm_check_security, match);
 		return 0;
 	}
-	if (match == KRSI_MATCH) {
+	if (match == KRSI_MATCH)
 		/* The stack is complete by now, and its beginning noted. */
-		tell(context, settings, scratch, bprm, READ(mm, arg_start));
-	} else {
-		krsi_count(krsi_counter_seen);
-		krsi_filtered();
-	}
+		decide_each(context, settings, scratch, bprm, READ(mm, arg_start));
+	else
+		krsi_late_filtered();
 	krsi_give_back(scratch);
 	return 0;
 }

@@ -49,13 +49,16 @@ struct event {
 	char process_comms[NAMED][16] KRSI_DOC("Names of the same processes.") KRSI_COUNT("processes");
 	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.")
 		KRSI_UNREADABLE("no-source") KRSI_CUT("255");
-	struct krsi_path path KRSI_DOC("The name that is lost.");
+	struct krsi_path path KRSI_DOC("The name that is lost.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
 		"T1070.004 T1036");
+
+KRSI_PACKED_FROM(path);
 
 /* Which mount the first process executes the file from, and whether a process could not be looked at. */
 #define KRSI_SCRATCH struct vfsmount *mount; u32 unknown;
 #include "include/krsi_engine.bpf.h"
+#include "include/krsi_path_params.bpf.h"
 
 /* ---- what has been executed ---------------------------------------------- */
 

@@ -27,22 +27,21 @@ enum krsi_hook {
 
 #include "include/krsi.bpf.h"
 
-#define ACCESS_NAMES "read=1 write=2 append=4 create=8 truncate=16 exec=32"
+#define ACCESSES(X)                                                                                        \
+	X(ACCESS_READ, "read", 1)                                                                          \
+	X(ACCESS_WRITE, "write", 2)                                                                        \
+	X(ACCESS_APPEND, "append", 4)                                                                      \
+	X(ACCESS_CREATE, "create", 8)                                                                      \
+	X(ACCESS_TRUNCATE, "truncate", 16)                                                                 \
+	X(ACCESS_EXEC, "exec", 32)
 
-enum file_access {
-	ACCESS_READ = 1,
-	ACCESS_WRITE = 2,
-	ACCESS_APPEND = 4,
-	ACCESS_CREATE = 8,
-	ACCESS_TRUNCATE = 16,
-	ACCESS_EXEC = 32,
-};
+enum file_access { ACCESSES(KRSI_MEMBER) };
 
 struct params {
 	KRSI_PATH_PARAMS
 	krsi_flags access KRSI_DOC("Opens that ask for at least one of these. `create` means that this open made "
 				   "the file.")
-		KRSI_DEFAULT("every access") KRSI_BITS(ACCESS_NAMES);
+		KRSI_DEFAULT("every access") KRSI_BITS(ACCESSES(KRSI_NAME));
 };
 
 struct event {
@@ -51,18 +50,21 @@ struct event {
 	u64 size KRSI_DOC("Size of the file, as it is before the open.") KRSI_UNIT("bytes");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
-	u32 access KRSI_DOC("What the open asks for.") KRSI_BITS(ACCESS_NAMES);
+	u32 access KRSI_DOC("What the open asks for.") KRSI_BITS(ACCESSES(KRSI_NAME));
 	u32 flags KRSI_DOC("Flags of open(2).")
 		KRSI_BITS("O_WRONLY=1 O_RDWR=2 O_CREAT=64 O_EXCL=128 O_NOCTTY=256 O_TRUNC=512 O_APPEND=1024 "
 			  "O_NONBLOCK=2048 O_DSYNC=4096 FASYNC=8192 O_DIRECT=16384 O_LARGEFILE=32768 "
 			  "O_DIRECTORY=65536 O_NOFOLLOW=131072 O_NOATIME=262144 O_CLOEXEC=524288 "
 			  "__O_SYNC=1048576 O_PATH=2097152 __O_TMPFILE=4194304");
 	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
-	struct krsi_path path KRSI_DOC("The file, from the task's root.");
+	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
 		"T1005 T1083 T1552.001 T1565.001");
 
+KRSI_PACKED_FROM(path);
+
 #include "include/krsi_engine.bpf.h"
+#include "include/krsi_path_params.bpf.h"
 
 /* include/linux/fs.h; unchanged since 4.19 */
 #define FMODE_READ 0x1
@@ -126,7 +128,7 @@ static __always_inline int decide(void *context, struct file *file)
 }
 
 SEC("lsm/file_open")
-int krsi_file_open(u64 *context)
+int file_open_open(u64 *context)
 {
 	struct file *file = ARG(context, 0, struct file *);
 	int refused = ARG(context, 1, int);
@@ -136,7 +138,7 @@ int krsi_file_open(u64 *context)
 
 /* Where LSM programs cannot be had, but tracing the function that asks them can. */
 SEC("fentry/security_file_open")
-int krsi_file_open_observed(u64 *context)
+int file_open_observed(u64 *context)
 {
 	decide(context, ARG(context, 0, struct file *));
 	return 0;

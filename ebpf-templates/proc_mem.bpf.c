@@ -34,19 +34,16 @@ enum krsi_hook {
 
 #include "include/krsi.bpf.h"
 
-#define WAY_NAMES "mem=1 vm_write=2 attach=4 traceme=8"
+#define WAYS(X)                                                                                            \
+	X(WAY_MEM, "mem", 1) X(WAY_VM_WRITE, "vm_write", 2) X(WAY_ATTACH, "attach", 4)                     \
+	X(WAY_TRACEME, "traceme", 8)
 
-enum way {
-	WAY_MEM = 1,
-	WAY_VM_WRITE = 2,
-	WAY_ATTACH = 4,
-	WAY_TRACEME = 8,
-};
+enum way { WAYS(KRSI_MEMBER) };
 
 struct params {
 	krsi_flags way KRSI_DOC("Only these ways. mem: /proc/PID/mem opened for writing; vm_write: process_vm_writev; "
 				"attach: a tracer attaches or seizes, or a call is not known from that; traceme: a process lets its parent trace it.")
-		KRSI_DEFAULT("every way") KRSI_BITS(WAY_NAMES);
+		KRSI_DEFAULT("every way") KRSI_BITS(WAYS(KRSI_NAME));
 	krsi_flag except_child KRSI_DOC("true: not if the one who could write is the other's own parent, as a "
 					"debugger is that started its program.")
 		KRSI_DEFAULT("false");
@@ -56,7 +53,7 @@ struct event {
 	struct krsi_header header;
 	u64 target_start_ns KRSI_DOC("When the process that could be written to started, since boot.") KRSI_UNIT("ns");
 	u32 way KRSI_DOC("How: /proc/PID/mem opened for writing, process_vm_writev, ptrace attach, ptrace traceme.")
-		KRSI_NAMES(WAY_NAMES);
+		KRSI_NAMES(WAYS(KRSI_NAME));
 	u32 target_pid KRSI_DOC("Process that could be written to.");
 	u32 target_tid KRSI_DOC("Its thread that was named.");
 	u32 target_uid KRSI_DOC("Real user id of that process, in the initial user namespace.");
@@ -67,12 +64,14 @@ struct event {
 	char target_exe[256] KRSI_DOC("Executable of the process that could be written to, from the asking task's "
 				      "root; cut after 255 bytes.")
 		KRSI_UNREADABLE("no-target") KRSI_CUT("255");
-	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.");
+	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009");
 
-#define KRSI_NO_PATH_PARAMS
+KRSI_PACKED_FROM(path);
+
 #include "include/krsi_engine.bpf.h"
+#include "include/krsi_paths.bpf.h"
 
 /* ---- which system call --------------------------------------------------- */
 
@@ -221,7 +220,7 @@ static __always_inline struct task_struct *owner_of_memory(struct file *file)
 }
 
 SEC("lsm/file_open")
-int krsi_proc_mem_open(u64 *context)
+int proc_mem_open(u64 *context)
 {
 	struct file *file = ARG(context, 0, struct file *);
 	int refused = ARG(context, 1, int);
@@ -264,7 +263,7 @@ static __always_inline int decide_trace(void *context, volatile struct settings 
 }
 
 SEC("lsm/ptrace_access_check")
-int krsi_proc_mem_access(u64 *context)
+int proc_mem_access(u64 *context)
 {
 	struct task_struct *target = ARG(context, 0, struct task_struct *);
 	u32 mode = context[1];
@@ -283,7 +282,7 @@ int krsi_proc_mem_access(u64 *context)
 }
 
 SEC("lsm/ptrace_traceme")
-int krsi_proc_mem_traceme(u64 *context)
+int proc_mem_traceme(u64 *context)
 {
 	struct task_struct *parent = ARG(context, 0, struct task_struct *);
 	int refused = ARG(context, 1, int);

@@ -71,6 +71,11 @@ fn every_event_carries_the_whole_header() {
     for template in catalogue().iter() {
         for name in HEADER {
             assert!(template.field(name).is_some(), "{}: no field {name}", template.name);
+            assert!(
+                template.own_fields().iter().all(|field| field.name != *name),
+                "{}: {name}",
+                template.name
+            );
         }
     }
 }
@@ -101,7 +106,7 @@ fn no_two_fields_share_a_name_or_a_byte() {
         assert!(end <= template.event_size);
         assert!(end < 1 << 15, "a filter's instruction reaches every field");
         let packed = &template.fields[template.layout.packed_from..];
-        assert_eq!(packed.first().map(|f| f.name.as_str()), Some("path"), "{}", template.name);
+        assert_eq!(packed.first(), template.field("path"), "{}", template.name);
         for field in packed {
             let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
             assert!(text, "{}: {} is packed, and no text", template.name, field.name);
@@ -133,9 +138,9 @@ fn every_hook_has_a_name_in_the_event() {
 #[test]
 fn the_control_words_and_counters_are_those_the_shell_uses() {
     for template in catalogue().iter() {
-        let words: Vec<_> = template.layout.control.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(words, ["mode", "lease_ns", "scope", "quiet", "epoch", "turn"]);
-        assert!(template.layout.counters.iter().any(|(name, _)| name == "lost_ring"));
+        let control = template.layout.control;
+        assert_eq!(control.mode, 0, "{}: where any shell makes a probe observe", template.name);
+        assert!(control.turn + 8 <= template.layout.settings_size, "{}", template.name);
         let mut kinds: Vec<_> = template.layout.scope_kinds.iter().map(|(name, _)| name.as_str()).collect();
         let mut known: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
         kinds.sort_unstable();
@@ -168,7 +173,7 @@ fn what_tracks_and_what_observes_are_told_apart() {
     assert_eq!(unlink.seeds, [("task".to_owned(), "exec_unlink_seed".to_owned())]);
     assert!(unlink.observers.is_empty());
     let exec = &catalogue.get("exec").expect("exec is there").layout;
-    assert_eq!(exec.trackers, [("sched_process_exit".to_owned(), "exec_track".to_owned())]);
+    assert_eq!(exec.trackers, [("sched_process_exit".to_owned(), "krsi_late_track".to_owned())]);
     assert!(exec.seeds.is_empty() && exec.observers.len() == 1);
 }
 
@@ -255,4 +260,83 @@ fn connects_families_and_types_are_the_same_in_params_and_events() {
 fn an_object_without_a_description_is_refused_with_the_reason() {
     let error = Catalogue::from_objects(&[("noise", b"not an object")]).unwrap_err().to_string();
     assert!(error.contains("noise") && error.contains("not an ELF object"), "{error}");
+}
+
+/// The smallest template there can be, compiled here.
+const SMALLEST: &str = r#"
+enum krsi_hook { krsi_hook_file_open };
+#include "include/krsi.bpf.h"
+struct params {
+	krsi_flag on KRSI_DOC("Whether any open matches.") KRSI_DEFAULT("false");
+};
+struct event {
+	struct krsi_header header;
+	u32 flags KRSI_DOC("Flags of open(2).") KRSI_SUBJECT;
+} KRSI_TEMPLATE("smallest", "Files being opened", "T1005");
+KRSI_SENT_WHOLE;
+#include "include/krsi_engine.bpf.h"
+SEC("lsm/file_open")
+int smallest_open(u64 *context)
+{
+	struct file *file = ARG(context, 0, struct file *);
+	int refused = ARG(context, 1, int);
+	volatile struct settings *settings;
+	struct scratch *scratch;
+
+	if (refused)
+		return refused;
+	settings = krsi_enter();
+	if (!settings)
+		return 0;
+	if (!settings->params.on)
+		return krsi_filtered();
+	scratch = krsi_take();
+	if (!scratch)
+		return krsi_failed();
+	scratch->event.flags = file->f_flags;
+	return krsi_decide(context, scratch, krsi_hook_file_open, KRSI_MATCH);
+}
+"#;
+
+#[test]
+fn an_event_without_a_path_is_sent_whole() {
+    use std::{io::Write, process};
+    let folder = tempfile::tempdir().unwrap();
+    let object = folder.path().join("smallest.bpf.o");
+    let compiler = process::Command::new("clang-19")
+        .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-I.", "-x", "c", "-c", "-", "-o"])
+        .arg(&object)
+        .current_dir("ebpf-templates")
+        .stdin(process::Stdio::piped())
+        .spawn();
+    let Ok(mut compiler) = compiler else {
+        eprintln!("skipped: there is no clang-19 here");
+        return;
+    };
+    compiler.stdin.take().unwrap().write_all(SMALLEST.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success(), "it does not compile");
+    let object: &'static [u8] = std::fs::read(object).unwrap().leak();
+    let catalogue = Catalogue::from_objects(&[("smallest", object)]).unwrap();
+    let template = catalogue.get("smallest").unwrap();
+    assert_eq!(template.layout.packed_from, template.fields.len());
+    assert_eq!(template.subject().map(|f| f.name.as_str()), Some("flags"));
+    assert_eq!(template.own_fields().len(), 1);
+    // What the shell sets before the load (kernel/load), whatever the template.
+    use object::{Object, ObjectSymbol};
+    let elf = object::File::parse(object).unwrap();
+    for constant in [
+        "krsi_probe_id",
+        "krsi_kernel",
+        "krsi_generation",
+        "krsi_audit_only",
+        "krsi_early_fields",
+        "krsi_exe",
+        "krsi_cwd",
+        "krsi_stacks_wanted",
+        "krsi_summaries",
+    ] {
+        assert!(elf.symbols().any(|symbol| symbol.name() == Ok(constant)), "no constant `{constant}`");
+    }
+    let last = template.fields.last().unwrap();
+    assert_eq!(template.event_size, (last.offset + last.size).next_multiple_of(8));
 }

@@ -5,8 +5,10 @@
  *   1. an essay on its hooks: when the kernel calls them, what a denial means
  *      there, what is not seen;
  *   2. `enum krsi_hook`, then `#include "krsi.bpf.h"`;
- *   3. `struct params` and `struct event`, each member with a KRSI_DOC;
- *   4. `#include "krsi_engine.bpf.h"`, which makes maps and machinery of them;
+ *   3. `struct params` and `struct event`, each member with a KRSI_DOC; behind the event, how it is sent
+ *      (KRSI_PACKED_FROM or KRSI_SENT_WHOLE);
+ *   4. `#include "krsi_engine.bpf.h"`, which makes maps and machinery of them, and what else it needs of include/:
+ *      each header there includes what it uses, and takes from the template what stands above;
  *   5. one LSM program for each hook.
  *
  * The docs, units and names given here are compiled into the object as BTF
@@ -30,6 +32,12 @@
 /* Names for the bits, or the values, of a number: "name=number name=number". */
 #define KRSI_BITS(names) KRSI_TAG("bits:" names)
 #define KRSI_NAMES(names) KRSI_TAG("names:" names)
+/*
+ * Where C needs these numbers too, they are listed once, as `#define LIST(X) X(CONSTANT, "name", number) …`: then
+ * `enum kind { LIST(KRSI_MEMBER) }` and KRSI_BITS(LIST(KRSI_NAME)). A number is written in decimal.
+ */
+#define KRSI_MEMBER(constant, name, number) constant = number,
+#define KRSI_NAME(constant, name, number) name "=" #number " "
 /* On an array: which member says how many of its elements are in use. */
 #define KRSI_COUNT(member) KRSI_TAG("count:" member)
 /* On an array of characters behind the path: texts with a NUL each, as many bytes as that member says. */
@@ -40,11 +48,23 @@
  */
 #define KRSI_UNREADABLE(note) KRSI_TAG("unreadable:" note)
 #define KRSI_CUT(after) KRSI_TAG("cut:" after)
+/* On the member of `struct event` that it is about, which is shown first. */
+#define KRSI_SUBJECT KRSI_TAG("subject")
+/*
+ * On a member of the header that is not known when the filter runs, when it is: "decided", with the verdict; "sent", when the event
+ * leaves the kernel; "read", in user space.
+ */
+#define KRSI_KNOWN(when) KRSI_TAG("known:" when)
+/* On a member that is gathered only where it is used, for what it costs: "exe" (krsi_exe) or "cwd" (krsi_cwd). */
+#define KRSI_COSTS(what) KRSI_TAG("costs:" what)
 /*
  * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
  * a denial, and a kill whatever its signal, is done by SIGKILL. The shell says so wherever it speaks of the probe.
  */
 #define KRSI_LATE(hook) KRSI_TAG("late:" hook)
+
+/* Keeps a type in the object's BTF, from which the shell reads numbers and checks its own. */
+#define KRSI_KEPT(type, name) const volatile type krsi_kept_##name
 
 /*
  * The types of params. Each is a word of the probe's settings, which the shell
@@ -65,7 +85,7 @@ typedef u64 krsi_ports;         /* ports and ranges of them */
 typedef u64 krsi_names;         /* names of unix sockets, whole */
 typedef u64 krsi_name_prefixes; /* beginnings of such names */
 
-/* The three params that every template with a file has. */
+/* The three params that every template with a file has; krsi_path_params.bpf.h matches by them. */
 #define KRSI_PATH_PARAMS                                                                                   \
 	krsi_paths path KRSI_DOC("Exact paths. The file there also matches by inode: under any name, link, "       \
 				 "mount or root. What a path leads to later is followed within a second, and a "   \
@@ -110,54 +130,75 @@ struct krsi_path {
 	char text[KRSI_PATH_SIZE];
 };
 
-enum krsi_verdict {
-	KRSI_ALLOW = 0,
-	KRSI_WOULD_DENY = 1,
-	KRSI_DENY = 2,
-	KRSI_KILL = 3,
-};
+/*
+ * Behind `struct event`, where its packed part begins: its `struct krsi_path`. What stands before is always sent, and
+ * all zero before the template gathers anything.
+ */
+#define KRSI_PACKED_FROM(path) KRSI_SENT(__builtin_offsetof(struct event, path.text))
+/* Or that it has none: an event without a path. */
+#define KRSI_SENT_WHOLE KRSI_SENT(sizeof(struct event))
+#define KRSI_SENT(size)                                                                                    \
+	enum krsi_sent { krsi_sent_always = size };                                                        \
+	KRSI_KEPT(enum krsi_sent, sent)
 
-enum krsi_mode {
-	KRSI_MODE_OBSERVE = 0,
-	KRSI_MODE_SHADOW = 1,
-	KRSI_MODE_DENY = 2,
-	KRSI_MODE_KILL = 3,
-};
+#define KRSI_VERDICTS(X)                                                                                   \
+	X(KRSI_ALLOW, "allow", 0) X(KRSI_WOULD_DENY, "would-deny", 1) X(KRSI_DENY, "deny", 2)              \
+	X(KRSI_KILL, "kill", 3)
+
+enum krsi_verdict { KRSI_VERDICTS(KRSI_MEMBER) };
+
+#define KRSI_MODES(X)                                                                                      \
+	X(KRSI_MODE_OBSERVE, "observe", 0) X(KRSI_MODE_SHADOW, "shadow", 1) X(KRSI_MODE_DENY, "deny", 2)   \
+	X(KRSI_MODE_KILL, "kill", 3)
+
+enum krsi_mode { KRSI_MODES(KRSI_MEMBER) };
 
 /* Things worth knowing about a decision that are no field of their own. */
-enum krsi_note {
-	KRSI_NOTE_LAPSED = 1,
-	KRSI_NOTE_GUARDED = 2,
-	KRSI_NOTE_NO_PATH = 4,
-	KRSI_NOTE_AUDIT_ONLY = 8,
-	KRSI_NOTE_LATE = 16,
-	KRSI_NOTE_NO_ARGS = 32,
-	KRSI_NOTE_NO_STACK = 64,
-	KRSI_NOTE_NO_SIGNAL = 128,
-	KRSI_NOTE_NO_EXE = 256,
-	KRSI_NOTE_NO_CWD = 512,
-	KRSI_NOTE_NO_SOURCE = 1024,
-	KRSI_NOTE_NO_TARGET = 2048,
-	KRSI_NOTE_UNLINKED = 4096,
-	KRSI_NOTE_UNREACHABLE = 8192,
-	KRSI_NOTE_EXE_UNLINKED = 16384,
+#define KRSI_NOTES(X)                                                                                      \
+	X(KRSI_NOTE_LAPSED, "lapsed", 1)                                                                   \
+	X(KRSI_NOTE_GUARDED, "guarded", 2)                                                                 \
+	X(KRSI_NOTE_NO_PATH, "no-path", 4)                                                                 \
+	X(KRSI_NOTE_AUDIT_ONLY, "audit-only", 8)                                                           \
+	X(KRSI_NOTE_LATE, "late", 16)                                                                      \
+	X(KRSI_NOTE_NO_ARGS, "no-args", 32)                                                                \
+	X(KRSI_NOTE_NO_STACK, "no-stack", 64)                                                              \
+	X(KRSI_NOTE_NO_SIGNAL, "no-signal", 128)                                                           \
+	X(KRSI_NOTE_NO_EXE, "no-exe", 256)                                                                 \
+	X(KRSI_NOTE_NO_CWD, "no-cwd", 512)                                                                 \
+	X(KRSI_NOTE_NO_SOURCE, "no-source", 1024)                                                          \
+	X(KRSI_NOTE_NO_TARGET, "no-target", 2048)                                                          \
+	X(KRSI_NOTE_UNLINKED, "unlinked", 4096)                                                            \
+	X(KRSI_NOTE_UNREACHABLE, "unreachable", 8192)                                                      \
+	X(KRSI_NOTE_EXE_UNLINKED, "exe-unlinked", 16384)
+
+enum krsi_note { KRSI_NOTES(KRSI_MEMBER) };
+
+/* What params, or a filter, come to. */
+enum krsi_match {
+	KRSI_NO_MATCH,
+	KRSI_MATCH,
+	KRSI_UNKNOWN,
 };
+
+KRSI_KEPT(enum krsi_match, match);
 
 /* What every event says about the decision and the task, before its own fields. */
 struct krsi_header {
 	u64 mono_ns KRSI_DOC("When, on the monotonic clock.") KRSI_UNIT("ns");
-	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns");
+	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns") KRSI_KNOWN("read");
 	u64 seq KRSI_DOC("Number of the event within its probe, from 1; from Linux 6.1 on, a gap is a "
-		     "loss.");
+		     "loss.") KRSI_KNOWN("sent");
 	u64 start_ns KRSI_DOC("When the process started, since boot: with pid it names a process for ever.")
 		KRSI_UNIT("ns");
 	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its folder.");
-	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.");
+	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.") KRSI_COSTS("exe");
 	u32 probe_id KRSI_DOC("Id of the probe.");
 	enum krsi_hook hook KRSI_DOC("LSM hook that asked.");
-	u32 verdict KRSI_DOC("What the decision came to.") KRSI_NAMES("allow=0 would-deny=1 deny=2 kill=3");
-	u32 mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES("observe=0 shadow=1 deny=2 kill=3");
-	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.");
+	enum krsi_verdict verdict KRSI_DOC("What the decision came to.") KRSI_NAMES(KRSI_VERDICTS(KRSI_NAME))
+		KRSI_KNOWN("decided");
+	enum krsi_mode mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES(KRSI_MODES(KRSI_NAME))
+		KRSI_KNOWN("decided");
+	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.") KRSI_KNOWN("decided");
 	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
@@ -168,9 +209,7 @@ struct krsi_header {
 			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
 			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
 			   "gives is gone.")
-		KRSI_BITS("lapsed=1 guarded=2 no-path=4 audit-only=8 late=16 no-args=32 no-stack=64 no-signal=128 "
-			  "no-exe=256 no-cwd=512 no-source=1024 no-target=2048 unlinked=4096 unreachable=8192 "
-			  "exe-unlinked=16384");
+		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
 	u32 ppid KRSI_DOC("Process id of the parent.");
@@ -190,7 +229,7 @@ struct krsi_header {
 	char parent_comm[16] KRSI_DOC("Name of the parent process.");
 	char exe[KRSI_EXE_SIZE] KRSI_DOC("Path of the executable the process runs, from the task's root; cut "
 					 "after 255 bytes.")
-		KRSI_UNREADABLE("no-exe") KRSI_CUT("255");
+		KRSI_UNREADABLE("no-exe") KRSI_CUT("255") KRSI_COSTS("exe");
 };
 
 #endif

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Cgroups of a scope, by name. A part of krsi_scope.bpf.h, which includes it where it belongs. */
+/* Cgroups of a scope, by name. */
 #ifndef KRSI_CGROUPS_BPF_H
 #define KRSI_CGROUPS_BPF_H
+
+#include "krsi.bpf.h"
+#include "krsi_counters.bpf.h"
+#include "krsi_scope_members.bpf.h"
 
 /*
  * A scope names a cgroup by its path, and membership is decided by the cgroup's id. A service that is
@@ -28,6 +32,8 @@ enum krsi_cgroup_member {
 	KRSI_CGROUP_MEMBER = 1,     /* of `cgroup` */
 	KRSI_CGROUP_NOT_MEMBER = 2, /* of `not_cgroup` */
 };
+
+KRSI_KEPT(enum krsi_cgroup_member, cgroup_member);
 
 /* Made as large as the scope at hand. */
 struct {

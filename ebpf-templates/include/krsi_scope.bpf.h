@@ -1,142 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Which tasks a probe applies to. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+/* Which tasks a probe applies to. */
 #ifndef KRSI_SCOPE_BPF_H
 #define KRSI_SCOPE_BPF_H
 
-/*
- * What a scope can ask of a task. The kinds in force are joined by and, the members of
- * one kind by or; a negated kind asks that the task be none of its members.
- * Cheapest first: so they are asked.
- */
-enum krsi_scope_kind {
-	krsi_scope_kind_uid,
-	krsi_scope_kind_gid,
-	krsi_scope_kind_loginuid,
-	krsi_scope_kind_comm,
-	krsi_scope_kind_pid,
-	krsi_scope_kind_user_ns,
-	krsi_scope_kind_pid_ns,
-	krsi_scope_kind_mnt_ns,
-	krsi_scope_kind_exe,
-	krsi_scope_kind_parent_exe,
-	krsi_scope_kind_cgroup,
-	KRSI_SCOPE_KINDS, /* how many */
-};
-#define KRSI_SCOPE_NOT 32
-
-/* Keeps the enum in the object's BTF, where the shell reads which kind is which. */
-const volatile enum krsi_scope_kind krsi_scope_kind_count = KRSI_SCOPE_KINDS;
-
-struct krsi_scope_key {
-	u32 kind;   /* KRSI_SCOPE_NOT more for a member of the negation */
-	u32 device; /* of an executable */
-	union {
-		struct {
-			u64 number;
-			u64 zero;
-		};
-		char comm[16];
-	};
-};
-
-/* The members of every kind but the pids; made as large as the scope at hand. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct krsi_scope_key);
-	__type(value, u8);
-} krsi_scope_members SEC(".maps");
-
 #include "krsi_cgroups.bpf.h"
-
-enum krsi_subtree {
-	KRSI_SUBTREE = 1,     /* below a process of `pid` */
-	KRSI_NOT_SUBTREE = 2, /* below one of `not_pid` */
-};
-
-/*
- * Processes of the subtrees that the scope names, with enum krsi_subtree. The shell seeds it;
- * from then on the two tracepoint programs below keep it: membership is inherited at fork, so a
- * daemon that has lost its parent is still in it.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, u32);
-	__type(value, u8);
-} krsi_scope_pids SEC(".maps");
-
-/*
- * When the first process started that belongs to a subtree and found no room above, which the shell makes for as many as the
- * kernel allows; 0: none. Of those that started since, and are not in the table, nobody knows whether they belong
- * to one.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u64);
-} krsi_scope_lost SEC(".maps");
-
-#define KRSI_SECOND_NS 1000000000ULL
-
-/* Two that get lost at once may come here in either order, hence the second. */
-static __always_inline void krsi_scope_lose(struct task_struct *child)
-{
-	u32 zero = 0;
-	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
-	u64 start = READ(child, start_boottime);
-
-	krsi_count(krsi_counter_errors);
-	if (lost && !*lost)
-		*lost = start > KRSI_SECOND_NS ? start - KRSI_SECOND_NS : 1;
-}
-
-static __always_inline bool krsi_scope_may_be_lost(struct task_struct *task)
-{
-	struct task_struct *leader = READ(task, group_leader);
-	u32 zero = 0;
-	u64 *lost = bpf_map_lookup_elem(&krsi_scope_lost, &zero);
-
-	return lost && *lost && READ(leader, start_boottime) >= *lost;
-}
-
-SEC("tp_btf/sched_process_fork")
-int krsi_scope_fork(u64 *context)
-{
-	struct task_struct *parent = ARG(context, 0, struct task_struct *);
-	struct task_struct *child = ARG(context, 1, struct task_struct *);
-	u32 parent_pid = READ(parent, tgid);
-	u32 child_pid = READ(child, tgid);
-	u8 *trees;
-
-	if (parent_pid == child_pid)
-		return 0;
-	trees = bpf_map_lookup_elem(&krsi_scope_pids, &parent_pid);
-	if (!trees)
-		return 0;
-
-	u8 inherited = *trees;
-
-	if (bpf_map_update_elem(&krsi_scope_pids, &child_pid, &inherited, BPF_ANY))
-		krsi_scope_lose(child);
-	return 0;
-}
-
-SEC("tp_btf/sched_process_exit")
-int krsi_scope_exit(u64 *context)
-{
-	struct task_struct *task = ARG(context, 0, struct task_struct *);
-	struct signal_struct *signal = READ(task, signal);
-	u32 pid = READ(task, tgid);
-
-	/* The leader may go before other threads of its process. */
-	if (READ(signal, live.counter) == 0)
-		bpf_map_delete_elem(&krsi_scope_pids, &pid);
-	return 0;
-}
+#include "krsi_scope_members.bpf.h"
+#include "krsi_subtrees.bpf.h"
+#include "krsi_task.bpf.h"
 
 /* Whether a kind is in force, in either polarity. */
 static __always_inline bool krsi_scope_asks(u64 kinds, enum krsi_scope_kind kind)
@@ -202,32 +72,6 @@ static __always_inline bool krsi_scope_admits_exe(u64 kinds, enum krsi_scope_kin
 	struct krsi_scope_key key = { .device = READ(super, s_dev), .number = READ(inode, i_ino) };
 
 	return krsi_scope_admits(kinds, kind, &key);
-}
-
-/* The namespace a task lives in is that of the last of its pid's numbers. */
-static __always_inline u32 krsi_pid_ns(struct task_struct *task)
-{
-	struct pid *pid = READ(task, thread_pid);
-	u32 level = READ(pid, level);
-	struct upid *numbers = (struct upid *)__builtin_preserve_access_index(&pid->numbers[0]);
-	struct pid_namespace *pid_ns = READ(numbers + (level & 31), ns);
-
-	return READ(pid_ns, ns.inum);
-}
-
-static __always_inline u32 krsi_mnt_ns(struct task_struct *task)
-{
-	struct nsproxy *proxy = READ(task, nsproxy);
-	struct mnt_namespace *mnt_ns = READ(proxy, mnt_ns);
-
-	return READ(mnt_ns, ns.inum);
-}
-
-static __always_inline u32 krsi_user_ns(struct cred *cred)
-{
-	struct user_namespace *user_ns = READ(cred, user_ns);
-
-	return READ(user_ns, ns.inum);
 }
 
 /* A subtree is all of it: further up than this nobody is (each level is a folder in memory, made one by one). */
@@ -297,16 +141,6 @@ static __always_inline enum krsi_scope krsi_scope_of_cgroups(u64 kinds, struct t
 			return at ? KRSI_IN_SCOPE : KRSI_OUT_OF_SCOPE;
 	}
 	return KRSI_SCOPE_UNKNOWN;
-}
-
-/*
- * The credentials that say who a task is. While the kernel works for it in another role, `cred` is that role's:
- * overlayfs opens the file beneath as its mounter, access(2) looks as the real user; `real_cred` stays the task's. Threads
- * of the kernel's own (NFS server, io_uring) have none that count, but those they work with.
- */
-static __always_inline struct cred *krsi_cred(struct task_struct *task)
-{
-	return READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER) ? READ(task, cred) : READ(task, real_cred);
 }
 
 static __always_inline bool krsi_scope_admits_ids(u64 kinds, struct task_struct *task)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
 /*
  * What templates about sockets share: reading the address that a hook was given, and the tables that
- * params of addresses, ports and names fill. Included behind krsi_engine.bpf.h.
+ * params of addresses, ports and names fill.
  *
  * The kernel has copied the address out of the task's memory before the hook is asked, so it does not change
  * under our eyes. Only as many bytes of it are used as the task gave: what lies behind is the stack's.
@@ -16,6 +16,9 @@
  */
 #ifndef KRSI_SOCKET_BPF_H
 #define KRSI_SOCKET_BPF_H
+
+#include "krsi_paths.bpf.h"
+#include "krsi_prefixes.bpf.h"
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -200,20 +203,6 @@ static __always_inline bool krsi_match_destination(const struct krsi_destination
 }
 
 /* ---- names --------------------------------------------------------------- */
-
-struct krsi_name_key {
-	u32 bits;
-	u8 text[KRSI_KEY_SIZE];
-};
-
-/* Beginnings as they are, and whole names with the NUL that ends them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, struct krsi_name_key);
-	__type(value, u8);
-} krsi_prefixes_table SEC(".maps");
 
 /* A size that the verifier, too, sees to be at most that of a name. */
 static __always_inline u32 krsi_name_size(u32 size)

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Where an operation came from. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+/* Where an operation came from. */
 #ifndef KRSI_STACKS_BPF_H
 #define KRSI_STACKS_BPF_H
+
+#include "krsi_scratch.bpf.h"
+#include "krsi_settings.bpf.h"
 
 enum krsi_stack {
 	KRSI_STACK_KERNEL = 1,
 	KRSI_STACK_USER = 2,
 };
 
-/* Which the probe wants. Set before the load. */
-const volatile u32 krsi_stacks_wanted = 0;
+/* Which the probe wants, a bit for each. Set before the load. */
+const volatile enum krsi_stack krsi_stacks_wanted = 0;
 
 /*
  * The program and what calls it are not a part of where an operation came from, and their addresses change with each

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Aggregation, in maps. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+/* Aggregation, in maps. */
 #ifndef KRSI_SUMMARIES_BPF_H
 #define KRSI_SUMMARIES_BPF_H
+
+#include "krsi_counters.bpf.h"
+#include "krsi_scratch.bpf.h"
+#include "krsi_settings.bpf.h"
 
 /*
  * Aggregation, as the probe's constants describe it: an entry for each group (and bucket), in tables
@@ -28,8 +32,7 @@ enum krsi_summary_kind {
 	KRSI_SUMMARY_KINDS, /* how many */
 };
 
-/* Keeps the enum in the object's BTF, where the shell reads which kind is which. */
-const volatile enum krsi_summary_kind krsi_summary_kind_count_of = KRSI_SUMMARY_KINDS;
+KRSI_KEPT(enum krsi_summary_kind, summary_kind);
 
 /* A field of the event, and where it goes in the key. */
 struct krsi_taken {

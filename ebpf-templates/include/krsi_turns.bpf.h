@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* Which of two generations of programs decides an operation. A part of krsi_engine.bpf.h, which includes it where it belongs. */
+/* Which of two generations of programs decides an operation. */
 #ifndef KRSI_TURNS_BPF_H
 #define KRSI_TURNS_BPF_H
+
+#include "krsi_settings.bpf.h"
 
 /*
  * A filter is part of a program, and a program cannot change. So another filter is a second generation of
@@ -22,15 +24,17 @@ enum krsi_change {
 	KRSI_NEWER_ASKS,
 };
 
+KRSI_KEPT(enum krsi_change, change);
+
 /*
  * Who decided last of the threads that share a place: generation and thread. One that finds its note overwritten
  * decides twice, which is better than not at all.
  */
-#define KRSI_NOTES 4096
+#define KRSI_TURN_NOTES 4096
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KRSI_NOTES);
+	__uint(max_entries, KRSI_TURN_NOTES);
 	__type(key, u32);
 	__type(value, u64);
 } krsi_notes SEC(".maps");
@@ -42,7 +46,7 @@ __noinline u64 krsi_has_turn(u64 turn)
 	bool newer = (u32)turn == krsi_generation;
 	bool older = (u32)turn == krsi_generation + 1;
 	u32 thread = bpf_get_current_pid_tgid();
-	u32 place = thread & (KRSI_NOTES - 1);
+	u32 place = thread & (KRSI_TURN_NOTES - 1);
 	u64 told = turn << 32 | thread;
 	u64 *note = bpf_map_lookup_elem(&krsi_notes, &place);
 

@@ -8,7 +8,7 @@ use std::{
 use super::{Event, Source, Stacks, Value};
 use crate::{
     raw, symbols,
-    template::{Cut, Field, FieldKind, NamedValue, Stack, Template},
+    template::{Cut, Field, FieldKind, Known, NamedValue, Stack, Template},
 };
 
 /// A record that cannot be what the template says it is.
@@ -21,7 +21,8 @@ pub enum DecodeError {
 impl Source {
     #[must_use]
     pub fn new(template: Arc<Template>, probe: Arc<str>, told: Option<Arc<[String]>>) -> Self {
-        let least = template.fields.get(template.layout.packed_from).map_or(0, |f| f.offset);
+        let least =
+            template.fields.get(template.layout.packed_from).map_or(template.event_size, |f| f.offset);
         let sizes = least..=template.event_size;
         let number = template.field("seq").map(|field| field.offset);
         Source { template, probe, told, sizes, number }
@@ -205,7 +206,9 @@ impl Event {
     fn read(&self, field: &Field) -> Value {
         let bytes = self.bytes_of(field);
         match &field.kind {
-            FieldKind::Unsigned if field.name == WALL_CLOCK => {
+            // The kernel has no wall clock for tracing programs before 5.8 semantics and none that cannot jump, so
+            // the header carries the monotonic time twice, and this one is moved by the offset seen at the reading.
+            FieldKind::Unsigned if field.known == Known::Read => {
                 Value::Unsigned(unsigned(bytes).saturating_add_signed(self.wall_offset_ns))
             }
             FieldKind::List { element, element_size, count } => {
@@ -286,11 +289,6 @@ pub fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The kernel has no wall clock for tracing programs before 5.8 semantics and
-/// none that cannot jump, so the header carries the monotonic time twice and
-/// this one is moved to the wall's by the offset seen when the record was read.
-const WALL_CLOCK: &str = "wall_ns";
-
 fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or_default()
 }
@@ -354,6 +352,9 @@ mod tests {
             unit: None,
             doc: String::new(),
             limits: Limits::default(),
+            known: if name == "wall_ns" { Known::Read } else { Known::Gathered },
+            costs: None,
+            is_subject: false,
             offset,
             size,
         }
@@ -455,7 +456,15 @@ mod tests {
         assert_eq!(address(6, "2001:db8::1"), "2001:db8::1");
         assert_eq!(address(6, "::"), "::");
         assert_eq!(address(0, "::"), "");
-        assert_eq!(decode(fields(), 20, &[4, 0, 0]).unwrap().get("address"), Some(Value::Address(None)));
+        assert_eq!(value(&FieldKind::Address, &[4, 0, 0]), Value::Address(None));
+    }
+
+    #[test]
+    fn an_event_without_a_path_is_sent_whole() {
+        let fields = || vec![field("n", FieldKind::Unsigned, 0, 8)];
+        assert_eq!(decode(fields(), 8, &7_u64.to_le_bytes()).unwrap().number("n"), 7);
+        let short = decode(fields(), 8, &[7, 0, 0, 0]).unwrap_err();
+        assert_eq!(short, DecodeError::Length { template: "t".into(), actual: 4, least: 8, most: 8 });
     }
 
     #[test]

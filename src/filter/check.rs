@@ -205,9 +205,6 @@ enum Accounts {
     Numbered,
 }
 
-/// Known only once the event struct is filled, or after the filter has decided.
-const LATE: [&str; 6] = ["wall_ns", "seq", "verdict", "mode", "errno", "notes"];
-
 impl<'a> Checker<'a> {
     fn new(
         ast: &'a AST,

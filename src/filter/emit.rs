@@ -30,7 +30,7 @@ use super::{
 /// What is in r0 if the filter cannot tell.
 pub const UNKNOWN: i32 = 2;
 
-/// Instruction slots in a template (KRSI_FILTER_SLOTS).
+/// Instruction slots in a template (`krsi_filter`).
 pub const CAPACITY: usize = 1000;
 /// Bytes behind the event that may be looked at, though nothing there decides anything.
 pub const MARGIN: usize = 64;

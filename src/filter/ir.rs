@@ -36,7 +36,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The number that the kernel's code gives: `enum krsi_match` in the first byte, `enum krsi_said` in the
+    /// The number that the kernel's code gives: `enum krsi_match` in the first byte, `enum krsi_filter_verdict` in the
     /// second, and an errno or signal behind them.
     #[must_use]
     pub fn code(self) -> i32 {
@@ -506,5 +506,26 @@ pub fn choose(condition: Bool, then: Bool, otherwise: Bool) -> Bool {
         Bool::Constant(true) => then,
         Bool::Constant(false) => otherwise,
         _ => Bool::If(Box::new(condition), Box::new(then), Box::new(otherwise)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{filter::UNKNOWN, template::shapes::Shapes};
+
+    #[test]
+    fn answers_have_the_templates_own_numbers() {
+        let shapes = Shapes::of("file_open");
+        let matches = |name: &str| shapes.number("krsi_match", name);
+        let verdict = |name: &str| shapes.number("krsi_filter_verdict", name) << 8 | matches("KRSI_MATCH");
+        let code = |answer: Answer| u64::from(answer.code().cast_unsigned());
+        assert_eq!(code(Answer::NoMatch), matches("KRSI_NO_MATCH"));
+        assert_eq!(code(Answer::Match), verdict("KRSI_FILTER_MODE"));
+        assert_eq!(code(Answer::Allow), verdict("KRSI_FILTER_ALLOW"));
+        let (errno, signal) = (Errno::from_number(13).unwrap(), Signal::from_number(9).unwrap());
+        assert_eq!(code(Answer::Deny(errno)), verdict("KRSI_FILTER_DENY") | 13 << 16);
+        assert_eq!(code(Answer::Kill(signal)), verdict("KRSI_FILTER_KILL") | 9 << 16);
+        assert_eq!(u64::from(UNKNOWN.unsigned_abs()), matches("KRSI_UNKNOWN"));
     }
 }

@@ -11,6 +11,7 @@
 pub mod attach;
 #[doc(hidden)]
 pub mod bench;
+mod call;
 mod errno;
 mod error;
 pub mod host;

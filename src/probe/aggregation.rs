@@ -6,7 +6,7 @@
 //! back as a [`crate::event::Summary`].
 
 use crate::{
-    template::{Field, FieldKind, Template},
+    template::{Field, FieldKind, Known, Template},
     values::nearest,
 };
 
@@ -214,7 +214,7 @@ pub fn find<'t>(template: &'t Template, name: &str) -> Fallible<&'t Field> {
 }
 
 fn is_number(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::Unsigned | FieldKind::Bool) && !UNKNOWN_YET.contains(&field.name.as_str())
+    matches!(field.kind, FieldKind::Unsigned | FieldKind::Bool) && !is_unknown_yet(field)
 }
 
 /// What is summed up: a number, or, to be told apart, anything that has a key.
@@ -235,12 +235,14 @@ fn summed(template: &Template, kind: Kind, name: &str) -> Fallible<Field> {
     Ok(field.clone())
 }
 
-/// Told only once the event leaves the kernel.
-const UNKNOWN_YET: [&str; 2] = ["seq", "wall_ns"];
+/// Whether it is told only once the event leaves the kernel.
+fn is_unknown_yet(field: &Field) -> bool {
+    matches!(field.known, Known::Sent | Known::Read)
+}
 
 fn key_of(template: &Template, field: &Field) -> Fallible<()> {
     let refuse = |why: &str| Err(AggregationError::NoKey { field: field.name.clone(), why: why.into() });
-    if UNKNOWN_YET.contains(&field.name.as_str()) {
+    if is_unknown_yet(field) {
         return refuse("it is told only when an event leaves the kernel");
     }
     let at = template.fields.iter().position(|f| f.name == field.name).unwrap_or(usize::MAX);

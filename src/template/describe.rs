@@ -12,8 +12,8 @@ use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    Cut, EarlyField, Field, FieldKind, Layout, Limits, NamedValue, ObservedAt, Observer, Param, ParamKind,
-    Stack, Template,
+    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, Known, Layout, Limits, NamedValue,
+    ObservedAt, Observer, Param, ParamKind, Stack, SummaryKinds, Template,
 };
 
 /// An object that is not a template.
@@ -42,11 +42,14 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
     let about = types.tags(event_id, None);
     let mut fields = Vec::new();
     types.fields(event_id, &event, 0, &mut fields)?;
-    let packed_from = packed_from(&fields)?;
+    let packed_from = types.packed_from(&event, &fields)?;
     check_counts(&fields)?;
     check_limits(&fields)?;
 
-    let layout = Layout { packed_from, by_task: by_task(&elf), ..types.layout(&sections)? };
+    check_subject(&fields)?;
+    let header = types.header(&event, &fields)?;
+
+    let layout = Layout { packed_from, header, by_task: by_task(&elf), ..types.layout(&sections)? };
     if layout.programs.is_empty() {
         return Err("no program in a section `lsm/HOOK`".into());
     }
@@ -144,18 +147,13 @@ fn check_limits(fields: &[Field]) -> Fallible<()> {
     Ok(())
 }
 
-/// Only what is in use of the path, and of what stands behind it, is sent: so nothing else may stand there.
-fn packed_from(fields: &[Field]) -> Fallible<usize> {
-    let from = fields.iter().position(|f| f.name == "path").ok_or("struct event has no `path`")?;
-    let mut end = 0;
-    for (index, field) in fields.iter().enumerate() {
-        let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
-        if field.offset < end || (index >= from && !text) {
-            return Err(format!("field `{}` must lie before the path in struct event", field.name));
-        }
-        end = field.offset + field.size;
+/// An event is about one thing.
+fn check_subject(fields: &[Field]) -> Fallible<()> {
+    match fields.iter().filter(|f| f.is_subject).count() {
+        1 => Ok(()),
+        0 => Err("no field of struct event has the tag `krsi:subject`".into()),
+        _ => Err("several fields of struct event have the tag `krsi:subject`".into()),
     }
-    Ok(from)
 }
 
 /// The `krsi:` tags of one declaration.
@@ -186,6 +184,25 @@ impl Tags<'_> {
             })
             .collect::<Fallible<Vec<_>>>()
             .map(Some)
+    }
+}
+
+fn known(tags: &Tags<'_>) -> Fallible<Known> {
+    match tags.get("known") {
+        None => Ok(Known::Gathered),
+        Some("decided") => Ok(Known::Decided),
+        Some("sent") => Ok(Known::Sent),
+        Some("read") => Ok(Known::Read),
+        Some(other) => Err(format!("its tag `known` is `{other}`, which means nothing")),
+    }
+}
+
+fn costs(tags: &Tags<'_>) -> Fallible<Option<Cost>> {
+    match tags.get("costs") {
+        None => Ok(None),
+        Some("exe") => Ok(Some(Cost::Executable)),
+        Some("cwd") => Ok(Some(Cost::Directory)),
+        Some(other) => Err(format!("its tag `costs` is `{other}`, which means nothing")),
     }
 }
 
@@ -267,6 +284,41 @@ impl Types {
         (0..).zip(&of.members).map(|(index, member)| (index, member, member.bit_offset() as usize / 8))
     }
 
+    /// How many of an event's fields are in its first member, which is the header.
+    fn header(&self, event: &Struct, fields: &[Field]) -> Fallible<usize> {
+        let none = "struct event does not begin with a `struct krsi_header header`";
+        let first = event.members.first().and_then(BtfType::get_type_id).ok_or(none)?;
+        match self.kind(first)? {
+            Type::Struct(header) if self.name(&header)? == "krsi_header" => {
+                Ok(fields.iter().take_while(|field| field.offset < header.size()).count())
+            }
+            _ => Err(none.into()),
+        }
+    }
+
+    /// The first of the fields of which only what is in use is sent: so nothing but texts may stand there. An event that
+    /// is sent whole has none.
+    fn packed_from(&self, event: &Struct, fields: &[Field]) -> Fallible<usize> {
+        let sent = self.enumeration("krsi_sent")?;
+        let always = sent.iter().find(|n| n.name == "always").and_then(|n| usize::try_from(n.value).ok());
+        let from = match always {
+            Some(always) if always == event.size() => fields.len(),
+            Some(always) => {
+                fields.iter().position(|f| f.offset == always).ok_or("no field is packed first")?
+            }
+            None => return Err("it does not say how much of an event is always sent".into()),
+        };
+        let mut end = 0;
+        for (index, field) in fields.iter().enumerate() {
+            let text = matches!(field.kind, FieldKind::Text | FieldKind::Texts { .. });
+            if field.offset < end || (index >= from && !text) {
+                return Err(format!("field `{}` must lie before what is packed in struct event", field.name));
+            }
+            end = field.offset + field.size;
+        }
+        Ok(from)
+    }
+
     /// The fields of an event; nested structs are laid flat, in order.
     fn fields(&self, id: u32, of: &Struct, base: usize, into: &mut Vec<Field>) -> Fallible<()> {
         for (index, member, offset) in self.members(of) {
@@ -329,6 +381,9 @@ impl Types {
             unit: tags.get("unit").map(str::to_owned),
             doc: tags.need("doc", &of)?,
             limits: limits(tags),
+            known: known(tags).map_err(named)?,
+            costs: costs(tags).map_err(named)?,
+            is_subject: tags.has("subject"),
             offset,
             size,
         })
@@ -441,15 +496,15 @@ impl Types {
         let control = self
             .members(&control)
             .map(|(_, member, offset)| Ok((self.name(member)?, base + offset)))
-            .collect::<Fallible<_>>()?;
+            .collect::<Fallible<Vec<_>>>()?;
         let numbers = |of: &str| -> Fallible<Vec<(String, u32)>> {
             let named = self.enumeration(of)?.into_iter();
             Ok(named.filter_map(|n| Some((n.name, u32::try_from(n.value).ok()?))).collect())
         };
         Ok(Layout {
-            control,
+            control: Control::read("struct krsi_control", &control)?,
             settings_size: self.structure("settings")?.1.size(),
-            counters: numbers("krsi_counter")?,
+            counters: CounterIndex::read("enum krsi_counter", &numbers("krsi_counter")?)?,
             scope_kinds: numbers("krsi_scope_kind")?,
             early: numbers("krsi_early_field")?
                 .into_iter()
@@ -457,13 +512,14 @@ impl Types {
                     Ok(EarlyField { offset: self.member_offset("krsi_early", &name)?, name, bit })
                 })
                 .collect::<Fallible<_>>()?,
-            summary_kinds: numbers("krsi_summary_kind")?,
+            summary_kinds: SummaryKinds::read("enum krsi_summary_kind", &numbers("krsi_summary_kind")?)?,
             programs: of_kind(sections, "lsm", ""),
             observers: observers(sections),
             trackers: of_kind(sections, "tp_btf", "_track"),
             seeds: of_kind(sections, "iter", "_seed"),
             by_task: Vec::new(),
             packed_from: 0,
+            header: 0,
         })
     }
 }

@@ -13,11 +13,15 @@
 
 mod catalogue;
 mod describe;
+mod layout;
+#[cfg(test)]
+pub(crate) mod shapes;
 
 use std::borrow::Cow;
 
 pub use catalogue::Catalogue;
 pub use describe::DescribeError;
+pub use layout::{Control, CounterIndex, EarlyField, Layout, ObservedAt, Observer, SummaryKinds};
 
 /// One template: its documentation, the shape of its events, and the object
 /// that implements it.
@@ -49,83 +53,27 @@ impl Template {
         self.params.iter().find(|p| p.name == name)
     }
 
-    /// The field that an event is about: an address, the path, or whatever comes last.
+    /// The field that an event is about: the path, an address.
     #[must_use]
     pub fn subject(&self) -> Option<&Field> {
-        let address = self.fields.iter().find(|f| f.kind == FieldKind::Address);
-        address.or(self.fields.get(self.layout.packed_from)).or(self.fields.last())
+        self.fields.iter().find(|f| f.is_subject)
+    }
+
+    /// Returns the fields that stand behind the header.
+    #[must_use]
+    pub fn own_fields(&self) -> &[Field] {
+        self.fields.get(self.layout.header..).unwrap_or_default()
+    }
+
+    /// Names the fields that are gathered at this cost.
+    #[must_use]
+    pub fn costing(&self, cost: Cost) -> Vec<&str> {
+        self.fields.iter().filter(|f| f.costs == Some(cost)).map(|f| f.name.as_str()).collect()
     }
 
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
-    }
-}
-
-/// Where the control words lie that the kernel side reads on every decision,
-/// which counter is which, and which program belongs to which hook. Read from the object, so that neither side can
-/// drift from the other.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Layout {
-    /// Byte offset of each control word (all `u64`) in the settings map's value.
-    pub control: Vec<(String, usize)>,
-    /// Size of the settings map's value in bytes.
-    pub settings_size: usize,
-    /// Index of each counter in the counters map.
-    pub counters: Vec<(String, u32)>,
-    /// Number of each kind of scope: its bit in the control word, and its mark on a member.
-    pub scope_kinds: Vec<(String, u32)>,
-    /// What a filter's first stage can be told.
-    pub early: Vec<EarlyField>,
-    /// Number of each way to aggregate.
-    pub summary_kinds: Vec<(String, u32)>,
-    /// LSM hook and the name of the program for it, in the order of the object.
-    pub programs: Vec<(String, String)>,
-    /// Tracepoint and program of what the template watches beside its hooks, to know what
-    /// they ask for.
-    pub trackers: Vec<(String, String)>,
-    /// Tables with at most one entry for each task.
-    pub by_task: Vec<String>,
-    /// Iterator and program of what a tracker would have seen before the attach.
-    pub seeds: Vec<(String, String)>,
-    /// Index of the field from which on only what is in use is sent, one packed behind the other.
-    pub packed_from: usize,
-    /// What observes where LSM programs cannot be had.
-    pub observers: Vec<Observer>,
-}
-
-/// A field of the header that is known before anything is gathered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EarlyField {
-    pub name: String,
-    /// Which bit of the constant asks for it.
-    pub bit: u32,
-    /// Byte offset in `struct krsi_early`.
-    pub offset: usize,
-}
-
-/// A program that sees what a hook would, and has no verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observer {
-    pub at: ObservedAt,
-    pub program: String,
-}
-
-/// Where an observer is attached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ObservedAt {
-    /// A tracepoint with BTF types (`tp_btf/…`).
-    Tracepoint(String),
-    /// The entry of a kernel function (`fentry/…`).
-    Function(String),
-}
-
-impl std::fmt::Display for ObservedAt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ObservedAt::Tracepoint(name) => write!(f, "tracepoint {name}"),
-            ObservedAt::Function(name) => write!(f, "function {name}"),
-        }
     }
 }
 
@@ -215,10 +163,38 @@ pub struct Field {
     pub unit: Option<String>,
     pub doc: String,
     pub limits: Limits,
+    pub known: Known,
+    /// Why it is gathered only where it is used.
+    pub costs: Option<Cost>,
+    /// Whether it is what an event is about.
+    pub is_subject: bool,
     /// Byte offset in the event struct.
     pub offset: usize,
     /// Size in bytes; for text the capacity, terminating NUL included.
     pub size: usize,
+}
+
+/// When a field has its value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Known {
+    /// Before the filter decides.
+    #[default]
+    Gathered,
+    /// With the verdict.
+    Decided,
+    /// When the event leaves the kernel.
+    Sent,
+    /// When it has arrived here: the kernel's clock is moved to the wall's.
+    Read,
+}
+
+/// What is gathered only where a field that needs it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// The executable of the task.
+    Executable,
+    /// The directory that the task is in.
+    Directory,
 }
 
 /// How a field's bytes are read.

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use rhai::Position;
 
-use super::{Checker, Element, Fallible, LATE, List, Term};
+use super::{Checker, Element, Fallible, List, Term};
 use crate::{
     filter::ir::{
         self, Address, Between, Bool, Case, Comparison, Int, Length, Note, Number, Packed, Place, Text, Texts,
     },
     raw::{self, literal},
-    template::{Cut, Field, FieldKind, NamedValue},
+    template::{Cut, Field, FieldKind, Known, NamedValue},
     values::Network,
     values::nearest,
 };
@@ -20,7 +20,8 @@ impl Checker<'_> {
         if name == "template" {
             return Ok(Term::Words(self.template.name.clone()));
         }
-        if LATE.contains(&name) || name == "probe" {
+        let is_late = |field: &Field| field.known != Known::Gathered;
+        if self.template.field(name).is_some_and(is_late) || name == "probe" {
             return self.misfit(
                 at,
                 format!("`{name}` is not known yet when the filter decides"),
@@ -28,7 +29,7 @@ impl Checker<'_> {
             );
         }
         let Some(field) = self.template.field(name) else {
-            let names = || self.template.fields.iter().map(|f| f.name.as_str()).filter(|n| !LATE.contains(n));
+            let names = || self.template.fields.iter().filter(|f| !is_late(f)).map(|f| f.name.as_str());
             // As a callback says it; all of them together are half a screen.
             let of = &self.template.name;
             let near = nearest(name, names()).map_or_else(String::new, |n| format!("did you mean `{n}`? "));

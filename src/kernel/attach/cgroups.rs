@@ -93,6 +93,11 @@ pub struct Ways {
     table: Option<HashMap<MapData, u64, u32>>,
 }
 
+/// `enum krsi_cgroup_member` of the templates.
+fn member(negated: bool) -> u32 {
+    if negated { 2 } else { 1 }
+}
+
 impl Ways {
     /// # Errors
     /// If a directory is not there any more.
@@ -103,7 +108,7 @@ impl Ways {
             let refuse =
                 |e: io::Error| KernelError::Cgroup { path: cgroup.path.clone(), reason: e.to_string() };
             let end = cgroup.path.canonicalize().map_err(refuse)?;
-            *ends.entry(end).or_default() |= if cgroup.condition.negated { 2 } else { 1 };
+            *ends.entry(end).or_default() |= member(cgroup.condition.negated);
         }
         for end in ends.keys() {
             // From the top down: of what is mounted here, the top cannot be removed.
@@ -180,5 +185,30 @@ impl Ways {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::shapes::Shapes;
+
+    #[test]
+    fn steps_lie_where_the_templates_have_them() {
+        let shapes = Shapes::of("file_open");
+        assert_eq!(NAME, shapes.length("krsi_cgroup_step", "name"));
+        assert_eq!(size_of::<Step>(), shapes.size("krsi_cgroup_step"));
+        assert_eq!(size_of::<Node>(), shapes.size("krsi_cgroup_node"));
+        let members = |negated| u64::from(member(negated));
+        assert_eq!(members(false), shapes.number("krsi_cgroup_member", "KRSI_CGROUP_MEMBER"));
+        assert_eq!(members(true), shapes.number("krsi_cgroup_member", "KRSI_CGROUP_NOT_MEMBER"));
+
+        let mut ways = Ways::default();
+        ways.add(Path::new("/"), &BTreeMap::new());
+        ways.add(Path::new("/a"), &BTreeMap::from([(PathBuf::from("/a"), 2)]));
+        let (step, node) = &ways.steps[0];
+        assert_eq!(step[shapes.offset("krsi_cgroup_step", "name")], b'a');
+        assert_eq!(node[shapes.offset("krsi_cgroup_node", "node")], 1);
+        assert_eq!(node[shapes.offset("krsi_cgroup_node", "member")], 2);
     }
 }

@@ -41,7 +41,7 @@ use crate::{
     },
     probe::{Counters, Mode, OnError, ParamValue, Summary},
     system::clock,
-    template::{Param, ParamKind, Template},
+    template::{Control, Param, ParamKind, Template},
 };
 
 /// An attached probe. Dropping it detaches.
@@ -117,7 +117,7 @@ impl Attachment {
             missing,
             audit_only,
         };
-        attachment.store("scope", attachment.scope.word)?;
+        attachment.store(|control| control.scope, attachment.scope.word)?;
         attachment.set_quiet(spec.quiet)?;
         attachment.set_lease(spec.lease)?;
         attachment.set_mode(spec.mode)?;
@@ -144,22 +144,16 @@ impl Attachment {
         &self.missing
     }
 
-    pub(in crate::kernel) fn store(&self, word: &str, value: u64) -> Result<(), KernelError> {
-        self.settings.store(self.offset(word)?, value)
+    pub(in crate::kernel) fn store(
+        &self,
+        word: impl Fn(&Control) -> usize,
+        value: u64,
+    ) -> Result<(), KernelError> {
+        self.settings.store(word(&self.template.layout.control), value)
     }
 
-    fn load(&self, word: &str) -> Result<u64, KernelError> {
-        self.settings.load(self.offset(word)?)
-    }
-
-    fn offset(&self, word: &str) -> Result<usize, KernelError> {
-        let control = &self.template.layout.control;
-        control.iter().find(|(name, _)| name == word).map(|(_, offset)| *offset).ok_or_else(|| {
-            KernelError::Object {
-                template: self.template.name.clone(),
-                reason: format!("no control word `{word}`"),
-            }
-        })
+    fn load(&self, word: impl Fn(&Control) -> usize) -> Result<u64, KernelError> {
+        self.settings.load(word(&self.template.layout.control))
     }
 
     /// Changes what the kernel answers, from the next decision on.
@@ -171,7 +165,7 @@ impl Attachment {
             let template = self.template.name.clone();
             return Err(KernelError::AuditOnly { template, mode, reason: reason.clone() });
         }
-        self.store("mode", mode_word(mode, self.on_error))
+        self.store(|control| control.mode, mode_word(mode, self.on_error))
     }
 
     /// Whether the kernel was told to refuse nothing, by whomever.
@@ -179,7 +173,7 @@ impl Attachment {
     /// # Errors
     /// If the object's layout is broken.
     pub fn only_observes(&self) -> Result<bool, KernelError> {
-        Ok(self.load("mode")? & 0xff == mode_word(Mode::Observe, OnError::Allow))
+        Ok(self.load(|control| control.mode)? & 0xff == mode_word(Mode::Observe, OnError::Allow))
     }
 
     /// Enforcement lapses this long from now; `None`: never.
@@ -191,7 +185,7 @@ impl Attachment {
             let lease = u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX);
             clock::monotonic_ns().unsigned_abs().saturating_add(lease)
         });
-        self.store("lease_ns", deadline)
+        self.store(|control| control.lease_ns, deadline)
     }
 
     /// Whether events are kept in the kernel, from the next decision on.
@@ -199,7 +193,7 @@ impl Attachment {
     /// # Errors
     /// If the object's layout is broken.
     pub fn set_quiet(&mut self, quiet: bool) -> Result<(), KernelError> {
-        self.store("quiet", u64::from(quiet))
+        self.store(|control| control.quiet, u64::from(quiet))
     }
 
     /// What the probe's aggregations have come to.
@@ -219,7 +213,7 @@ impl Attachment {
     pub fn take_summaries(&mut self) -> Result<Vec<Summary>, KernelError> {
         let Some(mut summaries) = self.summaries.take() else { return Ok(Vec::new()) };
         let taken = summaries.take(
-            |epoch| self.store("epoch", u64::from(epoch)),
+            |epoch| self.store(|control| control.epoch, u64::from(epoch)),
             || self.books.read().map(|counters| counters.overflow),
         );
         let taken = taken.map(|taken| summaries.resolved(taken, self.stacks.as_deref()));
@@ -382,4 +376,26 @@ fn mode_word(mode: Mode, on_error: OnError) -> u64 {
         Mode::Kill(signal) => 3 | u64::from(signal.number().unsigned_abs()) << 8 | 1 << 16,
     };
     word | u64::from(on_error == OnError::Deny) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        template::shapes::Shapes,
+        values::{Errno, Signal},
+    };
+
+    #[test]
+    fn modes_have_the_templates_own_numbers() {
+        let shapes = Shapes::of("file_open");
+        for (mode, name) in [
+            (Mode::Observe, "KRSI_MODE_OBSERVE"),
+            (Mode::Shadow, "KRSI_MODE_SHADOW"),
+            (Mode::Deny(Errno::from_number(13).unwrap()), "KRSI_MODE_DENY"),
+            (Mode::Kill(Signal::from_number(9).unwrap()), "KRSI_MODE_KILL"),
+        ] {
+            assert_eq!(mode_word(mode, OnError::Allow) & 0xff, shapes.number("krsi_mode", name), "{mode}");
+        }
+    }
 }

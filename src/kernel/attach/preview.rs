@@ -46,9 +46,7 @@ pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Resul
     };
     program.load("task", btf.numbered()).map_err(|e| failed(chain(&e)))?;
     let settings = Settings::new(take(&mut ebpf, "krsi_settings")?, layout.settings_size)?;
-    let word = layout.control.iter().find(|(name, _)| name == "scope");
-    let (_, offset) = word.ok_or_else(|| refuse("no control word `scope`".into()))?;
-    settings.store(*offset, scope.word)?;
+    settings.store(layout.control.scope, scope.word)?;
     // Only now: filling the tables gives their descriptors up, and the program holds them from here on.
     scope.apply(&mut ebpf, btf)?;
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
@@ -56,4 +54,20 @@ pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Resul
     };
     let bytes = iter::output(program).map_err(failed)?;
     Ok(bytes.chunks_exact(SIZE).map(process).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::shapes::Shapes;
+
+    #[test]
+    fn a_process_lies_where_the_templates_have_it() {
+        let shapes = Shapes::of("file_open");
+        assert_eq!(InScope::SIZE, shapes.size("krsi_previewed"));
+        let mut bytes = [0; InScope::SIZE];
+        let at = |member: &str| shapes.offset("krsi_previewed", member);
+        (bytes[at("pid")], bytes[at("uid")], bytes[at("comm")]) = (1, 2, b'c');
+        assert_eq!(InScope::read(&bytes), InScope { pid: 1, uid: 2, comm: "c".into() });
+    }
 }

@@ -56,7 +56,7 @@ impl Attachment {
         let mut words = steps.iter().map(|step| step | turn).chain([turn]);
         if let Err(error) = words.try_for_each(|word| self.pass_turn(word)) {
             // Before the newer one leaves, or there would be a moment in which neither decides.
-            self.store("turn", self.generation.into())?;
+            self.store(|control| control.turn, self.generation.into())?;
             return Err(error);
         }
         self.generation = generation;
@@ -68,7 +68,7 @@ impl Attachment {
     }
 
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
-        self.store("turn", word)?;
+        self.store(|control| control.turn, word)?;
         grace::wait_for_programs()
             .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
     }
@@ -91,5 +91,21 @@ impl Hooks {
             count if count == self.programs.len() => Some(Order::OlderFirst),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::shapes::Shapes;
+
+    #[test]
+    fn steps_are_the_templates_own() {
+        let shapes = Shapes::of("file_open");
+        let change = |name: &str| shapes.number("krsi_change", name) << 32;
+        assert_eq!(change("KRSI_STEADY"), 0);
+        assert_eq!(NEWER_FIRST, change("KRSI_NEWER_FIRST"));
+        assert_eq!(OLDER_TELLS, change("KRSI_OLDER_TELLS"));
+        assert_eq!(NEWER_ASKS, change("KRSI_NEWER_ASKS"));
     }
 }

@@ -417,3 +417,22 @@ fn host_namespace(condition: Condition, kind: Kind) -> Result<u64, KernelError> 
     }
     namespace(condition, kind, &path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::shapes::Shapes;
+
+    #[test]
+    fn members_lie_where_the_templates_have_them() {
+        let shapes = Shapes::of("file_open");
+        assert_eq!(size_of::<Key>(), shapes.size("krsi_scope_key"));
+        assert_eq!(u64::from(NOT), shapes.number("krsi_scope_kind", "KRSI_SCOPE_NOT"));
+        let key = layout(1, 2, 3);
+        assert_eq!(key[shapes.offset("krsi_scope_key", "kind")], 1);
+        assert_eq!(key[shapes.offset("krsi_scope_key", "device")], 2);
+        // Number and comm are in the struct's union, which stands last.
+        assert_eq!(key[8], 3);
+        assert_eq!(comm_key(1, "sixteen-bytes-xx")[8..], *b"sixteen-bytes-x\0");
+    }
+}

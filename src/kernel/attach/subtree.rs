@@ -94,3 +94,19 @@ fn add_children(table: &mut HashMap<&mut MapData, u32, u8>) -> Result<bool, Kern
     }
     Ok(changed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::shapes::Shapes;
+
+    #[test]
+    fn subtrees_have_the_templates_own_bits() {
+        let shapes = Shapes::of("file_open");
+        for (negated, name) in [(false, "KRSI_SUBTREE"), (true, "KRSI_NOT_SUBTREE")] {
+            let mut tree = Tree::default();
+            tree.add(negated);
+            assert_eq!(u64::from(tree.0), shapes.number("krsi_subtree", name));
+        }
+    }
+}

@@ -13,7 +13,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
 use crate::{
     filter::{Code, MARGIN},
     kernel::{
-        host::call::{bpf, descriptor},
+        call::{bpf, descriptor},
         load::sets,
     },
 };
@@ -61,7 +61,7 @@ impl TestRun {
     /// If the verifier refuses it, or the host does.
     pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<RunResult>, TestRunError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let sets = sets::made(code).map_err(TestRunError::Host)?;
+        let sets = sets::create(code).map_err(TestRunError::Host)?;
         let program = load(&Self::asking_once(&self.map, code, &sets), 0, &mut log)?;
         let text = String::from_utf8_lossy(&log);
         let walked = text.split_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
@@ -117,7 +117,7 @@ impl TestRun {
         program.put(0xbf, 1, 0, 0, 0); // r1 = r0
         program.put(0x85, 0, PSEUDO_CALL, 0, 1); // the slot, behind the exit
         program.put(EXIT, 0, 0, 0, 0);
-        program.0.extend(sets::with(code, sets));
+        program.0.extend(sets::bytes_with(code, sets));
         program.put(EXIT, 0, 0, 0, 0);
         program.0
     }

@@ -1,6 +1,5 @@
 //! What this host has: privilege, LSM list, version.
 
-pub mod call;
 pub mod facts;
 pub mod sessions;
 

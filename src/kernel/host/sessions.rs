@@ -156,4 +156,12 @@ mod tests {
         let program = "pos:\t0\nprog_type:\t29\nprog_jited:\t1\nprog_id:\t12\n";
         assert!(!links_to(program, &ours), "who holds a program does not keep it attached");
     }
+
+    #[test]
+    fn the_mode_stands_where_each_template_has_it() {
+        let catalogue = crate::template::Catalogue::builtin().unwrap();
+        assert!(catalogue.iter().all(|template| template.layout.control.mode == MODE));
+        let shapes = crate::template::shapes::Shapes::of("file_open");
+        assert_eq!(OBSERVE, shapes.number("krsi_mode", "KRSI_MODE_OBSERVE"));
+    }
 }

@@ -27,7 +27,7 @@ use crate::{
     },
     probe::Spec,
     system::errno::is_memory_locked,
-    template::{ObservedAt, Observer, Template},
+    template::{Cost, ObservedAt, Observer, Template},
 };
 
 /// A verified object: its maps exist, its hooks are ready to attach.
@@ -93,8 +93,8 @@ pub struct MissingHook {
 /// If the kernel knows none of the hooks, a host refuses LSM programs, or the verifier does.
 pub fn load(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let own = own(constants, Reach::Lsm)?;
-    let ebpf = made(template, &own.bytes, btf, constants)?;
+    let object = patch(constants, Reach::Lsm)?;
+    let ebpf = load_maps(template, &object.bytes, btf, constants)?;
     load_hooks(btf, template, ebpf)
 }
 
@@ -116,8 +116,8 @@ fn load_hooks(btf: &'static KernelTypes, template: &Template, mut ebpf: Ebpf) ->
 /// If the kernel refuses those, too.
 pub fn load_observers(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let own = own(constants, Reach::AuditOnly)?;
-    let ebpf = made(template, &own.bytes, btf, constants)?;
+    let object = patch(constants, Reach::AuditOnly)?;
+    let ebpf = load_maps(template, &object.bytes, btf, constants)?;
     load_observing(btf, template, ebpf)
 }
 
@@ -152,7 +152,7 @@ fn load_observing(
 /// If the object is no template, or the kernel refuses a map.
 pub fn load_object(btf: &'static KernelTypes, constants: Constants<'_>) -> Result<Ebpf, KernelError> {
     // Who asks the filter's sets is not loaded by whoever takes this, so their maps may go.
-    made(&constants.spec.template, &own(constants, Reach::Lsm)?.bytes, btf, constants)
+    load_maps(&constants.spec.template, &patch(constants, Reach::Lsm)?.bytes, btf, constants)
 }
 
 /// Another generation of a probe's programs, over the maps of the first.
@@ -166,35 +166,34 @@ pub fn load_over(
     pinned: &Pinned,
 ) -> Result<Loaded, KernelError> {
     let template = &*constants.spec.template;
-    let own = own(constants, reach)?;
-    let ebpf = loader::load_over(&own.bytes, btf, pinned).map_err(|e| unmade(template, &e))?;
+    let object = patch(constants, reach)?;
+    let ebpf = loader::load_over(&object.bytes, btf, pinned).map_err(|e| maps_error(template, &e))?;
     match reach {
         Reach::Lsm => load_hooks(btf, template, ebpf),
         Reach::AuditOnly => load_observing(btf, template, ebpf),
     }
 }
 
-/// An object that is one probe's own.
-struct Own {
+/// An object with one probe's constants and filter in it.
+struct PatchedObject {
     bytes: Vec<u8>,
     /// Maps whose descriptors stand in the bytes: to be kept until the programs that ask them are loaded.
     _sets: Vec<OwnedFd>,
 }
 
-fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
+fn patch(constants: Constants<'_>, reach: Reach) -> Result<PatchedObject, KernelError> {
     let spec = constants.spec;
     summaries::check(&spec.aggregations, constants.version)?;
-    let counted = summaries::constant(&spec.aggregations, &spec.template.layout)
-        .map_err(|reason| broken(&spec.template, reason))?;
+    let counted = summaries::constant(&spec.aggregations, spec.template.layout.summary_kinds);
     let first = spec.filter.as_ref().and_then(|compiled| compiled.first.as_ref());
     let sets = match &spec.filter {
-        Some(compiled) => sets::made(&compiled.code).map_err(|error| KernelError::Host {
+        Some(compiled) => sets::create(&compiled.code).map_err(|error| KernelError::Host {
             what: "make a map for a set of the filter".into(),
             error,
         })?,
         None => Vec::new(),
     };
-    let bytes = object::prepared(
+    let bytes = object::patch(
         &spec.template,
         &[
             ("krsi_probe_id", constants.id),
@@ -209,7 +208,7 @@ fn own(constants: Constants<'_>, reach: Reach) -> Result<Own, KernelError> {
         &[(summaries::CONSTANT, &counted)],
         spec.filter.as_ref().map(|compiled| (compiled, &*sets)),
     )?;
-    Ok(Own { bytes, _sets: sets })
+    Ok(PatchedObject { bytes, _sets: sets })
 }
 
 /// `enum krsi_exe` of the templates: when the path of the task's executable is found.
@@ -223,12 +222,12 @@ enum FindsExe {
 
 impl FindsExe {
     fn of(spec: &Spec) -> Self {
-        const FIELDS: [&str; 2] = ["exe", "exe_inode"];
-        if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS)) {
+        let fields = spec.template.costing(Cost::Executable);
+        if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&fields)) {
             FindsExe::ForFilter
-        } else if spec.counts(&FIELDS) {
+        } else if spec.counts(&fields) {
             FindsExe::ForSummaries
-        } else if spec.tells(&FIELDS) {
+        } else if spec.tells(&fields) {
             FindsExe::ForEvents
         } else {
             FindsExe::Never
@@ -238,14 +237,14 @@ impl FindsExe {
 
 /// Whether the folder of the task is found.
 fn wants_folder(spec: &Spec) -> bool {
-    const FIELDS: [&str; 1] = ["cwd"];
-    spec.tells(&FIELDS) || spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&FIELDS))
+    let fields = spec.template.costing(Cost::Directory);
+    spec.tells(&fields) || spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&fields))
 }
 
-/// With maps of its own.
-fn made(
+/// Loads the object, and makes its maps; no program is loaded yet.
+fn load_maps(
     template: &Template,
-    own: &[u8],
+    object: &[u8],
     btf: &'static KernelTypes,
     constants: Constants<'_>,
 ) -> Result<Ebpf, KernelError> {
@@ -256,19 +255,19 @@ fn made(
     sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
     // A task's entry goes with the task, so such a table is never full.
     sizes.extend(template.layout.by_task.iter().map(|table| (loader::known(table), host::most_tasks())));
-    loader::load(own, btf, &sizes).map_err(|error| unmade(template, &error))
+    loader::load(object, btf, &sizes).map_err(|error| maps_error(template, &error))
 }
 
 /// An object that could not be loaded: for want of something, or since it is no template.
-fn unmade(template: &Template, error: &EbpfError) -> KernelError {
+fn maps_error(template: &Template, error: &EbpfError) -> KernelError {
     if errno::is_the_hosts(error) {
         let what = format!("make the maps of template `{}`", template.name);
         return KernelError::Program { what, error: chain(error) };
     }
-    broken(template, chain(error))
+    object_error(template, chain(error))
 }
 
-fn broken(template: &Template, reason: String) -> KernelError {
+fn object_error(template: &Template, reason: String) -> KernelError {
     KernelError::Object { template: template.name.clone(), reason }
 }
 
@@ -337,5 +336,24 @@ pub fn attach_refusal(hook: &str, error: ProgramError) -> KernelError {
             KernelError::TooManyOnHook { hook, error: failed.io_error }
         }
         other => KernelError::Program { what: format!("attach to `{hook}`"), error: chain(&other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::shapes::Shapes;
+
+    #[test]
+    fn the_executable_is_found_when_the_templates_say() {
+        let shapes = Shapes::of("file_open");
+        for (when, name) in [
+            (FindsExe::ForEvents, "KRSI_EXE_FOR_EVENTS"),
+            (FindsExe::ForSummaries, "KRSI_EXE_FOR_SUMMARIES"),
+            (FindsExe::ForFilter, "KRSI_EXE_FOR_FILTER"),
+            (FindsExe::Never, "KRSI_EXE_NEVER"),
+        ] {
+            assert_eq!(when as u64, shapes.number("krsi_exe", name));
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! A template's object, made this probe's own before anything reads it: its constants, and its filter.
 //!
 //! Both go into the object's bytes. A constant is a word of `.rodata`; the verifier then prunes what it
-//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its first stage over those in `krsi_early_filter`
-//! (ebpf-templates/include/krsi_stages.bpf.h), and the jump before them leads to it: the symbol keeps its size,
+//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its pre-filter over those in `krsi_early_filter`
+//! (ebpf-templates/include/krsi_slot.bpf.h), and the jump before them leads to it: the symbol keeps its size,
 //! and no relocation stands there, so no loader sees a difference.
 
 use std::os::fd::OwnedFd;
@@ -25,21 +25,21 @@ const BEFORE: usize = 2;
 ///
 /// # Errors
 /// If the object has no such constant, or no room for the filter.
-pub fn prepared(
+pub fn patch(
     template: &Template,
     constants: &[(&str, u32)],
     tables: &[(&str, &[u8])],
     filter: Option<(&Compiled, &[OwnedFd])>,
 ) -> Result<Vec<u8>, KernelError> {
-    let broken = |reason: String| KernelError::Object { template: template.name.clone(), reason };
-    let mut bytes = with_constants(&template.object, constants).map_err(broken)?;
+    let object_error = |reason: String| KernelError::Object { template: template.name.clone(), reason };
+    let mut bytes = with_constants(&template.object, constants).map_err(object_error)?;
     for (name, table) in tables.iter().filter(|(_, table)| !table.is_empty()) {
-        put(&mut bytes, name, table).map_err(broken)?;
+        put(&mut bytes, name, table).map_err(object_error)?;
     }
     if let Some((filter, sets)) = filter {
-        fill(&mut bytes, FILTER, &sets::with(&filter.code, sets)).map_err(broken)?;
+        fill(&mut bytes, FILTER, &sets::bytes_with(&filter.code, sets)).map_err(object_error)?;
         if let Some(first) = &filter.first {
-            fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(broken)?;
+            fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(object_error)?;
         }
     }
     Ok(bytes)
@@ -94,4 +94,21 @@ fn symbol(object: &[u8], name: &str) -> Option<(usize, usize)> {
     let (section_start, _) = section.file_range()?;
     let start = usize::try_from(section_start.checked_add(symbol.address())?).ok()?;
     Some((start, usize::try_from(symbol.size()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        filter::{CAPACITY, FIRST_CAPACITY},
+        template::shapes::Shapes,
+    };
+
+    #[test]
+    fn slots_are_as_large_as_filters_may_be() {
+        let shapes = Shapes::of("file_open");
+        for (slot, capacity) in [(FILTER, CAPACITY), (FIRST_STAGE, FIRST_CAPACITY)] {
+            assert_eq!(shapes.symbol(slot), (BEFORE + capacity + 1) * INSTRUCTION, "{slot}");
+        }
+    }
 }

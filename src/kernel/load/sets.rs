@@ -12,7 +12,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
 
 use crate::{
     filter::{Code, Set},
-    kernel::host::call::{bpf, descriptor},
+    kernel::call::{bpf, descriptor},
 };
 
 const RDONLY_PROG: u32 = 1 << 7;
@@ -21,17 +21,17 @@ const RDONLY_PROG: u32 = 1 << 7;
 ///
 /// # Errors
 /// If the kernel makes no such map, or takes a key no more.
-pub fn made(code: &Code) -> io::Result<Vec<OwnedFd>> {
-    code.sets.iter().map(filled).collect()
+pub fn create(code: &Code) -> io::Result<Vec<OwnedFd>> {
+    code.sets.iter().map(create_one).collect()
 }
 
 /// The code with these maps in it.
 #[must_use]
-pub fn with(code: &Code, maps: &[OwnedFd]) -> Vec<u8> {
+pub fn bytes_with(code: &Code, maps: &[OwnedFd]) -> Vec<u8> {
     code.bytes_with(&maps.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>())
 }
 
-fn filled(set: &Set) -> io::Result<OwnedFd> {
+fn create_one(set: &Set) -> io::Result<OwnedFd> {
     // SAFETY: all zero is a valid value of this union of plain numbers.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     // SAFETY: BPF_MAP_CREATE reads this variant.

@@ -77,7 +77,7 @@ pub fn named(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
         let seen = kept.get_mut(usize::try_from(id).ok()?)?;
         // 0 is void.
         if id != 0 && !std::mem::replace(seen, true) {
-            waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains()?);
+            waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains());
         }
     }
     // Behind a pointer there is the blank one, which comes first.
@@ -257,20 +257,15 @@ impl Entry<'_> {
         Some(Self::HEAD + each * count)
     }
 
-    /// The types it consists of.
-    fn contains(&self) -> Option<Vec<u32>> {
-        let each = |at: usize| (0..self.count()).map(move |index| self.number(Self::HEAD + 12 * index + at));
-        Some(match self.kind() {
-            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                vec![self.number(8)]
-            }
-            kind::ARRAY => vec![self.number(Self::HEAD), self.number(Self::HEAD + 4)],
-            kind::STRUCT | kind::UNION => each(4).collect(),
-            _ => Vec::new(),
-        })
+    /// The types it consists of: all that it refers to, but what is behind a pointer or passed to a function.
+    fn contains(&self) -> Vec<u32> {
+        match self.kind() {
+            kind::PTR | kind::FUNC | kind::FUNC_PROTO => Vec::new(),
+            _ => self.references().into_iter().map(|at| self.number(at)).collect(),
+        }
     }
 
-    /// Where the numbers of other types stand.
+    /// Where the numbers of other types stand, in those that are copied.
     fn references(&self) -> Vec<usize> {
         let each = |first: usize, size: usize| (0..self.count()).map(move |index| first + size * index);
         match self.kind() {
@@ -280,13 +275,10 @@ impl Entry<'_> {
             | kind::CONST
             | kind::RESTRICT
             | kind::FUNC
-            | kind::VAR
-            | kind::DECL_TAG
             | kind::TYPE_TAG => vec![8],
             kind::ARRAY => vec![Self::HEAD, Self::HEAD + 4],
             kind::STRUCT | kind::UNION => each(Self::HEAD + 4, 12).collect(),
             kind::FUNC_PROTO => std::iter::once(8).chain(each(Self::HEAD + 4, 8)).collect(),
-            kind::DATASEC => each(Self::HEAD, 12).collect(),
             _ => Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ use aya::maps::{Map, MapData, PerCpuArray};
 use crate::{
     kernel::{KernelError, errno::chain},
     probe::Counters,
-    template::Layout,
+    template::{CounterIndex, Layout},
 };
 
 /// Counted on this side of the ring buffer.
@@ -39,49 +39,43 @@ impl Delivery {
 
 pub struct Books {
     counters: PerCpuArray<MapData, u64>,
-    index: Vec<(String, u32)>,
+    index: CounterIndex,
     delivery: Arc<Delivery>,
 }
 
 impl Books {
     pub fn new(map: Map, layout: &Layout, delivery: Arc<Delivery>) -> Result<Self, KernelError> {
         let counters = PerCpuArray::try_from(map).map_err(|e| unreadable(&e))?;
-        Ok(Books { counters, index: layout.counters.clone(), delivery })
+        Ok(Books { counters, index: layout.counters, delivery })
     }
 
     /// All counts so far. While a decision is under way they may not balance yet.
     pub fn read(&self) -> Result<Counters, KernelError> {
         let delivered = self.delivery.delivered.load(Ordering::Acquire);
         let lost_queue = self.delivery.lost_queue.load(Ordering::Acquire);
+        let index = self.index;
         Ok(Counters {
-            seen: self.counter("seen")?,
-            out_of_scope: self.counter("out_of_scope")?,
-            filtered: self.counter("filtered")?,
-            matched: self.counter("matched")?,
-            allow: self.counter("allow")?,
-            would_deny: self.counter("would_deny")?,
-            deny: self.counter("deny")?,
-            kill: self.counter("kill")?,
-            emitted: self.counter("emitted")?,
-            suppressed: self.counter("suppressed")?,
-            lost_ring: self.counter("lost_ring")?,
+            seen: self.counter(index.seen)?,
+            out_of_scope: self.counter(index.out_of_scope)?,
+            filtered: self.counter(index.filtered)?,
+            matched: self.counter(index.matched)?,
+            allow: self.counter(index.allow)?,
+            would_deny: self.counter(index.would_deny)?,
+            deny: self.counter(index.deny)?,
+            kill: self.counter(index.kill)?,
+            emitted: self.counter(index.emitted)?,
+            suppressed: self.counter(index.suppressed)?,
+            lost_ring: self.counter(index.lost_ring)?,
             delivered,
             lost_queue,
-            errors: self.counter("errors")? + self.delivery.malformed.load(Ordering::Acquire),
-            lapsed: self.counter("lapsed")?,
-            guarded: self.counter("guarded")?,
-            overflow: self.counter("overflow")?,
+            errors: self.counter(index.errors)? + self.delivery.malformed.load(Ordering::Acquire),
+            lapsed: self.counter(index.lapsed)?,
+            guarded: self.counter(index.guarded)?,
+            overflow: self.counter(index.overflow)?,
         })
     }
 
-    fn counter(&self, name: &str) -> Result<u64, KernelError> {
-        let index =
-            self.index.iter().find(|(known, _)| known == name).map(|(_, index)| *index).ok_or_else(|| {
-                KernelError::Table {
-                    table: "krsi_counters",
-                    reason: format!("the object has no counter `{name}`"),
-                }
-            })?;
+    fn counter(&self, index: u32) -> Result<u64, KernelError> {
         let values = self.counters.get(&index, 0).map_err(|e| unreadable(&e))?;
         Ok(values.iter().sum())
     }

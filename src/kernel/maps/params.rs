@@ -22,7 +22,7 @@ use crate::{
         KernelError,
         attach::{
             follow::{Change, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
-            identity::{Identities, Identity},
+            identity::Identities,
         },
         errno::chain,
         load::loader::KernelTypes,
@@ -105,8 +105,9 @@ impl Named {
 /// The inodes behind the path, and what the kernel will call it.
 fn members_of_file(file: &NamedFile) -> Vec<(Table, Vec<u8>)> {
     let identities = file.now.iter().chain(&file.former);
-    let mut members: Vec<_> =
-        identities.map(|identity| (Table::Inodes, inode_key(identity).to_vec())).collect();
+    let mut members: Vec<_> = identities
+        .map(|identity| (Table::Inodes, inode_key(identity.inode, identity.device).to_vec()))
+        .collect();
     let followed = match &file.now {
         Some(identity) => Some(identity.resolved.clone()),
         None => with_links_followed(&file.path),
@@ -492,10 +493,10 @@ fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 /// `struct krsi_inode` of the templates.
-fn inode_key(identity: &Identity) -> Inode {
+fn inode_key(inode: u64, device: u32) -> Inode {
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&identity.inode.to_ne_bytes());
-    key[8..12].copy_from_slice(&identity.device.to_ne_bytes());
+    key[..8].copy_from_slice(&inode.to_ne_bytes());
+    key[8..12].copy_from_slice(&device.to_ne_bytes());
     key
 }
 
@@ -523,4 +524,46 @@ fn bits_key<const N: usize>(member: &[u8]) -> Key<[u8; N]> {
 fn key(text: &[u8]) -> Key<Text> {
     // At most 256 bytes, so it fits.
     Key::new(text.len().min(KEY_SIZE) as u32 * 8, fixed(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        probe::param::{LONGEST_TEXT, LONGEST_VARIABLE, MOST_VARIABLES},
+        template::shapes::Shapes,
+    };
+
+    #[test]
+    fn keys_lie_where_the_templates_have_them() {
+        let shapes = Shapes::of("exec");
+        assert_eq!(KEY_SIZE, shapes.length("krsi_key", "text"));
+        assert_eq!(LONGEST_TEXT + 1, KEY_SIZE);
+        assert_eq!(size_of::<Variable>(), shapes.size("variable_name"));
+        assert_eq!(LONGEST_VARIABLE + 1, size_of::<Variable>());
+        assert_eq!(MOST_VARIABLES, shapes.length("search", "variables"));
+        assert_eq!(size_of::<Inode>(), shapes.size("krsi_inode"));
+        let key = inode_key(1, 2);
+        assert_eq!(key[shapes.offset("krsi_inode", "inode")], 1);
+        assert_eq!(key[shapes.offset("krsi_inode", "device")], 2);
+    }
+
+    /// An LPM trie's key begins with the number of bits, which aya writes.
+    #[test]
+    fn keys_of_networks_and_ports_lie_where_the_template_has_them() {
+        const BITS: usize = 4;
+        let shapes = Shapes::of("connect");
+        let key = network_key(&ParamKind::NotNetworks, &Network::parse("10.0.0.0/8").unwrap());
+        let at = |member: &str| key[1 + shapes.offset("krsi_network", member) - BITS];
+        assert_eq!((at("negated"), at("version")), (1, 4));
+        let address = 1 + shapes.offset("krsi_network", "address") - BITS;
+        assert_eq!(key[address..].len(), shapes.length("krsi_network", "address"));
+        assert_eq!(usize::from(key[0]), 8 * (shapes.offset("krsi_network", "address") - BITS + 12 + 1));
+        assert_eq!(size_of::<NetworkKey>(), shapes.size("krsi_network") - BITS);
+
+        let key = port_key((443, 16));
+        let port = 1 + shapes.offset("krsi_port", "port") - BITS;
+        assert_eq!(key[port..port + 2], [1, 187]);
+        assert_eq!(size_of::<PortKey>(), shapes.size("krsi_port") - BITS);
+    }
 }

@@ -92,3 +92,22 @@ impl KeptStacks {
         Some(trace.frames().iter().map(|frame| frame.ip).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::template::{Catalogue, shapes::Shapes};
+
+    #[test]
+    fn stacks_are_wanted_by_the_templates_own_bits() {
+        let shapes = Shapes::of("file_open");
+        let template = Arc::clone(Catalogue::builtin().unwrap().get("file_open").unwrap());
+        for (stack, name) in [(Stack::Kernel, "KRSI_STACK_KERNEL"), (Stack::User, "KRSI_STACK_USER")] {
+            let mut spec = Spec::new(Arc::clone(&template), "p".into());
+            spec.stacks.push(stack);
+            assert_eq!(u64::from(wanted(&spec)), shapes.number("krsi_stack", name));
+        }
+    }
+}

@@ -22,7 +22,7 @@ use crate::{
         aggregation::{Aggregation, GROUP_SIZE, Kind},
         summary::{self, Amount, Bucket, Row, Summary, Total},
     },
-    template::Layout,
+    template::SummaryKinds,
 };
 
 /// The constant that says what is counted, and the tables it is counted in.
@@ -66,22 +66,18 @@ pub fn check(aggregations: &[Aggregation], version: u32) -> Result<(), KernelErr
 }
 
 /// `krsi_summaries` of the templates, or nothing if there is nothing to count.
-///
-/// # Errors
-/// If the object does not know such a kind.
-pub fn constant(aggregations: &[Aggregation], layout: &Layout) -> Result<Vec<u8>, String> {
+#[must_use]
+pub fn constant(aggregations: &[Aggregation], kinds: SummaryKinds) -> Vec<u8> {
     let mut bytes = Vec::new();
     for aggregation in aggregations {
         let kind = match aggregation.kind {
-            Kind::Count => "count",
-            Kind::Sum | Kind::Min | Kind::Max | Kind::Avg => "number",
-            Kind::Hist => "log2",
-            Kind::Lhist { .. } => "linear",
-            Kind::Distinct => "distinct",
+            Kind::Count => kinds.count,
+            Kind::Sum | Kind::Min | Kind::Max | Kind::Avg => kinds.number,
+            Kind::Hist => kinds.log2,
+            Kind::Lhist { .. } => kinds.linear,
+            Kind::Distinct => kinds.distinct,
         };
-        let number = layout.summary_kinds.iter().find(|(name, _)| name == kind).map(|(_, number)| *number);
-        let number = number.ok_or_else(|| format!("it knows no aggregation `{kind}`"))?;
-        bytes.extend(number.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
         let field = aggregation.field.as_ref();
         let is_text = field.is_some_and(|f| f.kind == crate::template::FieldKind::Text);
         place(&mut bytes, field.map_or((0, 0), |f| (f.offset, f.size)), is_text, 0);
@@ -97,7 +93,7 @@ pub fn constant(aggregations: &[Aggregation], layout: &Layout) -> Result<Vec<u8>
             }
         }
     }
-    Ok(bytes)
+    bytes
 }
 
 /// `struct krsi_taken`.
@@ -316,4 +312,46 @@ fn wait_for_programs() -> Result<(), KernelError> {
              read without taking: `.counts()`"
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::{Catalogue, shapes::Shapes};
+
+    #[test]
+    fn what_is_counted_lies_where_the_templates_have_it() {
+        let shapes = Shapes::of("file_open");
+        let catalogue = Catalogue::builtin().unwrap();
+        let template = catalogue.get("file_open").unwrap();
+        let one = Aggregation::new(template, Kind::Count, None, &["uid".to_owned()]).unwrap();
+        let kinds = template.layout.summary_kinds;
+        assert_eq!(constant(std::slice::from_ref(&one), kinds).len(), shapes.size("krsi_summary"));
+        let most = constant(&vec![one; crate::probe::aggregation::MOST], kinds);
+        assert_eq!(most.len(), shapes.symbol(CONSTANT));
+        assert_eq!(crate::probe::aggregation::MOST_BY, shapes.length("krsi_summary", "by"));
+    }
+
+    #[test]
+    fn what_was_counted_lies_where_the_templates_have_it() {
+        let shapes = Shapes::of("file_open");
+        assert_eq!(GROUP_SIZE, shapes.length("krsi_summary_key", "group"));
+        assert_eq!(KEY_SIZE, shapes.size("krsi_summary_key"));
+        let mut key: Key = [0; KEY_SIZE];
+        let at = |member: &str| shapes.offset("krsi_summary_key", member);
+        (key[at("epoch")], key[at("summary")], key[at("bucket")]) = (1, 2, 3);
+        assert_eq!((epoch_of(&key), summary_of(&key), bucket_of(&key)), (1, 2, 3));
+        assert_eq!(at("group"), 8);
+
+        assert_eq!(size_of::<TotalValue>(), shapes.size("krsi_total"));
+        let mut value: TotalValue = [0; 48];
+        for (number, member) in (1..).zip(["count", "sum_lower", "sum_upper", "least", "greatest"]) {
+            value[shapes.offset("krsi_total", member)] = number;
+        }
+        let wanted = Total { count: 1, sum_lower: 2, sum_upper: 3, least: 4, greatest: 5 };
+        assert_eq!(total(&value), wanted);
+
+        assert_eq!(size_of::<SketchValue>(), shapes.size("krsi_sketch"));
+        assert_eq!(LOCK_SIZE, shapes.offset("krsi_sketch", "registers"));
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
         explanation::{Explanation, FilterCost, Place, Stage},
         program::{Callback, Program},
     },
-    template::Stack,
+    template::{Cost, Stack},
 };
 
 impl ProbeHandle {
@@ -71,7 +71,10 @@ impl State {
             stages.push(kernel("params", spec.describe_params()));
         }
         let fields = spec.template.fields.len();
-        let asks = spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&["exe", "exe_inode"]));
+        let asks = spec
+            .filter
+            .as_ref()
+            .is_some_and(|compiled| compiled.asks(&spec.template.costing(Cost::Executable)));
         let executable = if asks { "" } else { "; the executable's path only for what is told" };
         stages.push(kernel(
             "gathering",

@@ -85,7 +85,7 @@ const ALLOW: &str = "allow";
 /// What the template tells beyond the header and its subject, where it tells something: a command line first, notes
 /// last. Numbers that only a machine reads are left to NDJSON.
 fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
-    let own = event.template().fields.iter().skip_while(|f| f.name != LAST_OF_HEADER).skip(1);
+    let own = event.template().own_fields().iter();
     let (lines, others): (Vec<_>, Vec<_>) = own.partition(|f| matches!(f.kind, FieldKind::Texts { .. }));
     let names = lines.iter().chain(&others).map(|f| f.name.as_str()).filter(|name| *name != subject);
     let told = event.text(subject);
@@ -157,9 +157,6 @@ fn element(value: &Value) -> String {
         other => printable(&format!("{other:?}")).into_owned(),
     }
 }
-
-/// The header's own fields end here (`struct krsi_header`).
-const LAST_OF_HEADER: &str = "exe";
 
 fn clock(wall_ns: u64) -> String {
     time_of_day(timestamp(wall_ns))

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/* The event: its header, and its way to the shell. */
+#ifndef KRSI_EVENT_BPF_H
+#define KRSI_EVENT_BPF_H
+
+#include "krsi_counters.bpf.h"
+#include "krsi_scratch.bpf.h"
+#include "krsi_settings.bpf.h"
+#include "krsi_task.bpf.h"
+#include "krsi_verdict.bpf.h"
+#include "krsi_walk.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} krsi_events SEC(".maps");
+
+struct krsi_sequence {
+	struct bpf_spin_lock lock;
+	u32 zero;
+	u64 last;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct krsi_sequence);
+} krsi_sequence SEC(".maps");
+
+/*
+ * A lock, since 5.10 has no atomic addition that gives its result; and where LSM
+ * programs have no lock either (5.10; seen to be there from 6.1), 0: then the reader numbers the
+ * events, and a loss leaves no gap.
+ */
+static __always_inline u64 krsi_next_number(void)
+{
+	u32 zero = 0;
+	struct krsi_sequence *sequence;
+	u64 number;
+
+	if (krsi_kernel < KERNEL_VERSION(6, 1, 0))
+		return 0;
+	sequence = bpf_map_lookup_elem(&krsi_sequence, &zero);
+	if (!sequence)
+		return 0;
+	bpf_spin_lock(&sequence->lock);
+	number = ++sequence->last;
+	bpf_spin_unlock(&sequence->lock);
+	return number;
+}
+
+/* When the executable's path, which costs more than all the rest of the header, is found. */
+enum krsi_exe {
+	KRSI_EXE_FOR_EVENTS,    /* once the filter has said yes, and if there is to be an event */
+	KRSI_EXE_FOR_SUMMARIES, /* once the filter has said yes */
+	KRSI_EXE_FOR_FILTER,    /* before the filter, which asks about it */
+	KRSI_EXE_NEVER,
+};
+
+/* Set before the load. */
+const volatile enum krsi_exe krsi_exe = KRSI_EXE_FOR_FILTER;
+
+static __always_inline void krsi_gather_exe(struct scratch *scratch)
+{
+	struct krsi_header *header = &scratch->event.header;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
+	struct file *file = READ(mm, exe_file);
+
+	if (!file)
+		return; /* a kernel thread */
+
+	struct inode *inode = READ(file, f_inode);
+	struct dentry *dentry = READ(file, f_path.dentry);
+
+	header->exe_inode = READ(inode, i_ino);
+	if (!krsi_walk_to(scratch, header->exe, sizeof(header->exe), READ(file, f_path.mnt), dentry))
+		header->notes |= KRSI_NOTE_NO_EXE;
+	if (krsi_is_unlinked(dentry))
+		header->notes |= KRSI_NOTE_EXE_UNLINKED;
+}
+
+static __always_inline void krsi_gather_header(struct scratch *scratch, enum krsi_hook hook)
+{
+	struct krsi_header *header = &scratch->event.header;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
+	struct task_struct *parent_leader = READ(parent, group_leader);
+	struct cred *cred = krsi_cred(task);
+
+	header->mono_ns = bpf_ktime_get_ns();
+	header->wall_ns = header->mono_ns; /* moved to the wall's clock by the reader */
+	header->start_ns = READ(leader, start_boottime);
+	header->cgroup = bpf_get_current_cgroup_id();
+	header->probe_id = krsi_probe_id;
+	header->hook = hook;
+	header->pid = READ(task, tgid);
+	header->tid = READ(task, pid);
+	header->ppid = READ(parent, tgid);
+	header->uid = READ(cred, uid.val);
+	header->euid = READ(cred, euid.val);
+	header->gid = READ(cred, gid.val);
+	header->loginuid = READ(task, loginuid.val);
+	header->session = READ(task, sessionid);
+	bpf_probe_read_kernel_str(header->comm, sizeof(header->comm),
+				  __builtin_preserve_access_index(&task->comm));
+	bpf_probe_read_kernel_str(header->parent_comm, sizeof(header->parent_comm),
+				  __builtin_preserve_access_index(&parent_leader->comm));
+	header->pid_ns = krsi_pid_ns(task);
+	header->mnt_ns = krsi_mnt_ns(task);
+	header->user_ns = krsi_user_ns(cred);
+}
+
+static __always_inline void krsi_write_answer(struct krsi_header *header, const struct krsi_answer *answer)
+{
+	header->verdict = answer->verdict;
+	header->mode = answer->mode;
+	header->errno = answer->verdict >= KRSI_DENY ? answer->errno : 0;
+	header->notes |= answer->notes | (krsi_audit_only ? KRSI_NOTE_AUDIT_ONLY : 0);
+}
+
+static __always_inline void krsi_emit(struct scratch *scratch)
+{
+	u64 size = KRSI_FIXED_SIZE + scratch->used;
+
+	scratch->event.header.seq = krsi_next_number();
+	if (size > sizeof(struct event))
+		size = sizeof(struct event);
+	if (bpf_ringbuf_output(&krsi_events, &scratch->event, size, 0))
+		krsi_count(krsi_counter_lost_ring);
+	else
+		krsi_count(krsi_counter_emitted);
+}
+
+#endif

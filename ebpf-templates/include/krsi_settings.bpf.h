@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/* What the shell tells a probe: constants before the load, and words that change while it runs. */
+#ifndef KRSI_SETTINGS_BPF_H
+#define KRSI_SETTINGS_BPF_H
+
+#include "krsi.bpf.h"
+
+/* Constants of a probe, set before the load; dead branches are then pruned. */
+const volatile u32 krsi_probe_id = 0;
+const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+/* Which of the programs that share these maps this is; the shell counts up with each filter. */
+const volatile u32 krsi_generation = 0;
+/* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
+const volatile u32 krsi_audit_only = 0;
+/* Whether the folder of the task is used. */
+const volatile u32 krsi_cwd = 1;
+
+struct krsi_control {
+	/* One word, so that a reader never sees half a change:
+	 * bits 0-7 mode, 8-15 signal, 16-31 errno, 32 deny on error. */
+	u64 mode;
+	/* On the monotonic clock; enforcement lapses after it. 0: never. */
+	u64 lease_ns;
+	/* Which kinds of scope are in force: a bit for each enum krsi_scope_kind, and
+	 * KRSI_SCOPE_NOT bits further up one for its negation. */
+	u64 scope;
+	/* 1: no events are sent. */
+	u64 quiet;
+	/* Which set of summaries is being added to; the shell moves on and takes the former. */
+	u64 epoch;
+	/* Which generation of programs decides (krsi_turns.bpf.h): bits 0-31 its number, 32-33 an enum krsi_change. */
+	u64 turn;
+};
+
+struct settings {
+	struct krsi_control control;
+	struct params params;
+};
+
+/* Mapped by the shell, which stores whole words: a change costs no system call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct settings);
+} krsi_settings SEC(".maps");
+
+static __always_inline volatile struct settings *krsi_read_settings(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&krsi_settings, &zero);
+}
+
+static __always_inline bool krsi_denies_on_error(volatile struct settings *settings)
+{
+	u64 mode = settings->control.mode;
+
+	return (mode & 0xff) >= KRSI_MODE_DENY && mode >> 32 & 1;
+}
+
+#endif
