@@ -4,22 +4,21 @@ use std::{
     fs,
     os::unix::process::CommandExt,
     process::Command,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, libc};
+use nix::{fcntl::OFlag, libc};
 use serde_json::json;
 
 use super::{
-    Outcome, holds, same,
+    Outcome, holds,
+    pace::until,
+    same,
     shell::{SHELL, Shell},
-    task::{Deed, Identity, open_file},
+    task::{ME, REFUSED, open_file},
 };
 
 const FILE: &str = "/tmp/namespaced";
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 /// include/uapi/linux/sched.h
 const CLONE_NEWTIME: libc::c_int = 0x80;
 
@@ -122,13 +121,9 @@ pub fn lease() -> Outcome {
         let at = |what: &str| format!("offset {seconds}, {what}");
         let mut shell = Shell::of(inside(&Around::Time(seconds), "json", &script))?;
         shell.wait_for(|line| line["text"] == "ready")?;
-        let begun = Instant::now();
         let open = || open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed);
         same(&at("at first"), open()?, REFUSED)?;
-        while open()? == REFUSED {
-            holds(begun.elapsed() < Duration::from_secs(6), at("still refused"))?;
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until(&at("the lease is over"), Duration::from_secs(6), || Ok(open()? != REFUSED))?;
         let ended = shell.end()?;
         same(&at("denied"), ended.lines.iter().filter(|line| line["text"] == "true").count(), 1)?;
         same(&at("exit"), ended.code, Some(0)).map_err(|e| format!("{e}: {}", ended.stderr))?;
