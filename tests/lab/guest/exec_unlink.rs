@@ -42,7 +42,7 @@ impl Running {
     fn start(program: &str) -> Result<Self, String> {
         let mut command = Command::new(program);
         command.arg0("sleep").arg("600").stdout(Stdio::null());
-        command.spawn().map(Running).map_err(|e| format!("{program}: {e}"))
+        task::start(&mut command).map(Running)
     }
 }
 

@@ -32,7 +32,7 @@ impl Target {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new("/bin/busybox");
         command.arg0("sleep").arg("600").uid(4242).gid(4242).stdout(Stdio::null());
-        command.spawn().map(Target).map_err(|e| e.to_string())
+        task::start(&mut command).map(Target)
     }
 
     fn pid(&self) -> i32 {

@@ -1,7 +1,14 @@
 //! Tasks of the test's own: a forked process of which everything is known, and
 //! which does one thing a probe should see.
 
-use std::{ffi::CString, fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    ffi::CString,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::{Child, Command},
+    time::Duration,
+};
 
 use nix::{
     errno::Errno,
@@ -15,7 +22,7 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, same};
+use super::{Outcome, pace::until, same};
 
 /// What became of a task's deed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +95,19 @@ pub fn execute(identity: &Identity, program: &str) -> Result<Task, String> {
         refusal(error)
     };
     perform(identity, truth_of)
+}
+
+/// Starts a program, and waits until the process has its name: the kernel gives that a moment after it has told
+/// us that the execution succeeded.
+pub fn start(command: &mut Command) -> Result<Child, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
+    let name: String = program.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
+    let comm = format!("/proc/{}/comm", child.id());
+    let is_named =
+        || fs::read_to_string(&comm).map(|comm| comm.trim_end() == name).map_err(|e| e.to_string());
+    until(&format!("{program} has its name"), Duration::from_secs(5), is_named)?;
+    Ok(child)
 }
 
 /// Opens `path` with these flags.

@@ -88,7 +88,13 @@ fn tells(event: &Value, performed: &Performed, decision: Value) -> Outcome {
     let times = ["type", "time", "mono_ns", "wall_ns"].map(str::to_owned);
     let expected: BTreeSet<_> =
         known.as_object().into_iter().chain([of_task]).flat_map(names).chain(times).collect();
-    same("fields", event.as_object().into_iter().flat_map(Map::keys).cloned().collect(), expected)
+    let found: BTreeSet<_> = event.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+    let (unknown, missing): (Vec<_>, Vec<_>) =
+        (found.difference(&expected).collect(), expected.difference(&found).collect());
+    holds(
+        unknown.is_empty() && missing.is_empty(),
+        format!("fields: unknown {unknown:?}, missing {missing:?}"),
+    )
 }
 
 /// A time is known in ticks, and told in nanoseconds.
