@@ -14,7 +14,7 @@ use super::{
     Outcome,
     cases::{ACTOR, Act, Case, Performed},
     holds, same,
-    shell::Shell,
+    shell::{Shell, attaching_to},
     task::{self, Deed, Identity, ME, Task, compare_header, exit_code},
 };
 
@@ -128,7 +128,11 @@ impl Call {
 
     /// Whether it was refused by us; whatever else becomes of it is the network's business.
     fn denied(&self) -> Result<bool, String> {
-        match self.made()?.deed {
+        self.denied_to(&ME)
+    }
+
+    fn denied_to(&self, identity: &Identity) -> Result<bool, String> {
+        match self.made_by(identity)?.deed {
             Deed::Refused(errno) => Ok(errno == DENIED),
             Deed::Done => Ok(false),
             other => Err(format!("{self:?}: {other:?}")),
@@ -530,10 +534,20 @@ pub fn names() -> Outcome {
 }
 
 pub fn filter() -> Outcome {
-    let shell = probe(
-        "",
-        ".when(|e| e.port in 8000..9000 && e.family == \"inet6\" && e.protocol != \"udp\" || e.path.like(\"@f*d\")).deny(\"EXDEV\")",
-    )?;
+    // As the param `address` has it.
+    let networks = [
+        ("among", "e.address in cidr([\"127.0.0.0/8\", \"::1/128\"])", true),
+        ("outside", "!(e.address in cidr([\"127.0.0.0/8\", \"::1\"]))", false),
+        ("exactly", "e.address in cidr(\"10.0.0.0/8\") || e.address == \"127.0.0.1\"", false),
+    ];
+    let fields =
+        "e.port in 8000..9000 && e.family == \"inet6\" && e.protocol != \"udp\" || e.path.like(\"@f*d\")";
+    let denying =
+        |name, filter| attaching_to(name, "connect", "", &format!(".when(|e| {filter}).deny(\"EXDEV\")"));
+    let mut probes = vec![denying("fields", fields)];
+    probes.extend(networks.map(|(name, filter, _)| denying(name, filter)));
+    let shell = Shell::with_probes(&probes)?;
+    let named_as = |comm| Identity { comm: Some(comm), ..ME };
     for (call, expected) in [
         (tcp("::1", 8000), true),
         (tcp("::1", 8999), true),
@@ -543,20 +557,13 @@ pub fn filter() -> Outcome {
         (named("@filtered"), true),
         (named("@filter"), false),
     ] {
-        same(&format!("{call:?}: denied"), call.denied()?, expected)?;
+        same(&format!("{call:?}: denied"), call.denied_to(&named_as("fields"))?, expected)?;
     }
-    shell.stop()?.well()?;
-    // As the param `address` has it.
-    for (filter, expected) in [
-        ("e.address in cidr([\"127.0.0.0/8\", \"::1/128\"])", true),
-        ("!(e.address in cidr([\"127.0.0.0/8\", \"::1\"]))", false),
-        ("e.address in cidr(\"10.0.0.0/8\") || e.address == \"127.0.0.1\"", false),
-    ] {
-        let shell = probe("", &format!(".when(|e| {filter}).deny(\"EXDEV\")"))?;
+    for (name, filter, expected) in networks {
         for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
-            same(&format!("{filter}: {address}"), udp(address, 53).denied()?, expected)?;
+            let denied = udp(address, 53).denied_to(&named_as(name))?;
+            same(&format!("{filter}: {address}"), denied, expected)?;
         }
-        shell.stop()?.well()?;
     }
-    Ok(())
+    shell.stop()?.well()
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    time::Duration,
 };
 
 use nix::{
@@ -14,7 +15,9 @@ use serde_json::json;
 use super::{
     Outcome,
     cases::{ACTOR, Act, Case, Performed},
-    holds, same,
+    holds,
+    pace::stretched,
+    same,
     shell::{self, Shell},
     task::{self, Deed, Identity, ME, REFUSED, execute},
 };
@@ -201,11 +204,12 @@ pub fn live_changes() -> Outcome {
 
 pub fn lease() -> Outcome {
     let path = program("leased")?;
+    let lease = stretched(Duration::from_secs(2)).as_millis();
     let ended = shell::run(&format!(
         r#"
-        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").deny("EPERM").lease("3s").attach();
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").deny("EPERM").lease("{lease}ms").attach();
         let before = run(["{path}", "true"]).errno;
-        run_for("3500ms");
+        run_for("{lease}ms"); run_for("200ms");
         let after = run(["{path}", "true"]).errno;
         let described = p.to_string();
         p.lease("1m");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Outcome, holds,
-    pace::until,
+    pace::{stretched, until},
     same,
     shell::{self, Ended, Shell},
     task::{self, Deed, ME, REFUSED, open_file},
@@ -105,16 +105,17 @@ pub fn killed_shell() -> Outcome {
 }
 
 pub fn stopped_shell() -> Outcome {
+    const LEASE: Duration = Duration::from_secs(2);
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let shell = Shell::ready(&format!(
-        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {}}}).deny(\"EPERM\").lease(\"2s\").attach(); print(\"ready\");",
-        std::process::id()
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {}}}).deny(\"EPERM\").lease(\"{}ms\").attach(); print(\"ready\");",
+        std::process::id(),
+        stretched(LEASE).as_millis()
     ))?;
     shell.signal(Signal::SIGSTOP)?;
     let read = || open_file(&ME, FILE, OFlag::O_RDONLY).map(|t| t.deed);
     same("within the lease", read()?, REFUSED)?;
-    std::thread::sleep(std::time::Duration::from_millis(2200));
-    same("after the lease", read()?, Deed::Done)?;
+    until("the lease is over", 2 * LEASE, || Ok(read()? == Deed::Done))?;
     shell.signal(Signal::SIGCONT)?;
     shell.stop()?.well()
 }

@@ -9,6 +9,8 @@ use std::{
 use nix::{
     fcntl::OFlag,
     mount::{MsFlags, mount, umount},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::json;
 
@@ -193,7 +195,7 @@ fn overlaid() -> Outcome {
 /// What the shell writes for people about the files that begin with `start` while a deed is done.
 fn told_for_people(start: &str, deed: impl FnOnce() -> Outcome) -> Result<String, String> {
     let script = format!(
-        "probe(\"file_open\", #{{path_prefix: \"{start}\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\"); run_for(\"2s\"); exit(0)",
+        "probe(\"file_open\", #{{path_prefix: \"{start}\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\");",
         std::process::id()
     );
     let mut child = shell::for_people()
@@ -207,6 +209,8 @@ fn told_for_people(start: &str, deed: impl FnOnce() -> Outcome) -> Result<String
     std::io::BufRead::read_line(&mut stdout, &mut first).map_err(|e| e.to_string())?;
     same("first line", first.trim_end(), "ready")?;
     deed()?;
+    // What has come by then is written first.
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut stdout, &mut bytes).map_err(|e| e.to_string())?;
     let _ = child.wait();

@@ -17,7 +17,7 @@ use proptest::{
 
 use super::{
     Outcome, holds, same,
-    shell::Shell,
+    shell::{Shell, attaching},
     task::{Deed, Identity, ME, open_file},
 };
 use crate::filter_cases;
@@ -250,20 +250,12 @@ pub fn largest() -> Outcome {
     let lists = "|e| e.env_value.to_ascii_lower().contains(\"evil\")";
     let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
     let usual = "|e| e.uid * e.pid > 7 && (e.comm.ends_with(\"q\") || e.exe.contains(\"dddd\"))";
-    for (template, filter) in largest {
-        loads(template, filter)?;
-    }
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let others = catalogue.names().filter(|name| largest.iter().all(|(template, _)| template != name));
-    others.into_iter().try_for_each(|template| loads(template, usual))
-}
-
-fn loads(template: &str, filter: &str) -> Outcome {
-    let script = format!(
-        "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
-        std::process::id()
-    );
-    Shell::ready(&script).map_err(|e| format!("{template}: {e}"))?.stop()?.well()
+    let all = largest.into_iter().chain(others.into_iter().map(|template| (template, usual)));
+    let loading = |(template, filter)| attaching(template, template, "", &format!(".when({filter})"));
+    // Which of them is refused, if one is, the shell says.
+    Shell::with_probes(&all.map(loading).collect::<Vec<_>>())?.stop()?.well()
 }
 
 /// The real verifier takes what the compiler emits, and the kernel computes what Rhai does.

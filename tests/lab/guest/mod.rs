@@ -248,6 +248,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "too few descriptors are named, and not the template" => limits::descriptors,
             "with capabilities alone, other people's scripts are refused" => limits::scripts_of_others,
             "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+            "each template has a row of the common claims" => cases::complete,
             "the example in each template's help runs" => help::examples,
             "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
             "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
@@ -273,6 +274,7 @@ fn special() -> impl IntoIterator<Item = Step> {
 pub fn main() -> ExitCode {
     // A panic is a step's failure, told as its reason and not on the terminal.
     std::panic::set_hook(Box::new(|_| {}));
+    pace::measure();
     let word = |n: usize| std::env::args().nth(n).unwrap_or_default();
     let (kernel, filter) = (word(2), word(3));
     let mut failed = false;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Outcome, holds,
-    pace::until,
+    pace::{stretched, until},
     same,
     shell::{SHELL, Shell},
     task::{ME, REFUSED, open_file},
@@ -110,12 +110,14 @@ pub fn paths() -> Outcome {
     same("refused", (code, said.trim_end()), (Some(0), "1")).map_err(|e| format!("{e}: {errors}"))
 }
 
-/// A lease of two seconds is one, and no more, however far its clocks are ahead or behind.
+/// A lease lasts as long as it says, however far its clocks are ahead or behind.
 pub fn lease() -> Outcome {
+    const LEASE: Duration = Duration::from_secs(2);
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let script = format!(
-        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).everywhere().lease("2s").deny().events(false).attach();
-           print("ready"); run_for("3s"); print(p.stats().deny > 0); p.detach();"#
+        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).everywhere().lease("{lease}ms").deny().events(false).attach();
+           print("ready"); run_for("{lease}ms"); run_for("1s"); print(p.stats().deny > 0); p.detach();"#,
+        lease = stretched(LEASE).as_millis()
     );
     for seconds in [60, -2] {
         let at = |what: &str| format!("offset {seconds}, {what}");
@@ -123,7 +125,7 @@ pub fn lease() -> Outcome {
         shell.wait_for(|line| line["text"] == "ready")?;
         let open = || open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed);
         same(&at("at first"), open()?, REFUSED)?;
-        until(&at("the lease is over"), Duration::from_secs(6), || Ok(open()? != REFUSED))?;
+        until(&at("the lease is over"), 3 * LEASE, || Ok(open()? != REFUSED))?;
         let ended = shell.end()?;
         same(&at("denied"), ended.lines.iter().filter(|line| line["text"] == "true").count(), 1)?;
         same(&at("exit"), ended.code, Some(0)).map_err(|e| format!("{e}: {}", ended.stderr))?;

@@ -1,28 +1,30 @@
 //! How slow this guest is, and with it how long the suite waits.
 //!
-//! A limit is written for an emulated guest with a processor of its own, and is stretched by [`factor`], which is measured
+//! A limit is written for an emulated guest with a processor of its own, and is stretched by [`FACTOR`], which is measured
 //! once. Nothing waits longer for that: each wait is for a condition, and a limit is when it is given up. A time that is
 //! really waited for (a lease that has to last until something is done) is stretched in the same way.
 
 use std::{
     hint::black_box,
-    sync::OnceLock,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use super::{Outcome, holds};
 
 /// What [`work`] takes in the guest for which limits are written.
-const REFERENCE: Duration = Duration::from_millis(200);
+const REFERENCE: Duration = Duration::from_millis(100);
 
 /// How many times longer than there anything takes here; at least 1.
-fn factor() -> f64 {
-    static FACTOR: OnceLock<f64> = OnceLock::new();
-    *FACTOR.get_or_init(|| {
-        let begun = Instant::now();
-        work();
-        begun.elapsed().div_duration_f64(REFERENCE).max(1.0)
-    })
+static FACTOR: LazyLock<f64> = LazyLock::new(|| {
+    let begun = Instant::now();
+    work();
+    begun.elapsed().div_duration_f64(REFERENCE).max(1.0)
+});
+
+/// Measures it now, which is at the start.
+pub fn measure() {
+    LazyLock::force(&FACTOR);
 }
 
 /// Always the same computation.
@@ -38,7 +40,7 @@ fn work() {
 
 /// This limit, for a guest as slow as this one.
 pub fn stretched(limit: Duration) -> Duration {
-    limit.mul_f64(factor())
+    limit.mul_f64(*FACTOR)
 }
 
 /// Waits until something is so; gives up after this limit, stretched.

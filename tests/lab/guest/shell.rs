@@ -256,9 +256,17 @@ pub fn balance(books: &Value) -> Outcome {
 ///
 /// A shell is slow to start in emulation, so one with several probes saves much.
 pub fn attaching(name: &str, template: &str, params: &str, rest: &str) -> String {
-    let me = std::process::id();
+    attaching_in(&format!("pid: {}", std::process::id()), name, template, params, rest)
+}
+
+/// The same, but to what tasks do that have the probe's name: several probes of a template keep out of each other's way.
+pub fn attaching_to(name: &str, template: &str, params: &str, rest: &str) -> String {
+    attaching_in(&format!("comm: \"{name}\""), name, template, params, rest)
+}
+
+fn attaching_in(scope: &str, name: &str, template: &str, params: &str, rest: &str) -> String {
     format!(
-        "let {name} = probe(\"{template}\", #{{{params}}}).scope(#{{pid: {me}}}){rest}.name(\"{name}\").attach();\n"
+        "let {name} = probe(\"{template}\", #{{{params}}}).scope(#{{{scope}}}){rest}.name(\"{name}\").attach();\n"
     )
 }
 

@@ -22,7 +22,11 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, pace::until, same};
+use super::{
+    Outcome,
+    pace::{stretched, until},
+    same,
+};
 
 /// What became of a task's deed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,5 +276,9 @@ pub fn compare_header(event: &Value, task: &Task, decision: &Value) -> Outcome {
     let real = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).unwrap();
     let expected =
         real.tv_sec().unsigned_abs() * 1_000_000_000 + real.tv_nsec().unsigned_abs() - (now() - mono);
-    super::holds(wall.abs_diff(expected) < 50_000_000, format!("wall_ns {wall}, expected about {expected}"))
+    let apart = Duration::from_nanos(wall.abs_diff(expected));
+    super::holds(
+        apart < stretched(Duration::from_millis(50)),
+        format!("wall_ns {wall}, expected about {expected}"),
+    )
 }

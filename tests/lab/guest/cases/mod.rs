@@ -8,19 +8,27 @@
 mod judge;
 mod session;
 
-use std::sync::OnceLock;
+use std::{collections::BTreeSet, sync::OnceLock};
 
+use krsi_sh::template::Catalogue;
 use nix::errno::Errno;
 use serde_json::Value;
 
 use super::{
-    Outcome, Step, connect, exec, exec_unlink, file_open, proc_mem,
+    Outcome, Step, connect, exec, exec_unlink, file_open, proc_mem, same,
     task::{Identity, Task},
 };
 use session::Session;
 
 /// A row for each template.
 pub const TABLE: &[Case] = &[exec::CASE, file_open::CASE, exec_unlink::CASE, proc_mem::CASE, connect::CASE];
+
+/// No template is without a row.
+pub fn complete() -> Outcome {
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let rows: BTreeSet<_> = TABLE.iter().map(|case| case.template).collect();
+    same("templates", catalogue.names().collect(), rows)
+}
 
 /// A template's row.
 pub struct Case {
