@@ -151,7 +151,10 @@ pub fn deny() -> Outcome {
     same("without permission to execute", unlink(&moved)?.deed, refused)?;
     drop(running);
     same("once it has ended", unlink(&moved)?.deed, Deed::Done)?;
-    shell.stop()?.well()
+    shell.stop()?.well()?;
+    let path = program("kept")?;
+    let _running = Running::start(&path)?;
+    same("after the shell's end", unlink(&path)?.deed, Deed::Done)
 }
 
 pub fn others() -> Outcome {

@@ -22,8 +22,8 @@ use serde_json::Value;
 use super::{Outcome, holds, pace::stretched};
 
 pub const SHELL: &str = "/bin/krsi-sh";
-/// Loading takes about a second, and a quarter of a minute with the largest filters.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Loading takes about a second, and half a minute with each of the largest filters.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// What one that was killed has written on standard error is read by then.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Who has not written for so long has written everything.

@@ -27,9 +27,7 @@ pub struct Done {
 impl Session {
     pub fn run(cases: &[&'static Case]) -> Result<Self, String> {
         fs::create_dir_all(ACTOR.cgroup.unwrap_or_default()).map_err(|e| e.to_string())?;
-        for case in cases {
-            (case.prepare)().map_err(|e| format!("{}: {e}", case.template))?;
-        }
+        let prepared: Vec<_> = cases.iter().map(|case| (case.prepare)()).collect();
         let mut prompt = Prompt::start()?;
         prompt.line("let probes = [];")?;
         for case in cases {
@@ -37,8 +35,9 @@ impl Session {
         }
         let mut done = Vec::new();
         for (change, ruling) in ROUNDS {
-            prompt.line(&format!("for p in probes {{ p.{change}; }}"))?;
-            done.extend(cases.iter().flat_map(|case| acts(case, *ruling)));
+            prompt.line(&for_each(change))?;
+            let ready = cases.iter().zip(&prepared);
+            done.extend(ready.flat_map(|(case, prepared)| acts(case, prepared, *ruling)));
         }
         prompt.line("for p in probes { emit(#{probe: p.name, matched: p.stats().matched}); }")?;
         Ok(Session { cases: cases.to_vec(), done, ended: prompt.end()? })
@@ -53,9 +52,18 @@ fn attaching(case: &Case) -> String {
     )
 }
 
-fn acts(case: &'static Case, ruling: Ruling) -> impl Iterator<Item = Done> {
-    let done =
-        move |act: &'static Act| Done { template: case.template, act, ruling, performed: (act.perform)() };
+/// Of one probe that fails the others are not to suffer.
+fn for_each(change: &str) -> String {
+    format!("for p in probes {{ try {{ p.{change}; }} catch (error) {{ log(`${{p.name}}: ${{error}}`); }} }}")
+}
+
+fn acts(case: &'static Case, prepared: &Outcome, ruling: Ruling) -> impl Iterator<Item = Done> {
+    let done = move |act: &'static Act| Done {
+        template: case.template,
+        act,
+        ruling,
+        performed: prepared.clone().and_then(|()| (act.perform)()),
+    };
     case.acts.iter().map(done)
 }
 
