@@ -86,6 +86,8 @@ pub const CASE: Case = Case {
     template: "exec_unlink",
     params: "path_prefix: [\"/tmp/programs/lost\", \"/tmp/programs/replaced\"]",
     prepare: || {
+        // A process of an earlier run may execute it.
+        let _ = fs::remove_file(LOST);
         let running = Running::start(&program("lost")?)?;
         FIRST.set(running).map_err(|_| "prepared twice".to_owned())
     },

@@ -106,6 +106,9 @@ fn names(known: &Map<String, Value>) -> impl Iterator<Item = String> {
 
 /// The closing books balance, and have exactly what was done; the numbers of a probe can be asked after its detach.
 fn books(session: &Session, case: &Case) -> Outcome {
+    if let Some(reason) = of(session, case).find_map(|done| done.performed.as_ref().err()) {
+        return Err(reason.clone());
+    }
     let books = session.ended.books(case.template)?;
     balance(books)?;
     let count = |wanted: fn(Ruling) -> bool| of(session, case).filter(|done| wanted(done.ruling)).count();
