@@ -4,19 +4,20 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::{fs::MetadataExt, net::UnixListener},
+    sync::OnceLock,
 };
 
 use nix::{errno::Errno, libc};
 use serde_json::{Value, json};
 
 use super::{
-    Outcome, holds, same,
-    shell::Shell,
-    task::{self, Deed, Identity, Task, compare_header},
+    Outcome,
+    cases::{ACTOR, Act, Case, Performed},
+    holds, same,
+    shell::{Shell, attaching_to},
+    task::{self, Deed, Identity, ME, Task, compare_header, exit_code},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
 /// No connect fails with this of its own accord.
 const DENIED: Errno = Errno::EXDEV;
 
@@ -84,11 +85,11 @@ impl Call {
 
     /// Does it, in a task of its own.
     fn made(&self) -> Result<Task, String> {
-        let call = self.clone();
-        task::perform(&ME, move || match call.go() {
-            Ok(()) => 0,
-            Err(error) => 100 + error as i32,
-        })
+        self.made_by(&ME)
+    }
+
+    fn made_by(&self, identity: &Identity) -> Result<Task, String> {
+        task::perform(identity, || exit_code(self.go()))
     }
 
     fn go(&self) -> Result<(), Errno> {
@@ -127,7 +128,11 @@ impl Call {
 
     /// Whether it was refused by us; whatever else becomes of it is the network's business.
     fn denied(&self) -> Result<bool, String> {
-        match self.made()?.deed {
+        self.denied_to(&ME)
+    }
+
+    fn denied_to(&self, identity: &Identity) -> Result<bool, String> {
+        match self.made_by(identity)?.deed {
             Deed::Refused(errno) => Ok(errno == DENIED),
             Deed::Done => Ok(false),
             other => Err(format!("{self:?}: {other:?}")),
@@ -201,7 +206,7 @@ fn phases(phases: &[Phase]) -> Outcome {
 fn where_to(address: &str, port: u16, family: &str, kind: &str, protocol: &str, path: &str) -> Value {
     json!({
         "address": address, "port": port, "family": family, "socket_type": kind, "protocol": protocol,
-        "path": path, "path_length": path.len(), "hook": "socket_connect",
+        "path": path, "path_length": path.len(),
     })
 }
 
@@ -256,15 +261,59 @@ fn event(shell: &mut Shell, pid: u32, family: &str) -> Result<Value, String> {
     shell.wait_for(|l| l["type"] == "event" && l["pid"] == pid && l["family"] == family)
 }
 
+const PORT: u16 = 7070;
+const SOCKET: &str = "/tmp/connect.sock";
+/// Where connects succeed while nothing refuses them, also those by sending.
+static LISTENERS: OnceLock<(TcpListener, UnixListener)> = OnceLock::new();
+
+pub const CASE: Case = Case {
+    template: "connect",
+    params: "",
+    prepare: || {
+        let text = |error: std::io::Error| error.to_string();
+        let _ = fs::remove_file(SOCKET);
+        let tcp = TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)).map_err(text)?;
+        LISTENERS
+            .set((tcp, UnixListener::bind(SOCKET).map_err(text)?))
+            .map_err(|_| "prepared twice".to_owned())
+    },
+    acts: &[
+        Act::new("IPv4", "socket_connect", || {
+            connected(&tcp("127.0.0.1", PORT), where_to("127.0.0.1", PORT, "inet", "stream", "tcp", ""))
+        }),
+        Act::new("IPv6", "socket_connect", || {
+            connected(&tcp("::1", PORT), where_to("::1", PORT, "inet6", "stream", "tcp", ""))
+        }),
+        Act::new("by sending", "socket_sendmsg", || {
+            let call = tcp("127.0.0.1", PORT).how(How::FastOpen);
+            connected(&call, where_to("127.0.0.1", PORT, "inet", "stream", "tcp", ""))
+        }),
+        Act::new("a unix socket", "socket_connect", || {
+            connected(&named(SOCKET), where_to("", 0, "unix", "stream", "none", SOCKET))
+        }),
+    ],
+};
+
+fn connected(call: &Call, mut tells: Value) -> Result<Performed, String> {
+    tells["net_ns"] = json!(net_ns()?);
+    Ok(Performed { task: call.made_by(&ACTOR)?, tells })
+}
+
+fn net_ns() -> Result<u64, String> {
+    Ok(fs::metadata("/proc/self/ns/net").map_err(|e| e.to_string())?.ino())
+}
+
+/// Every kind of address, by which connect(2) may fail for reasons of its own.
 pub fn fields() -> Outcome {
     let mut shell = probe("", "")?;
-    let net_ns = fs::metadata("/proc/self/ns/net").map_err(|e| e.to_string())?.ino();
+    let net_ns = net_ns()?;
     for (call, mut truth) in told() {
         let task = call.made()?;
         let family = truth["family"].as_str().unwrap_or_default().to_owned();
         let event = event(&mut shell, task.pid, &family)?;
         for (key, value) in [
             ("net_ns", json!(net_ns)),
+            ("hook", json!("socket_connect")),
             ("probe", json!("t")),
             ("template", json!("connect")),
             ("verdict", json!("allow")),
@@ -292,6 +341,8 @@ pub fn fields() -> Outcome {
     let task = udp("127.0.0.1", 7).how(How::ElsewhereConnect).made()?;
     let elsewhere = event(&mut shell, task.pid, "inet")?;
     holds(elsewhere["net_ns"] != net_ns && elsewhere["net_ns"] != 0, "the namespace is the socket's")?;
+    // No connect, so the hook has no say in it.
+    same("a datagram", udp("127.0.0.1", 7).how(How::SendTo).made()?.deed, Deed::Done)?;
     let ended = shell.stop()?;
     let asked = told().len() + 3 * 2 + 2;
     same("seen", ended.books("t")?["seen"].as_u64(), Some(asked as u64))?;
@@ -482,73 +533,21 @@ pub fn names() -> Outcome {
     ])
 }
 
-/// Where connects succeed while nothing refuses them, also those by sending.
-struct Listeners {
-    _tcp: TcpListener,
-    _unix: UnixListener,
-    calls: [Call; 4],
-}
-
-impl Listeners {
-    fn new() -> Result<Self, String> {
-        const NAME: &str = "/tmp/connect.sock";
-        let tcp_listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).map_err(|e| e.to_string())?;
-        let port = tcp_listener.local_addr().map_err(|e| e.to_string())?.port();
-        let _ = fs::remove_file(NAME);
-        let unix_listener = UnixListener::bind(NAME).map_err(|e| e.to_string())?;
-        Ok(Listeners {
-            _tcp: tcp_listener,
-            _unix: unix_listener,
-            calls: [
-                tcp("127.0.0.1", port),
-                tcp("::1", port),
-                tcp("127.0.0.1", port).how(How::FastOpen),
-                named(NAME),
-            ],
-        })
-    }
-}
-
-pub fn deny() -> Outcome {
-    let listeners = Listeners::new()?;
-    let mut shell = probe("", ".deny(\"EACCES\")")?;
-    for call in &listeners.calls {
-        let task = call.made()?;
-        same(&format!("{call:?}"), task.deed, Deed::Refused(Errno::EACCES))?;
-        let event = shell.wait_for(|l| l["type"] == "event" && l["pid"] == task.pid)?;
-        same("verdict", &event["verdict"], &json!("deny"))?;
-        same("errno", &event["errno"], &json!(Errno::EACCES as i32))?;
-    }
-    // No connect, so the hook has no say in it.
-    same("a datagram", udp("127.0.0.1", 7).how(How::SendTo).made()?.deed, Deed::Done)?;
-    let ended = shell.stop()?;
-    let asked = listeners.calls.len() as u64;
-    same("seen", ended.books("t")?["seen"].as_u64(), Some(asked))?;
-    same("denials", ended.books("t")?["deny"].as_u64(), Some(asked))?;
-    ended.well()?;
-    for call in &listeners.calls {
-        same(&format!("{call:?} after the detach"), call.made()?.deed, Deed::Done)?;
-    }
-    Ok(())
-}
-
-pub fn kill() -> Outcome {
-    let listeners = Listeners::new()?;
-    let mut shell = probe("", ".kill(\"SIGKILL\")")?;
-    for call in &listeners.calls {
-        let task = call.made()?;
-        same(&format!("{call:?}"), task.deed, Deed::Killed(9))?;
-        let event = shell.wait_for(|l| l["type"] == "event" && l["pid"] == task.pid)?;
-        same("verdict", &event["verdict"], &json!("kill"))?;
-    }
-    shell.stop()?.well()
-}
-
 pub fn filter() -> Outcome {
-    let shell = probe(
-        "",
-        ".when(|e| e.port in 8000..9000 && e.family == \"inet6\" && e.protocol != \"udp\" || e.path.like(\"@f*d\")).deny(\"EXDEV\")",
-    )?;
+    // As the param `address` has it.
+    let networks = [
+        ("among", "e.address in cidr([\"127.0.0.0/8\", \"::1/128\"])", true),
+        ("outside", "!(e.address in cidr([\"127.0.0.0/8\", \"::1\"]))", false),
+        ("exactly", "e.address in cidr(\"10.0.0.0/8\") || e.address == \"127.0.0.1\"", false),
+    ];
+    let fields =
+        "e.port in 8000..9000 && e.family == \"inet6\" && e.protocol != \"udp\" || e.path.like(\"@f*d\")";
+    let denying =
+        |name, filter| attaching_to(name, "connect", "", &format!(".when(|e| {filter}).deny(\"EXDEV\")"));
+    let mut probes = vec![denying("fields", fields)];
+    probes.extend(networks.map(|(name, filter, _)| denying(name, filter)));
+    let shell = Shell::with_probes(&probes)?;
+    let named_as = |comm| Identity { comm: Some(comm), ..ME };
     for (call, expected) in [
         (tcp("::1", 8000), true),
         (tcp("::1", 8999), true),
@@ -558,20 +557,13 @@ pub fn filter() -> Outcome {
         (named("@filtered"), true),
         (named("@filter"), false),
     ] {
-        same(&format!("{call:?}: denied"), call.denied()?, expected)?;
+        same(&format!("{call:?}: denied"), call.denied_to(&named_as("fields"))?, expected)?;
     }
-    shell.stop()?.well()?;
-    // As the param `address` has it.
-    for (filter, expected) in [
-        ("e.address in cidr([\"127.0.0.0/8\", \"::1/128\"])", true),
-        ("!(e.address in cidr([\"127.0.0.0/8\", \"::1\"]))", false),
-        ("e.address in cidr(\"10.0.0.0/8\") || e.address == \"127.0.0.1\"", false),
-    ] {
-        let shell = probe("", &format!(".when(|e| {filter}).deny(\"EXDEV\")"))?;
+    for (name, filter, expected) in networks {
         for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
-            same(&format!("{filter}: {address}"), udp(address, 53).denied()?, expected)?;
+            let denied = udp(address, 53).denied_to(&named_as(name))?;
+            same(&format!("{filter}: {address}"), denied, expected)?;
         }
-        shell.stop()?.well()?;
     }
-    Ok(())
+    shell.stop()?.well()
 }

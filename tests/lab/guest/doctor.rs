@@ -1,6 +1,6 @@
 //! Claims about the doctor: what it finds on a machine where all is well, and where one thing is not.
 
-use std::{fs, os::unix::process::CommandExt, process::Command};
+use std::{fs, os::unix::process::CommandExt, process::Command, sync::LazyLock};
 
 use nix::{
     mount::{MsFlags, mount},
@@ -32,16 +32,22 @@ fn check<'a>(report: &'a Value, name: &str) -> Result<(&'a str, &'a str), String
     Ok((found["status"].as_str().unwrap_or_default(), found["remedy"].as_str().unwrap_or_default()))
 }
 
+/// The first report, which more than one claim looks at: trying each hook takes long in emulation.
+fn first() -> Result<&'static (Value, Option<i32>), String> {
+    static FIRST: LazyLock<Result<(Value, Option<i32>), String>> =
+        LazyLock::new(|| report(|command| command));
+    FIRST.as_ref().map_err(Clone::clone)
+}
+
 pub fn all_fire() -> Outcome {
-    let (report, code) = report(|command| command)?;
-    holds(statuses(&report).iter().all(|s| *s == "fires"), format!("{:#}", report["hooks"]))?;
-    same("exit", code, Some(0))?;
+    let (report, code) = first()?;
+    same("exit", *code, Some(0))?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
     same("kernel", report["kernel"].as_str(), Some(release.trim()))?;
-    holds(!statuses(&report).is_empty(), "no hooks")?;
-    holds(statuses(&report).iter().all(|s| *s == "fires"), format!("{:#}", report["hooks"]))?;
+    holds(!statuses(report).is_empty(), "no hooks")?;
+    holds(statuses(report).iter().all(|s| *s == "fires"), format!("{:#}", report["hooks"]))?;
     for name in ["kernel", "capabilities", "lsm-list", "btf", "lockdown", "jit", "cgroup2"] {
-        same(name, check(&report, name)?.0, "ok")?;
+        same(name, check(report, name)?.0, "ok")?;
     }
     Ok(())
 }
@@ -73,7 +79,7 @@ pub fn without_types() -> Outcome {
 }
 
 pub fn leaves_nothing() -> Outcome {
-    report(|command| command)?;
+    first()?;
     // A second one finds the hooks as free as the first.
     let (report, code) = report(|command| command)?;
     same("exit", code, Some(0))?;

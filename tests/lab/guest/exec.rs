@@ -3,23 +3,24 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    time::Duration,
 };
 
 use nix::{
-    errno::Errno,
     sys::memfd::{MFdFlags, memfd_create},
     unistd::write,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Outcome, holds, same,
+    Outcome,
+    cases::{ACTOR, Act, Case, Performed},
+    holds,
+    pace::stretched,
+    same,
     shell::{self, Shell},
-    task::{self, Deed, Identity, compare_header, execute},
+    task::{self, Deed, Identity, ME, REFUSED, execute},
 };
-
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
 
 /// A program of this step's own, in a folder that everyone may search.
 pub fn program(name: &str) -> Result<String, String> {
@@ -39,96 +40,35 @@ fn probe(path: &str, mode: &str) -> String {
     )
 }
 
-pub fn fields() -> Outcome {
-    let path = program("fields")?;
-    let cgroup = "/sys/fs/cgroup/fields";
-    fs::create_dir_all(cgroup).map_err(|e| e.to_string())?;
-    let mut shell = Shell::ready(&probe(&path, ".observe()"))?;
-    let identity = Identity {
-        uid: 1234,
-        euid: Some(1235),
-        gid: 4321,
-        comm: Some("known-task"),
-        cgroup: Some(cgroup),
-        loginuid: Some(777),
-        new_namespaces: false,
-    };
-    let task = execute(&identity, &path)?;
-    same("the program", task.deed, Deed::Done)?;
-    let event = shell.event(task.pid, &path)?;
-    let file = fs::metadata(&path).map_err(|e| e.to_string())?;
-    compare_header(
-        &event,
-        &task,
-        &json!({
-            "probe": "t", "template": "exec", "seq": 1, "probe_id": 1, "hook": "bprm_check_security", "verdict": "allow",
-            "mode": "observe", "errno": 0, "notes": [],
-            "inode": file.ino(), "device": device(file.dev()), "flags": [], "filename": path, "interpreter": "",
-            "path": path, "path_length": path.len(),
+const PROGRAM: &str = "/tmp/programs/case";
+
+pub const CASE: Case = Case {
+    template: "exec",
+    params: "path: \"/tmp/programs/case\"",
+    prepare: || program("case").map(drop),
+    acts: &[
+        Act::new("a program", "bprm_check_security", || executed(&ACTOR)),
+        Act::new("a program, in namespaces of its own", "bprm_check_security", || {
+            executed(&Identity { new_namespaces: true, comm: ACTOR.comm, ..ME })
         }),
-    )?;
-    let task = execute(&Identity { new_namespaces: true, ..ME }, &path)?;
-    let event = shell.event(task.pid, &path)?;
-    compare_header(&event, &task, &json!({ "seq": 2 }))?;
-    shell.stop()?.well()
+    ],
+};
+
+fn executed(identity: &Identity) -> Result<Performed, String> {
+    let task = execute(identity, PROGRAM)?;
+    let file = fs::metadata(PROGRAM).map_err(|e| e.to_string())?;
+    let tells = json!({
+        "inode": file.ino(), "device": device(file.dev()), "flags": [], "filename": PROGRAM, "interpreter": "",
+        "path": PROGRAM, "path_length": PROGRAM.len(), "cwd": std::env::current_dir().map_err(|e| e.to_string())?,
+        "argc": 0, "argv": [], "argv_length": 0, "argv_cut": false,
+        "env_name": "", "env_value": "", "env_times": 0, "env_overflow": false,
+    });
+    Ok(Performed { task, tells })
 }
 
 /// `major:minor` of stat's device number.
 pub fn device(dev: u64) -> String {
     format!("{}:{}", nix::sys::stat::major(dev), nix::sys::stat::minor(dev))
-}
-
-/// Attaches in this mode, executes once, gives the deed and the event, and closes well.
-fn decide(name: &str, mode: &str) -> Result<(Deed, Value), String> {
-    let path = program(name)?;
-    let mut shell = Shell::ready(&probe(&path, mode))?;
-    let task = execute(&ME, &path)?;
-    let event = shell.event(task.pid, &path)?;
-    compare_header(&event, &task, &json!({}))?;
-    shell.stop()?.well()?;
-    Ok((task.deed, event))
-}
-
-pub fn shadow() -> Outcome {
-    let (deed, event) = decide("shadow", ".shadow()")?;
-    same("the program", deed, Deed::Done)?;
-    same("verdict", &event["verdict"], &json!("would-deny"))?;
-    same("mode", &event["mode"], &json!("shadow"))
-}
-
-pub fn deny() -> Outcome {
-    let given = [
-        ("named", "\"EPERM\"", Errno::EPERM),
-        ("other", "\"EACCES\"", Errno::EACCES),
-        ("number", "2", Errno::ENOENT),
-    ];
-    let mut statements = Vec::new();
-    for (name, given, _) in given {
-        let path = program(&format!("deny-{name}"))?;
-        statements.push(shell::attaching(
-            name,
-            "exec",
-            &format!("path: \"{path}\""),
-            &format!(".deny({given})"),
-        ));
-    }
-    let mut shell = Shell::with_probes(&statements)?;
-    for (name, _, errno) in given {
-        let path = format!("/tmp/programs/deny-{name}");
-        let task = execute(&ME, &path)?;
-        let event = shell.event(task.pid, &path)?;
-        compare_header(&event, &task, &json!({}))?;
-        same("the program", task.deed, Deed::Refused(errno))?;
-        same("verdict", &event["verdict"], &json!("deny"))?;
-        same("errno", &event["errno"], &json!(errno as i32))?;
-    }
-    shell.stop()?.well()
-}
-
-pub fn kill() -> Outcome {
-    let (deed, event) = decide("kill", ".kill(\"SIGKILL\")")?;
-    same("the program", deed, Deed::Killed(9))?;
-    same("verdict", &event["verdict"], &json!("kill"))
 }
 
 pub fn every_name() -> Outcome {
@@ -138,7 +78,7 @@ pub fn every_name() -> Outcome {
         let _ = fs::remove_file(stale);
     }
     let shell = Shell::ready(&probe(&path, ".deny(\"EPERM\")"))?;
-    let refused = Deed::Refused(Errno::EPERM);
+    let refused = REFUSED;
     fs::hard_link(&path, "/tmp/hardlink").map_err(|e| e.to_string())?;
     same("by a hard link", execute(&ME, "/tmp/hardlink")?.deed, refused)?;
     symlink(&path, "/tmp/symlink").map_err(|e| e.to_string())?;
@@ -159,8 +99,8 @@ pub fn prefix_and_suffix() -> Outcome {
          .scope(#{{pid: {}}}).deny(\"EPERM\").attach(); print(\"ready\");",
         std::process::id()
     ))?;
-    same("prefix", execute(&ME, &inside)?.deed, Deed::Refused(Errno::EPERM))?;
-    same("suffix", execute(&ME, &suffixed)?.deed, Deed::Refused(Errno::EPERM))?;
+    same("prefix", execute(&ME, &inside)?.deed, REFUSED)?;
+    same("suffix", execute(&ME, &suffixed)?.deed, REFUSED)?;
     same("neither", execute(&ME, &outside)?.deed, Deed::Done)?;
     shell.stop()?.well()
 }
@@ -264,11 +204,12 @@ pub fn live_changes() -> Outcome {
 
 pub fn lease() -> Outcome {
     let path = program("leased")?;
+    let lease = stretched(Duration::from_secs(2)).as_millis();
     let ended = shell::run(&format!(
         r#"
-        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").deny("EPERM").lease("3s").attach();
+        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).name("t").deny("EPERM").lease("{lease}ms").attach();
         let before = run(["{path}", "true"]).errno;
-        run_for("3500ms");
+        run_for("{lease}ms"); run_for("200ms");
         let after = run(["{path}", "true"]).errno;
         let described = p.to_string();
         p.lease("1m");
@@ -290,24 +231,6 @@ pub fn lease() -> Outcome {
         emitted["described"].as_str().map(|t| t.contains("deny(EPERM) lapsed")),
         Some(true),
     )?;
-    ended.well()
-}
-
-pub fn detach() -> Outcome {
-    let path = program("detached")?;
-    let ended = shell::run(&format!(
-        r#"
-        let p = probe("exec", #{{path: "{path}"}}).scope(#{{pid: getpid()}}).deny("EPERM").name("t").attach();
-        let on = run(["{path}", "true"]).errno;
-        p.detach();
-        let off = run(["{path}", "true"]).errno;
-        emit(#{{on: on, off: off, seen: p.stats().seen}});
-        "#
-    ))?;
-    let emitted = ended.emitted()?;
-    same("attached", &emitted["on"], &json!("EPERM"))?;
-    same("detached", &emitted["off"], &json!(null))?;
-    same("seen while attached", &emitted["seen"], &json!(1))?;
     ended.well()
 }
 

@@ -10,12 +10,8 @@ use super::{
     exec::program,
     holds, same,
     shell::{self, Shell},
-    task::{self, Deed, Identity, Task, compare_header},
+    task::{self, Deed, Identity, KILLED, ME, Task, compare_header, refusal},
 };
-
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const KILLED: Deed = Deed::Killed(9);
 
 fn probe(params: &str, mode: &str) -> Result<Shell, String> {
     Shell::ready(&format!(
@@ -35,7 +31,7 @@ fn execute_as(identity: &Identity, path: &str, argv: &[&str], env: &[&str]) -> R
             return 98;
         }
         let error = execve(&path, &argv, &env).unwrap_err();
-        100 + error as i32
+        refusal(error)
     })
 }
 

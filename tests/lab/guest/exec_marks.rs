@@ -28,12 +28,9 @@ use super::{
     exec::program,
     holds, same,
     shell::{self, Shell},
-    task::{self, Deed, Identity},
+    task::{self, Deed, KILLED, ME, REFUSED, refusal},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const KILLED: Deed = Deed::Killed(9);
 const BROKEN: &str = "/tmp/programs/no-program";
 
 /// A shell with the probe `t` on what this suite executes.
@@ -45,10 +42,6 @@ fn probe(params: &str, rest: &str) -> Result<Shell, String> {
 fn execute(path: &str) -> Errno {
     let path = CString::new(path).unwrap_or_default();
     execve(&path, &[c"true"], &[c"V=1"]).unwrap_err()
-}
-
-fn refused(error: Errno) -> i32 {
-    100 + error as i32
 }
 
 /// A file that passes the first hook and is no program.
@@ -63,7 +56,7 @@ fn by_a_thread_of_its_own(path: &str, before: fn()) -> Result<Deed, String> {
     let path = path.to_owned();
     let task = task::perform(&ME, move || {
         before();
-        thread::spawn(move || refused(execute(&path))).join().unwrap_or(97)
+        thread::spawn(move || refusal(execute(&path))).join().unwrap_or(97)
     })?;
     Ok(task.deed)
 }
@@ -72,7 +65,7 @@ pub fn by_a_thread() -> Outcome {
     let (path, other) = (program("by-thread")?, program("by-thread-other")?);
     for params in ["args: true", "env: \"V\""] {
         let shell = probe(params, ".when(|e| e.path.ends_with(\"/by-thread\")).deny()")?;
-        same("by the first thread", task::perform(&ME, || refused(execute(&path)))?.deed, KILLED)?;
+        same("by the first thread", task::perform(&ME, || refusal(execute(&path)))?.deed, KILLED)?;
         same("by another", by_a_thread_of_its_own(&path, || ())?, KILLED)?;
         same("another program by another", by_a_thread_of_its_own(&other, || ())?, Deed::Done)?;
         let ended = shell.stop()?;
@@ -95,7 +88,7 @@ pub fn after_a_failure() -> Outcome {
     same("another program by another thread", by_a_thread_of_its_own(&other, fails)?, Deed::Done)?;
     let task = task::perform(&ME, || {
         fails();
-        refused(execute(&other))
+        refusal(execute(&other))
     })?;
     same("by the same one", task.deed, Deed::Done)?;
     let ended = shell.stop()?;
@@ -129,7 +122,7 @@ impl Held {
                 });
                 drop(open);
                 let _ = read(&gate, &mut [0]);
-                let code = refused(execute(&path));
+                let code = refusal(execute(&path));
                 // SAFETY: ends the child at once.
                 unsafe { libc::_exit(code) }
             }
@@ -281,7 +274,7 @@ fn with_no_room(path: &str) -> Result<Deed, String> {
         while failed.load(Ordering::SeqCst) < MORE {
             thread::yield_now();
         }
-        refused(execute(&path))
+        refusal(execute(&path))
     })?;
     Ok(task.deed)
 }
@@ -339,11 +332,11 @@ pub fn kill_is_certain() -> Outcome {
     for (name, ..) in cases {
         let path = format!("/tmp/programs/certain-{name}");
         // In time the signal may be ignored, and the execution is refused all the same.
-        let expected = if name == "in_time" { Deed::Refused(Errno::EPERM) } else { KILLED };
+        let expected = if name == "in_time" { REFUSED } else { KILLED };
         for ignored in [true, false] {
             let task = task::perform(&ME, || {
                 not_minding(ignored);
-                refused(execute(&path))
+                refusal(execute(&path))
             })?;
             same(name, task.deed, expected)?;
             let event = shell.event(task.pid, &path)?;
@@ -372,7 +365,7 @@ pub fn kill_of_the_unkillable() -> Outcome {
         // SAFETY: the child of a process that has one thread.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
-                let code = refused(execute(&path));
+                let code = refusal(execute(&path));
                 // SAFETY: ends the child at once.
                 unsafe { libc::_exit(code) }
             }
@@ -386,7 +379,7 @@ pub fn kill_of_the_unkillable() -> Outcome {
     same("the first process of a pid namespace", task.deed, Deed::Done)?;
     // A traced one would stop at each other signal.
     let task = task::perform(&ME, || match ptrace::traceme() {
-        Ok(()) => refused(execute(&path)),
+        Ok(()) => refusal(execute(&path)),
         Err(_) => 94,
     })?;
     same("a traced process", task.deed, KILLED)?;

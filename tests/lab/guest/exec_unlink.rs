@@ -5,7 +5,7 @@ use std::{
     io::Read,
     os::unix::{fs::MetadataExt, process::CommandExt},
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
 };
 
 use nix::{
@@ -21,14 +21,12 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
+    cases::{ACTOR, Act, Case, Performed},
     exec::{device, program},
-    holds, same,
+    same,
     shell::Shell,
-    task::{self, Deed, Identity, Task, compare_header},
+    task::{self, Deed, Identity, ME, REFUSED, Task, exit_code},
 };
-
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
 
 fn probe(params: &str, mode: &str) -> Result<Shell, String> {
     Shell::ready(&format!(
@@ -44,7 +42,7 @@ impl Running {
     fn start(program: &str) -> Result<Self, String> {
         let mut command = Command::new(program);
         command.arg0("sleep").arg("600").stdout(Stdio::null());
-        command.spawn().map(Running).map_err(|e| format!("{program}: {e}"))
+        task::start(&mut command).map(Running)
     }
 }
 
@@ -56,20 +54,23 @@ impl Drop for Running {
 }
 
 fn code(result: std::io::Result<()>) -> i32 {
-    match result {
-        Ok(()) => 0,
-        Err(error) => 100 + error.raw_os_error().unwrap_or(0),
-    }
+    exit_code(result.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0))))
 }
 
 fn unlink(path: &str) -> Result<Task, String> {
-    let path = path.to_owned();
-    task::perform(&ME, move || code(fs::remove_file(&path)))
+    unlink_as(&ME, path)
+}
+
+fn unlink_as(identity: &Identity, path: &str) -> Result<Task, String> {
+    task::perform(identity, || code(fs::remove_file(path)))
 }
 
 fn rename(from: &str, to: &str) -> Result<Task, String> {
-    let (from, to) = (from.to_owned(), to.to_owned());
-    task::perform(&ME, move || code(fs::rename(&from, &to)))
+    rename_as(&ME, from, to)
+}
+
+fn rename_as(identity: &Identity, from: &str, to: &str) -> Result<Task, String> {
+    task::perform(identity, || code(fs::rename(from, to)))
 }
 
 fn link(from: &str, to: &str) -> Outcome {
@@ -77,42 +78,68 @@ fn link(from: &str, to: &str) -> Outcome {
     fs::hard_link(from, to).map_err(|e| format!("{to}: {e}"))
 }
 
-pub fn fields() -> Outcome {
-    let path = program("unlinked")?;
-    let other = format!("{path}-link");
-    link(&path, &other)?;
-    // One from before the probe, and one from after.
-    let before = Running::start(&path)?;
-    let mut shell = probe("", "")?;
-    let after = Running::start(&other)?;
-    let file = fs::metadata(&path).map_err(|e| e.to_string())?;
-    let truth = |hook: &str, links: u32, source: &str, path: &str| {
-        json!({
-            "probe": "t", "template": "exec_unlink", "probe_id": 1, "hook": hook, "verdict": "allow",
-            "mode": "observe", "errno": 0, "notes": [],
-            "inode": file.ino(), "device": device(file.dev()), "links": links, "source": source,
-            "processes": 2, "process_pids": [before.0.id(), after.0.id()],
-            "process_comms": ["unlinked", "unlinked-link"], "path": path, "path_length": path.len(),
-        })
-    };
-    let task = unlink(&other)?;
-    same("unlink", task.deed, Deed::Done)?;
-    compare_header(&shell.event(task.pid, &other)?, &task, &truth("inode_unlink", 2, "", &other))?;
+const LOST: &str = "/tmp/programs/lost";
+/// Runs since before the probe is attached.
+static FIRST: OnceLock<Running> = OnceLock::new();
 
-    let source = program("usurper")?;
-    let task = rename(&source, &path)?;
-    same("rename", task.deed, Deed::Done)?;
-    compare_header(&shell.event(task.pid, &path)?, &task, &truth("inode_rename", 1, &source, &path))?;
-    shell.stop()?.well()
+pub const CASE: Case = Case {
+    template: "exec_unlink",
+    params: "path_prefix: [\"/tmp/programs/lost\", \"/tmp/programs/replaced\"]",
+    prepare: || {
+        // A process of an earlier run may execute it.
+        let _ = fs::remove_file(LOST);
+        let running = Running::start(&program("lost")?)?;
+        FIRST.set(running).map_err(|_| "prepared twice".to_owned())
+    },
+    acts: &[Act::new("unlink", "inode_unlink", unlinked), Act::new("rename", "inode_rename", renamed_over)],
+};
+
+/// One of two names of a file that runs under both.
+fn unlinked() -> Result<Performed, String> {
+    let name = format!("{LOST}-link");
+    link(LOST, &name)?;
+    let second = Running::start(&name)?;
+    let first = FIRST.get().ok_or("nothing runs")?;
+    let mut tells = lost(&name, "")?;
+    tells["processes"] = json!(2);
+    tells["process_pids"] = json!([first.0.id(), second.0.id()]);
+    tells["process_comms"] = json!(["lost", "lost-link"]);
+    let task = unlink_as(&ACTOR, &name)?;
+    is_kept(&name, &task)?;
+    Ok(Performed { task, tells })
+}
+
+fn renamed_over() -> Result<Performed, String> {
+    let (path, source) = (program("replaced")?, program("usurper")?);
+    let running = Running::start(&path)?;
+    let mut tells = lost(&path, &source)?;
+    tells["processes"] = json!(1);
+    tells["process_pids"] = json!([running.0.id()]);
+    tells["process_comms"] = json!(["replaced"]);
+    let task = rename_as(&ACTOR, &source, &path)?;
+    is_kept(&source, &task)?;
+    Ok(Performed { task, tells })
+}
+
+/// What an event tells of the name, before it is lost.
+fn lost(path: &str, source: &str) -> Result<Value, String> {
+    let file = fs::metadata(path).map_err(|e| e.to_string())?;
+    Ok(json!({
+        "inode": file.ino(), "device": device(file.dev()), "links": file.nlink(), "source": source, "path": path,
+        "path_length": path.len(),
+    }))
+}
+
+/// A name that the task would have taken away is there, unless it was allowed.
+fn is_kept(name: &str, task: &Task) -> Outcome {
+    same(name, fs::exists(name).unwrap_or(false), task.deed != Deed::Done)
 }
 
 pub fn deny() -> Outcome {
-    let (path, source) = (program("kept")?, program("refused")?);
+    let path = program("kept")?;
     let running = Running::start(&path)?;
     let shell = probe("", ".deny(\"EBUSY\")")?;
     let refused = Deed::Refused(Errno::EBUSY);
-    same("unlink", unlink(&path)?.deed, refused)?;
-    same("rename over", rename(&source, &path)?.deed, refused)?;
     let link_path = format!("{path}-link");
     link(&path, &link_path)?;
     same("a hard link", unlink(&link_path)?.deed, refused)?;
@@ -129,18 +156,7 @@ pub fn deny() -> Outcome {
     shell.stop()?.well()?;
     let path = program("kept")?;
     let _running = Running::start(&path)?;
-    same("detached", unlink(&path)?.deed, Deed::Done)
-}
-
-pub fn kill() -> Outcome {
-    let path = program("kill-unlink")?;
-    let _running = Running::start(&path)?;
-    let mut shell = probe("", ".kill(\"SIGKILL\")")?;
-    let task = unlink(&path)?;
-    same("the task", task.deed, Deed::Killed(9))?;
-    same("verdict", &shell.event(task.pid, &path)?["verdict"], &json!("kill"))?;
-    holds(fs::exists(&path).unwrap_or(false), "the file is still there")?;
-    shell.stop()?.well()
+    same("after the shell's end", unlink(&path)?.deed, Deed::Done)
 }
 
 pub fn others() -> Outcome {
@@ -150,7 +166,7 @@ pub fn others() -> Outcome {
     same("not running", unlink(&idle)?.deed, Deed::Done)?;
     same("renamed over, not running", rename(&program("idle")?, &program("idle-too")?)?.deed, Deed::Done)?;
     same("running, of another path", unlink(&unwanted)?.deed, Deed::Done)?;
-    same("running, of this path", unlink(&wanted)?.deed, Deed::Refused(Errno::EPERM))?;
+    same("running, of this path", unlink(&wanted)?.deed, REFUSED)?;
     // A script is executed by its interpreter.
     let script = "/tmp/programs/wanted-script";
     fs::write(script, "#!/bin/sh\necho ready\nread end\n").map_err(|e| e.to_string())?;
@@ -253,7 +269,7 @@ pub fn crowded() -> Outcome {
     drop(child.0.stdin.take());
     told.read_exact(&mut line).map_err(|e| e.to_string())?;
     let outcome = (|| {
-        for (rest, expected) in [(".on_error(\"deny\")", Deed::Refused(Errno::EPERM)), ("", Deed::Done)] {
+        for (rest, expected) in [(".on_error(\"deny\")", REFUSED), ("", Deed::Done)] {
             let shell = probe("", &format!(".deny(\"EPERM\"){rest}"))?;
             same(&format!("unlinked, {rest}"), unlink(path)?.deed, expected)?;
             let ended = shell.stop()?;
@@ -314,7 +330,7 @@ fn overlaid() -> Outcome {
     // A hard link copies it up: the process goes on with the inode beneath.
     fs::hard_link(copied, "/tmp/xmerged/link").map_err(|e| e.to_string())?;
     let shell = probe("", ".deny(\"EPERM\")")?;
-    let refused = Deed::Refused(Errno::EPERM);
+    let refused = REFUSED;
     same("a file of the lower layer", unlink(beneath)?.deed, refused)?;
     same("a file that was copied up", unlink(copied)?.deed, refused)?;
     same("its hard link", unlink("/tmp/xmerged/link")?.deed, refused)?;

@@ -1,19 +1,18 @@
 //! What happens when things go wrong: a stalled reader, a dead or stopped shell.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
+use nix::{fcntl::OFlag, sys::signal::Signal};
 use serde_json::json;
 
 use super::{
-    Outcome, holds, same,
+    Outcome, holds,
+    pace::{stretched, until},
+    same,
     shell::{self, Ended, Shell},
-    task::{self, Deed, Identity, open_file},
+    task::{self, Deed, ME, REFUSED, open_file},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 const FILE: &str = "/tmp/flooded";
 
 /// More events than the ring buffer holds (1 MiB, over 400 bytes each).
@@ -102,26 +101,21 @@ pub fn killed_shell() -> Outcome {
     shell.signal(Signal::SIGKILL)?;
     shell.end()?;
     // The kernel frees a link after its last descriptor is closed, a moment after the exit.
-    for _ in 0..200 {
-        if read()? == Deed::Done {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    Err("still refused two seconds after the shell's death".into())
+    until("nothing is refused after the shell's death", Duration::from_secs(2), || Ok(read()? == Deed::Done))
 }
 
 pub fn stopped_shell() -> Outcome {
+    const LEASE: Duration = Duration::from_secs(2);
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let shell = Shell::ready(&format!(
-        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {}}}).deny(\"EPERM\").lease(\"2s\").attach(); print(\"ready\");",
-        std::process::id()
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {}}}).deny(\"EPERM\").lease(\"{}ms\").attach(); print(\"ready\");",
+        std::process::id(),
+        stretched(LEASE).as_millis()
     ))?;
     shell.signal(Signal::SIGSTOP)?;
     let read = || open_file(&ME, FILE, OFlag::O_RDONLY).map(|t| t.deed);
     same("within the lease", read()?, REFUSED)?;
-    std::thread::sleep(std::time::Duration::from_millis(2200));
-    same("after the lease", read()?, Deed::Done)?;
+    until("the lease is over", 2 * LEASE, || Ok(read()? == Deed::Done))?;
     shell.signal(Signal::SIGCONT)?;
     shell.stop()?.well()
 }

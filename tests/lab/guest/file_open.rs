@@ -7,23 +7,21 @@ use std::{
 };
 
 use nix::{
-    errno::Errno,
     fcntl::OFlag,
     mount::{MsFlags, mount, umount},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Outcome,
+    cases::{ACTOR, Act, Case, Performed},
     exec::device,
     holds, same,
     shell::{self, Shell},
-    task::{Deed, Identity, compare_header, open_file},
+    task::{Deed, Identity, ME, REFUSED, Task, open_file},
 };
-
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 
 /// A file of this step's own.
 fn file(name: &str) -> Result<String, String> {
@@ -41,98 +39,40 @@ fn probe(params: &str, mode: &str) -> String {
     )
 }
 
-pub fn fields() -> Outcome {
-    let path = file("fields")?;
-    let mut shell = Shell::ready(&probe("path_prefix: \"/tmp/files/fields\"", ""))?;
-    let identity = Identity { comm: Some("opener"), loginuid: Some(42), ..ME };
-    let task = open_file(&identity, &path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CLOEXEC)?;
-    same("the open", task.deed, Deed::Done)?;
-    let event = shell.event(task.pid, &path)?;
-    let found = fs::metadata(&path).map_err(|e| e.to_string())?;
-    compare_header(
-        &event,
-        &task,
-        &json!({
-            "probe": "t", "template": "file_open", "seq": 1, "probe_id": 1, "hook": "file_open", "verdict": "allow",
-            "mode": "observe", "errno": 0, "notes": [],
-            "inode": found.ino(), "device": device(found.dev()), "file_mode": found.mode(),
-            "access": ["read", "write", "append"], "path": path, "path_length": path.len(),
+const OPENED: &str = "/tmp/files/case";
+const CREATED: &str = "/tmp/files/case-created";
+
+pub const CASE: Case = Case {
+    template: "file_open",
+    params: "path_prefix: \"/tmp/files/case\"",
+    prepare: || file("case").map(drop),
+    acts: &[
+        Act::new("reading, writing and appending", "file_open", || {
+            let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CLOEXEC;
+            let task = open_file(&ACTOR, OPENED, flags)?;
+            opened(task, OPENED, &["read", "write", "append"], &["O_RDWR", "O_APPEND", "O_LARGEFILE"])
         }),
-    )?;
-    flags_are(&event, &["O_RDWR", "O_APPEND"])?;
+        Act::new("reading, as another user", "file_open", || {
+            let user = Identity { uid: 1000, gid: 1000, comm: ACTOR.comm, ..ME };
+            opened(open_file(&user, OPENED, OFlag::O_RDONLY)?, OPENED, &["read"], &["O_LARGEFILE"])
+        }),
+        Act::new("creating", "file_open", || {
+            let _ = fs::remove_file(CREATED);
+            let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_TRUNC;
+            let task = open_file(&ACTOR, CREATED, flags)?;
+            let told = ["O_WRONLY", "O_CREAT", "O_EXCL", "O_TRUNC", "O_LARGEFILE"];
+            opened(task, CREATED, &["write", "create", "truncate"], &told)
+        }),
+    ],
+};
 
-    let made = "/tmp/files/fields-made";
-    let _ = fs::remove_file(made);
-    let task = open_file(&ME, made, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_TRUNC)?;
-    let event = shell.event(task.pid, made)?;
-    same("access of a creation", &event["access"], &json!(["write", "create", "truncate"]))?;
-    flags_are(&event, &["O_WRONLY", "O_CREAT", "O_EXCL", "O_TRUNC"])?;
-    let found = fs::metadata(made).map_err(|e| e.to_string())?;
-    same("file_mode of a creation", &event["file_mode"], &json!(found.mode()))?;
-
-    let task = open_file(&Identity { uid: 1000, gid: 1000, ..ME }, &path, OFlag::O_RDONLY)?;
-    let event = shell.event(task.pid, &path)?;
-    compare_header(&event, &task, &json!({ "access": ["read"] }))?;
-    flags_are(&event, &[])?;
-    shell.stop()?.well()
-}
-
-/// These flags, and besides them only what open(2) in libc and kernel add.
-fn flags_are(event: &Value, expected: &[&str]) -> Outcome {
-    let names: Vec<_> = event["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let own: Vec<_> = names.iter().copied().filter(|n| !["O_LARGEFILE", "O_CLOEXEC"].contains(n)).collect();
-    same("flags", own, expected.to_vec())
-}
-
-fn decide(name: &str, mode: &str) -> Result<(Deed, Value), String> {
-    let path = file(name)?;
-    let mut shell = Shell::ready(&probe(&format!("path: \"{path}\""), mode))?;
-    let task = open_file(&ME, &path, OFlag::O_RDONLY)?;
-    let event = shell.event(task.pid, &path)?;
-    compare_header(&event, &task, &json!({}))?;
-    shell.stop()?.well()?;
-    Ok((task.deed, event))
-}
-
-pub fn shadow() -> Outcome {
-    let (deed, event) = decide("shadow", ".shadow()")?;
-    same("the open", deed, Deed::Done)?;
-    same("verdict", &event["verdict"], &json!("would-deny"))
-}
-
-pub fn deny() -> Outcome {
-    let given = [
-        ("named", "\"EPERM\"", Errno::EPERM),
-        ("other", "\"EIO\"", Errno::EIO),
-        ("number", "13", Errno::EACCES),
-    ];
-    let mut statements = Vec::new();
-    for (name, given, _) in given {
-        let path = file(&format!("deny-{name}"))?;
-        statements.push(shell::attaching(
-            name,
-            "file_open",
-            &format!("path: \"{path}\""),
-            &format!(".deny({given})"),
-        ));
-    }
-    let mut shell = Shell::with_probes(&statements)?;
-    for (name, _, errno) in given {
-        let path = format!("/tmp/files/deny-{name}");
-        let task = open_file(&ME, &path, OFlag::O_RDONLY)?;
-        let event = shell.event(task.pid, &path)?;
-        compare_header(&event, &task, &json!({}))?;
-        same("the open", task.deed, Deed::Refused(errno))?;
-        same("verdict", &event["verdict"], &json!("deny"))?;
-        same("errno", &event["errno"], &json!(errno as i32))?;
-    }
-    shell.stop()?.well()
-}
-
-pub fn kill() -> Outcome {
-    let (deed, event) = decide("kill", ".kill(\"KILL\")")?;
-    same("the open", deed, Deed::Killed(9))?;
-    same("verdict", &event["verdict"], &json!("kill"))
+fn opened(task: Task, path: &str, access: &[&str], flags: &[&str]) -> Result<Performed, String> {
+    let file = fs::metadata(path).map_err(|e| e.to_string())?;
+    let tells = json!({
+        "inode": file.ino(), "size": file.len(), "device": device(file.dev()), "file_mode": file.mode(),
+        "access": access, "flags": flags, "path": path, "path_length": path.len(),
+    });
+    Ok(Performed { task, tells })
 }
 
 pub fn every_name() -> Outcome {
@@ -255,7 +195,7 @@ fn overlaid() -> Outcome {
 /// What the shell writes for people about the files that begin with `start` while a deed is done.
 fn told_for_people(start: &str, deed: impl FnOnce() -> Outcome) -> Result<String, String> {
     let script = format!(
-        "probe(\"file_open\", #{{path_prefix: \"{start}\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\"); run_for(\"2s\"); exit(0)",
+        "probe(\"file_open\", #{{path_prefix: \"{start}\"}}).scope(#{{pid: {}}}).attach(); print(\"ready\");",
         std::process::id()
     );
     let mut child = shell::for_people()
@@ -269,6 +209,8 @@ fn told_for_people(start: &str, deed: impl FnOnce() -> Outcome) -> Result<String
     std::io::BufRead::read_line(&mut stdout, &mut first).map_err(|e| e.to_string())?;
     same("first line", first.trim_end(), "ready")?;
     deed()?;
+    // What has come by then is written first.
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut stdout, &mut bytes).map_err(|e| e.to_string())?;
     let _ = child.wait();
@@ -332,13 +274,4 @@ fn too_long_here() -> Outcome {
     let shell = Shell::ready(&probe(params, ".deny(\"EPERM\").on_error(\"deny\")"))?;
     same("on_error deny", read()?, REFUSED)?;
     shell.stop()?.well()
-}
-
-pub fn detach() -> Outcome {
-    let path = file("detached")?;
-    let shell = Shell::ready(&probe(&format!("path: \"{path}\""), ".deny(\"EPERM\")"))?;
-    let read = || open_file(&ME, &path, OFlag::O_RDONLY).map(|t| t.deed);
-    same("attached", read()?, REFUSED)?;
-    shell.stop()?.well()?;
-    same("detached", read()?, Deed::Done)
 }

@@ -17,15 +17,15 @@ use proptest::{
 
 use super::{
     Outcome, holds, same,
-    shell::Shell,
-    task::{Deed, Identity, open_file},
+    shell::{Shell, attaching},
+    task::{Deed, Identity, ME, open_file},
 };
 use crate::filter_cases;
 
-const REFUSED: Deed = Deed::Refused(Errno::EACCES);
+const NO_ACCESS: Deed = Deed::Refused(Errno::EACCES);
 
 fn task(uid: u32) -> Identity<'static> {
-    Identity { uid, gid: uid, euid: None, comm: None, cgroup: None, loginuid: None, new_namespaces: false }
+    Identity { uid, gid: uid, ..ME }
 }
 
 /// A file that everyone may read.
@@ -77,7 +77,7 @@ pub fn uid_and_prefix() -> Outcome {
         "|e| e.uid == 1000 && e.path.starts_with(\"/tmp/when/\") && \"read\" in e.access",
         "",
     ))?;
-    same("both hold", open(1000, "/tmp/when/a")?, REFUSED)?;
+    same("both hold", open(1000, "/tmp/when/a")?, NO_ACCESS)?;
     same("another user", open(0, "/tmp/when/a")?, Deed::Done)?;
     same("another folder", open(1000, "/tmp/whenever")?, Deed::Done)?;
     let ended = shell.stop()?;
@@ -98,15 +98,15 @@ pub fn texts() -> Outcome {
     for denied in
         ["/tmp/when/a.key", "/tmp/when/secret-1", "/tmp/when/x/y/deep/z.so", "/tmp/when/that", &long]
     {
-        same(denied, open(0, denied)?, REFUSED)?;
+        same(denied, open(0, denied)?, NO_ACCESS)?;
     }
     for allowed in
         ["/tmp/when/a.keys", "/tmp/when/secret", "/tmp/when/deep/z.so", "/tmp/when/thatt", "/tmp/when/comm"]
     {
         same(allowed, open(0, allowed)?, Deed::Done)?;
     }
-    let named = Identity { comm: Some("a-nickname"), ..task(0) };
-    same("by comm", open_file(&named, "/tmp/when/comm", OFlag::O_RDONLY)?.deed, REFUSED)?;
+    let named = Identity { comm: Some("a-nickname"), ..ME };
+    same("by comm", open_file(&named, "/tmp/when/comm", OFlag::O_RDONLY)?.deed, NO_ACCESS)?;
     shell.stop()?.well()
 }
 
@@ -119,7 +119,7 @@ pub fn captured() -> Outcome {
     );
     let shell = Shell::ready(&script)?;
     same("before the attach", open(0, "/tmp/when/first/x")?, Deed::Done)?;
-    same("at the attach", open(0, "/tmp/when/second/x")?, REFUSED)?;
+    same("at the attach", open(0, "/tmp/when/second/x")?, NO_ACCESS)?;
     shell.stop()?.well()
 }
 
@@ -135,17 +135,17 @@ pub fn large_sets() -> Outcome {
         )
     };
     let shell = Shell::ready(&script("|e| e.uid in users && e.path.ends_with(\"/set\")"))?;
-    same("the first", open(1000, "/tmp/when/set")?, REFUSED)?;
-    same("the last", open(12_997, "/tmp/when/set")?, REFUSED)?;
+    same("the first", open(1000, "/tmp/when/set")?, NO_ACCESS)?;
+    same("the last", open(12_997, "/tmp/when/set")?, NO_ACCESS)?;
     same("between two", open(1001, "/tmp/when/set")?, Deed::Done)?;
     same("another file", open(1000, "/tmp/when/other")?, Deed::Done)?;
     shell.stop()?.well()?;
     let named = |comm: &str| {
-        let task = Identity { comm: Some(comm), ..task(0) };
+        let task = Identity { comm: Some(comm), ..ME };
         open_file(&task, "/tmp/when/set", OFlag::O_RDONLY).map(|task| task.deed)
     };
     let shell = Shell::ready(&script("|e| e.comm in names && !(e.uid in users)"))?;
-    same("a name", named("name-3999")?, REFUSED)?;
+    same("a name", named("name-3999")?, NO_ACCESS)?;
     same("the beginning of one", named("name-")?, Deed::Done)?;
     same("no name", named("name-4000")?, Deed::Done)?;
     shell.stop()?.well()
@@ -159,7 +159,7 @@ pub fn trouble() -> Outcome {
     holds(ended.books("t")?["errors"].as_u64() > Some(0), "it is counted as an error")?;
     ended.well()?;
     let shell = Shell::ready(&probe("file_open", filter, ".on_error(\"deny\")"))?;
-    same("on_error deny", open(0, "/tmp/when/trouble")?, REFUSED)?;
+    same("on_error deny", open(0, "/tmp/when/trouble")?, NO_ACCESS)?;
     shell.stop()?.well()
 }
 
@@ -173,7 +173,7 @@ pub fn verdicts() -> Outcome {
     let open = |uid: u32, path: &str, how: OFlag| open_file(&task(uid), path, how).map(|task| task.deed);
     same("allowed", open(1000, "/tmp/when/free", OFlag::O_RDONLY)?, Deed::Done)?;
     same("refused", open(0, "/tmp/when/closed", OFlag::O_RDONLY)?, Deed::Refused(Errno::ENOENT))?;
-    same("as the mode says", open(0, "/tmp/when/closed", OFlag::O_WRONLY)?, REFUSED)?;
+    same("as the mode says", open(0, "/tmp/when/closed", OFlag::O_WRONLY)?, NO_ACCESS)?;
     same("killed", open(1000, "/tmp/when/closed", OFlag::O_RDONLY)?, Deed::Killed(Signal::SIGKILL as i32))?;
     let ended = shell.stop()?;
     let books = ended.books("t")?;
@@ -250,20 +250,12 @@ pub fn largest() -> Outcome {
     let lists = "|e| e.env_value.to_ascii_lower().contains(\"evil\")";
     let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
     let usual = "|e| e.uid * e.pid > 7 && (e.comm.ends_with(\"q\") || e.exe.contains(\"dddd\"))";
-    for (template, filter) in largest {
-        loads(template, filter)?;
-    }
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let others = catalogue.names().filter(|name| largest.iter().all(|(template, _)| template != name));
-    others.into_iter().try_for_each(|template| loads(template, usual))
-}
-
-fn loads(template: &str, filter: &str) -> Outcome {
-    let script = format!(
-        "probe(\"{template}\").scope(#{{pid: {}}}).when({filter}).name(\"t\").attach(); print(\"ready\");",
-        std::process::id()
-    );
-    Shell::ready(&script).map_err(|e| format!("{template}: {e}"))?.stop()?.well()
+    let all = largest.into_iter().chain(others.into_iter().map(|template| (template, usual)));
+    let loading = |(template, filter)| attaching(template, template, "", &format!(".when({filter})"));
+    // Which of them is refused, if one is, the shell says.
+    Shell::with_probes(&all.map(loading).collect::<Vec<_>>())?.stop()?.well()
 }
 
 /// The real verifier takes what the compiler emits, and the kernel computes what Rhai does.

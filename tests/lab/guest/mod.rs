@@ -4,6 +4,7 @@
 //! reason if the claim does not hold. Steps do not depend on each other.
 
 mod aggregation;
+mod cases;
 mod connect;
 mod doctor;
 mod exec;
@@ -20,6 +21,7 @@ mod limits;
 mod names;
 mod namespaces;
 mod output;
+mod pace;
 mod panic;
 mod paths;
 mod proc_mem;
@@ -37,9 +39,11 @@ use std::{
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
+    sync::LazyLock,
 };
 
 use crate::host::{self, Row};
+use cases::{Case, Cases, Claim};
 
 /// Why a claim does not hold.
 pub type Outcome = Result<(), String>;
@@ -48,225 +52,237 @@ pub type Outcome = Result<(), String>;
 pub struct Step {
     pub template: &'static str,
     pub name: &'static str,
-    pub run: fn() -> Outcome,
+    run: Run,
+}
+
+impl Step {
+    /// Whether it is one of the common claims, about this template.
+    fn is_common_of(&self, case: &Case) -> bool {
+        matches!(self.run, Run::Common(other, _) if other.template == case.template)
+    }
+}
+
+/// How a claim is put to the test.
+enum Run {
+    /// By itself.
+    Alone(fn() -> Outcome),
+    /// As it is for every template.
+    Common(&'static Case, Claim),
 }
 
 macro_rules! steps {
     ($($template:literal { $($name:literal => $run:path,)* })*) => {
-        &[$($(Step { template: $template, name: $name, run: $run },)*)*]
+        [$($(Step { template: $template, name: $name, run: Run::Alone($run) },)*)*]
     };
 }
 
-pub const STEPS: &[Step] = steps! {
-    "exec" {
-        "observing allows and tells every field" => exec::fields,
-        "shadow tells and allows" => exec::shadow,
-        "deny gives the errno that was asked for" => exec::deny,
-        "kill kills and nothing has run" => exec::kill,
-        "a denied path is denied under every name" => exec::every_name,
-        "prefixes and suffixes match" => exec::prefix_and_suffix,
-        "a script is asked about with its interpreter" => exec::interpreter,
-        "memfd, deleted and set-uid files are marked" => exec::flags,
-        "a name that is gone is noted, and no part of the path" => paths::unlinked_program,
-        "args: what is cut away cannot be told" => paths::cut_arguments,
-        "mode and params change while attached" => exec::live_changes,
-        "a lease lapses by itself" => exec::lease,
-        "detach restores" => exec::detach,
-        "of two probes the newest is asked first, and its refusal is final" => exec::two_probes,
-        "the folder is told" => exec_args::folder,
-        "args: every argument, and the image as it has become" => exec_args::arguments,
-        "args: what does not fit is marked" => exec_args::long_arguments,
-        "env: value, times, overflow, not set" => exec_args::environment,
-        "env: found behind any number of strings" => exec_args::far_behind,
-        "env: deny kills before the first instruction" => exec_args::deny,
-        "env_is narrows" => exec_args::states,
-        "env: of set-uid programs only" => exec_args::set_uid,
-        "env: the scope is the old image's" => exec_args::old_image_in_scope,
-        "env: an execution that fails leaves nothing behind" => exec_args::failed_execution,
-        "args and env change while attached" => exec_args::live,
-        "env: that a denial kills is said everywhere" => exec_args::said_everywhere,
-        "late: a thread that is not the first is killed as well" => exec_marks::by_a_thread,
-        "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
-        "late: many other executions take nobody's mark away" => exec_marks::flood,
-        "late: what changes between the hooks loses no execution" => exec_marks::changed_in_between,
-        "late: without room for a mark, on_error decides in time" => exec_marks::no_room,
-        "late: a kill is certain, whatever the signal" => exec_marks::kill_is_certain,
-        "late: a namespace's first process is killed, and a traced one" => exec_marks::kill_of_the_unkillable,
-        "late: that a kill is by SIGKILL is said" => exec_marks::said,
+/// Every step: the common claims about each template, and then what is claimed of one alone.
+pub static STEPS: LazyLock<Vec<Step>> = LazyLock::new(|| common().chain(special()).collect());
+
+fn common() -> impl Iterator<Item = Step> {
+    cases::TABLE.iter().flat_map(|case| {
+        Claim::ALL.map(|claim| Step {
+            template: case.template,
+            name: claim.name(),
+            run: Run::Common(case, claim),
+        })
+    })
+}
+
+fn special() -> impl IntoIterator<Item = Step> {
+    steps! {
+        "exec" {
+            "a denied path is denied under every name" => exec::every_name,
+            "prefixes and suffixes match" => exec::prefix_and_suffix,
+            "a script is asked about with its interpreter" => exec::interpreter,
+            "memfd, deleted and set-uid files are marked" => exec::flags,
+            "a name that is gone is noted, and no part of the path" => paths::unlinked_program,
+            "args: what is cut away cannot be told" => paths::cut_arguments,
+            "mode and params change while attached" => exec::live_changes,
+            "a lease lapses by itself" => exec::lease,
+            "of two probes the newest is asked first, and its refusal is final" => exec::two_probes,
+            "the folder is told" => exec_args::folder,
+            "args: every argument, and the image as it has become" => exec_args::arguments,
+            "args: what does not fit is marked" => exec_args::long_arguments,
+            "env: value, times, overflow, not set" => exec_args::environment,
+            "env: found behind any number of strings" => exec_args::far_behind,
+            "env: deny kills before the first instruction" => exec_args::deny,
+            "env_is narrows" => exec_args::states,
+            "env: of set-uid programs only" => exec_args::set_uid,
+            "env: the scope is the old image's" => exec_args::old_image_in_scope,
+            "env: an execution that fails leaves nothing behind" => exec_args::failed_execution,
+            "args and env change while attached" => exec_args::live,
+            "env: that a denial kills is said everywhere" => exec_args::said_everywhere,
+            "late: a thread that is not the first is killed as well" => exec_marks::by_a_thread,
+            "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
+            "late: many other executions take nobody's mark away" => exec_marks::flood,
+            "late: what changes between the hooks loses no execution" => exec_marks::changed_in_between,
+            "late: without room for a mark, on_error decides in time" => exec_marks::no_room,
+            "late: a kill is certain, whatever the signal" => exec_marks::kill_is_certain,
+            "late: a namespace's first process is killed, and a traced one" => exec_marks::kill_of_the_unkillable,
+            "late: that a kill is by SIGKILL is said" => exec_marks::said,
+        }
+        "file_open" {
+            "a denied path is denied under every name" => file_open::every_name,
+            "prefixes and suffixes match" => file_open::prefix_and_suffix,
+            "access narrows" => file_open::access,
+            "overlayfs files are matched" => file_open::overlayfs,
+            "hostile names reach no terminal raw" => file_open::hostile_name,
+            "people read names and sizes" => file_open::for_people,
+            "a path too long follows on_error" => file_open::too_long,
+            "what the kernel adds to a path is a note" => paths::notes,
+            "files that the root does not lead to are noted" => paths::unreachable,
+            "a path is known however deep it is, up to 4095 bytes" => paths::deep_files,
+            "overlayfs opens the file beneath as the task's own" => file_open::overlayfs_beneath,
+            "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
+            "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
+        }
+        "filter" {
+            "uid and prefix: only what matches is denied" => filter::uid_and_prefix,
+            "what is said about the task is asked first, and is what an event says" => filter::first_stage,
+            "suffix, contains, glob, sets and comm" => filter::texts,
+            "sets of thousands are looked up" => filter::large_sets,
+            "a captured variable has its value of the attach" => filter::captured,
+            "what cannot be told follows on_error" => filter::trouble,
+            "executables and folders however deep; what is cut cannot be told" => paths::deep_tasks,
+            "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
+            "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
+            "the largest filters load, and one in every template" => filter::largest,
+            "arguments are asked by a filter" => filter::lists,
+            "another one while four workers go on: each operation is decided once" => filter_live::refused_throughout,
+            "another one while attached: the new one is asked, and no other" => filter_live::one_by_one,
+            "another one while attached: the subtree in scope is still followed" => filter_live::trackers_go_on,
+            "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
+        }
+        "aggregation" {
+            "four workers at once: every number is exact" => aggregation::exact,
+            "least, greatest, mean" => aggregation::extremes,
+            "sums beyond 64 bits" => aggregation::wide,
+            "buckets of equal width" => aggregation::linear,
+            "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
+            "shown again and again, as top does" => aggregation::live,
+            "what finds no room is counted" => aggregation::overflow,
+            "beside enforcement" => aggregation::beside_deny,
+            "with events, and switched live" => aggregation::with_events,
+        }
+        "fields" {
+            "an event tells these, and no others" => fields::only_these,
+            "what a filter or an aggregation asks for is gathered" => fields::asked_elsewhere,
+        }
+        "texts" {
+            "names that are no UTF-8 are found again, and are no others" => texts::found_again,
+            "every byte is in NDJSON, and a summary tells names apart" => texts::recorded,
+            "a scope takes a name that is no UTF-8" => texts::scope,
+            "in text no argument plays another field" => texts::words,
+            "what would do nothing is an error" => texts::refused,
+        }
+        "stacks" {
+            "the kernel's and the program's on an event" => stacks::on_events,
+            "only if they are asked for" => stacks::only_if_asked,
+            "as the key of an aggregation" => stacks::counted,
+            "a file that is cut while it is read, and a pipe in its place" => stacks::hostile_files,
+        }
+        "scope" {
+            "uid: only these users" => scope::uid,
+            "cgroup: the subtree and nothing else" => scope::cgroup,
+            "cgroup: the subtree however deep it is" => scope::deep_cgroup,
+            "pid: the subtree, also after the parent is gone" => scope::pid,
+            "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
+            "kinds are joined by and" => scope::conjunction,
+            "gid and loginuid, and what is not" => scope_kinds::ids,
+            "comm: whole names" => scope_kinds::comm,
+            "exe: the inode, under every name" => scope_kinds::exe,
+            "parent_exe: children of that program" => scope_kinds::parent_exe,
+            "namespaces: the host's, others, that of a file" => scope_kinds::namespaces,
+            "not_cgroup and not_pid take subtrees out" => scope_kinds::not_below,
+            "twelve thousand members" => scope_kinds::large,
+            "ten thousand executables" => scope_kinds::many_executables,
+        }
+        "names" {
+            "a cgroup made anew is in scope from its first task on" => names::cgroup_made_anew,
+            "a cgroup made anew while the shell is stopped is in scope" => names::cgroup_while_stopped,
+            "a cgroup made anew is left out again" => names::not_cgroup_made_anew,
+            "an executable replaced is followed, and what runs the former one" => names::exe_replaced,
+            "a symbolic link turned elsewhere is followed" => names::link_turned,
+            "a file replaced is denied as the one before" => names::replaced_file,
+            "what is named through a linked directory is found" => names::through_a_linked_directory,
+            "ways round a rule about names" => names::ways_round_a_name,
+            "users are named in scope and filter" => names::accounts,
+            "a scope that leaves nobody out counts as none" => names::nobody_left_out,
+        }
+        "exec_unlink" {
+            "deny keeps each name of a running executable" => exec_unlink::deny,
+            "what is not running, or of another path, is left alone" => exec_unlink::others,
+            "eight processes are named, all are counted" => exec_unlink::many,
+            "a process whose first thread has left is found" => exec_unlink::leaderless,
+            "among threads that have left, one not found follows on_error" => exec_unlink::crowded,
+            "overlayfs files are found, once" => exec_unlink::overlayfs,
+        }
+        "proc_mem" {
+            "deny refuses by every gate into the kernel" => proc_mem::every_gate,
+            "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
+            "way narrows" => proc_mem::ways,
+            "a parent can be spared" => proc_mem::except_child,
+        }
+        "connect" {
+            "each kind of address is told" => connect::fields,
+            "networks: edges, mapped and unspecified addresses, exceptions" => connect::networks,
+            "ports, families, types and protocols narrow" => connect::ports,
+            "names of unix sockets: whole, prefixes, abstract" => connect::names,
+            "a filter asks for port, family and name" => connect::filter,
+        }
+        "doctor" {
+            "every hook is seen to fire" => doctor::all_fire,
+            "as another user: privilege is missing" => doctor::unprivileged,
+            "without the kernel's types: cause and cure" => doctor::without_types,
+            "nothing stays attached" => doctor::leaves_nothing,
+        }
+        "shell" {
+            "the shell itself is spared" => faults::guard,
+            "in a pid namespace: the shell itself is spared" => namespaces::guard,
+            "in a pid namespace: ids that are not the kernel's are refused" => namespaces::process_ids,
+            "in a pid namespace: a path is found" => namespaces::paths,
+            "in a time namespace: a lease lasts as long as it says" => namespaces::lease,
+            "in a time namespace: an event's process and its time" => namespaces::time_of_an_event,
+            "too little locked memory is named, and not the template" => limits::locked_memory,
+            "too few descriptors are named, and not the template" => limits::descriptors,
+            "with capabilities alone, other people's scripts are refused" => limits::scripts_of_others,
+            "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+            "each template has a row of the common claims" => cases::complete,
+            "the example in each template's help runs" => help::examples,
+            "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
+            "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
+            "panic needs privilege, and says so" => panic::needs_privilege,
+            "a preview is what the hooks then do" => product::preview,
+            "a killed shell leaves nothing attached" => faults::killed_shell,
+            "a full disk under the output ends no denial" => output::full_disk,
+            "a reader that leaves ends no denial, and one that only reports" => output::closed,
+            "a signal ends a session whose callbacks are slow" => output::slow_callbacks,
+            "a hostile name reaches no log raw" => output::hostile_names,
+            "a lease lapses though the shell is stopped" => faults::stopped_shell,
+            "a failed attach leaves nothing behind" => product::failed_attach,
+            "audit turns deny into shadow" => product::audit,
+            "without privilege: cause, cure, exit 3" => product::unprivileged,
+            "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
+            "standard output is NDJSON and nothing else" => product::ndjson,
+            "events arrive while run waits" => product::events_during_run,
+            "a failing callback is reported and the script goes on" => product::failing_callback,
+        }
     }
-    "file_open" {
-        "observing allows and tells every field" => file_open::fields,
-        "shadow tells and allows" => file_open::shadow,
-        "deny gives the errno that was asked for" => file_open::deny,
-        "kill kills" => file_open::kill,
-        "a denied path is denied under every name" => file_open::every_name,
-        "prefixes and suffixes match" => file_open::prefix_and_suffix,
-        "access narrows" => file_open::access,
-        "overlayfs files are matched" => file_open::overlayfs,
-        "hostile names reach no terminal raw" => file_open::hostile_name,
-        "people read names and sizes" => file_open::for_people,
-        "a path too long follows on_error" => file_open::too_long,
-        "what the kernel adds to a path is a note" => paths::notes,
-        "files that the root does not lead to are noted" => paths::unreachable,
-        "a path is known however deep it is, up to 4095 bytes" => paths::deep_files,
-        "overlayfs opens the file beneath as the task's own" => file_open::overlayfs_beneath,
-        "detach restores" => file_open::detach,
-        "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
-        "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
-    }
-    "filter" {
-        "uid and prefix: only what matches is denied" => filter::uid_and_prefix,
-        "what is said about the task is asked first, and is what an event says" => filter::first_stage,
-        "suffix, contains, glob, sets and comm" => filter::texts,
-        "sets of thousands are looked up" => filter::large_sets,
-        "a captured variable has its value of the attach" => filter::captured,
-        "what cannot be told follows on_error" => filter::trouble,
-        "executables and folders however deep; what is cut cannot be told" => paths::deep_tasks,
-        "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
-        "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
-        "the largest filters load, and one in every template" => filter::largest,
-        "arguments are asked by a filter" => filter::lists,
-        "another one while four workers go on: each operation is decided once" => filter_live::refused_throughout,
-        "another one while attached: the new one is asked, and no other" => filter_live::one_by_one,
-        "another one while attached: the subtree in scope is still followed" => filter_live::trackers_go_on,
-        "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
-    }
-    "aggregation" {
-        "four workers at once: every number is exact" => aggregation::exact,
-        "least, greatest, mean" => aggregation::extremes,
-        "sums beyond 64 bits" => aggregation::wide,
-        "buckets of equal width" => aggregation::linear,
-        "taken while four workers add to it, nothing is lost or told twice" => aggregation::taken,
-        "shown again and again, as top does" => aggregation::live,
-        "what finds no room is counted" => aggregation::overflow,
-        "beside enforcement" => aggregation::beside_deny,
-        "with events, and switched live" => aggregation::with_events,
-    }
-    "fields" {
-        "an event tells these, and no others" => fields::only_these,
-        "what a filter or an aggregation asks for is gathered" => fields::asked_elsewhere,
-    }
-    "texts" {
-        "names that are no UTF-8 are found again, and are no others" => texts::found_again,
-        "every byte is in NDJSON, and a summary tells names apart" => texts::recorded,
-        "a scope takes a name that is no UTF-8" => texts::scope,
-        "in text no argument plays another field" => texts::words,
-        "what would do nothing is an error" => texts::refused,
-    }
-    "stacks" {
-        "the kernel's and the program's on an event" => stacks::on_events,
-        "only if they are asked for" => stacks::only_if_asked,
-        "as the key of an aggregation" => stacks::counted,
-        "a file that is cut while it is read, and a pipe in its place" => stacks::hostile_files,
-    }
-    "scope" {
-        "uid: only these users" => scope::uid,
-        "cgroup: the subtree and nothing else" => scope::cgroup,
-        "cgroup: the subtree however deep it is" => scope::deep_cgroup,
-        "pid: the subtree, also after the parent is gone" => scope::pid,
-        "pid: a subtree that outgrows its table follows on_error" => scope::outgrown,
-        "kinds are joined by and" => scope::conjunction,
-        "gid and loginuid, and what is not" => scope_kinds::ids,
-        "comm: whole names" => scope_kinds::comm,
-        "exe: the inode, under every name" => scope_kinds::exe,
-        "parent_exe: children of that program" => scope_kinds::parent_exe,
-        "namespaces: the host's, others, that of a file" => scope_kinds::namespaces,
-        "not_cgroup and not_pid take subtrees out" => scope_kinds::not_below,
-        "twelve thousand members" => scope_kinds::large,
-        "ten thousand executables" => scope_kinds::many_executables,
-    }
-    "names" {
-        "a cgroup made anew is in scope from its first task on" => names::cgroup_made_anew,
-        "a cgroup made anew while the shell is stopped is in scope" => names::cgroup_while_stopped,
-        "a cgroup made anew is left out again" => names::not_cgroup_made_anew,
-        "an executable replaced is followed, and what runs the former one" => names::exe_replaced,
-        "a symbolic link turned elsewhere is followed" => names::link_turned,
-        "a file replaced is denied as the one before" => names::replaced_file,
-        "what is named through a linked directory is found" => names::through_a_linked_directory,
-        "ways round a rule about names" => names::ways_round_a_name,
-        "users are named in scope and filter" => names::accounts,
-        "a scope that leaves nobody out counts as none" => names::nobody_left_out,
-    }
-    "exec_unlink" {
-        "observing allows and tells every field" => exec_unlink::fields,
-        "deny keeps each name of a running executable" => exec_unlink::deny,
-        "kill kills, and the name stays" => exec_unlink::kill,
-        "what is not running, or of another path, is left alone" => exec_unlink::others,
-        "eight processes are named, all are counted" => exec_unlink::many,
-        "a process whose first thread has left is found" => exec_unlink::leaderless,
-        "among threads that have left, one not found follows on_error" => exec_unlink::crowded,
-        "overlayfs files are found, once" => exec_unlink::overlayfs,
-    }
-    "proc_mem" {
-        "observing allows and tells every field" => proc_mem::fields,
-        "deny refuses each way, and detach restores" => proc_mem::deny,
-        "deny refuses by every gate into the kernel" => proc_mem::every_gate,
-        "kill kills" => proc_mem::kill,
-        "reading, and a process's own memory, are none" => proc_mem::reading_is_none,
-        "way narrows" => proc_mem::ways,
-        "a parent can be spared" => proc_mem::except_child,
-    }
-    "connect" {
-        "observing allows and tells every field" => connect::fields,
-        "networks: edges, mapped and unspecified addresses, exceptions" => connect::networks,
-        "ports, families, types and protocols narrow" => connect::ports,
-        "names of unix sockets: whole, prefixes, abstract" => connect::names,
-        "deny refuses, also what connects by sending, and detach restores" => connect::deny,
-        "kill kills" => connect::kill,
-        "a filter asks for port, family and name" => connect::filter,
-    }
-    "doctor" {
-        "every hook is seen to fire" => doctor::all_fire,
-        "as another user: privilege is missing" => doctor::unprivileged,
-        "without the kernel's types: cause and cure" => doctor::without_types,
-        "nothing stays attached" => doctor::leaves_nothing,
-    }
-    "shell" {
-        "the shell itself is spared" => faults::guard,
-        "in a pid namespace: the shell itself is spared" => namespaces::guard,
-        "in a pid namespace: ids that are not the kernel's are refused" => namespaces::process_ids,
-        "in a pid namespace: a path is found" => namespaces::paths,
-        "in a time namespace: a lease lasts as long as it says" => namespaces::lease,
-        "in a time namespace: an event's process and its time" => namespaces::time_of_an_event,
-        "too little locked memory is named, and not the template" => limits::locked_memory,
-        "too few descriptors are named, and not the template" => limits::descriptors,
-        "with capabilities alone, other people's scripts are refused" => limits::scripts_of_others,
-        "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
-        "the example in each template's help runs" => help::examples,
-        "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
-        "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
-        "panic needs privilege, and says so" => panic::needs_privilege,
-        "a preview is what the hooks then do" => product::preview,
-        "a killed shell leaves nothing attached" => faults::killed_shell,
-        "a full disk under the output ends no denial" => output::full_disk,
-        "a reader that leaves ends no denial, and one that only reports" => output::closed,
-        "a signal ends a session whose callbacks are slow" => output::slow_callbacks,
-        "a hostile name reaches no log raw" => output::hostile_names,
-        "a lease lapses though the shell is stopped" => faults::stopped_shell,
-        "a failed attach leaves nothing behind" => product::failed_attach,
-        "audit turns deny into shadow" => product::audit,
-        "without privilege: cause, cure, exit 3" => product::unprivileged,
-        "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
-        "standard output is NDJSON and nothing else" => product::ndjson,
-        "events arrive while run waits" => product::events_during_run,
-        "a failing callback is reported and the script goes on" => product::failing_callback,
-    }
-};
+}
 
 pub fn main() -> ExitCode {
     // A panic is a step's failure, told as its reason and not on the terminal.
     std::panic::set_hook(Box::new(|_| {}));
+    pace::measure();
     let word = |n: usize| std::env::args().nth(n).unwrap_or_default();
     let (kernel, filter) = (word(2), word(3));
     let mut failed = false;
-    for step in STEPS {
-        if !host::name(&kernel, step.template, step.name).contains(&filter) {
-            continue;
-        }
-        let outcome = catch_unwind(AssertUnwindSafe(step.run)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            Err(format!("panic: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")))
-        });
+    let wanted: Vec<_> =
+        STEPS.iter().filter(|s| host::name(&kernel, s.template, s.name).contains(&filter)).collect();
+    let cases = Cases::of(&wanted);
+    for step in wanted {
+        let outcome = outcome(step, &cases);
         failed |= outcome.is_err();
         let row = Row {
             kernel: String::new(),
@@ -279,6 +295,17 @@ pub fn main() -> ExitCode {
         std::io::stdout().flush().unwrap();
     }
     if failed { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}
+
+fn outcome(step: &Step, cases: &Cases) -> Outcome {
+    let run = || match step.run {
+        Run::Alone(run) => run(),
+        Run::Common(case, claim) => cases.judge(case, claim),
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(format!("panic: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")))
+    })
 }
 
 /// `Err` with what was expected and what came, if they differ.

@@ -6,23 +6,22 @@ use std::{
     os::unix::{fs::symlink, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use nix::{errno::Errno, fcntl::OFlag, mount::MsFlags};
+use nix::{fcntl::OFlag, mount::MsFlags};
 use serde_json::json;
 
 use super::{
-    Outcome, exec, holds, same,
+    Outcome, exec, holds,
+    pace::until,
+    same,
     shell::{Shell, run},
-    task::{self, Deed, Identity, open_file},
+    task::{self, Deed, Identity, ME, REFUSED, open_file},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
-/// What is looked at twice a second is followed within a second; a guest is slow.
-const FOLLOWED: Duration = Duration::from_secs(20);
+/// What is looked at twice a second is followed within a second.
+const FOLLOWED: Duration = Duration::from_secs(10);
 
 fn text(error: impl ToString) -> String {
     error.to_string()
@@ -33,15 +32,8 @@ fn read(identity: &Identity, path: &str) -> Result<Deed, String> {
 }
 
 /// Waits until a claim holds.
-fn in_time(what: &str, mut holds: impl FnMut() -> Result<bool, String>) -> Outcome {
-    let begun = Instant::now();
-    while begun.elapsed() < FOLLOWED {
-        if holds()? {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Err(format!("not within {FOLLOWED:?}: {what}"))
+fn in_time(what: &str, holds: impl FnMut() -> Result<bool, String>) -> Outcome {
+    until(what, FOLLOWED, holds)
 }
 
 /// The input of the fault: a script that does it all itself.

@@ -4,22 +4,21 @@ use std::{
     fs,
     os::unix::process::CommandExt,
     process::Command,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, libc};
+use nix::{fcntl::OFlag, libc};
 use serde_json::json;
 
 use super::{
-    Outcome, holds, same,
+    Outcome, holds,
+    pace::{stretched, until},
+    same,
     shell::{SHELL, Shell},
-    task::{Deed, Identity, open_file},
+    task::{ME, REFUSED, open_file},
 };
 
 const FILE: &str = "/tmp/namespaced";
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 /// include/uapi/linux/sched.h
 const CLONE_NEWTIME: libc::c_int = 0x80;
 
@@ -111,24 +110,22 @@ pub fn paths() -> Outcome {
     same("refused", (code, said.trim_end()), (Some(0), "1")).map_err(|e| format!("{e}: {errors}"))
 }
 
-/// A lease of two seconds is one, and no more, however far its clocks are ahead or behind.
+/// A lease lasts as long as it says, however far its clocks are ahead or behind.
 pub fn lease() -> Outcome {
+    const LEASE: Duration = Duration::from_secs(2);
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
     let script = format!(
-        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).everywhere().lease("2s").deny().events(false).attach();
-           print("ready"); run_for("3s"); print(p.stats().deny > 0); p.detach();"#
+        r#"let p = probe("file_open", #{{ path: "{FILE}" }}).everywhere().lease("{lease}ms").deny().events(false).attach();
+           print("ready"); run_for("{lease}ms"); run_for("1s"); print(p.stats().deny > 0); p.detach();"#,
+        lease = stretched(LEASE).as_millis()
     );
     for seconds in [60, -2] {
         let at = |what: &str| format!("offset {seconds}, {what}");
         let mut shell = Shell::of(inside(&Around::Time(seconds), "json", &script))?;
         shell.wait_for(|line| line["text"] == "ready")?;
-        let begun = Instant::now();
         let open = || open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed);
         same(&at("at first"), open()?, REFUSED)?;
-        while open()? == REFUSED {
-            holds(begun.elapsed() < Duration::from_secs(6), at("still refused"))?;
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until(&at("the lease is over"), 3 * LEASE, || Ok(open()? != REFUSED))?;
         let ended = shell.end()?;
         same(&at("denied"), ended.lines.iter().filter(|line| line["text"] == "true").count(), 1)?;
         same(&at("exit"), ended.code, Some(0)).map_err(|e| format!("{e}: {}", ended.stderr))?;

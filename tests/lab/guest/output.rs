@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -17,14 +16,13 @@ use nix::{
 use serde_json::json;
 
 use super::{
-    Outcome, holds, same,
+    Outcome, holds,
+    pace::{self, stretched},
+    same,
     shell::{self, SHELL, Shell},
-    task::{Deed, Identity, open_file},
+    task::{Deed, ME, REFUSED, open_file},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 const FILE: &str = "/tmp/watched";
 const DISK: &str = "/tmp/small";
 const ERRORS: &str = "/tmp/errors";
@@ -39,13 +37,8 @@ fn denial() -> String {
     format!("probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {me}}}).deny(\"EPERM\").name(\"t\")")
 }
 
-fn until(what: &str, mut seen: impl FnMut() -> Result<bool, String>) -> Outcome {
-    let begun = Instant::now();
-    while !seen()? {
-        holds(begun.elapsed() < PATIENCE, format!("not seen: {what}; {:?}", fs::read_to_string(ERRORS)))?;
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+fn until(what: &str, seen: impl FnMut() -> Result<bool, String>) -> Outcome {
+    pace::until(what, PATIENCE, seen).map_err(|e| format!("{e}; {:?}", fs::read_to_string(ERRORS)))
 }
 
 fn said(text: &str) -> Result<bool, String> {
@@ -65,7 +58,7 @@ fn end(mut child: Child) -> Result<Option<i32>, String> {
     let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
     let begun = Instant::now();
     let code = child.wait().map_err(|e| e.to_string())?.code();
-    holds(begun.elapsed() < Duration::from_secs(10), "it took too long to end")?;
+    holds(begun.elapsed() < stretched(Duration::from_secs(10)), "it took too long to end")?;
     Ok(code)
 }
 
@@ -133,7 +126,7 @@ pub fn slow_callbacks() -> Outcome {
     let begun = Instant::now();
     shell.signal(Signal::SIGTERM)?;
     let ended = shell.end()?;
-    holds(begun.elapsed() < Duration::from_secs(5), format!("it took {:?}", begun.elapsed()))?;
+    holds(begun.elapsed() < stretched(Duration::from_secs(5)), format!("it took {:?}", begun.elapsed()))?;
     let books = ended.books("t")?;
     same("they add up", &books["balanced"], &json!(true))?;
     holds(books["lost_queue"].as_u64() >= Some(48), format!("what was not handled is not counted: {books}"))

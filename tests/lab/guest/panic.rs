@@ -6,17 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
+use nix::{fcntl::OFlag, sys::signal::Signal};
 
 use super::{
     Outcome, holds, same,
     shell::{self, SHELL, Shell},
-    task::{Deed, Identity, open_file},
+    task::{Deed, ME, REFUSED, open_file},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 const FILE: &str = "/tmp/panicked";
 
 /// Every execution and every opening of a file, of everybody.

@@ -12,7 +12,6 @@ use std::{
 };
 
 use nix::{
-    errno::Errno,
     fcntl::OFlag,
     mount::{MntFlags, MsFlags, mount, umount2},
     sys::memfd::{MFdFlags, memfd_create},
@@ -24,12 +23,9 @@ use super::{
     exec::program,
     holds, same,
     shell::{Shell, attaching},
-    task::{self, Deed, Identity, execute, open_file},
+    task::{self, Deed, ME, REFUSED, execute, open_file},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 const FOLDER: &str = "/tmp/paths";
 
 fn text(error: std::io::Error) -> String {

@@ -10,13 +10,12 @@ use nix::{errno::Errno, libc};
 use serde_json::{Value, json};
 
 use super::{
-    Outcome, holds, same,
-    shell::Shell,
-    task::{self, Deed, Identity, Task, compare_header},
+    Outcome,
+    cases::{ACTOR, Act, Case, Performed},
+    holds, same,
+    shell::{Shell, attaching_to},
+    task::{self, Deed, Identity, ME, REFUSED, Task, exit_code},
 };
-
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
 
 fn probe(params: &str, mode: &str) -> Result<Shell, String> {
     Shell::ready(&format!(
@@ -33,7 +32,7 @@ impl Target {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new("/bin/busybox");
         command.arg0("sleep").arg("600").uid(4242).gid(4242).stdout(Stdio::null());
-        command.spawn().map(Target).map_err(|e| e.to_string())
+        task::start(&mut command).map(Target)
     }
 
     fn pid(&self) -> i32 {
@@ -47,6 +46,7 @@ impl Target {
         Ok(json!({
             "target_pid": pid, "target_tid": pid, "target_uid": 4242, "target_comm": read("comm")?.trim_end(),
             "target_exe": fs::read_link(format!("/proc/{pid}/exe")).map_err(|e| e.to_string())?,
+            "target_start_ticks": self.start_ticks()?,
         }))
     }
 
@@ -116,11 +116,11 @@ fn get_fd(pid: i32) -> i64 {
 
 /// Does it, in a task of its own that is no parent of the target.
 fn go(way: Way, pid: i32) -> Result<Task, String> {
-    let identity = Identity { comm: Some("writer"), ..ME };
-    task::perform(&identity, move || match go_here(way, pid) {
-        Ok(()) => 0,
-        Err(error) => 100 + error as i32,
-    })
+    go_as(&ME, way, pid)
+}
+
+fn go_as(identity: &Identity, way: Way, pid: i32) -> Result<Task, String> {
+    task::perform(identity, move || exit_code(go_here(way, pid)))
 }
 
 fn go_here(way: Way, pid: i32) -> Result<(), Errno> {
@@ -182,88 +182,71 @@ fn go_here(way: Way, pid: i32) -> Result<(), Errno> {
     }
 }
 
-/// Each way, how the event calls it and by which hook, and whether it names a file.
-const WAYS: [(Way, &str, &str); 6] = [
-    (Way::Mem, "mem", "file_open"),
-    (Way::TaskMem, "mem", "file_open"),
-    (Way::VmWrite, "vm_write", "ptrace_access_check"),
-    (Way::Attach, "attach", "ptrace_access_check"),
-    (Way::Seize, "attach", "ptrace_access_check"),
-    (Way::Traceme, "traceme", "ptrace_traceme"),
+/// Each way, and how the param calls it.
+const WAYS: [(Way, &str); 6] = [
+    (Way::Mem, "mem"),
+    (Way::TaskMem, "mem"),
+    (Way::VmWrite, "vm_write"),
+    (Way::Attach, "attach"),
+    (Way::Seize, "attach"),
+    (Way::Traceme, "traceme"),
 ];
 
 fn event(shell: &mut Shell, pid: u32) -> Result<Value, String> {
     shell.wait_for(|l| l["type"] == "event" && l["pid"] == pid)
 }
 
-pub fn fields() -> Outcome {
-    let mut shell = probe("", "")?;
-    for (way, name, hook) in WAYS {
-        let target = Target::new()?;
-        let pid = target.pid();
-        let task = go(way, pid)?;
-        same(&format!("{way:?}"), task.deed, Deed::Done)?;
-        let event = event(&mut shell, task.pid)?;
-        let path = match way {
-            Way::Mem => format!("/proc/{pid}/mem"),
-            Way::TaskMem => format!("/proc/{pid}/task/{pid}/mem"),
-            _ => String::new(),
-        };
-        let mut truth = json!({
-            "probe": "t", "template": "proc_mem", "probe_id": 1, "hook": hook, "verdict": "allow", "mode": "observe",
-            "errno": 0, "notes": [], "way": name, "path": path, "path_length": path.len(),
-        });
-        let who = if way == Way::Traceme { of_traceme(&task) } else { of_writer(&task, &target)? };
-        for (key, value) in who.as_object().ok_or("no truth")? {
-            truth[key] = value.clone();
-        }
-        compare_header(&event, &task, &truth)?;
-        let ticks = if way == Way::Traceme {
-            task.truth["start_ticks"].as_u64()
-        } else {
-            Some(target.start_ticks()?)
-        };
-        same("target_start_ns in ticks", event["target_start_ns"].as_u64().map(|n| n / 10_000_000), ticks)?;
-    }
-    shell.stop()?.well()
-}
+pub const CASE: Case = Case {
+    template: "proc_mem",
+    params: "",
+    prepare: || Ok(()),
+    acts: &[
+        Act::new("mem", "file_open", || written(Way::Mem, "mem")),
+        Act::new("a thread's mem", "file_open", || written(Way::TaskMem, "mem")),
+        Act {
+            // The kernel only asks whether it may, and has an errno of its own.
+            refusal: |_| Errno::EPERM,
+            ..Act::new("process_vm_writev", "ptrace_access_check", || written(Way::VmWrite, "vm_write"))
+        },
+        Act::new("attaching", "ptrace_access_check", || written(Way::Attach, "attach")),
+        Act::new("seizing", "ptrace_access_check", || written(Way::Seize, "attach")),
+        Act::new("traceme", "ptrace_traceme", traced),
+    ],
+};
 
-fn of_writer(task: &Task, target: &Target) -> Result<Value, String> {
-    let mut truth = target.truth()?;
-    truth["writer_pid"] = json!(task.pid);
-    truth["writer_uid"] = json!(0);
-    truth["writer_comm"] = json!("writer");
-    Ok(truth)
+fn written(way: Way, name: &str) -> Result<Performed, String> {
+    let target = Target::new()?;
+    let pid = target.pid();
+    let path = match way {
+        Way::Mem => format!("/proc/{pid}/mem"),
+        Way::TaskMem => format!("/proc/{pid}/task/{pid}/mem"),
+        _ => String::new(),
+    };
+    let mut tells = target.truth()?;
+    let task = go_as(&ACTOR, way, pid)?;
+    for (field, value) in [
+        ("way", json!(name)),
+        ("path", json!(path)),
+        ("path_length", json!(path.len())),
+        ("writer_pid", json!(task.pid)),
+        ("writer_uid", json!(ACTOR.uid)),
+        ("writer_comm", json!(ACTOR.comm)),
+    ] {
+        tells[field] = value;
+    }
+    Ok(Performed { task, tells })
 }
 
 /// The one that asks is the one that could be written to, by its parent, this suite.
-fn of_traceme(task: &Task) -> Value {
-    json!({
-        "target_pid": task.pid, "target_tid": task.pid, "target_uid": 0, "target_comm": "writer",
-        "target_exe": task.truth["exe"], "writer_pid": std::process::id(), "writer_uid": 0,
+fn traced() -> Result<Performed, String> {
+    let task = go_as(&ACTOR, Way::Traceme, 0)?;
+    let tells = json!({
+        "way": "traceme", "path": "", "path_length": 0, "target_pid": task.pid, "target_tid": task.pid,
+        "target_uid": ACTOR.uid, "target_comm": ACTOR.comm, "target_exe": task.truth["exe"],
+        "target_start_ticks": task.truth["start_ticks"], "writer_pid": std::process::id(), "writer_uid": 0,
         "writer_comm": task.truth["parent_comm"],
-    })
-}
-
-pub fn deny() -> Outcome {
-    let mut shell = probe("", ".deny(\"EACCES\")")?;
-    for (way, name, _) in WAYS {
-        let target = Target::new()?;
-        let task = go(way, target.pid())?;
-        // process_vm_writev itself turns EACCES into EPERM.
-        let errno = if way == Way::VmWrite { Errno::EPERM } else { Errno::EACCES };
-        same(&format!("{way:?}"), task.deed, Deed::Refused(errno))?;
-        let event = event(&mut shell, task.pid)?;
-        same("verdict", &event["verdict"], &json!("deny"))?;
-        same("way", &event["way"], &json!(name))?;
-        same("errno", &event["errno"], &json!(Errno::EACCES as i32))?;
-    }
-    shell.stop()?.well()?;
-    let target = Target::new()?;
-    for (way, ..) in WAYS {
-        same(&format!("{way:?} after the detach"), go(way, target.pid())?.deed, Deed::Done)?;
-    }
-    Ok(())
+    });
+    Ok(Performed { task, tells })
 }
 
 /// Whatever way into the kernel a call takes, it is refused, and known for what it is.
@@ -284,17 +267,6 @@ pub fn every_gate() -> Outcome {
         }
         same(&format!("{way:?}"), task.deed, Deed::Refused(errno))?;
         same(&format!("{way:?}"), &event(&mut shell, task.pid)?["way"], &json!(name))?;
-    }
-    shell.stop()?.well()
-}
-
-pub fn kill() -> Outcome {
-    let mut shell = probe("", ".kill(\"SIGKILL\")")?;
-    for (way, ..) in WAYS {
-        let target = Target::new()?;
-        let task = go(way, target.pid())?;
-        same(&format!("{way:?}"), task.deed, Deed::Killed(9))?;
-        same("verdict", &event(&mut shell, task.pid)?["verdict"], &json!("kill"))?;
     }
     shell.stop()?.well()
 }
@@ -323,10 +295,10 @@ pub fn reading_is_none() -> Outcome {
 
 pub fn ways() -> Outcome {
     let shell = probe("way: [\"mem\", \"traceme\"]", ".deny(\"EPERM\")")?;
-    for (way, name, _) in WAYS {
+    for (way, name) in WAYS {
         let target = Target::new()?;
         let expected = match name {
-            "mem" | "traceme" => Deed::Refused(Errno::EPERM),
+            "mem" | "traceme" => REFUSED,
             _ => Deed::Done,
         };
         same(&format!("{way:?}"), go(way, target.pid())?.deed, expected)?;
@@ -335,28 +307,29 @@ pub fn ways() -> Outcome {
 }
 
 pub fn except_child() -> Outcome {
-    let shell = probe("except_child: true", ".deny(\"EPERM\")")?;
+    let named = |comm| Identity { comm: Some(comm), ..ME };
+    let (sparing, strict) = (named("sparing"), named("strict"));
+    let shell = Shell::with_probes(&[
+        attaching_to("sparing", "proc_mem", "except_child: true", ".deny(\"EPERM\")"),
+        attaching_to("strict", "proc_mem", "", ".deny(\"EPERM\")"),
+    ])?;
     let target = Target::new()?;
-    for (way, name, _) in WAYS {
+    for (way, name) in WAYS {
         // Of these tasks the suite is the parent, so only traceme is between parent and child.
-        let expected = if name == "traceme" { Deed::Done } else { Deed::Refused(Errno::EPERM) };
-        same(&format!("{way:?} on no child"), go(way, target.pid())?.deed, expected)?;
+        let expected = if name == "traceme" { Deed::Done } else { REFUSED };
+        same(&format!("{way:?} on no child"), go_as(&sparing, way, target.pid())?.deed, expected)?;
     }
     for way in [Way::Mem, Way::VmWrite, Way::Attach] {
-        same(&format!("{way:?} on an own child"), on_own_child(way)?.deed, Deed::Done)?;
-    }
-    shell.stop()?.well()?;
-    let shell = probe("", ".deny(\"EPERM\")")?;
-    for way in [Way::Mem, Way::VmWrite, Way::Attach] {
-        let deed = on_own_child(way)?.deed;
-        same(&format!("{way:?} on an own child, not excepted"), deed, Deed::Refused(Errno::EPERM))?;
+        same(&format!("{way:?} on an own child"), on_own_child(&sparing, way)?.deed, Deed::Done)?;
+        let deed = on_own_child(&strict, way)?.deed;
+        same(&format!("{way:?} on an own child, not excepted"), deed, REFUSED)?;
     }
     shell.stop()?.well()
 }
 
 /// A task that starts a program and then does it to that.
-fn on_own_child(way: Way) -> Result<Task, String> {
-    task::perform(&ME, move || {
+fn on_own_child(identity: &Identity, way: Way) -> Result<Task, String> {
+    task::perform(identity, move || {
         let mut command = Command::new("/bin/busybox");
         let child = command.args(["sh", "-c", "echo ready; exec sleep 600"]).stdout(Stdio::piped()).spawn();
         let Ok(mut child) = child else { return 98 };
@@ -364,9 +337,6 @@ fn on_own_child(way: Way) -> Result<Task, String> {
         let _ = child.stdout.as_mut().map(|out| out.read(&mut ready));
         let result = go_here(way, child.id().cast_signed());
         let _ = child.kill();
-        match result {
-            Ok(()) => 0,
-            Err(error) => 100 + error as i32,
-        }
+        exit_code(result)
     })
 }

@@ -9,7 +9,6 @@ use std::{
 };
 
 use nix::{
-    errno::Errno,
     fcntl::OFlag,
     pty::{Winsize, openpty},
     sys::signal::{Signal, kill},
@@ -17,13 +16,13 @@ use nix::{
 };
 
 use super::{
-    Outcome, holds, same,
+    Outcome, holds,
+    pace::{stretched, until},
+    same,
     shell::{SHELL, Shell},
-    task::{Deed, Identity, open_file},
+    task::{Deed, ME, REFUSED, open_file},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
 const FILE: &str = "/tmp/prompted";
 const SCRIPTED: &str = "/tmp/scripted";
 /// `HOLD` of the product, and some more.
@@ -70,7 +69,7 @@ impl Prompt {
     }
 
     fn wait_for(&mut self, text: &str) -> Outcome {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + stretched(Duration::from_secs(60));
         while !self.seen.contains(text) {
             let left = until.saturating_duration_since(Instant::now());
             let more =
@@ -106,7 +105,6 @@ pub fn lapses_when_stopped() -> Outcome {
         std::process::id()
     ))?;
     fs::write(FILE, "content").map_err(|e| e.to_string())?;
-    let refused = Deed::Refused(Errno::EPERM);
     let mut prompt = Prompt::start()?;
     prompt.wait_for("krsi")?;
     let line = format!(
@@ -115,18 +113,14 @@ pub fn lapses_when_stopped() -> Outcome {
     );
     prompt.keyboard.write_all(line.as_bytes()).map_err(|e| e.to_string())?;
     prompt.wait_for("attached held")?;
-    same("while the shell lives", (read()?, scripted()?), (refused, refused))?;
+    same("while the shell lives", (read()?, scripted()?), (REFUSED, REFUSED))?;
     prompt.signal(Signal::SIGSTOP)?;
     script.signal(Signal::SIGSTOP)?;
     std::thread::sleep(LAPSED);
     same("after it was stopped for so long", (read()?, scripted()?), (Deed::Done, Deed::Done))?;
     prompt.signal(Signal::SIGCONT)?;
     script.signal(Signal::SIGCONT)?;
-    let begun = Instant::now();
-    while read()? != refused || scripted()? != refused {
-        holds(begun.elapsed() < Duration::from_secs(30), "it did not come back")?;
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    until("it is back", Duration::from_secs(30), || Ok(read()? == REFUSED && scripted()? == REFUSED))?;
     prompt.wait_for("probe `held` did not enforce for ")?;
     let ended = script.stop()?;
     holds(ended.stderr.contains("probe `script` did not enforce for "), ended.stderr.clone())

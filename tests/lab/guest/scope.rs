@@ -1,6 +1,6 @@
 //! Claims about scope: which tasks a probe applies to.
 
-use std::{fs, os::fd::OwnedFd, process::Command};
+use std::{fs, os::fd::OwnedFd, process::Command, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -14,14 +14,13 @@ use serde_json::json;
 use super::{
     Outcome,
     exec_marks::{FEW, MORE, ThreadsMax},
-    holds, same,
+    holds,
+    pace::until,
+    same,
     shell::Shell,
-    task::{self, Deed, Identity, open_file},
+    task::{self, Deed, Identity, ME, REFUSED, open_file, refusal},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 const FILE: &str = "/tmp/scoped";
 
 /// A shell that denies opening FILE to those in scope.
@@ -122,15 +121,9 @@ pub fn pid() -> Outcome {
 
 /// The file's content once it has any.
 fn wait_for_file(path: &str) -> Result<String, String> {
-    for _ in 0..600 {
-        if let Ok(text) = fs::read_to_string(path)
-            && text.ends_with('\n')
-        {
-            return Ok(text);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    Err(format!("{path} was never written"))
+    let read = || fs::read_to_string(path).unwrap_or_default();
+    until(&format!("{path} is written"), Duration::from_secs(30), || Ok(read().ends_with('\n')))?;
+    Ok(read())
 }
 
 /// A subtree that outgrows the room there was for it when the probe was attached.
@@ -196,7 +189,7 @@ fn growing() -> Result<(Pid, OwnedFd), String> {
             }
             let code = match open_file(&ME, FILE, OFlag::O_RDONLY).map(|task| task.deed) {
                 Ok(Deed::Done) => 0,
-                Ok(Deed::Refused(errno)) => 100 + errno as i32,
+                Ok(Deed::Refused(errno)) => refusal(errno),
                 _ => 1,
             };
             for child in waiting {

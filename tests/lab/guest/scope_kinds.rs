@@ -14,12 +14,9 @@ use serde_json::json;
 use super::{
     Outcome, exec, holds, same,
     shell::Shell,
-    task::{self, Deed, Identity, open_file},
+    task::{self, Deed, Identity, ME, REFUSED, open_file, refusal},
 };
 
-const ME: Identity =
-    Identity { uid: 0, euid: None, gid: 0, comm: None, cgroup: None, loginuid: None, new_namespaces: false };
-const REFUSED: Deed = Deed::Refused(Errno::EPERM);
 const FILE: &str = "/tmp/kinds";
 
 /// A shell that denies reading FILE to those in scope; `before` is code for it.
@@ -162,7 +159,7 @@ fn read_in_new_pid_namespace() -> Result<Deed, String> {
             }
             Ok(ForkResult::Parent { child }) => match waitpid(child, None) {
                 Ok(WaitStatus::Exited(_, 0)) => 0,
-                Ok(WaitStatus::Exited(_, 1)) => 100 + Errno::EPERM as i32,
+                Ok(WaitStatus::Exited(_, 1)) => refusal(Errno::EPERM),
                 _ => 98,
             },
             Err(_) => 97,

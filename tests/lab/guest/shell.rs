@@ -1,6 +1,7 @@
 //! The real shell, driven as a user's program would: a script in, NDJSON out.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
@@ -9,19 +10,24 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill, killpg},
+    pty::openpty,
+    sys::{
+        signal::{Signal, kill, killpg},
+        termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr},
+    },
     unistd::Pid,
 };
 use serde_json::Value;
 
-use super::{Outcome, holds};
+use super::{Outcome, holds, pace::stretched};
 
 pub const SHELL: &str = "/bin/krsi-sh";
-/// Loading takes about a second in software emulation, and half a minute with the largest filters; this is for a
-/// machine that does other work besides.
+/// Loading takes about a second, and half a minute with each of the largest filters.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// What one that was killed has written on standard error is read by then.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Who has not written for so long has written everything.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A running shell.
 pub struct Shell {
@@ -59,11 +65,28 @@ impl Shell {
         Self::of(command)
     }
 
-    /// Starts the shell by this command, in a process group of its own.
+    /// A shell that prompts, and the keyboard: what is written there it reads line by line.
+    pub fn at_terminal(arguments: &[&str]) -> Result<(Self, File), String> {
+        let pty = openpty(None, None).map_err(|e| e.to_string())?;
+        // Nobody looks: nothing is echoed.
+        let mut modes = tcgetattr(&pty.slave).map_err(|e| e.to_string())?;
+        cfmakeraw(&mut modes);
+        tcsetattr(&pty.slave, SetArg::TCSANOW, &modes).map_err(|e| e.to_string())?;
+        let mut command = Command::new(SHELL);
+        command.args(arguments).env("TERM", "dumb").stdin(pty.slave);
+        Ok((Self::spawn(command)?, File::from(pty.master)))
+    }
+
+    /// Starts the shell by this command.
     pub fn of(mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Starts it in a process group of its own.
+    fn spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command
             .process_group(0)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -102,7 +125,7 @@ impl Shell {
         if let Some(found) = self.seen.iter().find(|line| wanted(line)) {
             return Ok(found.clone());
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + stretched(PATIENCE);
         loop {
             let line = self.next_until(until)?;
             if wanted(&line) {
@@ -113,7 +136,7 @@ impl Shell {
 
     /// The next line, whatever it is.
     pub fn next(&mut self) -> Result<Value, String> {
-        self.next_until(Instant::now() + PATIENCE)
+        self.next_until(Instant::now() + stretched(PATIENCE))
     }
 
     fn next_until(&mut self, until: Instant) -> Result<Value, String> {
@@ -129,7 +152,7 @@ impl Shell {
     /// What is known of one that does not do what is waited for.
     fn trouble(&mut self, error: &dyn std::fmt::Display) -> String {
         self.kill();
-        let stderr = self.errors.recv_timeout(LAST_WORDS).unwrap_or_default();
+        let stderr = self.errors.recv_timeout(stretched(LAST_WORDS)).unwrap_or_default();
         format!("{error}; standard output: {:?}; standard error: {stderr}", self.seen)
     }
 
@@ -139,9 +162,9 @@ impl Shell {
         let _ = self.child.kill();
     }
 
-    /// Reads on until a second passes without a line.
+    /// Reads on until nothing has come for a while.
     pub fn drain(&mut self) {
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
+        while let Ok(line) = self.lines.recv_timeout(stretched(QUIET)) {
             self.seen.push(line);
         }
     }
@@ -160,7 +183,7 @@ impl Shell {
 
     /// Waits for its end, and reads the rest.
     pub fn end(mut self) -> Result<Ended, String> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + stretched(PATIENCE);
         let left = || until.saturating_duration_since(Instant::now());
         loop {
             match self.lines.recv_timeout(left()) {
@@ -233,9 +256,17 @@ pub fn balance(books: &Value) -> Outcome {
 ///
 /// A shell is slow to start in emulation, so one with several probes saves much.
 pub fn attaching(name: &str, template: &str, params: &str, rest: &str) -> String {
-    let me = std::process::id();
+    attaching_in(&format!("pid: {}", std::process::id()), name, template, params, rest)
+}
+
+/// The same, but to what tasks do that have the probe's name: several probes of a template keep out of each other's way.
+pub fn attaching_to(name: &str, template: &str, params: &str, rest: &str) -> String {
+    attaching_in(&format!("comm: \"{name}\""), name, template, params, rest)
+}
+
+fn attaching_in(scope: &str, name: &str, template: &str, params: &str, rest: &str) -> String {
     format!(
-        "let {name} = probe(\"{template}\", #{{{params}}}).scope(#{{pid: {me}}}){rest}.name(\"{name}\").attach();\n"
+        "let {name} = probe(\"{template}\", #{{{params}}}).scope(#{{{scope}}}){rest}.name(\"{name}\").attach();\n"
     )
 }
 

@@ -1,11 +1,19 @@
 //! Tasks of the test's own: a forked process of which everything is known, and
 //! which does one thing a probe should see.
 
-use std::{ffi::CString, fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    ffi::CString,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::{Child, Command},
+    time::Duration,
+};
 
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
+    libc,
     sys::{
         stat::Mode,
         wait::{WaitStatus, waitpid},
@@ -14,7 +22,11 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, same};
+use super::{
+    Outcome,
+    pace::{stretched, until},
+    same,
+};
 
 /// What became of a task's deed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,26 +59,66 @@ pub struct Identity<'a> {
     pub cgroup: Option<&'a str>,
     pub loginuid: Option<u32>,
     pub new_namespaces: bool,
+    /// It keeps root's capabilities, whatever its ids are.
+    pub privileged: bool,
 }
 
-const REFUSED: i32 = 100;
+/// Root, as this suite is.
+pub const ME: Identity = Identity {
+    uid: 0,
+    euid: None,
+    gid: 0,
+    comm: None,
+    cgroup: None,
+    loginuid: None,
+    new_namespaces: false,
+    privileged: false,
+};
+/// What most denials here come to.
+pub const REFUSED: Deed = Deed::Refused(Errno::EPERM);
+pub const KILLED: Deed = Deed::Killed(9);
+
+/// Exit codes of refused tasks begin behind this.
+const CODES: i32 = 100;
+
+/// The exit code by which a task reports that it was refused with this.
+pub fn refusal(error: Errno) -> i32 {
+    CODES + error as i32
+}
+
+/// The exit code by which a task reports what became of its deed.
+pub fn exit_code(result: Result<(), Errno>) -> i32 {
+    result.map_or_else(refusal, |()| 0)
+}
 
 /// Executes `program` (a copy of busybox, asked to be `true`), and tells what became of it.
 pub fn execute(identity: &Identity, program: &str) -> Result<Task, String> {
     let path = CString::new(program).map_err(|e| e.to_string())?;
     let truth_of = move || {
         let error = execv(&path, &[c"true"]).unwrap_err();
-        REFUSED + error as i32
+        refusal(error)
     };
     perform(identity, truth_of)
+}
+
+/// Starts a program, and waits until the process has its name: the kernel gives that a moment after it has told
+/// us that the execution succeeded.
+pub fn start(command: &mut Command) -> Result<Child, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
+    let name: String = program.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
+    let comm = format!("/proc/{}/comm", child.id());
+    let is_named =
+        || fs::read_to_string(&comm).map(|comm| comm.trim_end() == name).map_err(|e| e.to_string());
+    until(&format!("{program} has its name"), Duration::from_secs(5), is_named)?;
+    Ok(child)
 }
 
 /// Opens `path` with these flags.
 pub fn open_file(identity: &Identity, path: &str, flags: OFlag) -> Result<Task, String> {
     let path = path.to_owned();
-    perform(identity, move || match open(path.as_str(), flags, Mode::from_bits_truncate(0o640)) {
-        Ok(_) => 0,
-        Err(error) => REFUSED + error as i32,
+    perform(identity, move || {
+        exit_code(open(path.as_str(), flags, Mode::from_bits_truncate(0o640)).map(drop))
     })
 }
 
@@ -91,7 +143,7 @@ pub fn perform(identity: &Identity, deed: impl FnOnce() -> i32) -> Result<Task, 
                 }
             };
             // SAFETY: ends the child at once; no destructor of the parent's may run here.
-            unsafe { nix::libc::_exit(code) }
+            unsafe { libc::_exit(code) }
         }
         ForkResult::Parent { child } => {
             drop(to);
@@ -102,9 +154,7 @@ pub fn perform(identity: &Identity, deed: impl FnOnce() -> i32) -> Result<Task, 
             }
             let deed = match waitpid(child, None).map_err(|e| e.to_string())? {
                 WaitStatus::Exited(_, 0) => Deed::Done,
-                WaitStatus::Exited(_, code) if code > REFUSED => {
-                    Deed::Refused(Errno::from_raw(code - REFUSED))
-                }
+                WaitStatus::Exited(_, code) if code > CODES => Deed::Refused(Errno::from_raw(code - CODES)),
                 WaitStatus::Exited(_, code) => Deed::Other(code),
                 WaitStatus::Signaled(_, signal, _) => Deed::Killed(signal as i32),
                 other => return Err(format!("{other:?}")),
@@ -141,11 +191,21 @@ fn become_and_tell(identity: &Identity) -> Result<Value, String> {
         let gid = Gid::from_raw(identity.gid);
         nix::unistd::setresgid(gid, gid, gid).map_err(text)?;
     }
+    if identity.privileged {
+        keep_capabilities().map_err(text)?;
+    }
     let (uid, euid) = (identity.uid, identity.euid.unwrap_or(identity.uid));
     if (uid, euid) != (0, 0) {
         nix::unistd::setresuid(Uid::from_raw(uid), Uid::from_raw(euid), Uid::from_raw(euid)).map_err(text)?;
     }
     Ok(truth)
+}
+
+/// From here on a change of user ids takes no capabilities away.
+fn keep_capabilities() -> nix::Result<()> {
+    const SECBIT_NO_SETUID_FIXUP: i32 = 4;
+    // SAFETY: a call that takes a number.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) }).map(drop)
 }
 
 /// The header as /proc has it: another part of the kernel than the one under test.
@@ -189,17 +249,24 @@ pub fn now() -> u64 {
     time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_nsec().unsigned_abs()
 }
 
+/// A time is known in ticks and told in nanoseconds: the field `X_ns` has to be `X_ticks`.
+fn is_told(event: &Value, name: &str, value: &Value) -> Outcome {
+    match name.strip_suffix("_ticks") {
+        Some(time) => {
+            let told = event[format!("{time}_ns")].as_u64().map(|ns| ns / 10_000_000);
+            same(name, told, value.as_u64())
+        }
+        None => same(name, &event[name], value),
+    }
+}
+
 /// Compares every header field of an event with what is known of the task.
 pub fn compare_header(event: &Value, task: &Task, decision: &Value) -> Outcome {
     let truth = task.truth.as_object().ok_or("no truth")?;
-    for (name, value) in truth.iter().filter(|(name, _)| *name != "start_ticks") {
-        same(name, &event[name], value)?;
-    }
-    for (name, value) in decision.as_object().ok_or("no decision")? {
-        same(name, &event[name], value)?;
+    for (name, value) in truth.iter().chain(decision.as_object().ok_or("no decision")?) {
+        is_told(event, name, value)?;
     }
     let number = |name: &str| event[name].as_u64().ok_or_else(|| format!("no {name}: {event}"));
-    same("start_ns in ticks", Some(number("start_ns")? / 10_000_000), truth["start_ticks"].as_u64())?;
     let mono = number("mono_ns")?;
     super::holds(
         task.span.0 <= mono && mono <= task.span.1,
@@ -209,5 +276,9 @@ pub fn compare_header(event: &Value, task: &Task, decision: &Value) -> Outcome {
     let real = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).unwrap();
     let expected =
         real.tv_sec().unsigned_abs() * 1_000_000_000 + real.tv_nsec().unsigned_abs() - (now() - mono);
-    super::holds(wall.abs_diff(expected) < 50_000_000, format!("wall_ns {wall}, expected about {expected}"))
+    let apart = Duration::from_nanos(wall.abs_diff(expected));
+    super::holds(
+        apart < stretched(Duration::from_millis(50)),
+        format!("wall_ns {wall}, expected about {expected}"),
+    )
 }

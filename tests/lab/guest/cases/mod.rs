@@ -1,0 +1,148 @@
+//! What is claimed of every template alike: that observing and shadow allow and tell, that deny and kill refuse, that a
+//! detach restores, and that the books are exact.
+//!
+//! A template has one row in [`TABLE`]: params that confine its probe, and acts that the probe is about. One session of
+//! the shell (`session`) attaches the probe of each row and goes through [`ROUNDS`]; in each, a task of its own does
+//! each act. Each claim is then judged (`judge`) from what became of the tasks and from what the shell has written.
+
+mod judge;
+mod session;
+
+use std::{collections::BTreeSet, sync::OnceLock};
+
+use krsi_sh::template::Catalogue;
+use nix::errno::Errno;
+use serde_json::Value;
+
+use super::{
+    Outcome, Step, connect, exec, exec_unlink, file_open, proc_mem, same,
+    task::{Identity, Task},
+};
+use session::Session;
+
+/// A row for each template.
+pub const TABLE: &[Case] = &[exec::CASE, file_open::CASE, exec_unlink::CASE, proc_mem::CASE, connect::CASE];
+
+/// No template is without a row.
+pub fn complete() -> Outcome {
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let rows: BTreeSet<_> = TABLE.iter().map(|case| case.template).collect();
+    same("templates", catalogue.names().collect(), rows)
+}
+
+/// A template's row.
+pub struct Case {
+    pub template: &'static str,
+    /// Params that confine the probe to the acts, as far as its scope does not: that is the [`ACTOR`]'s name.
+    pub params: &'static str,
+    /// Makes what the acts need, before the probe is attached.
+    pub prepare: fn() -> Outcome,
+    pub acts: &'static [Act],
+}
+
+/// Something that the probe decides about, once, and that succeeds if it may.
+pub struct Act {
+    pub name: &'static str,
+    pub hook: &'static str,
+    /// Does it in a task of that name.
+    pub perform: fn() -> Result<Performed, String>,
+    /// What the task is refused with when the probe says this errno.
+    pub refusal: fn(Errno) -> Errno,
+}
+
+impl Act {
+    pub const fn new(
+        name: &'static str,
+        hook: &'static str,
+        perform: fn() -> Result<Performed, String>,
+    ) -> Self {
+        Act { name, hook, perform, refusal: |errno| errno }
+    }
+}
+
+/// An act that was done.
+pub struct Performed {
+    pub task: Task,
+    /// Each field of the template's own, and what it has to be. Of a time, `X_ticks` stands for `X_ns`.
+    pub tells: Value,
+}
+
+/// Who acts: every id is another, so that no field can be mistaken for one beside it.
+pub const ACTOR: Identity = Identity {
+    uid: 1234,
+    euid: Some(1235),
+    gid: 4321,
+    comm: Some("actor"),
+    cgroup: Some("/sys/fs/cgroup/actors"),
+    loginuid: Some(777),
+    new_namespaces: false,
+    privileged: true,
+};
+
+/// What becomes of an act in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ruling {
+    Allow,
+    WouldDeny,
+    Deny(Errno),
+    Kill(i32),
+    /// The probe is not asked.
+    Detached,
+}
+
+/// What is done to each probe before the acts, and what becomes of them then.
+const ROUNDS: &[(&str, Ruling)] = &[
+    ("observe()", Ruling::Allow),
+    ("shadow()", Ruling::WouldDeny),
+    ("deny(\"EPERM\")", Ruling::Deny(Errno::EPERM)),
+    ("deny(\"EIO\")", Ruling::Deny(Errno::EIO)),
+    ("deny(13)", Ruling::Deny(Errno::EACCES)),
+    ("kill(\"SIGKILL\")", Ruling::Kill(9)),
+    ("kill(\"TERM\")", Ruling::Kill(15)),
+    ("detach()", Ruling::Detached),
+];
+
+/// What is claimed of every template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    Observe,
+    Shadow,
+    Deny,
+    Kill,
+    Detach,
+    Books,
+}
+
+impl Claim {
+    pub const ALL: [Claim; 6] =
+        [Claim::Observe, Claim::Shadow, Claim::Deny, Claim::Kill, Claim::Detach, Claim::Books];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Claim::Observe => "observing allows and tells every field",
+            Claim::Shadow => "shadow tells and allows",
+            Claim::Deny => "deny gives the errno that was asked for",
+            Claim::Kill => "kill kills",
+            Claim::Detach => "detach restores",
+            Claim::Books => "the books are exact",
+        }
+    }
+}
+
+/// The table, of which only the rows that are asked for are run: once, when the first claim is judged.
+pub struct Cases {
+    wanted: Vec<&'static Case>,
+    session: OnceLock<Result<Session, String>>,
+}
+
+impl Cases {
+    pub fn of(wanted: &[&'static Step]) -> Self {
+        let is_wanted = |case: &&Case| wanted.iter().any(|step| step.is_common_of(case));
+        Cases { wanted: TABLE.iter().filter(is_wanted).collect(), session: OnceLock::new() }
+    }
+
+    pub fn judge(&self, case: &'static Case, claim: Claim) -> Outcome {
+        let session = self.session.get_or_init(|| Session::run(&self.wanted));
+        judge::judge(session.as_ref().map_err(Clone::clone)?, case, claim)
+    }
+}

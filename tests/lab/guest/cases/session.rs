@@ -1,0 +1,99 @@
+//! The one session in which all rows are run.
+
+use std::{fs, io::Write};
+
+use super::{ACTOR, Act, Case, Performed, ROUNDS, Ruling};
+use crate::guest::{
+    Outcome,
+    shell::{Ended, Shell},
+};
+
+/// All that was done, and all that the shell has written.
+pub struct Session {
+    pub cases: Vec<&'static Case>,
+    /// In the order in which it was done.
+    pub done: Vec<Done>,
+    pub ended: Ended,
+}
+
+/// An act in a round.
+pub struct Done {
+    pub template: &'static str,
+    pub act: &'static Act,
+    pub ruling: Ruling,
+    pub performed: Result<Performed, String>,
+}
+
+impl Session {
+    pub fn run(cases: &[&'static Case]) -> Result<Self, String> {
+        fs::create_dir_all(ACTOR.cgroup.unwrap_or_default()).map_err(|e| e.to_string())?;
+        let prepared: Vec<_> = cases.iter().map(|case| (case.prepare)()).collect();
+        let mut prompt = Prompt::start()?;
+        prompt.line("let probes = [];")?;
+        for case in cases {
+            prompt.line(&attaching(case))?;
+        }
+        let mut done = Vec::new();
+        for (change, ruling) in ROUNDS {
+            prompt.line(&for_each(change))?;
+            let ready = cases.iter().zip(&prepared);
+            done.extend(ready.flat_map(|(case, prepared)| acts(case, prepared, *ruling)));
+        }
+        prompt.line("for p in probes { emit(#{probe: p.name, matched: p.stats().matched}); }")?;
+        Ok(Session { cases: cases.to_vec(), done, ended: prompt.end()? })
+    }
+}
+
+fn attaching(case: &Case) -> String {
+    let Case { template, params, .. } = case;
+    let comm = ACTOR.comm.unwrap_or_default();
+    format!(
+        "probes.push(probe(\"{template}\", #{{{params}}}).scope(#{{comm: \"{comm}\"}}).name(\"{template}\").attach());"
+    )
+}
+
+/// Of one probe that fails the others are not to suffer.
+fn for_each(change: &str) -> String {
+    format!("for p in probes {{ try {{ p.{change}; }} catch (error) {{ log(`${{p.name}}: ${{error}}`); }} }}")
+}
+
+fn acts(case: &'static Case, prepared: &Outcome, ruling: Ruling) -> impl Iterator<Item = Done> {
+    let done = move |act: &'static Act| Done {
+        template: case.template,
+        act,
+        ruling,
+        performed: prepared.clone().and_then(|()| (act.perform)()),
+    };
+    case.acts.iter().map(done)
+}
+
+/// A prompt at which one line is typed after the other.
+struct Prompt {
+    shell: Shell,
+    keyboard: fs::File,
+    lines: usize,
+}
+
+impl Prompt {
+    fn start() -> Result<Self, String> {
+        let (shell, keyboard) = Shell::at_terminal(&["--format", "json", "--no-init"])?;
+        Ok(Prompt { shell, keyboard, lines: 0 })
+    }
+
+    /// Types it, and waits until it is done. A line that fails is said on standard error, and the next one is read.
+    fn line(&mut self, line: &str) -> Outcome {
+        self.lines += 1;
+        let done = format!("done {}", self.lines);
+        self.write(&format!("{line}\nprint(\"{done}\");\n"))?;
+        self.shell.wait_for(|line| line["type"] == "print" && line["text"] == done.as_str()).map(drop)
+    }
+
+    fn write(&mut self, text: &str) -> Outcome {
+        self.keyboard.write_all(text.as_bytes()).map_err(|e| format!("cannot type: {e}"))
+    }
+
+    fn end(mut self) -> Result<Ended, String> {
+        self.write("exit(0)\n")?;
+        self.shell.end()
+    }
+}
