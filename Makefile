@@ -22,11 +22,11 @@ demo: ## Boot a kernel in the lab and watch a script observe and deny in it
 test: ## Run everything, in stages: lints, the objects' rebuild check, all tests on five kernels
 	@scripts/test
 
-check: ## Run what needs no kernel, in the development profile: format, lints, unit tests, golden files
+check: ## Run what needs no kernel, in the development profile: format, lints, unit tests, golden files, the order of the modules
 	@cargo fmt --check
 	@rustfmt --check --edition 2024 src/commands/*.rs
 	@cargo clippy --all-targets -- -D warnings
-	@cargo test --lib --test diagnostics --test templates
+	@cargo test --lib --test architecture --test diagnostics --test templates
 
 TRY_KERNEL ?= 7.3
 try: ## Compile one template and run its claims on one kernel: make try TEMPLATE=exec [TRY_KERNEL=5.10]

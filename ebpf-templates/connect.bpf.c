@@ -20,7 +20,7 @@
  * kernel's own (NFS, iSCSI, …); further addresses of SCTP associations; and sockets that are connected already:
  * inherited, passed over a unix socket, accepted.
  *
- * The name of a unix socket is what the task wrote: relative to its folder, through symbolic links, with `..`
+ * The name of a unix socket is what the task wrote: relative to its directory, through symbolic links, with `..`
  * in it. So `path` tells which name was asked for, and not which file that is: it finds programs that mean no
  * harm, and keeps none away that do. 64:ff9b::/96 (NAT64) and the like are IPv6 addresses like any other; what a
  * gateway makes of them is not known here.

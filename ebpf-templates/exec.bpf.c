@@ -104,7 +104,7 @@ struct event {
 				       "any other program.")
 		KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
-	char cwd[CWD_SIZE] KRSI_DOC("The folder the task is in, from its root; cut after 1023 bytes.")
+	char cwd[CWD_SIZE] KRSI_DOC("The directory the task is in, from its root; cut after 1023 bytes.")
 		KRSI_UNREADABLE("no-cwd") KRSI_CUT("1023") KRSI_COSTS("cwd");
 	char argv[ARGV_SIZE] KRSI_DOC("The arguments, the program's own name first.") KRSI_TEXTS("argv_length") KRSI_UNREADABLE("no-args")
 		KRSI_CUT("argv_cut");
@@ -333,7 +333,7 @@ static __always_inline bool is_memfd(struct dentry *dentry)
 {
 	char name[sizeof(memfd_prefix)] = {};
 
-	/* A memfd is its own parent: no folder can hold that name for it. */
+	/* A memfd is its own parent: no directory can hold that name for it. */
 	if (READ(dentry, d_parent) != dentry)
 		return false;
 	bpf_probe_read_kernel_str(name, sizeof(name), READ(dentry, d_name.name));

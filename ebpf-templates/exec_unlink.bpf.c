@@ -18,7 +18,7 @@
  * from then on. What is noted is never taken out (it might be executed again); when there is no room for more,
  * every file that loses a name is looked for.
  *
- * Not seen: names removed beneath an overlay's merged folder, a file that is mapped but not
+ * Not seen: names removed beneath an overlay's merged directory, a file that is mapped but not
  * executed (a library), a process that pointed its own exe elsewhere (PR_SET_MM_EXE_FILE).
  * More processes than can be gone through (131 072), and one whose first 32 threads have all left while another
  * lives, count as trouble.

@@ -301,8 +301,8 @@ int smallest_open(u64 *context)
 #[test]
 fn an_event_without_a_path_is_sent_whole() {
     use std::{io::Write, process};
-    let folder = tempfile::tempdir().unwrap();
-    let object = folder.path().join("smallest.bpf.o");
+    let directory = tempfile::tempdir().unwrap();
+    let object = directory.path().join("smallest.bpf.o");
     let compiler = process::Command::new("clang-19")
         .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-I.", "-x", "c", "-c", "-", "-o"])
         .arg(&object)

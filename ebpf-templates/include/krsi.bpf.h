@@ -112,7 +112,7 @@ typedef u32 krsi_ustack;
  * (::ffff:10.0.0.1), is of version 4 and has the bytes of that form: an address has one way to be written.
  */
 struct krsi_address {
-	u32 version; /* 4 or 6; 0: there is no address */
+	u32 version; /* 4 or 6; 0: no address */
 	u8 bytes[16];
 };
 
@@ -190,7 +190,7 @@ struct krsi_header {
 		     "loss.") KRSI_KNOWN("sent");
 	u64 start_ns KRSI_DOC("When the process started, since boot: with pid it names a process for ever.")
 		KRSI_UNIT("ns");
-	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its folder.");
+	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its directory.");
 	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.") KRSI_COSTS("exe");
 	u32 probe_id KRSI_DOC("Id of the probe.");
 	enum krsi_hook hook KRSI_DOC("LSM hook that asked.");

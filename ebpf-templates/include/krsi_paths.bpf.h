@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* The event's path, and the folder behind it. */
+/* The event's path, and the directory behind it. */
 #ifndef KRSI_PATHS_BPF_H
 #define KRSI_PATHS_BPF_H
 
@@ -102,7 +102,7 @@ static __always_inline void krsi_gather_name(struct scratch *scratch, struct vfs
 	krsi_set_path(scratch, krsi_walk_event(scratch, mount, dentry), mount, dentry);
 }
 
-/* The folder the task is in, of which as much as fits; or an empty text. */
+/* The directory the task is in, of which as much as fits; or an empty text. */
 static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 size)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

@@ -74,7 +74,7 @@ static __always_inline bool krsi_scope_admits_exe(u64 kinds, enum krsi_scope_kin
 	return krsi_scope_admits(kinds, kind, &key);
 }
 
-/* A subtree is all of it: further up than this nobody is (each level is a folder in memory, made one by one). */
+/* A subtree is all of it: further up than this nobody is (each level is a directory in memory, made one by one). */
 #define KRSI_CGROUPS_A_ROUND 64
 #define KRSI_CGROUP_ROUNDS 64
 

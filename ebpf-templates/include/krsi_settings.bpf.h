@@ -12,7 +12,7 @@ const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
 const volatile u32 krsi_generation = 0;
 /* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
 const volatile u32 krsi_audit_only = 0;
-/* Whether the folder of the task is used. */
+/* Whether the directory of the task is used. */
 const volatile u32 krsi_cwd = 1;
 
 struct krsi_control {

@@ -127,7 +127,7 @@ __noinline u64 krsi_name_pseudo(u32 slot, u64 address)
 
 	if (!scratch)
 		return 0;
-	/* The root of a file system that its mount does not lead to: the folder was moved out of a bind mount. */
+	/* The root of a file system that its mount does not lead to: the directory was moved out of a bind mount. */
 	if (READ(super, s_root) == dentry)
 		return 0;
 	if (magic == PIPEFS_MAGIC || magic == SOCKFS_MAGIC || magic == NSFS_MAGIC)

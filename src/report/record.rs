@@ -131,7 +131,7 @@ impl Severity {
     ];
 
     /// # Errors
-    /// If there is not a severity of this name.
+    /// If there is no severity of this name.
     pub fn from_name(name: &str) -> Result<Self, SeverityError> {
         Self::ALL.iter().find(|(_, n)| *n == name).map(|(s, _)| *s).ok_or_else(|| SeverityError {
             given: name.to_owned(),

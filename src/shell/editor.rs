@@ -140,7 +140,7 @@ impl RichReader {
     /// What prints above this reader's prompt.
     ///
     /// # Errors
-    /// If there is not a terminal.
+    /// If there is no terminal.
     pub fn above(&mut self) -> Result<Box<dyn Above>, ReadlineError> {
         Ok(Box::new(AboveLine(self.editor.create_external_printer()?)))
     }

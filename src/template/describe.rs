@@ -114,7 +114,7 @@ fn check_counts(fields: &[Field]) -> Fallible<()> {
         if let FieldKind::List { count, .. } | FieldKind::Texts { length: count } = &field.kind
             && !fields.iter().any(|f| f.name == *count && f.kind == FieldKind::Unsigned)
         {
-            return Err(format!("field `{}` is counted by `{count}`, which is no number", field.name));
+            return Err(format!("field `{}` is counted by `{count}`, which is not a number", field.name));
         }
     }
     Ok(())

@@ -40,7 +40,7 @@ pub static BOOTS: &[Boot] = &[
         claims: &[
             Claim {
                 template: "shell",
-                name: "without bpf in lsm=: cause, cure, exit 3",
+                name: "without bpf in lsm=: cause, fix, exit 3",
                 judge: |said| said.refused(",bpf` on the kernel command line"),
             },
             Claim {
@@ -66,7 +66,7 @@ pub static BOOTS: &[Boot] = &[
         claims: &[
             Claim {
                 template: "shell",
-                name: "locked down for confidentiality: cause, cure, exit 3",
+                name: "locked down for confidentiality: cause, fix, exit 3",
                 judge: |said| said.refused("lockdown=integrity"),
             },
             Claim {
@@ -86,7 +86,7 @@ pub static USER_MODE_BOOT: Boot = Boot {
     claims: &[
         Claim {
             template: "shell",
-            name: "on a kernel without BTF: cause, cure, exit 3",
+            name: "on a kernel without BTF: cause, fix, exit 3",
             judge: |said| said.refused("CONFIG_DEBUG_INFO_BTF=y"),
         },
         Claim {
@@ -143,9 +143,9 @@ impl Boot {
 
 impl Said {
     /// The shell attached nothing, and said what to do.
-    fn refused(&self, cure: &str) -> Outcome {
+    fn refused(&self, fix: &str) -> Outcome {
         let attached = self.stdout.contains("attached\n");
-        let said = self.stderr.contains("cure:") && self.stderr.contains(cure);
+        let said = self.stderr.contains("fix:") && self.stderr.contains(fix);
         let fine = self.codes.first() == Some(&3) && said && !attached;
         if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
     }
@@ -166,7 +166,7 @@ impl Said {
         if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
     }
 
-    /// The doctor blames this check, with a cure, and says this of every hook.
+    /// The doctor blames this check, with a fix, and says this of every hook.
     fn found(&self, check: &str, status: &str) -> Outcome {
         let all = |key: &str| self.report[key].as_array().cloned().unwrap_or_default();
         let blamed = all("checks")

@@ -265,9 +265,9 @@ fn judge(kernel: &str, step: &guest::Step, reported: Option<Row>, trouble: Optio
 }
 
 fn write_matrix(rows: &[Row]) -> std::io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("matrix.json"), serde_json::to_vec_pretty(rows)?)
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab");
+    fs::create_dir_all(&directory)?;
+    fs::write(directory.join("matrix.json"), serde_json::to_vec_pretty(rows)?)
 }
 
 fn print_table(rows: &[Row]) {

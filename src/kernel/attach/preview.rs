@@ -64,10 +64,10 @@ mod tests {
     #[test]
     fn a_process_lies_where_the_templates_have_it() {
         let shapes = Shapes::of("file_open");
-        assert_eq!(InScope::SIZE, shapes.size("krsi_previewed"));
-        let mut bytes = [0; InScope::SIZE];
+        assert_eq!(SIZE, shapes.size("krsi_previewed"));
+        let mut bytes = [0; SIZE];
         let at = |member: &str| shapes.offset("krsi_previewed", member);
         (bytes[at("pid")], bytes[at("uid")], bytes[at("comm")]) = (1, 2, b'c');
-        assert_eq!(InScope::read(&bytes), InScope { pid: 1, uid: 2, comm: "c".into() });
+        assert_eq!(process(&bytes), InScope { pid: 1, uid: 2, comm: "c".into() });
     }
 }

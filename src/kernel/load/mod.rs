@@ -202,7 +202,7 @@ fn patch(constants: Constants<'_>, reach: Reach) -> Result<PatchedObject, Kernel
             ("krsi_audit_only", u32::from(reach == Reach::AuditOnly)),
             ("krsi_early_fields", first.map_or(0, |first| first.fields)),
             ("krsi_exe", FindsExe::of(spec) as u32),
-            ("krsi_cwd", u32::from(wants_folder(spec))),
+            ("krsi_cwd", u32::from(wants_directory(spec))),
             (stacks::CONSTANT, stacks::wanted(spec)),
         ],
         &[(summaries::CONSTANT, &counted)],
@@ -235,8 +235,8 @@ impl FindsExe {
     }
 }
 
-/// Whether the folder of the task is found.
-fn wants_folder(spec: &Spec) -> bool {
+/// Whether the directory of the task is found.
+fn wants_directory(spec: &Spec) -> bool {
     let fields = spec.template.costing(Cost::Directory);
     spec.tells(&fields) || spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&fields))
 }

@@ -53,12 +53,12 @@ impl Shared {
     /// # Errors
     /// If the kernel makes no such file system for this process, or pins nothing there.
     pub fn pinned(&self) -> Result<Pinned, String> {
-        let mut pinned = Pinned { folder: own_folder()?, names: Vec::new() };
+        let mut pinned = Pinned { directory: own_directory()?, names: Vec::new() };
         for (name, id) in &self.0 {
             let failed =
                 |error: &(dyn std::error::Error + 'static)| format!("cannot pin `{name}`: {}", chain(error));
             let map = MapData::from_id(*id).map_err(|error| failed(&error))?;
-            map.pin(pinned.folder.join(name)).map_err(|error| failed(&error))?;
+            map.pin(pinned.directory.join(name)).map_err(|error| failed(&error))?;
             pinned.names.push(name.clone());
         }
         Ok(pinned)
@@ -67,14 +67,14 @@ impl Shared {
 
 /// Maps that are pinned until this is dropped.
 pub struct Pinned {
-    folder: PathBuf,
+    directory: PathBuf,
     names: Vec<String>,
 }
 
 impl Pinned {
     /// Each map's name, and where it is to be opened.
     pub fn paths(&self) -> impl Iterator<Item = (&str, PathBuf)> {
-        self.names.iter().map(|name| (name.as_str(), self.folder.join(name)))
+        self.names.iter().map(|name| (name.as_str(), self.directory.join(name)))
     }
 }
 
@@ -83,7 +83,7 @@ impl Drop for Pinned {
         for (_, path) in self.paths() {
             let _ = fs::remove_file(path);
         }
-        let _ = fs::remove_dir(&self.folder);
+        let _ = fs::remove_dir(&self.directory);
     }
 }
 
@@ -104,10 +104,10 @@ fn data(map: &Map) -> Option<&MapData> {
     }
 }
 
-/// A new folder in the process's BPF file system.
-fn own_folder() -> Result<PathBuf, String> {
+/// A new directory in the process's BPF file system.
+fn own_directory() -> Result<PathBuf, String> {
     static SYSTEM: OnceLock<OwnedFd> = OnceLock::new();
-    static FOLDERS: AtomicU64 = AtomicU64::new(0);
+    static DIRECTORIES: AtomicU64 = AtomicU64::new(0);
     let system = match SYSTEM.get() {
         Some(system) => system,
         None => {
@@ -117,11 +117,11 @@ fn own_folder() -> Result<PathBuf, String> {
             SYSTEM.get_or_init(|| made)
         }
     };
-    let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-    let folder = PathBuf::from(format!("/proc/self/fd/{}/{number}", system.as_raw_fd()));
-    fs::create_dir(&folder)
-        .map_err(|error| format!("no folder in a BPF file system of its own: {}", chain(&error)))?;
-    Ok(folder)
+    let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
+    let directory = PathBuf::from(format!("/proc/self/fd/{}/{number}", system.as_raw_fd()));
+    fs::create_dir(&directory)
+        .map_err(|error| format!("no directory in a BPF file system of its own: {}", chain(&error)))?;
+    Ok(directory)
 }
 
 fn own_file_system() -> Result<OwnedFd, Errno> {

@@ -365,7 +365,7 @@ fn follow_files(
         let kept =
             if file.former.is_empty() { "" } else { "; the former file is meant too, by whatever name" };
         let what = match change {
-            Change::Gone => format!("is gone{kept}; the path is matched if it is made anew"),
+            Change::Gone => format!("is gone{kept}; the path is matched if it is created again"),
             Change::Made => "is there now, and is meant".to_owned(),
             Change::Replaced => format!("was replaced; the new file is meant{kept}"),
             Change::LeadsTo(path) => format!("leads to {path:?} now, which is meant{kept}"),

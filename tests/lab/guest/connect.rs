@@ -503,7 +503,7 @@ pub fn names() -> Outcome {
     whole.extend([
         (bytes(b"/run/k.sock"), true),
         (bytes(b"/run/k.sock\0behind"), true),
-        // A file of that name, in the task's folder.
+        // A file of that name, in the task's directory.
         (bytes(b"@exact\0"), false),
         (bytes(longest.as_bytes()), true),
         (bytes(&longest.as_bytes()[..107]), false),

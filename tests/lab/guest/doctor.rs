@@ -61,7 +61,7 @@ pub fn unprivileged() -> Outcome {
     holds(statuses(&report).iter().all(|s| *s == "missing-capability"), format!("{:#}", report["hooks"]))
 }
 
-/// An empty folder where the kernel's types would be, for this process alone.
+/// An empty directory where the kernel's types would be, for this process alone.
 pub fn without_types() -> Outcome {
     let hide = || {
         unshare(CloneFlags::CLONE_NEWNS)?;

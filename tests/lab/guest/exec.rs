@@ -22,11 +22,11 @@ use super::{
     task::{self, Deed, Identity, ME, REFUSED, execute},
 };
 
-/// A program of this step's own, in a folder that everyone may search.
+/// A program of this step's own, in a directory that everyone may search.
 pub fn program(name: &str) -> Result<String, String> {
-    let folder = "/tmp/programs";
-    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
-    let path = format!("{folder}/{name}");
+    let directory = "/tmp/programs";
+    fs::create_dir_all(directory).map_err(|e| e.to_string())?;
+    let path = format!("{directory}/{name}");
     fs::copy("/bin/busybox", &path).map_err(|e| format!("{path}: {e}"))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())?;
     Ok(path)

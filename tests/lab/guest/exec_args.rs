@@ -329,8 +329,8 @@ pub fn said_everywhere() -> Outcome {
     ended.well()
 }
 
-pub fn folder() -> Outcome {
-    let path = program("folder")?;
+pub fn directory() -> Outcome {
+    let path = program("directory")?;
     let mut shell = probe(&format!("path: \"{path}\""), "")?;
     let task = execute(&path, &["true"], &[])?;
     let told = shell.event(task.pid, &path)?;

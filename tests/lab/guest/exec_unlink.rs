@@ -301,15 +301,15 @@ pub fn leaderless() -> Outcome {
 pub fn overlayfs() -> Outcome {
     let text = |e: std::io::Error| e.to_string();
     Command::new("insmod").arg("/lab/overlay.ko").status().map_err(text)?;
-    for folder in ["/tmp/xlower", "/tmp/xupper", "/tmp/xmerged"] {
-        fs::create_dir_all(folder).map_err(text)?;
+    for directory in ["/tmp/xlower", "/tmp/xupper", "/tmp/xmerged"] {
+        fs::create_dir_all(directory).map_err(text)?;
     }
-    for (name, folder) in [("lower", "/tmp/xlower"), ("upper", "/tmp/xupper")] {
-        mount(Some(name), folder, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+    for (name, directory) in [("lower", "/tmp/xlower"), ("upper", "/tmp/xupper")] {
+        mount(Some(name), directory, Some("tmpfs"), MsFlags::empty(), None::<&str>)
             .map_err(|e| e.to_string())?;
     }
-    for folder in ["/tmp/xupper/files", "/tmp/xupper/work"] {
-        fs::create_dir_all(folder).map_err(text)?;
+    for directory in ["/tmp/xupper/files", "/tmp/xupper/work"] {
+        fs::create_dir_all(directory).map_err(text)?;
     }
     for name in ["beneath", "copied"] {
         fs::copy("/bin/busybox", format!("/tmp/xlower/{name}")).map_err(text)?;
@@ -318,8 +318,8 @@ pub fn overlayfs() -> Outcome {
     mount(Some("overlay"), "/tmp/xmerged", Some("overlay"), MsFlags::empty(), Some(options))
         .map_err(|e| format!("no overlayfs: {e}"))?;
     let outcome = overlaid();
-    for folder in ["/tmp/xmerged", "/tmp/xupper", "/tmp/xlower"] {
-        umount(folder).map_err(|e| e.to_string())?;
+    for directory in ["/tmp/xmerged", "/tmp/xupper", "/tmp/xlower"] {
+        umount(directory).map_err(|e| e.to_string())?;
     }
     outcome
 }

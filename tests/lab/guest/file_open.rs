@@ -25,9 +25,9 @@ use super::{
 
 /// A file of this step's own.
 fn file(name: &str) -> Result<String, String> {
-    let folder = "/tmp/files";
-    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
-    let path = format!("{folder}/{name}");
+    let directory = "/tmp/files";
+    fs::create_dir_all(directory).map_err(|e| e.to_string())?;
+    let path = format!("{directory}/{name}");
     fs::write(&path, "content").map_err(|e| format!("{path}: {e}"))?;
     Ok(path)
 }
@@ -144,7 +144,7 @@ pub fn overlayfs_beneath() -> Outcome {
         let mut shell = Shell::ready(script)?;
         let task = open_file(&user, "/tmp/merged/secret", OFlag::O_RDONLY)?;
         same("by the user", task.deed, REFUSED)?;
-        // Its path is the overlay's from Linux 6.5 on, before from the root of the folder beneath.
+        // Its path is the overlay's from Linux 6.5 on, before from the root of the directory beneath.
         let event = shell.wait_for(|line| line["type"] == "event" && line["pid"] == task.pid)?;
         same(
             "ids",
@@ -160,24 +160,24 @@ fn with_overlay(work: impl FnOnce() -> Outcome) -> Outcome {
     let text = |e: std::io::Error| e.to_string();
     // A module in every kernel of the matrix.
     Command::new("insmod").arg("/lab/overlay.ko").status().map_err(text)?;
-    for folder in ["/tmp/lower", "/tmp/upper", "/tmp/merged"] {
-        fs::create_dir_all(folder).map_err(text)?;
+    for directory in ["/tmp/lower", "/tmp/upper", "/tmp/merged"] {
+        fs::create_dir_all(directory).map_err(text)?;
     }
     // Lower and upper on different file systems: then stat's device is not the inode's.
     mount(Some("lower"), "/tmp/lower", Some("tmpfs"), MsFlags::empty(), None::<&str>)
         .map_err(|e| e.to_string())?;
     mount(Some("upper"), "/tmp/upper", Some("tmpfs"), MsFlags::empty(), None::<&str>)
         .map_err(|e| e.to_string())?;
-    for folder in ["/tmp/upper/files", "/tmp/upper/work"] {
-        fs::create_dir_all(folder).map_err(text)?;
+    for directory in ["/tmp/upper/files", "/tmp/upper/work"] {
+        fs::create_dir_all(directory).map_err(text)?;
     }
     fs::write("/tmp/lower/secret", "content").map_err(text)?;
     let options = "lowerdir=/tmp/lower,upperdir=/tmp/upper/files,workdir=/tmp/upper/work";
     mount(Some("overlay"), "/tmp/merged", Some("overlay"), MsFlags::empty(), Some(options))
         .map_err(|e| format!("no overlayfs: {e}"))?;
     let outcome = work();
-    for folder in ["/tmp/merged", "/tmp/upper", "/tmp/lower"] {
-        umount(folder).map_err(|e| e.to_string())?;
+    for directory in ["/tmp/merged", "/tmp/upper", "/tmp/lower"] {
+        umount(directory).map_err(|e| e.to_string())?;
     }
     outcome
 }
@@ -262,7 +262,7 @@ pub fn too_long() -> Outcome {
     outcome
 }
 
-/// In a folder whose path is longer than PATH_MAX, with a file `secret`.
+/// In a directory whose path is longer than PATH_MAX, with a file `secret`.
 fn too_long_here() -> Outcome {
     let params = "path_prefix: \"/tmp/deep/\"";
     let shell = Shell::ready(&probe(params, ".deny(\"EPERM\")"))?;

@@ -30,8 +30,8 @@ fn task(uid: u32) -> Identity<'static> {
 
 /// A file that everyone may read.
 fn file(path: &str) -> Result<(), String> {
-    let folder = Path::new(path).parent().ok_or("no folder")?;
-    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    let directory = Path::new(path).parent().ok_or("no directory")?;
+    fs::create_dir_all(directory).map_err(|e| e.to_string())?;
     fs::write(path, "content").map_err(|e| format!("{path}: {e}"))
 }
 
@@ -79,7 +79,7 @@ pub fn uid_and_prefix() -> Outcome {
     ))?;
     same("both hold", open(1000, "/tmp/when/a")?, NO_ACCESS)?;
     same("another user", open(0, "/tmp/when/a")?, Deed::Done)?;
-    same("another folder", open(1000, "/tmp/whenever")?, Deed::Done)?;
+    same("another directory", open(1000, "/tmp/whenever")?, Deed::Done)?;
     let ended = shell.stop()?;
     let books = ended.books("t")?;
     same("denials", books["deny"].as_u64(), Some(1))?;

@@ -73,7 +73,7 @@ pub fn locked_memory() -> Outcome {
         return same("exit", code, Some(0)).map_err(|e| format!("{e}: {errors}"));
     }
     same("exit", code, Some(3))?;
-    holds(errors.contains("ulimit -l") && errors.contains("cure:"), &*errors)?;
+    holds(errors.contains("ulimit -l") && errors.contains("fix:"), &*errors)?;
     holds(!errors.contains("not a template"), errors)
 }
 

@@ -101,7 +101,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "mode and params change while attached" => exec::live_changes,
             "a lease lapses by itself" => exec::lease,
             "of two probes the newest is asked first, and its refusal is final" => exec::two_probes,
-            "the folder is told" => exec_args::folder,
+            "the directory is told" => exec_args::directory,
             "args: every argument, and the image as it has become" => exec_args::arguments,
             "args: what does not fit is marked" => exec_args::long_arguments,
             "env: value, times, overflow, not set" => exec_args::environment,
@@ -144,7 +144,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "sets of thousands are looked up" => filter::large_sets,
             "a captured variable has its value of the attach" => filter::captured,
             "what cannot be told follows on_error" => filter::trouble,
-            "executables and folders however deep; what is cut cannot be told" => paths::deep_tasks,
+            "executables and directories however deep; what is cut cannot be told" => paths::deep_tasks,
             "a filter with verdicts of its own: allow, deny, kill" => filter::verdicts,
             "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
             "the largest filters load, and one in every template" => filter::largest,
@@ -199,9 +199,9 @@ fn special() -> impl IntoIterator<Item = Step> {
             "ten thousand executables" => scope_kinds::many_executables,
         }
         "names" {
-            "a cgroup made anew is in scope from its first task on" => names::cgroup_made_anew,
-            "a cgroup made anew while the shell is stopped is in scope" => names::cgroup_while_stopped,
-            "a cgroup made anew is left out again" => names::not_cgroup_made_anew,
+            "a cgroup created again is in scope from its first task on" => names::cgroup_made_anew,
+            "a cgroup created again while the shell is stopped is in scope" => names::cgroup_while_stopped,
+            "a cgroup created again is left out again" => names::not_cgroup_made_anew,
             "an executable replaced is followed, and what runs the former one" => names::exe_replaced,
             "a symbolic link turned elsewhere is followed" => names::link_turned,
             "a file replaced is denied as the one before" => names::replaced_file,
@@ -234,7 +234,7 @@ fn special() -> impl IntoIterator<Item = Step> {
         "doctor" {
             "every hook is seen to fire" => doctor::all_fire,
             "as another user: privilege is missing" => doctor::unprivileged,
-            "without the kernel's types: cause and cure" => doctor::without_types,
+            "without the kernel's types: cause and fix" => doctor::without_types,
             "nothing stays attached" => doctor::leaves_nothing,
         }
         "shell" {
@@ -262,7 +262,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a lease lapses though the shell is stopped" => faults::stopped_shell,
             "a failed attach leaves nothing behind" => product::failed_attach,
             "audit turns deny into shadow" => product::audit,
-            "without privilege: cause, cure, exit 3" => product::unprivileged,
+            "without privilege: cause, fix, exit 3" => product::unprivileged,
             "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
             "standard output is NDJSON and nothing else" => product::ndjson,
             "events arrive while run waits" => product::events_during_run,

@@ -1,4 +1,4 @@
-//! Claims about what a probe names: a cgroup made anew, a file replaced, a link turned elsewhere, and what a rule
+//! Claims about what a probe names: a cgroup created again, a file replaced, a link turned elsewhere, and what a rule
 //! about names does not hold.
 
 use std::{
@@ -50,14 +50,16 @@ pub fn cgroup_made_anew() -> Outcome {
         exit(0);
     "#)?;
     same("denied", &ended.emitted()?["denied"], &json!(2))?;
-    let (anew, gone) =
-        ("\"/sys/fs/cgroup/anew\" was made anew; the scope follows", "is gone, so no task of it is in scope");
+    let (anew, gone) = (
+        "\"/sys/fs/cgroup/anew\" was created again; the scope follows",
+        "is gone, so no task of it is in scope",
+    );
     holds(ended.stderr.contains(anew), format!("it is said: {}", ended.stderr))?;
     holds(ended.stderr.contains(gone), format!("its end is said: {}", ended.stderr))?;
     ended.well()
 }
 
-/// No poll is in it: the shell is stopped, and each directory on the way is made anew with the one below.
+/// No poll is in it: the shell is stopped, and each directory on the way is created again with the one below.
 pub fn cgroup_while_stopped() -> Outcome {
     let (outer, inner) = ("/sys/fs/cgroup/outer", "/sys/fs/cgroup/outer/inner");
     let beside = "/sys/fs/cgroup/outer/beside";
@@ -76,7 +78,7 @@ pub fn cgroup_while_stopped() -> Outcome {
             remove(path)?;
         }
         make()?;
-        same(&format!("made anew, {round}"), read(&at(inner), file)?, REFUSED)?;
+        same(&format!("created again, {round}"), read(&at(inner), file)?, REFUSED)?;
         same("beside it", read(&at(beside), file)?, Deed::Done)?;
     }
     shell.signal(nix::sys::signal::Signal::SIGCONT)?;

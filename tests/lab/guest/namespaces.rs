@@ -77,7 +77,7 @@ pub fn guard() -> Outcome {
     same("exit", code, Some(0))
 }
 
-/// Process ids are not the kernel's there: what would take one for another is refused, with cause and cure.
+/// Process ids are not the kernel's there: what would take one for another is refused, with cause and fix.
 pub fn process_ids() -> Outcome {
     for (what, code) in [
         ("kill(1234, \"SIGTERM\")", 3),

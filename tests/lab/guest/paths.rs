@@ -178,7 +178,7 @@ pub fn unreachable() -> Outcome {
     shell.stop()?.well()
 }
 
-/// Makes so many folders in each other, each with a name of so many bytes, below `base`, and puts a copy of `file` into
+/// Makes so many directories in each other, each with a name of so many bytes, below `base`, and puts a copy of `file` into
 /// the last; gives the path of that. Afterwards this process is there.
 fn deep(base: &str, depth: usize, length: usize, file: &str) -> Result<String, String> {
     let name = "d".repeat(length);
@@ -196,7 +196,7 @@ fn deep(base: &str, depth: usize, length: usize, file: &str) -> Result<String, S
     Ok(format!("{base}{}/file", format!("/{name}").repeat(depth)))
 }
 
-/// The work, with this process's folder as it was before.
+/// The work, with this process's directory as it was before.
 fn here_again(work: impl FnOnce() -> Outcome) -> Outcome {
     let outcome = work();
     std::env::set_current_dir("/").map_err(text)?;
@@ -215,7 +215,7 @@ pub fn deep_files() -> Outcome {
             holds(path.len() <= 4095, format!("{} bytes", path.len()))?;
             let expected = if refused { REFUSED } else { Deed::Done };
             let deed = open_file(&ME, "file", OFlag::O_RDONLY)?.deed;
-            same(&format!("{} bytes, {depth} folders", path.len()), deed, expected)?;
+            same(&format!("{} bytes, {depth} directories", path.len()), deed, expected)?;
         }
         let path = deep("/tmp/paths/deep", 16, 253, "/etc/passwd")?;
         let whole = "w".repeat(4095 - (path.len() - "file".len()));
@@ -230,7 +230,7 @@ pub fn deep_files() -> Outcome {
     ended.well()
 }
 
-/// Executables and folders deeper than 63 names and longer than their fields.
+/// Executables and directories deeper than 63 names and longer than their fields.
 pub fn deep_tasks() -> Outcome {
     let read = |depth: usize, length: usize, path: &str| -> Result<Deed, String> {
         deep("/tmp/paths/exe", depth, length, "/bin/busybox")?;
@@ -274,7 +274,7 @@ pub fn deep_tasks() -> Outcome {
     }
     let program = program("anywhere")?;
     let rest = ".when(|e| e.cwd.starts_with(\"/tmp/paths/exe/d/d/\") && e.cwd.ends_with(\"/d/d\")).deny().on_error(\"deny\")";
-    statements.push(attaching("folder", "exec", &format!("path: \"{program}\""), rest));
+    statements.push(attaching("directory", "exec", &format!("path: \"{program}\""), rest));
     let shell = Shell::with_probes(&statements)?;
     here_again(|| {
         for (name, path, expected, _) in &cases {
@@ -284,7 +284,7 @@ pub fn deep_tasks() -> Outcome {
         }
         for (depth, length) in [(70, 1), (600, 1)] {
             deep("/tmp/paths/exe", depth, length, "/etc/passwd")?;
-            same(&format!("folder {depth}"), execute(&ME, &program)?.deed, REFUSED)?;
+            same(&format!("directory {depth}"), execute(&ME, &program)?.deed, REFUSED)?;
         }
         Ok(())
     })?;
@@ -293,7 +293,7 @@ pub fn deep_tasks() -> Outcome {
         let errors = ended.books(name)?["errors"].as_u64();
         holds((errors > Some(0)) == *unsure, format!("{name}: {errors:?} errors"))?;
     }
-    same("the longer folder cannot be told", &ended.books("folder")?["errors"], &json!(1))?;
+    same("the longer directory cannot be told", &ended.books("directory")?["errors"], &json!(1))?;
     ended.well()
 }
 

@@ -66,7 +66,7 @@ pub fn unprivileged() -> Outcome {
     let (code, stdout, stderr) = run_as(1000, "probe(\"exec\").attach(); print(\"never\")")?;
     same("exit", code, Some(3))?;
     same("standard output", stdout.as_str(), "")?;
-    for word in ["CAP_BPF", "cure"] {
+    for word in ["CAP_BPF", "fix"] {
         holds(stderr.contains(word), format!("`{word}` is missing: {stderr}"))?;
     }
     let (code, stdout, _) = run_as(1000, "print(1 + 2)")?;

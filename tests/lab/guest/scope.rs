@@ -51,11 +51,11 @@ pub fn uid() -> Outcome {
 
 pub fn cgroup() -> Outcome {
     let inner = "/sys/fs/cgroup/scoped/inner/deeper";
-    for folder in [inner, "/sys/fs/cgroup/other"] {
-        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    for directory in [inner, "/sys/fs/cgroup/other"] {
+        fs::create_dir_all(directory).map_err(|e| e.to_string())?;
     }
     let shell = denying("cgroup: \"/sys/fs/cgroup/scoped\"")?;
-    let in_group = |folder| Identity { cgroup: Some(folder), ..ME };
+    let in_group = |directory| Identity { cgroup: Some(directory), ..ME };
     same("the cgroup itself", read(&in_group("/sys/fs/cgroup/scoped"))?, REFUSED)?;
     same("two levels down", read(&in_group(inner))?, REFUSED)?;
     same("a sibling", read(&in_group("/sys/fs/cgroup/other"))?, Deed::Done)?;
@@ -66,21 +66,21 @@ pub fn cgroup() -> Outcome {
 pub fn deep_cgroup() -> Outcome {
     let top = "/sys/fs/cgroup/deep";
     let shell = denying_below(top)?;
-    let mut folder = top.to_owned();
-    let mut folders = vec![];
+    let mut directory = top.to_owned();
+    let mut directories = vec![];
     for depth in 1..=300 {
-        folder.push_str("/n");
-        fs::create_dir(&folder).map_err(|e| format!("{depth}: {e}"))?;
-        folders.push(folder.clone());
+        directory.push_str("/n");
+        fs::create_dir(&directory).map_err(|e| format!("{depth}: {e}"))?;
+        directories.push(directory.clone());
     }
     for depth in [1, 31, 32, 33, 40, 300] {
-        let inside = Identity { cgroup: Some(&folders[depth - 1]), ..ME };
+        let inside = Identity { cgroup: Some(&directories[depth - 1]), ..ME };
         same(&format!("{depth} levels down"), read(&inside)?, REFUSED)?;
     }
     let ended = shell.stop()?;
     same("errors", &ended.books("t")?["errors"], &json!(0))?;
-    for folder in folders.iter().rev() {
-        fs::remove_dir(folder).map_err(|e| format!("{folder}: {e}"))?;
+    for directory in directories.iter().rev() {
+        fs::remove_dir(directory).map_err(|e| format!("{directory}: {e}"))?;
     }
     ended.well()
 }

@@ -200,7 +200,7 @@ pub fn namespaces() -> Outcome {
 pub fn not_below() -> Outcome {
     let inner = "/sys/fs/cgroup/kinds/inner";
     fs::create_dir_all(inner).map_err(|e| e.to_string())?;
-    let in_group = |folder| Identity { cgroup: Some(folder), ..ME };
+    let in_group = |directory| Identity { cgroup: Some(directory), ..ME };
     each(&[
         (
             format!("not_cgroup: \"/sys/fs/cgroup/kinds\", pid: {}", std::process::id()),
@@ -232,14 +232,14 @@ pub fn not_below() -> Outcome {
 }
 
 pub fn many_executables() -> Outcome {
-    let folder = "/tmp/executables";
-    fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    let directory = "/tmp/executables";
+    fs::create_dir_all(directory).map_err(|e| e.to_string())?;
     for i in 0..10_000 {
-        fs::write(format!("{folder}/{i}"), "").map_err(|e| e.to_string())?;
+        fs::write(format!("{directory}/{i}"), "").map_err(|e| e.to_string())?;
     }
-    let (last, other) = (format!("{folder}/10000"), exec::program("not-listed")?);
+    let (last, other) = (format!("{directory}/10000"), exec::program("not-listed")?);
     fs::copy("/bin/busybox", &last).map_err(|e| e.to_string())?;
-    let before = format!("let exes = []; for i in 0..=10000 {{ exes.push(\"{folder}/\" + i); }}");
+    let before = format!("let exes = []; for i in 0..=10000 {{ exes.push(\"{directory}/\" + i); }}");
     let shell = denying("exe: exes", &before)?;
     same("the last of them", cat(&last)?, false)?;
     same("another", cat(&other)?, true)?;

@@ -20,11 +20,11 @@ use super::{
 
 const FOLDER: &str = "/tmp/stacks";
 
-fn folder() -> Outcome {
+fn directory() -> Outcome {
     fs::create_dir_all(FOLDER).map_err(|e| e.to_string())
 }
 
-/// The probe `p` about the folder's files, and what follows once it is attached.
+/// The probe `p` about the directory's files, and what follows once it is attached.
 fn script(rest: &str, then: &str) -> String {
     format!(
         "let p = probe(\"file_open\", #{{path_prefix: \"{FOLDER}/\"}}).scope(#{{pid: {}}}).name(\"t\"){rest}.attach(); \
@@ -49,7 +49,7 @@ fn in_order(frames: &[&str], wanted: &[&str]) -> Outcome {
 
 /// What calls the hook, down to the system call; and the function of this program that made it.
 pub fn on_events() -> Outcome {
-    folder()?;
+    directory()?;
     let mut shell = Shell::ready(&script(".kstack().ustack()", ""))?;
     let path = format!("{FOLDER}/events");
     open_here(&path)?;
@@ -72,7 +72,7 @@ fn open_here(path: &str) -> Outcome {
 
 /// An ordinary event has none, and says nothing about them.
 pub fn only_if_asked() -> Outcome {
-    folder()?;
+    directory()?;
     let mut shell = Shell::ready(&script("", ""))?;
     let path = format!("{FOLDER}/none");
     open_here(&path)?;
@@ -85,7 +85,7 @@ pub fn only_if_asked() -> Outcome {
 /// As the key of an aggregation: one row, since all opens come the same way, and each is in it. And what has
 /// another filter put in its place goes on.
 pub fn counted() -> Outcome {
-    folder()?;
+    directory()?;
     open_here(&format!("{FOLDER}/counted"))?;
     let open = format!("for i in 0..5 {{ run([\"cat\", \"{FOLDER}/counted\"]); }}");
     let ended = shell::run(&script(
@@ -155,7 +155,7 @@ fn open_from(library: &fs::File, path: &str, stay: Duration) -> i32 {
 /// Whose stack is read may cut the file meanwhile, and put a pipe in its place: the shell goes on, and does not wait.
 pub fn hostile_files() -> Outcome {
     const SYMBOLS: u64 = 2 << 20;
-    folder()?;
+    directory()?;
     let target = format!("{FOLDER}/target");
     open_here(&target)?;
     let mut shell = Shell::ready(&script(".ustack()", ""))?;

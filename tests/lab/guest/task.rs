@@ -173,8 +173,8 @@ pub fn perform(identity: &Identity, deed: impl FnOnce() -> i32) -> Result<Task, 
 
 fn become_and_tell(identity: &Identity) -> Result<Value, String> {
     let text = |e: Errno| e.to_string();
-    if let Some(folder) = identity.cgroup {
-        fs::write(Path::new(folder).join("cgroup.procs"), "0").map_err(|e| format!("cgroup: {e}"))?;
+    if let Some(directory) = identity.cgroup {
+        fs::write(Path::new(directory).join("cgroup.procs"), "0").map_err(|e| format!("cgroup: {e}"))?;
     }
     if let Some(uid) = identity.loginuid {
         fs::write("/proc/self/loginuid", uid.to_string()).map_err(|e| format!("loginuid: {e}"))?;

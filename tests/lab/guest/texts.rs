@@ -19,18 +19,18 @@ use super::{
 /// a byte, plain.
 const NAMES: [&[u8]; 5] = [b"a\xff", b"a\xfe", br"a\xff", "a\u{efff}".as_bytes(), "aä".as_bytes()];
 
-/// A folder with a file of each name; its path ends with `/`.
-fn folder(name: &str) -> Result<String, String> {
-    let folder = format!("/tmp/texts/{name}/");
-    fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+/// A directory with a file of each name; its path ends with `/`.
+fn directory(name: &str) -> Result<String, String> {
+    let directory = format!("/tmp/texts/{name}/");
+    fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
     for name in NAMES {
-        fs::write(path(&folder, name), "content\n").map_err(|e| e.to_string())?;
+        fs::write(path(&directory, name), "content\n").map_err(|e| e.to_string())?;
     }
-    Ok(folder)
+    Ok(directory)
 }
 
-fn path(folder: &str, name: &[u8]) -> std::path::PathBuf {
-    OsStr::from_bytes(&[folder.as_bytes(), name].concat()).into()
+fn path(directory: &str, name: &[u8]) -> std::path::PathBuf {
+    OsStr::from_bytes(&[directory.as_bytes(), name].concat()).into()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -39,13 +39,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// An event's path is found again by programs, params and filters, and is no other.
 pub fn found_again() -> Outcome {
-    let folder = folder("bytes")?;
+    let directory = directory("bytes")?;
     let ended = shell::run(&format!(
         r#"
         let names = [];
-        let p = probe("file_open", #{{path_prefix: "{folder}a"}}).scope(#{{pid: getpid()}}).name("t")
+        let p = probe("file_open", #{{path_prefix: "{directory}a"}}).scope(#{{pid: getpid()}}).name("t")
             .on_event(|e| {{ if !(e.path in names) {{ names.push(e.path) }} }}).attach();
-        run(["sh", "-c", "cat {folder}a*"]);
+        run(["sh", "-c", "cat {directory}a*"]);
         run_for("300ms");
         p.detach();
         fn refused(p, names) {{
@@ -62,7 +62,7 @@ pub fn found_again() -> Outcome {
             by_filter.push(refused(probe("file_open").when(|e| e.path == name), names));
         }}
         let literal = refused(
-            probe("file_open").when(|e| e.path.starts_with("{folder}") && e.path.ends_with("\uefff")), names);
+            probe("file_open").when(|e| e.path.starts_with("{directory}") && e.path.ends_with("\uefff")), names);
         emit(#{{names: names, found: found, by_param: by_param, by_filter: by_filter, literal: literal}});
         "#
     ))?;
@@ -82,20 +82,21 @@ pub fn found_again() -> Outcome {
 
 /// NDJSON has the bytes, and a summary a row for each name.
 pub fn recorded() -> Outcome {
-    let folder = folder("rows")?;
+    let directory = directory("rows")?;
     let ended = shell::run(&format!(
         r#"
-        let p = probe("file_open", #{{path_prefix: "{folder}a"}}).scope(#{{pid: getpid()}}).name("t")
+        let p = probe("file_open", #{{path_prefix: "{directory}a"}}).scope(#{{pid: getpid()}}).name("t")
             .count_by("path").events(true).attach();
-        run(["sh", "-c", "cat {folder}a*; cat {folder}a*"]);
+        run(["sh", "-c", "cat {directory}a*; cat {directory}a*"]);
         run_for("300ms");
-        emit(#{{of: p.counts().of("{folder}a\uefff"), rows: p.counts().rows.map(|row| row.path)}});
+        emit(#{{of: p.counts().of("{directory}a\uefff"), rows: p.counts().rows.map(|row| row.path)}});
         p.counts().show();
         p.detach();
         "#
     ))?;
     ended.well()?;
-    let expected: BTreeSet<_> = NAMES.iter().map(|name| hex(&[folder.as_bytes(), name].concat())).collect();
+    let expected: BTreeSet<_> =
+        NAMES.iter().map(|name| hex(&[directory.as_bytes(), name].concat())).collect();
     let bytes = |record: &Value| match &record["path_hex"] {
         Value::String(hex) => hex.clone(),
         _ => hex(record["path"].as_str().unwrap_or_default().as_bytes()),
@@ -112,16 +113,16 @@ pub fn recorded() -> Outcome {
 
 /// A thread's name and an executable's, in a scope: those of these bytes, and no others.
 pub fn scope() -> Outcome {
-    let folder = folder("scoped")?;
-    let file = format!("{folder}file");
+    let directory = directory("scoped")?;
+    let file = format!("{directory}file");
     fs::write(&file, "content\n").map_err(|e| e.to_string())?;
-    let programs = [path(&folder, b"c\xff"), path(&folder, b"c\xfe")];
+    let programs = [path(&directory, b"c\xff"), path(&directory, b"c\xfe")];
     for program in &programs {
         fs::copy("/bin/busybox", program).map_err(|e| e.to_string())?;
     }
     let read =
         |program| Command::new(program).arg0("cat").arg(&file).output().map(|output| output.status.success());
-    for scope in ["comm: \"c\\uefff\"".to_owned(), format!("exe: \"{folder}c\\uefff\"")] {
+    for scope in ["comm: \"c\\uefff\"".to_owned(), format!("exe: \"{directory}c\\uefff\"")] {
         let mut shell = Shell::ready(&format!(
             "let p = probe(\"file_open\", #{{path: \"{file}\"}}).scope(#{{{scope}}}).deny(\"EPERM\").name(\"t\").attach();
              print(\"ready\");"

@@ -37,10 +37,10 @@ pub fn files() -> Result<Vec<CString>, String> {
 
 /// As many paths that nothing else opens.
 pub fn many_files(many: usize) -> Result<Vec<CString>, String> {
-    let folder = format!("{FOLDER}/many");
-    fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let directory = format!("{FOLDER}/many");
+    fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
     let file = |n: usize| {
-        let path = format!("{folder}/{n}");
+        let path = format!("{directory}/{n}");
         fs::write(&path, "").map_err(|e| format!("{path}: {e}"))?;
         CString::new(path).map_err(|e| e.to_string())
     };
