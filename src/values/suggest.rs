@@ -22,18 +22,23 @@ fn far(given: &str, candidate: &str) -> Option<usize> {
     if length < 2 {
         return None;
     }
-    let distance = strsim::damerau_levenshtein(given, &candidate);
-    // Of three letters one that is wrong makes another word.
-    let another = length < 4 && candidate.chars().count() == length && !same_letters(given, &candidate);
     let most = match length {
         ..8 => 1,
         8..12 => 2,
         _ => 3,
     };
+    let begins = length >= BEGINNING && candidate.starts_with(given);
+    // The distance is no less than the difference of the lengths, and takes long to find for a text that is no name.
+    if candidate.chars().count().abs_diff(length) > most && !begins {
+        return None;
+    }
+    let distance = strsim::damerau_levenshtein(given, &candidate);
+    // Of three letters one that is wrong makes another word.
+    let another = length < 4 && candidate.chars().count() == length && !same_letters(given, &candidate);
     if distance <= most && !(distance > 0 && another) {
         return Some(distance);
     }
-    (length >= BEGINNING && candidate.starts_with(given)).then_some(distance)
+    begins.then_some(distance)
 }
 
 fn same_letters(a: &str, b: &str) -> bool {

@@ -563,7 +563,7 @@ fn what_is_logged_while_somebody_types_never_comes_between_the_records_in_a_file
         let file = home.path().join("output");
         let mut terminal = Setup { term, output: Some(&file), ..Setup::new(&home) }.start();
         // A dumb terminal shows no prompt then.
-        terminal.row_with("`help` helps");
+        terminal.row_with("type `help`");
         terminal.keys("let t = every(\"10ms\", || for i in 0..500 { debug(i) });\r");
         terminal.wait_for("the log", |screen| screen.contents().contains("debug"));
         for n in 0..20 {
