@@ -46,8 +46,8 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
         }
     };
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
-    let session = Session::explaining(catalogue, globals.options(words), Box::new(OnlyLog));
-    let explained = { session }.explanations(&source);
+    let mut session = Session::explaining(catalogue, globals.options(words), Box::new(OnlyLog));
+    let explained = session.explanations(&source);
     Writer::get().wait_until_written(LOG_PATIENCE);
     let text = match globals.format.for_answer() {
         Format::Text => page(&explained.probes, args.instructions, width()),
