@@ -42,7 +42,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    backend::Backend,
+    backend::{Backend, DryRun},
     event::queue,
     report::{Record, Reporter, Sink},
     template::Catalogue,
@@ -161,15 +161,19 @@ impl Runtime {
         self.options.policy.rule(effect)
     }
 
-    /// Attaches a probe, keeps it until the session's end, and says so.
+    /// Attaches a probe, as far as the policy lets, keeps it until the session's end, and says so.
     ///
     /// # Errors
     /// As [`Registry::attach`].
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
-        if !self.probes.attach(probe, &*self.backend, &self.events.0)? {
+        let backend: &dyn Backend = match self.options.policy.rule(Effect::Attach) {
+            Ok(Ruling::Do) => &*self.backend,
+            _ => &DryRun,
+        };
+        if !self.probes.attach(probe, backend, &self.events.0)? {
             return Ok(());
         }
-        if self.backend.is_live() {
+        if backend.is_live() {
             let described = probe.describe();
             self.note(&format!("attached {described}"));
             self.introduced.borrow_mut().push(described);
