@@ -32,8 +32,8 @@ use crate::{
 /// what it matches, and what the kernel answers. Scripts are written in Rhai.
 ///
 /// Without a script and without a subcommand, krsi-sh is an interactive shell; if standard input
-/// is not a terminal, it runs what comes from there. Words behind FILE are the script's, flags too;
-/// a `--` directly behind FILE may set them apart. A script named like a subcommand is written
+/// is not a terminal, it runs what comes from there. Words after FILE are the script's, flags too;
+/// a `--` directly after FILE may set them apart. A script named like a subcommand is written
 /// with a slash: ./lab.
 #[derive(Debug, Parser)]
 #[command(
