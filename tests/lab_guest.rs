@@ -116,7 +116,7 @@ fn what_a_command_leaves_running_does_not_keep_the_guest() {
 }
 
 #[test]
-fn a_missing_kernel_names_those_there_are_and_the_cure() {
+fn a_missing_kernel_names_those_there_are_and_the_fix() {
     let mut request = shell("true");
     request.kernel = Some("4.4".into());
     let (mut stdout, mut stderr) = (std::io::sink(), std::io::sink());

@@ -63,7 +63,7 @@ pub trait Attached {
     /// If the probe can only observe, and this enforces.
     fn set_mode(&mut self, mode: Mode) -> Result<(), BackendError>;
 
-    /// Returns whether it was made to refuse nothing, by whomever.
+    /// Returns whether it refuses nothing now, whatever this session has set: another process may have changed it.
     ///
     /// # Errors
     /// If its settings cannot be read.

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_failure_has_a_cure() {
+    fn every_failure_has_a_fix() {
         let bare = Facts { lsms: Some(vec!["yama".into()]), ..Facts::default() };
         for check in of(&bare).iter().filter(|c| matches!(c.status, Status::Fail | Status::Warn)) {
             assert!(!check.remedy.is_empty(), "{check:?}");

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn each_errno_of_bpf_has_cause_and_cure() {
+    fn each_errno_of_bpf_has_cause_and_fix() {
         let listed = [
             libc::EMFILE,
             libc::ENFILE,

@@ -131,3 +131,21 @@ fn diagnostic(finding: &dyn Finding, color: bool, out: &mut dyn Lines) -> io::Re
 fn timestamp(wall_ns: u64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(wall_ns)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
+
+/// What the formats' tests write: something counted of sizes in bytes, by comm.
+#[cfg(test)]
+fn summary_of_sizes(
+    kind: crate::probe::aggregation::Kind,
+    rows: Vec<crate::probe::summary::Row>,
+) -> crate::probe::Summary {
+    crate::probe::Summary {
+        probe: "p".into(),
+        kind,
+        field: Some("size".into()),
+        unit: Some("bytes".into()),
+        by: vec!["comm".into()],
+        kinds: vec![crate::template::FieldKind::Text],
+        rows,
+        overflow: 0,
+    }
+}

@@ -63,20 +63,8 @@ pub(super) fn record(summary: &Summary) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{probe::aggregation::Kind, template::FieldKind};
-
-    fn summary(kind: Kind, rows: Vec<Row>) -> Summary {
-        Summary {
-            probe: "p".into(),
-            kind,
-            field: Some("size".into()),
-            unit: Some("bytes".into()),
-            by: vec!["comm".into()],
-            kinds: vec![FieldKind::Text],
-            rows,
-            overflow: 0,
-        }
-    }
+    use crate::probe::aggregation::Kind;
+    use crate::report::format::summary_of_sizes as summary;
 
     #[test]
     fn a_record_has_the_numbers() {

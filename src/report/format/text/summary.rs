@@ -159,20 +159,7 @@ fn binary(mut n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::FieldKind;
-
-    fn summary(kind: Kind, rows: Vec<Row>) -> Summary {
-        Summary {
-            probe: "p".into(),
-            kind,
-            field: Some("size".into()),
-            unit: Some("bytes".into()),
-            by: vec!["comm".into()],
-            kinds: vec![FieldKind::Text],
-            rows,
-            overflow: 0,
-        }
-    }
+    use crate::report::format::summary_of_sizes as summary;
 
     #[test]
     fn a_histogram_is_drawn_and_what_is_hostile_is_not() {

@@ -27,10 +27,12 @@ pub fn judge(session: &Session, case: &Case, claim: Claim) -> Outcome {
     if claim == Claim::Books {
         return books(session, case);
     }
+    let mut judged = 0;
     for (index, done) in of(session, case).enumerate().filter(|(_, done)| about(done.ruling)) {
         act(session, index, done).map_err(|e| format!("{}, {:?}: {e}", done.act.name, done.ruling))?;
+        judged += 1;
     }
-    Ok(())
+    holds(judged > 0, "nothing was done that this claim is about")
 }
 
 fn of<'s>(session: &'s Session, case: &Case) -> impl Iterator<Item = &'s Done> {
