@@ -1,5 +1,7 @@
 //! The process's exit codes, as `--help` tells them.
 
+use crate::check::{CheckResult, Tally};
+
 /// Whoever reads these is content.
 pub const FINE: i32 = 0;
 /// The script failed.
@@ -10,3 +12,19 @@ pub const USAGE: i32 = 2;
 pub const ENVIRONMENT: i32 = 3;
 /// 128 and SIGINT's number, as shells say it.
 pub const INTERRUPTED: i32 = 130;
+/// A check failed, and nothing is worse.
+pub const CHECK_FAILED: i32 = 4;
+/// A check could not be decided, or is itself at fault.
+pub const UNDECIDED: i32 = 5;
+
+/// Returns what checks come to: the worst of them, and nothing if all is well.
+#[must_use]
+pub fn of_checks(tally: &Tally) -> i32 {
+    if tally.get(CheckResult::Error) + tally.get(CheckResult::Inconclusive) > 0 {
+        UNDECIDED
+    } else if tally.get(CheckResult::Fail) > 0 {
+        CHECK_FAILED
+    } else {
+        FINE
+    }
+}

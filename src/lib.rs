@@ -8,6 +8,7 @@
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
 pub mod backend;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod doctor;

@@ -82,6 +82,7 @@ impl Globals {
             quiet: self.quiet,
             lasts: self.lasts,
             verbose: self.verbose,
+            checks: script::CheckOptions::default(),
         }
     }
 

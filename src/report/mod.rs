@@ -28,7 +28,7 @@ pub use self::{
         text::{duration, summary_text, wrapped},
     },
     printable::{Painted, printable, printable_lines, quoted, screened},
-    record::{Books, Evaluated, Finding, Record, Severity, SeverityError, Stream},
+    record::{Books, Evaluated, Finding, Record, Stream},
     reporter::Reporter,
     sink::{Notice, Sink, Streams, Target, Writer, allows_color, columns},
 };

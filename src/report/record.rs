@@ -3,8 +3,6 @@
 //! In: what happened, borrowed from whoever knows it. Out: the same, for a format to render or for a sink to look into. A record
 //! knows to which stream it belongs, and nothing of how it is written.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -12,7 +10,8 @@ use super::printable::Painted;
 use crate::{
     event::Event,
     probe::{Counters, Summary},
-    values::{Signal, nearest},
+    check::Finished,
+    values::{Severity, Signal},
 };
 
 /// One thing to report.
@@ -24,6 +23,8 @@ pub enum Record<'r> {
     Alert { at: Timestamp, severity: Severity, text: &'r str, event: Option<&'r Event> },
     /// A signal that `--audit` kept from being sent.
     WouldSignal { pid: i32, signal: Signal },
+    /// A check, and what it came to.
+    Check(&'r Finished),
     /// A record of the script's own making.
     Emit(&'r Map<String, Value>),
     /// What a probe has kept count of.
@@ -81,7 +82,8 @@ impl Record<'_> {
     pub fn stream(&self) -> Stream {
         match self {
             Record::Event(_) | Record::Alert { .. } | Record::WouldSignal { .. } => Stream::Event,
-            Record::Emit(_)
+            Record::Check(_)
+            | Record::Emit(_)
             | Record::Summary(_)
             | Record::Value(_)
             | Record::Print(_)
@@ -100,50 +102,6 @@ impl Record<'_> {
     /// Whether it is output that a program may read, and not only what was explained meanwhile.
     pub(super) fn is_output(&self) -> bool {
         self.stream() != Stream::Log && !matches!(self, Record::Help(_))
-    }
-}
-
-/// How bad an alert says it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Info,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-/// A word that is not a severity.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a severity{}; allowed: info, low, medium, high, critical", nearest.map_or_else(String::new, |n| format!(" (did you mean `{n}`?)")))]
-pub struct SeverityError {
-    pub given: String,
-    nearest: Option<&'static str>,
-}
-
-impl Severity {
-    const ALL: [(Severity, &'static str); 5] = [
-        (Severity::Info, "info"),
-        (Severity::Low, "low"),
-        (Severity::Medium, "medium"),
-        (Severity::High, "high"),
-        (Severity::Critical, "critical"),
-    ];
-
-    /// # Errors
-    /// If there is no severity of this name.
-    pub fn from_name(name: &str) -> Result<Self, SeverityError> {
-        Self::ALL.iter().find(|(_, n)| *n == name).map(|(s, _)| *s).ok_or_else(|| SeverityError {
-            given: name.to_owned(),
-            nearest: nearest(name, Self::ALL.iter().map(|(_, n)| *n)),
-        })
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::ALL.iter().find(|(s, _)| s == self).map_or("", |(_, n)| n);
-        f.write_str(name)
     }
 }
 
@@ -171,17 +129,5 @@ impl Books {
         self.counters.delivered -= undelivered;
         self.counters.lost_queue += undelivered;
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_severity_names_the_nearest() {
-        assert_eq!(Severity::from_name("high"), Ok(Severity::High));
-        let error = Severity::from_name("hihg").unwrap_err().to_string();
-        assert!(error.contains("did you mean `high`?") && error.contains("critical"), "{error}");
     }
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::{
     format::{Format, Renderer},
-    record::{Record, Severity},
+    record::Record,
     sink::Sink,
 };
-use crate::{event::Event, probe::Summary};
+use crate::{event::Event, probe::Summary, values::Severity};
 
 /// Writes a session's records.
 pub struct Reporter {

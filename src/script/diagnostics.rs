@@ -169,6 +169,11 @@ impl Diagnostic {
         &self.text
     }
 
+    /// Returns who has to do something about it.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
     pub fn exit_code(&self) -> i32 {
         match self.cause {
             Cause::Script => exit::FAILED,

@@ -10,8 +10,7 @@ use crate::{
     backend::BackendError,
     filter::Refusal,
     probe::{SpecError, aggregation::AggregationError, param::ParamError, scope::ScopeError},
-    report::SeverityError,
-    values::{CodeError, DurationError},
+    values::{CodeError, DurationError, SeverityError},
 };
 
 /// Who has to do something about it.

@@ -13,6 +13,7 @@
 //! registry     the probes that the script has made
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
+//! checks       named assertions, one at a time, and what they came to
 //! recent       the events delivered last
 //! docs         the index that help and completion share
 //! explanation  what runs where of a probe, for reading
@@ -20,6 +21,7 @@
 
 mod api;
 mod call;
+mod checks;
 mod cut;
 mod diagnostics;
 pub mod docs;
@@ -33,6 +35,7 @@ mod handle;
 mod interrupt;
 mod json;
 mod limits;
+mod matcher;
 mod policy;
 mod program;
 mod receivers;
@@ -50,6 +53,7 @@ use std::time::Duration;
 use self::fault::Fault;
 use crate::report::Format;
 
+pub use self::checks::CheckOptions;
 pub use self::engine::index;
 pub use self::policy::Policy;
 pub use self::session::{
@@ -79,6 +83,8 @@ pub struct Options {
     pub lasts: Option<Duration>,
     /// 0, 1, 2: how much is said on standard error.
     pub verbose: u8,
+    /// What becomes of the script's checks.
+    pub checks: CheckOptions,
 }
 
 /// A script and where it came from, for diagnostics.

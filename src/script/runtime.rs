@@ -30,6 +30,7 @@ use rhai::{EvalAltResult, ParseError};
 use self::{calls::Failed, follow::Following, output::Output};
 use super::{
     Fault, Options, Source,
+    checks::Checks,
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
     handle::ProbeHandle,
@@ -69,6 +70,7 @@ pub struct Runtime {
     /// Makes the index of everything a script can name.
     make_index: MakeIndex,
     pub probes: Registry,
+    pub checks: Checks,
     pub timers: RefCell<Timers>,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
@@ -118,6 +120,7 @@ impl Runtime {
             reporter: RefCell::new(
                 Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
             ),
+            checks: Checks::new(options.checks.clone()),
             options,
             catalogue,
             backend,

@@ -307,7 +307,7 @@ impl Started {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
             Stop::Signal(signal) => BY_SIGNAL + signal,
-            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) => exit::FINE,
+            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) | Stop::Decided => exit::FINE,
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
                 exit::FAILED
@@ -388,7 +388,9 @@ impl Started {
         let heard = if ended_by == Some(Stop::OutputClosed) { Heard::No } else { Heard::Yes };
         let books = self.runtime.close(&self.engine, heard);
         self.runtime.report(|reporter| reporter.emit(Record::Books(&books)));
-        Outcome { code }
+        // At a prompt a failed check has been seen.
+        let of_checks = if self.runtime.options.interactive { exit::FINE } else { self.runtime.checks.exit_code() };
+        Outcome { code: if code == exit::FINE { of_checks } else { code } }
     }
 
     /// Calls what the script has for its end. Gives the exit code that comes of it, and who has ended the session:

@@ -7,3 +7,4 @@ pub mod errno;
 pub mod limits;
 pub mod namespaces;
 pub mod release;
+pub mod whole_file;

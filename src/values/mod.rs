@@ -1,4 +1,4 @@
-//! Words that mean the same wherever they stand: errnos, signals, networks, ports, durations; each is parsed once, at the
+//! Words that mean the same wherever they stand: errnos, signals, networks, ports, durations, severities; each is parsed once, at the
 //! edge, into a type that cannot be wrong.
 //!
 //! The ground floor: nothing here uses another part of the shell.
@@ -7,6 +7,7 @@ mod codes;
 pub mod duration;
 pub mod network;
 mod port;
+mod severity;
 mod suggest;
 
 pub use self::{
@@ -14,5 +15,6 @@ pub use self::{
     duration::DurationError,
     network::{Network, NetworkError, Networks},
     port::{PortError, Ports},
+    severity::{Severity, SeverityError},
     suggest::nearest,
 };

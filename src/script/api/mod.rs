@@ -4,6 +4,7 @@
 //! find what they act on through the engine's tag.
 
 mod aggregation;
+mod check;
 pub mod cut;
 pub mod event;
 mod group;
@@ -39,6 +40,7 @@ pub fn register(engine: &mut Engine) {
     host::register(engine);
     output::register(engine);
     session::register(engine);
+    check::register(engine);
     text::register(engine);
     list::register(engine);
     network::register(engine);

@@ -4,8 +4,9 @@ use rhai::{Engine, Map, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
-    report::{Record, Severity},
+    report::Record,
     script::{Fault, event::ScriptEvent, value},
+    values::Severity,
 };
 
 fn say_alert(

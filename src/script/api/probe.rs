@@ -52,6 +52,9 @@ fn signal(name: &str) -> Result<Mode, Fault> {
 fn set_mode(context: &NativeCallContext, probe: &ProbeHandle, mode: Mode) -> Fallible<()> {
     let runtime = runtime(context)?;
     runtime.notes(&probe.set_mode(runtime.options.policy, mode)?);
+    if runtime.options.policy.mode(mode) != mode {
+        runtime.checks.rehearsed(&format!("--audit: probe `{}` did not enforce", probe.name()));
+    }
     Ok(())
 }
 

@@ -127,6 +127,7 @@ fn send(runtime: &Runtime, pid: i32, start_ns: Option<u64>, signal: Signal) -> F
     };
     let reached = reaction::signal(pid, start_ns, signal, deed).map_err(Fault::environment)?;
     if reached && deed == Deed::Try {
+        runtime.checks.rehearsed("--audit: a signal was not sent");
         runtime.report(|reporter| reporter.emit(Record::WouldSignal { pid, signal }));
     }
     Ok(reached)

@@ -98,6 +98,16 @@ impl Runtime {
         self.deadline.get().is_some_and(|deadline| deadline <= Instant::now())
     }
 
+    /// Returns when what runs now is ended, if there is such a time.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.get()
+    }
+
+    /// Sets when what runs from here on is ended; `None`: never.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        self.deadline.set(deadline);
+    }
+
     /// Ends what runs from here on at this time.
     pub fn end_by(&self, deadline: Instant) {
         self.deadline.set(Some(deadline));

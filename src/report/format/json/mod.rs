@@ -58,6 +58,7 @@ impl Renderer for Json {
                 fields.insert("signal".into(), signal.to_string().into());
                 line("would-signal", named(&fields))
             }
+            Record::Check(finished) => line("check", named(&object_of(finished))),
             Record::Emit(fields) => line("emit", named(fields)),
             Record::Summary(summary) => line("summary", named(&summary::record(summary))),
             Record::Value(Evaluated { raw, .. }) => line("value", iter::once(("value", raw))),
@@ -76,6 +77,14 @@ impl Renderer for Json {
             Record::Diagnostic(finding) => return super::diagnostic(finding, self.color, out),
         };
         out.line(stream, &line)
+    }
+}
+
+/// The fields of something that is written as they are named.
+fn object_of(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! event     an event as a line
+//! check     a check and what it came to
 //! books     accounting as a table
 //! rows      a list of records as a table
 //! summary   what a probe has kept count of, as a table or drawn
@@ -10,6 +11,7 @@
 //! ```
 
 mod books;
+mod check;
 mod event;
 mod human;
 mod rows;
@@ -27,9 +29,10 @@ use super::{Lines, Renderer, json};
 use crate::{
     report::{
         printable::{printable, printable_lines},
-        record::{Evaluated, Record, Severity, Stream},
+        record::{Evaluated, Record, Stream},
     },
     system::accounts,
+    values::Severity,
 };
 
 /// Colour for one word, or none at all.
@@ -81,6 +84,9 @@ impl Renderer for Text {
             Record::WouldSignal { pid, signal } => {
                 format!("--audit: would send {signal} to process {pid}")
             }
+            Record::Check(finished) => {
+                return check::lines(finished, self.paint).iter().try_for_each(|line| out.line(stream, line));
+            }
             Record::Emit(fields) => json::object(fields),
             Record::Summary(summary) => {
                 return summary_text(summary).iter().try_for_each(|line| out.line(stream, line));
@@ -121,12 +127,7 @@ fn page(lines: &[impl AsRef<str>], out: &mut dyn Lines) -> io::Result<()> {
 
 /// `TIME alert SEVERITY: TEXT`
 fn alert(severity: Severity, text: &str, at: Timestamp, paint: Paint) -> String {
-    let style = match severity {
-        Severity::Info | Severity::Low => Style::new().cyan(),
-        Severity::Medium => Style::new().yellow(),
-        Severity::High => Style::new().red(),
-        Severity::Critical => Style::new().red().bold().reversed(),
-    };
+    let style = check::severity_style(severity);
     let time = paint.with(Style::new().dimmed(), &time_of_day(at));
     format!("{time} {} {}", paint.with(style, &format!("alert {severity}:")), printable(text))
 }
