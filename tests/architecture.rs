@@ -14,12 +14,13 @@ use syn::visit::{self, Visit};
 /// The street, from the top down: a room uses only rooms that stand below it.
 const STREET: &[&str] = &[
     "main", "cli", "commands", "shell", "doctor", "lab", "globals", "source", "script", "kernel", "report",
-    "exit", "check", "reaction", "backend", "probe", "filter", "event", "symbols", "template", "system", "memory", "raw",
-    "values",
+    "exit", "check", "reaction", "backend", "probe", "filter", "event", "symbols", "template", "system",
+    "memory", "raw", "values",
 ];
 
 /// The parts of a room, likewise from the top down.
-const ORDER: &[(&str, &[&str])] = &[("report", &["reporter", "sink", "format", "record", "printable"])];
+const ORDER: &[(&str, &[&str])] =
+    &[("report", &["document", "reporter", "sink", "format", "record", "printable"])];
 
 /// Libraries that are named in these places alone: (library, where, why).
 const ONLY_IN: &[(&str, &[&str], &str)] = &[

@@ -28,7 +28,9 @@ pub struct Baseline {
 
 /// A line that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}\nallowed: ID DAY REASON, such as `mount-tmp-noexec 2027-03-31 until the move`; `-` for no last day")]
+#[error(
+    "line {line}: {what}\nallowed: ID DAY REASON, such as `mount-tmp-noexec 2027-03-31 until the move`; `-` for no last day"
+)]
 pub struct BaselineError {
     line: usize,
     what: String,

@@ -104,8 +104,12 @@ mod tests {
         let history = History::of(&before);
         let mut reason = finished("reason", CheckResult::Fail);
         reason.reason = Some("another".into());
-        let now =
-            [before[0].clone(), finished("mended", CheckResult::Pass), reason, finished("new", CheckResult::Pass)];
+        let now = [
+            before[0].clone(),
+            finished("mended", CheckResult::Pass),
+            reason,
+            finished("new", CheckResult::Pass),
+        ];
         assert_eq!(
             history.changes(&now, true),
             [

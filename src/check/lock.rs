@@ -62,7 +62,8 @@ impl Lock {
             }
             Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
-                let holder = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
+                let holder =
+                    file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
                 Err(LockError::Held(holder))
             }
             Err((_, errno)) => Err(io::Error::from(errno).into()),

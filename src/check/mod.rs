@@ -110,6 +110,9 @@ pub struct Finished {
     pub evidence: Vec<Value>,
     pub began: Timestamp,
     pub seconds: f64,
+    /// It was not run: it was not selected, or is only listed. What stands above is then empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed: bool,
     /// The baseline accepts that it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,

@@ -37,6 +37,7 @@ pub fn finished(id: &str, result: CheckResult) -> Finished {
         evidence: Vec::new(),
         began: Timestamp::UNIX_EPOCH,
         seconds: 0.25,
+        listed: false,
         accepted: None,
     }
 }
@@ -64,7 +65,10 @@ pub fn run() -> Run {
         ..finished("hostile", CheckResult::Fail)
     });
     all.push(Finished {
-        accepted: Some(Accepted { reason: "until the move".into(), until: Some(jiff::civil::date(2027, 1, 31)) }),
+        accepted: Some(Accepted {
+            reason: "until the move".into(),
+            until: Some(jiff::civil::date(2027, 1, 31)),
+        }),
         ..finished("accepted", CheckResult::Fail)
     });
     Run {

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! reporter    one record ─▶ the session's sink, with the session's format
+//! document    a whole run of checks: text, json, ndjson, junit, tap, sarif, html
 //! sink        where records go: the process's streams, and the threads that write them
 //! format      how records are written: text, json
 //! record      what is reported, before it has a form
@@ -15,6 +16,7 @@
 //!
 //! Each uses only what stands below it.
 
+mod document;
 mod format;
 mod printable;
 mod record;
@@ -22,6 +24,7 @@ mod reporter;
 mod sink;
 
 pub use self::{
+    document::{Document, Look},
     format::{
         Format, Lines, Renderer,
         json::{event as event_json, safe as safe_json, summary_row},

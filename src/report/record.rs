@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use super::printable::Painted;
 use crate::{
+    check::Finished,
     event::Event,
     probe::{Counters, Summary},
-    check::Finished,
     values::{Severity, Signal},
 };
 

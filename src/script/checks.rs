@@ -40,6 +40,8 @@ pub struct CheckOptions {
     pub selection: Selection,
     /// They are only listed: none is run.
     pub listed: bool,
+    /// Those that are not selected are told of as well: somebody wants to know which there are.
+    pub told: bool,
 }
 
 /// The checks of one session.
@@ -108,7 +110,9 @@ impl Checks {
     /// Has this called before each check that follows.
     pub fn set_up(&self, function: FnPtr) -> Result<(), Fault> {
         if self.current.borrow().is_some() {
-            return Err(Fault::script("`setup` is called before each check, and cannot be set inside of one"));
+            return Err(Fault::script(
+                "`setup` is called before each check, and cannot be set inside of one",
+            ));
         }
         self.setup.borrow_mut().push(function);
         Ok(())
@@ -203,10 +207,11 @@ pub fn perform(
         return Err(Fault::script("a check cannot stand inside of another").about("check").into());
     }
     checks.note_id(&check)?;
-    if !checks.options.selection.includes(&check) {
+    let selected = checks.options.selection.includes(&check);
+    if !selected && !checks.options.told {
         return Ok(());
     }
-    if checks.options.listed {
+    if !selected || checks.options.listed {
         runtime.report(|reporter| reporter.emit(Record::Check(&listed(check))));
         return Ok(());
     }
@@ -218,11 +223,13 @@ pub fn perform(
     *checks.current.borrow_mut() = Some(Current::default());
 
     let setup = checks.setup.borrow().clone();
-    let outcome = setup.iter().try_for_each(|before| before.call_within_context::<Dynamic>(context, ()).map(drop));
+    let outcome =
+        setup.iter().try_for_each(|before| before.call_within_context::<Dynamic>(context, ()).map(drop));
     let outcome = outcome.and_then(|()| function.call_within_context::<Dynamic>(context, ()));
     // Whatever is still under way belongs to the check.
     let settled = runtime.settle(context.engine());
-    let (mut decision, mut stop) = decided(runtime, outcome, session_ends.is_some_and(|at| at <= Instant::now()), within);
+    let (mut decision, mut stop) =
+        decided(runtime, outcome, session_ends.is_some_and(|at| at <= Instant::now()), within);
     stop = stop.or(settled.err().filter(|stop| *stop != Stop::Decided));
     if let Some(why) = losses.doubts(runtime) {
         decision = doubted(decision, why);
@@ -246,6 +253,7 @@ pub fn perform(
         evidence: current.evidence,
         began,
         seconds: start.elapsed().as_secs_f64(),
+        listed: false,
         accepted: None,
     };
     let mut tally = checks.tally.get();
@@ -260,13 +268,14 @@ fn listed(check: Check) -> Finished {
     Finished {
         check,
         result: CheckResult::Skip,
-        reason: Some("only listed".into()),
+        reason: Some("it was not run".into()),
         expected: None,
         found: None,
         decided_at: 0,
         evidence: Vec::new(),
         began: Timestamp::now(),
         seconds: 0.0,
+        listed: true,
         accepted: None,
     }
 }
@@ -364,7 +373,10 @@ fn doubted(decision: Decision, why: String) -> Decision {
         CheckResult::Pass => Decision { reason: Some(why), result: CheckResult::Inconclusive, ..decision },
         CheckResult::Fail => Decision {
             result: CheckResult::Inconclusive,
-            reason: Some(joined(Some(&why), &format!("else it would be a failure: {}", decision.reason.unwrap_or_default()))),
+            reason: Some(joined(
+                Some(&why),
+                &format!("else it would be a failure: {}", decision.reason.unwrap_or_default()),
+            )),
             ..decision
         },
         _ => decision,
@@ -391,7 +403,8 @@ impl Losses {
 
     /// Why nothing can be said that rests on the probes, if so.
     fn doubts(&self, runtime: &Runtime) -> Option<String> {
-        let rehearsed = runtime.checks.current.borrow().as_ref().and_then(|current| current.rehearsed.clone());
+        let rehearsed =
+            runtime.checks.current.borrow().as_ref().and_then(|current| current.rehearsed.clone());
         let doubtful = |probe: &ProbeHandle| {
             let name = probe.name();
             let lost = lost(probe) - self.lost.get(&probe.id()).copied().unwrap_or_default();
@@ -439,9 +452,10 @@ fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) ->
     // A probe that was attached inside of a check is the check's.
     for probe in runtime.probes.used().iter().filter(|probe| !before.attached.contains(&probe.id())) {
         if let Err(fault) = probe.detach() {
-            wrong.get_or_insert_with(|| format!("probe `{}` could not be detached: {}", probe.name(), fault.text));
+            wrong.get_or_insert_with(|| {
+                format!("probe `{}` could not be detached: {}", probe.name(), fault.text)
+            });
         }
     }
     wrong
 }
-

@@ -20,7 +20,10 @@ pub enum Matcher {
     Empty,
     /// An item of an array, a key of a map, a part of a text.
     Includes(Value),
-    Like { pattern: String, glob: Glob },
+    Like {
+        pattern: String,
+        glob: Glob,
+    },
     /// `()`.
     Missing,
     /// No bit of a mode beyond these.
@@ -57,7 +60,9 @@ impl Matcher {
         let not = if negated { "not " } else { "" };
         match self {
             Matcher::Is(value) => format!("{not}{}", quoted(value)),
-            Matcher::OneOf(values) => format!("{}one of {}", if negated { "none but " } else { "" }, listed(values)),
+            Matcher::OneOf(values) => {
+                format!("{}one of {}", if negated { "none but " } else { "" }, listed(values))
+            }
             Matcher::AtLeast(value) if negated => format!("less than {}", quoted(value)),
             Matcher::AtLeast(value) => format!("at least {}", quoted(value)),
             Matcher::AtMost(value) if negated => format!("more than {}", quoted(value)),

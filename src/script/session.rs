@@ -389,7 +389,8 @@ impl Started {
         let books = self.runtime.close(&self.engine, heard);
         self.runtime.report(|reporter| reporter.emit(Record::Books(&books)));
         // At a prompt a failed check has been seen.
-        let of_checks = if self.runtime.options.interactive { exit::FINE } else { self.runtime.checks.exit_code() };
+        let of_checks =
+            if self.runtime.options.interactive { exit::FINE } else { self.runtime.checks.exit_code() };
         Outcome { code: if code == exit::FINE { of_checks } else { code } }
     }
 

@@ -30,7 +30,8 @@ fn described(
     said: &Map,
 ) -> Fallible<(Check, Option<Duration>)> {
     if let Some(stranger) = said.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let near = nearest(stranger, KEYS).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+        let near =
+            nearest(stranger, KEYS).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
         let text = format!("a check has no `{stranger}`{near}; allowed: {}", KEYS.join(", "));
         return Err(Fault::script(text).about(stranger).into());
     }
@@ -49,7 +50,8 @@ fn described(
             return Err(Fault::script(text).about("level").into());
         }
     };
-    let timeout = text(said, "timeout")?.map(|time| duration::parse(&time).map_err(Fault::from)).transpose()?;
+    let timeout =
+        text(said, "timeout")?.map(|time| duration::parse(&time).map_err(Fault::from)).transpose()?;
     let runtime = runtime(context)?;
     let check = Check {
         id: id.to_owned(),
@@ -95,18 +97,26 @@ fn decide(context: &NativeCallContext, word: &str, result: CheckResult, reason: 
     runtime(context)?.checks.decide(word, decision)
 }
 
-fn expected(context: &NativeCallContext, found: &Dynamic, matcher: &Matcher, what: Option<&str>) -> Fallible<()> {
+fn expected(
+    context: &NativeCallContext,
+    found: &Dynamic,
+    matcher: &Matcher,
+    what: Option<&str>,
+) -> Fallible<()> {
     let runtime = runtime(context)?;
     if matcher.holds(context, found)? {
         return Ok(runtime.checks.held()?);
     }
     let reason = what.map_or_else(|| "an expectation does not hold".to_owned(), str::to_owned);
-    runtime.checks.decide("expect", Decision {
-        result: CheckResult::Fail,
-        reason: Some(reason),
-        expected: Some((matcher.describe(), value::to_json(found))),
-        line: context.call_position().line().unwrap_or_default(),
-    })
+    runtime.checks.decide(
+        "expect",
+        Decision {
+            result: CheckResult::Fail,
+            reason: Some(reason),
+            expected: Some((matcher.describe(), value::to_json(found))),
+            line: context.call_position().line().unwrap_or_default(),
+        },
+    )
 }
 
 #[export_module]

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 pub use self::summary::row as summary_row;
 use super::{Lines, Renderer, timestamp};
 use crate::{
+    check::Finished,
     event::{self, Event},
     raw,
     report::{
@@ -58,7 +59,7 @@ impl Renderer for Json {
                 fields.insert("signal".into(), signal.to_string().into());
                 line("would-signal", named(&fields))
             }
-            Record::Check(finished) => line("check", named(&object_of(finished))),
+            Record::Check(finished) => check(finished),
             Record::Emit(fields) => line("emit", named(fields)),
             Record::Summary(summary) => line("summary", named(&summary::record(summary))),
             Record::Value(Evaluated { raw, .. }) => line("value", iter::once(("value", raw))),
@@ -78,6 +79,11 @@ impl Renderer for Json {
         };
         out.line(stream, &line)
     }
+}
+
+/// Returns the line of a check.
+pub fn check(finished: &Finished) -> String {
+    line("check", named(&object_of(finished)))
 }
 
 /// The fields of something that is written as they are named.

@@ -15,6 +15,11 @@ use crate::{
 /// Characters of what was found that a line shows.
 const MOST_FOUND: usize = 400;
 
+/// Returns the lines of one, with colour or without.
+pub fn with_color(finished: &Finished, enabled: bool) -> Vec<String> {
+    lines(finished, Paint { enabled })
+}
+
 /// Returns the lines of one.
 pub fn lines(finished: &Finished, paint: Paint) -> Vec<String> {
     let Finished { check, result, reason, expected, found, .. } = finished;
@@ -32,7 +37,8 @@ pub fn lines(finished: &Finished, paint: Paint) -> Vec<String> {
     if *result == CheckResult::Pass {
         return lines;
     }
-    lines.extend(reason.iter().map(|reason| format!("  {}", printable(reason))));
+    lines
+        .extend(reason.iter().flat_map(|reason| reason.lines()).map(|line| format!("  {}", printable(line))));
     if let Some(expected) = expected {
         lines.push(format!("  expected: {}", printable(expected)));
         lines.push(format!("  found:    {}", shown(found.as_ref().unwrap_or(&Value::Null))));

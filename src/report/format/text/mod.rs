@@ -24,7 +24,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::{OwoColorize, Style};
 
 use self::books::When;
-pub use self::{human::duration, summary::text as summary_text, wrapped::wrapped};
+pub use self::{
+    check::with_color as check_lines, human::duration, summary::text as summary_text, wrapped::wrapped,
+};
 use super::{Lines, Renderer, json};
 use crate::{
     report::{

@@ -1,0 +1,16 @@
+//! One JSON document: the sum of the run, and its checks in `results`.
+
+use std::io::{self, Write};
+
+use super::{Look, ndjson};
+use crate::{check::Run, report::format::json};
+
+/// Writes a run.
+///
+/// # Errors
+/// What `out` says.
+pub fn write(run: &Run, _: Look, out: &mut dyn Write) -> io::Result<()> {
+    let mut document = ndjson::sum(run);
+    document["results"] = serde_json::to_value(&run.finished)?;
+    writeln!(out, "{}", json::safe(&serde_json::to_string_pretty(&document)?))
+}

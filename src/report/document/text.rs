@@ -1,0 +1,56 @@
+//! Text for people: what needs a look, the worst first, and a sum. Nothing at all if all is well and nobody asked: then cron
+//! has nothing to mail.
+
+use std::{
+    cmp::Reverse,
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use super::Look;
+use crate::{
+    check::{CheckResult, Finished, Run, Tally},
+    report::format::text::{check_lines, wrapped},
+};
+
+/// Writes a run.
+///
+/// # Errors
+/// What `out` says.
+pub fn write(run: &Run, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    let mut shown: Vec<&Finished> = run.finished.iter().filter(|one| look.all || one.is_trouble()).collect();
+    if shown.is_empty() && !look.all {
+        return Ok(());
+    }
+    // The sort is stable: what is equally bad stays in the order of the scripts.
+    shown.sort_by_key(|one| (Reverse(one.is_trouble()), Reverse(one.check.severity), Reverse(one.result)));
+    for finished in shown {
+        for line in check_lines(finished, look.color) {
+            for line in wrapped(&line, look.columns) {
+                writeln!(out, "{line}")?;
+            }
+        }
+    }
+    writeln!(out, "{}", sum(run))
+}
+
+/// `61 checks on host: 57 pass, 2 fail, 1 skip, 1 inconclusive (1.2 s)`
+fn sum(run: &Run) -> String {
+    let tally = run.tally();
+    let parts: Vec<String> = CheckResult::ALL.iter().filter_map(|result| part(&tally, *result)).collect();
+    let mut line = match tally.total() {
+        1 => "1 check".to_owned(),
+        count => format!("{count} checks"),
+    };
+    _ = write!(line, " on {}: {}", crate::report::printable(&run.host), parts.join(", "));
+    if tally.accepted > 0 {
+        _ = write!(line, ", {} accepted", tally.accepted);
+    }
+    _ = write!(line, " ({:.1} s)", run.took.as_secs_f64());
+    line
+}
+
+fn part(tally: &Tally, result: CheckResult) -> Option<String> {
+    let count = tally.get(result);
+    (count > 0 || result == CheckResult::Pass).then(|| format!("{count} {result}"))
+}
