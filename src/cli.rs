@@ -105,6 +105,12 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
         let text = "a subcommand cannot follow -e CODE; words for the script stand after `--`";
         return Err(table.error(ErrorKind::ArgumentConflict, text));
     }
+    if let (Asked::Report(document), false) =
+        (cli.globals.format, matches!(cli.command, Some(Command::Check(_))))
+    {
+        let text = format!("--format {} is that of a report on checks: krsi-sh check PATH", document.name());
+        return Err(table.error(ErrorKind::ArgumentConflict, text));
+    }
     let said = matches.value_source("format") == Some(ValueSource::CommandLine);
     // A slip in the environment must not keep probes from letting go.
     if !said && !matches!(cli.command, Some(Command::Panic(_))) {
@@ -189,6 +195,7 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh --for 1m hunt.rhai", "for a minute, such as from cron"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),
+            ("krsi-sh check --changed /etc/krsi-sh/checks", "what is different from the last run, such as from cron"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
         ],
@@ -204,6 +211,8 @@ pub const SECTIONS: &[Section] = &[
                 "this machine lacks something: privilege, BPF LSM, QEMU; or output was lost, to a full disk for instance;",
             ),
             ("", "the message has cause and fix"),
+            ("4", "a check failed (`check`, or a script with checks)"),
+            ("5", "a check could not be decided, or is at fault: worse than a failure"),
             ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
             ("other", "what the script gave to exit()"),
         ],

@@ -10,6 +10,8 @@ pub const FAILED: i32 = 1;
 pub const USAGE: i32 = 2;
 /// This machine lacks something (privilege, BPF LSM, QEMU), or has lost output.
 pub const ENVIRONMENT: i32 = 3;
+/// Added to a signal's number, as shells do.
+pub const BY_SIGNAL: i32 = 128;
 /// 128 and SIGINT's number, as shells say it.
 pub const INTERRUPTED: i32 = 130;
 /// A check failed, and nothing is worse.

@@ -23,6 +23,7 @@ pub mod probe;
 pub mod raw;
 pub mod reaction;
 pub mod report;
+pub mod runner;
 pub mod script;
 pub mod shell;
 pub mod source;

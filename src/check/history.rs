@@ -30,18 +30,6 @@ pub enum Change<'r> {
 }
 
 impl History {
-    /// Reads what the last run has left; nothing if there was none.
-    ///
-    /// # Errors
-    /// If it cannot be read, or is something else.
-    pub fn read(path: &Path) -> io::Result<Option<Self>> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Remembers these.
     #[must_use]
     pub fn of(finished: &[Finished]) -> Self {
@@ -61,17 +49,6 @@ impl History {
         self
     }
 
-    /// Writes it for the next run.
-    ///
-    /// # Errors
-    /// If it cannot be written; then that of the run before is still there.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        if let Some(directory) = path.parent() {
-            whole_file::private_directory(directory)?;
-        }
-        whole_file::write(path, &serde_json::to_vec(self)?)
-    }
-
     /// Tells what has changed since; `all` if every check was run, so that one that is missing is gone.
     #[must_use]
     pub fn changes<'r>(&'r self, finished: &'r [Finished], all: bool) -> Vec<Change<'r>> {
@@ -86,6 +63,26 @@ impl History {
         }
         changes
     }
+}
+
+/// Keeps what this run came to under a key of its own; gives what the last run of that key came to. What other runs have
+/// left stays. A file that is no history is begun anew.
+///
+/// # Errors
+/// If it cannot be read or written.
+pub fn exchange(path: &Path, key: &str, now: History) -> io::Result<Option<History>> {
+    let mut all: BTreeMap<String, History> = match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => return Err(error),
+    };
+    let before = all.remove(key);
+    all.insert(key.to_owned(), now.over(before.clone().unwrap_or_default()));
+    if let Some(directory) = path.parent() {
+        whole_file::private_directory(directory)?;
+    }
+    whole_file::write(path, &serde_json::to_vec(&all)?)?;
+    Ok(before)
 }
 
 #[cfg(test)]
@@ -123,14 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_after_being_written_and_read() {
+    fn runs_of_other_paths_are_kept_apart_and_a_broken_file_is_begun_anew() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("krsi-sh/check.json");
-        assert_eq!(History::read(&path).unwrap(), None);
-        let history = History::of(&[finished("a", CheckResult::Fail), finished("b", CheckResult::Pass)]);
-        history.write(&path).unwrap();
-        assert_eq!(History::read(&path).unwrap(), Some(history));
+        let history = |id: &str| History::of(&[finished(id, CheckResult::Fail)]);
+        assert_eq!(exchange(&path, "/a", history("a")).unwrap(), None);
+        assert_eq!(exchange(&path, "/b", history("b")).unwrap(), None);
+        assert_eq!(exchange(&path, "/a", history("c")).unwrap(), Some(history("a")));
+        // A run of some checks says nothing about the others.
+        assert_eq!(exchange(&path, "/a", history("c")).unwrap(), Some(history("c").over(history("a"))));
         fs::write(&path, "{").unwrap();
-        assert!(History::read(&path).is_err());
+        assert_eq!(exchange(&path, "/a", history("a")).unwrap(), None);
     }
 }

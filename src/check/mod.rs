@@ -7,6 +7,7 @@
 pub mod baseline;
 pub mod history;
 pub mod lock;
+pub mod places;
 pub mod selection;
 
 use std::{fmt, time::Duration};

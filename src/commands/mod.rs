@@ -42,6 +42,7 @@ macro_rules! commands {
 // `rustfmt --edition 2024 src/commands/*.rs` formats them.
 commands! {
     run: Run(RunArgs),
+    check: Check(CheckArgs),
     explain: Explain(ExplainArgs),
     templates: Templates(TemplatesArgs),
     doctor: Doctor(DoctorArgs),

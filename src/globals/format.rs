@@ -14,7 +14,7 @@ use std::{
 use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::{
-    report::{Format, printable},
+    report::{Document, Format, printable},
     values::nearest,
 };
 
@@ -30,6 +30,8 @@ pub enum Asked {
     #[default]
     Auto,
     This(Format),
+    /// That of a report on checks, which no session writes.
+    Report(Document),
 }
 
 impl Asked {
@@ -38,6 +40,7 @@ impl Asked {
     pub fn for_session(self) -> Format {
         match self {
             Asked::This(format) => format,
+            Asked::Report(_) => Format::Json,
             Asked::Auto if io::stdout().is_terminal() => Format::Text,
             Asked::Auto => Format::Json,
         }
@@ -48,7 +51,17 @@ impl Asked {
     pub fn for_answer(self) -> Format {
         match self {
             Asked::This(format) => format,
-            Asked::Auto => Format::Text,
+            Asked::Auto | Asked::Report(_) => Format::Text,
+        }
+    }
+
+    /// For a report on checks: `json` is a document there.
+    #[must_use]
+    pub fn for_report(self) -> Document {
+        match self {
+            Asked::Auto | Asked::This(Format::Text) => Document::Text,
+            Asked::This(Format::Json) => Document::Json,
+            Asked::Report(document) => document,
         }
     }
 
@@ -59,7 +72,7 @@ impl Asked {
     pub fn by_variable(value: Option<OsString>) -> Result<Self, String> {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(Asked::Auto) };
         let value = value.to_string_lossy();
-        Self::from_str(&value, false).map_err(|_| {
+        Self::from_str(&value, false).ok().filter(|asked| !matches!(asked, Asked::Report(_))).ok_or_else(|| {
             let hint = nearest(&value, words())
                 .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
             format!(
@@ -75,7 +88,11 @@ impl Asked {
 impl ValueEnum for Asked {
     fn value_variants<'a>() -> &'a [Self] {
         static ALL: LazyLock<Vec<Asked>> = LazyLock::new(|| {
-            iter::once(Asked::Auto).chain(Format::ALL.iter().map(|format| Asked::This(*format))).collect()
+            let sessions = Format::ALL.iter().map(|format| Asked::This(*format));
+            // What both have goes by one name.
+            let reports = Document::ALL.iter().filter(|document| Format::from_name(document.name()).is_none());
+            let reports = reports.map(|document| Asked::Report(*document));
+            iter::once(Asked::Auto).chain(sessions).chain(reports).collect()
         });
         &ALL
     }
@@ -85,6 +102,9 @@ impl ValueEnum for Asked {
             Asked::Auto => PossibleValue::new(AUTO)
                 .help("json for what a script or the prompt says where no terminal shows it, else text"),
             Asked::This(format) => PossibleValue::new(format.name()).help(format.help()),
+            Asked::Report(document) => {
+                PossibleValue::new(document.name()).help(format!("Of `check` alone. {}", document.help()))
+            }
         })
     }
 }

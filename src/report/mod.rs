@@ -24,11 +24,11 @@ mod reporter;
 mod sink;
 
 pub use self::{
-    document::{Document, Look},
+    document::{Document, Look, text::sum as sum_of_checks},
     format::{
         Format, Lines, Renderer,
         json::{event as event_json, safe as safe_json, summary_row},
-        text::{duration, summary_text, wrapped},
+        text::{check_lines, duration, summary_text, wrapped},
     },
     printable::{Painted, printable, printable_lines, quoted, screened},
     record::{Books, Evaluated, Finding, Record, Stream},

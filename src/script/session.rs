@@ -41,8 +41,6 @@ use crate::{
 const BUG: i32 = 101;
 /// What holds the value of the line before, at the prompt.
 pub const LAST_VALUE: &str = "it";
-/// Added to a signal's number, as shells do.
-const BY_SIGNAL: i32 = 128;
 /// How long the functions given to `on_exit` have together once the session was told to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long callbacks then have for the events that wait for them.
@@ -306,7 +304,7 @@ impl Started {
     fn stopped(&self, stop: &Stop) -> i32 {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
-            Stop::Signal(signal) => BY_SIGNAL + signal,
+            Stop::Signal(signal) => exit::BY_SIGNAL + signal,
             Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) | Stop::Decided => exit::FINE,
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));

@@ -15,7 +15,7 @@
 
 mod json;
 mod ndjson;
-mod text;
+pub mod text;
 
 use std::io::{self, Write};
 

@@ -34,8 +34,8 @@ pub fn write(run: &Run, look: Look, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", sum(run))
 }
 
-/// `61 checks on host: 57 pass, 2 fail, 1 skip, 1 inconclusive (1.2 s)`
-fn sum(run: &Run) -> String {
+/// Returns what a run came to in a line: `61 checks on host: 57 pass, 2 fail, 1 skip, 1 inconclusive (1.2 s)`
+pub fn sum(run: &Run) -> String {
     let tally = run.tally();
     let parts: Vec<String> = CheckResult::ALL.iter().filter_map(|result| part(&tally, *result)).collect();
     let mut line = match tally.total() {

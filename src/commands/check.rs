@@ -1,0 +1,504 @@
+//! `krsi-sh check`: runs scripts of checks and reports what they came to.
+//!
+//! In: paths, what is selected, where reports go. Out: the reports, and an exit code that cron can rely on. How scripts are run is
+//! `runner/`'s, how a report is written `report/document/`'s.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::{catalogue, complain};
+use crate::{
+    check::{
+        CheckResult, Finished, Run, Selection,
+        baseline::Baseline,
+        history::{Change, History},
+        lock::Lock,
+        places::Places,
+    },
+    exit,
+    globals::Globals,
+    kernel::Live,
+    report::{Document, Look, Streams, printable},
+    runner::{self, Report, Request, scripts},
+    script::{CheckOptions, Session},
+    source,
+    values::{self, Severity},
+};
+
+/// Run scripts of checks, and report what passes and what fails
+///
+/// A script's checks are made by `check("id", "title", || …)`: help("check") at the prompt, and docs/compliance.md.
+/// Without a terminal, and if all is well, nothing is written: cron has nothing to mail. Exit codes: 0 all pass, 4 a check
+/// failed, 5 one could not be decided or is at fault.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CheckArgs {
+    /// Scripts, and directories in which all files that end in .rhai are
+    #[arg(value_name = "PATH", required = true, value_hint = clap::ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+
+    /// Run only this check; `*` stands for anything; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+
+    /// Leave out this check, likewise
+    #[arg(long, value_name = "ID")]
+    pub skip: Vec<String>,
+
+    /// Run only checks with this tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+
+    /// Run only checks up to this level
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub level: Option<u8>,
+
+    /// List the checks instead of running them
+    #[arg(long, conflicts_with_all = ["explain", "changed", "output", "baseline"])]
+    pub list: bool,
+
+    /// Tell what a check does, why, and what to do if it fails, instead of running it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["changed", "output", "baseline"])]
+    pub explain: Option<String>,
+
+    /// Write a report to this file too; its end says in which format (.txt .json .ndjson .xml .tap .sarif .html), or
+    /// FORMAT:FILE does; may be repeated
+    #[arg(long, value_name = "FILE", value_parser = output, value_hint = clap::ValueHint::FilePath)]
+    pub output: Vec<Output>,
+
+    /// Accept the failures that this file lists: a line each, ID DAY REASON
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
+
+    /// Say only what is different from the last run with the same paths
+    #[arg(long)]
+    pub changed: bool,
+
+    /// End after this time; what was not run by then is inconclusive
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration::parse)]
+    pub timeout: Duration,
+
+    /// Run so many scripts at the same time; by default as many as there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+
+    /// Failures below this severity do not change the exit code: info, low, medium, high, critical or never
+    #[arg(long, value_name = "SEVERITY", default_value = "info", value_parser = threshold)]
+    pub fail_on: Threshold,
+
+    /// Run one script in this process, for the process of this number
+    #[arg(long, hide = true, value_name = "PID")]
+    pub worker: Option<u32>,
+}
+
+/// From which severity on a failure counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Threshold(Option<Severity>);
+
+/// Where a report goes, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    document: Document,
+    path: PathBuf,
+}
+
+fn threshold(word: &str) -> Result<Threshold, String> {
+    match word {
+        "never" => Ok(Threshold(None)),
+        _ => Severity::from_name(word)
+            .map(|severity| Threshold(Some(severity)))
+            .map_err(|error| format!("{error}, or never")),
+    }
+}
+
+fn output(word: &str) -> Result<Output, String> {
+    if let Some((format, path)) = word.split_once(':')
+        && let Some(document) = Document::from_name(format)
+    {
+        return Ok(Output { document, path: path.into() });
+    }
+    let document = Document::of_file(word).ok_or_else(|| {
+        let ends: Vec<_> = Document::ALL.iter().flat_map(|document| document.suffixes()).copied().collect();
+        let names: Vec<_> = Document::ALL.iter().map(|document| document.name()).collect();
+        format!(
+            "the end of `{word}` tells no format; allowed: {}; or FORMAT:FILE with {}",
+            ends.join(" "),
+            names.join(", ")
+        )
+    })?;
+    Ok(Output { document, path: word.into() })
+}
+
+/// Runs the command; gives the process's exit code.
+#[must_use]
+pub fn run(args: &CheckArgs, globals: &Globals) -> i32 {
+    if let Some(parent) = args.worker {
+        return work(args, parent, globals);
+    }
+    checked(args, globals).unwrap_or_else(|stop| {
+        if let Some(text) = stop.text {
+            complain(text);
+        }
+        stop.code
+    })
+}
+
+/// Why a run ends without its report.
+struct Stopped {
+    code: i32,
+    /// `None` if it is said already.
+    text: Option<String>,
+}
+
+impl Stopped {
+    fn new(code: i32, text: impl ToString) -> Self {
+        Stopped { code, text: Some(text.to_string()) }
+    }
+}
+
+fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
+    let usage = |error: &dyn std::fmt::Display| Stopped::new(exit::USAGE, format!("check: {error}"));
+    let found = scripts::find(&args.paths).map_err(|error| usage(&error))?;
+    // Before anything is run: each is read again, and judged again, by the process that runs it.
+    for script in &found {
+        source::file(script).map_err(|error| usage(&error))?;
+    }
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    let places = Places::of_this_user();
+    let listed = args.list || args.explain.is_some();
+    let _lock = if listed { None } else { Some(lock(&places)?) };
+    let request = Request {
+        scripts: found,
+        selection: selection(args),
+        words: passed_on(globals),
+        listed,
+        jobs: args.jobs.map_or_else(processors, usize::from),
+        timeout: args.timeout,
+    };
+    let (began, start) = (Timestamp::now(), Instant::now());
+    let mut progress = progress::Progress::new(request.scripts.len(), globals, listed);
+    let report = runner::run(&request, &mut progress)
+        .map_err(|error| Stopped::new(exit::ENVIRONMENT, format!("check: cannot run scripts: {error}")))?;
+    progress.done();
+    let Report { mut finished, listed: others, signal } = report;
+    note_doubles(&mut finished);
+    let of = |all: &[Finished]| all.iter().map(|one| one.check.clone()).collect::<Vec<_>>();
+    let known: Vec<_> = of(&finished).into_iter().chain(of(&others)).collect();
+    let ids: Vec<_> = known.iter().map(|check| check.id.clone()).collect();
+    let tags: BTreeSet<_> = known.iter().flat_map(|check| check.tags.clone()).collect();
+    let tags: Vec<_> = tags.into_iter().collect();
+    // A script that could not be read to its end may have what was asked for.
+    if !finished.iter().any(Finished::is_trouble) {
+        request.selection.meets(&ids, &tags).map_err(|error| usage(&error))?;
+    }
+    if let Some(id) = &args.explain {
+        return explain(id, &others, &finished);
+    }
+    if args.list {
+        return Ok(list(&others, &finished, &request.selection));
+    }
+    if let Some((path, baseline)) = &baseline {
+        for remark in baseline.apply(&mut finished, jiff::ZonedDateTime::now().date(), &ids) {
+            complain(format_args!("check: {}: {remark}", path.display()));
+        }
+    }
+    let run = Run {
+        host: nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into()),
+        kernel: nix::sys::utsname::uname().map_or_else(|_| String::new(), |u| u.release().to_string_lossy().into()),
+        program: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        began,
+        took: start.elapsed(),
+        finished,
+    };
+    let mut code = exit_code(&run, args.fail_on);
+    for Output { document, path } in &args.output {
+        if let Err(error) = to_file(*document, &run, path) {
+            complain(format_args!("check: cannot write {}: {error}", path.display()));
+            code = code.max(exit::ENVIRONMENT);
+        }
+    }
+    if let Err(error) = tell(&run, args, globals, &places) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            code = code.max(super::cannot_write(&error));
+        }
+    }
+    Ok(signal.map_or(code, |signal| exit::BY_SIGNAL + signal))
+}
+
+/// Runs one script here.
+fn work(args: &CheckArgs, parent: u32, globals: &Globals) -> i32 {
+    if let Err(error) = runner::tie_to(parent) {
+        complain(error);
+        return exit::ENVIRONMENT;
+    }
+    let Some(path) = args.paths.first() else { return exit::USAGE };
+    let source = match source::file(path) {
+        Ok(source) => source,
+        Err(error) => {
+            complain(error);
+            return exit::USAGE;
+        }
+    };
+    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    let mut options = globals.options(Vec::new());
+    options.checks = CheckOptions { selection: selection(args), listed: args.list, told: true };
+    let backend = Box::new(Live::new(catalogue.clone()));
+    let mut session = if args.list {
+        Session::explaining(catalogue, options, Box::new(Streams::new()))
+    } else {
+        Session::new(catalogue, options, backend, Box::new(Streams::new()))
+    };
+    session.run(&source).code
+}
+
+fn selection(args: &CheckArgs) -> Selection {
+    // What is explained is looked for by its id afterwards.
+    Selection { only: args.only.clone(), skip: args.skip.clone(), tags: args.tag.clone(), level: args.level }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The flags of every command that a script's process has to know.
+fn passed_on(globals: &Globals) -> Vec<String> {
+    let mut words = vec!["--color=never".to_owned(), "--quiet".to_owned()];
+    if globals.audit {
+        words.push("--audit".to_owned());
+    }
+    words
+}
+
+fn read_baseline(path: &Path) -> Result<(PathBuf, Baseline), Stopped> {
+    let refused = |error: &dyn std::fmt::Display| {
+        Stopped::new(exit::USAGE, format!("check: baseline {}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
+    let baseline = Baseline::parse(&text).map_err(|error| refused(&error))?;
+    Ok((path.to_owned(), baseline))
+}
+
+fn lock(places: &Places) -> Result<Lock, Stopped> {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    Lock::take(&places.lock, words)
+        .map_err(|error| Stopped::new(exit::UNDECIDED, format!("check: {error}\nlock: {}", places.lock.display())))
+}
+
+/// Two checks of one id cannot be told apart by anyone who reads the report: the second is at fault.
+fn note_doubles(finished: &mut [Finished]) {
+    let mut seen: std::collections::HashMap<String, String> = std::collections::HashMap::new();
+    for one in finished {
+        let place = format!("{}:{}", one.check.script, one.check.line);
+        if let Some(other) = seen.insert(one.check.id.clone(), place) {
+            one.result = CheckResult::Error;
+            one.reason = Some(format!("the id is used twice: {other} has it as well"));
+        }
+    }
+}
+
+fn exit_code(run: &Run, Threshold(least): Threshold) -> i32 {
+    let counts = |one: &&Finished| {
+        one.counts_as() != CheckResult::Fail || least.is_some_and(|least| one.check.severity >= least)
+    };
+    exit::of_checks(&crate::check::Tally::of(run.finished.iter().filter(counts)))
+}
+
+fn to_file(document: Document, run: &Run, path: &Path) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    document.write(run, Look { all: true, ..Look::default() }, &mut bytes)?;
+    crate::system::whole_file::write(path, &bytes)
+}
+
+/// Writes the report on standard output: all of it, or what has changed.
+fn tell(run: &Run, args: &CheckArgs, globals: &Globals, places: &Places) -> io::Result<()> {
+    let document = globals.format.for_report();
+    let columns = super::width();
+    let look = Look { color: globals.color(), columns, all: globals.verbose > 0 };
+    let mut out = io::stdout().lock();
+    let before = remember(run, args, places);
+    match (document, before) {
+        // In every other format what is the same is a part of the document.
+        (Document::Text, Some(before)) if args.changed => tell_changes(run, &before, args, look, &mut out)?,
+        _ => {
+            let look = Look { all: look.all || document != Document::Text, ..look };
+            let is_well = run.finished.iter().all(|one| !one.is_trouble());
+            // A person who waits at a terminal is told that all is well.
+            let shown = Look { all: look.all || (columns.is_some() && is_well && !globals.quiet), ..look };
+            document.write(run, if is_well { Look { all: look.all, ..shown } } else { look }, &mut out)?;
+            if is_well && document == Document::Text && shown.all && !look.all {
+                writeln!(out, "{}", crate::report::sum_of_checks(run))?;
+            }
+        }
+    }
+    out.flush()
+}
+
+/// Keeps what the run came to for the next one; gives what the last one came to, if there was one.
+fn remember(run: &Run, args: &CheckArgs, places: &Places) -> Option<History> {
+    let key = args.paths.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
+    let key = key.map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
+    let failed = |error: io::Error| {
+        // Only who asks for the difference needs to know.
+        if args.changed {
+            complain(format_args!("check: cannot keep what this run came to in {}: {error}", places.history.display()));
+        }
+    };
+    match crate::check::history::exchange(&places.history, &key, History::of(&run.finished)) {
+        Ok(before) => before,
+        Err(error) => {
+            failed(error);
+            None
+        }
+    }
+}
+
+fn tell_changes(
+    run: &Run,
+    before: &History,
+    args: &CheckArgs,
+    look: Look,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let all = args.only.is_empty() && args.skip.is_empty() && args.tag.is_empty() && args.level.is_none();
+    for change in before.changes(&run.finished, all) {
+        match change {
+            Change::Differs(finished, before) => {
+                let was = before.map_or_else(|| "new".to_owned(), |before| format!("was {before}"));
+                writeln!(out, "{was}:")?;
+                for line in crate::report::check_lines(finished, look.color) {
+                    writeln!(out, "  {line}")?;
+                }
+            }
+            Change::Gone(id) => writeln!(out, "gone: {}", printable(id))?,
+        }
+    }
+    Ok(())
+}
+
+/// Lists what there is: id, level, severity, title. What keeps a script from telling its checks is told, too.
+fn list(listed: &[Finished], trouble: &[Finished], selection: &Selection) -> i32 {
+    let mut text = String::new();
+    for Finished { check, .. } in listed.iter().filter(|one| selection.includes(&one.check)) {
+        text.push_str(&format!(
+            "{:<32} {} {:<8} {}\n",
+            printable(&check.id),
+            check.level,
+            check.severity.to_string(),
+            printable(&check.title)
+        ));
+    }
+    let told = super::answer(&text);
+    told.max(tell_trouble(trouble))
+}
+
+fn tell_trouble(trouble: &[Finished]) -> i32 {
+    for one in trouble {
+        complain(format_args!("check: {}: {}", one.check.script, one.reason.as_deref().unwrap_or_default()));
+    }
+    if trouble.is_empty() { exit::FINE } else { exit::UNDECIDED }
+}
+
+/// Tells what there is to know of a check.
+fn explain(id: &str, listed: &[Finished], trouble: &[Finished]) -> Result<i32, Stopped> {
+    let Some(Finished { check, .. }) = listed.iter().find(|one| one.check.id == id) else {
+        tell_trouble(trouble);
+        let near = values::nearest(id, listed.iter().map(|one| one.check.id.as_str()))
+            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let text = format!("check: there is no check `{}`{near}\nallowed: one of those that --list tells", printable(id));
+        return Err(Stopped::new(exit::USAGE, text));
+    };
+    let mut text = format!("{}: {}\n", printable(&check.id), printable(&check.title));
+    let mut part = |name: &str, said: &str| {
+        text.push_str(&format!("\n{name}\n"));
+        for line in crate::report::wrapped(&crate::report::printable_lines(said), super::width().map(|w| w - 2)) {
+            text.push_str(&format!("  {line}\n"));
+        }
+    };
+    for (name, said) in [("What it looks at", &check.about), ("Why", &check.why), ("If it fails", &check.remedy)] {
+        if let Some(said) = said {
+            part(name, said);
+        }
+    }
+    if !check.refs.is_empty() {
+        part("See also", &check.refs.join("\n"));
+    }
+    let tags = if check.tags.is_empty() { "none".to_owned() } else { check.tags.join(", ") };
+    part("How it is classed", &format!("severity {}, level {}, tags: {tags}", check.severity, check.level));
+    part("Where it stands", &format!("{}:{}", check.script, check.line));
+    Ok(super::answer(&text))
+}
+
+mod progress {
+    //! What a terminal shows while scripts run.
+
+    use std::{
+        io::{self, IsTerminal},
+        path::Path,
+    };
+
+    use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+    use crate::{
+        check::Finished,
+        commands::complain,
+        globals::Globals,
+        report::printable,
+        runner::Watch,
+    };
+
+    pub struct Progress {
+        bar: ProgressBar,
+        checks: usize,
+        trouble: usize,
+        verbose: bool,
+    }
+
+    impl Progress {
+        /// Of so many scripts; shown where a person sees it.
+        pub fn new(scripts: usize, globals: &Globals, hidden: bool) -> Self {
+            let shown = io::stderr().is_terminal() && !globals.quiet && !hidden;
+            let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+            let bar = ProgressBar::with_draw_target(u64::try_from(scripts).ok(), target);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} scripts, {msg}") {
+                bar.set_style(style);
+            }
+            Progress { bar, checks: 0, trouble: 0, verbose: globals.verbose > 0 }
+        }
+
+        /// Takes it from the terminal.
+        pub fn done(&self) {
+            self.bar.finish_and_clear();
+        }
+    }
+
+    impl Watch for Progress {
+        fn finished(&mut self, finished: &Finished) {
+            self.checks += 1;
+            self.trouble += usize::from(finished.is_trouble());
+        }
+
+        fn progress(&mut self, done: usize, running: &[&Path]) {
+            self.bar.set_position(u64::try_from(done).unwrap_or_default());
+            let name = running.first().and_then(|script| script.file_name()).unwrap_or_default();
+            let name = name.to_string_lossy();
+            self.bar.set_message(format!(
+                "{} checks, {} to look at: {}",
+                self.checks,
+                self.trouble,
+                printable(&name)
+            ));
+        }
+
+        fn said(&mut self, script: &Path, line: &str) {
+            if self.verbose {
+                self.bar.suspend(|| complain(format_args!("{}: {}", script.display(), printable(line))));
+            }
+        }
+    }
+}
