@@ -22,6 +22,7 @@ use crate::{
             counters::Delivery,
             ring::{Outlet, Reader},
         },
+        running::reading_thread,
     },
     template::Template,
 };
@@ -135,7 +136,7 @@ impl Producer {
         events: Sender,
     ) -> Result<Following, KernelError> {
         let unreadable = |reason: String| KernelError::Table { table: "krsi_events", reason };
-        let runtime = crate::kernel::reading_thread()?;
+        let runtime = reading_thread()?;
         let ring = self.ring.try_clone().map_err(|e| unreadable(e.to_string()))?;
         let map = Map::RingBuf(MapData::from_fd(ring).map_err(|e| unreadable(chain(&e)))?);
         let delivery = Arc::new(Delivery::default());

@@ -385,7 +385,7 @@ mod tests {
         };
         let catalogue = Catalogue::builtin().unwrap();
         let mut wanted = Wanted::default();
-        wanted.add(crate::kernel::attach::identity::OBJECT);
+        wanted.add(crate::kernel::names::iterators::OBJECT);
         catalogue.iter().for_each(|template| wanted.add(&template.object));
         let some = named(&whole, &wanted).unwrap();
         assert!(some.len() < whole.len() / 10, "{} of {} bytes", some.len(), whole.len());
