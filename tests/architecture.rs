@@ -243,27 +243,40 @@ fn handed_on(room: &str, uses: &[Use]) -> BTreeMap<String, String> {
     let own = [format!("{room}/mod.rs"), format!("{room}.rs")];
     let of_room = uses.iter().filter(|one| own.contains(&one.file));
     of_room
-        .filter(|one| one.path.len() == 3 && one.path[0] == room)
-        .map(|one| (one.path[2].clone(), one.path[1].clone()))
+        .filter_map(|one| match inside(room, one)? {
+            [part, name] => Some((name.clone(), part.clone())),
+            _ => None,
+        })
         .collect()
 }
 
+/// What is left of a path that leads into a room.
+fn inside<'u>(room: &str, one: &'u Use) -> Option<&'u [String]> {
+    let mut path = &*one.path;
+    for step in room.split('/') {
+        let (first, rest) = path.split_first()?;
+        path = (first == step).then_some(rest)?;
+    }
+    Some(path)
+}
+
 /// Which part of a room uses which, and where: a part is a file directly in the room, with the directory of its name.
+/// The room may be one inside another: `kernel/attach`.
 fn parts(room: &str, uses: &[Use]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let inside = format!("{room}/");
+    let directory = format!("{room}/");
     let names: BTreeSet<&str> = uses
         .iter()
-        .filter_map(|one| one.file.strip_prefix(&inside))
+        .filter_map(|one| one.file.strip_prefix(&directory))
         .map(room_of)
         .filter(|part| *part != "mod")
         .collect();
     let handed_on = handed_on(room, uses);
     let mut graph: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for one in uses {
-        let Some(from) = one.file.strip_prefix(&inside).map(room_of).filter(|part| *part != "mod") else {
+        let Some(from) = one.file.strip_prefix(&directory).map(room_of).filter(|part| *part != "mod") else {
             continue;
         };
-        let Some(name) = one.path.get(1).filter(|_| one.path[0] == room) else { continue };
+        let Some(name) = inside(room, one).and_then(<[String]>::first) else { continue };
         let Some(to) = names.get(name.as_str()).copied().or_else(|| handed_on.get(name).map(String::as_str))
         else {
             continue;
@@ -274,6 +287,12 @@ fn parts(room: &str, uses: &[Use]) -> BTreeMap<String, BTreeMap<String, String>>
         }
     }
     graph
+}
+
+/// All rooms, and those inside them.
+fn rooms(uses: &[Use]) -> BTreeSet<String> {
+    let directories = uses.iter().flat_map(|one| Path::new(&one.file).ancestors().skip(1));
+    directories.filter_map(Path::to_str).filter(|room| !room.is_empty()).map(str::to_owned).collect()
 }
 
 /// The parts that can be come to from one, itself among them only if there is a circle.
@@ -350,8 +369,8 @@ fn a_part_of_a_room_uses_only_what_stands_below_it() {
 fn no_room_has_a_circle_of_its_own() {
     let uses = uses();
     let mut circles = BTreeSet::new();
-    for room in STREET {
-        let graph = parts(room, &uses);
+    for room in rooms(&uses) {
+        let graph = parts(&room, &uses);
         for (from, to) in &graph {
             for (to, place) in to.iter().filter(|(to, _)| reached(&graph, to).contains(from)) {
                 circles.insert(format!("{place}: `{from}` uses `{to}`, which leads back to it"));

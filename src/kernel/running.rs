@@ -24,12 +24,12 @@ use crate::{
 pub struct Kernel {
     /// `KERNEL_VERSION(a, b, c)`.
     pub(in crate::kernel) version: u32,
-    /// Reads the ring buffers, on a thread of its own.
-    pub(in crate::kernel) runtime: Runtime,
     /// What it may be asked to load.
     catalogue: Catalogue,
     /// Made at the first attach, with those of the kernel's types that the catalogue names.
     iterators: OnceCell<Iterators>,
+    /// Reads the ring buffers, on a thread of its own.
+    pub(in crate::kernel) runtime: Runtime,
 }
 
 impl Kernel {
@@ -43,9 +43,9 @@ impl Kernel {
         loader::prepare();
         Ok(Kernel {
             version: host::version()?,
-            runtime: reading_thread()?,
             catalogue,
             iterators: OnceCell::new(),
+            runtime: reading_thread()?,
         })
     }
 

@@ -46,7 +46,7 @@ pub struct Produced {
     pub lost_ring: u64,
 }
 
-/// When the kernel wakes whoever waits for records.
+/// When the kernel wakes a process that waits for records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waking {
     /// If the reader has caught up, which is what templates ask for.

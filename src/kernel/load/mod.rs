@@ -150,7 +150,7 @@ fn load_observers(
 /// An object with one probe's constants and filter in it.
 struct PatchedObject {
     bytes: Vec<u8>,
-    /// Maps whose descriptors stand in the bytes: to be kept until the programs that ask them are loaded.
+    /// Maps whose descriptors stand in the bytes: to be kept until the programs that use them are loaded.
     _sets: Vec<OwnedFd>,
 }
 

@@ -260,7 +260,7 @@ impl Entry<'_> {
     /// The types it consists of: all that it refers to, but what is behind a pointer or passed to a function.
     fn contains(&self) -> Vec<u32> {
         match self.kind() {
-            kind::PTR | kind::FUNC | kind::FUNC_PROTO => Vec::new(),
+            kind::PTR | kind::FUNC_PROTO => Vec::new(),
             _ => self.references().into_iter().map(|at| self.number(at)).collect(),
         }
     }
