@@ -8,7 +8,6 @@ mod hooks;
 mod means;
 mod plan;
 mod preview;
-
 mod replace;
 mod scope;
 mod subtree;
