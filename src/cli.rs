@@ -195,7 +195,10 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh --for 1m hunt.rhai", "for a minute, such as from cron"),
             ("krsi-sh --audit hunt.rhai", "what it would have denied; nothing is"),
             ("generate-hunt | krsi-sh -", "a script from standard input"),
-            ("krsi-sh check --changed /etc/krsi-sh/checks", "what is different from the last run, such as from cron"),
+            (
+                "krsi-sh check --changed /etc/krsi-sh/checks",
+                "what is different from the last run, such as from cron",
+            ),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
         ],

@@ -209,7 +209,8 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
     }
     let run = Run {
         host: nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into()),
-        kernel: nix::sys::utsname::uname().map_or_else(|_| String::new(), |u| u.release().to_string_lossy().into()),
+        kernel: nix::sys::utsname::uname()
+            .map_or_else(|_| String::new(), |u| u.release().to_string_lossy().into()),
         program: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         began,
@@ -286,8 +287,9 @@ fn read_baseline(path: &Path) -> Result<(PathBuf, Baseline), Stopped> {
 
 fn lock(places: &Places) -> Result<Lock, Stopped> {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    Lock::take(&places.lock, words)
-        .map_err(|error| Stopped::new(exit::UNDECIDED, format!("check: {error}\nlock: {}", places.lock.display())))
+    Lock::take(&places.lock, words).map_err(|error| {
+        Stopped::new(exit::UNDECIDED, format!("check: {error}\nlock: {}", places.lock.display()))
+    })
 }
 
 /// Two checks of one id cannot be told apart by anyone who reads the report: the second is at fault.
@@ -346,7 +348,10 @@ fn remember(run: &Run, args: &CheckArgs, places: &Places) -> Option<History> {
     let failed = |error: io::Error| {
         // Only who asks for the difference needs to know.
         if args.changed {
-            complain(format_args!("check: cannot keep what this run came to in {}: {error}", places.history.display()));
+            complain(format_args!(
+                "check: cannot keep what this run came to in {}: {error}",
+                places.history.display()
+            ));
         }
     };
     match crate::check::history::exchange(&places.history, &key, History::of(&run.finished)) {
@@ -410,17 +415,24 @@ fn explain(id: &str, listed: &[Finished], trouble: &[Finished]) -> Result<i32, S
         tell_trouble(trouble);
         let near = values::nearest(id, listed.iter().map(|one| one.check.id.as_str()))
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        let text = format!("check: there is no check `{}`{near}\nallowed: one of those that --list tells", printable(id));
+        let text = format!(
+            "check: there is no check `{}`{near}\nallowed: one of those that --list tells",
+            printable(id)
+        );
         return Err(Stopped::new(exit::USAGE, text));
     };
     let mut text = format!("{}: {}\n", printable(&check.id), printable(&check.title));
     let mut part = |name: &str, said: &str| {
         text.push_str(&format!("\n{name}\n"));
-        for line in crate::report::wrapped(&crate::report::printable_lines(said), super::width().map(|w| w - 2)) {
+        for line in
+            crate::report::wrapped(&crate::report::printable_lines(said), super::width().map(|w| w - 2))
+        {
             text.push_str(&format!("  {line}\n"));
         }
     };
-    for (name, said) in [("What it looks at", &check.about), ("Why", &check.why), ("If it fails", &check.remedy)] {
+    for (name, said) in
+        [("What it looks at", &check.about), ("Why", &check.why), ("If it fails", &check.remedy)]
+    {
         if let Some(said) = said {
             part(name, said);
         }
@@ -444,13 +456,7 @@ mod progress {
 
     use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-    use crate::{
-        check::Finished,
-        commands::complain,
-        globals::Globals,
-        report::printable,
-        runner::Watch,
-    };
+    use crate::{check::Finished, commands::complain, globals::Globals, report::printable, runner::Watch};
 
     pub struct Progress {
         bar: ProgressBar,

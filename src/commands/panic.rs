@@ -23,7 +23,7 @@ use crate::{
     globals::Globals,
     kernel::{
         KernelError,
-        host::sessions::{self, Keepers},
+        sessions::{self, Keepers},
     },
     system::namespaces,
 };

@@ -72,16 +72,18 @@ impl Asked {
     pub fn by_variable(value: Option<OsString>) -> Result<Self, String> {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(Asked::Auto) };
         let value = value.to_string_lossy();
-        Self::from_str(&value, false).ok().filter(|asked| !matches!(asked, Asked::Report(_))).ok_or_else(|| {
-            let hint = nearest(&value, words())
-                .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
-            format!(
-                "the variable {VARIABLE} is `{}`, which is not a format{hint}\n  \
+        Self::from_str(&value, false).ok().filter(|asked| !matches!(asked, Asked::Report(_))).ok_or_else(
+            || {
+                let hint = nearest(&value, words())
+                    .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+                format!(
+                    "the variable {VARIABLE} is `{}`, which is not a format{hint}\n  \
                  allowed: {}, as for --format, which goes before it",
-                printable(&value),
-                words().collect::<Vec<_>>().join(", ")
-            )
-        })
+                    printable(&value),
+                    words().collect::<Vec<_>>().join(", ")
+                )
+            },
+        )
     }
 }
 
@@ -90,7 +92,8 @@ impl ValueEnum for Asked {
         static ALL: LazyLock<Vec<Asked>> = LazyLock::new(|| {
             let sessions = Format::ALL.iter().map(|format| Asked::This(*format));
             // What both have goes by one name.
-            let reports = Document::ALL.iter().filter(|document| Format::from_name(document.name()).is_none());
+            let reports =
+                Document::ALL.iter().filter(|document| Format::from_name(document.name()).is_none());
             let reports = reports.map(|document| Asked::Report(*document));
             iter::once(Asked::Auto).chain(sessions).chain(reports).collect()
         });

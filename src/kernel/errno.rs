@@ -1,7 +1,7 @@
 //! Why the kernel refuses a map, a program, a link, a mapping or a file, and what to do about it: one table for all of
 //! them, by errno.
 //!
-//! What went wrong is said by whoever tried; what follows here is why, where an errno of bpf(2) and what surrounds it
+//! What went wrong is said where it was tried; what follows here is why, where an errno of bpf(2) and what surrounds it
 //! has a cause that is not the object's.
 
 use std::{error::Error, io};

@@ -3,7 +3,12 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::{kernel::errno, probe::scope::Condition, raw, system::namespaces::Foreign};
+use crate::{
+    kernel::{errno, verifier::Log},
+    probe::{Mode, scope::Condition},
+    raw,
+    system::namespaces::Foreign,
+};
 
 /// Why a probe cannot be had here, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +49,7 @@ pub enum KernelError {
     )]
     NotEvenObserved { reason: Box<KernelError>, refused: String },
     #[error("template `{template}` can only observe here, so `{mode}` is refused: {reason}")]
-    AuditOnly { template: String, mode: crate::probe::Mode, reason: String },
+    AuditOnly { template: String, mode: Mode, reason: String },
     #[error(
         "hook `{hook}` is unknown to this kernel ({release})\nfix: use a kernel that has it, or another template"
     )]
@@ -52,7 +57,7 @@ pub enum KernelError {
     #[error(
         "the kernel's verifier refused `{hook}`: {error}\n{log}\nthis is a defect of krsi-sh or of a foreign template; please report it with `uname -r` and the log"
     )]
-    Verifier { hook: String, error: io::Error, log: crate::kernel::load::verifier::Log },
+    Verifier { hook: String, error: io::Error, log: Log },
     #[error(
         "the kernel has no room for one more program on hook `{hook}` ({error}); it takes 38\nfix: detach a probe, or put more into one probe's params"
     )]

@@ -27,8 +27,8 @@ use std::{
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use self::worker::{Message, Worker};
 pub use self::worker::tie_to;
+use self::worker::{Message, Worker};
 use crate::check::{Finished, Selection};
 
 /// How long a script that was told to end has for what it tears down; then it is killed.

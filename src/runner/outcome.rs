@@ -1,11 +1,6 @@
 //! What a script's process came to beside its checks: what keeps a check from being run is told as one.
 
-use std::{
-    io,
-    os::unix::process::ExitStatusExt,
-    path::Path,
-    process::ExitStatus,
-};
+use std::{io, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus};
 
 use jiff::Timestamp;
 

@@ -49,7 +49,8 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ScriptsError> {
 
 fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), ScriptsError> {
     let failed = |error| ScriptsError::Unreadable { path: directory.to_owned(), error };
-    let mut entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
+    let mut entries =
+        fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let kind = entry.file_type().map_err(failed)?;

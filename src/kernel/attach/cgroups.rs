@@ -52,7 +52,7 @@ pub struct Named {
 /// What has happened to the cgroup of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    pub former: Option<u64>,
+    pub previous: Option<u64>,
     pub now: Option<u64>,
 }
 
@@ -74,7 +74,7 @@ impl Named {
     /// Looks again; `Some` if another cgroup is there, or none any more.
     pub fn look(&mut self) -> Option<Seen> {
         let now = id_at(&self.path);
-        (now != self.id).then(|| Seen { former: std::mem::replace(&mut self.id, now), now })
+        (now != self.id).then(|| Seen { previous: std::mem::replace(&mut self.id, now), now })
     }
 }
 

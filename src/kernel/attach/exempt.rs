@@ -2,23 +2,14 @@
 //! by task identity and not by name.
 //!
 //! The kernel itself lists them: process ids and start times of /proc are those of a namespace, and in a pid namespace
-//! of the shell's own (a container) they would spare nobody, or somebody else.
+//! of the shell's own (a container) they would spare nobody, or another process.
 
 use aya::maps::{HashMap, Map, MapData};
 
 use crate::{
-    kernel::{KernelError, errno::chain},
+    kernel::{KernelError, errno::chain, names::lineage::Process},
     system::clock::TICK_NS,
 };
-
-/// A process as the kernel knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
-    /// In the initial pid namespace.
-    pub pid: u32,
-    /// On the kernel's CLOCK_BOOTTIME.
-    pub start_ns: u64,
-}
 
 /// Writes the guarded processes: pid and start time in ticks since boot.
 ///

@@ -10,13 +10,18 @@ use crate::{
     backend::InScope,
     kernel::{
         Kernel, KernelError,
-        attach::scope::Resolved,
+        attach::{
+            plan::{self, Own},
+            scope::Resolved,
+        },
         errno::chain,
-        load::{self, iter, loader::KernelTypes},
+        host,
+        load::{self, constants::Reach, iter},
         maps::{settings::Settings, take},
     },
     probe::Spec,
     raw,
+    system::namespaces,
 };
 
 const PROGRAM: &str = "krsi_preview";
@@ -31,24 +36,37 @@ fn process(bytes: &[u8]) -> InScope {
     InScope { pid: number(0), uid: number(4), comm: raw::text(comm) }
 }
 
-/// # Errors
-/// If the scope names what is not there, or the kernel refuses the iterator.
-pub fn preview(kernel: &Kernel, btf: &'static KernelTypes, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
+impl Kernel {
+    /// The processes that a probe's scope applies to now. Nothing is attached to any hook.
+    ///
+    /// # Errors
+    /// If the scope names what is not there, or the kernel refuses.
+    pub fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
+        host::check_privilege()?;
+        // An iterator ends at its reader's pid namespace, and hooks do not.
+        namespaces::process_ids()
+            .map_err(|foreign| KernelError::ProcessIds { what: "list the processes in scope", foreign })?;
+        preview(self, spec)
+    }
+}
+
+fn preview(kernel: &Kernel, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let layout = &spec.template.layout;
-    let mut scope = Resolved::new(&spec.scope, layout, &kernel.identities, btf)?;
-    let constants =
-        load::Constants { spec, id: 0, version: kernel.version, scope_size: scope.size(), generation: 0 };
-    let mut ebpf = load::load_object(btf, constants)?;
+    let iterators = kernel.iterators()?;
+    let types = iterators.types();
+    let mut scope = Resolved::new(&spec.scope, layout, iterators)?;
+    let own = Own { id: 0, version: kernel.version, generation: 0, reach: Reach::Lsm };
+    let mut ebpf = load::load_maps(types, &plan::plan(spec, own)?, &plan::sizes(spec, scope.size()))?;
     let refuse = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
         return Err(refuse(format!("no iterator `{PROGRAM}`")));
     };
-    program.load("task", btf.numbered()).map_err(|e| failed(chain(&e)))?;
+    program.load("task", types.numbered()).map_err(|e| failed(chain(&e)))?;
     let settings = Settings::new(take(&mut ebpf, "krsi_settings")?, layout.settings_size)?;
     settings.store(layout.control.scope, scope.word)?;
     // Only now: filling the tables gives their descriptors up, and the program holds them from here on.
-    scope.apply(&mut ebpf, btf)?;
+    scope.apply(&mut ebpf, types)?;
     let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
         return Err(refuse(format!("no iterator `{PROGRAM}`")));
     };

@@ -2,18 +2,22 @@
 //!
 //! A filter is part of the hooks' programs, so these are loaded once more, over the same maps: params, tables, books,
 //! events and aggregations go on. The new generation is attached while the settings say that it is not its turn;
-//! then the turn passes, in steps between which every program that read the former word has ended;
-//! then the former generation leaves. At no moment does neither decide, and no operation is decided twice
-//! (ebpf-templates/include/krsi_turns.bpf.h). If anything fails before, the former one has never stopped.
+//! then the turn passes, in steps between which every program that read the previous word has ended;
+//! then the previous generation leaves. At no moment does neither decide, and no operation is decided twice
+//! (ebpf-templates/include/krsi_turns.bpf.h). If anything fails before, the previous one has never stopped.
 
 use aya::programs::Program;
 
 use crate::{
     kernel::{
         Kernel, KernelError,
-        attach::{Attachment, Hooks},
+        attach::{
+            attachment::Attachment,
+            hooks::Hooks,
+            plan::{self, Own},
+        },
         errno::chain,
-        load::{self, Reach, ScopeSize, shared::Shared},
+        load::{self, constants::Reach, shared::Shared},
         maps::grace,
     },
     probe::Spec,
@@ -25,26 +29,20 @@ const OLDER_TELLS: u64 = 2 << 32;
 const NEWER_ASKS: u64 = 3 << 32;
 
 impl Attachment {
-    /// Puts the filter of `spec`, which is else as it was attached, in the place of the former one.
+    /// Puts the filter of `spec`, which is else as it was attached, in the place of the previous one.
     ///
     /// # Errors
-    /// If the kernel refuses the new programs, or has no room for them beside the former ones; then those still decide.
+    /// If the kernel refuses the new programs, or has no room for them beside the previous ones; then those still decide.
     pub fn set_filter(&mut self, kernel: &Kernel, spec: &Spec) -> Result<(), KernelError> {
         let impossible =
             |error: String| KernelError::Program { what: "put another filter in place".into(), error };
         let pinned =
             self.shared.as_ref().map_err(String::clone).and_then(Shared::pinned).map_err(impossible)?;
-        let btf = kernel.btf()?;
+        let types = kernel.types()?;
         let generation = self.generation.wrapping_add(1);
-        let constants = load::Constants {
-            spec,
-            id: self.id,
-            version: kernel.version,
-            scope_size: ScopeSize::NONE,
-            generation,
-        };
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
-        let loaded = load::load_over(btf, constants, reach, &pinned)?;
+        let own = Own { id: self.id, version: kernel.version, generation, reach };
+        let loaded = load::load_over(types, &plan::plan(spec, own)?, &pinned)?;
         let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };
         let turn = u64::from(generation);
         let steps: &[u64] = match newer.order() {

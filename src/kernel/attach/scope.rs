@@ -23,14 +23,17 @@ use crate::{
         KernelError,
         attach::{
             cgroups::{self, Ways},
-            follow::{Change, NamedFile, running},
-            identity::Identities,
             subtree::{self, Tree},
         },
         errno::chain,
         host,
-        load::{ScopeSize, loader::KernelTypes},
+        load::loader::KernelTypes,
         maps::{full, take},
+        names::{
+            files::{Change, NamedFile, running},
+            identity,
+            iterators::Iterators,
+        },
     },
     probe::scope::{Condition, Kind, Member, Scope},
     raw,
@@ -47,8 +50,21 @@ type Key = [u8; 24];
 
 /// Room for what has the place of a member before that one is taken out.
 const ROOM: usize = 64;
-/// How often it is looked whether a former executable is still run.
-const LOOK_AT_FORMER: Duration = Duration::from_secs(10);
+/// How often it is looked whether a previous executable is still run.
+const LOOK_AT_PREVIOUS: Duration = Duration::from_secs(10);
+
+/// For how many the tables of a scope have room, at least 1 each.
+#[derive(Debug, Clone, Copy)]
+pub struct ScopeSize {
+    /// What the scope names, but for processes.
+    pub members: u32,
+    /// In the subtrees of processes that it names.
+    pub processes: u32,
+    /// Steps on the ways down to the cgroups that it names.
+    pub steps: u32,
+    /// Cgroups on these ways.
+    pub nodes: u32,
+}
 
 /// A scope that the kernel's tables can hold.
 #[derive(Default)]
@@ -66,7 +82,7 @@ pub struct Resolved {
     /// What was pinned to what, a sentence each.
     pinned: Vec<String>,
     table: Option<HashMap<MapData, Key, u8>>,
-    former_looked_at: Option<Instant>,
+    previous_looked_at: Option<Instant>,
 }
 
 impl Resolved {
@@ -74,12 +90,7 @@ impl Resolved {
     ///
     /// # Errors
     /// If something does not exist, or is not what it should be.
-    pub fn new(
-        scope: &Scope,
-        layout: &Layout,
-        identities: &Identities,
-        btf: &'static KernelTypes,
-    ) -> Result<Self, KernelError> {
+    pub fn new(scope: &Scope, layout: &Layout, iterators: &Iterators) -> Result<Self, KernelError> {
         let mut resolved = Resolved::default();
         for (condition, members) in scope.conditions() {
             let number = number_of(condition, layout)?;
@@ -87,7 +98,7 @@ impl Resolved {
             match condition.kind {
                 Kind::Pid => resolved.add_roots(condition, members),
                 Kind::Exe | Kind::ParentExe => {
-                    resolved.add_executables(condition, number, members, identities, btf)?;
+                    resolved.add_executables(condition, number, members, iterators)?;
                 }
                 Kind::Cgroup => resolved.add_cgroups(condition, number, members)?,
                 _ => {
@@ -160,8 +171,7 @@ impl Resolved {
         condition: Condition,
         number: u32,
         members: &BTreeSet<Member>,
-        identities: &Identities,
-        btf: &'static KernelTypes,
+        iterators: &Iterators,
     ) -> Result<(), KernelError> {
         let mut paths = Vec::new();
         for path in members.iter().filter_map(as_path) {
@@ -172,7 +182,7 @@ impl Resolved {
             }
             paths.push(raw::from_os(path));
         }
-        for file in NamedFile::of(identities, btf, &paths)? {
+        for file in NamedFile::of(iterators, &paths)? {
             self.members.extend(file.now.as_ref().map(|i| layout(number, i.device, i.inode)));
             self.executables.push((condition, number, file));
         }
@@ -200,18 +210,13 @@ impl Resolved {
     ///
     /// # Errors
     /// If an executable cannot be looked at, or the table has no room.
-    pub fn follow(
-        &mut self,
-        identities: &Identities,
-        btf: &'static KernelTypes,
-        now: Instant,
-    ) -> Result<Vec<Followed>, KernelError> {
+    pub fn follow(&mut self, iterators: &Iterators, now: Instant) -> Result<Vec<Followed>, KernelError> {
         let mut seen = self.follow_processes();
         seen.extend(self.follow_cgroups()?);
-        seen.extend(self.follow_executables(identities, btf)?);
-        if self.former_looked_at.is_none_or(|at| now.duration_since(at) >= LOOK_AT_FORMER) {
-            self.former_looked_at = Some(now);
-            self.forget_former();
+        seen.extend(self.follow_executables(iterators)?);
+        if self.previous_looked_at.is_none_or(|at| now.duration_since(at) >= LOOK_AT_PREVIOUS) {
+            self.previous_looked_at = Some(now);
+            self.forget_previous();
         }
         self.bring_up_to_date()?;
         Ok(seen)
@@ -235,7 +240,7 @@ impl Resolved {
         for (_, named) in &mut self.cgroups {
             let Some(seen) = named.look() else { continue };
             let (condition, path) = (named.condition, named.path.display().to_string());
-            events.push(match (seen.former, seen.now) {
+            events.push(match (seen.previous, seen.now) {
                 (_, Some(_)) => Followed::Follows(format!(
                     "scope `{condition}`: {path:?} was created again; the scope follows"
                 )),
@@ -253,11 +258,7 @@ impl Resolved {
         Ok(events)
     }
 
-    fn follow_executables(
-        &mut self,
-        identities: &Identities,
-        btf: &'static KernelTypes,
-    ) -> Result<Vec<Followed>, KernelError> {
+    fn follow_executables(&mut self, iterators: &Iterators) -> Result<Vec<Followed>, KernelError> {
         let changed: Vec<usize> =
             (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();
         if changed.is_empty() {
@@ -265,7 +266,7 @@ impl Resolved {
         }
         let paths: Vec<String> = changed.iter().map(|i| self.executables[*i].2.path.clone()).collect();
         let mut events = Vec::new();
-        for (index, now) in changed.into_iter().zip(identities.of_each(btf, &paths)?) {
+        for (index, now) in changed.into_iter().zip(identity::of_each(iterators, &paths)?) {
             let (condition, _, file) = &mut self.executables[index];
             let what = match file.turn_to(now) {
                 None => continue,
@@ -281,18 +282,18 @@ impl Resolved {
             };
             events.push(Followed::Follows(format!("scope `{condition}`: {:?} {what}", file.path)));
         }
-        self.forget_former();
+        self.forget_previous();
         Ok(events)
     }
 
-    /// A former executable belongs to the scope as long as a process runs it.
-    fn forget_former(&mut self) {
-        if self.executables.iter().all(|(_, _, file)| file.former.is_empty()) {
+    /// A previous executable belongs to the scope as long as a process runs it.
+    fn forget_previous(&mut self) {
+        if self.executables.iter().all(|(_, _, file)| file.previous.is_empty()) {
             return;
         }
         let running = running();
         for (_, _, file) in &mut self.executables {
-            file.retain_former(|former| former.stamp().is_some_and(|stamp| running.contains(&stamp)));
+            file.retain_previous(|previous| previous.stamp().is_some_and(|stamp| running.contains(&stamp)));
         }
     }
 
@@ -302,7 +303,7 @@ impl Resolved {
         }
         let by_cgroup = self.cgroups.iter().filter_map(|(number, named)| Some((*number, 0, named.id?)));
         let by_file = self.executables.iter().flat_map(|(_, number, file)| {
-            file.now.iter().chain(&file.former).map(|i| (*number, i.device, i.inode))
+            file.now.iter().chain(&file.previous).map(|i| (*number, i.device, i.inode))
         });
         let wanted: BTreeSet<Key> =
             by_cgroup.chain(by_file).map(|(number, device, value)| layout(number, device, value)).collect();

@@ -39,7 +39,7 @@ pub fn follow(
     for pid in roots.keys() {
         check(*pid)?;
     }
-    // The order matters: whoever is forked from here on is seen by the tracepoint, and whoever
+    // The order matters: what is forked from here on is seen by the tracepoint, and what
     // was forked before is found in /proc.
     for (program, tracepoint) in
         [("krsi_scope_fork", "sched_process_fork"), ("krsi_scope_exit", "sched_process_exit")]

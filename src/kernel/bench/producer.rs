@@ -22,6 +22,7 @@ use crate::{
             counters::Delivery,
             ring::{Outlet, Reader},
         },
+        running::reading_thread,
     },
     template::Template,
 };
@@ -45,7 +46,7 @@ pub struct Produced {
     pub lost_ring: u64,
 }
 
-/// When the kernel wakes whoever waits for records.
+/// When the kernel wakes a process that waits for records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waking {
     /// If the reader has caught up, which is what templates ask for.
@@ -135,7 +136,7 @@ impl Producer {
         events: Sender,
     ) -> Result<Following, KernelError> {
         let unreadable = |reason: String| KernelError::Table { table: "krsi_events", reason };
-        let runtime = crate::kernel::reading_thread()?;
+        let runtime = reading_thread()?;
         let ring = self.ring.try_clone().map_err(|e| unreadable(e.to_string()))?;
         let map = Map::RingBuf(MapData::from_fd(ring).map_err(|e| unreadable(chain(&e)))?);
         let delivery = Arc::new(Delivery::default());

@@ -74,7 +74,7 @@ impl TestRun {
     }
 
     /// Asks a slot's code (an `exit` at its end) about one event, `times` in one run of a program, and that `rounds`
-    /// times, for whoever measures; gives what `clock` says before and behind each round, and the answer. From
+    /// times, for measurements; gives what `clock` says before and behind each round, and the answer. From
     /// Linux 6.9 on.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! What this host has: privilege, LSM list, version.
 
 pub mod facts;
-pub mod sessions;
 
 use std::{fs, io, path::Path};
 

@@ -46,7 +46,7 @@ static TYPES: Mutex<Vec<(Wanted, &'static KernelTypes)>> = Mutex::new(Vec::new()
 
 /// Has the loader made while there are other things to do.
 pub fn prepare() {
-    // If there is no thread to be had, whoever loads first makes it.
+    // If there is no thread to be had, the first load makes it.
     let _ = std::thread::Builder::new().name("krsi-loader".into()).spawn(|| with(|_| ()));
 }
 
@@ -55,19 +55,15 @@ fn with<T>(use_it: impl FnOnce(&mut EbpfLoader<'static>) -> T) -> T {
     use_it(loader.get_or_insert_with(EbpfLoader::new))
 }
 
-/// Relocates an object and makes its maps; no program is loaded yet.
+/// Relocates an object and makes its maps, with room for so many entries where that is given; no program is loaded yet.
 ///
 /// # Errors
 /// If aya does not take the object, or the kernel refuses a map.
-pub fn load(
-    object: &[u8],
-    types: &'static KernelTypes,
-    sizes: &[(&'static str, u32)],
-) -> Result<Ebpf, EbpfError> {
+pub fn load(object: &[u8], types: &'static KernelTypes, sizes: &[(&str, u32)]) -> Result<Ebpf, EbpfError> {
     with(|loader| {
         loader.btf(Some(&types.named));
         for (map, size) in sizes {
-            loader.map_max_entries(map, *size);
+            loader.map_max_entries(known(map), *size);
         }
         loader.load(object)
     })
@@ -88,7 +84,7 @@ pub fn load_over(object: &[u8], types: &'static KernelTypes, pinned: &Pinned) ->
 }
 
 /// The name, for as long as the process lives; there are few.
-pub fn known(name: &str) -> &'static str {
+fn known(name: &str) -> &'static str {
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = names.get(name) {
         return known;

@@ -11,53 +11,59 @@ use object::{Object, ObjectSection, ObjectSymbol};
 
 use crate::{
     filter::Compiled,
-    kernel::{KernelError, load::sets},
+    kernel::{
+        KernelError,
+        load::{
+            constants::{Constants, SUMMARIES},
+            sets,
+        },
+    },
     template::Template,
 };
 
 const FILTER: &str = "krsi_filter";
 const FIRST_STAGE: &str = "krsi_early_filter";
+/// The constant that says which fields the pre-filter needs.
+const FIRST_FIELDS: &str = "krsi_early_fields";
 const INSTRUCTION: usize = 8;
 /// Instructions before the no-ops.
 const BEFORE: usize = 2;
 
-/// The template's object with the constants (numbers, and tables of them) and the filter, with maps for its sets, in it.
+/// The template's object with the constants and the filter, with maps for its sets, in it.
 ///
 /// # Errors
 /// If the object has no such constant, or no room for the filter.
 pub fn patch(
     template: &Template,
-    constants: &[(&str, u32)],
-    tables: &[(&str, &[u8])],
+    constants: &Constants,
     filter: Option<(&Compiled, &[OwnedFd])>,
 ) -> Result<Vec<u8>, KernelError> {
     let object_error = |reason: String| KernelError::Object { template: template.name.clone(), reason };
-    let mut bytes = with_constants(&template.object, constants).map_err(object_error)?;
-    for (name, table) in tables.iter().filter(|(_, table)| !table.is_empty()) {
-        put(&mut bytes, name, table).map_err(object_error)?;
+    let first = filter.and_then(|(filter, _)| filter.first.as_ref());
+    let mut bytes = template.object.to_vec();
+    for (name, value) in constants.numbers() {
+        put_number(&mut bytes, name, value).map_err(object_error)?;
+    }
+    put_number(&mut bytes, FIRST_FIELDS, first.map_or(0, |first| first.fields)).map_err(object_error)?;
+    if !constants.summaries.is_empty() {
+        put(&mut bytes, SUMMARIES, &constants.summaries).map_err(object_error)?;
     }
     if let Some((filter, sets)) = filter {
         fill(&mut bytes, FILTER, &sets::bytes_with(&filter.code, sets)).map_err(object_error)?;
-        if let Some(first) = &filter.first {
+        if let Some(first) = first {
             fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(object_error)?;
         }
     }
     Ok(bytes)
 }
 
-/// An object with other values for some constants of 32 bits.
-///
-/// # Errors
-/// What is wrong with the object.
-pub fn with_constants(object: &[u8], constants: &[(&str, u32)]) -> Result<Vec<u8>, String> {
-    let mut bytes = object.to_vec();
-    for (name, value) in constants {
-        let place = symbol(object, name).filter(|(_, size)| *size == 4);
-        let (start, size) = place.ok_or_else(|| format!("it has no constant `{name}`"))?;
-        let room = bytes.get_mut(start..start + size).ok_or_else(|| format!("its `{name}` is cut off"))?;
-        room.copy_from_slice(&value.to_ne_bytes());
-    }
-    Ok(bytes)
+/// Writes a constant of 32 bits.
+fn put_number(object: &mut [u8], name: &str, value: u32) -> Result<(), String> {
+    let place = symbol(object, name).filter(|(_, size)| *size == 4);
+    let (start, size) = place.ok_or_else(|| format!("it has no constant `{name}`"))?;
+    let room = object.get_mut(start..start + size).ok_or_else(|| format!("its `{name}` is cut off"))?;
+    room.copy_from_slice(&value.to_ne_bytes());
+    Ok(())
 }
 
 /// Writes the beginning of a constant that is larger than a number.

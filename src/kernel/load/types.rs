@@ -260,7 +260,7 @@ impl Entry<'_> {
     /// The types it consists of: all that it refers to, but what is behind a pointer or passed to a function.
     fn contains(&self) -> Vec<u32> {
         match self.kind() {
-            kind::PTR | kind::FUNC | kind::FUNC_PROTO => Vec::new(),
+            kind::PTR | kind::FUNC_PROTO => Vec::new(),
             _ => self.references().into_iter().map(|at| self.number(at)).collect(),
         }
     }
@@ -385,7 +385,7 @@ mod tests {
         };
         let catalogue = Catalogue::builtin().unwrap();
         let mut wanted = Wanted::default();
-        wanted.add(crate::kernel::attach::identity::OBJECT);
+        wanted.add(crate::kernel::names::iterators::OBJECT);
         catalogue.iter().for_each(|template| wanted.add(&template.object));
         let some = named(&whole, &wanted).unwrap();
         assert!(some.len() < whole.len() / 10, "{} of {} bytes", some.len(), whole.len());

@@ -20,13 +20,14 @@ use crate::{
     backend::Followed,
     kernel::{
         KernelError,
-        attach::{
-            follow::{Change, NamedFile, prefix_with_links_followed, was_moved, with_links_followed},
-            identity::Identities,
-        },
         errno::chain,
-        load::loader::KernelTypes,
         maps::{full, take},
+        names::{
+            files::{Change, NamedFile, was_moved},
+            identity,
+            iterators::Iterators,
+            links::{prefix_with_links_followed, with_links_followed},
+        },
     },
     probe::ParamValue,
     raw,
@@ -104,7 +105,7 @@ impl Named {
 
 /// The inodes behind the path, and what the kernel will call it.
 fn members_of_file(file: &NamedFile) -> Vec<(Table, Vec<u8>)> {
-    let identities = file.now.iter().chain(&file.former);
+    let identities = file.now.iter().chain(&file.previous);
     let mut members: Vec<_> = identities
         .map(|identity| (Table::Inodes, inode_key(identity.inode, identity.device).to_vec()))
         .collect();
@@ -152,24 +153,23 @@ impl Tables {
         })
     }
 
-    /// Puts a param's value into the tables and takes its former value out.
+    /// Puts a param's value into the tables and takes its previous value out.
     /// Gives the word that says what is in force.
     ///
     /// # Errors
-    /// If a path cannot be looked up or a table is full; the former value then still holds.
+    /// If a path cannot be looked up or a table is full; the previous value then still holds.
     pub fn set(
         &mut self,
         param: &Param,
         value: Option<&ParamValue>,
-        identities: &Identities,
-        btf: &'static KernelTypes,
+        iterators: &Iterators,
     ) -> Result<u64, KernelError> {
         let (entries, word) = match value {
             None => (Entries::default(), 0),
             Some(ParamValue::Bits(bits)) => (Entries::default(), *bits),
             Some(ParamValue::Flag(flag)) => (Entries::default(), u64::from(*flag)),
             Some(ParamValue::Texts(texts)) => {
-                (entries(&param.kind, texts, identities, btf)?, word(&param.kind, texts))
+                (entries(&param.kind, texts, iterators)?, word(&param.kind, texts))
             }
             Some(ParamValue::Networks(networks)) => {
                 let members = networks.iter().map(|n| (Table::Networks, network_key(&param.kind, n)));
@@ -186,9 +186,9 @@ impl Tables {
                 return Err(error);
             }
         }
-        let former = self.by_param.insert(param.name.clone(), entries);
-        if let Some(former) = former {
-            self.remove_unheld(&former);
+        let previous = self.by_param.insert(param.name.clone(), entries);
+        if let Some(previous) = previous {
+            self.remove_unheld(&previous);
         }
         Ok(word)
     }
@@ -198,11 +198,7 @@ impl Tables {
     ///
     /// # Errors
     /// If a file cannot be looked at, or a table is full.
-    pub fn follow(
-        &mut self,
-        identities: &Identities,
-        btf: &'static KernelTypes,
-    ) -> Result<Vec<Followed>, KernelError> {
+    pub fn follow(&mut self, iterators: &Iterators) -> Result<Vec<Followed>, KernelError> {
         let mut events = Vec::new();
         let params: Vec<String> = self.by_param.keys().cloned().collect();
         for param in params {
@@ -210,7 +206,7 @@ impl Tables {
             let seen = match &mut entries.named {
                 Named::None => Ok(Vec::new()),
                 Named::Prefixes(_) => Ok(Vec::new()),
-                Named::Files(files) => follow_files(files, &param, identities, btf),
+                Named::Files(files) => follow_files(files, &param, iterators),
             };
             let wanted = entries.named.members();
             let settled = if matches!(entries.named, Named::None) || wanted == entries.members {
@@ -347,11 +343,10 @@ fn prefix_remark(param: &str, prefix: &str) -> Option<String> {
 fn follow_files(
     files: &mut [NamedFile],
     param: &str,
-    identities: &Identities,
-    btf: &'static KernelTypes,
+    iterators: &Iterators,
 ) -> Result<Vec<Followed>, KernelError> {
     for file in files.iter_mut() {
-        file.retain_former(was_moved);
+        file.retain_previous(was_moved);
     }
     let mut changed: Vec<_> = files.iter_mut().filter(|file| file.has_changed()).collect();
     if changed.is_empty() {
@@ -359,11 +354,11 @@ fn follow_files(
     }
     let paths: Vec<String> = changed.iter().map(|file| file.path.clone()).collect();
     let mut events = Vec::new();
-    for (file, now) in changed.iter_mut().zip(identities.of_each(btf, &paths)?) {
+    for (file, now) in changed.iter_mut().zip(identity::of_each(iterators, &paths)?) {
         let Some(change) = file.turn_to(now) else { continue };
-        file.retain_former(was_moved);
+        file.retain_previous(was_moved);
         let kept =
-            if file.former.is_empty() { "" } else { "; the former file is meant too, by whatever name" };
+            if file.previous.is_empty() { "" } else { "; the former file is meant too, by whatever name" };
         let what = match change {
             Change::Gone => format!("is gone{kept}; the path is matched if it is created again"),
             Change::Made => "is there now, and is meant".to_owned(),
@@ -441,19 +436,14 @@ fn open<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, table: Table) -> Res
     ebpf.take_map(table.name()).map(open).transpose()
 }
 
-fn entries(
-    kind: &ParamKind,
-    texts: &[String],
-    identities: &Identities,
-    btf: &'static KernelTypes,
-) -> Result<Entries, KernelError> {
+fn entries(kind: &ParamKind, texts: &[String], iterators: &Iterators) -> Result<Entries, KernelError> {
     let bytes = || texts.iter().map(|text| raw::bytes(text));
     let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);
     let mut entries = Entries::default();
     match kind {
         // A symbolic link's target is what the hook will call the file.
         ParamKind::Paths => {
-            return Ok(Entries::named(Named::Files(NamedFile::of(identities, btf, texts)?)));
+            return Ok(Entries::named(Named::Files(NamedFile::of(iterators, texts)?)));
         }
         ParamKind::Prefixes => return Ok(Entries::named(Named::Prefixes(texts.to_vec()))),
         ParamKind::Suffixes => {

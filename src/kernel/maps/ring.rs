@@ -1,5 +1,5 @@
 //! Ring buffer to queue. One task for each attached probe; it never waits for
-//! whoever consumes the queue: what does not fit is counted as lost.
+//! what consumes the queue: what does not fit is counted as lost.
 
 use std::sync::Arc;
 

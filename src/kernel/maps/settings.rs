@@ -77,7 +77,7 @@ impl Settings {
             return Err(KernelError::Table { table: "krsi_settings", reason });
         }
         // SAFETY: in bounds and aligned (checked above; the mapping is page aligned), and
-        // whoever else writes there does so through this same cell.
+        // what else writes there does so through this same cell.
         Ok(unsafe { AtomicU64::from_ptr(self.address.as_ptr().add(offset).cast()) })
     }
 }

@@ -13,9 +13,7 @@ use crate::{
     template::{FieldKind, Stack},
 };
 
-/// The map, and the constant that says which are wanted.
-pub const TABLE: &str = "krsi_stacks";
-pub const CONSTANT: &str = "krsi_stacks_wanted";
+const TABLE: &str = "krsi_stacks";
 
 /// Different stacks that a probe keeps at most.
 const ROOM: u32 = 8192;

@@ -1,7 +1,7 @@
-//! Aggregation's side of the kernel: what the object is told before the load, and the tables read back.
+//! The tables that a probe's aggregations are counted in, read back.
 //!
 //! Entries carry the epoch they were counted in. To take a summary and begin anew, the epoch is moved on; then
-//! every program that may still have read the former one is waited for, and that one's entries are
+//! every program that may still have read the previous one is waited for, and that one's entries are
 //! read and removed. So no count is lost between reading and removing, and none is in two.
 
 use std::collections::BTreeMap;
@@ -15,18 +15,15 @@ use crate::{
     kernel::{
         KernelError,
         errno::chain,
-        host,
         maps::{grace, stacks::KeptStacks, take},
     },
     probe::{
         aggregation::{Aggregation, GROUP_SIZE, Kind},
         summary::{self, Amount, Bucket, Row, Summary, Total},
     },
-    template::SummaryKinds,
 };
 
-/// The constant that says what is counted, and the tables it is counted in.
-pub const CONSTANT: &str = "krsi_summaries";
+/// The tables it is counted in.
 const TOTALS: &str = "krsi_totals";
 const SKETCHES: &str = "krsi_sketches";
 
@@ -41,69 +38,13 @@ const LOCK_SIZE: usize = 8;
 /// The reader, too, takes the entry's lock (BPF_F_LOCK), so what it sees belongs together.
 const LOCKED: u64 = 4;
 
-/// The tables' sizes for a probe: the former epoch's entries are still there while the next one's are counted.
+/// The tables' sizes for a probe: the previous epoch's entries are still there while the next one's are counted.
 #[must_use]
 pub fn sizes(aggregations: &[Aggregation], keys: u32) -> [(&'static str, u32); 2] {
     let room = |any: bool| if any { keys.saturating_mul(2) } else { 1 };
     let sketches = aggregations.iter().any(|a| a.kind.is_sketch());
     let totals = aggregations.iter().any(|a| !a.kind.is_sketch());
     [(TOTALS, room(totals)), (SKETCHES, room(sketches))]
-}
-
-/// Whether this kernel, of that `KERNEL_VERSION`, can keep these.
-///
-/// # Errors
-/// If one of them needs a lock, and there is none.
-pub fn check(aggregations: &[Aggregation], version: u32) -> Result<(), KernelError> {
-    const WITH_LOCKS: u32 = 6 << 16 | 1 << 8;
-    let needs = |a: &&Aggregation| matches!(a.kind, Kind::Min | Kind::Max);
-    match aggregations.iter().find(needs) {
-        Some(found) if version < WITH_LOCKS => {
-            Err(KernelError::NoLock { kind: found.kind.name(), release: host::release()? })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// `krsi_summaries` of the templates, or nothing if there is nothing to count.
-#[must_use]
-pub fn constant(aggregations: &[Aggregation], kinds: SummaryKinds) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for aggregation in aggregations {
-        let kind = match aggregation.kind {
-            Kind::Count => kinds.count,
-            Kind::Sum | Kind::Min | Kind::Max | Kind::Avg => kinds.number,
-            Kind::Hist => kinds.log2,
-            Kind::Lhist { .. } => kinds.linear,
-            Kind::Distinct => kinds.distinct,
-        };
-        bytes.extend(kind.to_ne_bytes());
-        let field = aggregation.field.as_ref();
-        let is_text = field.is_some_and(|f| f.kind == crate::template::FieldKind::Text);
-        place(&mut bytes, field.map_or((0, 0), |f| (f.offset, f.size)), is_text, 0);
-        let (first, step, buckets) = match aggregation.kind {
-            Kind::Lhist { first, step, buckets } => (first, step, buckets),
-            _ => (0, 0, 0),
-        };
-        [first, step, buckets].iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
-        for index in 0..crate::probe::aggregation::MOST_BY {
-            match aggregation.by.get(index) {
-                Some(t) => place(&mut bytes, (t.field.offset, t.room), t.is_text(), t.to),
-                None => place(&mut bytes, (0, 0), false, 0),
-            }
-        }
-    }
-    bytes
-}
-
-/// `struct krsi_taken`.
-fn place(bytes: &mut Vec<u8>, (from, size): (usize, usize), is_text: bool, to: usize) {
-    let word = |n: usize| u32::try_from(n).unwrap_or_default().to_ne_bytes();
-    let half = |n: usize| u16::try_from(n).unwrap_or_default().to_ne_bytes();
-    bytes.extend(word(from));
-    bytes.extend(half(size));
-    bytes.extend(half(usize::from(is_text)));
-    bytes.extend(word(to));
 }
 
 /// The tables of one probe.
@@ -161,11 +102,11 @@ impl Summaries {
         advance: impl FnOnce(u32) -> Result<(), KernelError>,
         overflow: impl FnOnce() -> Result<u64, KernelError>,
     ) -> Result<Vec<Summary>, KernelError> {
-        let former = self.epoch;
-        advance(former.wrapping_add(1))?;
-        self.epoch = former.wrapping_add(1);
+        let previous = self.epoch;
+        advance(previous.wrapping_add(1))?;
+        self.epoch = previous.wrapping_add(1);
         wait_for_programs()?;
-        let entries = Entries::of(self, former)?;
+        let entries = Entries::of(self, previous)?;
         let overflow = overflow()?;
         let summaries = self.summaries(&entries, overflow.saturating_sub(self.told_overflow));
         self.told_overflow = overflow;
@@ -317,20 +258,7 @@ fn wait_for_programs() -> Result<(), KernelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::{Catalogue, shapes::Shapes};
-
-    #[test]
-    fn what_is_counted_lies_where_the_templates_have_it() {
-        let shapes = Shapes::of("file_open");
-        let catalogue = Catalogue::builtin().unwrap();
-        let template = catalogue.get("file_open").unwrap();
-        let one = Aggregation::new(template, Kind::Count, None, &["uid".to_owned()]).unwrap();
-        let kinds = template.layout.summary_kinds;
-        assert_eq!(constant(std::slice::from_ref(&one), kinds).len(), shapes.size("krsi_summary"));
-        let most = constant(&vec![one; crate::probe::aggregation::MOST], kinds);
-        assert_eq!(most.len(), shapes.symbol(CONSTANT));
-        assert_eq!(crate::probe::aggregation::MOST_BY, shapes.length("krsi_summary", "by"));
-    }
+    use crate::template::shapes::Shapes;
 
     #[test]
     fn what_was_counted_lies_where_the_templates_have_it() {

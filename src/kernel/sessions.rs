@@ -1,7 +1,7 @@
 //! The probes of every session on this system, found by what they have in the kernel.
 //!
 //! Each probe has a map of settings of a known name, whose first word is what the kernel answers
-//! (`struct krsi_control` of the templates), and programs that use it. Whoever may list maps can
+//! (`struct krsi_control` of the templates), and programs that use it. A process that may list maps can
 //! thus make any probe observe, without its session having a say; only the session's own end takes the
 //! programs off their hooks, for the kernel has no way to detach another process's tracing link.
 
@@ -154,7 +154,7 @@ mod tests {
         assert!(links_to(link, &ours));
         assert!(!links_to(&link.replace("12\n", "13\n"), &ours));
         let program = "pos:\t0\nprog_type:\t29\nprog_jited:\t1\nprog_id:\t12\n";
-        assert!(!links_to(program, &ours), "who holds a program does not keep it attached");
+        assert!(!links_to(program, &ours), "holding a program does not keep it attached");
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! What the object is told of a probe's aggregations before the load: which there are, and where each finds its field
+//! and its group in an event.
+
+use crate::{
+    kernel::{KernelError, host},
+    probe::aggregation::{Aggregation, Kind, MOST_BY},
+    template::{FieldKind, SummaryKinds},
+};
+
+/// Whether this kernel, of that `KERNEL_VERSION`, can keep these.
+///
+/// # Errors
+/// If one of them needs a lock, and there is none.
+pub fn check(aggregations: &[Aggregation], version: u32) -> Result<(), KernelError> {
+    const WITH_LOCKS: u32 = 6 << 16 | 1 << 8;
+    let needs = |a: &&Aggregation| matches!(a.kind, Kind::Min | Kind::Max);
+    match aggregations.iter().find(needs) {
+        Some(found) if version < WITH_LOCKS => {
+            Err(KernelError::NoLock { kind: found.kind.name(), release: host::release()? })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `krsi_summaries` of the templates, or nothing if there is nothing to count.
+#[must_use]
+pub fn constant(aggregations: &[Aggregation], kinds: SummaryKinds) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for aggregation in aggregations {
+        let kind = match aggregation.kind {
+            Kind::Count => kinds.count,
+            Kind::Sum | Kind::Min | Kind::Max | Kind::Avg => kinds.number,
+            Kind::Hist => kinds.log2,
+            Kind::Lhist { .. } => kinds.linear,
+            Kind::Distinct => kinds.distinct,
+        };
+        bytes.extend(kind.to_ne_bytes());
+        let field = aggregation.field.as_ref();
+        let is_text = field.is_some_and(|f| f.kind == FieldKind::Text);
+        place(&mut bytes, field.map_or((0, 0), |f| (f.offset, f.size)), is_text, 0);
+        let (first, step, buckets) = match aggregation.kind {
+            Kind::Lhist { first, step, buckets } => (first, step, buckets),
+            _ => (0, 0, 0),
+        };
+        [first, step, buckets].iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        for index in 0..MOST_BY {
+            match aggregation.by.get(index) {
+                Some(t) => place(&mut bytes, (t.field.offset, t.room), t.is_text(), t.to),
+                None => place(&mut bytes, (0, 0), false, 0),
+            }
+        }
+    }
+    bytes
+}
+
+/// `struct krsi_taken`.
+fn place(bytes: &mut Vec<u8>, (from, size): (usize, usize), is_text: bool, to: usize) {
+    let word = |n: usize| u32::try_from(n).unwrap_or_default().to_ne_bytes();
+    let half = |n: usize| u16::try_from(n).unwrap_or_default().to_ne_bytes();
+    bytes.extend(word(from));
+    bytes.extend(half(size));
+    bytes.extend(half(usize::from(is_text)));
+    bytes.extend(word(to));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kernel::load::constants::SUMMARIES,
+        probe::aggregation::MOST,
+        template::{Catalogue, shapes::Shapes},
+    };
+
+    #[test]
+    fn what_is_counted_lies_where_the_templates_have_it() {
+        let shapes = Shapes::of("file_open");
+        let catalogue = Catalogue::builtin().unwrap();
+        let template = catalogue.get("file_open").unwrap();
+        let one = Aggregation::new(template, Kind::Count, None, &["uid".to_owned()]).unwrap();
+        let kinds = template.layout.summary_kinds;
+        assert_eq!(constant(std::slice::from_ref(&one), kinds).len(), shapes.size("krsi_summary"));
+        let most = constant(&vec![one; MOST], kinds);
+        assert_eq!(most.len(), shapes.symbol(SUMMARIES));
+        assert_eq!(MOST_BY, shapes.length("krsi_summary", "by"));
+    }
+}

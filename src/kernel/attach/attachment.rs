@@ -1,0 +1,332 @@
+//! An attached probe: everything it has in the kernel, in one place that is
+//! dropped as a whole.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aya::Ebpf;
+
+use crate::{
+    backend::{Followed, Request},
+    event::Source,
+    kernel::{
+        Kernel, KernelError,
+        attach::{exempt, hooks::Hooks, scope::Resolved, trackers},
+        errno::chain,
+        load::{Loaded, MissingHook, shared::Shared},
+        maps::{
+            counters::{Books, Delivery},
+            params::{self, Tables},
+            ring::{Outlet, Reader},
+            settings::Settings,
+            stacks::KeptStacks,
+            summaries::Summaries,
+            take,
+        },
+        names::{iterators::Iterators, lineage::lineage},
+    },
+    probe::{Counters, Mode, OnError, ParamValue, Summary},
+    system::clock,
+    template::{Control, Param, ParamKind, Template},
+};
+
+/// An attached probe. Dropping it detaches.
+///
+/// The order of the fields is the order of the drop: first the programs leave
+/// the hooks, then the readers end, then the maps go.
+pub struct Attachment {
+    pub(super) hooks: Hooks,
+    /// The object of the first generation, once another has its place: trackers go on.
+    pub(super) first: Option<Ebpf>,
+    reader: Reader,
+    books: Books,
+    tables: Tables,
+    summaries: Option<Summaries>,
+    stacks: Option<Arc<KeptStacks>>,
+    settings: Settings,
+    pub(super) id: u32,
+    pub(super) generation: u32,
+    /// For the next generation; or why there cannot be one.
+    pub(super) shared: Result<Shared, String>,
+    pub(super) template: Arc<Template>,
+    on_error: OnError,
+    scope: Resolved,
+    missing: Vec<MissingHook>,
+    /// Why it can only observe, if so.
+    pub(super) audit_only: Option<String>,
+}
+
+impl Attachment {
+    pub(super) fn new(
+        kernel: &Kernel,
+        loaded: Loaded,
+        Request { id, spec, events }: Request<'_>,
+        mut scope: Resolved,
+        audit_only: Option<String>,
+    ) -> Result<Self, KernelError> {
+        let Loaded { mut ebpf, programs, missing } = loaded;
+        let shared = Shared::new(&ebpf);
+        let template = Arc::clone(&spec.template);
+        let delivery = Arc::new(Delivery::default());
+        let stacks = KeptStacks::open(&mut ebpf, spec)?.map(Arc::new);
+        let outlet = Outlet {
+            source: Source::new(Arc::clone(&template), spec.name.as_str().into(), spec.fields.clone()).into(),
+            stacks: stacks.clone(),
+            events: events.clone(),
+            delivery: Arc::clone(&delivery),
+        };
+        let iterators = kernel.iterators()?;
+        scope.apply(&mut ebpf, iterators.types())?;
+        exempt::set(take(&mut ebpf, "krsi_guard")?, &lineage(iterators)?)?;
+        let mut attachment = Attachment {
+            reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
+            books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
+            tables: Tables::new(&mut ebpf)?,
+            summaries: Summaries::open(&mut ebpf, &spec.name, &spec.aggregations)?,
+            stacks,
+            settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
+            hooks: Hooks { ebpf, programs },
+            first: None,
+            id,
+            generation: 0,
+            shared,
+            template,
+            on_error: spec.on_error,
+            scope,
+            missing,
+            audit_only,
+        };
+        attachment.store(|control| control.scope, attachment.scope.word)?;
+        attachment.set_quiet(spec.quiet)?;
+        attachment.set_lease(spec.lease)?;
+        attachment.set_mode(spec.mode)?;
+        for (name, value) in &spec.params {
+            if let Some(param) = spec.template.param(name) {
+                attachment.write_param(param, Some(value), iterators)?;
+            }
+        }
+        trackers::start(&mut attachment.hooks.ebpf, iterators.types(), &spec.template.layout)?;
+        // Last: a program must not decide anything before its settings are whole.
+        attachment.hooks.attach(&attachment.template)?;
+        Ok(attachment)
+    }
+
+    /// Why this probe can only observe (it is attached by other means than LSM), if so.
+    #[must_use]
+    pub fn audit_only(&self) -> Option<&str> {
+        self.audit_only.as_deref()
+    }
+
+    /// Hooks of the template that this kernel does not have; nothing is seen or refused there.
+    #[must_use]
+    pub fn missing(&self) -> &[MissingHook] {
+        &self.missing
+    }
+
+    pub(super) fn store(&self, word: impl Fn(&Control) -> usize, value: u64) -> Result<(), KernelError> {
+        self.settings.store(word(&self.template.layout.control), value)
+    }
+
+    fn load(&self, word: impl Fn(&Control) -> usize) -> Result<u64, KernelError> {
+        self.settings.load(word(&self.template.layout.control))
+    }
+
+    /// Changes what the kernel answers, from the next decision on.
+    ///
+    /// # Errors
+    /// If the probe can only observe, and this enforces.
+    pub fn set_mode(&mut self, mode: Mode) -> Result<(), KernelError> {
+        if let (Some(reason), true) = (&self.audit_only, mode.enforces()) {
+            let template = self.template.name.clone();
+            return Err(KernelError::AuditOnly { template, mode, reason: reason.clone() });
+        }
+        self.store(|control| control.mode, mode_word(mode, self.on_error))
+    }
+
+    /// Whether the kernel was told to refuse nothing, by this session or another.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn only_observes(&self) -> Result<bool, KernelError> {
+        Ok(self.load(|control| control.mode)? & 0xff == mode_word(Mode::Observe, OnError::Allow))
+    }
+
+    /// Enforcement lapses this long from now; `None`: never.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), KernelError> {
+        let deadline = lease.map_or(0, |lease| {
+            let lease = u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX);
+            clock::monotonic_ns().unsigned_abs().saturating_add(lease)
+        });
+        self.store(|control| control.lease_ns, deadline)
+    }
+
+    /// Whether events are kept in the kernel, from the next decision on.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn set_quiet(&mut self, quiet: bool) -> Result<(), KernelError> {
+        self.store(|control| control.quiet, u64::from(quiet))
+    }
+
+    /// What the probe's aggregations have come to.
+    ///
+    /// # Errors
+    /// If a table cannot be read.
+    pub fn summaries(&self) -> Result<Vec<Summary>, KernelError> {
+        let Some(summaries) = &self.summaries else { return Ok(Vec::new()) };
+        let read = summaries.read(self.books.read()?.overflow)?;
+        Ok(summaries.resolved(read, self.stacks.as_deref()))
+    }
+
+    /// The same; then everything begins from zero, and no event is in both or in neither.
+    ///
+    /// # Errors
+    /// If a table cannot be read, or the kernel cannot wait for its programs.
+    pub fn take_summaries(&mut self) -> Result<Vec<Summary>, KernelError> {
+        let Some(mut summaries) = self.summaries.take() else { return Ok(Vec::new()) };
+        let taken = summaries.take(
+            |epoch| self.store(|control| control.epoch, u64::from(epoch)),
+            || self.books.read().map(|counters| counters.overflow),
+        );
+        let taken = taken.map(|taken| summaries.resolved(taken, self.stacks.as_deref()));
+        self.summaries = Some(summaries);
+        taken
+    }
+
+    /// Replaces a param's value; `None` takes it back.
+    ///
+    /// # Errors
+    /// If the kernel refuses an entry; the previous value then still holds.
+    pub fn set_param(
+        &mut self,
+        kernel: &Kernel,
+        param: &Param,
+        value: Option<&ParamValue>,
+    ) -> Result<(), KernelError> {
+        self.write_param(param, value, kernel.iterators()?)
+    }
+
+    fn write_param(
+        &mut self,
+        param: &Param,
+        value: Option<&ParamValue>,
+        iterators: &Iterators,
+    ) -> Result<(), KernelError> {
+        // Taking a set back empties its table: the kernel side must stop asking it first.
+        if value.is_none() {
+            self.settings.store(param.offset, 0)?;
+        }
+        if let (ParamKind::Variables, Some(ParamValue::Texts(names))) = (&param.kind, value) {
+            // Both the old and the new ones are looked for while the tables change.
+            let both = self.settings.load(param.offset)? | params::word(&param.kind, names);
+            self.settings.store(param.offset, both)?;
+        }
+        let word = self.tables.set(param, value, iterators)?;
+        self.settings.store(param.offset, word)
+    }
+
+    /// Looks whether what the scope and the params name is something else now, and follows. Gives what has changed.
+    ///
+    /// # Errors
+    /// If something cannot be looked at, or a table has no room; what was meant before then still is.
+    pub fn follow(&mut self, kernel: &Kernel, now: Instant) -> Result<Vec<Followed>, KernelError> {
+        let iterators = kernel.iterators()?;
+        let mut events = self.scope.follow(iterators, now)?;
+        events.extend(self.tables.follow(iterators)?);
+        Ok(events)
+    }
+
+    /// Whether there is anything to follow.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.scope.follows() || self.tables.follows()
+    }
+
+    /// What was resolved once and for all, or is not there yet: a sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.scope.remarks().iter().cloned().chain(self.tables.remarks(|_| true)).collect()
+    }
+
+    /// What a name of this param means here that its text does not say: a sentence each.
+    #[must_use]
+    pub fn param_remarks(&self, param: &str) -> Vec<String> {
+        self.tables.remarks(|name| name == param)
+    }
+
+    /// Waits until every event emitted so far is in the session's queue, or counted as lost.
+    pub fn flush(&self) {
+        self.reader.flush();
+    }
+
+    /// The books so far. While events are under way they may not balance yet.
+    ///
+    /// # Errors
+    /// If the counters map cannot be read.
+    pub fn counters(&self) -> Result<Counters, KernelError> {
+        self.books.read()
+    }
+
+    /// Detaches, reads what is left in the ring buffer, and closes the books; what the aggregations have come
+    /// to is with them.
+    ///
+    /// # Errors
+    /// If a table cannot be read; the probe is detached all the same.
+    pub fn detach(mut self) -> Result<(Counters, Vec<Summary>), KernelError> {
+        let failed = |e| KernelError::Program { what: "detach".into(), error: chain(&e) };
+        let detached = self.hooks.detach().map_err(failed);
+        self.first = None;
+        detached?;
+        self.reader.stop();
+        // A task may have been inside the program when it left the hook; nothing tells
+        // when the last one is through but the books themselves.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let begun = Instant::now();
+        loop {
+            self.reader.drain();
+            let counters = self.books.read()?;
+            if counters.balanced() || begun.elapsed() > PATIENCE {
+                return Ok((counters, self.summaries()?));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// `struct krsi_control.mode` of the templates.
+fn mode_word(mode: Mode, on_error: OnError) -> u64 {
+    let word = match mode {
+        Mode::Observe => 0,
+        Mode::Shadow => 1,
+        Mode::Deny(errno) => 2 | u64::from(errno.number().unsigned_abs()) << 16,
+        Mode::Kill(signal) => 3 | u64::from(signal.number().unsigned_abs()) << 8 | 1 << 16,
+    };
+    word | u64::from(on_error == OnError::Deny) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        template::shapes::Shapes,
+        values::{Errno, Signal},
+    };
+
+    #[test]
+    fn modes_have_the_templates_own_numbers() {
+        let shapes = Shapes::of("file_open");
+        for (mode, name) in [
+            (Mode::Observe, "KRSI_MODE_OBSERVE"),
+            (Mode::Shadow, "KRSI_MODE_SHADOW"),
+            (Mode::Deny(Errno::from_number(13).unwrap()), "KRSI_MODE_DENY"),
+            (Mode::Kill(Signal::from_number(9).unwrap()), "KRSI_MODE_KILL"),
+        ] {
+            assert_eq!(mode_word(mode, OnError::Allow) & 0xff, shapes.number("krsi_mode", name), "{mode}");
+        }
+    }
+}
