@@ -29,13 +29,14 @@ check: ## Run what needs no kernel, in the development profile: format, lints, u
 	@cargo test --lib --test architecture --test diagnostics --test templates
 
 TRY_KERNEL ?= 7.3
-try: ## Compile one template and run its claims on one kernel: make try TEMPLATE=exec [TRY_KERNEL=5.10]
+CLAIMS ?= common:
+try: ## Compile one template and run its row of the common claims on one kernel: make try TEMPLATE=exec [TRY_KERNEL=5.10] [CLAIMS=]
 	@[ -n "$(TEMPLATE)" ] || { echo "make try: name a template: make try TEMPLATE=exec" >&2; exit 2; }
 	@scripts/setup lab
 	@scripts/setup templates
 	@scripts/kernels "$(TRY_KERNEL)"
 	@scripts/templates "$(TEMPLATE)"
-	@cargo test --test lab -- "$(TRY_KERNEL)::$(TEMPLATE)::"
+	@cargo test --test lab -- "$(TRY_KERNEL)::$(TEMPLATE)::$(CLAIMS)"
 
 kernels: ## Fetch the five kernels of the matrix, and user-mode Linux, into the cache
 	@scripts/setup lab

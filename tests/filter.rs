@@ -231,8 +231,17 @@ fn a_set_that_the_code_has_room_for_is_compared() {
     assert_eq!(compiled(many).sets.len(), 1, "the same set each time");
 }
 
+/// How long a failing closure is made smaller.
+const SHRINKING_MS: u32 = 60_000;
+
 fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        // A closure is verified again for each attempt to make it smaller: without an end that takes hours.
+        max_shrink_time: SHRINKING_MS,
+        ..Config::default()
+    })
 }
 
 #[test]

@@ -119,12 +119,12 @@ impl Claim {
 
     pub const fn name(self) -> &'static str {
         match self {
-            Claim::Observe => "observing allows and tells every field",
-            Claim::Shadow => "shadow tells and allows",
-            Claim::Deny => "deny gives the errno that was asked for",
-            Claim::Kill => "kill kills",
-            Claim::Detach => "detach restores",
-            Claim::Books => "the books are exact",
+            Claim::Observe => "common: observing allows and tells every field",
+            Claim::Shadow => "common: shadow tells and allows",
+            Claim::Deny => "common: deny gives the errno that was asked for",
+            Claim::Kill => "common: kill kills",
+            Claim::Detach => "common: detach restores",
+            Claim::Books => "common: the books are exact",
         }
     }
 }
