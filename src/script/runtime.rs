@@ -44,6 +44,7 @@ use super::{
 use crate::{
     backend::{Backend, DryRun},
     event::queue,
+    facts::Facts,
     report::{Record, Reporter, Sink},
     template::Catalogue,
 };
@@ -66,6 +67,8 @@ pub struct Runtime {
     pub options: Options,
     pub catalogue: Catalogue,
     pub backend: Box<dyn Backend>,
+    /// What there is on this system.
+    pub facts: Rc<Facts>,
     /// Makes the index of everything a script can name.
     make_index: MakeIndex,
     pub probes: Registry,
@@ -118,6 +121,7 @@ impl Runtime {
             reporter: RefCell::new(
                 Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
             ),
+            facts: Rc::new(Facts::new(options.root.clone())),
             options,
             catalogue,
             backend,

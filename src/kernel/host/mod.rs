@@ -1,6 +1,7 @@
 //! What this host has: privilege, LSM list, version.
 
 pub mod facts;
+pub mod programs;
 pub mod sessions;
 
 use std::{fs, io, path::Path};
