@@ -327,7 +327,7 @@ mod tests {
         // Itself is not below itself.
         assert_eq!(of("/z/**"), ["/z/five.conf"]);
         assert_eq!(of("/**/**/five.conf"), ["/z/five.conf"]);
-        for bad in ["a/*", "", "/a/[b", "/a/{b", "/a/b}", "/a**", "/a/../b", "/\\"] {
+        for bad in ["a/*", "", "/a/[b", "/a/{b", "/a/*b}", "/a**", "/a/../b", "/\\"] {
             assert!(Pattern::parse(bad).unwrap_err().text.contains("allowed"), "{bad}");
         }
         assert!(Pattern::parse(&"/*".repeat(63)).is_err() && Pattern::parse(&"/*".repeat(62)).is_ok());

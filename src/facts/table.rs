@@ -164,6 +164,12 @@ impl Fact {
         FACTS.iter().find(|fact| fact.name == name)
     }
 
+    /// Whether a function of this name gives a list of records, or files.
+    #[must_use]
+    pub fn is_list(name: &str) -> bool {
+        matches!(name, "files" | "bpf_programs") || Self::of(name).is_some_and(|fact| fact.many == Many::List)
+    }
+
     /// Returns its whole help, with a line for each field.
     #[must_use]
     pub fn help(&self) -> String {

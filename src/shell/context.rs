@@ -11,6 +11,7 @@ use super::{
     lexer::{Kind, Token, lex, open_brackets, partner},
     meta,
 };
+use crate::facts::Fact;
 
 /// Which variables hold a probe, and of which template.
 pub type Probes = HashMap<String, String>;
@@ -218,7 +219,7 @@ impl<'r> Reading<'r> {
         let mut receiver = self.receiver(end, depth);
         loop {
             match receiver {
-                Receiver::Call(None, name) => return Some(name),
+                Receiver::Call(None, name) => return Some(name).filter(|name| Fact::is_list(name)),
                 Receiver::Call(Some(on), name) if SAME.contains(&name.as_str()) => receiver = *on,
                 _ => return None,
             }
@@ -228,8 +229,7 @@ impl<'r> Reading<'r> {
     /// The function whose list a variable goes through: `for m in mounts()`, `mounts().find(|m| …)`.
     fn gone_through(self, variable: &str) -> Option<String> {
         if let Some(open) = self.closure_with(variable) {
-            let dot = open.checked_sub(2).filter(|at| matches!(self.word(*at), "." | "?."))?;
-            return self.list_before(dot, 0);
+            return self.list_before(self.dot_before(open.checked_sub(1)?)?, 0);
         }
         let mut at = self.tokens.len();
         while let Some(before) = at.checked_sub(1) {

@@ -48,3 +48,6 @@ fn read<T>(runtime: &Runtime, read: impl FnOnce(Reader<'_>) -> Result<T, FactErr
         Fault::from(error).into()
     })
 }
+
+#[cfg(test)]
+mod tests;
