@@ -14,6 +14,7 @@ pub mod commands;
 pub mod doctor;
 pub mod event;
 pub mod exit;
+pub mod facts;
 pub mod filter;
 pub mod globals;
 pub mod kernel;

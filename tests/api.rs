@@ -68,6 +68,7 @@ fn fit(kind: &str) -> &'static str {
         "blob" => "blob(3)",
         "timestamp" => "timestamp()",
         "Probe" => "probe(\"exec\")",
+        "Files" => "files(\"/etc/cron.d/*\")",
         "Timer" => "every(\"1h\", || 1)",
         _ => "()",
     }

@@ -15,7 +15,7 @@ use syn::visit::{self, Visit};
 const STREET: &[&str] = &[
     "main", "cli", "commands", "shell", "doctor", "lab", "runner", "globals", "source", "script", "kernel",
     "report", "exit", "check", "reaction", "backend", "probe", "filter", "event", "symbols", "template",
-    "system", "memory", "raw", "values",
+    "facts", "system", "memory", "raw", "values",
 ];
 
 /// The parts of a room, likewise from the top down.
@@ -23,7 +23,7 @@ const ORDER: &[(&str, &[&str])] = &[
     (
         "kernel",
         &[
-            "live", "attach", "bench", "sessions", "maps", "running", "names", "load", "host", "error",
+            "live", "attach", "bench", "programs", "sessions", "maps", "running", "names", "load", "host", "error",
             "verifier", "errno", "call",
         ],
     ),

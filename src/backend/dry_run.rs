@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Attached, Backend, BackendError, Followed, InScope, Request};
 use crate::{
+    facts::bpf::Program,
     probe::{Counters, Mode, ParamValue, Spec, Summary},
     template::Param,
 };
@@ -21,6 +22,10 @@ impl Backend for DryRun {
     }
 
     fn preview(&self, _: &Spec) -> Result<Vec<InScope>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    fn programs(&self) -> Result<Vec<Program>, BackendError> {
         Ok(Vec::new())
     }
 

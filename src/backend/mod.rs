@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     event::queue::Sender,
+    facts::bpf::Program,
     probe::{Counters, Mode, ParamValue, Spec, Summary},
     template::Param,
 };
@@ -39,6 +40,12 @@ pub trait Backend {
     /// # Errors
     /// If the scope names what is not there, or that cannot be found out.
     fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, BackendError>;
+
+    /// Lists the BPF programs that there are, whoever loaded them. A dry run has none.
+    ///
+    /// # Errors
+    /// If that cannot be found out.
+    fn programs(&self) -> Result<Vec<Program>, BackendError>;
 
     /// Returns whether anything comes of what is attached. If not, a session waits for nothing.
     fn is_live(&self) -> bool {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::{
+    facts::Root,
     report::allows_color,
     script::{self, Policy},
     values,
@@ -76,6 +77,7 @@ impl Globals {
             interactive: false,
             args,
             policy: if self.audit { Policy::default().audited() } else { Policy::default() },
+            root: Root::default(),
             format: self.format.for_session(),
             help: self.format.for_answer(),
             color: self.color(),

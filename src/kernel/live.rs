@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Attachment, Kernel, KernelError};
+use super::{Attachment, Kernel, KernelError, programs};
 use crate::{
     backend::{Attached, Backend, BackendError, Followed, InScope, Request},
+    facts::bpf::Program,
     probe::{Counters, Mode, ParamValue, Spec, Summary},
     raw,
     template::{Catalogue, Param},
@@ -45,6 +46,10 @@ impl Backend for Live {
 
     fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, BackendError> {
         Ok(self.kernel()?.preview(spec)?)
+    }
+
+    fn programs(&self) -> Result<Vec<Program>, BackendError> {
+        Ok(programs::programs()?)
     }
 }
 

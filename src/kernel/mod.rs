@@ -20,6 +20,7 @@ mod load;
 mod maps;
 mod names;
 mod running;
+mod programs;
 pub mod sessions;
 mod verifier;
 

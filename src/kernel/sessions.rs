@@ -130,7 +130,8 @@ fn disarm(id: u32) -> Result<(), KernelError> {
     Settings::new(map, size)?.store(MODE, OBSERVE)
 }
 
-fn gone(error: &io::Error) -> bool {
+/// Whether what an id stood for has gone.
+pub(super) fn gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::ENOENT as i32)
 }
 

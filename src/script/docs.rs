@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-pub use self::functions::{Function, is_method_type, plain_types, summary};
+pub use self::functions::{Function, Property, is_method_type, plain_types, summary};
 use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name, property};
 use crate::{
     template::{Catalogue, Param, ParamKind, Template},
@@ -26,8 +26,8 @@ pub struct Index {
     functions: Vec<Function>,
     /// Of the language's own library: `len`, `split`, `parse_int` …
     library: Vec<Function>,
-    /// What values have that is read without a call: type and name.
-    properties: Vec<(String, String)>,
+    /// What values have that is read without a call.
+    properties: Vec<Property>,
     /// The names of all that can be called, documented or not.
     callable: Vec<String>,
     catalogue: Catalogue,
@@ -111,9 +111,14 @@ impl Index {
     /// The names of what a value of this type has: properties and methods.
     #[must_use]
     pub fn members(&self, of: &str) -> Vec<&str> {
-        let properties = self.properties.iter().filter(|(owner, _)| owner == of).map(|(_, name)| &**name);
+        let properties = self.properties_of(of).map(|property| &*property.name);
         let methods = self.functions.iter().chain(&self.library).filter(|f| f.of.as_deref() == Some(of));
         properties.chain(methods.map(|f| f.name.as_str())).collect()
+    }
+
+    /// What a value of this type has that is read without a call.
+    pub fn properties_of(&self, of: &str) -> impl Iterator<Item = &Property> {
+        self.properties.iter().filter(move |property| property.of == of)
     }
 
     /// What `help()` says.
@@ -129,6 +134,7 @@ impl Index {
             ("Methods of an event", Some("Event"), false),
             ("Methods of a summary", Some("Summary"), false),
             ("Methods of a timer", Some("Timer"), false),
+            ("Methods of files", Some("Files"), false),
             ("Verdicts of a filter (`help(\"when\")`)", None, true),
         ] {
             let _ = writeln!(text, "\n{title}:");
@@ -156,6 +162,7 @@ impl Index {
         found.extend(self.catalogue.get(topic).map(|template| template_page(template)));
         found.extend(self.params_named(topic));
         found.extend(self.fields_named(topic));
+        found.extend(self.type_page(topic));
         if found.is_empty() { self.search(topic) } else { found.join("\n\n") }
     }
 
@@ -176,6 +183,31 @@ impl Index {
             last = &function.doc;
         }
         (!text.is_empty()).then(|| text.trim_end().to_owned())
+    }
+
+    /// What a file and `sys` have.
+    fn type_page(&self, topic: &str) -> Option<String> {
+        let (of, only) = match topic.split_once('.') {
+            Some((of, name)) => (of, Some(name)),
+            None => (topic, None),
+        };
+        let (of, about) = match of {
+            "sys" | "System" => ("System", "sys: the kernel and the operating system"),
+            "File" => ("File", "File: one file, as `file` and `files` give it"),
+            _ => return None,
+        };
+        let shown = self.properties_of(of).filter(|property| only.is_none_or(|name| property.name == name));
+        let lines: Vec<String> = shown
+            .map(|property| {
+                format!(
+                    "  {}: {}\n      {}",
+                    property.name,
+                    property.kind,
+                    property.doc.replace('\n', "\n      ")
+                )
+            })
+            .collect();
+        (!lines.is_empty()).then(|| format!("{about}\n{}", lines.join("\n")))
     }
 
     fn params_named(&self, topic: &str) -> Vec<String> {

@@ -8,6 +8,7 @@ use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::{
     backend::BackendError,
+    facts::{FactError, Whose},
     filter::Refusal,
     probe::{SpecError, aggregation::AggregationError, param::ParamError, scope::ScopeError},
     values::{CodeError, DurationError, SeverityError},
@@ -75,6 +76,16 @@ impl From<Fault> for Box<EvalAltResult> {
 impl From<BackendError> for Fault {
     fn from(error: BackendError) -> Self {
         Fault { about: error.about, ..Fault::environment(error.text) }
+    }
+}
+
+impl From<FactError> for Fault {
+    fn from(error: FactError) -> Self {
+        let cause = match error.whose {
+            Whose::Script => Cause::Script,
+            Whose::System | Whose::Stopped => Cause::Environment,
+        };
+        Fault { cause, about: error.about, advice: error.advice, ..Fault::script(error.text) }
     }
 }
 

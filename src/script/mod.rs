@@ -31,6 +31,7 @@ mod event;
 mod excerpt;
 pub mod explanation;
 mod fault;
+mod file;
 mod handle;
 mod interrupt;
 mod json;
@@ -51,7 +52,7 @@ mod value;
 use std::time::Duration;
 
 use self::fault::Fault;
-use crate::report::Format;
+use crate::{facts::Root, report::Format};
 
 pub use self::checks::CheckOptions;
 pub use self::engine::index;
@@ -70,6 +71,8 @@ pub struct Options {
     pub args: Vec<String>,
     /// What the script may do to the system.
     pub policy: Policy,
+    /// Where facts are read from: `/`, or a directory laid out like it.
+    pub root: Root,
     pub format: Format,
     /// How `help` is written as long as nothing else has been.
     pub help: Format,

@@ -45,6 +45,7 @@ use super::{
 use crate::{
     backend::{Backend, DryRun},
     event::queue,
+    facts::Facts,
     report::{Record, Reporter, Sink},
     template::Catalogue,
 };
@@ -67,6 +68,8 @@ pub struct Runtime {
     pub options: Options,
     pub catalogue: Catalogue,
     pub backend: Box<dyn Backend>,
+    /// What there is on this system.
+    pub facts: Rc<Facts>,
     /// Makes the index of everything a script can name.
     make_index: MakeIndex,
     pub probes: Registry,
@@ -121,6 +124,7 @@ impl Runtime {
                 Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
             ),
             checks: Checks::new(options.checks.clone()),
+            facts: Rc::new(Facts::new(options.root.clone())),
             options,
             catalogue,
             backend,

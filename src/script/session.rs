@@ -199,6 +199,7 @@ impl Started {
         let mut scope = Scope::new();
         let args: Vec<Dynamic> = runtime.options.args.iter().map(|arg| arg.clone().into()).collect();
         scope.push_constant("args", args);
+        scope.push_constant("sys", api::System);
         // For filters, which may also write `allow()`.
         scope.push_constant("allow", Answer::Allow);
         if runtime.options.interactive {

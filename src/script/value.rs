@@ -3,7 +3,10 @@
 use rhai::Dynamic;
 use serde_json::{Map, Value};
 
-use super::{docs, event::ScriptEvent, handle::ProbeHandle, summary::ScriptSummary, timers::TimerHandle};
+use super::{
+    docs, event::ScriptEvent, file::ScriptFile, handle::ProbeHandle, summary::ScriptSummary,
+    timers::TimerHandle,
+};
 use crate::{filter::Answer, values::Networks};
 
 /// A script's value as JSON; what JSON has no form for becomes its text: a range is `8000..9000`.
@@ -21,6 +24,8 @@ pub fn to_json(value: &Dynamic) -> Value {
             "mode": probe.mode().to_string(),
             "attached": probe.attached(),
         })
+    } else if let Some(file) = value.read_lock::<ScriptFile>() {
+        file.describe()
     } else if let Ok(b) = value.as_bool() {
         b.into()
     } else if let Ok(n) = value.as_int() {

@@ -134,8 +134,24 @@ fn general(typed: &str, vocabulary: &Vocabulary, variables: &[Variable]) -> Vec<
 
 /// Methods of what stands before the dot; all there are, if its type cannot be told from the text.
 fn methods(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable]) -> Vec<Word> {
+    if let Receiver::OneOf(function) = receiver
+        && let Some(fields) = vocabulary.record(function)
+    {
+        return fields;
+    }
     let of = type_of(receiver, vocabulary, variables);
     let mut words = vocabulary.methods(of.as_deref());
+    // What a function gives as one record: `cmdline().`.
+    if let (Receiver::Call(None, function), Some("map" | "any")) = (receiver, of.as_deref().or(Some("any"))) {
+        words = match vocabulary.record(function) {
+            Some(fields) if of.is_none() => fields,
+            Some(fields) => fields.into_iter().chain(words).collect(),
+            None => words,
+        };
+    }
+    if let Some(of) = of.as_deref() {
+        words.extend(vocabulary.properties(of));
+    }
     if of.as_deref() == Some("Event") {
         words.extend(vocabulary.fields(None));
         words.sort();
@@ -145,7 +161,7 @@ fn methods(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable])
 
 fn type_of(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable]) -> Option<String> {
     match receiver {
-        Receiver::Unknown => None,
+        Receiver::Unknown | Receiver::OneOf(_) => None,
         Receiver::Probe => Some("Probe".into()),
         Receiver::Literal(of) => Some((*of).into()),
         Receiver::Variable(name) => {
@@ -310,10 +326,35 @@ mod tests {
 
     #[test]
     fn words_are_functions_keywords_and_variables() {
-        assert_eq!(offered(&Place::Word, "pro"), ["probe", "probe_named", "probes"]);
+        assert_eq!(offered(&Place::Word, "pro"), ["probe", "probe_named", "probes", "processes"]);
         assert_eq!(offered(&Place::Word, "priv"), ["private"]);
         assert_eq!(offered(&Place::Word, "we"), ["web"]);
         assert_eq!(offered(&Place::Word, "parse_i"), ["parse_int"]);
+    }
+
+    #[test]
+    fn the_fields_of_facts_are_offered_where_one_is_meant() {
+        let typed = |text: &str| {
+            let (start, place) = super::super::context::at(text, text.len(), &Default::default());
+            offered(&place, &text[start..])
+        };
+        for one in [
+            "for m in mounts() { m.",
+            "mounts().find(|m| m.",
+            "mounts()[0].",
+            "mounts().filter(|m| m.target == \"/\")[0].",
+            "mounts().filter(|x| x.id > 1).any(|m| m.",
+        ] {
+            assert_eq!(typed(&format!("{one}targ")), ["target"], "{one}");
+        }
+        assert_eq!(typed("for f in files(\"/usr/**\") { if f.setu"), ["setuid"]);
+        assert_eq!(typed("file(\"/etc/passwd\").world"), ["world_writable"]);
+        assert_eq!(typed("files(\"/usr/**\").fil"), ["filter"]);
+        assert_eq!(typed("cmdline().opt"), ["options"]);
+        assert_eq!(typed("bpf_programs().filter(|p| p.tar"), ["target"]);
+        assert!(typed("mounts().fil").contains(&"filter".to_owned()));
+        // An event's fields are still those of events.
+        assert_eq!(typed("probe(\"exec\").on_event(|e| e.ppi"), ["ppid"]);
     }
 
     #[test]

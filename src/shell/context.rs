@@ -11,6 +11,7 @@ use super::{
     lexer::{Kind, Token, lex, open_brackets, partner},
     meta,
 };
+use crate::facts::Fact;
 
 /// Which variables hold a probe, and of which template.
 pub type Probes = HashMap<String, String>;
@@ -73,6 +74,8 @@ pub enum Receiver {
     Literal(&'static str),
     /// A field of an event, of this template if that can be told.
     Field(Option<String>, String),
+    /// One of those that a function gives, by the function's name: `for m in mounts() { m.`.
+    OneOf(String),
     /// What a function gives, or a method of something.
     Call(Option<Box<Receiver>>, String),
 }
@@ -169,6 +172,9 @@ impl<'r> Reading<'r> {
     fn after_dot(self, dot: usize) -> Place {
         let plain =
             dot > 0 && self.is_name(dot - 1) && !(dot > 1 && matches!(self.word(dot - 2), "." | "?."));
+        if plain && let Some(function) = self.gone_through(self.word(dot - 1)) {
+            return Place::Method(Receiver::OneOf(function));
+        }
         if plain && let Some(call) = self.closure_with(self.word(dot - 1)) {
             return Place::Field(self.receiver_of(call));
         }
@@ -189,6 +195,11 @@ impl<'r> Reading<'r> {
                 _ => Receiver::Unknown,
             },
             "]" if opened().is_some_and(|open| !self.ends_value(open)) => Receiver::Literal("array"),
+            // `mounts()[0]`.
+            "]" => match opened().and_then(|open| self.list_before(open, depth + 1)) {
+                Some(function) => Receiver::OneOf(function),
+                None => Receiver::Unknown,
+            },
             "}" if opened().is_some_and(|open| self.word(open) == "#{") => Receiver::Literal("map"),
             _ if self.tokens[last].kind == Kind::Text && self.tokens[last].closed => {
                 Receiver::Literal("string")
@@ -200,6 +211,35 @@ impl<'r> Reading<'r> {
             },
             _ => Receiver::Unknown,
         }
+    }
+
+    /// The function whose list, or what is left of it, ends right before `end`: `mounts().filter(|m| …)`.
+    fn list_before(self, end: usize, depth: usize) -> Option<String> {
+        const SAME: [&str; 6] = ["filter", "order", "order_by", "sort", "extract", "to_array"];
+        let mut receiver = self.receiver(end, depth);
+        loop {
+            match receiver {
+                Receiver::Call(None, name) => return Some(name).filter(|name| Fact::is_list(name)),
+                Receiver::Call(Some(on), name) if SAME.contains(&name.as_str()) => receiver = *on,
+                _ => return None,
+            }
+        }
+    }
+
+    /// The function whose list a variable goes through: `for m in mounts()`, `mounts().find(|m| …)`.
+    fn gone_through(self, variable: &str) -> Option<String> {
+        if let Some(open) = self.closure_with(variable) {
+            return self.list_before(self.dot_before(open.checked_sub(1)?)?, 0);
+        }
+        let mut at = self.tokens.len();
+        while let Some(before) = at.checked_sub(1) {
+            at = before;
+            if self.word(at) == "for" && self.word(at + 1) == variable && self.word(at + 2) == "in" {
+                let opened = (at + 3..self.tokens.len()).find(|index| self.word(*index) == "{")?;
+                return self.list_before(opened, 0);
+            }
+        }
+        None
     }
 
     /// `e.path`, where `e` is what a closure is given.

@@ -13,6 +13,7 @@ use std::{
 
 use super::lexer;
 use crate::{
+    facts,
     probe::scope::Kind,
     reaction,
     script::{
@@ -63,6 +64,8 @@ struct Callable {
     functions: Vec<Word>,
     /// With the type each is a method of.
     methods: Vec<(String, Word)>,
+    /// With the type each is read of.
+    properties: Vec<(String, Word)>,
     /// The language's own functions.
     library: Vec<Word>,
     /// Name, type it is a method of, and what it gives.
@@ -107,6 +110,24 @@ impl Vocabulary {
     pub fn methods(&self, of: Option<&str>) -> Vec<Word> {
         let methods = self.callable().methods.iter();
         sorted(methods.filter(|(owner, _)| of.is_none_or(|of| of == owner)).map(|(_, word)| word.clone()))
+    }
+
+    /// What is read of a file, or of `sys`.
+    #[must_use]
+    pub fn properties(&self, of: &str) -> Vec<Word> {
+        let properties = self.callable().properties.iter();
+        sorted(properties.filter(|(owner, _)| owner == of).map(|(_, word)| word.clone()))
+    }
+
+    /// The fields of what a fact's function gives: of each in its list, or of the one; `None` if it is no fact.
+    #[must_use]
+    pub fn record(&self, function: &str) -> Option<Vec<Word>> {
+        let word = |field: &facts::Field| Word::new(field.name, field.kind(), field.doc);
+        match function {
+            "file" | "files" => Some(self.properties("File")),
+            "bpf_programs" => Some(sorted(<facts::bpf::Program as facts::Record>::FIELDS.iter().map(word))),
+            _ => Some(sorted(facts::Fact::of(function)?.fields.iter().map(word))),
+        }
     }
 
     /// The type of what a call gives: of a method of a value of type `of`, or of a function. `None` if the name alone does not tell.
@@ -215,6 +236,13 @@ impl Callable {
         Callable {
             functions: sorted(functions.map(word)),
             methods: all().filter_map(|f| Some((f.of.clone()?, word(f)))).collect(),
+            properties: ["File", "System"]
+                .into_iter()
+                .flat_map(|of| index.properties_of(of))
+                .map(|property| {
+                    (property.of.clone(), Word::new(&property.name, &property.kind, &property.doc))
+                })
+                .collect(),
             // What is documented stands before the same name that is not.
             library: sorted(index.library().iter().map(whole).chain(bare)),
             returns: all().map(|f| (f.name.clone(), f.of.clone(), f.returns().to_owned())).collect(),

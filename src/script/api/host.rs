@@ -14,6 +14,7 @@ use rhai::{Array, Engine, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
+    facts::root::Links,
     raw,
     script::{Fault, runtime::Runtime},
 };
@@ -42,7 +43,8 @@ fn contents(runtime: &Runtime, path: &str) -> Fallible<Vec<u8>> {
     }
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    let mut file = options.open(raw::os(path)).map_err(failed)?;
+    let place = runtime.facts.root.locate(raw::os(path), Links::Followed).map_err(failed)?;
+    let mut file = options.open(place).map_err(failed)?;
     let kind = file.metadata().map_err(failed)?;
     if !kind.is_file() {
         return Err(refused(if kind.is_dir() { "is a directory" } else { "is not a regular file" }).into());

@@ -7,6 +7,7 @@ mod aggregation;
 mod check;
 pub mod cut;
 pub mod event;
+pub mod facts;
 mod group;
 mod host;
 mod last;
@@ -25,7 +26,10 @@ use std::rc::Rc;
 
 use rhai::{Dynamic, Engine, NativeCallContext};
 
-use super::{Fault, event::ScriptEvent, fault::Fallible, runtime::Runtime, summary::ScriptSummary};
+pub use self::facts::System;
+use super::{
+    Fault, event::ScriptEvent, fault::Fallible, file::ScriptFile, runtime::Runtime, summary::ScriptSummary,
+};
 use crate::{raw, report};
 
 /// Everything there is.
@@ -38,6 +42,7 @@ pub fn register(engine: &mut Engine) {
     time::register(engine);
     process::register(engine);
     host::register(engine);
+    facts::register(engine);
     output::register(engine);
     session::register(engine);
     check::register(engine);
@@ -65,7 +70,12 @@ pub fn shown(value: &Dynamic) -> String {
     if let Some(summary) = value.read_lock::<ScriptSummary>() {
         return summary.describe();
     }
-    if value.is_map() || value.is_array() || value.is_blob() || value.is::<ScriptEvent>() {
+    if value.is_map()
+        || value.is_array()
+        || value.is_blob()
+        || value.is::<ScriptEvent>()
+        || value.is::<ScriptFile>()
+    {
         let text = serde_json::to_string_pretty(&super::value::to_json(value)).unwrap_or_default();
         return text.lines().map(report::safe_json).collect::<Vec<_>>().join("\n");
     }

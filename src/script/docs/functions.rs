@@ -57,8 +57,7 @@ impl Function {
 /// method of it.
 pub fn function(entry: &Value, types: &[&str]) -> Option<Function> {
     let name = plain_name(entry)?;
-    let doc = entry["docComments"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain_doc);
-    let doc = without_sections(&doc.collect::<Vec<_>>().join("\n"));
+    let doc = doc_of(entry);
     let params: Vec<(String, String)> = entry["params"]
         .as_array()
         .into_iter()
@@ -102,11 +101,31 @@ pub fn summary(doc: &str) -> String {
     text[..end].to_owned()
 }
 
-/// The property that an entry of the metadata reads, and of what.
-pub fn property(entry: &Value) -> Option<(String, String)> {
+/// What is read of a value without a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Property {
+    /// The type it is a property of.
+    pub of: String,
+    pub name: String,
+    /// The type of what it gives.
+    pub kind: String,
+    pub doc: String,
+}
+
+/// The property that an entry of the metadata reads.
+pub fn property(entry: &Value) -> Option<Property> {
     let name = entry["name"].as_str()?.strip_prefix("get$")?;
-    let of = plain_types(entry["params"].as_array()?.first()?["type"].as_str()?);
-    Some((of, name.to_owned()))
+    let receiver =
+        entry["params"].as_array()?.iter().filter_map(|param| param["type"].as_str()).map(plain_types);
+    // The first may be the engine's own business.
+    let of = receiver.into_iter().find(|kind| kind != "NativeCallContext")?;
+    let kind = plain_types(entry["returnType"].as_str().unwrap_or("()"));
+    Some(Property { of, name: name.to_owned(), kind, doc: doc_of(entry) })
+}
+
+fn doc_of(entry: &Value) -> String {
+    let doc = entry["docComments"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain_doc);
+    without_sections(&doc.collect::<Vec<_>>().join("\n"))
 }
 
 /// Operators, and what `x.property` and `x[i]` become, have names that no script writes.
@@ -121,7 +140,7 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 4] = ["Probe", "Event", "Summary", "Timer"];
+pub const METHOD_TYPES: [&str; 5] = ["Probe", "Event", "Summary", "Timer", "Files"];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
     ["string", "array", "map", "int", "float", "char", "blob", "range", "function"];
@@ -181,6 +200,7 @@ pub fn plain_types(types: &str) -> String {
             "ScriptEvent" => "Event",
             "ScriptSummary" => "Summary",
             "TimerHandle" => "Timer",
+            "ScriptFile" => "File",
             "CharsStream" | "BitRange" => "iterator",
             other if other.starts_with("StepRange") => "iterator",
             other => other,
