@@ -80,6 +80,15 @@ impl Matcher {
         }
     }
 
+    /// Returns what was found, in the form in which this speaks of it.
+    pub fn shown(&self, value: &Dynamic) -> Value {
+        match (self, value.as_int()) {
+            (Matcher::ModeWithin(_), Ok(mode)) => format!("{:#o}", mode & 0o7777).into(),
+            (Matcher::Not(inner), _) => inner.shown(value),
+            _ => value::to_json(value),
+        }
+    }
+
     /// Whether the value is as it asks for.
     ///
     /// # Errors

@@ -113,7 +113,7 @@ fn expected(
         Decision {
             result: CheckResult::Fail,
             reason: Some(reason),
-            expected: Some((matcher.describe(), value::to_json(found))),
+            expected: Some((matcher.describe(), matcher.shown(found))),
             line: context.call_position().line().unwrap_or_default(),
         },
     )
