@@ -129,7 +129,6 @@ fn check(finished: &Finished, first: bool) -> Markup {
             div.body {
                 @if let Some(reason) = &finished.reason { p.reason { (marked(&clean::lines(reason))) } }
                 (facts(finished))
-                (evidence(&finished.evidence))
             }
         }
     }
@@ -149,6 +148,9 @@ fn facts(finished: &Finished) -> Markup {
             @if let Some(expected) = &finished.expected {
                 dt { "Expected" } dd { (marked(&clean::lines(expected))) }
                 dt { "Found" } dd { (value(finished.found.as_ref().unwrap_or(&Value::Null))) }
+            }
+            @if !finished.evidence.is_empty() {
+                dt { "Evidence" } dd { (evidence(&finished.evidence)) }
             }
             @for (label, text) in [("About", &check.about), ("Why", &check.why), ("Remedy", &check.remedy)] {
                 @if let Some(text) = text { dt { (label) } dd.text { (marked(&clean::lines(text))) } }
@@ -185,13 +187,10 @@ fn reference(reference: &str) -> Markup {
 
 fn evidence(all: &[Value]) -> Markup {
     html! {
-        @if !all.is_empty() {
-            h2 { "Evidence" }
-            @if columns(all).is_some() {
-                (rows(all))
-            } @else {
-                @for one in all { div.evidence { (value(one)) } }
-            }
+        @if columns(all).is_some() {
+            (rows(all))
+        } @else {
+            @for one in all { div.evidence { (value(one)) } }
         }
     }
 }
