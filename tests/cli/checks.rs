@@ -18,8 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A check that passes, one that fails, and one that cannot be decided.
 const PASSES: &str = "check(\"well\", \"all is well\", || expect(1, equals(1)));\n";
-const FAILS: &str =
-    "check(\"mode\", \"others cannot read it\", #{ severity: \"high\", tags: [\"files\"], remedy: \"chmod 640 it\" },\n  || expect(0o644, is_mode_within(0o640), \"it is open\"));\n";
+const FAILS: &str = "check(\"mode\", \"others cannot read it\", #{ severity: \"high\", tags: [\"files\"], remedy: \"chmod 640 it\" },\n  || expect(0o644, is_mode_within(0o640), \"it is open\"));\n";
 const UNDECIDED: &str = "check(\"dim\", \"nobody knows\", #{ level: 2 }, || inconclusive(\"it is dark\"));\n";
 
 /// Runs of checks in a directory of their own: their lock, and what they remember, are in it as well.
@@ -141,7 +140,10 @@ fn what_keeps_a_script_from_its_checks_is_an_error_and_takes_no_other_with_it() 
         ("empty.rhai", "print(1);"),
         ("ends.rhai", "check(\"first\", \"one\", || true); exit(7); check(\"second\", \"two\", || true);"),
         ("nothing.rhai", "check(\"idle\", \"asserts nothing\", || [1]);"),
-        ("hidden.rhai", "check(\"caught\", \"a try hides nothing\", || { try { fail(\"so it is\"); } catch { } true });"),
+        (
+            "hidden.rhai",
+            "check(\"caught\", \"a try hides nothing\", || { try { fail(\"so it is\"); } catch { } true });",
+        ),
         ("ended.rhai", "check(\"ended\", \"ends the session\", || exit(0));"),
         ("twice.rhai", "check(\"well\", \"the id of another\", || true);"),
     ]);
@@ -151,7 +153,10 @@ fn what_keeps_a_script_from_its_checks_is_an_error_and_takes_no_other_with_it() 
     let result = |id: &str| {
         let found = report["results"].as_array().unwrap().iter().find(|one| one["id"] == id);
         let found = found.unwrap_or_else(|| panic!("no {id} in {report}"));
-        (found["result"].as_str().unwrap().to_owned(), found["reason"].as_str().unwrap_or_default().to_owned())
+        (
+            found["result"].as_str().unwrap().to_owned(),
+            found["reason"].as_str().unwrap_or_default().to_owned(),
+        )
     };
     for (id, expected, reason) in [
         ("well", "pass", ""),
@@ -336,7 +341,9 @@ fn cron_gives_little_and_that_is_enough() {
 #[test]
 fn checks_are_listed_and_explained_without_being_run() {
     let checks = Checks::with(&[("a.rhai", &format!("{PASSES}{FAILS}"))]);
-    checks.run(&["--list", "--tag", "files", "."]).says("mode                             1 high     others cannot read it");
+    checks
+        .run(&["--list", "--tag", "files", "."])
+        .says("mode                             1 high     others cannot read it");
     let told = checks.run(&["--explain", "mode", "."]);
     assert_eq!(told.code, Some(0));
     assert!(told.stdout.contains("chmod 640 it") && told.stdout.contains("./a.rhai:2"), "{}", told.stdout);
@@ -362,7 +369,10 @@ fn a_script_with_checks_run_by_itself_ends_with_their_code() {
     assert_eq!(checks.0.run(&["b.rhai"]).code, Some(0));
     let record = checks.0.run(&["--format", "json", "a.rhai"]);
     let line: Value = serde_json::from_str(record.stdout.lines().next().unwrap()).unwrap();
-    assert_eq!((&line["type"], &line["result"], &line["found"]), (&"check".into(), &"fail".into(), &"0o644".into()));
+    assert_eq!(
+        (&line["type"], &line["result"], &line["found"]),
+        (&"check".into(), &"fail".into(), &"0o644".into())
+    );
 }
 
 #[test]
@@ -385,6 +395,12 @@ fn lines_of_ndjson_end_with_the_sum() {
     let output = command.output().unwrap();
     let lines: Vec<Value> =
         BufReader::new(&*output.stdout).lines().map(|l| serde_json::from_str(&l.unwrap()).unwrap()).collect();
-    assert_eq!(lines.iter().map(|l| l["type"].as_str().unwrap()).collect::<Vec<_>>(), ["check", "check", "checks"]);
-    assert_eq!((&lines[2]["pass"], &lines[2]["fail"], &lines[2]["checks"]), (&1.into(), &1.into(), &2.into()));
+    assert_eq!(
+        lines.iter().map(|l| l["type"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["check", "check", "checks"]
+    );
+    assert_eq!(
+        (&lines[2]["pass"], &lines[2]["fail"], &lines[2]["checks"]),
+        (&1.into(), &1.into(), &2.into())
+    );
 }
