@@ -224,10 +224,10 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
             code = code.max(exit::ENVIRONMENT);
         }
     }
-    if let Err(error) = tell(&run, args, globals, &places) {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            code = code.max(super::cannot_write(&error));
-        }
+    if let Err(error) = tell(&run, args, globals, &places)
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        code = code.max(super::cannot_write(&error));
     }
     Ok(signal.map_or(code, |signal| exit::BY_SIGNAL + signal))
 }
