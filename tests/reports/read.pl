@@ -7,7 +7,7 @@ use TAP::Parser;
 
 my @told;
 for my $file (@ARGV) {
-    open my $handle, '<:encoding(UTF-8)', $file or die "$file: $!\n";
+    open my $handle, '<:raw', $file or die "$file: $!\n";
     my $tap = do { local $/; <$handle> };
     # One that is older refuses the number, and reads the rest.
     $tap =~ s/^TAP version 14$/TAP version 13/m if $TAP::Parser::VERSION < 3.46;

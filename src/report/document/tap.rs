@@ -104,6 +104,8 @@ fn below(name: &str, value: &Value, depth: usize, out: &mut dyn Write) -> io::Re
             writeln!(out, "{indent}{name}")?;
             items.iter().try_for_each(|item| below("-", item, depth + 1, out))
         }
+        // Perl would take what stands before a colon and a blank for the name of a field.
+        other if name == "-" => writeln!(out, "{indent}- {}", clean::json(other).replace(": ", r":\x20")),
         other => writeln!(out, "{indent}{name} {}", clean::json(other)),
     }
 }
