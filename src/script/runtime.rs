@@ -3,6 +3,7 @@
 //! ```text
 //! serve     the loop over events, timers and signals; a callback is never interrupted by another one
 //! calls     the script's own functions
+//! check     one check, from what it says of itself to what it came to
 //! follow    what probes name is looked at again and again
 //! lapse     heartbeats, and leases that run out
 //! stopping  what ends a script before its end
@@ -11,6 +12,7 @@
 //! ```
 
 mod calls;
+pub mod check;
 mod end;
 mod follow;
 mod lapse;

@@ -45,6 +45,9 @@ use std::{
 use crate::host::{self, Row};
 use cases::{Case, Cases, Claim};
 
+/// Begins the names of the claims that are made of every template.
+pub const COMMON: &str = "common: ";
+
 /// Why a claim does not hold.
 pub type Outcome = Result<(), String>;
 
