@@ -191,10 +191,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named() {
         let refused = |given: &[Value]| parsed(given).unwrap_err();
-        assert_eq!(
-            refused(&[]),
-            "`open` needs `path`: open(path, access = \"r\", count = 3)"
-        );
+        assert_eq!(refused(&[]), "`open` needs `path`: open(path, access = \"r\", count = 3)");
         assert!(refused(&[text("a")]).contains("not \"a\""));
         assert!(refused(&[text("/a\0")]).contains("begins with `/`"));
         assert!(refused(&[text("/a"), text("r"), Value::Number(10)]).contains("from 0 to 9, not 10"));

@@ -21,7 +21,9 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Why there can be no cgroup.
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
-    #[error("no cgroup v2 hierarchy is mounted here\nfix: mount -t cgroup2 none /sys/fs/cgroup, or `cgroup: false`")]
+    #[error(
+        "no cgroup v2 hierarchy is mounted here\nfix: mount -t cgroup2 none /sys/fs/cgroup, or `cgroup: false`"
+    )]
     NoHierarchy,
     #[error("cannot find out this process's cgroup: {0}")]
     Unknown(String),

@@ -149,7 +149,8 @@ fn remove_left(base: &Path) {
         }
         // Held until it is gone.
         let Ok(_owner) = held(&path.join(OWNER), FlockArg::LockExclusiveNonblock) else { continue };
-        let of_cgroup = fs::read(path.join(CGROUP)).ok().map(|bytes| PathBuf::from(raw::os(&raw::text(&bytes))));
+        let of_cgroup =
+            fs::read(path.join(CGROUP)).ok().map(|bytes| PathBuf::from(raw::os(&raw::text(&bytes))));
         let is_gone = of_cgroup.is_none_or(|cgroup| cgroup::remove(&cgroup, PATIENCE).is_ok());
         if is_gone {
             let _ = remove_tree(&path);

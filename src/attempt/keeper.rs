@@ -32,7 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Why there is nothing to keep.
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
-    #[error("standard input is not the socket of a session: krsi-sh starts this itself, for `scratch` in a script")]
+    #[error(
+        "standard input is not the socket of a session: krsi-sh starts this itself, for `scratch` in a script"
+    )]
     NoSession,
     #[error("cannot hear of orphans: {0}")]
     Orphans(nix::Error),
@@ -90,7 +92,8 @@ fn say(mut session: &UnixStream, reply: &Reply) {
 
 impl Kept {
     fn make(spec: Spec) -> Result<Self, String> {
-        let home = Home::new(&spec.login).map_err(|error| format!("cannot make the scratch's directory: {error}"))?;
+        let home = Home::new(&spec.login)
+            .map_err(|error| format!("cannot make the scratch's directory: {error}"))?;
         let make = || cgroup::make(&home.name());
         let cgroup = match spec.cgroup {
             Want::No => Ok(None),
@@ -123,7 +126,7 @@ impl Kept {
                 Some(performed) => say(session, &Reply::Done { number, performed }),
                 None => {
                     self.end_all();
-                },
+                }
             }
         }
     }

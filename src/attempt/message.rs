@@ -37,7 +37,10 @@ pub enum Work {
 /// What a session asks.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    Do { number: u64, work: Work },
+    Do {
+        number: u64,
+        work: Work,
+    },
     /// What is being done is no longer wanted.
     Stop,
 }
@@ -46,7 +49,10 @@ pub enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
     Made(Result<Made, String>),
-    Done { number: u64, performed: Performed },
+    Done {
+        number: u64,
+        performed: Performed,
+    },
     /// It is removed; what could not be, a sentence each.
     Closed(Vec<String>),
 }

@@ -48,10 +48,10 @@ impl Operation {
     /// # Errors
     /// If there is none, with the nearest and all names.
     pub fn find(name: &str) -> Result<&'static Operation, UnknownOperation> {
-        TABLE.iter().find(|operation| operation.name == name).ok_or_else(|| UnknownOperation {
-            given: name.to_owned(),
-            nearest: nearest(name, names()),
-        })
+        TABLE
+            .iter()
+            .find(|operation| operation.name == name)
+            .ok_or_else(|| UnknownOperation { given: name.to_owned(), nearest: nearest(name, names()) })
     }
 
     /// Checks arguments.
@@ -70,6 +70,12 @@ impl Operation {
     #[must_use]
     pub fn usage(&self) -> String {
         usage(self.name, self.params)
+    }
+
+    /// Returns the same by name, in a line.
+    #[must_use]
+    pub fn permitted_names(&self) -> String {
+        self.permitted.iter().map(|errno| format!("{errno:?}")).collect::<Vec<_>>().join(" ")
     }
 
     /// Returns the errnos that mean that it was permitted.

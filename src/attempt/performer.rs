@@ -58,7 +58,9 @@ enum Cut {
 pub fn perform(work: &Work, spec: &Spec, made: &Made, session: BorrowedFd<'_>) -> Option<Performed> {
     let mut child = match Worker::start(work, spec, made) {
         Ok(child) => child,
-        Err(errno) => return Some(Performed::Failed(format!("there can be no process for it: {}", errno.desc()))),
+        Err(errno) => {
+            return Some(Performed::Failed(format!("there can be no process for it: {}", errno.desc())));
+        }
     };
     let status = match child.watch(session) {
         Ok(status) => status,
@@ -100,9 +102,9 @@ impl Worker {
             ForkResult::Parent { child } => child,
         };
         drop(tell);
-        let end = rustix::process::Pid::from_raw(pid.as_raw())
-            .ok_or(Errno::ESRCH)
-            .and_then(|id| pidfd_open(id, PidfdFlags::empty()).map_err(|e| Errno::from_raw(e.raw_os_error())));
+        let end = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH).and_then(|id| {
+            pidfd_open(id, PidfdFlags::empty()).map_err(|e| Errno::from_raw(e.raw_os_error()))
+        });
         let end = end.inspect_err(|_| end_of(pid))?;
         let executes = matches!(work, Work::Attempt { operation, .. } if Operation::find(operation).is_ok_and(Operation::executes));
         Ok(Worker {
@@ -170,7 +172,8 @@ impl Worker {
     }
 
     fn wait(&self, session: BorrowedFd<'_>, ended: bool, patience: Duration) -> Ready {
-        let pipes = [Some(&self.report), self.streams.as_ref().map(|s| &s.0), self.streams.as_ref().map(|s| &s.1)];
+        let pipes =
+            [Some(&self.report), self.streams.as_ref().map(|s| &s.0), self.streams.as_ref().map(|s| &s.1)];
         let mut watched = vec![(0, PollFd::new(session, PollFlags::POLLIN))];
         if !ended {
             watched.push((1, PollFd::new(self.end.as_fd(), PollFlags::POLLIN)));
@@ -231,9 +234,12 @@ impl Worker {
             return Performed::Failed(why);
         }
         if let Work::Attempt { operation, .. } = work {
-            let permits = |errno| Operation::find(operation).is_ok_and(|o| o.permitted().any(|one| one == errno));
+            let permits =
+                |errno| Operation::find(operation).is_ok_and(|o| o.permitted().any(|one| one == errno));
             let ending = match (report, signal) {
-                (Some(Report::Errno(errno)), _) if permits(errno) => Ending::Permitted(Some(message::name(errno))),
+                (Some(Report::Errno(errno)), _) if permits(errno) => {
+                    Ending::Permitted(Some(message::name(errno)))
+                }
                 (Some(Report::Errno(errno)), _) => Ending::Refused(message::name(errno)),
                 (Some(_), _) => Ending::Permitted(None),
                 (None, _) if self.begun => Ending::Permitted(None),
@@ -250,7 +256,8 @@ impl Worker {
         if let Some(Report::Errno(errno)) = report {
             return Performed::Ran(Ran { pid, errno: Some(message::name(errno)), ..Ran::default() });
         }
-        let text = |output: Option<&Output>| output.map_or_else(String::new, |output| raw::text(&output.bytes));
+        let text =
+            |output: Option<&Output>| output.map_or_else(String::new, |output| raw::text(&output.bytes));
         let (out, err) = self.streams.as_ref().map_or((None, None), |(out, err)| (Some(out), Some(err)));
         Performed::Ran(Ran {
             pid,
@@ -369,7 +376,8 @@ fn do_work(work: &Work, made: &Made) -> Result<(), Failure> {
         Work::Run { argv } => {
             let text = |text: OsString| CString::new(text.into_vec()).map_err(|_| Errno::EINVAL);
             let argv = argv.iter().map(|word| text(raw::os(word))).collect::<Result<Vec<_>, _>>()?;
-            let environment = [format!("PATH={PATH}"), format!("HOME={}", made.directory), "LANG=C.UTF-8".into()];
+            let environment =
+                [format!("PATH={PATH}"), format!("HOME={}", made.directory), "LANG=C.UTF-8".into()];
             let environment =
                 environment.iter().map(|word| text(raw::os(word))).collect::<Result<Vec<_>, _>>()?;
             let program = argv.first().ok_or(Errno::ENOENT)?;

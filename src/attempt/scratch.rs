@@ -93,15 +93,24 @@ impl Scratch {
             return Vec::new();
         }
         let _ = self.socket.shutdown(Shutdown::Write);
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match self.replies.recv_deadline(until) {
-                Ok(Reply::Closed(left)) => return left,
-                Ok(_) => {}
-                Err(error) if error.is_timeout() => {
-                    return vec![format!("a scratch was not removed within {} s", PATIENCE.as_secs())];
-                }
-                Err(_) => return vec!["the keeper of a scratch has ended; the next scratch removes what is left".into()],
+        wait_for_end(&self.replies)
+    }
+}
+
+/// Waits until what was told to end is removed. Says what could not be, a sentence each.
+pub fn wait_for_end(replies: &Receiver<Reply>) -> Vec<String> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match replies.recv_deadline(until) {
+            Ok(Reply::Closed(left)) => return left,
+            Ok(_) => {}
+            Err(error) if error.is_timeout() => {
+                return vec![format!("a scratch was not removed within {} s", PATIENCE.as_secs())];
+            }
+            Err(_) => {
+                return vec![
+                    "the keeper of a scratch was killed; the next scratch removes what is left".into(),
+                ];
             }
         }
     }
@@ -116,7 +125,9 @@ impl Drop for Scratch {
 
 /// Of the environment a keeper has what tells it where its directory is.
 fn passed_on() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
-    ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+    ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 fn read(socket: UnixStream, tell: &Sender<Reply>) {

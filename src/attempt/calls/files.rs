@@ -64,7 +64,8 @@ fn remove(path: &CStr) {
 /// sees the kind after that.
 pub fn unlink(arguments: &Arguments) -> Answer {
     let path = arguments.path(0);
-    let is_directory = SFlag::from_bits_truncate(lstat(path.as_c_str())?.st_mode & libc::S_IFMT) == SFlag::S_IFDIR;
+    let is_directory =
+        SFlag::from_bits_truncate(lstat(path.as_c_str())?.st_mode & libc::S_IFMT) == SFlag::S_IFDIR;
     let wrong = if is_directory { UnlinkatFlags::NoRemoveDir } else { UnlinkatFlags::RemoveDir };
     Ok(unlinkat(AT_FDCWD, path.as_c_str(), wrong)?)
 }
@@ -120,8 +121,9 @@ pub fn give_away(arguments: &Arguments) -> Answer {
 
 fn own_file() -> Answer {
     remove(OWN_FILE);
-    opened(OWN_FILE, OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY)
-        .map_err(|error| Failure::NotAttempted(format!("no file can be made in the scratch's directory: {error:?}")))
+    opened(OWN_FILE, OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY).map_err(|error| {
+        Failure::NotAttempted(format!("no file can be made in the scratch's directory: {error:?}"))
+    })
 }
 
 /// Makes a device node of /dev/null (or of no block device), and removes it.

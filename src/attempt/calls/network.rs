@@ -29,8 +29,21 @@ const FAMILIES: [(i32, i32, i32); FAMILY_NAMES.len()] = [
 
 /// What a socket may be of.
 pub const FAMILY_NAMES: &[&str] = &[
-    "unix", "inet", "inet6", "raw", "packet", "netlink", "audit", "alg", "vsock", "can", "bluetooth", "rds",
-    "tipc", "xdp", "key",
+    "unix",
+    "inet",
+    "inet6",
+    "raw",
+    "packet",
+    "netlink",
+    "audit",
+    "alg",
+    "vsock",
+    "can",
+    "bluetooth",
+    "rds",
+    "tipc",
+    "xdp",
+    "key",
 ];
 
 /// Makes a socket. The kernel may load a module for its family.

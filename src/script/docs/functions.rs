@@ -121,7 +121,7 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 4] = ["Probe", "Event", "Summary", "Timer"];
+pub const METHOD_TYPES: [&str; 5] = ["Probe", "Event", "Summary", "Timer", "Scratch"];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
     ["string", "array", "map", "int", "float", "char", "blob", "range", "function"];
@@ -181,6 +181,7 @@ pub fn plain_types(types: &str) -> String {
             "ScriptEvent" => "Event",
             "ScriptSummary" => "Summary",
             "TimerHandle" => "Timer",
+            "ScratchHandle" => "Scratch",
             "CharsStream" | "BitRange" => "iterator",
             other if other.starts_with("StepRange") => "iterator",
             other => other,
