@@ -170,7 +170,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
 fn mounted_below(path: &Path) -> io::Result<Option<PathBuf>> {
     let mounts = Process::myself().and_then(|process| process.mountinfo()).map_err(io::Error::other)?;
     // The last is uppermost.
-    Ok(mounts.into_iter().map(|mount| mount.mount_point).filter(|point| point.starts_with(path)).last())
+    Ok(mounts.into_iter().map(|mount| mount.mount_point).rfind(|point| point.starts_with(path)))
 }
 
 #[cfg(test)]
