@@ -49,6 +49,7 @@ commands! {
     doctor: Doctor(DoctorArgs),
     panic: Panic(PanicArgs),
     lab: Lab(LabArgs),
+    keep_scratch: KeepScratch(KeepScratchArgs),
 }
 
 /// The templates that are built in; why they cannot be had has been said.

@@ -41,6 +41,7 @@ use super::{
     program::{Callback, Program, Texts},
     recent::Recent,
     registry::Registry,
+    scratch::Scratches,
     stop::Stop,
     timers::Timers,
 };
@@ -76,6 +77,7 @@ pub struct Runtime {
     make_index: MakeIndex,
     pub probes: Registry,
     pub checks: Checks,
+    pub scratches: Scratches,
     pub timers: RefCell<Timers>,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
@@ -132,6 +134,7 @@ impl Runtime {
             backend,
             make_index,
             probes: Registry::default(),
+            scratches: Scratches::default(),
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),

@@ -222,10 +222,11 @@ fn joined(first: Option<&str>, second: &str) -> String {
     first.map_or_else(|| second.to_owned(), |first| format!("{first}; {second}"))
 }
 
-/// What probes had lost when a check began, and which of them were attached.
+/// What probes had lost when a check began, which of them were attached, and how many scratches there were.
 struct Losses {
     lost: HashMap<u32, u64>,
     attached: HashSet<u32>,
+    scratches: u64,
 }
 
 impl Losses {
@@ -233,7 +234,7 @@ impl Losses {
         let probes = runtime.probes.used();
         let lost = probes.iter().map(|probe| (probe.id(), lost(probe))).collect();
         let attached = probes.iter().filter(|probe| probe.attached()).map(ProbeHandle::id).collect();
-        Losses { lost, attached }
+        Losses { lost, attached, scratches: runtime.scratches.made() }
     }
 
     /// Why nothing can be said that rests on the probes, if so.
@@ -284,6 +285,10 @@ fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) ->
                 format!("probe `{}` could not be detached: {}", probe.name(), fault.text)
             });
         }
+    }
+    // So is a scratch.
+    for left in runtime.scratches.close_after(before.scratches) {
+        wrong.get_or_insert(left);
     }
     wrong
 }
