@@ -37,7 +37,7 @@ pub fn jobs(reader: Reader<'_>) -> Result<Vec<Job>, FactError> {
         }
     }
     for (path, name) in entries(reader, "/etc/cron.d")? {
-        if is_run(&name)
+        if is_run(reader, &name)
             && let Some(text) = file(reader, &path)?
         {
             found.extend(table(&path, &text, None));
@@ -45,7 +45,7 @@ pub fn jobs(reader: Reader<'_>) -> Result<Vec<Job>, FactError> {
     }
     for period in PERIODS {
         for (path, name) in entries(reader, &format!("/etc/cron.{period}"))? {
-            if is_run(&name) && name != ".placeholder" {
+            if is_run(reader, &name) {
                 let (schedule, user) = (period.to_owned(), "root".to_owned());
                 found.push(Job { command: path.clone(), file: path, line: None, schedule, user });
             }
@@ -78,8 +78,13 @@ fn entries(reader: Reader<'_>, directory: &str) -> Result<Vec<(String, String)>,
     Ok(names.into_iter().map(entry).collect())
 }
 
-/// As run-parts(8) and cron choose: what a package manager or an editor has left is passed over.
-fn is_run(name: &str) -> bool {
+/// What a package manager or an editor has left is passed over: by Debian's cron and run-parts(8) whatever has a dot or the
+/// like in its name, by cronie (whose program is crond) what is known as such.
+fn is_run(reader: Reader<'_>, name: &str) -> bool {
+    if reader.root().has("/usr/sbin/crond") {
+        let left = [".rpmsave", ".rpmorig", ".rpmnew", ".swp", ".cfsaved", ",v", "~"];
+        return !name.starts_with(['.', '#']) && !left.iter().any(|ending| name.ends_with(ending));
+    }
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
@@ -172,6 +177,12 @@ mod tests {
                 ("daily", "root", "/etc/cron.daily/clean", None),
                 ("@daily", "alice", "/home/alice/x %y", Some(2)),
             ]
+        );
+        made.file("/usr/sbin/crond", "");
+        let found = jobs(made.reader()).unwrap();
+        assert!(
+            found.iter().any(|j| j.command == "/etc/cron.daily/x.sh")
+                && found.iter().all(|j| j.command != "/etc/cron.daily/.placeholder")
         );
         assert!(jobs(MadeUp::new(&[]).reader()).unwrap().is_empty());
     }

@@ -246,9 +246,9 @@ impl Walk {
         }
     }
 
-    fn error(&mut self, error: &walkdir::Error) -> Result<(), FactError> {
+    fn error(&self, error: &walkdir::Error) -> Result<(), FactError> {
         match (error.io_error(), error.path()) {
-            (Some(cause), path) => self.failed(&path.unwrap_or(&self.base).to_owned(), cause),
+            (Some(cause), path) => self.failed(path.unwrap_or(&self.base), cause),
             // A circle of links, and none is followed.
             (None, _) => Ok(()),
         }

@@ -124,18 +124,22 @@ pub fn packages(reader: Reader<'_>) -> Result<Vec<Package>, FactError> {
         Manager::Dpkg => Ok(dpkg(reader)?.packages.clone()),
         Manager::Rpm(rpm) => {
             let format = "%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{SIZE}\\t%{SOURCERPM}\\t%{SUMMARY}\\n";
-            let text = ask_rpm(reader, &rpm, &["-qa", "--qf", format])?;
-            let mut found: Vec<Package> = text.lines().filter_map(of_rpm).collect();
+            let said = ask_rpm(reader, &rpm, &["-qa", "--qf", format])?;
+            if !said.well {
+                return Err(FactError::system("cannot list packages: rpm cannot read its database"));
+            }
+            let mut found: Vec<Package> = said.text.lines().filter_map(of_rpm).collect();
             found.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(found)
         }
     }
 }
 
-fn ask_rpm(reader: Reader<'_>, rpm: &Path, arguments: &[&str]) -> Result<String, FactError> {
+/// What rpm says, and whether it ended well: for a question that is when there is such a package.
+fn ask_rpm(reader: Reader<'_>, rpm: &Path, arguments: &[&str]) -> Result<program::Said, FactError> {
     let root = raw::from_os(reader.root().path());
     let all: Vec<&str> = ["--root", &root].into_iter().chain(arguments.iter().copied()).collect();
-    Ok(program::run(reader, rpm, &all)?.text)
+    program::run(reader, rpm, &all)
 }
 
 fn of_rpm(line: &str) -> Option<Package> {
@@ -281,7 +285,7 @@ pub fn owner(reader: Reader<'_>, path: &str) -> Result<Option<String>, FactError
         }
         Manager::Rpm(rpm) => {
             let said = ask_rpm(reader, &rpm, &["-qf", "--qf", "%{NAME}\\n", "--", path])?;
-            let first = said.lines().next().filter(|line| !line.contains(' '));
+            let first = said.text.lines().next().filter(|line| !line.contains(' '));
             Ok(first.map(str::to_owned))
         }
     }
@@ -304,12 +308,18 @@ pub fn verify(reader: Reader<'_>, what: &str) -> Result<Vec<Difference>, FactErr
     let is_path = what.starts_with('/');
     match manager(reader)? {
         Manager::Rpm(rpm) => {
-            let by = if is_path { "-Vf" } else { "-V" };
-            let found: Vec<_> = ask_rpm(reader, &rpm, &[by, "--nodeps", "--", what])?
-                .lines()
-                .filter_map(|line| rpm_difference(line, what))
-                .collect();
-            Ok(found.into_iter().filter(|one| !is_path || one.path == what).collect())
+            let (asks, verifies) = if is_path { ("-qf", "-Vf") } else { ("-q", "-V") };
+            if !ask_rpm(reader, &rpm, &[asks, "--", what])?.well {
+                let text = match is_path {
+                    true => format!("`verify`: no package has the file {what:?}"),
+                    false => format!("`verify`: there is no package {what:?}"),
+                };
+                return Err(FactError::script(text, what));
+            }
+            // It does not end well if something differs.
+            let said = ask_rpm(reader, &rpm, &[verifies, "--nodeps", "--", what])?;
+            let found = said.text.lines().filter_map(|line| rpm_difference(line, what));
+            Ok(found.filter(|one| !is_path || one.path == what).collect())
         }
         Manager::Dpkg if is_path => match owner(reader, what)? {
             Some(package) => {
@@ -373,9 +383,13 @@ fn dpkg_verify(
     }
     let settings = list.settings.iter().filter(|(_, (of, _))| *of == at);
     sums.extend(settings.map(|(path, (_, sum))| (path.clone(), sum.clone(), true)));
+    sums.retain(|(path, ..)| wanted(path));
     sums.sort();
+    if sums.is_empty() {
+        return Err(FactError::system(format!("cannot verify {package:?}: the package tells no checksum")));
+    }
     let mut found = Vec::new();
-    for (path, expected, config) in sums.into_iter().filter(|(path, ..)| wanted(path)) {
+    for (path, expected, config) in sums {
         let sum = checksum(reader, &path);
         let what = match &sum {
             Ok(sum) if *sum == expected => continue,
@@ -470,6 +484,9 @@ mod tests {
         assert!(verify(made.reader(), "/usr/bin/tool").unwrap().is_empty());
         made.file("/usr/bin/tool", "evil");
         assert_eq!(verify(made.reader(), "/usr/bin/tool").unwrap().len(), 1);
+        // What nothing is known of is not said to be as it was.
+        assert!(verify(made.reader(), "left").unwrap_err().text.contains("no checksum"));
+        assert!(verify(made.reader(), "/usr/share/doc").unwrap_err().text.contains("no checksum"));
         assert!(verify(made.reader(), "bse").unwrap_err().text.contains("no package"));
         assert!(verify(made.reader(), "lefft").unwrap_err().text.contains("did you mean \"left\""));
     }

@@ -18,10 +18,10 @@ record! {
         description: String,
         /// `enabled`, `disabled`, `static` (nothing to enable), `masked`, `alias` or `template`.
         enabled: String,
-        /// There are processes in its cgroup, or in one of its instances'.
-        running: bool,
-        /// Processes in its cgroup.
-        pids: Vec<u32>,
+        /// There are processes in its cgroup, or in one of its instances'; `()` where cgroups of version 2 are not to be seen.
+        running: Option<bool>,
+        /// Processes in its cgroup; `()` likewise.
+        pids: Option<Vec<u32>>,
         /// Its file.
         path: String,
         /// What it executes, line by line.
@@ -102,7 +102,7 @@ impl Unit {
 pub fn services(reader: Reader<'_>) -> Result<Vec<Service>, FactError> {
     let units = units(reader, ".service")?;
     let mut pids: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    // Without cgroups of version 2 nothing is seen to run.
+    // Without cgroups of version 2 it cannot be told what runs.
     let walked = cgroups::walk(reader, &mut |path| {
         let unit = path.split('/').rev().find(|part| part.ends_with(".service"));
         if let Some(unit) = unit {
@@ -122,12 +122,12 @@ pub fn services(reader: Reader<'_>) -> Result<Vec<Service>, FactError> {
             None => pids.get(name).cloned().unwrap_or_default(),
         }
     };
-    drop(walked);
+    let is_told = walked.is_ok();
     let service = |unit: Unit| {
-        let pids = instances(&unit.name);
+        let pids = is_told.then(|| instances(&unit.name));
         let settings = unit.lines.iter().filter(|(section, ..)| section == "Service");
         Service {
-            running: !pids.is_empty(),
+            running: pids.as_ref().map(|pids| !pids.is_empty()),
             pids,
             description: unit.description(),
             exec_start: unit.all("Service", "ExecStart").into_iter().map(str::to_owned).collect(),
@@ -179,7 +179,8 @@ fn units(reader: Reader<'_>, ending: &str) -> Result<Vec<Unit>, FactError> {
     let runs =
         root.has("/run/systemd/system") || root.line("/proc/1/comm").is_ok_and(|name| name == "systemd");
     // A made-up root, or an image, has units and nothing that runs.
-    if !runs && !(!root.is_system() && DIRECTORIES.iter().any(|directory| root.has(directory))) {
+    let has_units = !root.is_system() && DIRECTORIES.iter().any(|directory| root.has(directory));
+    if !runs && !has_units {
         return Err(FactError::system("this system does not run systemd: there is no /run/systemd/system"));
     }
     let mut paths: BTreeMap<String, String> = BTreeMap::new();
@@ -344,17 +345,20 @@ mod tests {
         let ssh = of("ssh.service");
         assert_eq!(
             (&*ssh.enabled, ssh.running, &*ssh.description, ssh.user.as_deref()),
-            ("enabled", true, "Shell", Some("x"))
+            ("enabled", Some(true), "Shell", Some("x"))
         );
         assert_eq!(
             (&ssh.exec_start, &ssh.pids, &*ssh.settings["NoNewPrivileges"]),
-            (&vec!["/opt/sshd".to_owned()], &vec![12, 13], "yes")
+            (&vec!["/opt/sshd".to_owned()], &Some(vec![12, 13]), "yes")
         );
         let states = ["off", "static", "masked", "sshd", "getty@"]
             .map(|name| &*of(&format!("{name}.service")).enabled);
         assert_eq!(states, ["disabled", "static", "masked", "alias", "enabled"]);
-        assert_eq!(of("getty@.service").pids, [77]);
+        assert_eq!(of("getty@.service").pids, Some(vec![77]));
+        assert_eq!(of("off.service").running, Some(false));
         assert!(found.iter().all(|s| s.name != "lost.service"));
+        std::fs::remove_dir_all(made.at("/sys")).unwrap();
+        assert!(services(made.reader()).unwrap().iter().all(|s| s.running.is_none() && s.pids.is_none()));
     }
 
     #[test]

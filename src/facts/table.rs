@@ -141,7 +141,7 @@ pub const FACTS: &[Fact] = &[
         "cron_jobs",
         cron::Job,
         cron::jobs,
-        "Returns the jobs of cron: /etc/crontab, /etc/cron.d, /etc/cron.hourly and the like, users' own: `cron_jobs().filter(|j| j.user == \"root\")`."
+        "Returns the jobs of cron: /etc/crontab, /etc/cron.d, /etc/cron.hourly and the like, users' own: `cron_jobs().filter(|j| j.user == \"root\")`. What cron passes over is left out. Only root may read users' own."
     ),
     one!(
         "ssh_config",

@@ -2,19 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
     time::UNIX_EPOCH,
 };
 
 use aya::programs::{ProgramError, ProgramInfo, loaded_links, loaded_programs};
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_info};
+use aya_obj::generated::{bpf_attr, bpf_btf_info, bpf_cmd, bpf_prog_info};
 use btf_rs::{Btf, Type};
 use procfs::process::{FDTarget, Process, all_processes};
 
 use super::sessions;
 use crate::{
     facts::bpf::Program,
-    kernel::{KernelError, call::bpf, errno::chain, host},
+    kernel::{
+        KernelError,
+        call::{bpf, descriptor},
+        errno::chain,
+        host,
+    },
     raw,
 };
 
@@ -25,8 +30,8 @@ use crate::{
 pub fn programs() -> Result<Vec<Program>, KernelError> {
     host::check_privilege()?;
     let ours = sessions::programs()?;
-    // Kernels before 5.8 do not list links.
-    let linked: BTreeSet<u32> = loaded_links().map_while(Result::ok).map(|link| link.program_id()).collect();
+    // Kernels before 5.8 do not list links, and one may have gone meanwhile.
+    let linked: BTreeSet<u32> = loaded_links().filter_map(Result::ok).map(|link| link.program_id()).collect();
     let holders = holders();
     let mut types = None;
     let mut found = Vec::new();
@@ -65,13 +70,9 @@ pub fn programs() -> Result<Vec<Program>, KernelError> {
 /// What aya does not hand on; `None` if it has gone meanwhile.
 fn raw_info(program: &ProgramInfo) -> Option<bpf_prog_info> {
     let descriptor = program.fd().ok()?;
-    // SAFETY: both are plain numbers, and zeros are a value of each.
-    let (mut info, mut attributes) =
-        unsafe { (std::mem::zeroed::<bpf_prog_info>(), std::mem::zeroed::<bpf_attr>()) };
-    attributes.info.bpf_fd = descriptor.as_fd().as_raw_fd().cast_unsigned();
-    attributes.info.info_len = u32::try_from(size_of::<bpf_prog_info>()).ok()?;
-    attributes.info.info = (&raw mut info).addr() as u64;
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes).ok()?;
+    // SAFETY: it is plain numbers, and zeros are a value of it.
+    let mut info = unsafe { std::mem::zeroed::<bpf_prog_info>() };
+    info_of(descriptor.as_fd().as_raw_fd(), &mut info)?;
     Some(info)
 }
 
@@ -79,8 +80,8 @@ fn raw_info(program: &ProgramInfo) -> Option<bpf_prog_info> {
 /// read once, for the first program that has a target.
 fn target(info: &bpf_prog_info, types: &mut Option<Option<Btf>>) -> Option<String> {
     let number = info.attach_btf_id;
-    // Of another object than the kernel itself, it is a module's function, or a program's.
-    if number == 0 {
+    // The numbers of another object (a module, another program) mean something else.
+    if number == 0 || !are_the_kernels(info.attach_btf_obj_id) {
         return None;
     }
     let types = types.get_or_insert_with(|| Btf::from_file(host::BTF).ok()).as_ref()?;
@@ -91,6 +92,32 @@ fn target(info: &bpf_prog_info, types: &mut Option<Option<Btf>>) -> Option<Strin
     };
     let name = name.strip_prefix("bpf_lsm_").or_else(|| name.strip_prefix("btf_trace_")).unwrap_or(&name);
     Some(name.to_owned())
+}
+
+/// Whether the types of this id are those of the kernel itself.
+fn are_the_kernels(id: u32) -> bool {
+    const NAME: &[u8] = b"vmlinux\0";
+    // SAFETY: zeros are a value of it.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    attributes.__bindgen_anon_6.__bindgen_anon_1.btf_id = id;
+    let Ok(types) = descriptor(bpf(bpf_cmd::BPF_BTF_GET_FD_BY_ID, &mut attributes)) else { return false };
+    let mut name = [0_u8; 64];
+    // SAFETY: it is plain numbers, and zeros are a value of it.
+    let mut info = unsafe { std::mem::zeroed::<bpf_btf_info>() };
+    info.name = name.as_mut_ptr().addr() as u64;
+    info.name_len = name.len() as u32;
+    let told = info_of(types.as_fd().as_raw_fd(), &mut info);
+    told.is_some() && info.kernel_btf == 1 && name.starts_with(NAME)
+}
+
+/// Has the kernel fill in what it knows of a program or of types.
+fn info_of<T>(descriptor: RawFd, info: &mut T) -> Option<()> {
+    // SAFETY: zeros are a value of it.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    attributes.info.bpf_fd = descriptor.cast_unsigned();
+    attributes.info.info_len = u32::try_from(size_of::<T>()).ok()?;
+    attributes.info.info = (&raw mut *info).addr() as u64;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes).ok().map(|_| ())
 }
 
 /// Which processes hold which program, or a link to it.
@@ -137,8 +164,7 @@ mod tests {
         load.insns = code.as_ptr().addr() as u64;
         load.license = license.as_ptr().addr() as u64;
         load.prog_name[..4].copy_from_slice(&b"fact".map(|byte| byte.cast_signed()));
-        let Ok(program) = crate::kernel::call::descriptor(bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes))
-        else {
+        let Ok(program) = descriptor(bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes)) else {
             eprintln!("skipped: this host loads no program");
             return;
         };

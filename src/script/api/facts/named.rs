@@ -49,7 +49,8 @@ mod functions {
 
     /// Returns what differs from what a package had: `verify("openssh-server")`, or one file: `verify("/usr/bin/env")`. An
     /// array of maps: path, package, what (`changed`, `missing` or `unreadable`), config (whether it is a file of
-    /// settings), expected and found (the checksums, `()` where there are none). Empty if all is as it was.
+    /// settings), expected and found (the checksums, `()` where there are none). Empty if all is as it was; an error if the
+    /// package tells no checksum.
     #[rhai_fn(return_raw)]
     pub fn verify(context: NativeCallContext, name: &str) -> Fallible<Array> {
         let found = read(&*runtime(&context)?, |reader| Fact::value(packages::verify(reader, name)?))?;
