@@ -55,7 +55,7 @@ mod functions {
         file.inner().kind().to_owned()
     }
 
-    /// Permissions with the bits for set-uid, set-gid and sticky: `f.mode & 0o022 == 0`.
+    /// Permissions with the bits for set-uid, set-gid and sticky: `(f.mode & 0o022) == 0`.
     #[rhai_fn(get = "mode")]
     pub fn mode(file: &mut ScriptFile) -> i64 {
         file.inner().mode().into()
