@@ -54,7 +54,7 @@ lint: ## Formatting and lints, warnings being errors
 	cargo fmt --check
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --release --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/peers scripts/test .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/peers scripts/reports scripts/test .ci/run; fi
 
 bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup lab

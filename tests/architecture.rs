@@ -23,8 +23,8 @@ const ORDER: &[(&str, &[&str])] = &[
     (
         "kernel",
         &[
-            "live", "attach", "bench", "programs", "sessions", "maps", "running", "names", "load", "host", "error",
-            "verifier", "errno", "call",
+            "live", "attach", "bench", "programs", "sessions", "maps", "running", "names", "load", "host",
+            "error", "verifier", "errno", "call",
         ],
     ),
     ("report", &["document", "reporter", "sink", "format", "record", "printable"]),

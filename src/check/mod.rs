@@ -215,5 +215,5 @@ pub fn id(word: &str) -> Result<(), String> {
     Ok(())
 }
 
-#[cfg(test)]
+#[doc(hidden)]
 pub mod samples;

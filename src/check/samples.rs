@@ -1,4 +1,4 @@
-//! Checks for the tests of this room and of the reports.
+//! Checks for the tests of this room and of the reports; those of the reports are no unit tests, so it is always here.
 
 use jiff::Timestamp;
 use serde_json::json;

@@ -206,7 +206,7 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
     let tags: BTreeSet<_> = known.iter().flat_map(|check| check.tags.clone()).collect();
     let tags: Vec<_> = tags.into_iter().collect();
     // A script that could not be read to its end may have what was asked for.
-    if !finished.iter().any(Finished::is_trouble) {
+    if !finished.iter().any(|one| one.check.line == 0) {
         request.selection.meets(&ids, &tags).map_err(|error| usage(&error))?;
     }
     if let Some(id) = &args.explain {
@@ -237,10 +237,10 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
             code = code.max(exit::ENVIRONMENT);
         }
     }
-    if let Err(error) = tell(&run, args, globals, &places) {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            code = code.max(super::cannot_write(&error));
-        }
+    if let Err(error) = tell(&run, args, globals, &places)
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        code = code.max(super::cannot_write(&error));
     }
     Ok(signal.map_or(code, |signal| exit::BY_SIGNAL + signal))
 }

@@ -180,7 +180,7 @@ mod tests {
         let names = |directory: &&str| std::fs::read_dir(directory).into_iter().flatten().flatten();
         let here: std::collections::BTreeSet<_> = DIRECTORIES
             .iter()
-            .flat_map(|directory| names(directory))
+            .flat_map(names)
             .map(|e| raw::from_os(e.file_name()))
             .collect();
         assert!(found.iter().all(|r| here.contains(&r.service)));

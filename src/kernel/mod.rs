@@ -19,8 +19,8 @@ mod live;
 mod load;
 mod maps;
 mod names;
-mod running;
 mod programs;
+mod running;
 pub mod sessions;
 mod verifier;
 

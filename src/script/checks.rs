@@ -298,7 +298,10 @@ fn decided(
         Err(error) => error,
     };
     let line = line_of(&error);
-    let at = |decision: Decision| Decision { line, ..decision };
+    let at = |decision: Decision| Decision {
+        line: if decision.line > 0 { decision.line } else { line },
+        ..decision
+    };
     match (Stop::of(&error), decision) {
         (Some(Stop::Decided), Some(decision)) => (at(decision), None),
         (Some(Stop::TimeUp), _) => {

@@ -148,6 +148,7 @@ impl Index {
                 last = (&function.name, function.returns());
             }
         }
+        text.push_str("\n`sys` is the kernel and the operating system (`help(\"sys\")`), `file` gives a File (`help(\"File\")`).");
         text.push_str("\nModes, verdicts, errnos, signals and the words of messages have help as well: `help(\"shadow\")`, `help(\"EPERM\")`.");
         text.push_str("\nThe language is Rhai. `help(\"words\")` looks for words in all of this.");
         text

@@ -77,7 +77,7 @@ const COMMANDS: [Command; 22] = [
         name: "stats",
         argument: Argument::Probe,
         usage: ":stats [PROBE]",
-        help: "the books of each probe, or of one: what was seen, what became of it",
+        help: "the accounting of each probe, or of one: what was seen, what became of it",
         run: probes::stats,
     },
     Command {

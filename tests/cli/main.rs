@@ -4,6 +4,7 @@
 //! `KRSI_BLESS=1` writes the generated files anew.
 
 mod bounds;
+mod checks;
 mod closed_output;
 mod committed;
 mod exit_codes;

@@ -25,7 +25,7 @@ fn the_session_in_the_readme_is_what_the_prompt_shows() {
         ("p.deny(\"EPERM\").lease(\"10m\")", "exec-1: ", "krsi[1! 9m]>"),
         (RUN, " exec-1 deny(EPERM) ", "krsi[1! 9m]>"),
         ("date.errno", "\"EPERM\"", "krsi[1! 9m]>"),
-        (":stats", "balance", "krsi[1! 9m]>"),
+        (":stats", "accounting", "krsi[1! 9m]>"),
         ("p.detach()", "exec-1: ", "krsi>"),
     ];
     for (line, comes, prompt) in inputs {

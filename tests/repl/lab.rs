@@ -51,7 +51,7 @@ fn what_is_attached_is_in_the_prompt_and_enforcement_is_not_left_by_mistake() {
     terminal.last_row("something is still enforced; quit anyway? [y/N]");
     terminal.keys(CTRL_D);
     assert_eq!(terminal.ended().code(), Some(0));
-    terminal.row_with("balance");
+    terminal.row_with("accounting");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn books_filters_and_the_panic_are_a_command_away() {
     terminal.wait("its books", |rows| {
         rows.iter().any(|row| {
             let cells: Vec<_> = row.split_whitespace().collect();
-            cells.starts_with(&["one", "observe"]) && cells.ends_with(&["2", "2", "2", "0", "balance"])
+            cells.starts_with(&["one", "observe"]) && cells.ends_with(&["2", "2", "2", "0", "ok"])
         })
     });
     terminal.keys(":explain two\r");

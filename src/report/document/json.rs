@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Look, ndjson};
-use crate::{check::Run, report::format::json};
+use super::{Look, clean, ndjson};
+use crate::check::Run;
 
 /// Writes a run.
 ///
@@ -12,5 +12,5 @@ use crate::{check::Run, report::format::json};
 pub fn write(run: &Run, _: Look, out: &mut dyn Write) -> io::Result<()> {
     let mut document = ndjson::sum(run);
     document["results"] = serde_json::to_value(&run.finished)?;
-    writeln!(out, "{}", json::safe(&serde_json::to_string_pretty(&document)?))
+    writeln!(out, "{}", clean::document(&document))
 }

@@ -11,10 +11,18 @@
 //! tap      the Test Anything Protocol, version 14
 //! sarif    for code scanning, 2.1.0
 //! html     one page that needs nothing else
+//! clean    texts that any of them may carry
+//! order    the worst first, or script by script
 //! ```
 
+mod clean;
+mod html;
 mod json;
+mod junit;
 mod ndjson;
+mod order;
+mod sarif;
+mod tap;
 pub mod text;
 
 use std::io::{self, Write};
@@ -77,6 +85,15 @@ documents! {
     Text("text", [".txt", ".log"], "For people: what needs a look, by severity", text::write),
     Json("json", [".json"], "One JSON document", json::write),
     Ndjson("ndjson", [".ndjson", ".jsonl"], "One JSON value a line, one for each check", ndjson::write),
+    Junit("junit", [".xml"], "JUnit's XML, for continuous integration", junit::write),
+    Tap("tap", [".tap"], "The Test Anything Protocol, version 14", tap::write),
+    Sarif("sarif", [".sarif", ".sarif.json"], "SARIF 2.1.0, for code scanning", sarif::write),
+    Html("html", [".html", ".htm"], "One page that needs nothing else", html::write),
+}
+
+/// Whether a reference is the address of a page, to which a link may lead.
+fn is_address(reference: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| reference.starts_with(scheme))
 }
 
 impl Document {

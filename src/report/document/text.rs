@@ -2,12 +2,11 @@
 //! has nothing to mail.
 
 use std::{
-    cmp::Reverse,
     fmt::Write as _,
     io::{self, Write},
 };
 
-use super::Look;
+use super::{Look, order};
 use crate::{
     check::{CheckResult, Finished, Run, Tally},
     report::format::text::{check_lines, wrapped},
@@ -22,8 +21,7 @@ pub fn write(run: &Run, look: Look, out: &mut dyn Write) -> io::Result<()> {
     if shown.is_empty() && !look.all {
         return Ok(());
     }
-    // The sort is stable: what is equally bad stays in the order of the scripts.
-    shown.sort_by_key(|one| (Reverse(one.is_trouble()), Reverse(one.check.severity), Reverse(one.result)));
+    order::worst_first(&mut shown);
     for finished in shown {
         for line in check_lines(finished, look.color) {
             for line in wrapped(&line, look.columns) {

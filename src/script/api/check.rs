@@ -113,7 +113,7 @@ fn expected(
         Decision {
             result: CheckResult::Fail,
             reason: Some(reason),
-            expected: Some((matcher.describe(), value::to_json(found))),
+            expected: Some((matcher.describe(), matcher.shown(found))),
             line: context.call_position().line().unwrap_or_default(),
         },
     )
@@ -235,6 +235,11 @@ mod functions {
     /// Matches this number or a smaller one: `is_at_most(365)`.
     pub fn is_at_most(most: Dynamic) -> Matcher {
         Matcher::AtMost(value::to_json(&most))
+    }
+
+    /// Matches a number from the first to the second, both included: `is_between(1, 365)`.
+    pub fn is_between(least: Dynamic, most: Dynamic) -> Matcher {
+        Matcher::Between(value::to_json(&least), value::to_json(&most))
     }
 
     /// Matches an array, a map or a string with nothing in it: `expect(strangers, is_empty())`.

@@ -50,7 +50,7 @@ pub(super) fn table(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let titles = columns.iter().map(|(title, ..)| *title);
-    table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["books"]));
+    table.set_header(["probe", "mode"].into_iter().chain(titles).chain(["accounting"]));
     for books in all {
         // At the end all of them are.
         let detached = when == When::Meanwhile && !books.attached;
@@ -61,13 +61,13 @@ pub(super) fn table(all: &[Books], when: When, paint: Paint) -> Vec<String> {
         let mut row = vec![printable(&books.probe).into_owned(), mode];
         row.extend(columns.iter().map(|(.., count)| count(&books.counters).to_string()));
         row.push(match (books.counters.balanced(), when) {
-            (true, _) => "balance".into(),
-            (false, When::Closing) => "DO NOT BALANCE".into(),
+            (true, _) => "ok".into(),
+            (false, When::Closing) => "MISMATCH".into(),
             (false, When::Meanwhile) => "under way".into(),
         });
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(2) {
+    for column in table.column_iter_mut().skip(2).take(columns.len()) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let text = table.to_string();
@@ -86,7 +86,7 @@ fn remarks(books: &Books) -> Vec<String> {
         (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
         (c.lapsed, "would have been enforced, had the lease not run out"),
         (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
-        (c.suppressed, "matched without an event"),
+        (c.suppressed, "were only counted (no event sent)"),
     ];
     said.iter()
         .filter(|(count, _)| *count > 0)

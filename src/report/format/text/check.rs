@@ -57,7 +57,7 @@ pub fn lines(finished: &Finished, paint: Paint) -> Vec<String> {
 pub fn shown(value: &Value) -> String {
     let text = match value {
         Value::Null => "nothing".to_owned(),
-        other => json::safe(&other.to_string()).into(),
+        other => json::safe(&other.to_string()),
     };
     match text.char_indices().nth(MOST_FOUND) {
         Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),

@@ -71,7 +71,7 @@ fn the_natural_way_to_write_it_works() {
     assert_eq!(here("print(users().find(|u| u.uid == 0).name)"), "root");
     assert_eq!(
         here(
-            "let f = file(\"/etc/passwd\"); print(f.mode & 0o022 == 0 && f.owner == \"root\" && f.kind == \"file\" && !f.setuid)"
+            "let f = file(\"/etc/passwd\"); print((f.mode & 0o022) == 0 && f.owner == \"root\" && f.kind == \"file\" && !f.setuid)"
         ),
         "true"
     );
