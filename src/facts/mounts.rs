@@ -30,10 +30,19 @@ record! {
 /// # Errors
 /// If they cannot be read.
 pub fn mounts(reader: Reader<'_>) -> Result<Vec<Mount>, FactError> {
-    // In a made-up root there may be no link to a process.
-    let path = "/proc/self/mountinfo";
+    let path = source(reader);
     let bytes = reader.root().bytes(path).map_err(|error| FactError::read(path, &error))?;
     Ok(bytes.split(|b| *b == b'\n').filter_map(mount).collect())
+}
+
+/// What a service sees that has mounts of its own (`ProtectSystem=`) is not how the system is mounted: some options are added there.
+/// In a made-up root there may be no link to a process.
+fn source(reader: Reader<'_>) -> &'static str {
+    let namespace = |process: &str| reader.root().link(format!("/proc/{process}/ns/mnt"));
+    match (namespace("1"), namespace("self")) {
+        (Ok(first), Ok(own)) if first != own => "/proc/1/mountinfo",
+        _ => "/proc/self/mountinfo",
+    }
 }
 
 fn mount(line: &[u8]) -> Option<Mount> {
