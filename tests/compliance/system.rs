@@ -23,7 +23,8 @@ pub struct System {
 impl System {
     /// An empty directory.
     pub fn empty() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // Hundreds of small files are made, and many times: in memory that takes a twentieth of the time.
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         System { directory }
     }
@@ -331,6 +332,7 @@ fn programs(s: &System) {
     s.package("openssh-server", &["/usr/sbin/sshd"]);
     s.package("chrony", &["/usr/sbin/chronyd"]);
     s.package("auditd", &["/usr/sbin/auditd"]);
+    s.package("aide", &["/usr/bin/aide"]);
     s.package("rsyslog", &["/usr/sbin/rsyslogd"]);
     s.package("unattended-upgrades", &["/usr/bin/unattended-upgrade"]);
     s.mode("/usr/bin/passwd", 0o4755);

@@ -50,6 +50,7 @@ pub const ROWS: &[Row] = &[
     Row("audit-storage", |s| s.replace("/etc/audit/auditd.conf", "KEEP_LOGS", "ROTATE"), "full logs are removed", "rotate"),
     Row("audit-files", |s| s.mode("/var/log/audit/audit.log", 0o644), "others read or write the audit", "audit.log"),
     Row("audit-syslog", |s| s.remove("/usr/sbin/rsyslogd"), "messages are lost with a restart", "auto"),
+    Row("audit-integrity", |s| s.replace("/var/lib/dpkg/status", "Package: aide\n", "Package: aida\n"), "nothing finds changes of files", "[]"),
     // cron
     Row("cron-crontab", |s| s.mode("/etc/crontab", 0o644), "/etc/crontab permits too much", "-rw-r--r--"),
     Row("cron-directories", |s| s.mode("/etc/cron.daily", 0o755), "directories of jobs are open", "/etc/cron.daily"),
