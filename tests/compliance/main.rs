@@ -70,7 +70,11 @@ fn is_root() -> bool {
 fn command(arguments: &[&str], scripts: &Path, own: &Path) -> (Command, PathBuf) {
     let report = own.join("report.ndjson");
     let mut command = Command::new(PROGRAM);
-    command.args(["check", "--output"]).arg(format!("ndjson:{}", report.display())).args(arguments).arg(scripts);
+    command
+        .args(["check", "--output"])
+        .arg(format!("ndjson:{}", report.display()))
+        .args(arguments)
+        .arg(scripts);
     command.env("RUNTIME_DIRECTORY", own).env("STATE_DIRECTORY", own);
     (command, report)
 }
@@ -160,10 +164,26 @@ fn what_does_not_apply_is_skipped_with_its_reason() {
     let cases: &[(&str, &str, &[&str], &str)] = &[
         ("/etc/ssh/sshd_config", "ssh", &["ssh-host-keys"], "there is no ssh server"),
         ("/etc/sudoers", "sudo", &[], "sudo is not installed"),
-        ("/etc/audit/auditd.conf", "audit", &["audit-installed", "audit-syslog", "audit-integrity"], "auditd is not installed"),
+        (
+            "/etc/audit/auditd.conf",
+            "audit",
+            &["audit-installed", "audit-syslog", "audit-integrity"],
+            "auditd is not installed",
+        ),
         ("/etc/pam.d", "pam", &[], "PAM is not installed"),
         ("/var/lib/dpkg/status", "updates", &[], "this is no system of apt's"),
-        ("/etc/login.defs", "passwords", &["passwords-hashed", "passwords-max-days-users", "passwords-inactive", "passwords-changed", "passwords-root"], "there is no /etc/login.defs"),
+        (
+            "/etc/login.defs",
+            "passwords",
+            &[
+                "passwords-hashed",
+                "passwords-max-days-users",
+                "passwords-inactive",
+                "passwords-changed",
+                "passwords-root",
+            ],
+            "there is no /etc/login.defs",
+        ),
     ];
     for (path, theme, others, reason) in cases {
         let system = System::good();

@@ -125,7 +125,8 @@ impl System {
 
     pub fn device(&self, path: &str) {
         // What /dev/null is.
-        mknod(&self.at(path), SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), nix::libc::makedev(1, 3)).unwrap();
+        mknod(&self.at(path), SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), nix::libc::makedev(1, 3))
+            .unwrap();
     }
 
     /// Gives a file cap_setuid, as setcap(8) does.
@@ -176,7 +177,10 @@ impl System {
         if !self.at(status).exists() {
             self.write(status, "");
         }
-        self.append(status, &format!("Package: {name}\nStatus: install ok installed\nVersion: 1.0\nArchitecture: amd64\n\n"));
+        self.append(
+            status,
+            &format!("Package: {name}\nStatus: install ok installed\nVersion: 1.0\nArchitecture: amd64\n\n"),
+        );
         let sum = |path: &&str| format!("{EMPTY}  {}\n", path.trim_start_matches('/'));
         self.write(&format!("/var/lib/dpkg/info/{name}.list"), &(files.join("\n") + "\n"));
         self.write(&format!("/var/lib/dpkg/info/{name}.md5sums"), &files.iter().map(sum).collect::<String>());
@@ -200,6 +204,7 @@ fn kernel(s: &System) {
         ("kernel.unprivileged_bpf_disabled", "2"),
         ("kernel.kexec_load_disabled", "1"),
         ("kernel.sysrq", "176"),
+        ("kernel.ctrl-alt-del", "0"),
         ("kernel.io_uring_disabled", "2"),
         ("kernel.unprivileged_userns_clone", "0"),
         ("kernel.core_pattern", "core"),
@@ -270,7 +275,16 @@ fn kernel(s: &System) {
     s.directory("/dev/shm", 0o1777);
     s.file("/boot/grub/grub.cfg", 0o600, "set superusers=\"root\"\npassword_pbkdf2 root grub.pbkdf2.x\n");
     s.file(&format!("/boot/vmlinuz-{RELEASE}"), 0o644, "");
-    let built = ["STRICT_KERNEL_RWX", "STACKPROTECTOR_STRONG", "HARDENED_USERCOPY", "FORTIFY_SOURCE", "SLAB_FREELIST_RANDOM", "RANDOMIZE_BASE", "SECCOMP_FILTER", "VMAP_STACK"];
+    let built = [
+        "STRICT_KERNEL_RWX",
+        "STACKPROTECTOR_STRONG",
+        "HARDENED_USERCOPY",
+        "FORTIFY_SOURCE",
+        "SLAB_FREELIST_RANDOM",
+        "RANDOMIZE_BASE",
+        "SECCOMP_FILTER",
+        "VMAP_STACK",
+    ];
     s.write(&format!("/boot/config-{RELEASE}"), &built.map(|name| format!("CONFIG_{name}=y\n")).concat());
 }
 
@@ -300,7 +314,12 @@ fn accounts(s: &System) {
         "root:!:19000:0:365:7:::\ndaemon:*:19000:0:99999:7:::\nsync:*:19000:0:99999:7:::\n_chrony:!:19000::::::\nalice:{hash}:19000:1:365:7:30::\nnobody:*:19000:0:99999:7:::\n"
     );
     let groups = "root:*::\nsudo:*::alice\n";
-    for (path, text) in [("/etc/shadow", shadow.as_str()), ("/etc/gshadow", groups), ("/etc/shadow-", &shadow), ("/etc/gshadow-", groups)] {
+    for (path, text) in [
+        ("/etc/shadow", shadow.as_str()),
+        ("/etc/gshadow", groups),
+        ("/etc/shadow-", &shadow),
+        ("/etc/gshadow-", groups),
+    ] {
         s.file(path, 0o640, text);
         s.owner(path, (0, SHADOW));
     }
@@ -344,7 +363,12 @@ fn programs(s: &System) {
     s.link("/bin", "usr/bin");
     s.link("/sbin", "usr/sbin");
     s.directory("/usr/local/bin", 0o755);
-    for (unit, program) in [("ssh", "/usr/sbin/sshd -D"), ("chrony", "!/usr/sbin/chronyd"), ("auditd", "/usr/sbin/auditd"), ("nftables", "/usr/sbin/nft -f /etc/nftables.conf")] {
+    for (unit, program) in [
+        ("ssh", "/usr/sbin/sshd -D"),
+        ("chrony", "!/usr/sbin/chronyd"),
+        ("auditd", "/usr/sbin/auditd"),
+        ("nftables", "/usr/sbin/nft -f /etc/nftables.conf"),
+    ] {
         let text = format!("[Service]\nExecStart={program}\n[Install]\nWantedBy=multi-user.target\n");
         let path = format!("/usr/lib/systemd/system/{unit}.service");
         s.write(&path, &text);
@@ -354,7 +378,10 @@ fn programs(s: &System) {
 
 fn settings(s: &System) {
     s.write("/etc/os-release", "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\n");
-    s.write("/etc/sysctl.d/60-made-up.conf", "# made up\nnet.ipv4.ip_forward = 0\n-kernel.dmesg_restrict=1\n");
+    s.write(
+        "/etc/sysctl.d/60-made-up.conf",
+        "# made up\nnet.ipv4.ip_forward = 0\n-kernel.dmesg_restrict=1\n",
+    );
     let banner = "Authorised users only. What you do here is seen and kept by us.\n";
     for name in ["motd", "issue", "issue.net"] {
         s.write(&format!("/etc/{name}"), banner);
@@ -377,7 +404,11 @@ fn settings(s: &System) {
     s.write("/etc/security/pwquality.conf.d/length.conf", "minlen = 14\n");
     s.write("/etc/security/limits.conf", "* hard core 0\n");
     s.file("/etc/ssh/sshd_config", 0o600, SSHD);
-    s.file("/etc/ssh/sshd_config.d/10-made-up.conf", 0o600, "PermitRootLogin no\nPasswordAuthentication no\n");
+    s.file(
+        "/etc/ssh/sshd_config.d/10-made-up.conf",
+        0o600,
+        "PermitRootLogin no\nPasswordAuthentication no\n",
+    );
     s.file("/etc/ssh/ssh_host_ed25519_key", 0o600, "");
     s.file("/etc/ssh/ssh_host_ed25519_key.pub", 0o644, "");
     s.file("/etc/crontab", 0o600, "17 * * * * root cd / && /usr/sbin/anacron -s; /usr/bin/bash\n");
@@ -392,7 +423,15 @@ fn settings(s: &System) {
     s.directory("/etc/audit", 0o750);
     s.file("/etc/audit/auditd.conf", 0o640, "max_log_file_action = KEEP_LOGS\nspace_left_action = email\n");
     s.directory("/etc/audit/rules.d", 0o750);
-    let watched = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/security/opasswd", "/etc/sudoers", "/etc/sudoers.d"];
+    let watched = [
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/shadow",
+        "/etc/gshadow",
+        "/etc/security/opasswd",
+        "/etc/sudoers",
+        "/etc/sudoers.d",
+    ];
     let rules = watched.map(|path| format!("-w {path} -p wa -k identity\n")).concat()
         + "-a always,exit -F arch=b64 -S adjtimex,settimeofday,clock_settime -k time\n-a always,exit -F arch=b64 -S init_module,finit_module,delete_module -k modules\n-e 2\n";
     s.file("/etc/audit/rules.d/audit.rules", 0o640, &rules);
@@ -401,7 +440,10 @@ fn settings(s: &System) {
     s.file("/var/log/auth.log", 0o640, "");
     s.file("/var/log/dpkg.log", 0o644, "");
     s.write("/etc/chrony/chrony.conf", "pool 2.debian.pool.ntp.org iburst\n");
-    s.write("/etc/apt/apt.conf.d/20auto-upgrades", "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n");
+    s.write(
+        "/etc/apt/apt.conf.d/20auto-upgrades",
+        "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n",
+    );
     s.write(
         "/etc/apt/sources.list.d/debian.sources",
         "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\nTypes: deb\nURIs: http://deb.debian.org/debian-security\nSuites: bookworm-security\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",

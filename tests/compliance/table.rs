@@ -218,6 +218,7 @@ pub const ROWS: &[Row] = &[
     Row("sysctl-bpf-jit", |s| s.sysctl("net.core.bpf_jit_harden", 0), "the BPF compiler is not hardened", "0"),
     Row("sysctl-kexec", |s| s.sysctl("kernel.kexec_load_disabled", 0), "root can start another kernel", "0"),
     Row("sysctl-sysrq", |s| s.sysctl("kernel.sysrq", 248), "the keyboard kills or dumps processes", "248"),
+    Row("sysctl-ctrl-alt-del", |s| s.sysctl("kernel.ctrl-alt-del", 1), "the keyboard restarts the machine at once", "1"),
     Row("sysctl-hardlinks", |s| s.sysctl("fs.protected_hardlinks", 0), "users link to others' files", "0"),
     Row("sysctl-symlinks", |s| s.sysctl("fs.protected_symlinks", 0), "links in /tmp are followed by all", "0"),
     Row("sysctl-fifos", |s| s.sysctl("fs.protected_fifos", 0), "FIFOs of others are opened", "0"),

@@ -61,7 +61,8 @@ fn the_line_for_cron_runs_the_library_as_root_each_night() {
     system.write("/etc/cron.d/krsi-sh", &fs::read_to_string("examples/cron").unwrap());
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("jobs.rhai");
-    fs::write(&script, "check(\"jobs\", \"t\", || { for job in cron_jobs() { evidence(job); } true });").unwrap();
+    fs::write(&script, "check(\"jobs\", \"t\", || { for job in cron_jobs() { evidence(job); } true });")
+        .unwrap();
     let found = run(&system, &[], &script);
     let jobs = found[0]["evidence"].as_array().unwrap();
     assert_eq!(jobs.len(), 1, "{jobs:?}");
