@@ -119,6 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_with_mounts_of_its_own_tells_those_of_the_first() {
+        let made = MadeUp::new(&[
+            ("/proc/1/mountinfo", "22 1 8:1 / / rw - ext4 /dev/a rw\n"),
+            ("/proc/self/mountinfo", "22 1 8:1 / / ro,nosuid - ext4 /dev/a rw\n"),
+        ]);
+        let options = || mounts(made.reader()).unwrap()[0].options.clone();
+        assert_eq!(options(), ["ro", "nosuid"], "whose namespaces are not told");
+        made.link("/proc/1/ns/mnt", "mnt:[1]");
+        made.link("/proc/self/ns/mnt", "mnt:[2]");
+        assert_eq!(options(), ["rw"]);
+        std::fs::remove_file(made.at("/proc/self/ns/mnt")).unwrap();
+        made.link("/proc/self/ns/mnt", "mnt:[1]");
+        assert_eq!(options(), ["ro", "nosuid"]);
+    }
+
+    #[test]
     fn what_is_mounted_here_is_what_findmnt_lists() {
         let facts = Facts::default();
         let Some(text) = told("findmnt", &["--json", "--list", "--output", "TARGET,FSTYPE,ID"]) else {

@@ -254,3 +254,13 @@ fn each_check_says_what_it_is_for() {
         assert!(id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{id}");
     }
 }
+
+#[test]
+fn a_root_that_is_no_directory_is_refused() {
+    for root in ["/no/such", "/etc/passwd"] {
+        let output = Command::new(PROGRAM).args(["check", "--root", root, LIBRARY]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("--root"), "{stderr}");
+    }
+}

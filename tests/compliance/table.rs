@@ -143,7 +143,7 @@ pub const ROWS: &[Row] = &[
     // passwords
     Row("passwords-hashing", |s| s.replace("/etc/login.defs", "YESCRYPT", "MD5"), "new passwords are hashed by a quick function", "MD5"),
     Row("passwords-hashed", |s| s.replace("/etc/shadow", "alice:$y$j9T$saltsalt$", "alice:$1$saltsalt$"), "passwords are hashed by a quick function", "alice: md5"),
-    Row("passwords-max-days", |s| s.replace("/etc/login.defs", "PASS_MAX_DAYS 365", "PASS_MAX_DAYS 99999"), "passwords last too long", "99999"),
+    Row("passwords-max-days", |s| s.replace("/etc/login.defs", "PASS_MAX_DAYS 365", "PASS_MAX_DAYS 99999"), "passwords last too long", "from 1 to 365"),
     Row("passwords-max-days-users", |s| s.replace("/etc/shadow", ":19000:1:365:", ":19000:1:99999:"), "passwords last too long", "alice"),
     Row("passwords-min-days", |s| s.replace("/etc/login.defs", "PASS_MIN_DAYS 1", "PASS_MIN_DAYS 0"), "passwords may be changed back at once", "0"),
     Row("passwords-warn-days", |s| s.replace("/etc/login.defs", "PASS_WARN_AGE 7", "PASS_WARN_AGE 1"), "users are warned too late", "1"),
