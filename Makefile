@@ -8,7 +8,7 @@ HOST := $(or $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(shell unam
 BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/krsi-sh
 ROOT := $(DESTDIR)$(PREFIX)
 
-.PHONY: help build check demo test try kernels templates templates-check lint bench performance install
+.PHONY: help build check demo test matrix try kernels templates templates-check lint bench performance install
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,8 +19,11 @@ demo: ## Boot a kernel in the lab and watch a script observe and deny in it
 	@cargo build --release
 	@$(BIN) --format=text lab --kernel 6.12 scripts/demo.rhai
 
-test: ## Run everything, in stages: lints, the objects' rebuild check, all tests on five kernels
+test: ## Run everything, in stages: lints, the objects' rebuild check, all tests; every claim on the oldest and the newest kernel, the common ones on all five
 	@scripts/test
+
+matrix: ## Run every claim on each of the five kernels; `test` does so on the oldest and the newest
+	@KRSI_LAB_ALL=1 scripts/test lab
 
 check: ## Run what needs no kernel, in the development profile: format, lints, unit tests, golden files, the order of the modules
 	@cargo fmt --check

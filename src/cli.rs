@@ -170,7 +170,11 @@ pub fn command() -> clap::Command {
 
 /// The subcommands' names, for an error that refuses one.
 fn subcommands() -> Vec<String> {
-    Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect()
+    Cli::command()
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set())
+        .map(|sub| sub.get_name().to_owned())
+        .collect()
 }
 
 /// What help and the man page say beyond the table.

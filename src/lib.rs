@@ -7,6 +7,7 @@
 //! serialises typed lines and callbacks), the *editor* (blocking readline), and
 //! *tokio* (ring buffers). Nothing on the ring-buffer side waits for a terminal.
 
+pub mod attempt;
 pub mod backend;
 pub mod check;
 pub mod cli;

@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{catalogue, complain};
+use super::{catalogue, complain, progress::Progress};
 use crate::{
     check::{
         CheckResult, Finished, Run, Selection,
@@ -194,7 +194,7 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
         timeout: args.timeout,
     };
     let (began, start) = (Timestamp::now(), Instant::now());
-    let mut progress = progress::Progress::new(request.scripts.len(), globals, listed);
+    let mut progress = Progress::new(request.scripts.len(), globals, listed);
     let report = runner::run(&request, &mut progress)
         .map_err(|error| Stopped::new(exit::ENVIRONMENT, format!("check: cannot run scripts: {error}")))?;
     progress.done();
@@ -334,20 +334,24 @@ fn to_file(document: Document, run: &Run, path: &Path) -> io::Result<()> {
 /// Writes the report on standard output: all of it, or what has changed.
 fn tell(run: &Run, args: &CheckArgs, globals: &Globals, places: &Places) -> io::Result<()> {
     let document = globals.format.for_report();
+    let is_text = document == Document::Text;
     let columns = super::width();
-    let look = Look { color: globals.color(), columns, all: globals.verbose > 0 };
-    let mut out = io::stdout().lock();
+    let look = Look { color: globals.color(), columns, all: globals.verbose > 0 || !is_text };
     let before = remember(run, args, places);
-    match (document, before) {
+    // A person who waits at a terminal is told that all is well, or that nothing has changed.
+    let waits = is_text && columns.is_some() && !globals.quiet;
+    let mut out = io::stdout().lock();
+    match before {
         // In every other format what is the same is a part of the document.
-        (Document::Text, Some(before)) if args.changed => tell_changes(run, &before, args, look, &mut out)?,
+        Some(before) if args.changed && is_text => {
+            let changes = tell_changes(run, &before, args, look, &mut out)?;
+            if changes == 0 && waits {
+                writeln!(out, "nothing has changed: {}", crate::report::sum_of_checks(run))?;
+            }
+        }
         _ => {
-            let look = Look { all: look.all || document != Document::Text, ..look };
-            let is_well = run.finished.iter().all(|one| !one.is_trouble());
-            // A person who waits at a terminal is told that all is well.
-            let shown = Look { all: look.all || (columns.is_some() && is_well && !globals.quiet), ..look };
-            document.write(run, if is_well { Look { all: look.all, ..shown } } else { look }, &mut out)?;
-            if is_well && document == Document::Text && shown.all && !look.all {
+            document.write(run, look, &mut out)?;
+            if waits && !look.all && !run.finished.iter().any(Finished::is_trouble) {
                 writeln!(out, "{}", crate::report::sum_of_checks(run))?;
             }
         }
@@ -378,15 +382,17 @@ fn remember(run: &Run, args: &CheckArgs, places: &Places) -> Option<History> {
     }
 }
 
+/// Writes what is different; gives how much that is.
 fn tell_changes(
     run: &Run,
     before: &History,
     args: &CheckArgs,
     look: Look,
     out: &mut dyn Write,
-) -> io::Result<()> {
+) -> io::Result<usize> {
     let all = args.only.is_empty() && args.skip.is_empty() && args.tag.is_empty() && args.level.is_none();
-    for change in before.changes(&run.finished, all) {
+    let changes = before.changes(&run.finished, all);
+    for change in &changes {
         match change {
             Change::Differs(finished, before) => {
                 let was = before.map_or_else(|| "new".to_owned(), |before| format!("was {before}"));
@@ -398,7 +404,7 @@ fn tell_changes(
             Change::Gone(id) => writeln!(out, "gone: {}", printable(id))?,
         }
     }
-    Ok(())
+    Ok(changes.len())
 }
 
 /// Lists what there is: id, level, severity, title. What keeps a script from telling its checks is told, too.
@@ -459,67 +465,4 @@ fn explain(id: &str, listed: &[Finished], trouble: &[Finished]) -> Result<i32, S
     part("How it is classed", &format!("severity {}, level {}, tags: {tags}", check.severity, check.level));
     part("Where it stands", &format!("{}:{}", check.script, check.line));
     Ok(super::answer(&text))
-}
-
-mod progress {
-    //! What a terminal shows while scripts run.
-
-    use std::{
-        io::{self, IsTerminal},
-        path::Path,
-    };
-
-    use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-    use crate::{check::Finished, commands::complain, globals::Globals, report::printable, runner::Watch};
-
-    pub struct Progress {
-        bar: ProgressBar,
-        checks: usize,
-        trouble: usize,
-        verbose: bool,
-    }
-
-    impl Progress {
-        /// Of so many scripts; shown where a person sees it.
-        pub fn new(scripts: usize, globals: &Globals, hidden: bool) -> Self {
-            let shown = io::stderr().is_terminal() && !globals.quiet && !hidden;
-            let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-            let bar = ProgressBar::with_draw_target(u64::try_from(scripts).ok(), target);
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} scripts, {msg}") {
-                bar.set_style(style);
-            }
-            Progress { bar, checks: 0, trouble: 0, verbose: globals.verbose > 0 }
-        }
-
-        /// Takes it from the terminal.
-        pub fn done(&self) {
-            self.bar.finish_and_clear();
-        }
-    }
-
-    impl Watch for Progress {
-        fn finished(&mut self, finished: &Finished) {
-            self.checks += 1;
-            self.trouble += usize::from(finished.is_trouble());
-        }
-
-        fn progress(&mut self, done: usize, running: &[&Path]) {
-            self.bar.set_position(u64::try_from(done).unwrap_or_default());
-            let name = running.first().and_then(|script| script.file_name()).unwrap_or_default();
-            let name = name.to_string_lossy();
-            self.bar.set_message(format!(
-                "{} checks, {} to look at: {}",
-                self.checks,
-                self.trouble,
-                printable(&name)
-            ));
-        }
-
-        fn said(&mut self, script: &Path, line: &str) {
-            if self.verbose {
-                self.bar.suspend(|| complain(format_args!("{}: {}", script.display(), printable(line))));
-            }
-        }
-    }
 }

@@ -135,6 +135,7 @@ impl Index {
             ("Methods of a summary", Some("Summary"), false),
             ("Methods of a timer", Some("Timer"), false),
             ("Methods of files", Some("Files"), false),
+            ("Methods of a scratch", Some("Scratch"), false),
             ("Verdicts of a filter (`help(\"when\")`)", None, true),
         ] {
             let _ = writeln!(text, "\n{title}:");

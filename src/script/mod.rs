@@ -43,6 +43,7 @@ mod receivers;
 mod recent;
 mod registry;
 mod runtime;
+mod scratch;
 mod session;
 mod stop;
 mod summary;

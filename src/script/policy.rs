@@ -44,6 +44,9 @@ pub enum Effect {
     /// Runs a program of the script's choice. `--audit` lets it: what the program does is its own, and a script that
     /// could run nothing could not be rehearsed.
     Run,
+    /// Attempts something in a scratch, or runs a program there. `--audit` lets it, as [`Effect::Run`]; an attempt does
+    /// nothing that lasts.
+    Attempt,
 }
 
 /// What the policy makes of an effect.
@@ -98,6 +101,7 @@ impl Effect {
             Effect::Preview => "`preview` asks the kernel",
             Effect::Signal => "`kill` sends a signal",
             Effect::Run => "`run` runs a program",
+            Effect::Attempt => "`scratch` and `attempt` start processes",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! serve     the loop over events, timers and signals; a callback is never interrupted by another one
 //! calls     the script's own functions
+//! check     one check, from what it says of itself to what it came to
 //! follow    what probes name is looked at again and again
 //! lapse     heartbeats, and leases that run out
 //! stopping  what ends a script before its end
@@ -11,6 +12,7 @@
 //! ```
 
 mod calls;
+pub mod check;
 mod end;
 mod follow;
 mod lapse;
@@ -39,6 +41,7 @@ use super::{
     program::{Callback, Program, Texts},
     recent::Recent,
     registry::Registry,
+    scratch::Scratches,
     stop::Stop,
     timers::Timers,
 };
@@ -74,6 +77,7 @@ pub struct Runtime {
     make_index: MakeIndex,
     pub probes: Registry,
     pub checks: Checks,
+    pub scratches: Scratches,
     pub timers: RefCell<Timers>,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
@@ -130,6 +134,7 @@ impl Runtime {
             backend,
             make_index,
             probes: Registry::default(),
+            scratches: Scratches::default(),
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod clock;
 pub mod errno;
 pub mod limits;
+pub mod login;
 pub mod namespaces;
 pub mod release;
 pub mod whole_file;

@@ -21,6 +21,9 @@ use crate::{
 
 /// The matrix: fewer than these is a failure under `make test`.
 const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3"];
+/// Those on which everything is claimed in each run: the oldest and the newest. On the others it is what every template
+/// has in common, unless `KRSI_LAB_ALL` is set (`make matrix`) or a claim is asked for by its name.
+const WHOLE: &[&str] = &["5.10", "7.3"];
 /// Guests at a time; each has one CPU, and waits for a lease or a clock now and then. Three suites and then two keep two
 /// cores busier than two, two and one.
 const PARALLEL: usize = 3;
@@ -41,29 +44,53 @@ pub fn main() -> ExitCode {
     // The guests have done the work by then; trials only report.
     arguments.test_threads = Some(1);
     if arguments.list {
-        return libtest_mimic::run(&arguments, trials(&[], None)).exit_code();
+        return libtest_mimic::run(&arguments, trials(&[], Extent::Everything, None)).exit_code();
     }
     let missing: Vec<_> = KERNELS.iter().copied().filter(|k| !cached(k)).collect();
     if missing.len() == KERNELS.len() && std::env::var_os("KRSI_REQUIRE_LAB").is_none() {
         let reason = "no kernel is cached; run: make kernels";
         println!("skipped: {reason}");
-        return libtest_mimic::run(&arguments, trials(&[], Some(reason))).exit_code();
+        return libtest_mimic::run(&arguments, trials(&[], Extent::Everything, Some(reason))).exit_code();
     }
     let filter = arguments.filter.clone().unwrap_or_default();
-    let rows = boot_all(&filter);
+    let extent = Extent::asked(&filter);
+    let rows = boot_all(&filter, extent);
     // Half a matrix is none.
     if filter.is_empty() {
         if let Err(error) = write_matrix(&rows) {
             eprintln!("cannot write target/lab/matrix.json: {error}");
             return ExitCode::FAILURE;
         }
-        print_table(&rows);
+        print_table(&rows, extent);
     }
-    libtest_mimic::run(&arguments, trials(&rows, None)).exit_code()
+    libtest_mimic::run(&arguments, trials(&rows, extent, None)).exit_code()
 }
 
-/// One trial for each kernel and step; all ignored if `skipped` says why.
-fn trials(rows: &[Row], skipped: Option<&str>) -> Vec<Trial> {
+/// How much of the matrix a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Everything,
+    /// What is in [`WHOLE`], and the common claims elsewhere.
+    Ends,
+}
+
+impl Extent {
+    fn asked(filter: &str) -> Self {
+        let everything = !filter.is_empty() || std::env::var_os("KRSI_LAB_ALL").is_some();
+        if everything { Extent::Everything } else { Extent::Ends }
+    }
+
+    /// Whether this claim is run on this kernel.
+    fn has(self, kernel: &str, step: &str) -> bool {
+        self == Extent::Everything
+            || WHOLE.contains(&kernel)
+            || kernel == USER_MODE
+            || step.starts_with(guest::COMMON)
+    }
+}
+
+/// One trial for each kernel and step; ignored if it is no part of the run, and all of them if `skipped` says why.
+fn trials(rows: &[Row], extent: Extent, skipped: Option<&str>) -> Vec<Trial> {
     let of_matrix = KERNELS.iter().flat_map(|kernel| steps().map(move |step| (*kernel, step)));
     let of_user_mode = USER_MODE_BOOT.claims.iter().map(|c| (USER_MODE, (c.template, c.name)));
     of_matrix
@@ -75,7 +102,7 @@ fn trials(rows: &[Row], skipped: Option<&str>) -> Vec<Trial> {
                 Some(_) => Ok(()),
                 None => Err(Failed::from("no result")),
             });
-            trial.with_ignored_flag(skipped.is_some())
+            trial.with_ignored_flag(skipped.is_some() || !extent.has(kernel, step))
         })
         .collect()
 }
@@ -89,8 +116,8 @@ pub fn name(kernel: &str, template: &str, step: &str) -> String {
     format!("{kernel}::{template}::{step}")
 }
 
-fn boot_all(filter: &str) -> Vec<Row> {
-    let waiting = Mutex::new(jobs(filter));
+fn boot_all(filter: &str, extent: Extent) -> Vec<Row> {
+    let waiting = Mutex::new(jobs(filter, extent));
     let rows = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..PARALLEL {
@@ -98,7 +125,8 @@ fn boot_all(filter: &str) -> Vec<Row> {
                 loop {
                     let Some(job) = waiting.lock().unwrap().pop() else { break };
                     let found = match job {
-                        Job::Suite(kernel) => boot(kernel, filter),
+                        Job::Suite(kernel) if extent.has(kernel, "") => boot(kernel, filter),
+                        Job::Suite(kernel) => boot(kernel, guest::COMMON),
                         Job::Alone(kernel, boot) => boot.run(kernel),
                     };
                     rows.lock().unwrap().extend(found);
@@ -121,10 +149,12 @@ enum Job {
 
 /// The last is taken first: the suites, which take long, and behind them what fills the gap while
 /// the last of them runs.
-fn jobs(filter: &str) -> Vec<Job> {
+fn jobs(filter: &str, extent: Extent) -> Vec<Job> {
     let wanted = |kernel: &str, template: &str, step: &str| name(kernel, template, step).contains(filter);
     let boots = |kernel: &'static str, boots: &'static [Boot]| {
-        let any = move |boot: &&Boot| boot.claims.iter().any(|c| wanted(kernel, c.template, c.name));
+        let any = move |boot: &&Boot| {
+            boot.claims.iter().any(|c| wanted(kernel, c.template, c.name) && extent.has(kernel, c.name))
+        };
         boots.iter().filter(any).map(move |boot| Job::Alone(kernel, boot))
     };
     let alone = KERNELS.iter().flat_map(|kernel| boots(kernel, BOOTS));
@@ -197,6 +227,7 @@ fn boot(kernel: &'static str, filter: &str) -> Vec<Row> {
     );
     guest::STEPS
         .iter()
+        .filter(|step| name(kernel, step.template, step.name).contains(filter))
         .map(|step| {
             let key = (step.template.to_owned(), step.name.to_owned());
             judge(kernel, step, reports.get(&key).cloned(), trouble.as_deref())
@@ -270,14 +301,16 @@ fn write_matrix(rows: &[Row]) -> std::io::Result<()> {
     fs::write(directory.join("matrix.json"), serde_json::to_vec_pretty(rows)?)
 }
 
-fn print_table(rows: &[Row]) {
+fn print_table(rows: &[Row], extent: Extent) {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["template", "step"].iter().copied().chain(KERNELS.iter().copied()));
     for (template, step) in steps() {
-        let cells = KERNELS
-            .iter()
-            .map(|kernel| find(rows, kernel, template, step).map_or("fail", |r| r.result.as_str()));
+        let cells = KERNELS.iter().map(|kernel| match find(rows, kernel, template, step) {
+            Some(row) => row.result.as_str(),
+            None if extent.has(kernel, step) => "fail",
+            None => "not run",
+        });
         table.add_row([template, step].into_iter().chain(cells));
     }
     println!("{table}");

@@ -8,12 +8,7 @@ use super::{Fallible, a, runtime};
 use crate::{
     check::{Check, CheckResult},
     filter::Glob,
-    script::{
-        Fault,
-        checks::{self, Decision},
-        matcher::Matcher,
-        value,
-    },
+    script::{Fault, checks::Decision, matcher::Matcher, runtime::check::perform as perform_check, value},
     values::{Severity, duration, nearest},
 };
 
@@ -88,7 +83,7 @@ fn texts(said: &Map, key: &str) -> Fallible<Vec<String>> {
 
 fn perform(context: &NativeCallContext, id: &str, title: &str, said: &Map, function: &FnPtr) -> Fallible<()> {
     let (check, timeout) = described(context, id, title, said)?;
-    checks::perform(&*runtime(context)?, context, check, function, timeout)
+    perform_check(&*runtime(context)?, context, check, function, timeout)
 }
 
 fn decide(context: &NativeCallContext, word: &str, result: CheckResult, reason: &str) -> Fallible<()> {
@@ -289,7 +284,6 @@ mod functions {
         Matcher::Each(Matcher::of(&matcher).into())
     }
 
-    /// Says what it matches, in words.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn text(matcher: Matcher) -> String {
         matcher.describe()

@@ -4,6 +4,7 @@
 //! find what they act on through the engine's tag.
 
 mod aggregation;
+mod attempt;
 mod check;
 pub mod cut;
 pub mod event;
@@ -46,6 +47,7 @@ pub fn register(engine: &mut Engine) {
     output::register(engine);
     session::register(engine);
     check::register(engine);
+    attempt::register(engine);
     text::register(engine);
     list::register(engine);
     network::register(engine);

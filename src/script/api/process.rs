@@ -23,7 +23,7 @@ use crate::{
     values::{Signal, nearest},
 };
 
-fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
+pub(super) fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
     let word = |value: &Dynamic| {
         value.clone().into_string().map_err(|kind| {
             let kind = docs::plain_types(kind);
@@ -78,8 +78,8 @@ fn pid(number: i64) -> Result<i32, Fault> {
     Ok(pid)
 }
 
-/// A capability's bit.
-fn bit(name: &str) -> Result<u64, Fault> {
+/// A capability's number.
+pub(super) fn capability_number(name: &str) -> Result<u8, Fault> {
     let (_, number) = reaction::capability(name).ok_or_else(|| {
         let names = reaction::capabilities();
         let names = || names.iter().map(|(name, _)| name.as_str());
@@ -90,7 +90,12 @@ fn bit(name: &str) -> Result<u64, Fault> {
         ))
         .about(name)
     })?;
-    Ok(1 << number)
+    Ok(number)
+}
+
+/// A capability's bit.
+fn bit(name: &str) -> Result<u64, Fault> {
+    Ok(1 << capability_number(name)?)
 }
 
 /// A process that `capable` and `capabilities` look at.

@@ -140,7 +140,7 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 5] = ["Probe", "Event", "Summary", "Timer", "Files"];
+pub const METHOD_TYPES: [&str; 6] = ["Probe", "Event", "Summary", "Timer", "Files", "Scratch"];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
     ["string", "array", "map", "int", "float", "char", "blob", "range", "function"];
@@ -201,6 +201,7 @@ pub fn plain_types(types: &str) -> String {
             "ScriptSummary" => "Summary",
             "TimerHandle" => "Timer",
             "ScriptFile" => "File",
+            "ScratchHandle" => "Scratch",
             "CharsStream" | "BitRange" => "iterator",
             other if other.starts_with("StepRange") => "iterator",
             other => other,

@@ -25,6 +25,8 @@ enum Trial {
     Runs(&'static str),
     /// It loads something: that needs a kernel, and is tried in the lab.
     Loads(&'static str),
+    /// It starts this program again, which these tests are not: tried in tests/attempts.rs.
+    InScratch(&'static str),
     /// It is about an event, and so needs a kernel: tried in the lab.
     OfEvent,
 }
@@ -42,6 +44,14 @@ const EFFECTS: &[(&str, Trial)] = &[
     ("kill(int, int)", Trial::Kills("kill(PID, 9)")),
     ("kill(Event, string)", Trial::OfEvent),
     ("preview(Probe)", Trial::Loads("probe(\"exec\").preview()")),
+    ("attempt(Scratch, string)", Trial::InScratch("scratch().attempt(\"reboot\")")),
+    ("attempt(Scratch, string, any)", Trial::InScratch("scratch().attempt(\"bpf\", \"map\")")),
+    ("attempt(Scratch, string, any, any)", Trial::InScratch("scratch().attempt(\"open\", \"/\", \"r\")")),
+    ("attempt(string, array, map)", Trial::InScratch("attempt(\"open\", [\"/\"], #{})")),
+    ("attempt(string, map)", Trial::InScratch("attempt(\"reboot\", #{})")),
+    ("run(Scratch, array)", Trial::InScratch("scratch().run([\"true\"])")),
+    ("scratch()", Trial::InScratch("scratch()")),
+    ("scratch(map)", Trial::InScratch("scratch(#{})")),
     ("run(array)", Trial::Runs("run([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"])")),
 ];
 
@@ -68,6 +78,7 @@ const HARMLESS: &[&str] = &[
     "cidr(array)",
     "cidr(string)",
     "clear(Probe)",
+    "close(Scratch)",
     "contains(Networks, string)",
     "contains(string, string)",
     "count(Probe)",
@@ -95,6 +106,8 @@ const HARMLESS: &[&str] = &[
     "get$attached(Probe)",
     "get$audit_only(Probe)",
     "get$bytes(string)",
+    "get$cgroup(Scratch)",
+    "get$dir(Scratch)",
     "get$id(Probe)",
     "get$len(string)",
     "get$mode(Probe)",
@@ -142,6 +155,7 @@ const HARMLESS: &[&str] = &[
     "on_error(Probe, string)",
     "on_event(Probe, function)",
     "on_exit(function)",
+    "operations()",
     "order(array, function)",
     "order_by(array, function)",
     "pad(array, int, any)",
@@ -196,6 +210,7 @@ const HARMLESS: &[&str] = &[
     "to_debug(Event)",
     "to_debug(Networks)",
     "to_debug(Probe)",
+    "to_debug(Scratch)",
     "to_debug(Summary)",
     "to_debug(Timer)",
     "to_debug(Verdict)",
@@ -205,6 +220,7 @@ const HARMLESS: &[&str] = &[
     "to_string(Event)",
     "to_string(Networks)",
     "to_string(Probe)",
+    "to_string(Scratch)",
     "to_string(Summary)",
     "to_string(Timer)",
     "to_string(Verdict)",
@@ -406,7 +422,7 @@ fn under_audit_nothing_is_refused_or_signalled_and_it_is_reported() {
                 assert!(said.contains("ran"), "{name}: {said}");
                 assert!(!victim.0.wait().unwrap().success());
             }
-            Trial::Loads(_) | Trial::OfEvent => {}
+            Trial::Loads(_) | Trial::InScratch(_) | Trial::OfEvent => {}
         }
     }
 }
@@ -416,7 +432,7 @@ fn what_is_explained_is_not_done() {
     for (name, trial) in EFFECTS {
         match trial {
             Trial::Enforces(_) | Trial::OfEvent => {}
-            Trial::Loads(code) => {
+            Trial::Loads(code) | Trial::InScratch(code) => {
                 let (ended, said) = explained(code);
                 assert_eq!((ended, &*said), (0, ""), "{name}");
             }

@@ -31,6 +31,9 @@ impl Runtime {
                 self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
             }
         }
+        for left in self.scratches.close_after(0) {
+            self.report(|reporter| reporter.log(&format!("error: {left}")));
+        }
         if heard == Heard::Yes {
             self.last_events(engine);
             for summary in self.probes.used().iter().flat_map(ProbeHandle::untold_summaries) {

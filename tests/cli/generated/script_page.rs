@@ -71,6 +71,7 @@ fn functions(roff: &mut Roff, index: &Index) {
         ("Methods of an event", Some("Event"), false),
         ("Methods of a summary", Some("Summary"), false),
         ("Methods of a timer", Some("Timer"), false),
+        ("Methods of a scratch", Some("Scratch"), false),
         ("Verdicts of a filter", None, true),
     ] {
         roff.extend([heading("SH", title)]);

@@ -4,6 +4,7 @@
 //! reason if the claim does not hold. Steps do not depend on each other.
 
 mod aggregation;
+mod attempts;
 mod cases;
 mod connect;
 mod doctor;
@@ -44,6 +45,9 @@ use std::{
 
 use crate::host::{self, Row};
 use cases::{Case, Cases, Claim};
+
+/// Begins the names of the claims that are made of every template.
+pub const COMMON: &str = "common: ";
 
 /// Why a claim does not hold.
 pub type Outcome = Result<(), String>;
@@ -230,6 +234,11 @@ fn special() -> impl IntoIterator<Item = Step> {
             "ports, families, types and protocols narrow" => connect::ports,
             "names of unix sockets: whole, prefixes, abstract" => connect::names,
             "a filter asks for port, family and name" => connect::filter,
+        }
+        "attempts" {
+            "denied by a probe of the scratch's cgroup, and nowhere else" => attempts::denied_in_its_cgroup,
+            "what is permitted to root leaves nothing behind" => attempts::permitted_without_harm,
+            "a killed shell leaves no scratch, nor does a killed keeper" => attempts::killed,
         }
         "doctor" {
             "every hook is seen to fire" => doctor::all_fire,
