@@ -178,11 +178,8 @@ mod tests {
         let facts = Facts::default();
         let found = rules(reader(&facts)).unwrap();
         let names = |directory: &&str| std::fs::read_dir(directory).into_iter().flatten().flatten();
-        let here: std::collections::BTreeSet<_> = DIRECTORIES
-            .iter()
-            .flat_map(|directory| names(directory))
-            .map(|e| raw::from_os(e.file_name()))
-            .collect();
+        let here: std::collections::BTreeSet<_> =
+            DIRECTORIES.iter().flat_map(names).map(|e| raw::from_os(e.file_name())).collect();
         assert!(found.iter().all(|r| here.contains(&r.service)));
         // Each line of a file that begins so, and is not included, is a rule.
         for service in &here {
