@@ -22,6 +22,7 @@ use crate::{
         places::Places,
     },
     exit,
+    facts::Root,
     globals::Globals,
     kernel::Live,
     report::{Document, Look, Streams, printable},
@@ -71,6 +72,11 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE", value_parser = output, value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<Output>,
 
+    /// Read facts below this directory, laid out like `/`: a mounted image, a made-up root; probes and programs are the
+    /// running system's all the same
+    #[arg(long, value_name = "DIR", value_parser = root, value_hint = clap::ValueHint::DirPath)]
+    pub root: Option<PathBuf>,
+
     /// Accept the failures that this file lists: a line each, ID DAY REASON
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub baseline: Option<PathBuf>,
@@ -105,6 +111,12 @@ pub struct Threshold(Option<Severity>);
 pub struct Output {
     document: Document,
     path: PathBuf,
+}
+
+/// Makes it a whole path, which a script's process can be given: it has to be a directory.
+fn root(word: &str) -> Result<PathBuf, String> {
+    let path = Path::new(word).canonicalize().map_err(|error| error.to_string())?;
+    if path.is_dir() { Ok(path) } else { Err("it is not a directory".to_owned()) }
 }
 
 fn threshold(word: &str) -> Result<Threshold, String> {
@@ -176,6 +188,7 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
         scripts: found,
         selection: selection(args),
         words: passed_on(globals),
+        root: args.root.clone(),
         listed,
         jobs: args.jobs.map_or_else(processors, usize::from),
         // `--for` ends every command.
@@ -249,6 +262,7 @@ fn work(args: &CheckArgs, parent: u32, globals: &Globals) -> i32 {
     };
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
     let mut options = globals.options(Vec::new());
+    options.root = args.root.clone().map_or_else(Root::default, Root::new);
     options.checks = CheckOptions { selection: selection(args), listed: args.list, told: true };
     let backend = Box::new(Live::new(catalogue.clone()));
     let mut session = if args.list {
@@ -349,7 +363,8 @@ fn tell(run: &Run, args: &CheckArgs, globals: &Globals, places: &Places) -> io::
 /// Keeps what the run came to for the next one; gives what the last one came to, if there was one.
 fn remember(run: &Run, args: &CheckArgs, places: &Places) -> Option<History> {
     let key = args.paths.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
-    let key = key.map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":");
+    let key = key.chain(args.root.clone()).map(|path| path.to_string_lossy().into_owned());
+    let key = key.collect::<Vec<_>>().join(":");
     let failed = |error: io::Error| {
         // Only who asks for the difference needs to know.
         if args.changed {

@@ -30,10 +30,19 @@ record! {
 /// # Errors
 /// If they cannot be read.
 pub fn mounts(reader: Reader<'_>) -> Result<Vec<Mount>, FactError> {
-    // In a made-up root there may be no link to a process.
-    let path = "/proc/self/mountinfo";
+    let path = source(reader);
     let bytes = reader.root().bytes(path).map_err(|error| FactError::read(path, &error))?;
     Ok(bytes.split(|b| *b == b'\n').filter_map(mount).collect())
+}
+
+/// What a service sees that has mounts of its own (`ProtectSystem=`) is not how the system is mounted: some options are added there.
+/// In a made-up root there may be no link to a process.
+fn source(reader: Reader<'_>) -> &'static str {
+    let namespace = |process: &str| reader.root().link(format!("/proc/{process}/ns/mnt"));
+    match (namespace("1"), namespace("self")) {
+        (Ok(first), Ok(own)) if first != own => "/proc/1/mountinfo",
+        _ => "/proc/self/mountinfo",
+    }
 }
 
 fn mount(line: &[u8]) -> Option<Mount> {
@@ -107,6 +116,22 @@ mod tests {
         assert_eq!(mount.source, "/dev/a\\b");
         assert_eq!(mount.options, ["rw", "noexec", "errors=continue"]);
         assert_eq!(mount.propagation, ["shared:1", "master:2"]);
+    }
+
+    #[test]
+    fn a_process_with_mounts_of_its_own_tells_those_of_the_first() {
+        let made = MadeUp::new(&[
+            ("/proc/1/mountinfo", "22 1 8:1 / / rw - ext4 /dev/a rw\n"),
+            ("/proc/self/mountinfo", "22 1 8:1 / / ro,nosuid - ext4 /dev/a rw\n"),
+        ]);
+        let options = || mounts(made.reader()).unwrap()[0].options.clone();
+        assert_eq!(options(), ["ro", "nosuid"], "whose namespaces are not told");
+        made.link("/proc/1/ns/mnt", "mnt:[1]");
+        made.link("/proc/self/ns/mnt", "mnt:[2]");
+        assert_eq!(options(), ["rw"]);
+        std::fs::remove_file(made.at("/proc/self/ns/mnt")).unwrap();
+        made.link("/proc/self/ns/mnt", "mnt:[1]");
+        assert_eq!(options(), ["ro", "nosuid"]);
     }
 
     #[test]

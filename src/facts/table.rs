@@ -69,7 +69,7 @@ pub const FACTS: &[Fact] = &[
         "mounts",
         mounts::Mount,
         mounts::mounts,
-        "Returns what is mounted, in the order of mounting: `mounts().find(|m| m.target == \"/tmp\")`. Of several on one place the last is what one sees."
+        "Returns what is mounted, in the order of mounting: `mounts().find(|m| m.target == \"/tmp\")`. Of several on one place the last is what one sees. Where this process has mounts of its own, as in a hardened service, they are those that process 1 has."
     ),
     list!(
         "processes",

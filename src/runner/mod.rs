@@ -43,6 +43,8 @@ pub struct Request {
     pub selection: Selection,
     /// Flags of every command for each script's process.
     pub words: Vec<String>,
+    /// The directory that scripts read facts from; `/` without one.
+    pub root: Option<PathBuf>,
     /// The checks are told of, and none is run.
     pub listed: bool,
     /// How many scripts at the same time.

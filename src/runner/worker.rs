@@ -64,6 +64,9 @@ impl Worker {
             command.args(words.iter().map(|word| format!("{flag}={word}")));
         }
         command.args(selection.level.map(|level| format!("--level={level}")));
+        if let Some(root) = &request.root {
+            command.arg("--root").arg(root);
+        }
         command.args(request.listed.then_some("--list"));
         command.arg("--").arg(script);
         // A script that asks at the terminal would hold up a run that nobody watches.

@@ -16,6 +16,8 @@ pub enum Matcher {
     OneOf(Vec<Value>),
     AtLeast(Value),
     AtMost(Value),
+    /// From the first to the second, both included.
+    Between(Value, Value),
     /// An array, map or text with nothing in it.
     Empty,
     /// An item of an array, a key of a map, a part of a text.
@@ -67,6 +69,7 @@ impl Matcher {
             Matcher::AtLeast(value) => format!("at least {}", quoted(value)),
             Matcher::AtMost(value) if negated => format!("more than {}", quoted(value)),
             Matcher::AtMost(value) => format!("at most {}", quoted(value)),
+            Matcher::Between(least, most) => format!("{not}from {} to {}", quoted(least), quoted(most)),
             Matcher::Empty => format!("{not}empty"),
             Matcher::Includes(value) if negated => format!("without {}", quoted(value)),
             Matcher::Includes(value) => format!("with {} in it", quoted(value)),
@@ -126,6 +129,10 @@ impl Matcher {
             Matcher::OneOf(values) => values.iter().any(|value| same(value, found)),
             Matcher::AtLeast(least) => order(found, least).is_some_and(|order| order.is_ge()),
             Matcher::AtMost(most) => order(found, most).is_some_and(|order| order.is_le()),
+            Matcher::Between(least, most) => {
+                order(found, least).is_some_and(|order| order.is_ge())
+                    && order(found, most).is_some_and(|order| order.is_le())
+            }
             Matcher::Empty => match found {
                 Value::Array(items) => items.is_empty(),
                 Value::Object(entries) => entries.is_empty(),

@@ -232,6 +232,11 @@ mod functions {
         Matcher::AtMost(value::to_json(&most))
     }
 
+    /// Matches a number from the first to the second, both included: `is_between(1, 365)`.
+    pub fn is_between(least: Dynamic, most: Dynamic) -> Matcher {
+        Matcher::Between(value::to_json(&least), value::to_json(&most))
+    }
+
     /// Matches an array, a map or a string with nothing in it: `expect(strangers, is_empty())`.
     pub fn is_empty() -> Matcher {
         Matcher::Empty
