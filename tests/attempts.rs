@@ -410,7 +410,9 @@ fn what_is_left_when_the_keeper_is_killed_too_goes_with_the_next_scratch() {
     let mut other = other;
     other.kill(Signal::SIGKILL);
     other.is_gone_soon(&place);
-    victim.pids.iter().for_each(|pid| drop(kill(Pid::from_raw(*pid), Signal::SIGKILL)));
+    for pid in victim.pids {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
 }
 
 #[test]
