@@ -20,6 +20,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
 
 use crate::{
+    attempt,
     commands::{self, Command},
     exit,
     globals::{self, Asked, Globals},
@@ -63,6 +64,10 @@ struct Cli {
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // No command of people's: it stands in no table, and so in no help and no completion.
+    if arguments.get(1).is_some_and(|word| word == attempt::COMMAND) {
+        return commands::keep_scratch::run();
+    }
     let cli = match parse(&arguments, std::env::var_os(globals::VARIABLE)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -170,11 +175,7 @@ pub fn command() -> clap::Command {
 
 /// The subcommands' names, for an error that refuses one.
 fn subcommands() -> Vec<String> {
-    Cli::command()
-        .get_subcommands()
-        .filter(|sub| !sub.is_hide_set())
-        .map(|sub| sub.get_name().to_owned())
-        .collect()
+    Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect()
 }
 
 /// What help and the man page say beyond the table.

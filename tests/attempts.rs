@@ -410,8 +410,8 @@ fn what_is_left_when_the_keeper_is_killed_too_goes_with_the_next_scratch() {
     let mut other = other;
     other.kill(Signal::SIGKILL);
     other.is_gone_soon(&place);
-    for pid in &victim.pids {
-        let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+    for pid in victim.pids {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
 

@@ -36,5 +36,5 @@ pub use self::{
     message::{Attempted, Ending, Made, Performed, Ran, Reply, Spec, Want, Work},
     namespace::Namespace,
     operation::{Operation, UnknownOperation, operations},
-    scratch::{Scratch, wait_for_end},
+    scratch::{COMMAND, Scratch, wait_for_end},
 };

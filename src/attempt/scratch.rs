@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::message::{self, Reply, Request, Spec, Work};
 
 /// The command by which this program keeps a scratch.
-const COMMAND: &str = "keep-scratch";
+pub const COMMAND: &str = "keep-scratch";
 /// How long a keeper may take to remove everything, before the session goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 

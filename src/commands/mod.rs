@@ -5,6 +5,7 @@
 //! whose doc comment is its help, and `run(&Args, &Globals) -> i32`; it knows
 //! nothing of the other commands.
 
+pub mod keep_scratch;
 mod progress;
 pub mod script_args;
 pub mod shell;
@@ -49,7 +50,6 @@ commands! {
     doctor: Doctor(DoctorArgs),
     panic: Panic(PanicArgs),
     lab: Lab(LabArgs),
-    keep_scratch: KeepScratch(KeepScratchArgs),
 }
 
 /// The templates that are built in; why they cannot be had has been said.

@@ -23,7 +23,10 @@ fn an_unknown_flag_is_2_and_names_the_nearest() {
 #[test]
 fn an_impossible_value_is_2_and_names_the_possible_ones() {
     let stderr = run(&["--format", "xml"]).refused();
-    assert!(stderr.contains("[possible values: auto, text, json]"), "{stderr}");
+    assert!(
+        stderr.contains("[possible values: auto, text, json, ndjson, junit, tap, sarif, html]"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -68,7 +68,9 @@ fn path(name: &str) -> String {
     format!("/proc/sys/{name}")
 }
 
-fn set(choose: impl Fn((&'static str, &'static str, &'static str)) -> (&'static str, &'static str)) -> Outcome {
+fn set(
+    choose: impl Fn((&'static str, &'static str, &'static str)) -> (&'static str, &'static str),
+) -> Outcome {
     for parameter in PARAMETERS {
         let (name, value) = choose(parameter);
         fs::write(path(name), value).map_err(|error| format!("{name} = {value}: {error}"))?;
