@@ -191,7 +191,8 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
         root: args.root.clone(),
         listed,
         jobs: args.jobs.map_or_else(processors, usize::from),
-        timeout: args.timeout,
+        // `--for` ends every command.
+        timeout: globals.lasts.map_or(args.timeout, |lasts| lasts.min(args.timeout)),
     };
     let (began, start) = (Timestamp::now(), Instant::now());
     let mut progress = Progress::new(request.scripts.len(), globals, listed);

@@ -50,8 +50,12 @@ impl Library {
     }
 }
 
+/// Attempts things as another account, which no made-up system can show: the lab tries it both ways (`tests/lab/guest/active.rs`).
+const ACTIVE: &str = "active.rhai";
+
 fn scripts() -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(LIBRARY).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.retain(|script| !script.ends_with(ACTIVE));
     all.sort();
     all
 }

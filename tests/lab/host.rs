@@ -246,11 +246,16 @@ fn run_guest(
         guest: "/lab/overlay.ko".into(),
         mode: 0o644,
     };
+    let active = Extra {
+        host: Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/compliance/active.rhai"),
+        guest: guest::active::LIBRARY.into(),
+        mode: 0o644,
+    };
     let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).to_vec();
     let request = Request {
         kernel: Some(kernel.to_owned()),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
-        files: vec![suite, overlay],
+        files: vec![suite, overlay, active],
         // What happens at once has to happen at once.
         cpus: 2,
         timeout: Duration::from_secs(3600),

@@ -3,6 +3,7 @@
 //! A step is a claim about the product, proved with the real shell: it gives a
 //! reason if the claim does not hold. Steps do not depend on each other.
 
+pub mod active;
 mod aggregation;
 mod attempts;
 mod cases;
@@ -238,6 +239,7 @@ fn special() -> impl IntoIterator<Item = Step> {
         "attempts" {
             "denied by a probe of the scratch's cgroup, and nowhere else" => attempts::denied_in_its_cgroup,
             "what is permitted to root leaves nothing behind" => attempts::permitted_without_harm,
+            "active checks pass where they should, and fail where they should" => active::both_ways,
             "a killed shell leaves no scratch, nor does a killed keeper" => attempts::killed,
         }
         "doctor" {
