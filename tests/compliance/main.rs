@@ -35,10 +35,19 @@ const SHOWN: usize = 20;
 struct Library(TempDir);
 
 impl Library {
+    /// What only reads: all but the checks that act.
     fn new() -> Self {
+        Self::of_scripts(scripts().iter().filter(|script| !script.ends_with(ACTIVE)))
+    }
+
+    fn whole() -> Self {
+        Self::of_scripts(scripts().iter())
+    }
+
+    fn of_scripts<'s>(scripts: impl Iterator<Item = &'s PathBuf>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        for script in scripts() {
-            fs::copy(&script, directory.path().join(script.file_name().unwrap())).unwrap();
+        for script in scripts {
+            fs::copy(script, directory.path().join(script.file_name().unwrap())).unwrap();
         }
         Library(directory)
     }
@@ -55,7 +64,6 @@ const ACTIVE: &str = "active.rhai";
 
 fn scripts() -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(LIBRARY).unwrap().map(|entry| entry.unwrap().path()).collect();
-    all.retain(|script| !script.ends_with(ACTIVE));
     all.sort();
     all
 }
