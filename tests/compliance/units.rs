@@ -54,6 +54,31 @@ fn systemd_takes_the_service_for_a_hardened_one() {
     assert!(well, "{text}");
 }
 
+/// What is left out there has to be there, or the command is refused.
+#[test]
+fn the_service_s_command_runs_the_library() {
+    let (library, own) = (Library::whole(), tempfile::tempdir().unwrap());
+    let unit = fs::read_to_string("examples/krsi-sh-check.service").unwrap();
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let line = line.replace(INSTALLED_LIBRARY, &library.0.path().display().to_string());
+    let line = line.replace("/var/lib/krsi-sh", &own.path().display().to_string());
+    let mut words = line.split(' ').map(|word| if word == INSTALLED { PROGRAM } else { word });
+    let mut command = Command::new(words.next().unwrap());
+    let output = command
+        .args(words)
+        .args(["--tag", "sysctl"])
+        .env_clear()
+        .env("RUNTIME_DIRECTORY", own.path())
+        .env("STATE_DIRECTORY", own.path())
+        .output()
+        .unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{output:?}");
+    let ran = read(&own.path().join("report.ndjson"));
+    assert!(ran.len() > 20, "{ran:?}");
+    assert!(ran.iter().all(|check| check["id"] != "sysctl-bpf-jit"));
+    assert!(own.path().join("report.html").exists());
+}
+
 /// As cron reads it: the facts have tests of how crontab(5) is read.
 #[test]
 fn the_line_for_cron_runs_the_library_as_root_each_night() {
