@@ -32,6 +32,9 @@ _krsi__sh() {
             ",$1")
                 cmd="krsi__sh"
                 ;;
+            krsi__sh,check)
+                cmd="krsi__sh__subcmd__check"
+                ;;
             krsi__sh,doctor)
                 cmd="krsi__sh__subcmd__doctor"
                 ;;
@@ -52,6 +55,9 @@ _krsi__sh() {
                 ;;
             krsi__sh,templates)
                 cmd="krsi__sh__subcmd__templates"
+                ;;
+            krsi__sh__subcmd__help,check)
+                cmd="krsi__sh__subcmd__help__subcmd__check"
                 ;;
             krsi__sh__subcmd__help,doctor)
                 cmd="krsi__sh__subcmd__help__subcmd__doctor"
@@ -81,7 +87,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-i -e -q -v -h -V --no-init --format --color --audit --for --quiet --verbose --help --version run explain templates doctor panic lab help"
+            opts="-i -e -q -v -h -V --no-init --format --color --audit --for --quiet --verbose --help --version run check explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -92,7 +98,106 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__check)
+            opts="-q -v -h --only --skip --tag --level --list --explain --output --root --baseline --changed --timeout --jobs --fail-on --worker --format --color --audit --for --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --skip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --baseline)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fail-on)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --worker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -118,7 +223,7 @@ _krsi__sh() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -148,7 +253,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -167,8 +272,22 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__help)
-            opts="run explain templates doctor panic lab help"
+            opts="run check explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -336,7 +455,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -362,7 +481,7 @@ _krsi__sh() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -392,7 +511,7 @@ _krsi__sh() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -418,7 +537,7 @@ _krsi__sh() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "auto text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -27,7 +27,12 @@ end
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -40,6 +45,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'More d
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s V -l version -d 'Print version'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "check" -d 'Run scripts of checks, and report what passes and what fails'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out what this machine can do, by trying each hook'
@@ -49,7 +55,12 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this m
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -59,10 +70,45 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l only -d 'Run only this check; `*` stands for anything; may be repeated' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l skip -d 'Leave out this check, likewise' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l tag -d 'Run only checks with this tag; may be repeated' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l level -d 'Run only checks up to this level' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l explain -d 'Tell what a check does, why, and what to do if it fails, instead of running it' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l output -d 'Write a report to this file too; its end says in which format (.txt .json .ndjson .xml .tap .sarif .html), or FORMAT:FILE does; may be repeated' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l root -d 'Read facts below this directory, laid out like `/`: a mounted image, a made-up root; probes and programs are the running system\'s all the same' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l baseline -d 'Accept the failures that this file lists: a line each, ID DAY REASON' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l timeout -d 'End after this time; what was not run by then is inconclusive' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l jobs -d 'Run so many scripts at the same time; by default as many as there are processors' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l fail-on -d 'Failures below this severity do not change the exit code: info, low, medium, high, critical or never' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l worker -d 'Run one script in this process, for the process of this number' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l list -d 'List the checks instead of running them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l changed -d 'Say only what is different from the last run with the same paths'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -74,7 +120,12 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -85,7 +136,12 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbo
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -96,7 +152,12 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -114,7 +175,12 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l memory -d 'Memor
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s e -d 'Run this code instead of a script' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
-json\t'One JSON value a line (NDJSON), numbers as they are'"
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
@@ -124,13 +190,14 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run explain templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 function __fish_krsi_sh_templates
     for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]
