@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Uid, geteuid};
+
+use crate::system::accounts;
 
 /// The directories of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl Places {
             (PathBuf::from("/var/lib/krsi-sh"), PathBuf::from("/run/krsi-sh"))
         } else {
             let private = PathBuf::from(format!("/tmp/krsi-sh-{user}"));
-            let home = || User::from_uid(user).ok().flatten().map(|user| user.dir);
+            let home = || accounts::home(user.as_raw());
             let home = variable("HOME").or_else(home).filter(|home| home != Path::new("/"));
             let state = variable("XDG_STATE_HOME").or_else(|| Some(home?.join(".local/state"))).map(own);
             let runtime = variable("XDG_RUNTIME_DIR").map(own);

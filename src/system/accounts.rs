@@ -104,6 +104,18 @@ impl std::fmt::Display for Account {
     }
 }
 
+/// Returns the home directory of a user, from `/etc/passwd` (passwd(5)); `None` if it has none here.
+#[must_use]
+pub fn home(uid: u32) -> Option<PathBuf> {
+    let mut text = String::new();
+    File::open("/etc/passwd").ok()?.take(LIMIT).read_to_string(&mut text).ok()?;
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let is_it = fields.nth(2)?.parse() == Ok(uid);
+        is_it.then(|| fields.nth(2).filter(|home| home.starts_with('/')).map(PathBuf::from)).flatten()
+    })
+}
+
 /// Reads what there is to read, so that no event has to.
 pub fn prepare() {
     for of in [Account::User, Account::Group] {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -43,14 +43,25 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Makes a directory, and those above it, for its owner alone; one that is there is taken as it is.
+/// Makes a directory, and those above it, for its owner alone. One that is there has to be this user's or root's, and no one
+/// else may write to it: in /tmp somebody else could have made it first.
 ///
 /// # Errors
-/// If it is not there and cannot be made.
+/// If it is not there and cannot be made, or is someone else's.
 pub fn private_directory(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
+    builder.recursive(true).create(path)?;
+    let found = fs::symlink_metadata(path)?;
+    let is_ours = found.uid() == nix::unistd::geteuid().as_raw() || found.uid() == 0;
+    if found.is_dir() && is_ours && found.mode() & 0o022 == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "{} belongs to someone else, or others can write to it",
+            path.display()
+        )))
+    }
 }
 
 /// Opens a file of this program's own for reading and writing, made if it is not there, and never one that a link leads to.
@@ -83,6 +94,20 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!((mode(&path), fs::read(&path).unwrap()), (0o644, b"two".to_vec()));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_not_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let (fresh, open) = (directory.path().join("a/b"), directory.path().join("open"));
+        private_directory(&fresh).unwrap();
+        assert_eq!(fs::metadata(&fresh).unwrap().mode() & 0o777, 0o700);
+        private_directory(&fresh).unwrap();
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        assert!(private_directory(&open).is_err());
+        std::os::unix::fs::symlink(&fresh, directory.path().join("link")).unwrap();
+        assert!(private_directory(&directory.path().join("link")).is_err());
     }
 
     #[test]

@@ -424,8 +424,9 @@ fn help_is_one_word_away() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();
     terminal.enter_with("help", "lists the shell's own commands");
-    terminal.enter_with("exec?", "hooks   bprm_check_security");
     // What comes next is sought on a screen that has room for it.
+    terminal.clear("krsi>");
+    terminal.enter_with("exec?", "hooks   bprm_check_security");
     terminal.clear("krsi>");
     terminal.enter_with(":help", ":save FILE");
     terminal.enter_with(":hlep", "did you mean `:help`?");

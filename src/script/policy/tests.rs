@@ -322,6 +322,7 @@ const HARMLESS: &[&str] = &[
     "inconclusive(string)",
     "is_at_least(any)",
     "is_at_most(any)",
+    "is_between(any, any)",
     "is_empty()",
     "is_like(string)",
     "is_missing()",

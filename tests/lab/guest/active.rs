@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
 };
 
@@ -34,6 +35,7 @@ type Results = BTreeMap<String, (String, String)>;
 pub fn both_ways() -> Outcome {
     let before: Vec<_> = PARAMETERS.iter().map(|(name, ..)| fs::read_to_string(path(name))).collect();
     let outcome = passes().and_then(|()| fails());
+    let _ = fs::remove_file(SHADOW);
     for ((name, ..), value) in PARAMETERS.iter().zip(before) {
         let written = value.and_then(|value| fs::write(path(name), value));
         written.map_err(|error| format!("{name} could not be set back: {error}"))?;
@@ -41,8 +43,13 @@ pub fn both_ways() -> Outcome {
     outcome
 }
 
+/// A guest has no passwords.
+const SHADOW: &str = "/etc/shadow";
+
 fn passes() -> Outcome {
     set(|(name, strict, _)| (name, strict))?;
+    fs::write(SHADOW, "root:!:1:0:99999:7:::\n").map_err(|error| error.to_string())?;
+    fs::set_permissions(SHADOW, fs::Permissions::from_mode(0o600)).map_err(|error| error.to_string())?;
     let results = checked("nobody", "noexec")?;
     holds(results.len() >= 12, format!("{} checks", results.len()))?;
     for (id, (result, reason)) in &results {
