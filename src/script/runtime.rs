@@ -96,6 +96,8 @@ pub struct Runtime {
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
     stop: RefCell<Option<Stop>>,
+    /// What was set up is torn down: that nobody reads the output does not keep that from being done.
+    tears_down: Cell<bool>,
     in_callback: Cell<bool>,
     /// What may be held, in bytes.
     memory: Cell<usize>,
@@ -146,6 +148,7 @@ impl Runtime {
             introduced: RefCell::default(),
             program: RefCell::new(None),
             stop: RefCell::new(None),
+            tears_down: Cell::new(false),
             in_callback: Cell::new(false),
             memory: Cell::new(MEMORY),
             told_audit_only: Cell::new(false),

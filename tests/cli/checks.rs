@@ -307,6 +307,21 @@ fn a_run_that_is_killed_leaves_no_process_and_no_half_report() {
 }
 
 #[test]
+fn what_is_set_up_is_torn_down_though_nobody_reads() {
+    let checks = Checks::with(&[]);
+    let at = checks.0.path("torn-down").display().to_string();
+    let script = format!(
+        "print(\"early\"); check(\"c\", \"t\", || {{ teardown(|| {{ print(\"late\"); run([\"touch\", \"{at}\"]); }}); print(\"meanwhile\"); sleep(2); true }});"
+    );
+    checks.0.write("a.rhai", script);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output =
+        started(PROGRAM).arg("a.rhai").current_dir(checks.0.0.path()).stdout(writer).output().unwrap();
+    assert!(checks.0.path("torn-down").exists(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn a_script_whose_process_is_killed_is_an_error() {
     let checks = Checks::with(&[("a.rhai", PASSES)]);
     waits(&checks);

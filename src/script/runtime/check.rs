@@ -267,6 +267,9 @@ fn lost(probe: &ProbeHandle) -> u64 {
 /// Takes back what the check has set up. Gives what went wrong with that.
 fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) -> Option<String> {
     runtime.set_deadline(Instant::now().checked_add(TEARDOWN));
+    // What has ended the check, or is about to end the session, does not end this.
+    let pending = runtime.take_stop();
+    runtime.tears_down.set(true);
     let mut wrong = None;
     for function in runtime.checks.take_teardown() {
         if let Err(error) = function.call_within_context::<Dynamic>(context, ()) {
@@ -289,6 +292,10 @@ fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) ->
     // So is a scratch.
     for left in runtime.scratches.close_after(before.scratches) {
         wrong.get_or_insert(left);
+    }
+    runtime.tears_down.set(false);
+    if let Some(stop) = pending {
+        runtime.put_stop(stop);
     }
     wrong
 }

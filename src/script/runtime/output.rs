@@ -112,6 +112,9 @@ impl Runtime {
     }
 
     fn output_closed(&self) {
+        if self.tears_down.get() {
+            return;
+        }
         let Some(reason) = self.goes_on_unread() else {
             self.stop.borrow_mut().get_or_insert(Stop::OutputClosed);
             return;

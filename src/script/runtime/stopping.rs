@@ -133,6 +133,11 @@ impl Runtime {
         self.stop.borrow().clone()
     }
 
+    /// Puts back what was taken, unless something else ends the script by now.
+    pub fn put_stop(&self, stop: Stop) {
+        self.stop.borrow_mut().get_or_insert(stop);
+    }
+
     pub fn take_stop(&self) -> Option<Stop> {
         self.stop.borrow_mut().take()
     }
