@@ -32,7 +32,7 @@ pub fn examples() -> Outcome {
         let told = || format!("{name}: exit {:?}\n{script}\n{}{}", said.code, said.stdout, said.stderr);
         holds(said.code == Some(0), told())?;
         holds(said.stderr.contains("attached "), told())?;
-        holds(said.stdout.contains("\"balanced\":true"), told())?;
+        holds(said.stdout.lines().any(|line| line.ends_with("  ok")), told())?;
         tried += 1;
     }
     holds(tried >= 5, format!("only {tried} templates were tried"))
