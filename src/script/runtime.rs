@@ -96,7 +96,8 @@ pub struct Runtime {
     /// What is being evaluated.
     program: RefCell<Option<Rc<Program>>>,
     stop: RefCell<Option<Stop>>,
-    /// What was set up is torn down: that nobody reads the output does not keep that from being done.
+    /// What was set up is torn down: neither a signal nor a reader that has left keeps that from being done. (Of a process that
+    /// is killed, each thread that ends signals its children once more.)
     tears_down: Cell<bool>,
     in_callback: Cell<bool>,
     /// What may be held, in bytes.

@@ -311,7 +311,7 @@ fn what_is_set_up_is_torn_down_though_nobody_reads() {
     let checks = Checks::with(&[]);
     let at = checks.0.path("torn-down").display().to_string();
     let script = format!(
-        "print(\"early\"); check(\"c\", \"t\", || {{ teardown(|| {{ print(\"late\"); run([\"touch\", \"{at}\"]); }}); print(\"meanwhile\"); sleep(2); true }});"
+        "check(\"c\", \"t\", || {{ teardown(|| {{ print(\"late\"); run([\"touch\", \"{at}\"]); }}); print(\"meanwhile\"); sleep(2); true }});"
     );
     checks.0.write("a.rhai", script);
     let (reader, writer) = std::io::pipe().unwrap();

@@ -45,7 +45,8 @@ impl Runtime {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
         let delivering = !self.in_callback.get();
-        let silent = never();
+        let (silent, deaf) = (never(), never());
+        let signals = if self.tears_down.get() { &deaf } else { self.interrupts.arrived() };
         loop {
             if let Some(stop) = self.pending_stop() {
                 return Err(stop);
@@ -80,7 +81,7 @@ impl Runtime {
                     self.events.1.accept(batch);
                     self.dispatch_some(engine, BATCH)?;
                 },
-                recv(self.interrupts.arrived()) -> signal => if let Ok(signal) = signal {
+                recv(signals) -> signal => if let Ok(signal) = signal {
                     // One that ends the session may stand behind it.
                     let ending = self.interrupts.take().filter(|s| *s != SIGINT);
                     return Err(Stop::Signal(ending.unwrap_or(signal)));

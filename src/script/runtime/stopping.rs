@@ -23,7 +23,7 @@ impl Runtime {
         if let Some(stop) = self.stop.borrow().clone() {
             return Some(stop);
         }
-        if self.interrupts.pending() {
+        if self.interrupts.pending() && !self.tears_down.get() {
             return self.taken_signal();
         }
         if steps.is_multiple_of(STEPS_TO_DEADLINE) && self.overdue() {
@@ -72,7 +72,7 @@ impl Runtime {
     /// # Errors
     /// If there is no more room, or the script is to end.
     pub fn go_on(&self) -> Result<(), Stop> {
-        if self.interrupts.pending() {
+        if self.interrupts.pending() && !self.tears_down.get() {
             return self.taken_signal().map_or(Ok(()), Err);
         }
         self.room(0)
