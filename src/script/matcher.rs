@@ -92,61 +92,70 @@ impl Matcher {
         }
     }
 
-    /// Whether the value is as it asks for.
+    /// Whether the value is as it asks for. What cannot be asked of a value (whether nothing is less than 5, whether a number is
+    /// without a word in it) does not hold, and neither does its opposite.
     ///
     /// # Errors
     /// What a function of the script's fails with; or that it gave neither true nor false.
     pub fn holds(&self, context: &NativeCallContext, value: &Dynamic) -> Fallible<bool> {
+        Ok(self.verdict(context, value)?.unwrap_or(false))
+    }
+
+    /// The same; `None` if that cannot be asked of the value.
+    fn verdict(&self, context: &NativeCallContext, value: &Dynamic) -> Fallible<Option<bool>> {
         match self {
-            Matcher::Not(inner) => inner.holds(context, value).map(|holds| !holds),
+            Matcher::Not(inner) => Ok(inner.verdict(context, value)?.map(|holds| !holds)),
             Matcher::Holds(function) => {
                 let said: Dynamic = function.call_within_context(context, (value.clone(),))?;
-                said.as_bool().map_err(|_| {
+                said.as_bool().map(Some).map_err(|_| {
                     let text = "the function given to `expect` must return true or false".to_owned();
                     Fault::script(text).about("expect").into()
                 })
             }
-            Matcher::Each(each) => match value.as_array_ref() {
-                Ok(items) => {
-                    for item in items.iter() {
-                        if !each.holds(context, item)? {
-                            return Ok(false);
-                        }
+            Matcher::Each(each) => {
+                let Ok(items) = value.as_array_ref() else { return Ok(None) };
+                for item in items.iter() {
+                    match each.verdict(context, item)? {
+                        Some(true) => {}
+                        other => return Ok(other),
                     }
-                    Ok(true)
                 }
-                Err(_) => Ok(false),
-            },
-            Matcher::ModeWithin(mode) => Ok(value.as_int().is_ok_and(|found| found & 0o7777 & !mode == 0)),
-            Matcher::Missing => Ok(value.is_unit()),
-            _ => Ok(self.holds_of(&value::to_json(value))),
+                Ok(Some(true))
+            }
+            Matcher::ModeWithin(mode) => Ok(value.as_int().ok().map(|found| found & 0o7777 & !mode == 0)),
+            Matcher::Missing => Ok(Some(value.is_unit())),
+            _ => Ok(self.verdict_of(&value::to_json(value))),
         }
     }
 
-    fn holds_of(&self, found: &Value) -> bool {
+    fn verdict_of(&self, found: &Value) -> Option<bool> {
         match self {
-            Matcher::Is(value) => same(value, found),
-            Matcher::OneOf(values) => values.iter().any(|value| same(value, found)),
-            Matcher::AtLeast(least) => order(found, least).is_some_and(|order| order.is_ge()),
-            Matcher::AtMost(most) => order(found, most).is_some_and(|order| order.is_le()),
+            Matcher::Is(value) => Some(same(value, found)),
+            Matcher::OneOf(values) => Some(values.iter().any(|value| same(value, found))),
+            Matcher::AtLeast(least) => order(found, least).map(|order| order.is_ge()),
+            Matcher::AtMost(most) => order(found, most).map(|order| order.is_le()),
             Matcher::Between(least, most) => {
-                order(found, least).is_some_and(|order| order.is_ge())
-                    && order(found, most).is_some_and(|order| order.is_le())
+                Some(order(found, least)?.is_ge() && order(found, most)?.is_le())
             }
             Matcher::Empty => match found {
-                Value::Array(items) => items.is_empty(),
-                Value::Object(entries) => entries.is_empty(),
-                Value::String(text) => text.is_empty(),
-                _ => false,
+                Value::Array(items) => Some(items.is_empty()),
+                Value::Object(entries) => Some(entries.is_empty()),
+                Value::String(text) => Some(text.is_empty()),
+                _ => None,
             },
             Matcher::Includes(part) => match (found, part) {
-                (Value::Array(items), _) => items.iter().any(|item| same(item, part)),
-                (Value::Object(entries), Value::String(key)) => entries.contains_key(key),
-                (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
-                _ => false,
+                (Value::Array(items), _) => Some(items.iter().any(|item| same(item, part))),
+                (Value::Object(entries), Value::String(key)) => Some(entries.contains_key(key)),
+                (Value::String(text), Value::String(part)) => Some(text.contains(part.as_str())),
+                _ => None,
             },
-            Matcher::Like { glob, .. } => found.as_str().is_some_and(|text| glob.matches(text)),
-            _ => false,
+            Matcher::Like { glob, .. } => found.as_str().map(|text| glob.matches(text)),
+            // Asked before the value became JSON.
+            Matcher::Missing
+            | Matcher::ModeWithin(_)
+            | Matcher::Each(_)
+            | Matcher::Not(_)
+            | Matcher::Holds(_) => None,
         }
     }
 }

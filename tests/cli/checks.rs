@@ -214,6 +214,33 @@ fn a_report_that_cannot_be_written_is_no_success() {
 }
 
 #[test]
+fn nothing_is_neither_with_nor_without() {
+    let matchers = [
+        "includes(\"a\")",
+        "excludes(\"a\")",
+        "is_empty()",
+        "is_not_empty()",
+        "is_like(\"a*\")",
+        "is_not(is_like(\"a*\"))",
+        "is_at_least(1)",
+        "is_not(is_at_least(1))",
+        "is_mode_within(0o640)",
+        "is_not(is_mode_within(0o640))",
+        "each(1)",
+        "is_not(each(1))",
+        "is_present()",
+    ];
+    let checks: String = matchers
+        .iter()
+        .enumerate()
+        .map(|(at, matcher)| format!("check(\"c{at}\", \"t\", || expect((), {matcher}));\n"))
+        .collect();
+    let checks = Checks::with(&[("a.rhai", &checks)]);
+    assert_eq!(checks.run(&["a.rhai", "--output", "r.json"]).code, Some(4));
+    assert_eq!(checks.report("r.json")["fail"], matchers.len());
+}
+
+#[test]
 fn who_stops_reading_is_no_error() {
     let checks = Checks::with(&[("b.rhai", FAILS)]);
     let (reader, writer) = std::io::pipe().unwrap();
@@ -236,6 +263,7 @@ fn only_what_is_different_is_told() {
     checks.0.write("a.rhai", PASSES);
     let other = checks.run(&["--changed", "."]);
     assert!(other.stdout.contains("gone: mode") && other.stdout.contains("new:"), "{}", other.stdout);
+    assert_eq!(&*checks.run(&["--changed", "."]).stdout, "", "what is gone is told once");
 }
 
 #[test]
