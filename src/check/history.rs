@@ -41,8 +41,7 @@ impl History {
     }
 
     /// The same, with what is only in `older`: a run of some checks says nothing about the others.
-    #[must_use]
-    pub fn over(mut self, older: History) -> Self {
+    fn over(mut self, older: History) -> Self {
         for (id, remembered) in older.0 {
             self.0.entry(id).or_insert(remembered);
         }
@@ -65,19 +64,21 @@ impl History {
     }
 }
 
-/// Keeps what this run came to under a key of its own; gives what the last run of that key came to. What other runs have
+/// Keeps what this run came to under a key of its own; gives what the last run of that key came to. If that was not `whole` (some
+/// checks were not selected), what is known of the others stays; else what is gone is told once, and forgotten. What other runs have
 /// left stays. A file that is no history is begun anew.
 ///
 /// # Errors
 /// If it cannot be read or written.
-pub fn exchange(path: &Path, key: &str, now: History) -> io::Result<Option<History>> {
+pub fn exchange(path: &Path, key: &str, now: History, whole: bool) -> io::Result<Option<History>> {
     let mut all: BTreeMap<String, History> = match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
         Err(error) => return Err(error),
     };
     let before = all.remove(key);
-    all.insert(key.to_owned(), now.over(before.clone().unwrap_or_default()));
+    let others = if whole { None } else { before.clone() };
+    all.insert(key.to_owned(), now.over(others.unwrap_or_default()));
     if let Some(directory) = path.parent() {
         whole_file::private_directory(directory)?;
     }
@@ -124,12 +125,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("krsi-sh/check.json");
         let history = |id: &str| History::of(&[finished(id, CheckResult::Fail)]);
-        assert_eq!(exchange(&path, "/a", history("a")).unwrap(), None);
-        assert_eq!(exchange(&path, "/b", history("b")).unwrap(), None);
-        assert_eq!(exchange(&path, "/a", history("c")).unwrap(), Some(history("a")));
+        assert_eq!(exchange(&path, "/a", history("a"), true).unwrap(), None);
+        assert_eq!(exchange(&path, "/b", history("b"), true).unwrap(), None);
         // A run of some checks says nothing about the others.
-        assert_eq!(exchange(&path, "/a", history("c")).unwrap(), Some(history("c").over(history("a"))));
+        assert_eq!(exchange(&path, "/a", history("c"), false).unwrap(), Some(history("a")));
+        let both = Some(history("c").over(history("a")));
+        assert_eq!(exchange(&path, "/a", history("c"), true).unwrap(), both);
+        // A run of all does.
+        assert_eq!(exchange(&path, "/a", history("c"), true).unwrap(), Some(history("c")));
         fs::write(&path, "{").unwrap();
-        assert_eq!(exchange(&path, "/a", history("a")).unwrap(), None);
+        assert_eq!(exchange(&path, "/a", history("a"), true).unwrap(), None);
     }
 }

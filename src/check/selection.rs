@@ -30,6 +30,12 @@ pub struct SelectionError {
 }
 
 impl Selection {
+    /// Whether no check is left out.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Selection::default()
+    }
+
     /// Whether this check is to be run.
     #[must_use]
     pub fn includes(&self, check: &Check) -> bool {

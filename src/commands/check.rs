@@ -153,9 +153,7 @@ pub fn run(args: &CheckArgs, globals: &Globals) -> i32 {
         return work(args, parent, globals);
     }
     checked(args, globals).unwrap_or_else(|stop| {
-        if let Some(text) = stop.text {
-            complain(text);
-        }
+        complain(stop.text);
         stop.code
     })
 }
@@ -163,13 +161,12 @@ pub fn run(args: &CheckArgs, globals: &Globals) -> i32 {
 /// Why a run ends without its report.
 struct Stopped {
     code: i32,
-    /// `None` if it is said already.
-    text: Option<String>,
+    text: String,
 }
 
 impl Stopped {
     fn new(code: i32, text: impl ToString) -> Self {
-        Stopped { code, text: Some(text.to_string()) }
+        Stopped { code, text: text.to_string() }
     }
 }
 
@@ -274,7 +271,6 @@ fn work(args: &CheckArgs, parent: u32, globals: &Globals) -> i32 {
 }
 
 fn selection(args: &CheckArgs) -> Selection {
-    // What is explained is looked for by its id afterwards.
     Selection { only: args.only.clone(), skip: args.skip.clone(), tags: args.tag.clone(), level: args.level }
 }
 
@@ -374,7 +370,12 @@ fn remember(run: &Run, args: &CheckArgs, places: &Places) -> Option<History> {
             ));
         }
     };
-    match crate::check::history::exchange(&places.history, &key, History::of(&run.finished)) {
+    match crate::check::history::exchange(
+        &places.history,
+        &key,
+        History::of(&run.finished),
+        selection(args).is_everything(),
+    ) {
         Ok(before) => before,
         Err(error) => {
             failed(error);
@@ -391,8 +392,7 @@ fn tell_changes(
     look: Look,
     out: &mut dyn Write,
 ) -> io::Result<usize> {
-    let all = args.only.is_empty() && args.skip.is_empty() && args.tag.is_empty() && args.level.is_none();
-    let changes = before.changes(&run.finished, all);
+    let changes = before.changes(&run.finished, selection(args).is_everything());
     for change in &changes {
         match change {
             Change::Differs(finished, before) => {
