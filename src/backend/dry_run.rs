@@ -44,6 +44,10 @@ impl Attached for Rehearsed {
         None
     }
 
+    fn missing_hooks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }

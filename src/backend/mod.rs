@@ -58,6 +58,9 @@ pub trait Attached {
     /// Returns why it can only observe, if so.
     fn audit_only(&self) -> Option<&str>;
 
+    /// Returns hooks of its template that are not there: nothing is seen or refused at these.
+    fn missing_hooks(&self) -> Vec<String>;
+
     /// Returns what it cannot do, and what of its names was resolved once and for all: a sentence each.
     fn remarks(&self) -> Vec<String>;
 

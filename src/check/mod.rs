@@ -129,6 +129,24 @@ pub struct Accepted {
 }
 
 impl Finished {
+    /// Makes one that was decided without its function: all that is known is why.
+    #[must_use]
+    pub fn without_a_run(check: Check, result: CheckResult, reason: String) -> Self {
+        Finished {
+            check,
+            result,
+            reason: Some(reason),
+            expected: None,
+            found: None,
+            decided_at: 0,
+            evidence: Vec::new(),
+            began: Timestamp::now(),
+            seconds: 0.0,
+            listed: false,
+            accepted: None,
+        }
+    }
+
     /// Returns how it counts for the whole: what the baseline accepts is no failure.
     #[must_use]
     pub fn counts_as(&self) -> CheckResult {

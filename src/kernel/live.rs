@@ -64,6 +64,10 @@ impl Attached for LiveProbe {
         self.attachment.audit_only()
     }
 
+    fn missing_hooks(&self) -> Vec<String> {
+        self.attachment.missing().iter().map(|missing| missing.hook.clone()).collect()
+    }
+
     fn remarks(&self) -> Vec<String> {
         let missing = self.attachment.missing().iter();
         let missing = missing.map(|missing| {

@@ -2,8 +2,6 @@
 
 use std::{io, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus};
 
-use jiff::Timestamp;
-
 use super::{Stopped, Watch, worker::Worker};
 use crate::{
     check::{Check, CheckResult, Finished},
@@ -77,31 +75,20 @@ fn last_words(text: &str) -> String {
 fn about(script: &Path, result: CheckResult, reason: String) -> Finished {
     let stem = script.file_stem().unwrap_or_default().to_string_lossy();
     let id: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
-    Finished {
-        check: Check {
-            id: format!("script.{id}"),
-            title: "the script runs to its end".into(),
-            level: 1,
-            tags: Vec::new(),
-            severity: Severity::High,
-            about: None,
-            why: None,
-            remedy: None,
-            refs: Vec::new(),
-            script: script.to_string_lossy().into_owned(),
-            line: 0,
-        },
-        result,
-        reason: Some(reason),
-        expected: None,
-        found: None,
-        decided_at: 0,
-        evidence: Vec::new(),
-        began: Timestamp::now(),
-        seconds: 0.0,
-        listed: false,
-        accepted: None,
-    }
+    let check = Check {
+        id: format!("script.{id}"),
+        title: "the script runs to its end".into(),
+        level: 1,
+        tags: Vec::new(),
+        severity: Severity::High,
+        about: None,
+        why: None,
+        remedy: None,
+        refs: Vec::new(),
+        script: script.to_string_lossy().into_owned(),
+        line: 0,
+    };
+    Finished::without_a_run(check, result, reason)
 }
 
 #[cfg(test)]

@@ -82,6 +82,8 @@ struct State {
     disarmed: bool,
     /// Whether it could only observe when it was attached last.
     audit_only: bool,
+    /// Where it sees nothing, since this kernel lacks the hook.
+    missing_hooks: Vec<String>,
 }
 
 /// Enforcement without a lease of its own ends this long after the shell has last renewed it.
@@ -123,6 +125,7 @@ impl ProbeHandle {
             closed_lapsed: false,
             disarmed: false,
             audit_only: false,
+            missing_hooks: Vec::new(),
         })))
     }
 
@@ -208,6 +211,7 @@ impl ProbeHandle {
         let attachment = backend.attach(Request { id: state.birth.id, spec: &state.spec, events })?;
         state.birth.fate.set(Fate::Attached);
         state.audit_only = attachment.audit_only().is_some();
+        state.missing_hooks = attachment.missing_hooks();
         state.attachment = Some(attachment);
         state.has_books = true;
         state.lease_ends = state.spec.lease.and_then(|lease| Instant::now().checked_add(lease));
@@ -231,6 +235,11 @@ impl ProbeHandle {
         state.closed = state.closed + counters;
         state.closed_summaries = summaries;
         Ok(())
+    }
+
+    /// Returns hooks of its template that this kernel does not have, as of its last attach.
+    pub fn missing_hooks(&self) -> Vec<String> {
+        self.0.borrow().missing_hooks.clone()
     }
 
     /// Why it can only observe, if so.

@@ -100,19 +100,8 @@ pub fn perform(
 
 /// One that is listed and not run.
 fn listed(check: Check) -> Finished {
-    Finished {
-        check,
-        result: CheckResult::Skip,
-        reason: Some("it was not run".into()),
-        expected: None,
-        found: None,
-        decided_at: 0,
-        evidence: Vec::new(),
-        began: Timestamp::now(),
-        seconds: 0.0,
-        listed: true,
-        accepted: None,
-    }
+    let finished = Finished::without_a_run(check, CheckResult::Skip, "it was not run".into());
+    Finished { listed: true, ..finished }
 }
 
 /// What the check's function came to, and what ends the session besides.
@@ -242,8 +231,11 @@ impl Losses {
         let rehearsed = runtime.checks.rehearsal();
         let doubtful = |probe: &ProbeHandle| {
             let name = probe.name();
-            let lost = lost(probe) - self.lost.get(&probe.id()).copied().unwrap_or_default();
+            let before = self.lost.get(&probe.id()).copied().unwrap_or_default();
+            // Counters that cannot be read are none; that is told below.
+            let lost = lost(probe).saturating_sub(before);
             let concerned = probe.attached() || !self.attached.contains(&probe.id());
+            let missing = probe.missing_hooks();
             match probe.current_books() {
                 _ if lost > 0 => Some(format!("probe `{name}` lost {lost} events")),
                 Ok(Some(books)) if concerned && books.audit_only => {
@@ -252,6 +244,10 @@ impl Losses {
                 Ok(Some(books)) if concerned && books.lease_over => {
                     Some(format!("the lease of probe `{name}` has run out: it did not enforce to the end"))
                 }
+                Ok(Some(_)) if concerned && !missing.is_empty() => Some(format!(
+                    "probe `{name}` sees nothing at {}: this kernel does not have it",
+                    missing.join(", ")
+                )),
                 Err(fault) => Some(format!("probe `{name}`: {}", fault.text)),
                 _ => None,
             }
