@@ -47,6 +47,8 @@ mod scratch;
 mod session;
 mod stop;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod value;
 

@@ -3,14 +3,13 @@
 use std::{
     collections::BTreeSet,
     process::{Child, Command},
-    sync::{Arc, Mutex},
 };
 
 use super::Policy;
 use crate::{
     kernel::Live,
-    report::{Format, Lines, Record, Renderer, Sink, Stream},
-    script::{Options, Session, Source, api, docs::plain_types},
+    report::Format,
+    script::{Options, Session, Source, api, docs::plain_types, testing::Written},
     template::Catalogue,
 };
 
@@ -360,23 +359,6 @@ fn every_function_is_judged() {
     assert!(missing.is_empty(), "has it an effect on the system? then it asks the policy: {missing:#?}");
     let gone: Vec<_> = judged.difference(&found).collect();
     assert!(gone.is_empty(), "no such function any more: {gone:#?}");
-}
-
-/// What a session writes, for looking at.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<String>>>);
-
-impl Sink for Written {
-    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> std::io::Result<()> {
-        renderer.render(record, self)
-    }
-}
-
-impl Lines for Written {
-    fn line(&mut self, _: Stream, line: &str) -> std::io::Result<()> {
-        self.0.lock().unwrap().push(line.to_owned());
-        Ok(())
-    }
 }
 
 /// Runs a script under a policy: its exit code, and what it wrote.

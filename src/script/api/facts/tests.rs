@@ -1,34 +1,14 @@
 //! Facts as scripts have them: on this system, and in made-up roots.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{fs, path::Path};
 
 use crate::{
     backend::DryRun,
     facts::Root,
-    report::{Format, Lines, Record, Renderer, Sink, Stream},
-    script::{Options, Session, Source},
+    report::Format,
+    script::{Options, Session, Source, testing::Written},
     template::Catalogue,
 };
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<String>>>);
-
-impl Sink for Written {
-    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> std::io::Result<()> {
-        renderer.render(record, self)
-    }
-}
-
-impl Lines for Written {
-    fn line(&mut self, _: Stream, line: &str) -> std::io::Result<()> {
-        self.0.lock().unwrap().push(line.to_owned());
-        Ok(())
-    }
-}
 
 /// Runs a script on a root: its exit code, and what it wrote.
 fn run(root: &Path, code: &str) -> (i32, String) {
