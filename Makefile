@@ -23,7 +23,7 @@ test: ## Run everything, in stages: lints, the objects' rebuild check, all tests
 	@scripts/test
 
 matrix: ## Run every claim on each of the five kernels; `test` does so on the oldest and the newest
-	@KRSI_LAB_ALL=1 scripts/test lab
+	@KRSI_LAB_ALL=1 scripts/test kernels lab
 
 check: ## Run what needs no kernel, in the development profile: format, lints, unit tests, golden files, the order of the modules
 	@cargo fmt --check
