@@ -70,7 +70,7 @@ pub fn permitted_without_harm() -> Outcome {
         s.run(["mkdir", "in"]);
         let mounted = s.run(["mount", "-o", "bind", "/etc", "in"]);
         if mounted.code != 0 { refused.push(`${mounted}`); }
-        s.run(["sh", "-c", "(setsid /bin/sleep 1000 &)"]);
+        s.run(["sh", "-c", "(setsid /bin/sleep 86399 &)"]);
         s.close();
         emit(#{ refused: refused });
         "#,
@@ -103,9 +103,9 @@ fn state() -> Result<Vec<String>, String> {
 pub fn killed() -> Outcome {
     const SCRIPT: &str = r#"
         let s = scratch(#{ cgroup: true });
-        s.run(["sh", "-c", "(setsid /bin/sleep 1000 &)"]);
+        s.run(["sh", "-c", "(setsid /bin/sleep 86399 &)"]);
         print("ready");
-        s.run(["/bin/sleep", "1000"]);
+        s.run(["/bin/sleep", "86399"]);
     "#;
     let shell = Shell::ready(SCRIPT)?;
     shell.signal(Signal::SIGKILL)?;
@@ -148,9 +148,11 @@ fn is_gone() -> Outcome {
         entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("krsi-sh."));
     same("cgroups", cgroups.count(), 0)?;
     let all = procfs::process::all_processes().map_err(|e| e.to_string())?;
-    let sleeps = all
-        .filter_map(|process| process.ok()?.stat().ok())
-        .filter(|stat| stat.comm == "sleep" && stat.state != 'Z');
-    same("processes", sleeps.count(), 0)?;
+    // By its argument: other claims leave sleepers of their own.
+    let sleepers: Vec<_> = all
+        .filter_map(|process| process.ok()?.cmdline().ok())
+        .filter(|words| words.iter().any(|word| word == "86399"))
+        .collect();
+    same("processes", sleepers, Vec::<Vec<String>>::new())?;
     holds(Path::new("/etc/passwd").exists(), "/etc/passwd is gone")
 }
