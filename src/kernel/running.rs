@@ -8,7 +8,7 @@ use crate::{
     kernel::{
         KernelError, host,
         load::{
-            loader::{self, KernelTypes},
+            kernel_types::{self, KernelTypes},
             types::Wanted,
         },
         names::{
@@ -40,7 +40,6 @@ impl Kernel {
     pub fn open(catalogue: Catalogue) -> Result<Self, KernelError> {
         limits::lift_locked_memory();
         limits::lift_files_to_hard();
-        loader::prepare();
         Ok(Kernel {
             version: host::version()?,
             catalogue,
@@ -70,7 +69,7 @@ impl Kernel {
         let mut wanted = Wanted::default();
         wanted.add(iterators::OBJECT);
         self.catalogue.iter().for_each(|template| wanted.add(&template.object));
-        let types = loader::types(wanted)?;
+        let types = kernel_types::types(wanted)?;
         Ok(self.iterators.get_or_init(|| Iterators::new(types)))
     }
 }

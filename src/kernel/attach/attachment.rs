@@ -6,16 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::Ebpf;
-
 use crate::{
     backend::{Followed, Request},
     event::Source,
     kernel::{
         Kernel, KernelError,
         attach::{exempt, hooks::Hooks, scope::Resolved, trackers},
-        errno::chain,
-        load::{Loaded, MissingHook, shared::Shared},
+        load::{Loaded, MissingHook, object::Object},
         maps::{
             counters::{Books, Delivery},
             params::{self, Tables},
@@ -39,7 +36,7 @@ use crate::{
 pub struct Attachment {
     pub(super) hooks: Hooks,
     /// The object of the first generation, once another has its place: trackers go on.
-    pub(super) first: Option<Ebpf>,
+    pub(super) first: Option<Object>,
     reader: Reader,
     books: Books,
     tables: Tables,
@@ -48,8 +45,6 @@ pub struct Attachment {
     settings: Settings,
     pub(super) id: u32,
     pub(super) generation: u32,
-    /// For the next generation; or why there cannot be one.
-    pub(super) shared: Result<Shared, String>,
     pub(super) template: Arc<Template>,
     on_error: OnError,
     scope: Resolved,
@@ -66,11 +61,10 @@ impl Attachment {
         mut scope: Resolved,
         audit_only: Option<String>,
     ) -> Result<Self, KernelError> {
-        let Loaded { mut ebpf, programs, missing } = loaded;
-        let shared = Shared::new(&ebpf);
+        let Loaded { mut object, programs, missing } = loaded;
         let template = Arc::clone(&spec.template);
         let delivery = Arc::new(Delivery::default());
-        let stacks = KeptStacks::open(&mut ebpf, spec)?.map(Arc::new);
+        let stacks = KeptStacks::open(&object, spec)?.map(Arc::new);
         let outlet = Outlet {
             source: Source::new(Arc::clone(&template), spec.name.as_str().into(), spec.fields.clone()).into(),
             stacks: stacks.clone(),
@@ -78,20 +72,19 @@ impl Attachment {
             delivery: Arc::clone(&delivery),
         };
         let iterators = kernel.iterators()?;
-        scope.apply(&mut ebpf, iterators.types())?;
-        exempt::set(take(&mut ebpf, "krsi_guard")?, &lineage(iterators)?)?;
+        scope.apply(&mut object, iterators.types())?;
+        exempt::set(take(&object, "krsi_guard")?, &lineage(iterators)?)?;
         let mut attachment = Attachment {
-            reader: Reader::start(take(&mut ebpf, "krsi_events")?, outlet, &kernel.runtime)?,
-            books: Books::new(take(&mut ebpf, "krsi_counters")?, &template.layout, delivery)?,
-            tables: Tables::new(&mut ebpf)?,
-            summaries: Summaries::open(&mut ebpf, &spec.name, &spec.aggregations)?,
+            reader: Reader::start(take(&object, "krsi_events")?, outlet, &kernel.runtime)?,
+            books: Books::new(take(&object, "krsi_counters")?, &template.layout, delivery)?,
+            tables: Tables::new(&object)?,
+            summaries: Summaries::open(&object, &spec.name, &spec.aggregations)?,
             stacks,
-            settings: Settings::new(take(&mut ebpf, "krsi_settings")?, template.layout.settings_size)?,
-            hooks: Hooks { ebpf, programs },
+            settings: Settings::new(take(&object, "krsi_settings")?, template.layout.settings_size)?,
+            hooks: Hooks { object, programs },
             first: None,
             id,
             generation: 0,
-            shared,
             template,
             on_error: spec.on_error,
             scope,
@@ -107,9 +100,9 @@ impl Attachment {
                 attachment.write_param(param, Some(value), iterators)?;
             }
         }
-        trackers::start(&mut attachment.hooks.ebpf, iterators.types(), &spec.template.layout)?;
+        trackers::start(&mut attachment.hooks.object, iterators.types(), &spec.template.layout)?;
         // Last: a program must not decide anything before its settings are whole.
-        attachment.hooks.attach(&attachment.template)?;
+        attachment.hooks.attach()?;
         Ok(attachment)
     }
 
@@ -278,10 +271,8 @@ impl Attachment {
     /// # Errors
     /// If a table cannot be read; the probe is detached all the same.
     pub fn detach(mut self) -> Result<(Counters, Vec<Summary>), KernelError> {
-        let failed = |e| KernelError::Program { what: "detach".into(), error: chain(&e) };
-        let detached = self.hooks.detach().map_err(failed);
+        self.hooks.detach();
         self.first = None;
-        detached?;
         self.reader.stop();
         // A task may have been inside the program when it left the hook; nothing tells
         // when the last one is through but the books themselves.

@@ -12,18 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::{
-    Ebpf,
-    maps::{HashMap, MapData},
-};
+use aya::maps::{HashMap, MapData};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
 use crate::{
     kernel::{
         KernelError,
-        attach::trackers::track,
+        attach::trackers,
         errno::chain,
-        load::loader::KernelTypes,
+        load::{kernel_types::KernelTypes, object::Object},
         maps::{full, take},
     },
     probe::scope::Condition,
@@ -153,23 +150,26 @@ impl Ways {
     ///
     /// # Errors
     /// If the kernel refuses a program, or a table an entry.
-    pub fn follow(&mut self, ebpf: &mut Ebpf, btf: &'static KernelTypes) -> Result<(), KernelError> {
+    pub fn follow(&mut self, object: &mut Object, types: &KernelTypes) -> Result<(), KernelError> {
         if self.nodes.is_empty() {
             return Ok(());
         }
         let table = |table, e| KernelError::Table { table, reason: chain(&e) };
+        let trackers = [("krsi_scope_mkdir", "cgroup_mkdir"), ("krsi_scope_rmdir", "cgroup_rmdir")];
+        // The tables are made with them.
+        for (program, tracepoint) in trackers {
+            trackers::load(object, types, tracepoint, program)?;
+        }
         let mut steps: HashMap<MapData, Step, Node> =
-            HashMap::try_from(take(ebpf, STEPS)?).map_err(|e| table(STEPS, e))?;
+            HashMap::try_from(take(object, STEPS)?).map_err(|e| table(STEPS, e))?;
         for (step, node) in &self.steps {
             steps.insert(step, node, 0).map_err(|e| full(STEPS, &e))?;
         }
+        self.table = Some(HashMap::try_from(take(object, NODES)?).map_err(|e| table(NODES, e))?);
         // The order matters: what is made from here on is seen by the tracepoint, and what was made before is found.
-        for (program, tracepoint) in
-            [("krsi_scope_mkdir", "cgroup_mkdir"), ("krsi_scope_rmdir", "cgroup_rmdir")]
-        {
-            track(ebpf, btf, tracepoint, program)?;
+        for (program, tracepoint) in trackers {
+            trackers::attach(object, tracepoint, program)?;
         }
-        self.table = Some(HashMap::try_from(take(ebpf, NODES)?).map_err(|e| table(NODES, e))?);
         self.find()
     }
 

@@ -4,8 +4,6 @@
 //! same function that the hooks ask: so a preview cannot say anything else than they would.
 //! Iterators load on hosts that refuse LSM programs, too.
 
-use aya::programs::Program;
-
 use crate::{
     backend::InScope,
     kernel::{
@@ -16,7 +14,7 @@ use crate::{
         },
         errno::chain,
         host,
-        load::{self, constants::Reach, iter},
+        load::{self, constants::Reach, explained},
         maps::{settings::Settings, take},
     },
     probe::Spec,
@@ -56,21 +54,13 @@ fn preview(kernel: &Kernel, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let types = iterators.types();
     let mut scope = Resolved::new(&spec.scope, layout, iterators)?;
     let own = Own { id: 0, version: kernel.version, generation: 0, reach: Reach::Lsm };
-    let mut ebpf = load::load_maps(types, &plan::plan(spec, own)?, &plan::sizes(spec, scope.size()))?;
-    let refuse = |reason: String| KernelError::Object { template: spec.template.name.clone(), reason };
+    let mut object = load::open(types, &plan::plan(spec, own)?, &plan::sizes(spec, scope.size()))?;
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
-    let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
-        return Err(refuse(format!("no iterator `{PROGRAM}`")));
-    };
-    program.load("task", types.numbered()).map_err(|e| failed(chain(&e)))?;
-    let settings = Settings::new(take(&mut ebpf, "krsi_settings")?, layout.settings_size)?;
+    object.load(PROGRAM, "task", types).map_err(|e| failed(explained(&e)))?;
+    let settings = Settings::new(take(&object, "krsi_settings")?, layout.settings_size)?;
     settings.store(layout.control.scope, scope.word)?;
-    // Only now: filling the tables gives their descriptors up, and the program holds them from here on.
-    scope.apply(&mut ebpf, types)?;
-    let Some(Program::Iter(program)) = ebpf.program_mut(PROGRAM) else {
-        return Err(refuse(format!("no iterator `{PROGRAM}`")));
-    };
-    let bytes = iter::output(program).map_err(failed)?;
+    scope.apply(&mut object, types)?;
+    let bytes = object.output(PROGRAM).map_err(|e| failed(chain(&e)))?;
     Ok(bytes.chunks_exact(SIZE).map(process).collect())
 }
 

@@ -6,8 +6,6 @@
 //! then the previous generation leaves. At no moment does neither decide, and no operation is decided twice
 //! (ebpf-templates/include/krsi_turns.bpf.h). If anything fails before, the previous one has never stopped.
 
-use aya::programs::Program;
-
 use crate::{
     kernel::{
         Kernel, KernelError,
@@ -16,8 +14,7 @@ use crate::{
             hooks::Hooks,
             plan::{self, Own},
         },
-        errno::chain,
-        load::{self, constants::Reach, shared::Shared},
+        load::{self, constants::Reach, program::Sort},
         maps::grace,
     },
     probe::Spec,
@@ -36,21 +33,19 @@ impl Attachment {
     pub fn set_filter(&mut self, kernel: &Kernel, spec: &Spec) -> Result<(), KernelError> {
         let impossible =
             |error: String| KernelError::Program { what: "put another filter in place".into(), error };
-        let pinned =
-            self.shared.as_ref().map_err(String::clone).and_then(Shared::pinned).map_err(impossible)?;
         let types = kernel.types()?;
         let generation = self.generation.wrapping_add(1);
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
         let own = Own { id: self.id, version: kernel.version, generation, reach };
-        let loaded = load::load_over(types, &plan::plan(spec, own)?, &pinned)?;
-        let mut newer = Hooks { ebpf: loaded.ebpf, programs: loaded.programs };
+        let loaded = load::load_over(types, &plan::plan(spec, own)?, &[], &self.hooks.object)?;
+        let mut newer = Hooks { object: loaded.object, programs: loaded.programs };
         let turn = u64::from(generation);
         let steps: &[u64] = match newer.order() {
             Some(Order::NewerFirst) => &[NEWER_FIRST],
             Some(Order::OlderFirst) => &[OLDER_TELLS, NEWER_ASKS],
             None => return Err(impossible("its hooks are of two kinds".into())),
         };
-        newer.attach(&self.template)?;
+        newer.attach()?;
         let mut words = steps.iter().map(|step| step | turn).chain([turn]);
         if let Err(error) = words.try_for_each(|word| self.pass_turn(word)) {
             // Before the newer one leaves, or there would be a moment in which neither decides.
@@ -59,10 +54,10 @@ impl Attachment {
         }
         self.generation = generation;
         let mut older = std::mem::replace(&mut self.hooks, newer);
-        let detached = older.detach();
+        older.detach();
         // The first generation's object also follows what the tables are about.
-        self.first.get_or_insert(older.ebpf);
-        detached.map_err(|error| impossible(chain(&error)))
+        self.first.get_or_insert(older.object);
+        Ok(())
     }
 
     fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
@@ -82,8 +77,7 @@ impl Hooks {
     /// A trampoline begins with the program attached last (kernel/bpf/trampoline.c, `bpf_trampoline_link_prog`), a
     /// tracepoint with the one attached first (kernel/tracepoint.c, `func_add`). `None`: some are this, some that.
     fn order(&self) -> Option<Order> {
-        let at_tracepoint =
-            |(_, name): &(String, String)| matches!(self.ebpf.program(name), Some(Program::BtfTracePoint(_)));
+        let at_tracepoint = |(_, name): &(String, String)| self.object.sort(name) == Some(Sort::Tracepoint);
         match self.programs.iter().filter(|hook| at_tracepoint(hook)).count() {
             0 => Some(Order::NewerFirst),
             count if count == self.programs.len() => Some(Order::OlderFirst),

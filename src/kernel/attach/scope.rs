@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::{
-    Ebpf,
-    maps::{HashMap, MapData},
-};
+use aya::maps::{HashMap, MapData};
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
 use crate::{
@@ -27,7 +24,7 @@ use crate::{
         },
         errno::chain,
         host,
-        load::loader::KernelTypes,
+        load::{kernel_types::KernelTypes, object::Object},
         maps::{full, take},
         names::{
             files::{Change, NamedFile, running},
@@ -193,16 +190,16 @@ impl Resolved {
     ///
     /// # Errors
     /// If a table refuses an entry, or a process named does not exist.
-    pub fn apply(&mut self, ebpf: &mut Ebpf, btf: &'static KernelTypes) -> Result<(), KernelError> {
-        let table = take(ebpf, TABLE)?;
+    pub fn apply(&mut self, object: &mut Object, types: &KernelTypes) -> Result<(), KernelError> {
+        let table = take(object, TABLE)?;
         let mut table: HashMap<MapData, Key, u8> =
             HashMap::try_from(table).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
         for member in &self.members {
             table.insert(member, 1, 0).map_err(|e| full(TABLE, &e))?;
         }
         self.table = Some(table);
-        self.ways.follow(ebpf, btf)?;
-        if self.roots.is_empty() { Ok(()) } else { subtree::follow(ebpf, btf, &self.roots) }
+        self.ways.follow(object, types)?;
+        if self.roots.is_empty() { Ok(()) } else { subtree::follow(object, types, &self.roots) }
     }
 
     /// Looks whether the names mean something else now, and if so has the tables say it: what is new is added

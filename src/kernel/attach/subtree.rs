@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use aya::{
-    Ebpf,
-    maps::{HashMap, MapData},
-};
+use aya::maps::{HashMap, MapData};
 use procfs::process::{Process, all_processes};
 
 use crate::{
-    kernel::{KernelError, attach::trackers::track, errno::chain, load::loader::KernelTypes, maps::full},
+    kernel::{
+        KernelError,
+        attach::trackers::track,
+        errno::chain,
+        load::{kernel_types::KernelTypes, object::Object},
+        maps::{full, take},
+    },
     system::namespaces,
 };
 
@@ -32,8 +35,8 @@ impl Tree {
 /// # Errors
 /// If a root does not exist, or process ids here are not the kernel's own.
 pub fn follow(
-    ebpf: &mut Ebpf,
-    btf: &'static KernelTypes,
+    object: &mut Object,
+    types: &KernelTypes,
     roots: &BTreeMap<u32, Tree>,
 ) -> Result<(), KernelError> {
     for pid in roots.keys() {
@@ -44,11 +47,10 @@ pub fn follow(
     for (program, tracepoint) in
         [("krsi_scope_fork", "sched_process_fork"), ("krsi_scope_exit", "sched_process_exit")]
     {
-        track(ebpf, btf, tracepoint, program)?;
+        track(object, types, tracepoint, program)?;
     }
-    let map = ebpf.map_mut(TABLE).ok_or(KernelError::Table { table: TABLE, reason: "missing".into() })?;
-    let mut table: HashMap<&mut MapData, u32, u8> =
-        HashMap::try_from(map).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
+    let mut table: HashMap<MapData, u32, u8> = HashMap::try_from(take(object, TABLE)?)
+        .map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
     for (root, tree) in roots {
         add(&mut table, *root, tree.0)?;
     }
@@ -67,7 +69,7 @@ fn check(pid: u32) -> Result<(), KernelError> {
 
 /// Adds a process that is alive to these subtrees; if it ended meanwhile, takes it out again,
 /// since its exit may have been missed. Whether anything changed.
-fn add(table: &mut HashMap<&mut MapData, u32, u8>, pid: u32, trees: u8) -> Result<bool, KernelError> {
+fn add(table: &mut HashMap<MapData, u32, u8>, pid: u32, trees: u8) -> Result<bool, KernelError> {
     let known = table.get(&pid, 0).unwrap_or(0);
     if known | trees == known {
         return Ok(false);
@@ -80,7 +82,7 @@ fn add(table: &mut HashMap<&mut MapData, u32, u8>, pid: u32, trees: u8) -> Resul
 }
 
 /// One pass over /proc; whether anything was added.
-fn add_children(table: &mut HashMap<&mut MapData, u32, u8>) -> Result<bool, KernelError> {
+fn add_children(table: &mut HashMap<MapData, u32, u8>) -> Result<bool, KernelError> {
     let processes = all_processes()
         .map_err(|e| KernelError::Host { what: "list processes".into(), error: std::io::Error::other(e) })?;
     let mut changed = false;

@@ -1,13 +1,11 @@
 //! What a template watches beside its hooks: tracepoints that keep a table up to date, and
 //! iterators that fill it with what was there before.
 
-use aya::{Ebpf, programs::Program};
-
 use crate::{
     kernel::{
         KernelError,
         errno::chain,
-        load::{iter::output, loader::KernelTypes},
+        load::{explained, kernel_types::KernelTypes, object::Object},
     },
     template::Layout,
 };
@@ -17,12 +15,12 @@ use crate::{
 ///
 /// # Errors
 /// If the kernel refuses one; the hooks would be asked about what nobody knows.
-pub fn start(ebpf: &mut Ebpf, btf: &'static KernelTypes, layout: &Layout) -> Result<(), KernelError> {
+pub fn start(object: &mut Object, types: &KernelTypes, layout: &Layout) -> Result<(), KernelError> {
     for (tracepoint, program) in &layout.trackers {
-        track(ebpf, btf, tracepoint, program)?;
+        track(object, types, tracepoint, program)?;
     }
     for (iterator, program) in &layout.seeds {
-        seed(ebpf, btf, iterator, program).map_err(|error| KernelError::Program {
+        seed(object, types, iterator, program).map_err(|error| KernelError::Program {
             what: format!("look at each `{iterator}` of the kernel"),
             error,
         })?;
@@ -35,25 +33,42 @@ pub fn start(ebpf: &mut Ebpf, btf: &'static KernelTypes, layout: &Layout) -> Res
 /// # Errors
 /// If the kernel refuses it.
 pub fn track(
-    ebpf: &mut Ebpf,
-    btf: &'static KernelTypes,
+    object: &mut Object,
+    types: &KernelTypes,
     tracepoint: &str,
     name: &str,
 ) -> Result<(), KernelError> {
-    let failed = |error: String| KernelError::Program { what: format!("follow `{tracepoint}`"), error };
-    let Some(Program::BtfTracePoint(program)) = ebpf.program_mut(name) else {
-        return Err(failed(format!("the object has no `{name}`")));
-    };
-    program.load(tracepoint, btf.numbered()).map_err(|e| failed(chain(&e)))?;
-    program.attach().map_err(|e| failed(chain(&e)))?;
-    Ok(())
+    load(object, types, tracepoint, name)?;
+    attach(object, tracepoint, name)
 }
 
-fn seed(ebpf: &mut Ebpf, btf: &'static KernelTypes, iterator: &str, name: &str) -> Result<(), String> {
-    let Some(Program::Iter(program)) = ebpf.program_mut(name) else {
-        return Err(format!("the object has no `{name}`"));
-    };
-    program.load(iterator, btf.numbered()).map_err(|e| chain(&e))?;
+/// Loads one, and makes the tables that it keeps.
+///
+/// # Errors
+/// If the kernel refuses it.
+pub fn load(
+    object: &mut Object,
+    types: &KernelTypes,
+    tracepoint: &str,
+    name: &str,
+) -> Result<(), KernelError> {
+    object.load(name, tracepoint, types).map_err(|e| failed(tracepoint, explained(&e)))
+}
+
+/// Attaches one that is loaded, for as long as the object lives.
+///
+/// # Errors
+/// If the kernel refuses it.
+pub fn attach(object: &mut Object, tracepoint: &str, name: &str) -> Result<(), KernelError> {
+    object.attach(name).map_err(|e| failed(tracepoint, chain(&e)))
+}
+
+fn failed(tracepoint: &str, error: String) -> KernelError {
+    KernelError::Program { what: format!("follow `{tracepoint}`"), error }
+}
+
+fn seed(object: &mut Object, types: &KernelTypes, iterator: &str, name: &str) -> Result<(), String> {
+    object.load(name, iterator, types).map_err(|e| explained(&e))?;
     // It runs while it is read, and writes nothing.
-    output(program).map(drop)
+    object.output(name).map(drop).map_err(|e| chain(&e))
 }

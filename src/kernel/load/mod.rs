@@ -1,25 +1,22 @@
 //! From a template's object to verified programs that are not attached yet.
 
 pub mod constants;
-pub mod iter;
-pub mod loader;
+mod fold;
+mod instruction;
+pub mod kernel_types;
 pub mod object;
+mod patch;
+pub mod program;
 pub mod sets;
-pub mod shared;
 pub mod types;
 
 use std::os::fd::OwnedFd;
 
-use aya::{
-    Ebpf, EbpfError,
-    programs::{Program, ProgramError},
-};
-use aya_obj::btf::BtfKind;
-
 use self::{
     constants::{Constants, Reach},
-    loader::KernelTypes,
-    shared::Pinned,
+    kernel_types::{KernelTypes, type_name},
+    object::{Object, ObjectError},
+    program::{Refused, Sort},
 };
 use crate::{
     filter::Compiled,
@@ -41,9 +38,9 @@ pub struct Plan<'s> {
     pub constants: Constants,
 }
 
-/// A verified object: its maps exist, its hooks are ready to attach.
+/// A verified object: its hooks are ready to attach, and the maps that they name exist.
 pub struct Loaded {
-    pub ebpf: Ebpf,
+    pub object: Object,
     /// What each is attached to, in a user's words, and the program's name.
     pub programs: Programs,
     /// Hooks of the template that this kernel does not have.
@@ -65,14 +62,10 @@ pub struct MissingHook {
 ///
 /// # Errors
 /// If the kernel knows none of the hooks, a host refuses such programs, or the verifier does.
-pub fn load(
-    types: &'static KernelTypes,
-    plan: &Plan<'_>,
-    sizes: &[(&str, u32)],
-) -> Result<Loaded, KernelError> {
-    let object = patch(plan)?;
-    let ebpf = loader::load(&object.bytes, types, sizes).map_err(|e| maps_error(plan.template, &e))?;
-    load_programs(types, plan, ebpf)
+pub fn load(types: &KernelTypes, plan: &Plan<'_>, sizes: &[(&str, u32)]) -> Result<Loaded, KernelError> {
+    let patched = patch(plan)?;
+    let object = Object::new(&patched.bytes, types, sizes).map_err(|e| object_error(plan.template, &e))?;
+    load_programs(types, plan, object)
 }
 
 /// Loads another generation of a probe's programs, over the maps of the first.
@@ -80,71 +73,66 @@ pub fn load(
 /// # Errors
 /// If the kernel refuses one.
 pub fn load_over(
-    types: &'static KernelTypes,
-    plan: &Plan<'_>,
-    pinned: &Pinned,
-) -> Result<Loaded, KernelError> {
-    let object = patch(plan)?;
-    let ebpf = loader::load_over(&object.bytes, types, pinned).map_err(|e| maps_error(plan.template, &e))?;
-    load_programs(types, plan, ebpf)
-}
-
-/// Makes the object's maps; no program is loaded yet.
-///
-/// # Errors
-/// If the object is no template, or the kernel refuses a map.
-pub fn load_maps(
-    types: &'static KernelTypes,
+    types: &KernelTypes,
     plan: &Plan<'_>,
     sizes: &[(&str, u32)],
-) -> Result<Ebpf, KernelError> {
-    // No program is loaded that uses the filter's sets, so their maps may go.
-    loader::load(&patch(plan)?.bytes, types, sizes).map_err(|e| maps_error(plan.template, &e))
+    previous: &Object,
+) -> Result<Loaded, KernelError> {
+    let patched = patch(plan)?;
+    let object = Object::over(&patched.bytes, types, sizes, previous);
+    load_programs(types, plan, object.map_err(|e| object_error(plan.template, &e))?)
 }
 
-fn load_programs(types: &'static KernelTypes, plan: &Plan<'_>, ebpf: Ebpf) -> Result<Loaded, KernelError> {
+/// Relocates the object; no program is loaded yet, and no map made.
+///
+/// # Errors
+/// If the object is no template.
+pub fn open(types: &KernelTypes, plan: &Plan<'_>, sizes: &[(&str, u32)]) -> Result<Object, KernelError> {
+    // No program is loaded that uses the filter's sets, so their maps may go.
+    Object::new(&patch(plan)?.bytes, types, sizes).map_err(|e| object_error(plan.template, &e))
+}
+
+fn load_programs(types: &KernelTypes, plan: &Plan<'_>, object: Object) -> Result<Loaded, KernelError> {
     match plan.constants.reach {
-        Reach::Lsm => load_hooks(types, plan.template, ebpf),
-        Reach::AuditOnly => load_observers(types, plan.template, ebpf),
+        Reach::Lsm => load_hooks(types, plan.template, object),
+        Reach::AuditOnly => load_observers(types, plan.template, object),
     }
 }
 
-fn load_hooks(
-    types: &'static KernelTypes,
-    template: &Template,
-    mut ebpf: Ebpf,
-) -> Result<Loaded, KernelError> {
+fn load_hooks(types: &KernelTypes, template: &Template, mut object: Object) -> Result<Loaded, KernelError> {
     let (programs, missing) = known_hooks(template, types)?;
     for (hook, name) in &programs {
-        let Some(Program::Lsm(program)) = ebpf.program_mut(name) else {
-            return Err(object_error(template, format!("`{name}` is no LSM program")));
-        };
-        program.load(hook, types.numbered()).map_err(|error| refusal(hook, error))?;
+        require(template, &object, name, Sort::Lsm)?;
+        object.load(name, hook, types).map_err(|error| refusal(template, hook, error))?;
     }
-    Ok(Loaded { ebpf, programs, missing })
+    Ok(Loaded { object, programs, missing })
 }
 
 /// Loads what observes where LSM programs cannot be had.
 fn load_observers(
-    types: &'static KernelTypes,
+    types: &KernelTypes,
     template: &Template,
-    mut ebpf: Ebpf,
+    mut object: Object,
 ) -> Result<Loaded, KernelError> {
     let mut programs = Vec::new();
     for Observer { at, program: name } in &template.layout.observers {
-        let outcome = match (ebpf.program_mut(name), at) {
-            (Some(Program::BtfTracePoint(program)), ObservedAt::Tracepoint(point)) => {
-                program.load(point, types.numbered())
-            }
-            (Some(Program::FEntry(program)), ObservedAt::Function(function)) => {
-                program.load(function, types.numbered())
-            }
-            _ => return Err(object_error(template, format!("`{name}` is no observer"))),
+        let (sort, target) = match at {
+            ObservedAt::Tracepoint(point) => (Sort::Tracepoint, point),
+            ObservedAt::Function(function) => (Sort::Function, function),
         };
-        outcome.map_err(|error| refusal(&at.to_string(), error))?;
+        require(template, &object, name, sort)?;
+        object.load(name, target, types).map_err(|error| refusal(template, &at.to_string(), error))?;
         programs.push((at.to_string(), name.clone()));
     }
-    Ok(Loaded { ebpf, programs, missing: Vec::new() })
+    Ok(Loaded { object, programs, missing: Vec::new() })
+}
+
+fn require(template: &Template, object: &Object, name: &str, sort: Sort) -> Result<(), KernelError> {
+    if object.sort(name) == Some(sort) {
+        return Ok(());
+    }
+    let reason = format!("`{name}` is not what its section says");
+    Err(KernelError::Object { template: template.name.clone(), reason })
 }
 
 /// An object with one probe's constants and filter in it.
@@ -163,30 +151,33 @@ fn patch(plan: &Plan<'_>) -> Result<PatchedObject, KernelError> {
         None => Vec::new(),
     };
     let filter = plan.filter.map(|compiled| (compiled, &*sets));
-    let bytes = object::patch(plan.template, &plan.constants, filter)?;
+    let bytes = patch::patch(plan.template, &plan.constants, filter)?;
     Ok(PatchedObject { bytes, _sets: sets })
 }
 
 /// An object that could not be loaded: for want of something, or since it is no template.
-fn maps_error(template: &Template, error: &EbpfError) -> KernelError {
-    if errno::is_the_hosts(error) {
+fn object_error(template: &Template, error: &ObjectError) -> KernelError {
+    if error.io().is_some_and(|error| errno::is_the_hosts(error)) {
         let what = format!("make the maps of template `{}`", template.name);
-        return KernelError::Program { what, error: chain(error) };
+        return KernelError::Program { what, error: explained(error) };
     }
-    object_error(template, chain(error))
+    KernelError::Object { template: template.name.clone(), reason: explained(error) }
 }
 
-fn object_error(template: &Template, reason: String) -> KernelError {
-    KernelError::Object { template: template.name.clone(), reason }
+/// The error, with cause and fix of its errno if that is known.
+pub fn explained(error: &ObjectError) -> String {
+    match error.io() {
+        Some(io) => error.to_string().replace(&io.to_string(), &chain(io)),
+        None => error.to_string(),
+    }
 }
 
 /// Those of the template's hooks that this kernel has, with their programs, and the rest.
 fn known_hooks(
     template: &Template,
-    types: &'static KernelTypes,
+    types: &KernelTypes,
 ) -> Result<(Programs, Vec<MissingHook>), KernelError> {
-    let known =
-        |hook: &str| types.numbered().id_by_type_name_kind(&format!("bpf_lsm_{hook}"), BtfKind::Func).is_ok();
+    let known = |hook: &str| types.number(&type_name(Sort::Lsm, hook)).is_some();
     let (programs, unknown): (Vec<_>, Vec<_>) =
         template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));
     let release = host::release()?;
@@ -206,32 +197,29 @@ fn known_hooks(
     }
 }
 
-fn refusal(hook: &str, error: ProgramError) -> KernelError {
+fn refusal(template: &Template, hook: &str, error: ObjectError) -> KernelError {
     let hook = hook.to_owned();
-    match error {
-        ProgramError::LoadError { io_error, verifier_log } => {
-            let log = verifier_log.to_string();
-            // The verifier always explains itself; a refusal without a word is policy, or a limit.
-            if io_error.raw_os_error() == Some(nix::libc::EPERM)
-                && log.trim().is_empty()
-                && !is_memory_locked()
-            {
-                return KernelError::Refused { hook };
-            }
-            // Said by the kernel before or beside the verifier: not for what stands in the program.
-            let interrupted = matches!(io_error.raw_os_error(), Some(nix::libc::EAGAIN | nix::libc::ENOMEM));
-            if interrupted || (log.trim().is_empty() && errno::is_the_hosts(&io_error)) {
-                let what = format!("load the program for `{hook}`");
-                return KernelError::Host { what: what.into(), error: io_error };
-            }
-            // Then the helper that reads kernel memory does not exist for the verifier.
-            if facts::lockdown().as_deref() == Some("confidentiality") {
-                return KernelError::Lockdown { hook };
-            }
-            KernelError::Verifier { hook, error: io_error, log: Log::keep(&log) }
-        }
+    let Refused { error, log } = match error {
+        ObjectError::Program { refused, .. } => refused,
+        ObjectError::Map { .. } => return object_error(template, &error),
         other => {
-            KernelError::Program { what: format!("load the program for `{hook}`"), error: chain(&other) }
+            let what = format!("load the program for `{hook}`");
+            return KernelError::Program { what, error: explained(&other) };
         }
+    };
+    // The verifier always explains itself; a refusal without a word is policy, or a limit.
+    if error.raw_os_error() == Some(nix::libc::EPERM) && log.trim().is_empty() && !is_memory_locked() {
+        return KernelError::Refused { hook };
     }
+    // Said by the kernel before or beside the verifier: not for what stands in the program.
+    let interrupted = matches!(error.raw_os_error(), Some(nix::libc::EAGAIN | nix::libc::ENOMEM));
+    if interrupted || (log.trim().is_empty() && errno::is_the_hosts(&error)) {
+        let what = format!("load the program for `{hook}`");
+        return KernelError::Host { what: what.into(), error };
+    }
+    // Then the helper that reads kernel memory does not exist for the verifier.
+    if facts::lockdown().as_deref() == Some("confidentiality") {
+        return KernelError::Lockdown { hook };
+    }
+    KernelError::Verifier { hook, error, log: Log::keep(&log) }
 }

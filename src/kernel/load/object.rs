@@ -1,120 +1,359 @@
-//! A template's object, made this probe's own before anything reads it: its constants, and its filter.
+//! A template's object in this process: relocated to the running kernel, with only what its programs use.
 //!
-//! Both go into the object's bytes. A constant is a word of `.rodata`; the verifier then prunes what it
-//! makes unreachable. A compiled filter is written over the last of the no-ops in `krsi_filter`, its pre-filter over those in `krsi_early_filter`
-//! (ebpf-templates/include/krsi_slot.bpf.h), and the jump before them leads to it: the symbol keeps its size,
-//! and no relocation stands there, so no loader sees a difference.
+//! In: an object's bytes, already this probe's own. Out: programs that can be loaded one by one, and the maps that they
+//! name, each of which is made when a program that names it is loaded.
 
-use std::os::fd::OwnedFd;
-
-use object::{Object, ObjectSection, ObjectSymbol};
-
-use crate::{
-    filter::Compiled,
-    kernel::{
-        KernelError,
-        load::{
-            constants::{Constants, SUMMARIES},
-            sets,
-        },
-    },
-    template::Template,
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ffi::CString,
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
-const FILTER: &str = "krsi_filter";
-const FIRST_STAGE: &str = "krsi_early_filter";
-/// The constant that says which fields the pre-filter needs.
-const FIRST_FIELDS: &str = "krsi_early_fields";
-const INSTRUCTION: usize = 8;
-/// Instructions before the no-ops.
-const BEFORE: usize = 2;
+use aya::maps::{Map, MapData, MapError};
+use aya_obj::{
+    EbpfSectionKind, ParseError, ProgramSection,
+    btf::{BtfError, BtfFeatures, BtfRelocationError},
+    generated::{bpf_attr, bpf_cmd},
+    relocation::EbpfRelocationError,
+};
 
-/// The template's object with the constants and the filter, with maps for its sets, in it.
-///
-/// # Errors
-/// If the object has no such constant, or no room for the filter.
-pub fn patch(
-    template: &Template,
-    constants: &Constants,
-    filter: Option<(&Compiled, &[OwnedFd])>,
-) -> Result<Vec<u8>, KernelError> {
-    let object_error = |reason: String| KernelError::Object { template: template.name.clone(), reason };
-    let first = filter.and_then(|(filter, _)| filter.first.as_ref());
-    let mut bytes = template.object.to_vec();
-    for (name, value) in constants.numbers() {
-        put_number(&mut bytes, name, value).map_err(object_error)?;
-    }
-    put_number(&mut bytes, FIRST_FIELDS, first.map_or(0, |first| first.fields)).map_err(object_error)?;
-    if !constants.summaries.is_empty() {
-        put(&mut bytes, SUMMARIES, &constants.summaries).map_err(object_error)?;
-    }
-    if let Some((filter, sets)) = filter {
-        fill(&mut bytes, FILTER, &sets::bytes_with(&filter.code, sets)).map_err(object_error)?;
-        if let Some(first) = first {
-            fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(object_error)?;
+use crate::kernel::{
+    call::{bpf, descriptor},
+    load::{
+        fold::{self, Code, Function, Stray},
+        instruction::{Instruction, pseudo},
+        kernel_types::{self, KernelTypes},
+        program::{self, Refused, Request, Sort},
+    },
+};
+
+/// Why an object, or what it is made of, cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    #[error("{0}")]
+    Parse(#[from] ParseError),
+    #[error("its types: {0}")]
+    Types(#[from] BtfError),
+    #[error("relocating it to this kernel's types: {0}")]
+    Relocation(#[from] BtfRelocationError),
+    #[error("joining its functions: {0}")]
+    Linking(#[from] EbpfRelocationError),
+    #[error("program `{name}`: {error}")]
+    Code { name: String, error: Stray },
+    #[error("it has no program `{0}`")]
+    NoProgram(String),
+    #[error("`{0}` is of a kind that no template has")]
+    Sort(String),
+    /// The kernel has no such hook, tracepoint, function or iterator.
+    #[error("this kernel has no {0}")]
+    NoTarget(String),
+    #[error("the kernel takes its types no more: {0}")]
+    TypesRefused(io::Error),
+    #[error("making the map `{name}`: {error}")]
+    Map { name: String, error: io::Error },
+    /// By the verifier, which then says why; or before it was asked.
+    #[error("loading `{name}`: {}", refused.error)]
+    Program { name: String, refused: Refused },
+}
+
+impl ObjectError {
+    /// The kernel's own error, if it is one.
+    pub fn io(&self) -> Option<&io::Error> {
+        match self {
+            ObjectError::TypesRefused(error) | ObjectError::Map { error, .. } => Some(error),
+            ObjectError::Program { refused, .. } => Some(&refused.error),
+            _ => None,
         }
     }
-    Ok(bytes)
 }
 
-/// Writes a constant of 32 bits.
-fn put_number(object: &mut [u8], name: &str, value: u32) -> Result<(), String> {
-    let place = symbol(object, name).filter(|(_, size)| *size == 4);
-    let (start, size) = place.ok_or_else(|| format!("it has no constant `{name}`"))?;
-    let room = object.get_mut(start..start + size).ok_or_else(|| format!("its `{name}` is cut off"))?;
-    room.copy_from_slice(&value.to_ne_bytes());
-    Ok(())
+/// See the module.
+pub struct Object {
+    programs: BTreeMap<String, Program>,
+    maps: Vec<MapEntry>,
+    license: CString,
+    /// Its types, as the kernel has them.
+    types: OwnedFd,
 }
 
-/// Writes the beginning of a constant that is larger than a number.
-fn put(object: &mut [u8], name: &str, value: &[u8]) -> Result<(), String> {
-    let place = symbol(object, name).filter(|(_, size)| *size >= value.len());
-    let (start, _) = place.ok_or_else(|| format!("it has no constant `{name}` of {} bytes", value.len()))?;
-    let room =
-        object.get_mut(start..start + value.len()).ok_or_else(|| format!("its `{name}` is cut off"))?;
-    room.copy_from_slice(value);
-    Ok(())
+struct Program {
+    sort: Sort,
+    sleepable: bool,
+    /// Each map stands in it by its number in the object.
+    code: Code,
+    loaded: Option<OwnedFd>,
+    link: Option<OwnedFd>,
 }
 
-fn fill(object: &mut [u8], name: &str, code: &[u8]) -> Result<(), String> {
-    let (start, size) = symbol(object, name).ok_or_else(|| format!("it has no slot `{name}`"))?;
-    // The slot begins with the answer without a filter and the jump, and ends with its exit.
-    if code.len() + (BEFORE + 1) * INSTRUCTION > size {
-        return Err("its slot for a filter is too small".into());
+struct MapEntry {
+    name: String,
+    definition: aya_obj::Map,
+    made: Option<OwnedFd>,
+}
+
+impl MapEntry {
+    /// Constants are a generation's own.
+    fn is_shared(&self) -> bool {
+        !self.name.starts_with('.')
     }
-    let slot = object.get_mut(start..start + size).ok_or("its slot for a filter is cut off")?;
-    let begin = size - INSTRUCTION - code.len();
-    slot[begin..begin + code.len()].copy_from_slice(code);
-    // Counted from behind the jump, which has the distance in its third and fourth byte.
-    let distance = i16::try_from(begin / INSTRUCTION - BEFORE).map_err(|error| error.to_string())?;
-    let jump = (BEFORE - 1) * INSTRUCTION;
-    slot[jump + 2..jump + 4].copy_from_slice(&distance.to_ne_bytes());
-    Ok(())
 }
 
-/// Where in the file a symbol's bytes lie, and how many there are.
-fn symbol(object: &[u8], name: &str) -> Option<(usize, usize)> {
-    let elf = object::File::parse(object).ok()?;
-    let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name))?;
-    let section = elf.section_by_index(symbol.section_index()?).ok()?;
-    let (section_start, _) = section.file_range()?;
-    let start = usize::try_from(section_start.checked_add(symbol.address())?).ok()?;
-    Some((start, usize::try_from(symbol.size()).ok()?))
-}
+impl Object {
+    /// Reads an object and relocates it. `sizes`: how many entries a map has, where that is not as the object says.
+    ///
+    /// # Errors
+    /// If it is no object of a template, or the kernel does not take its types.
+    pub fn new(bytes: &[u8], kernel: &KernelTypes, sizes: &[(&str, u32)]) -> Result<Self, ObjectError> {
+        let mut object = aya_obj::Object::parse(bytes)?;
+        let types = match object.fixup_and_sanitize_btf(&features(kernel.version))? {
+            Some(types) => load_types(&types.to_bytes()).map_err(ObjectError::TypesRefused)?,
+            None => return Err(ObjectError::Parse(ParseError::NoBTF)),
+        };
+        object.relocate_btf(&kernel.named)?;
+        let mut maps: Vec<_> = object.maps.drain().collect();
+        maps.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let code_sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+        let numbers = (0..).zip(&maps).map(|(number, (name, map))| (name.as_str(), number, map));
+        object.relocate_maps(numbers, &code_sections)?;
+        object.relocate_calls(&code_sections)?;
+        let mut programs = BTreeMap::new();
+        for (name, program) in &object.programs {
+            let function = object.functions.get(&program.function_key());
+            let function = function.ok_or_else(|| ObjectError::NoProgram(name.clone()))?;
+            let (sort, sleepable) =
+                sort_of(&program.section).ok_or_else(|| ObjectError::Sort(name.clone()))?;
+            let code = Code {
+                instructions: function.instructions.iter().map(Instruction::from).collect(),
+                functions: function
+                    .func_info
+                    .func_info
+                    .iter()
+                    .map(|info| Function { start: info.insn_off as usize, type_id: info.type_id })
+                    .collect(),
+            };
+            programs.insert(name.clone(), Program { sort, sleepable, code, loaded: None, link: None });
+        }
+        let sizes: HashMap<_, _> = sizes.iter().copied().collect();
+        let maps = maps.into_iter().map(|(name, mut definition)| {
+            if let Some(entries) = sizes.get(name.as_str()) {
+                definition.set_max_entries(*entries);
+            }
+            MapEntry { name, definition, made: None }
+        });
+        Ok(Object { programs, maps: maps.collect(), license: object.license, types })
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        filter::{CAPACITY, FIRST_CAPACITY},
-        template::shapes::Shapes,
-    };
+    /// The same over the maps that another object has made already.
+    ///
+    /// # Errors
+    /// As for `new`, or if this process has no descriptor left.
+    pub fn over(
+        bytes: &[u8],
+        kernel: &KernelTypes,
+        sizes: &[(&str, u32)],
+        other: &Object,
+    ) -> Result<Self, ObjectError> {
+        let mut object = Self::new(bytes, kernel, sizes)?;
+        for entry in object.maps.iter_mut().filter(|entry| entry.is_shared()) {
+            let same = other.maps.iter().find(|known| known.name == entry.name);
+            if let Some(made) = same.and_then(|known| known.made.as_ref()) {
+                let clone = made.try_clone();
+                entry.made =
+                    Some(clone.map_err(|error| ObjectError::Map { name: entry.name.clone(), error })?);
+            }
+        }
+        Ok(object)
+    }
 
-    #[test]
-    fn slots_are_as_large_as_filters_may_be() {
-        let shapes = Shapes::of("file_open");
-        for (slot, capacity) in [(FILTER, CAPACITY), (FIRST_STAGE, FIRST_CAPACITY)] {
-            assert_eq!(shapes.symbol(slot), (BEFORE + capacity + 1) * INSTRUCTION, "{slot}");
+    /// Has the kernel verify a program that is to be attached to `target`, and makes the maps that it names.
+    ///
+    /// # Errors
+    /// If the kernel has no such target, or refuses the program or a map.
+    pub fn load(&mut self, name: &str, target: &str, kernel: &KernelTypes) -> Result<(), ObjectError> {
+        let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
+        let sought = kernel_types::type_name(program.sort, target);
+        let target = kernel.number(&sought).ok_or(ObjectError::NoTarget(sought))?;
+        let mut code = fold::fold(&program.code, |map, at, width| constant(&self.maps, map, at, width))
+            .map_err(|error| ObjectError::Code { name: name.to_owned(), error })?;
+        for one in &mut code.instructions {
+            if one.is_wide() && matches!(one.src, pseudo::MAP | pseudo::MAP_VALUE) {
+                one.immediate = self.made(one.immediate)?;
+            }
+        }
+        let Some(program) = self.programs.get_mut(name) else {
+            return Err(ObjectError::NoProgram(name.to_owned()));
+        };
+        let request = Request {
+            name,
+            sort: program.sort,
+            sleepable: program.sleepable,
+            target,
+            license: &self.license,
+            types: &self.types,
+        };
+        let loaded = program::load(&request, &code);
+        program.loaded =
+            Some(loaded.map_err(|refused| ObjectError::Program { name: name.to_owned(), refused })?);
+        Ok(())
+    }
+
+    /// The descriptor of a map, which is made if it has none.
+    fn made(&mut self, number: i32) -> Result<i32, ObjectError> {
+        let entry = usize::try_from(number).ok().and_then(|number| self.maps.get_mut(number));
+        let entry = entry.ok_or_else(|| ObjectError::Sort(format!("map {number}")))?;
+        if entry.made.is_none() {
+            let made = make(&entry.name, &entry.definition, &self.types);
+            entry.made = Some(made.map_err(|error| ObjectError::Map { name: entry.name.clone(), error })?);
+        }
+        Ok(entry.made.as_ref().map_or(-1, AsRawFd::as_raw_fd))
+    }
+
+    /// Attaches a program that is loaded, until this is dropped.
+    ///
+    /// # Errors
+    /// If it is not loaded, or the kernel has no room for it.
+    pub fn attach(&mut self, name: &str) -> io::Result<()> {
+        let program = self.programs.get_mut(name);
+        let program = program.ok_or_else(|| io::Error::other(format!("the object has no `{name}`")))?;
+        let loaded = program.loaded.as_ref();
+        let loaded = loaded.ok_or_else(|| io::Error::other(format!("`{name}` is not loaded")))?;
+        program.link = Some(program::attach(loaded)?);
+        Ok(())
+    }
+
+    /// Takes a program out of the kernel.
+    pub fn detach(&mut self, name: &str) {
+        if let Some(program) = self.programs.get_mut(name) {
+            program.link = None;
+            program.loaded = None;
         }
     }
+
+    /// What sort of program it is, if there is one.
+    pub fn sort(&self, name: &str) -> Option<Sort> {
+        self.programs.get(name).map(|program| program.sort)
+    }
+
+    pub fn is_loaded(&self, name: &str) -> bool {
+        self.programs.get(name).is_some_and(|program| program.loaded.is_some())
+    }
+
+    /// Runs an iterator that is loaded: all it writes.
+    ///
+    /// # Errors
+    /// If it is none, or cannot be read.
+    pub fn output(&self, name: &str) -> io::Result<Vec<u8>> {
+        let program = self.programs.get(name).and_then(|program| program.loaded.as_ref());
+        let program = program.ok_or_else(|| io::Error::other(format!("`{name}` is not loaded")))?;
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut program::open_iterator(program)?, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A map that a loaded program names; `None` if none does.
+    ///
+    /// # Errors
+    /// If the kernel does not tell what map it is.
+    pub fn map(&self, name: &str) -> Result<Option<Map>, MapError> {
+        let made = self.maps.iter().find(|entry| entry.name == name).and_then(|entry| entry.made.as_ref());
+        let Some(made) = made else { return Ok(None) };
+        let own = made.as_fd().try_clone_to_owned().map_err(MapError::IoError)?;
+        Map::from_map_data(MapData::from_fd(own)?).map(Some)
+    }
+}
+
+fn sort_of(section: &ProgramSection) -> Option<(Sort, bool)> {
+    match section {
+        ProgramSection::Lsm { sleepable } => Some((Sort::Lsm, *sleepable)),
+        ProgramSection::BtfTracePoint => Some((Sort::Tracepoint, false)),
+        ProgramSection::FEntry { sleepable } => Some((Sort::Function, *sleepable)),
+        ProgramSection::Iter { sleepable } => Some((Sort::Iterator, *sleepable)),
+        _ => None,
+    }
+}
+
+/// The bytes of a map that nobody writes to, as a number.
+fn constant(maps: &[MapEntry], map: i32, at: i64, width: usize) -> Option<u64> {
+    let entry = maps.get(usize::try_from(map).ok()?)?;
+    if entry.definition.section_kind() != EbpfSectionKind::Rodata {
+        return None;
+    }
+    let at = usize::try_from(at).ok()?;
+    let bytes = entry.definition.data().get(at..at.checked_add(width)?)?;
+    let mut number = [0; 8];
+    number[..width].copy_from_slice(bytes);
+    // Little-endian machines alone have these objects.
+    Some(u64::from_le_bytes(number))
+}
+
+/// What the kernel knows of the types of types, by its version: a kernel that knows more is not harmed by less.
+fn features(version: u32) -> BtfFeatures {
+    let from = |major: u32, minor: u32| version >= major << 16 | minor << 8;
+    BtfFeatures::new(true, true, true, false, from(5, 13), from(5, 16), from(5, 17), from(6, 0))
+}
+
+fn load_types(types: &[u8]) -> io::Result<OwnedFd> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_BTF_LOAD reads this variant.
+    let load = unsafe { &mut attributes.__bindgen_anon_7 };
+    load.btf = types.as_ptr() as u64;
+    load.btf_size = u32::try_from(types.len()).map_err(io::Error::other)?;
+    descriptor(bpf(bpf_cmd::BPF_BTF_LOAD, &mut attributes))
+}
+
+fn make(name: &str, definition: &aya_obj::Map, types: &OwnedFd) -> io::Result<OwnedFd> {
+    use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_STACK_TRACE};
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_CREATE reads this variant.
+    let map = unsafe { &mut attributes.__bindgen_anon_1 };
+    map.map_type = definition.map_type();
+    map.key_size = definition.key_size();
+    map.value_size = definition.value_size();
+    map.max_entries = definition.max_entries();
+    map.map_flags = definition.map_flags();
+    // These take no types of key and value.
+    let untyped = [BPF_MAP_TYPE_RINGBUF as u32, BPF_MAP_TYPE_STACK_TRACE as u32];
+    if let aya_obj::Map::Btf(described) = definition
+        && !untyped.contains(&map.map_type)
+    {
+        map.btf_fd = types.as_raw_fd().cast_unsigned();
+        map.btf_key_type_id = described.def.btf_key_type_id;
+        map.btf_value_type_id = described.def.btf_value_type_id;
+    }
+    let room = map.map_name.len() - 1;
+    // The kernel wants letters, digits, `_` and `.`.
+    for (to, from) in map.map_name[..room].iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let made = descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))?;
+    if !definition.data().is_empty() {
+        fill(&made, definition.data())?;
+        if definition.section_kind() == EbpfSectionKind::Rodata {
+            freeze(&made)?;
+        }
+    }
+    Ok(made)
+}
+
+fn fill(map: &OwnedFd, data: &[u8]) -> io::Result<()> {
+    let key = 0_u32;
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_UPDATE_ELEM reads this variant.
+    let element = unsafe { &mut attributes.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd().cast_unsigned();
+    element.key = &raw const key as u64;
+    element.__bindgen_anon_1.value = data.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
+}
+
+fn freeze(map: &OwnedFd) -> io::Result<()> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // BPF_MAP_FREEZE reads the descriptor, which is the first word of this variant.
+    attributes.__bindgen_anon_2.map_fd = map.as_raw_fd().cast_unsigned();
+    bpf(bpf_cmd::BPF_MAP_FREEZE, &mut attributes).map(drop)
 }

@@ -1,10 +1,9 @@
 //! The kernel's types, as far as they are asked for.
 //!
-//! In: `/sys/kernel/btf/vmlinux`, some 150 000 types in 5 MB, and the objects to be loaded. Out: two small sections
-//! instead of that. One has the types that the objects name, under numbers of its own: aya looks at every type
-//! for each that an object relocates against, which costs hundreds of milliseconds on a slow machine.
-//! The other has what programs are attached to, under the kernel's numbers, since the kernel is told by them; what is
-//! before and between is blank.
+//! In: `/sys/kernel/btf/vmlinux`, some 150 000 types in 5 MB, and the objects to be loaded. Out: a small section
+//! with the types that the objects name, under numbers of its own (aya looks at every type
+//! for each that an object relocates against, which costs hundreds of milliseconds on a slow machine); and the
+//! kernel's numbers of what programs are attached to, since the kernel is told by them.
 //!
 //! What an object can name: structs, unions, enums and typedefs by its own types' names, and what its sections are
 //! attached to. A wanted type brings along what it contains, but not what it points to: a
@@ -22,8 +21,8 @@ use object::{Object, ObjectSection};
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Wanted {
     types: HashSet<Vec<u8>>,
-    functions: HashSet<Vec<u8>>,
-    tracepoints: HashSet<Vec<u8>>,
+    functions: HashSet<String>,
+    tracepoints: HashSet<String>,
 }
 
 impl Wanted {
@@ -47,12 +46,22 @@ impl Wanted {
     fn add_section(&mut self, name: &str) {
         let Some((kind, target)) = name.split_once('/') else { return };
         match kind {
-            "lsm" | "lsm.s" => drop(self.functions.insert(format!("bpf_lsm_{target}").into())),
-            "iter" | "iter.s" => drop(self.functions.insert(format!("bpf_iter_{target}").into())),
+            "lsm" | "lsm.s" => drop(self.functions.insert(format!("bpf_lsm_{target}"))),
+            "iter" | "iter.s" => drop(self.functions.insert(format!("bpf_iter_{target}"))),
             "fentry" | "fexit" => drop(self.functions.insert(target.into())),
-            "tp_btf" => drop(self.tracepoints.insert(format!("btf_trace_{target}").into())),
+            "tp_btf" => drop(self.tracepoints.insert(format!("btf_trace_{target}"))),
             _ => {}
         }
+    }
+
+    /// The kernel's functions that programs are attached to.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter().map(String::as_str)
+    }
+
+    /// The types of the tracepoints that programs are attached to.
+    pub fn tracepoints(&self) -> impl Iterator<Item = &str> {
+        self.tracepoints.iter().map(String::as_str)
     }
 }
 
@@ -61,62 +70,67 @@ fn flavourless(name: &[u8]) -> &[u8] {
     name.windows(3).position(|window| window == b"___").map_or(name, |end| &name[..end])
 }
 
-/// The types that objects name, and what these consist of, under numbers of their own; `None` if the whole is not as
-/// the format says.
-pub fn named(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
-    let types = Types::parse(whole)?;
-    let entries = types.all()?;
-    let mut kept = vec![false; entries.len() + 1];
-    let mut waiting: Vec<u32> = Vec::new();
-    for (id, entry) in (1..).zip(&entries) {
-        if entry.is_named_type() && wanted.types.contains(flavourless(types.name(entry.name())?)) {
-            waiting.push(id);
-        }
-    }
-    while let Some(id) = waiting.pop() {
-        let seen = kept.get_mut(usize::try_from(id).ok()?)?;
-        // 0 is void.
-        if id != 0 && !std::mem::replace(seen, true) {
-            waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains());
-        }
-    }
-    // Behind a pointer there is the blank one, which comes first.
-    let (void, blank) = (0, 1);
-    let numbers: HashMap<u32, u32> =
-        (1..).zip(&kept[1..]).filter(|(_, kept)| **kept).map(|(id, _)| id).zip(blank + 1..).collect();
-    let number = |id: u32| if id == 0 { void } else { numbers.get(&id).copied().unwrap_or(blank) };
-    let mut copy = Copy::new(&types);
-    copy.types.extend(BLANK);
-    for (entry, _) in entries.iter().zip(&kept[1..]).filter(|(_, kept)| **kept) {
-        copy.entry(entry, number)?;
-    }
-    copy.finish()
+/// All of the kernel's types.
+pub struct Whole<'a> {
+    types: Types<'a>,
+    entries: Vec<Entry<'a>>,
 }
 
-/// What programs are attached to, under the same numbers, and blanks up to the last of them; `None` if the whole is
-/// not as the format says.
-pub fn numbered(whole: &[u8], wanted: &Wanted) -> Option<Vec<u8>> {
-    let types = Types::parse(whole)?;
-    let mut copy = Copy::new(&types);
-    let mut blanks = 0;
-    for entry in types.all()? {
-        let list = match entry.kind() {
-            kind::FUNC => &wanted.functions,
-            kind::TYPEDEF => &wanted.tracepoints,
-            _ => {
-                blanks += 1;
-                continue;
-            }
-        };
-        if list.contains(types.name(entry.name())?) {
-            copy.types.extend(std::iter::repeat_n(BLANK, std::mem::take(&mut blanks)).flatten());
-            // What it is of is not asked.
-            copy.entry(&entry, |_| 0)?;
-        } else {
-            blanks += 1;
-        }
+impl<'a> Whole<'a> {
+    /// `None` if they are not as the format says.
+    pub fn parse(data: &'a [u8]) -> Option<Self> {
+        let types = Types::parse(data)?;
+        let entries = types.all()?;
+        Some(Whole { types, entries })
     }
-    copy.finish()
+
+    /// The types that objects name, and what these consist of, under numbers of their own; `None` if one is not as the
+    /// format says.
+    pub fn named(&self, wanted: &Wanted) -> Option<Vec<u8>> {
+        let Whole { types, entries } = self;
+        let mut kept = vec![false; entries.len() + 1];
+        let mut waiting: Vec<u32> = Vec::new();
+        for (id, entry) in (1..).zip(entries) {
+            if entry.is_named_type() && wanted.types.contains(flavourless(types.name(entry.name())?)) {
+                waiting.push(id);
+            }
+        }
+        while let Some(id) = waiting.pop() {
+            let seen = kept.get_mut(usize::try_from(id).ok()?)?;
+            // 0 is void.
+            if id != 0 && !std::mem::replace(seen, true) {
+                waiting.extend(entries.get(usize::try_from(id).ok()? - 1)?.contains());
+            }
+        }
+        // Behind a pointer there is the blank one, which comes first.
+        let (void, blank) = (0, 1);
+        let numbers: HashMap<u32, u32> =
+            (1..).zip(&kept[1..]).filter(|(_, kept)| **kept).map(|(id, _)| id).zip(blank + 1..).collect();
+        let number = |id: u32| if id == 0 { void } else { numbers.get(&id).copied().unwrap_or(blank) };
+        let mut copy = Copy::new(types);
+        copy.types.extend(BLANK);
+        for (entry, _) in entries.iter().zip(&kept[1..]).filter(|(_, kept)| **kept) {
+            copy.entry(entry, number)?;
+        }
+        copy.finish()
+    }
+
+    /// The kernel's numbers of what programs are attached to; `None` if a type is not as the format says.
+    pub fn numbers(&self, wanted: &Wanted) -> Option<HashMap<String, u32>> {
+        let mut numbers = HashMap::new();
+        for (id, entry) in (1..).zip(&self.entries) {
+            let list = match entry.kind() {
+                kind::FUNC => &wanted.functions,
+                kind::TYPEDEF => &wanted.tracepoints,
+                _ => continue,
+            };
+            let Ok(name) = std::str::from_utf8(self.types.name(entry.name())?) else { continue };
+            if list.contains(name) {
+                numbers.entry(name.to_owned()).or_insert(id);
+            }
+        }
+        Some(numbers)
+    }
 }
 
 /// A forward declaration of a struct without a name.
@@ -387,7 +401,8 @@ mod tests {
         let mut wanted = Wanted::default();
         wanted.add(crate::kernel::names::iterators::OBJECT);
         catalogue.iter().for_each(|template| wanted.add(&template.object));
-        let some = named(&whole, &wanted).unwrap();
+        let parsed = Whole::parse(&whole).unwrap();
+        let some = parsed.named(&wanted).unwrap();
         assert!(some.len() < whole.len() / 10, "{} of {} bytes", some.len(), whole.len());
         for template in catalogue.iter() {
             assert_eq!(
@@ -397,26 +412,21 @@ mod tests {
                 template.name
             );
         }
-        let parse = |types: &[u8]| Btf::parse(types, Default::default()).unwrap();
-        let (some, whole) = (parse(&numbered(&whole, &wanted).unwrap()), parse(&whole));
+        let numbers = parsed.numbers(&wanted).unwrap();
+        let all = Btf::parse(&whole, Default::default()).unwrap();
         for (name, kind) in [
             ("bpf_lsm_file_open", BtfKind::Func),
             ("bpf_iter_task_file", BtfKind::Func),
             ("btf_trace_sched_process_exec", BtfKind::Typedef),
         ] {
-            assert_eq!(
-                some.id_by_type_name_kind(name, kind).unwrap(),
-                whole.id_by_type_name_kind(name, kind).unwrap()
-            );
+            assert_eq!(numbers.get(name).copied(), all.id_by_type_name_kind(name, kind).ok(), "{name}");
         }
-        assert!(some.id_by_type_name_kind("bpf_lsm_file_ioctl", BtfKind::Func).is_err(), "nobody wants it");
+        assert_eq!(numbers.get("bpf_lsm_file_ioctl"), None, "nobody wants it");
     }
 
     #[test]
     fn what_is_no_btf_is_not_reduced() {
-        for make in [named, numbered] {
-            assert_eq!(make(b"", &Wanted::default()), None);
-            assert_eq!(make(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0], &Wanted::default()), None);
-        }
+        assert!(Whole::parse(b"").is_none());
+        assert!(Whole::parse(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).is_none());
     }
 }

@@ -8,20 +8,26 @@ pub mod settings;
 pub mod stacks;
 pub mod summaries;
 
-use aya::{
-    Ebpf,
-    maps::{Map, MapError},
-};
+use aya::maps::{Map, MapError};
 use nix::libc;
 
-use crate::kernel::{KernelError, errno::chain};
+use crate::kernel::{KernelError, errno::chain, load::object::Object};
 
-/// Takes a map out of an object.
+/// A map that a program of the object uses.
 ///
 /// # Errors
-/// If the object has none of this name.
-pub fn take(ebpf: &mut Ebpf, table: &'static str) -> Result<Map, KernelError> {
-    ebpf.take_map(table).ok_or(KernelError::Table { table, reason: "the object has no such map".into() })
+/// If none uses one of this name.
+pub fn take(object: &Object, table: &'static str) -> Result<Map, KernelError> {
+    let unused = || KernelError::Table { table, reason: "no program of the object uses such a map".into() };
+    take_used(object, table)?.ok_or_else(unused)
+}
+
+/// The same; `None` if no program uses it.
+///
+/// # Errors
+/// If the kernel does not tell what map it is.
+pub fn take_used(object: &Object, table: &'static str) -> Result<Option<Map>, KernelError> {
+    object.map(table).map_err(|error| KernelError::Table { table, reason: chain(&error) })
 }
 
 /// Says why an entry found no place in a table.

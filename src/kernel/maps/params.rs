@@ -11,17 +11,15 @@ use std::{
     path::PathBuf,
 };
 
-use aya::{
-    Ebpf,
-    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key},
-};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key};
 
 use crate::{
     backend::Followed,
     kernel::{
         KernelError,
         errno::chain,
-        maps::{full, take},
+        load::object::Object,
+        maps::{full, take, take_used},
         names::{
             files::{Change, NamedFile, was_moved},
             identity,
@@ -141,14 +139,14 @@ pub struct Tables {
 }
 
 impl Tables {
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+    pub fn new(object: &Object) -> Result<Self, KernelError> {
         Ok(Tables {
-            inodes: open(ebpf, Table::Inodes)?,
-            prefixes: open(ebpf, Table::Prefixes)?,
-            suffixes: open(ebpf, Table::Suffixes)?,
-            variables: Variables::open(ebpf)?,
-            networks: open(ebpf, Table::Networks)?,
-            ports: open(ebpf, Table::Ports)?,
+            inodes: open(object, Table::Inodes)?,
+            prefixes: open(object, Table::Prefixes)?,
+            suffixes: open(object, Table::Suffixes)?,
+            variables: Variables::open(object)?,
+            networks: open(object, Table::Networks)?,
+            ports: open(object, Table::Ports)?,
             by_param: BTreeMap::new(),
         })
     }
@@ -381,10 +379,10 @@ struct Variables {
 }
 
 impl Variables {
-    fn open(ebpf: &mut Ebpf) -> Result<Option<Self>, KernelError> {
+    fn open(object: &Object) -> Result<Option<Self>, KernelError> {
         const NAMES: &str = "krsi_variable_names";
-        let Some(table) = open(ebpf, Table::Variables)? else { return Ok(None) };
-        let names = take(ebpf, NAMES)?;
+        let Some(table) = open(object, Table::Variables)? else { return Ok(None) };
+        let names = take(object, NAMES)?;
         let names =
             Array::try_from(names).map_err(|e| KernelError::Table { table: NAMES, reason: chain(&e) })?;
         Ok(Some(Variables { table, names, slots: BTreeMap::new() }))
@@ -430,10 +428,10 @@ pub fn word(kind: &ParamKind, texts: &[String]) -> u64 {
     }
 }
 
-fn open<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, table: Table) -> Result<Option<T>, KernelError> {
+fn open<T: TryFrom<Map, Error = MapError>>(object: &Object, table: Table) -> Result<Option<T>, KernelError> {
     let open =
         |map| T::try_from(map).map_err(|e| KernelError::Table { table: table.name(), reason: chain(&e) });
-    ebpf.take_map(table.name()).map(open).transpose()
+    take_used(object, table.name())?.map(open).transpose()
 }
 
 fn entries(kind: &ParamKind, texts: &[String], iterators: &Iterators) -> Result<Entries, KernelError> {

@@ -1,13 +1,10 @@
 //! Stacks that a probe has kept: the events and summaries name them by a number.
 
-use aya::{
-    Ebpf,
-    maps::{MapData, stack_trace::StackTraceMap},
-};
+use aya::maps::{MapData, stack_trace::StackTraceMap};
 
 use crate::{
     event::{Event, Stacks, Value},
-    kernel::{KernelError, errno::chain, maps::take},
+    kernel::{KernelError, errno::chain, load::object::Object, maps::take},
     probe::{Spec, aggregation::Aggregation},
     raw, symbols,
     template::{FieldKind, Stack},
@@ -40,11 +37,11 @@ impl KeptStacks {
     ///
     /// # Errors
     /// If the object has no such map.
-    pub fn open(ebpf: &mut Ebpf, spec: &Spec) -> Result<Option<Self>, KernelError> {
+    pub fn open(object: &Object, spec: &Spec) -> Result<Option<Self>, KernelError> {
         if wanted(spec) == 0 {
             return Ok(None);
         }
-        let table = StackTraceMap::try_from(take(ebpf, TABLE)?)
+        let table = StackTraceMap::try_from(take(object, TABLE)?)
             .map_err(|error| KernelError::Table { table: TABLE, reason: chain(&error) })?;
         Ok(Some(KeptStacks { table }))
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use aya::{
-    Ebpf,
+    Pod,
     maps::{HashMap, MapData, MapError},
 };
 
@@ -15,7 +15,8 @@ use crate::{
     kernel::{
         KernelError,
         errno::chain,
-        maps::{grace, stacks::KeptStacks, take},
+        load::object::Object,
+        maps::{grace, stacks::KeptStacks, take_used},
     },
     probe::{
         aggregation::{Aggregation, GROUP_SIZE, Kind},
@@ -51,8 +52,8 @@ pub fn sizes(aggregations: &[Aggregation], keys: u32) -> [(&'static str, u32); 2
 pub struct Summaries {
     probe: String,
     aggregations: Vec<Aggregation>,
-    totals: HashMap<MapData, Key, TotalValue>,
-    sketches: HashMap<MapData, Key, SketchValue>,
+    totals: Option<HashMap<MapData, Key, TotalValue>>,
+    sketches: Option<HashMap<MapData, Key, SketchValue>>,
     /// Being added to.
     epoch: u32,
     /// Overflow that has been told with a summary taken before.
@@ -65,19 +66,18 @@ impl Summaries {
     /// # Errors
     /// If the object has no such tables.
     pub fn open(
-        ebpf: &mut Ebpf,
+        object: &Object,
         probe: &str,
         aggregations: &[Aggregation],
     ) -> Result<Option<Self>, KernelError> {
         if aggregations.is_empty() {
             return Ok(None);
         }
-        let unfit = |table, error: MapError| KernelError::Table { table, reason: chain(&error) };
         Ok(Some(Summaries {
             probe: probe.to_owned(),
             aggregations: aggregations.to_vec(),
-            totals: HashMap::try_from(take(ebpf, TOTALS)?).map_err(|e| unfit(TOTALS, e))?,
-            sketches: HashMap::try_from(take(ebpf, SKETCHES)?).map_err(|e| unfit(SKETCHES, e))?,
+            totals: open(object, TOTALS)?,
+            sketches: open(object, SKETCHES)?,
             epoch: 0,
             told_overflow: 0,
         }))
@@ -110,11 +110,15 @@ impl Summaries {
         let overflow = overflow()?;
         let summaries = self.summaries(&entries, overflow.saturating_sub(self.told_overflow));
         self.told_overflow = overflow;
-        for (key, _) in &entries.totals {
-            self.totals.remove(key).map_err(|e| unreadable(TOTALS, &e))?;
+        if let Some(totals) = &mut self.totals {
+            for (key, _) in &entries.totals {
+                totals.remove(key).map_err(|e| unreadable(TOTALS, &e))?;
+            }
         }
-        for (key, _) in &entries.sketches {
-            self.sketches.remove(key).map_err(|e| unreadable(SKETCHES, &e))?;
+        if let Some(sketches) = &mut self.sketches {
+            for (key, _) in &entries.sketches {
+                sketches.remove(key).map_err(|e| unreadable(SKETCHES, &e))?;
+            }
         }
         Ok(summaries)
     }
@@ -140,6 +144,15 @@ impl Summaries {
     }
 }
 
+/// A table that is not used is not there.
+fn open<V: Pod>(
+    object: &Object,
+    table: &'static str,
+) -> Result<Option<HashMap<MapData, Key, V>>, KernelError> {
+    let open = |map| HashMap::try_from(map).map_err(|e| unreadable(table, &e));
+    take_used(object, table)?.map(open).transpose()
+}
+
 /// One epoch's entries.
 struct Entries {
     totals: Vec<(Key, Total)>,
@@ -149,11 +162,11 @@ struct Entries {
 impl Entries {
     fn of(tables: &Summaries, epoch: u32) -> Result<Self, KernelError> {
         Ok(Entries {
-            totals: read(&tables.totals, TOTALS, epoch)?
+            totals: read(tables.totals.as_ref(), TOTALS, epoch)?
                 .into_iter()
                 .map(|(key, value)| (key, total(&value)))
                 .collect(),
-            sketches: read(&tables.sketches, SKETCHES, epoch)?.into_iter().collect(),
+            sketches: read(tables.sketches.as_ref(), SKETCHES, epoch)?.into_iter().collect(),
         })
     }
 
@@ -219,11 +232,12 @@ fn total(value: &TotalValue) -> Total {
 
 /// By key: while entries are being added, the walk may come by one twice.
 fn read<const N: usize>(
-    table: &HashMap<MapData, Key, [u8; N]>,
+    table: Option<&HashMap<MapData, Key, [u8; N]>>,
     name: &'static str,
     epoch: u32,
 ) -> Result<BTreeMap<Key, [u8; N]>, KernelError> {
     let mut entries = BTreeMap::new();
+    let Some(table) = table else { return Ok(entries) };
     for key in table.keys() {
         let key = key.map_err(|e| unreadable(name, &e))?;
         if epoch_of(&key) != epoch {

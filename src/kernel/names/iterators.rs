@@ -2,19 +2,11 @@
 //!
 //! Iterators load on hosts that refuse LSM programs, too.
 
-use std::cell::{RefCell, RefMut};
-
-use aya::{
-    Ebpf,
-    programs::{Iter, Program},
-};
+use std::cell::RefCell;
 
 use crate::kernel::{
     errno::chain,
-    load::{
-        iter,
-        loader::{self, KernelTypes},
-    },
+    load::{explained, kernel_types::KernelTypes, object::Object},
 };
 
 pub static OBJECT: &[u8] = include_bytes!("../../../ebpf-templates/objects/_identity.bpf.o");
@@ -30,7 +22,7 @@ pub struct Iterator {
 /// The object, once one of its programs is needed.
 pub struct Iterators {
     types: &'static KernelTypes,
-    loaded: RefCell<Option<Ebpf>>,
+    loaded: RefCell<Option<Object>>,
 }
 
 impl Iterators {
@@ -49,7 +41,7 @@ impl Iterators {
     /// # Errors
     /// If the kernel refuses it.
     pub fn output(&self, iterator: Iterator) -> Result<Vec<u8>, String> {
-        iter::output(&mut *self.program(iterator)?)
+        self.with(iterator, |object, name| object.output(name).map_err(|e| chain(&e)))
     }
 
     /// Loads one, so that the next run takes no longer than the run itself.
@@ -57,23 +49,24 @@ impl Iterators {
     /// # Errors
     /// If the kernel refuses it.
     pub fn prepare(&self, iterator: Iterator) -> Result<(), String> {
-        self.program(iterator).map(drop)
+        self.with(iterator, |_, _| Ok(()))
     }
 
-    fn program(&self, Iterator { program: name, kind }: Iterator) -> Result<RefMut<'_, Iter>, String> {
+    /// Hands the object on once the program is loaded.
+    fn with<T>(
+        &self,
+        Iterator { program: name, kind }: Iterator,
+        use_it: impl FnOnce(&Object, &str) -> Result<T, String>,
+    ) -> Result<T, String> {
         let mut loaded = self.loaded.borrow_mut();
-        if loaded.is_none() {
-            *loaded = Some(loader::load(OBJECT, self.types, &[]).map_err(|e| chain(&e))?);
-        }
-        let found = RefMut::filter_map(loaded, |loaded| match loaded.as_mut()?.program_mut(name)? {
-            Program::Iter(program) => Some(program),
-            _ => None,
-        });
-        let mut program = found.map_err(|_| format!("`{name}` is no iterator"))?;
-        if program.fd().is_err() {
-            program.load(kind, self.types.numbered()).map_err(|e| chain(&e))?;
-        }
-        Ok(program)
+        let mut object = match loaded.take() {
+            Some(object) => object,
+            None => Object::new(OBJECT, self.types, &[]).map_err(|e| explained(&e))?,
+        };
+        let ready = if object.is_loaded(name) { Ok(()) } else { object.load(name, kind, self.types) };
+        let done = ready.map_err(|e| explained(&e)).and_then(|()| use_it(&object, name));
+        *loaded = Some(object);
+        done
     }
 }
 
@@ -85,13 +78,16 @@ pub fn number(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::kernel::{host, load::types::Wanted};
+    use crate::kernel::{
+        host,
+        load::{kernel_types, types::Wanted},
+    };
 
     /// `None` where nothing can be loaded.
     pub fn iterators() -> Option<Iterators> {
         let mut wanted = Wanted::default();
         wanted.add(OBJECT);
-        let types = loader::types(wanted).ok();
+        let types = kernel_types::types(wanted).ok();
         let found = types.filter(|_| host::check().is_ok());
         if found.is_none() {
             eprintln!("skipped: no kernel BTF, or no privilege here");

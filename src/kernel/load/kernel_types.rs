@@ -1,0 +1,88 @@
+//! The running kernel's types, as far as objects name them: read once for the whole process, which sees one kernel.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use aya_obj::btf::{Btf, BtfKind};
+
+use crate::kernel::{
+    KernelError,
+    errno::chain,
+    host,
+    load::{
+        program::Sort,
+        types::{Wanted, Whole},
+    },
+};
+
+/// What objects ask of the kernel's types.
+pub struct KernelTypes {
+    /// Structs, unions, enums and typedefs by their names, to relocate against; their numbers are not the kernel's.
+    pub named: Btf,
+    /// What programs are attached to, with the kernel's numbers, by which the kernel is told.
+    numbers: HashMap<String, u32>,
+    /// `KERNEL_VERSION` of the running kernel.
+    pub version: u32,
+}
+
+impl KernelTypes {
+    /// The kernel's number for what a program is attached to, by its name there ([`type_name`]).
+    pub fn number(&self, type_name: &str) -> Option<u32> {
+        self.numbers.get(type_name).copied()
+    }
+}
+
+/// What the kernel's types call that to which a program of this sort is attached.
+pub fn type_name(sort: Sort, target: &str) -> String {
+    match sort {
+        Sort::Lsm => format!("bpf_lsm_{target}"),
+        Sort::Tracepoint => format!("btf_trace_{target}"),
+        Sort::Function => target.to_owned(),
+        Sort::Iterator => format!("bpf_iter_{target}"),
+    }
+}
+
+static TYPES: Mutex<Vec<(Wanted, &'static KernelTypes)>> = Mutex::new(Vec::new());
+
+/// The kernel's types as far as `wanted` names them.
+///
+/// # Errors
+/// If the kernel has none, or they cannot be read.
+pub fn types(wanted: Wanted) -> Result<&'static KernelTypes, KernelError> {
+    let mut known = TYPES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, types)) = known.iter().find(|(of, _)| *of == wanted) {
+        return Ok(types);
+    }
+    let types: &'static KernelTypes = Box::leak(Box::new(read(&wanted)?));
+    known.push((wanted, types));
+    Ok(types)
+}
+
+fn read(wanted: &Wanted) -> Result<KernelTypes, KernelError> {
+    let whole = match std::fs::read(host::BTF) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KernelError::NoBtf),
+        other => other.map_err(|error| KernelError::Btf { error: chain(&error) })?,
+    };
+    let parse = |types: &[u8]| {
+        Btf::parse(types, Default::default()).map_err(|error| KernelError::Btf { error: error.to_string() })
+    };
+    let version = host::version()?;
+    let some = Whole::parse(&whole).and_then(|types| Some((types.named(wanted)?, types.numbers(wanted)?)));
+    match some {
+        Some((named, numbers)) => Ok(KernelTypes { named: parse(&named)?, numbers, version }),
+        None => {
+            let named = parse(&whole)?;
+            let numbers = numbers_of(&named, wanted);
+            Ok(KernelTypes { named, numbers, version })
+        }
+    }
+}
+
+/// The numbers of what is wanted, found one by one among all types.
+fn numbers_of(whole: &Btf, wanted: &Wanted) -> HashMap<String, u32> {
+    let found = |name: &str, kind| Some((name.to_owned(), whole.id_by_type_name_kind(name, kind).ok()?));
+    let functions = wanted.functions().filter_map(|name| found(name, BtfKind::Func));
+    functions.chain(wanted.tracepoints().filter_map(|name| found(name, BtfKind::Typedef))).collect()
+}
