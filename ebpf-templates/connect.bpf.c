@@ -227,6 +227,7 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct soc
 	volatile struct settings *settings = krsi_enter();
 	struct connection connection = {};
 	struct scratch *scratch;
+	int result;
 
 	if (!settings)
 		return 0;
@@ -234,9 +235,9 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct soc
 		return krsi_failed();
 	if (!wanted(settings, socket, &connection))
 		return krsi_filtered();
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_failed();
+		return result;
 	if (!gather(scratch, socket, address, length, &connection))
 		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
 	return krsi_decide(context, scratch, hook, match_name(settings, scratch));

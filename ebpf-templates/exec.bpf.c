@@ -380,17 +380,22 @@ static __always_inline u32 flags_of(struct linux_binprm *bprm)
 	return flags;
 }
 
-static __always_inline void gather(struct scratch *scratch, struct linux_binprm *bprm)
+/* `decides`: not only whether the params match. */
+static __always_inline void gather(volatile struct settings *settings, struct scratch *scratch,
+				   struct linux_binprm *bprm, bool decides)
 {
 	struct event *event = &scratch->event;
 	struct file *file = bprm->file;
 	struct inode *inode = READ(file, f_inode);
 	struct super_block *super = READ(inode, i_sb);
 
-	krsi_gather_path(scratch, file);
+	if (decides || krsi_names_files(settings))
+		krsi_gather_file(settings, scratch, file);
+	event->flags = flags_of(bprm);
+	if (!decides)
+		return;
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
-	event->flags = flags_of(bprm);
 	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), bprm->filename);
 	if (is_interpreter(bprm))
 		bpf_probe_read_kernel_str(event->interpreter, sizeof(event->interpreter), bprm->interp);
@@ -422,6 +427,7 @@ int exec_check(u64 *context)
 	volatile struct settings *settings;
 	struct scratch *scratch;
 	enum krsi_match match;
+	int result;
 	bool late;
 
 	if (refused)
@@ -435,10 +441,10 @@ int exec_check(u64 *context)
 	late = decides_late(settings);
 	if (!krsi_late_admits(settings, late))
 		return 0;
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_late_failed(late);
-	gather(scratch, bprm);
+		return result;
+	gather(settings, scratch, bprm, !late);
 	match = match_program(settings, scratch, bprm);
 	if (late)
 		return krsi_late_leave(settings, scratch, ADDRESS(bprm), match);
@@ -534,7 +540,7 @@ int exec_committed(u64 *context)
 	scratch = krsi_late_take();
 	if (!scratch)
 		return 0;
-	gather(scratch, bprm);
+	gather(settings, scratch, bprm, true);
 	decide_each(context, settings, scratch, bprm, bprm->p);
 	krsi_give_back(scratch);
 	return 0;
@@ -556,6 +562,7 @@ int exec_observed(u64 *context)
 	volatile struct settings *settings = krsi_begin();
 	struct scratch *scratch;
 	enum krsi_match match;
+	int result;
 	bool late;
 
 	if (!settings)
@@ -563,12 +570,10 @@ int exec_observed(u64 *context)
 	late = decides_late(settings);
 	if (!krsi_late_admits(settings, late))
 		return 0;
-	scratch = krsi_take();
-	if (!scratch) {
-		krsi_late_failed(late);
+	scratch = krsi_take(settings, &result);
+	if (!scratch)
 		return 0;
-	}
-	gather(scratch, bprm);
+	gather(settings, scratch, bprm, true);
 	match = match_program(settings, scratch, bprm);
 	if (!late) {
 		krsi_gather_cwd(scratch, CWD_SIZE);
@@ -579,7 +584,7 @@ int exec_observed(u64 *context)
 		/* The stack is complete by now, and its beginning noted. */
 		decide_each(context, settings, scratch, bprm, READ(mm, arg_start));
 	else
-		krsi_late_filtered();
+		krsi_filtered();
 	krsi_give_back(scratch);
 	return 0;
 }

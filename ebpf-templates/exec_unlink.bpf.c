@@ -256,14 +256,15 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 	struct inode *inode = READ(lost, d_inode);
 	enum krsi_match match;
 	struct scratch *scratch;
+	int result;
 
 	if (!settings)
 		return 0;
 	if (!inode || !was_executed(inode))
 		return krsi_filtered();
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_failed();
+		return result;
 
 	struct event *event = &scratch->event;
 	struct super_block *super = READ(inode, i_sb);

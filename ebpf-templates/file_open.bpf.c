@@ -99,6 +99,7 @@ static __always_inline int decide(void *context, struct file *file)
 {
 	volatile struct settings *settings = krsi_enter();
 	struct scratch *scratch;
+	int result;
 
 	if (!settings)
 		return 0;
@@ -107,17 +108,17 @@ static __always_inline int decide(void *context, struct file *file)
 	u32 access = access_of(file->f_mode, flags);
 	u64 wanted = settings->params.access;
 
-	if (wanted && !(access & wanted))
+	if ((wanted && !(access & wanted)) || krsi_rules_out_file(settings, file))
 		return krsi_filtered();
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_failed();
+		return result;
 
 	struct event *event = &scratch->event;
 	struct inode *inode = READ(file, f_inode);
 	struct super_block *super = READ(inode, i_sb);
 
-	krsi_gather_path(scratch, file);
+	krsi_gather_file(settings, scratch, file);
 	event->inode = READ(inode, i_ino);
 	event->size = READ(inode, i_size);
 	event->device = READ(super, s_dev);

@@ -228,6 +228,7 @@ int proc_mem_open(u64 *context)
 	volatile struct settings *settings;
 	struct task_struct *target;
 	struct scratch *scratch;
+	int result;
 
 	if (refused)
 		return refused;
@@ -239,9 +240,9 @@ int proc_mem_open(u64 *context)
 	target = owner_of_memory(file);
 	if (!target || !wanted(settings, WAY_MEM, task, target))
 		return krsi_filtered();
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_failed();
+		return result;
 	krsi_gather_path(scratch, file);
 	gather(scratch, WAY_MEM, task, target);
 	return krsi_decide(context, scratch, krsi_hook_file_open, KRSI_MATCH);
@@ -252,12 +253,13 @@ static __always_inline int decide_trace(void *context, volatile struct settings 
 					u32 way, struct task_struct *writer, struct task_struct *target)
 {
 	struct scratch *scratch;
+	int result;
 
 	if (!wanted(settings, way, writer, target))
 		return krsi_filtered();
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_failed();
+		return result;
 	gather(scratch, way, writer, target);
 	return krsi_decide(context, scratch, hook, KRSI_MATCH);
 }

@@ -25,7 +25,8 @@ struct krsi_cgroup_step {
 
 struct krsi_cgroup_node {
 	u32 node;
-	u32 member; /* enum krsi_cgroup_member */
+	u16 member; /* enum krsi_cgroup_member */
+	u16 place;  /* one more than its number in krsi_scope_places; 0: it has none */
 };
 
 enum krsi_cgroup_member {
@@ -52,6 +53,21 @@ struct {
 	__type(key, u64);
 	__type(value, u32);
 } krsi_scope_nodes SEC(".maps");
+
+#define KRSI_PLACES 4
+
+/* Which cgroup is now at each place that `cgroup` names, where these are few; 0: none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KRSI_PLACES);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_scope_places SEC(".maps");
+
+static __always_inline void krsi_cgroup_take_place(u32 place, u64 id)
+{
+	bpf_map_update_elem(&krsi_scope_places, &place, &id, BPF_ANY);
+}
 
 static __always_inline u64 krsi_cgroup_id(struct cgroup *cgroup)
 {
@@ -105,10 +121,13 @@ int krsi_scope_mkdir(u64 *context)
 
 	u32 at = found->node;
 	u32 member = found->member;
+	u32 place = found->place;
 
 	id = krsi_cgroup_id(cgroup);
 	if (bpf_map_update_elem(&krsi_scope_nodes, &id, &at, BPF_ANY))
 		krsi_count(krsi_counter_errors);
+	if (place)
+		krsi_cgroup_take_place(place - 1, id);
 	if (member & KRSI_CGROUP_MEMBER)
 		krsi_cgroup_admit(id, krsi_scope_kind_cgroup);
 	if (member & KRSI_CGROUP_NOT_MEMBER)

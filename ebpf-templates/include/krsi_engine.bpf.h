@@ -45,6 +45,7 @@
 #include "krsi_slot.bpf.h"
 #include "krsi_stacks.bpf.h"
 #include "krsi_summaries.bpf.h"
+#include "krsi_take.bpf.h"
 #include "krsi_verdict.bpf.h"
 #include "krsi_walk.bpf.h"
 
@@ -73,7 +74,9 @@ __noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
 		krsi_count(krsi_counter_filtered);
 		return 0;
 	}
-	krsi_gather_header(scratch, hook);
+	scratch->event.header.probe_id = krsi_probe_id;
+	scratch->event.header.hook = hook;
+	krsi_gather_header(scratch, krsi_filter_fields, 0);
 	if (krsi_exe == KRSI_EXE_FOR_FILTER)
 		krsi_gather_exe(scratch);
 	/* A filter looks for texts behind the path: what was not gathered is empty, not left over. */
@@ -114,11 +117,14 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	answer = krsi_answer(settings, when, result);
 	krsi_send(&answer, when);
 	krsi_write_answer(&scratch->event.header, &answer);
-	if (krsi_summaries[0].kind != krsi_summary_kind_none)
+	if (krsi_summaries[0].kind != krsi_summary_kind_none) {
+		krsi_gather_header(scratch, krsi_summary_fields, krsi_filter_fields);
 		krsi_summarize(slot, settings->control.epoch);
+	}
 	if (quiet) {
 		krsi_count(krsi_counter_suppressed);
 	} else {
+		krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
 		scratch->event.header.notes |= krsi_notes_of_path(slot);
 		krsi_emit(scratch);
 	}

@@ -10,9 +10,9 @@
 #include "krsi_turns.bpf.h"
 
 /* What cannot be known of a task's scope is counted, and in scope only where errors are denied. */
-static __always_inline bool krsi_scope_decides(volatile struct settings *settings, u64 task)
+static __always_inline bool krsi_scope_decides(volatile struct settings *settings)
 {
-	u64 scope = krsi_in_scope(settings->control.scope, task);
+	u64 scope = krsi_current_in_scope();
 
 	if (scope != KRSI_SCOPE_UNKNOWN)
 		return scope == KRSI_IN_SCOPE;
@@ -23,14 +23,11 @@ static __always_inline bool krsi_scope_decides(volatile struct settings *setting
 /* Second step: whether this task is in scope, and may match at all; with the decision counted. */
 static __always_inline bool krsi_admits(volatile struct settings *settings)
 {
-	u64 task = bpf_get_current_task();
-
-	krsi_count(krsi_counter_seen);
-	if (!krsi_scope_decides(settings, task)) {
+	if (!krsi_scope_decides(settings)) {
 		krsi_count(krsi_counter_out_of_scope);
 		return false;
 	}
-	if (krsi_early_fields && krsi_rules_out(task)) {
+	if (krsi_early_fields && krsi_rules_out()) {
 		krsi_count(krsi_counter_filtered);
 		return false;
 	}

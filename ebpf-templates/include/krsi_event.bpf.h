@@ -4,9 +4,9 @@
 #define KRSI_EVENT_BPF_H
 
 #include "krsi_counters.bpf.h"
+#include "krsi_fields.bpf.h"
 #include "krsi_scratch.bpf.h"
 #include "krsi_settings.bpf.h"
-#include "krsi_task.bpf.h"
 #include "krsi_verdict.bpf.h"
 #include "krsi_walk.bpf.h"
 
@@ -81,36 +81,18 @@ static __always_inline void krsi_gather_exe(struct scratch *scratch)
 		header->notes |= KRSI_NOTE_EXE_UNLINKED;
 }
 
-static __always_inline void krsi_gather_header(struct scratch *scratch, enum krsi_hook hook)
+/* Gathers what of these fields has not been gathered: `before` are the bits of those that have. */
+static __always_inline void krsi_gather_header(struct scratch *scratch, u32 wanted, u32 before)
 {
 	struct krsi_header *header = &scratch->event.header;
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct task_struct *leader = READ(task, group_leader);
-	struct task_struct *parent = READ(leader, real_parent);
-	struct task_struct *parent_leader = READ(parent, group_leader);
-	struct cred *cred = krsi_cred(task);
 
-	header->mono_ns = bpf_ktime_get_ns();
-	header->wall_ns = header->mono_ns; /* moved to the wall's clock by the reader */
-	header->start_ns = READ(leader, start_boottime);
-	header->cgroup = bpf_get_current_cgroup_id();
-	header->probe_id = krsi_probe_id;
-	header->hook = hook;
-	header->pid = READ(task, tgid);
-	header->tid = READ(task, pid);
-	header->ppid = READ(parent, tgid);
-	header->uid = READ(cred, uid.val);
-	header->euid = READ(cred, euid.val);
-	header->gid = READ(cred, gid.val);
-	header->loginuid = READ(task, loginuid.val);
-	header->session = READ(task, sessionid);
-	bpf_probe_read_kernel_str(header->comm, sizeof(header->comm),
-				  __builtin_preserve_access_index(&task->comm));
-	bpf_probe_read_kernel_str(header->parent_comm, sizeof(header->parent_comm),
-				  __builtin_preserve_access_index(&parent_leader->comm));
-	header->pid_ns = krsi_pid_ns(task);
-	header->mnt_ns = krsi_mnt_ns(task);
-	header->user_ns = krsi_user_ns(cred);
+	wanted &= ~before;
+	if (wanted & KRSI_FIELD_TIME) {
+		header->mono_ns = bpf_ktime_get_ns();
+		header->wall_ns = header->mono_ns; /* moved to the wall's clock by the reader */
+	}
+	if (wanted & ~KRSI_FIELD_TIME)
+		KRSI_GATHER_FIELDS(header, wanted);
 }
 
 static __always_inline void krsi_write_answer(struct krsi_header *header, const struct krsi_answer *answer)

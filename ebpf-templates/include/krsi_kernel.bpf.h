@@ -322,10 +322,13 @@ static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
 static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
+static long (*const bpf_get_current_comm)(void *to, u32 size) = (void *)16;
 static long (*const bpf_get_stackid)(void *context, void *map, u64 flags) = (void *)27;
 static u64 (*const bpf_get_current_task)(void) = (void *)35;
 static u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
+static u64 (*const bpf_get_current_ancestor_cgroup_id)(int level) = (void *)123;
 static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)93;
 static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)94;
 static long (*const bpf_send_signal)(u32 signal) = (void *)109;
@@ -340,15 +343,44 @@ static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void 
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 static struct pt_regs *(*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
+/* Constants of every object, set before the load. */
+const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
+const volatile u32 krsi_casts = 0;  /* whether it has bpf_rdonly_cast (from 6.2 on) */
+
 /*
- * One field behind a pointer the verifier knows nothing of, relocated; zero if
- * it cannot be read.
+ * Types whose fields are read through addresses, each with a number of its own. The shell puts the running kernel's
+ * number for the type in its place, and bpf_rdonly_cast in that of the helper below, which no kernel has.
+ */
+#define KRSI_CAST_TYPES(X)                                                                                 \
+	X(0, cgroup) X(1, cgroup_root) X(2, cred) X(3, css_set) X(4, dentry) X(5, file) X(6, fs_struct)    \
+	X(7, inode) X(8, kernfs_node) X(9, linux_binprm) X(10, mm_struct) X(11, mnt_namespace)             \
+	X(12, mount) X(13, msghdr) X(14, net) X(15, ns_common) X(16, nsproxy) X(17, pid)                   \
+	X(18, pid_namespace) X(19, proc_ns_operations) X(20, signal_struct) X(21, sock) X(22, socket)      \
+	X(23, super_block) X(24, task_struct) X(25, user_namespace) X(26, vfsmount)
+/* Where these numbers begin: no other constant of a template is near. */
+#define KRSI_CAST_BASE 0x4b525300
+
+#define KRSI_CAST_MEMBER(number, name) krsi_cast_type_##name = KRSI_CAST_BASE + number,
+enum krsi_cast_type { KRSI_CAST_TYPES(KRSI_CAST_MEMBER) };
+const volatile enum krsi_cast_type krsi_kept_cast_type;
+
+static void *(*const krsi_cast)(const void *address, u32 type) = (void *)0x4b525300;
+
+#define KRSI_CAST_CASE(number, name) const struct name *: KRSI_CAST_BASE + number, struct name *: KRSI_CAST_BASE + number,
+#define KRSI_CAST_TYPE_OF(object) _Generic((object), KRSI_CAST_TYPES(KRSI_CAST_CASE) default: 0)
+
+/*
+ * One field behind a pointer the verifier knows nothing of, relocated; zero if it cannot be read. Where the kernel lets a
+ * program say what is behind an address, it is a load of a few instructions; else the helper that copies, of a hundred.
  */
 #define READ(object, field)                                                                                \
 	({                                                                                                 \
 		typeof((object)->field) value_ = {};                                                       \
-		bpf_probe_read_kernel(&value_, sizeof(value_),                                             \
-				      __builtin_preserve_access_index(&(object)->field));                  \
+		if (krsi_casts && KRSI_CAST_TYPE_OF(object))                                               \
+			value_ = ((typeof(object))krsi_cast(object, KRSI_CAST_TYPE_OF(object)))->field;    \
+		else                                                                                       \
+			bpf_probe_read_kernel(&value_, sizeof(value_),                                     \
+					      __builtin_preserve_access_index(&(object)->field));          \
 		value_;                                                                                    \
 	})
 

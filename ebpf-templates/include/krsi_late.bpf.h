@@ -8,7 +8,7 @@
  * hook of the same operation, where a denial is a SIGKILL (KRSI_TOO_LATE). The params that want this have the tag KRSI_LATE,
  * and the template has a function that tells whether one is set (`late` below):
  *
- *   in the first hook   krsi_begin, krsi_late_forget, krsi_late_admits, krsi_take (or krsi_late_failed), gather;
+ *   in the first hook   krsi_begin, krsi_late_forget, krsi_late_admits, krsi_take, gather;
  *                       then krsi_late_leave if it is late, krsi_decide if not
  *   in the second one   krsi_late_enter, krsi_late_take, gather, krsi_late_decide for each decision, krsi_give_back
  *
@@ -80,26 +80,10 @@ static __always_inline bool krsi_late_admits(volatile struct settings *settings,
 {
 	if (!late)
 		return krsi_admits(settings);
-	if (krsi_scope_decides(settings, bpf_get_current_task()))
+	if (krsi_scope_decides(settings))
 		return true;
-	krsi_count(krsi_counter_seen);
 	krsi_count(krsi_counter_out_of_scope);
 	return false;
-}
-
-/* krsi_failed, counted. */
-static __always_inline int krsi_late_failed(bool late)
-{
-	if (late)
-		krsi_count(krsi_counter_seen);
-	return krsi_failed();
-}
-
-/* A param ruled out what is decided late. */
-static __always_inline int krsi_late_filtered(void)
-{
-	krsi_count(krsi_counter_seen);
-	return krsi_filtered();
 }
 
 /*
@@ -113,8 +97,8 @@ static __always_inline int krsi_late_leave(volatile struct settings *settings, s
 	if (match == KRSI_UNKNOWN && krsi_denies_on_error(settings))
 		match = KRSI_MATCH;
 	if (match != KRSI_MATCH)
-		return krsi_late_filtered();
-	return krsi_late_mark(operation) ? 0 : krsi_late_failed(true);
+		return krsi_filtered();
+	return krsi_late_mark(operation) ? 0 : krsi_failed();
 }
 
 /* ---- the second hook ----------------------------------------------------- */
@@ -130,22 +114,18 @@ static __always_inline volatile struct settings *krsi_late_enter(u64 operation)
 /* Memory of this task's own; NULL if there is none, which is counted, and killed for where errors are denied. */
 static __always_inline struct scratch *krsi_late_take(void)
 {
-	struct scratch *scratch = krsi_take();
+	struct scratch *scratch = krsi_take_memory();
 
-	if (scratch)
-		return scratch;
-	krsi_count(krsi_counter_seen);
-	krsi_fail(KRSI_TOO_LATE);
-	return NULL;
+	if (!scratch)
+		krsi_fail(KRSI_TOO_LATE);
+	return scratch;
 }
 
 /* One decision. */
 static __always_inline void krsi_late_decide(u32 slot, enum krsi_hook hook, enum krsi_match match)
 {
-	u64 result;
+	u64 result = krsi_consider(slot, hook, match);
 
-	krsi_count(krsi_counter_seen);
-	result = krsi_consider(slot, hook, match);
 	if (result)
 		krsi_conclude(slot, result, KRSI_TOO_LATE);
 }

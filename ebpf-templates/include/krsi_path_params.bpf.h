@@ -29,6 +29,52 @@ struct {
 	__type(value, u8);
 } krsi_suffixes_table SEC(".maps");
 
+/*
+ * Last names of the paths of `path`, a bit for a hash of each: what has another name is none of them, and its path need
+ * not be found.
+ */
+#define KRSI_NAME_WORDS 512
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KRSI_NAME_WORDS);
+	__type(key, u32);
+	__type(value, u64);
+} krsi_path_names SEC(".maps");
+
+/* Of the length and the first 8 bytes of a name: the finalizer of SplitMix64. */
+static __always_inline u32 krsi_name_hash(u64 length, u64 first)
+{
+	u64 hash = first ^ length << 56;
+
+	hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9ULL;
+	hash = (hash ^ hash >> 27) * 0x94d049bb133111ebULL;
+	return hash ^ hash >> 31;
+}
+
+/* Whether a file of this name cannot be one that `path` names by its name. */
+static __always_inline bool krsi_has_other_name(struct file *file)
+{
+	struct vfsmount *mount = READ(file, f_path.mnt);
+	struct dentry *dentry = READ(file, f_path.dentry);
+	u32 length = READ(dentry, d_name.len);
+	u64 first = 0;
+	u32 hash, index;
+	u64 *word;
+
+	/* The root of a mount is reached by the name that it is mounted on; what is in no tree has a made-up one. */
+	if (READ(mount, mnt_root) == dentry || READ(dentry, d_parent) == dentry)
+		return false;
+	if (bpf_probe_read_kernel(&first, sizeof(first), READ(dentry, d_name.name)))
+		return false;
+	if (length < sizeof(first))
+		first &= (1ULL << 8 * length) - 1;
+	hash = krsi_name_hash(length, first);
+	index = hash >> 6 & (KRSI_NAME_WORDS - 1);
+	word = bpf_map_lookup_elem(&krsi_path_names, &index);
+	return word && !(*word >> (hash & 63) & 1);
+}
+
 static __always_inline bool krsi_match_inode(struct inode *inode)
 {
 	struct super_block *super = READ(inode, i_sb);
@@ -68,6 +114,28 @@ __noinline u64 krsi_match_suffix(u32 slot)
 	return bpf_map_lookup_elem(&krsi_suffixes_table, &scratch->reversed) != NULL;
 }
 
+/* Whether the file is none of those that the params name, as far as can be told before its path is found. */
+static __always_inline bool krsi_rules_out_file(volatile struct settings *settings, struct file *file)
+{
+	if (!settings->params.path || settings->params.path_prefix || settings->params.path_suffix)
+		return false;
+	return !krsi_match_inode(READ(file, f_inode)) && krsi_has_other_name(file);
+}
+
+/* Whether one of path, path_prefix and path_suffix is set. */
+static __always_inline bool krsi_names_files(volatile struct settings *settings)
+{
+	return settings->params.path || settings->params.path_prefix || settings->params.path_suffix;
+}
+
+/* The path of the file, if it is needed. */
+static __always_inline void krsi_gather_file(volatile struct settings *settings, struct scratch *scratch,
+					     struct file *file)
+{
+	if (krsi_tells_path(settings) || krsi_names_files(settings))
+		krsi_gather_path(scratch, file);
+}
+
 /* Whether the file is one of those that path, path_prefix and path_suffix name. */
 static __always_inline enum krsi_match krsi_match_path(volatile struct settings *settings,
 						       struct scratch *scratch, struct inode *inode)
@@ -76,7 +144,7 @@ static __always_inline enum krsi_match krsi_match_path(volatile struct settings 
 	bool prefixes = settings->params.path_prefix;
 	bool suffixes = settings->params.path_suffix;
 
-	if (!paths && !prefixes && !suffixes)
+	if (!krsi_names_files(settings))
 		return KRSI_MATCH;
 	if (paths && krsi_match_inode(inode))
 		return KRSI_MATCH;

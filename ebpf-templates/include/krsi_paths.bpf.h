@@ -72,6 +72,12 @@ static __always_inline void krsi_set_path(struct scratch *scratch, u32 length, s
 	krsi_set_path_length(scratch, length);
 }
 
+static __always_inline bool krsi_tells_path(volatile struct settings *settings)
+{
+	return krsi_path_for == KRSI_PATH_ALWAYS ||
+	       (krsi_path_for == KRSI_PATH_FOR_EVENTS && !settings->control.quiet);
+}
+
 /* The path of a file the hook was given. The pointer must be one the verifier has types for. */
 static __always_inline void krsi_gather_path(struct scratch *scratch, struct file *file)
 {

@@ -5,7 +5,6 @@
 
 #include "krsi.bpf.h"
 #include "krsi_scope.bpf.h"
-#include "krsi_settings.bpf.h"
 #include "krsi_task.bpf.h"
 
 /* A process in scope, as the shell reads it. */
@@ -21,12 +20,11 @@ KRSI_KEPT(struct krsi_previewed, previewed);
 SEC("iter/task")
 int krsi_preview(struct bpf_iter__task *context)
 {
-	volatile struct settings *settings = krsi_read_settings();
 	struct task_struct *task = context->task;
 
-	if (!settings || !task || READ(task, pid) != READ(task, tgid))
+	if (!task || READ(task, pid) != READ(task, tgid))
 		return 0;
-	if (krsi_in_scope(settings->control.scope, ADDRESS(task)) == KRSI_OUT_OF_SCOPE)
+	if (krsi_in_scope(task) == KRSI_OUT_OF_SCOPE)
 		return 0;
 
 	struct cred *cred = krsi_cred(task);

@@ -44,6 +44,9 @@ struct krsi_summary_key {
 #endif
 
 struct scratch {
+	/* 1 while a task has it; from 5.12 on. */
+	u32 taken;
+	u32 zero;
 	struct event event;
 	/* Bytes in use of the packed part: the path, and what stands behind it. */
 	u32 used;
@@ -64,9 +67,13 @@ struct scratch {
 
 #define KRSI_SLOTS 256
 
+/* How many there are: a power of two, and what the shell makes the map for. */
+const volatile u32 krsi_slots = KRSI_SLOTS;
+
 /*
  * A slot belongs to a task for as long as it is inside a hook, and not to a CPU: a task
- * preempted here must find its bytes as it left them. `krsi_claims` says whose it is; an
+ * preempted here must find its bytes as it left them. A word of the slot says whether it is taken. Before 5.12 there is
+ * no exchange of such words; then `krsi_claims` says it: an
  * insertion that must not replace anything is the one operation of 5.10 that only one of two can do.
  * Preallocated, so it neither allocates in the hook nor fails before this many tasks are in it.
  */
@@ -100,32 +107,45 @@ static __always_inline void krsi_clear(struct scratch *scratch)
 	scratch->path_dentry = 0;
 }
 
+#define KRSI_EXCHANGES (krsi_kernel >= KERNEL_VERSION(5, 12, 0))
+
 /* Makes the slot this task's own. Gives whether another one has it. */
 __noinline u64 krsi_is_taken(u32 slot)
 {
-	u32 task = bpf_get_current_pid_tgid();
+	if (KRSI_EXCHANGES) {
+		struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 
-	return bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST);
+		return !scratch || __sync_val_compare_and_swap(&scratch->taken, 0, 1);
+	} else {
+		u32 task = bpf_get_current_pid_tgid();
+
+		return bpf_map_update_elem(&krsi_claims, &slot, &task, BPF_NOEXIST);
+	}
 }
 
 /* Makes a slot this task's own. KRSI_SLOTS: none is free. */
-__noinline u64 krsi_claim(void)
+__noinline u64 krsi_claim(u32 slot)
 {
-	u32 slot = bpf_get_current_pid_tgid();
-
 	for (u32 turn = 0; turn < KRSI_SLOTS; turn++, slot++) {
-		slot &= KRSI_SLOTS - 1;
+		slot &= krsi_slots - 1;
 		if (!krsi_is_taken(slot))
 			return slot;
+		if (turn + 1 >= krsi_slots)
+			break;
 	}
 	return KRSI_SLOTS;
 }
 
-static __always_inline struct scratch *krsi_take(void)
+/* NULL if every slot is taken. */
+static __always_inline struct scratch *krsi_take_memory(void)
 {
-	u32 slot = krsi_claim();
-	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	/* Mostly free, and in this processor's cache. */
+	u32 slot = bpf_get_smp_processor_id() & (krsi_slots - 1);
+	struct scratch *scratch;
 
+	if (krsi_is_taken(slot))
+		slot = krsi_claim(slot + 1);
+	scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	if (!scratch)
 		return NULL; /* behind the last slot */
 	krsi_clear(scratch);
@@ -137,7 +157,10 @@ static __always_inline void krsi_give_back(struct scratch *scratch)
 {
 	u32 slot = scratch->slot;
 
-	bpf_map_delete_elem(&krsi_claims, &slot);
+	if (KRSI_EXCHANGES)
+		__sync_lock_test_and_set(&scratch->taken, 0);
+	else
+		bpf_map_delete_elem(&krsi_claims, &slot);
 }
 
 /*

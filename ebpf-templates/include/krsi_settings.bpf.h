@@ -7,7 +7,6 @@
 
 /* Constants of a probe, set before the load; dead branches are then pruned. */
 const volatile u32 krsi_probe_id = 0;
-const volatile u32 krsi_kernel = 0; /* KERNEL_VERSION of the running kernel */
 /* Which of the programs that share these maps this is; the shell counts up with each filter. */
 const volatile u32 krsi_generation = 0;
 /* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
@@ -15,15 +14,21 @@ const volatile u32 krsi_audit_only = 0;
 /* Whether the directory of the task is used. */
 const volatile u32 krsi_cwd = 1;
 
+/* When the path of the hook's file is needed, which costs more than most of the rest. */
+enum krsi_path_for {
+	KRSI_PATH_FOR_EVENTS,
+	KRSI_PATH_ALWAYS, /* for the filter, or for what is counted */
+	KRSI_PATH_NEVER,  /* but for params */
+};
+
+const volatile enum krsi_path_for krsi_path_for = KRSI_PATH_ALWAYS;
+
 struct krsi_control {
 	/* One word, so that a reader never sees half a change:
 	 * bits 0-7 mode, 8-15 signal, 16-31 errno, 32 deny on error. */
 	u64 mode;
 	/* On the monotonic clock; enforcement lapses after it. 0: never. */
 	u64 lease_ns;
-	/* Which kinds of scope are in force: a bit for each enum krsi_scope_kind, and
-	 * KRSI_SCOPE_NOT bits further up one for its negation. */
-	u64 scope;
 	/* 1: no events are sent. */
 	u64 quiet;
 	/* Which set of summaries is being added to; the shell moves on and takes the former. */

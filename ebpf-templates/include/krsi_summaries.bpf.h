@@ -160,22 +160,39 @@ static __always_inline u64 krsi_hash_text(struct scratch *scratch, u32 from)
 	return hash;
 }
 
-static __always_inline void krsi_count_total(struct scratch *scratch, const volatile struct krsi_summary *summary)
+/* The entry of this key, made if there is none. NULL if there is no room, which is counted. */
+static __always_inline struct krsi_total *krsi_total_of(const void *key)
 {
-	u64 number = krsi_number_at(scratch, summary->value.from, summary->value.size);
-	struct krsi_total *total = bpf_map_lookup_elem(&krsi_totals, &scratch->key);
+	struct krsi_total *total = bpf_map_lookup_elem(&krsi_totals, key);
 
 	if (!total) {
 		struct krsi_total none = {};
 
 		/* Whoever else makes it at the same time makes the same. */
-		bpf_map_update_elem(&krsi_totals, &scratch->key, &none, BPF_NOEXIST);
-		total = bpf_map_lookup_elem(&krsi_totals, &scratch->key);
+		bpf_map_update_elem(&krsi_totals, key, &none, BPF_NOEXIST);
+		total = bpf_map_lookup_elem(&krsi_totals, key);
 	}
-	if (!total) {
+	if (!total)
 		krsi_count(krsi_counter_overflow);
+	return total;
+}
+
+/* Counts one under a key. */
+static __always_inline void krsi_count_under(const void *key)
+{
+	struct krsi_total *total = krsi_total_of(key);
+
+	if (total)
+		__sync_fetch_and_add(&total->count, 1);
+}
+
+static __always_inline void krsi_count_total(struct scratch *scratch, const volatile struct krsi_summary *summary)
+{
+	u64 number = krsi_number_at(scratch, summary->value.from, summary->value.size);
+	struct krsi_total *total = krsi_total_of(&scratch->key);
+
+	if (!total)
 		return;
-	}
 	if (summary->kind != krsi_summary_kind_number) {
 		__sync_fetch_and_add(&total->count, 1);
 		return;

@@ -128,7 +128,6 @@ static __always_inline void krsi_send(struct krsi_answer *answer, enum krsi_when
 /* Books of a match. Gives the errno to refuse with, or 0. */
 static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 {
-	krsi_count(krsi_counter_matched);
 	if (answer->notes & KRSI_NOTE_LAPSED)
 		krsi_count(krsi_counter_lapsed);
 	if (answer->notes & KRSI_NOTE_GUARDED)

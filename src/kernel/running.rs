@@ -22,8 +22,6 @@ use crate::{
 
 /// The running kernel, seen to have what probes need.
 pub struct Kernel {
-    /// `KERNEL_VERSION(a, b, c)`.
-    pub(in crate::kernel) version: u32,
     /// What it may be asked to load.
     catalogue: Catalogue,
     /// Made at the first attach, with those of the kernel's types that the catalogue names.
@@ -41,7 +39,6 @@ impl Kernel {
         limits::lift_locked_memory();
         limits::lift_files_to_hard();
         Ok(Kernel {
-            version: host::version()?,
             catalogue,
             iterators: OnceCell::new(),
             runtime: reading_thread()?,

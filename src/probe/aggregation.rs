@@ -184,6 +184,12 @@ impl Aggregation {
         Ok(Kind::Lhist { first: from, step: width, buckets })
     }
 
+    /// Bytes of the group in an entry's key, in whole words.
+    #[must_use]
+    pub fn group_size(&self) -> usize {
+        self.by.iter().map(|taken| (taken.to + taken.room).next_multiple_of(8)).max().unwrap_or_default()
+    }
+
     /// `count by comm, uid`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -71,8 +71,6 @@ numbers! {
         /// Mode, signal, errno, and what an error does.
         mode,
         lease_ns,
-        /// Kinds of scope that are in force.
-        scope,
         quiet,
         epoch,
         /// Which generation of programs decides.
@@ -83,10 +81,8 @@ numbers! {
 numbers! {
     /// Index of each counter in the counters map.
     CounterIndex: u32 {
-        seen,
         out_of_scope,
         filtered,
-        matched,
         allow,
         would_deny,
         deny,

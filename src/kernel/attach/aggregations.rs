@@ -3,7 +3,10 @@
 
 use crate::{
     kernel::{KernelError, host},
-    probe::aggregation::{Aggregation, Kind, MOST_BY},
+    probe::{
+        Spec,
+        aggregation::{Aggregation, Kind, MOST_BY},
+    },
     template::{FieldKind, SummaryKinds},
 };
 
@@ -51,6 +54,26 @@ pub fn constant(aggregations: &[Aggregation], kinds: SummaryKinds) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// `krsi_first_by` of the templates, if what the probe counts needs no more than the task's own numbers and names: then it
+/// is counted before memory is taken.
+#[must_use]
+pub fn first(spec: &Spec) -> Option<Vec<u8>> {
+    /// `KRSI_FIRST_GROUP_SIZE` of the templates.
+    const ROOM: usize = 56;
+    let [aggregation] = &*spec.aggregations else { return None };
+    if aggregation.kind != Kind::Count || spec.filter.is_some() || aggregation.group_size() > ROOM {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    for taken in &aggregation.by {
+        let early = spec.template.layout.early.iter().find(|early| early.name == taken.field.name)?;
+        for number in [early.offset, taken.room, taken.to] {
+            bytes.extend(u32::try_from(number).ok()?.to_ne_bytes());
+        }
+    }
+    Some(bytes)
 }
 
 /// `struct krsi_taken`.

@@ -47,7 +47,7 @@ pub struct Attachment {
     pub(super) generation: u32,
     pub(super) template: Arc<Template>,
     on_error: OnError,
-    scope: Resolved,
+    pub(super) scope: Resolved,
     missing: Vec<MissingHook>,
     /// Why it can only observe, if so.
     pub(super) audit_only: Option<String>,
@@ -91,7 +91,6 @@ impl Attachment {
             missing,
             audit_only,
         };
-        attachment.store(|control| control.scope, attachment.scope.word)?;
         attachment.set_quiet(spec.quiet)?;
         attachment.set_lease(spec.lease)?;
         attachment.set_mode(spec.mode)?;

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::maps::{HashMap, MapData};
+use aya::maps::{Array, HashMap, MapData};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
 use crate::{
@@ -25,6 +25,10 @@ use crate::{
     },
     probe::scope::Condition,
 };
+
+/// The programs that follow cgroups, and their tracepoints.
+const TRACKERS: [(&str, &str); 2] =
+    [("krsi_scope_mkdir", "cgroup_mkdir"), ("krsi_scope_rmdir", "cgroup_rmdir")];
 
 pub const STEPS: &str = "krsi_scope_steps";
 pub const NODES: &str = "krsi_scope_nodes";
@@ -87,11 +91,34 @@ pub struct Ways {
     /// Each directory on them, with the number of its node.
     nodes: BTreeMap<PathBuf, u32>,
     steps: Vec<(Step, Node)>,
+    /// The cgroups of `cgroup`, if these are few and the kernel tells their depths: asked for by that, without a climb.
+    places: Vec<(PathBuf, u32)>,
     table: Option<HashMap<MapData, u64, u32>>,
 }
 
+/// `KRSI_PLACES` of the templates.
+const PLACES: usize = 4;
+const PLACE_TABLE: &str = "krsi_scope_places";
+
+/// The depth of each of the cgroups, which all are of `cgroup`; `None` if one is not, or there are too many, or
+/// the kernel's own numbers do not tell how deep one is.
+fn places(ends: &BTreeMap<PathBuf, u16>) -> Option<Vec<(PathBuf, u32)>> {
+    /// The number of the top of all cgroups (kernfs); a mount may begin further down, as in a cgroup namespace.
+    const TOP: u64 = 1;
+    let depth = |path: &Path| {
+        let depth = path.ancestors().position(|above| id_at(above) == Some(TOP))?;
+        // A name that is too long for the table is not followed by the kernel.
+        let followed = path.file_name().is_some_and(|name| name.len() < NAME - 1);
+        (depth > 0 && followed).then(|| u32::try_from(depth).ok())?
+    };
+    if ends.len() > PLACES || ends.values().any(|of| *of != member(false)) {
+        return None;
+    }
+    ends.keys().map(|path| Some((path.clone(), depth(path)?))).collect()
+}
+
 /// `enum krsi_cgroup_member` of the templates.
-fn member(negated: bool) -> u32 {
+fn member(negated: bool) -> u16 {
     if negated { 2 } else { 1 }
 }
 
@@ -100,13 +127,14 @@ impl Ways {
     /// If a directory is not there any more.
     pub fn new(named: &[&Named]) -> Result<Self, KernelError> {
         let mut ways = Ways::default();
-        let mut ends: BTreeMap<PathBuf, u32> = BTreeMap::new();
+        let mut ends: BTreeMap<PathBuf, u16> = BTreeMap::new();
         for cgroup in named {
             let refuse =
                 |e: io::Error| KernelError::Cgroup { path: cgroup.path.clone(), reason: e.to_string() };
             let end = cgroup.path.canonicalize().map_err(refuse)?;
             *ends.entry(end).or_default() |= member(cgroup.condition.negated);
         }
+        ways.places = places(&ends).unwrap_or_default();
         for end in ends.keys() {
             // From the top down: of what is mounted here, the top cannot be removed.
             let mut way: Vec<&Path> = end.ancestors().take_while(|path| id_at(path).is_some()).collect();
@@ -118,7 +146,7 @@ impl Ways {
         Ok(ways)
     }
 
-    fn add(&mut self, path: &Path, ends: &BTreeMap<PathBuf, u32>) {
+    fn add(&mut self, path: &Path, ends: &BTreeMap<PathBuf, u16>) {
         if self.nodes.contains_key(path) {
             return;
         }
@@ -133,9 +161,11 @@ impl Ways {
             step[..4].copy_from_slice(&from.to_ne_bytes());
             step[4..4 + name.len()].copy_from_slice(name);
             let member = ends.get(path).copied().unwrap_or_default();
+            let place = self.places.iter().position(|(end, _)| end == path).map_or(0, |place| place + 1);
             let mut at = [0; 8];
             at[..4].copy_from_slice(&node.to_ne_bytes());
-            at[4..].copy_from_slice(&member.to_ne_bytes());
+            at[4..6].copy_from_slice(&member.to_ne_bytes());
+            at[6..].copy_from_slice(&u16::try_from(place).unwrap_or_default().to_ne_bytes());
             self.steps.push((step, at));
         }
     }
@@ -146,20 +176,31 @@ impl Ways {
         [nodes.max(1), if nodes == 0 { 1 } else { nodes.saturating_add(ROOM) }]
     }
 
-    /// Attaches the tracepoints, then fills the tables.
+    /// How deep each place is, in their order; nothing if they are climbed to.
+    pub fn depths(&self) -> Vec<u32> {
+        self.places.iter().map(|(_, depth)| *depth).collect()
+    }
+
+    /// Loads what follows the cgroups, and so makes the tables.
     ///
     /// # Errors
-    /// If the kernel refuses a program, or a table an entry.
-    pub fn follow(&mut self, object: &mut Object, types: &KernelTypes) -> Result<(), KernelError> {
+    /// If the kernel refuses a program or a table.
+    pub fn load(&self, object: &mut Object, types: &KernelTypes) -> Result<(), KernelError> {
+        if self.nodes.is_empty() {
+            return Ok(());
+        }
+        TRACKERS.iter().try_for_each(|(program, at)| trackers::load(object, types, at, program))
+    }
+
+    /// Fills the tables, and attaches what keeps them.
+    ///
+    /// # Errors
+    /// If a table has no room, or the kernel refuses a program.
+    pub fn follow(&mut self, object: &mut Object) -> Result<(), KernelError> {
         if self.nodes.is_empty() {
             return Ok(());
         }
         let table = |table, e| KernelError::Table { table, reason: chain(&e) };
-        let trackers = [("krsi_scope_mkdir", "cgroup_mkdir"), ("krsi_scope_rmdir", "cgroup_rmdir")];
-        // The tables are made with them.
-        for (program, tracepoint) in trackers {
-            trackers::load(object, types, tracepoint, program)?;
-        }
         let mut steps: HashMap<MapData, Step, Node> =
             HashMap::try_from(take(object, STEPS)?).map_err(|e| table(STEPS, e))?;
         for (step, node) in &self.steps {
@@ -167,10 +208,22 @@ impl Ways {
         }
         self.table = Some(HashMap::try_from(take(object, NODES)?).map_err(|e| table(NODES, e))?);
         // The order matters: what is made from here on is seen by the tracepoint, and what was made before is found.
-        for (program, tracepoint) in trackers {
+        for (program, tracepoint) in TRACKERS {
             trackers::attach(object, tracepoint, program)?;
         }
-        self.find()
+        self.find()?;
+        let mut places: Array<MapData, u64> =
+            Array::try_from(take(object, PLACE_TABLE)?).map_err(|e| table(PLACE_TABLE, e))?;
+        for (place, (path, _)) in (0..).zip(&self.places) {
+            // Until what was written is still there: the tracepoint may have come in between with a newer one.
+            let mut written = None;
+            while written != Some(id_at(path)) {
+                let now = id_at(path);
+                places.set(place, now.unwrap_or_default(), 0).map_err(|e| table(PLACE_TABLE, e))?;
+                written = Some(now);
+            }
+        }
+        Ok(())
     }
 
     /// Puts the cgroups that are at the nodes now into the table.

@@ -70,7 +70,8 @@ impl Kernel {
 
     fn load(&self, request: Request<'_>, scope: &Resolved, reach: Reach) -> Result<Loaded, KernelError> {
         let Request { id, spec, .. } = request;
-        let own = Own { id, version: self.version, generation: 0, reach };
-        load::load(self.types()?, &plan::plan(spec, own)?, &plan::sizes(spec, scope.size()))
+        let own = Own { id, generation: 0, reach };
+        let types = self.types()?;
+        load::load(types, &plan::plan(spec, own, scope, types)?, &plan::sizes(spec, scope.size()))
     }
 }

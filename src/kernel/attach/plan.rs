@@ -7,13 +7,15 @@ use crate::{
         KernelError,
         attach::{
             aggregations, cgroups,
-            scope::{self, ScopeSize},
+            scope::{self, Resolved, ScopeSize},
             subtree,
         },
         host,
         load::{
             Plan,
-            constants::{Constants, FindsExe, Reach},
+            constants::{Constants, Fields, FindsExe, FindsPath, Reach},
+            kernel_types::KernelTypes,
+            object::Size,
         },
         maps::{stacks, summaries},
     },
@@ -25,8 +27,6 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Own {
     pub id: u32,
-    /// `KERNEL_VERSION` of the running kernel.
-    pub version: u32,
     pub generation: u32,
     pub reach: Reach,
 }
@@ -35,33 +35,93 @@ pub struct Own {
 ///
 /// # Errors
 /// If this kernel cannot keep what is to be counted.
-pub fn plan(spec: &Spec, own: Own) -> Result<Plan<'_>, KernelError> {
-    aggregations::check(&spec.aggregations, own.version)?;
+pub fn plan<'s>(
+    spec: &'s Spec,
+    own: Own,
+    scope: &Resolved,
+    types: &KernelTypes,
+) -> Result<Plan<'s>, KernelError> {
+    let layout = &spec.template.layout;
+    aggregations::check(&spec.aggregations, types.version)?;
     Ok(Plan {
         template: &spec.template,
         filter: spec.filter.as_ref(),
         constants: Constants {
             probe_id: own.id,
-            kernel: own.version,
+            kernel: types.version,
             generation: own.generation,
             reach: own.reach,
             exe: finds_exe(spec),
             cwd: wants_directory(spec),
             stacks: stacks::wanted(spec),
-            summaries: aggregations::constant(&spec.aggregations, spec.template.layout.summary_kinds),
+            summaries: aggregations::constant(&spec.aggregations, layout.summary_kinds),
+            casts: types.casts.is_some(),
+            slots: slots(),
+            fields: fields(spec),
+            path: finds_path(spec),
+            first: aggregations::first(spec),
+            scope: scope.constants(types.version),
         },
     })
 }
 
 /// How many entries the tables have room for whose size depends on the probe.
-pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<(&str, u32)> {
+pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
     let ScopeSize { members, processes, steps, nodes } = scope;
-    let mut sizes = vec![(scope::TABLE, members), (subtree::TABLE, processes), stacks::size(spec)];
-    sizes.extend([(cgroups::STEPS, steps), (cgroups::NODES, nodes)]);
+    let size = |map, entries| Size { map, entries, key: None };
+    let mut sizes = vec![
+        size(scope::TABLE, members),
+        size(subtree::TABLE, processes),
+        size(cgroups::STEPS, steps),
+        size(cgroups::NODES, nodes),
+        size("krsi_scratch", slots()),
+        size("krsi_claims", slots()),
+        stacks::size(spec),
+    ];
     sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
     // A task's entry goes with the task, so such a table is never full.
-    sizes.extend(spec.template.layout.by_task.iter().map(|table| (table.as_str(), host::most_tasks())));
+    sizes.extend(spec.template.layout.by_task.iter().map(|table| size(table, host::most_tasks())));
     sizes
+}
+
+/// Tasks that can be in a probe's hooks at once: those that the kernel has put aside there, too. One that finds no room
+/// is an error of the probe, so there is plenty.
+fn slots() -> u32 {
+    /// `KRSI_SLOTS` of the templates: no more is looked at.
+    const MOST: u32 = 256;
+    const LEAST: u32 = 32;
+    const BY_PROCESSOR: u32 = 16;
+    host::processors().saturating_mul(BY_PROCESSOR).clamp(LEAST, MOST).next_power_of_two()
+}
+
+/// Which fields of the task are needed for what.
+fn fields(spec: &Spec) -> Fields {
+    /// `KRSI_FIELD_TIME` of the templates.
+    const TIME: u32 = 1 << 31;
+    let early = &spec.template.layout.early;
+    let mask = |needs: &dyn Fn(&[&str]) -> bool| {
+        let fields = early.iter().filter(|field| needs(&[&field.name])).map(|field| 1 << field.bit);
+        let time = if needs(&["mono_ns", "wall_ns"]) { TIME } else { 0 };
+        fields.fold(time, |all: u32, one: u32| all | one)
+    };
+    let asks = |names: &[&str]| spec.filter.as_ref().is_some_and(|compiled| compiled.asks(names));
+    // Which process it was, and when, is told of every event: a reaction needs it.
+    let tells = |names: &[&str]| spec.tells(names) || names.iter().any(|name| ALWAYS.contains(name));
+    Fields { filter: mask(&asks), summaries: mask(&|names| spec.counts(names)), events: mask(&tells) }
+}
+
+/// Fields that each event has, whatever it is to tell.
+const ALWAYS: [&str; 3] = ["pid", "start_ns", "mono_ns"];
+
+fn finds_path(spec: &Spec) -> FindsPath {
+    let path = ["path", "path_length"];
+    if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&path)) || spec.counts(&path) {
+        FindsPath::Always
+    } else if spec.tells(&path) || spec.tells(&["notes"]) {
+        FindsPath::ForEvents
+    } else {
+        FindsPath::Never
+    }
 }
 
 fn finds_exe(spec: &Spec) -> FindsExe {

@@ -15,7 +15,6 @@ use crate::{
         errno::chain,
         host,
         load::{self, constants::Reach, explained},
-        maps::{settings::Settings, take},
     },
     probe::Spec,
     raw,
@@ -53,12 +52,11 @@ fn preview(kernel: &Kernel, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let iterators = kernel.iterators()?;
     let types = iterators.types();
     let mut scope = Resolved::new(&spec.scope, layout, iterators)?;
-    let own = Own { id: 0, version: kernel.version, generation: 0, reach: Reach::Lsm };
-    let mut object = load::open(types, &plan::plan(spec, own)?, &plan::sizes(spec, scope.size()))?;
+    let own = Own { id: 0, generation: 0, reach: Reach::Lsm };
+    let plan = plan::plan(spec, own, &scope, types)?;
+    let mut object = load::open(types, &plan, &plan::sizes(spec, scope.size()))?;
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
     object.load(PROGRAM, "task", types).map_err(|e| failed(explained(&e)))?;
-    let settings = Settings::new(take(&object, "krsi_settings")?, layout.settings_size)?;
-    settings.store(layout.control.scope, scope.word)?;
     scope.apply(&mut object, types)?;
     let bytes = object.output(PROGRAM).map_err(|e| failed(chain(&e)))?;
     Ok(bytes.chunks_exact(SIZE).map(process).collect())

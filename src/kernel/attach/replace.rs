@@ -36,8 +36,10 @@ impl Attachment {
         let types = kernel.types()?;
         let generation = self.generation.wrapping_add(1);
         let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
-        let own = Own { id: self.id, version: kernel.version, generation, reach };
-        let loaded = load::load_over(types, &plan::plan(spec, own)?, &[], &self.hooks.object)?;
+        let own = Own { id: self.id, generation, reach };
+        let plan = plan::plan(spec, own, &self.scope, types)?;
+        let sizes = plan::sizes(spec, self.scope.size());
+        let loaded = load::load_over(types, &plan, &sizes, &self.hooks.object)?;
         let mut newer = Hooks { object: loaded.object, programs: loaded.programs };
         let turn = u64::from(generation);
         let steps: &[u64] = match newer.order() {

@@ -24,7 +24,7 @@ use crate::{
         },
         errno::chain,
         host,
-        load::{kernel_types::KernelTypes, object::Object},
+        load::{constants::ScopeConstants, kernel_types::KernelTypes, object::Object},
         maps::{full, take},
         names::{
             files::{Change, NamedFile, running},
@@ -40,6 +40,10 @@ use crate::{
 
 /// `KRSI_SCOPE_NOT` of the templates.
 const NOT: u32 = 32;
+/// `KRSI_FEW` of the templates: so many numbers stand in the program.
+const FEW: usize = 4;
+/// From this `KERNEL_VERSION` on programs of tracing may ask for a cgroup's ancestor.
+const ANCESTORS: u32 = 5 << 16 | 14 << 8;
 pub const TABLE: &str = "krsi_scope_members";
 
 /// `struct krsi_scope_key` of the templates: kind, device, then a number or a comm.
@@ -66,8 +70,10 @@ pub struct ScopeSize {
 /// A scope that the kernel's tables can hold.
 #[derive(Default)]
 pub struct Resolved {
-    /// The control word: which conditions are in force.
-    pub word: u64,
+    /// Which conditions are in force, a bit for each.
+    word: u64,
+    /// Conditions that ask for one of a few numbers, and these.
+    few: BTreeMap<u32, Vec<u64>>,
     members: BTreeSet<Key>,
     roots: BTreeMap<u32, Tree>,
     /// Those of the roots that have not ended.
@@ -98,18 +104,53 @@ impl Resolved {
                     resolved.add_executables(condition, number, members, iterators)?;
                 }
                 Kind::Cgroup => resolved.add_cgroups(condition, number, members)?,
-                _ => {
-                    for member in members {
-                        let key = key(number, condition, member)?;
-                        resolved.pinned.extend(pinned(condition, member, &key));
-                        resolved.members.insert(key);
-                    }
-                }
+                _ => resolved.add_members(condition, number, members)?,
             }
         }
         let named: Vec<_> = resolved.cgroups.iter().map(|(_, named)| named).collect();
         resolved.ways = Ways::new(&named)?;
         Ok(resolved)
+    }
+
+    fn add_members(
+        &mut self,
+        condition: Condition,
+        number: u32,
+        members: &BTreeSet<Member>,
+    ) -> Result<(), KernelError> {
+        let few = members.len() <= FEW && condition.kind != Kind::Comm;
+        for member in members {
+            let key = key(number, condition, member)?;
+            self.pinned.extend(pinned(condition, member, &key));
+            if few {
+                self.few.entry(number).or_default().push(number_in(&key));
+            } else {
+                self.members.insert(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands of it in the probe's programs, on a kernel of this `KERNEL_VERSION`.
+    pub fn constants(&self, version: u32) -> ScopeConstants {
+        /// `struct krsi_few` of the templates.
+        const SIZE: usize = 8 + 8 * FEW;
+        let mut few = Vec::new();
+        for (number, values) in &self.few {
+            let (kind, negated) = if *number < NOT { (*number, 0) } else { (*number - NOT, 1) };
+            let at = (2 * kind + negated) as usize * SIZE;
+            few.resize(few.len().max(at + SIZE), 0);
+            few[at..at + 4].copy_from_slice(&u32::try_from(values.len()).unwrap_or(0).to_ne_bytes());
+            for (value, place) in values.iter().zip(few[at + 8..at + SIZE].chunks_exact_mut(8)) {
+                place.copy_from_slice(&value.to_ne_bytes());
+            }
+        }
+        let depths = if version < ANCESTORS { Vec::new() } else { self.ways.depths() };
+        ScopeConstants {
+            kinds: self.word,
+            few,
+            depths: depths.iter().flat_map(|depth| depth.to_ne_bytes()).collect(),
+        }
     }
 
     /// How many entries its tables must have room for.
@@ -191,14 +232,16 @@ impl Resolved {
     /// # Errors
     /// If a table refuses an entry, or a process named does not exist.
     pub fn apply(&mut self, object: &mut Object, types: &KernelTypes) -> Result<(), KernelError> {
-        let table = take(object, TABLE)?;
-        let mut table: HashMap<MapData, Key, u8> =
-            HashMap::try_from(table).map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
-        for member in &self.members {
-            table.insert(member, 1, 0).map_err(|e| full(TABLE, &e))?;
+        self.ways.load(object, types)?;
+        if !self.members.is_empty() || self.has_names() {
+            let mut table: HashMap<MapData, Key, u8> = HashMap::try_from(take(object, TABLE)?)
+                .map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
+            for member in &self.members {
+                table.insert(member, 1, 0).map_err(|e| full(TABLE, &e))?;
+            }
+            self.table = Some(table);
         }
-        self.table = Some(table);
-        self.ways.follow(object, types)?;
+        self.ways.follow(object)?;
         if self.roots.is_empty() { Ok(()) } else { subtree::follow(object, types, &self.roots) }
     }
 
@@ -324,10 +367,15 @@ impl Resolved {
     }
 }
 
+/// The number that a member is.
+fn number_in(key: &Key) -> u64 {
+    u64::from_ne_bytes([key[8], key[9], key[10], key[11], key[12], key[13], key[14], key[15]])
+}
+
 /// A namespace is what its file stood for at the attach.
 fn pinned(condition: Condition, member: &Member, key: &Key) -> Option<String> {
     let Member::Path(path) = member else { return None };
-    let number = u64::from_ne_bytes([key[8], key[9], key[10], key[11], key[12], key[13], key[14], key[15]]);
+    let number = number_in(key);
     Some(format!("scope `{condition}`: {path:?} is namespace {number}, and means that one from here on"))
 }
 
@@ -337,7 +385,7 @@ fn is_there(pid: u32) -> bool {
     nix::sys::signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH)
 }
 
-/// The condition's bit in the control word, which is also its members' mark.
+/// The condition's bit among the kinds in force, which is also its members' mark.
 fn number_of(condition: Condition, layout: &Layout) -> Result<u32, KernelError> {
     let name = condition.kind.name();
     let known = layout.scope_kinds.iter().find(|(known, _)| known == name);
@@ -426,6 +474,8 @@ mod tests {
         let shapes = Shapes::of("file_open");
         assert_eq!(size_of::<Key>(), shapes.size("krsi_scope_key"));
         assert_eq!(u64::from(NOT), shapes.number("krsi_scope_kind", "KRSI_SCOPE_NOT"));
+        assert_eq!(FEW, shapes.length("krsi_few", "numbers"));
+        assert_eq!(8 + 8 * FEW, shapes.size("krsi_few"));
         let key = layout(1, 2, 3);
         assert_eq!(key[shapes.offset("krsi_scope_key", "kind")], 1);
         assert_eq!(key[shapes.offset("krsi_scope_key", "device")], 2);

@@ -93,6 +93,12 @@ pub fn most_tasks() -> u32 {
     text.trim().parse().unwrap_or(FEWEST_TASKS).clamp(FEWEST_TASKS, MOST_TASKS)
 }
 
+/// How many processors this host may ever have: as many parts has what the kernel keeps for each.
+pub fn processors() -> u32 {
+    let counted = aya::util::nr_cpus().ok().and_then(|count| u32::try_from(count).ok());
+    counted.unwrap_or(1)
+}
+
 /// The running kernel's release (`uname -r`).
 ///
 /// # Errors

@@ -16,6 +16,42 @@ pub struct Constants {
     pub stacks: u32,
     /// `krsi_summaries` of the templates; nothing if nothing is counted.
     pub summaries: Vec<u8>,
+    /// Whether the running kernel lets a program say what is behind an address.
+    pub casts: bool,
+    /// Tasks that can be in the hooks at once: a power of two.
+    pub slots: u32,
+    pub fields: Fields,
+    pub path: FindsPath,
+    /// `krsi_first_by` of the templates: what is counted before memory is taken, if all that is counted can be.
+    pub first: Option<Vec<u8>>,
+    pub scope: ScopeConstants,
+}
+
+/// Which fields of the task are gathered for what, a bit for each (`enum krsi_early_field` of the templates).
+#[derive(Debug, Clone, Copy)]
+pub struct Fields {
+    pub filter: u32,
+    pub summaries: u32,
+    pub events: u32,
+}
+
+/// `enum krsi_path_for` of the templates: when the path of the hook's file is found.
+#[derive(Debug, Clone, Copy)]
+pub enum FindsPath {
+    ForEvents = 0,
+    Always = 1,
+    Never = 2,
+}
+
+/// What stands in the program of a scope.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeConstants {
+    /// Kinds in force, a bit for each.
+    pub kinds: u64,
+    /// `krsi_scope_few` of the templates.
+    pub few: Vec<u8>,
+    /// `krsi_scope_depths` of the templates.
+    pub depths: Vec<u8>,
 }
 
 /// Whether the hooks' programs can be had, or only what observes.
@@ -39,7 +75,7 @@ pub const SUMMARIES: &str = "krsi_summaries";
 
 impl Constants {
     /// Those that are a number, by name.
-    pub fn numbers(&self) -> [(&'static str, u32); 7] {
+    pub fn numbers(&self) -> [(&'static str, u32); 14] {
         [
             ("krsi_probe_id", self.probe_id),
             ("krsi_kernel", self.kernel),
@@ -48,6 +84,24 @@ impl Constants {
             ("krsi_exe", self.exe as u32),
             ("krsi_cwd", u32::from(self.cwd)),
             ("krsi_stacks_wanted", self.stacks),
+            ("krsi_casts", u32::from(self.casts)),
+            ("krsi_slots", self.slots),
+            ("krsi_filter_fields", self.fields.filter),
+            ("krsi_summary_fields", self.fields.summaries),
+            ("krsi_event_fields", self.fields.events),
+            ("krsi_path_for", self.path as u32),
+            ("krsi_counts_first", u32::from(self.first.is_some())),
+        ]
+    }
+
+    /// Those that are more than a number, by name; what is shorter than its place begins it.
+    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 5] {
+        [
+            (SUMMARIES, self.summaries.clone()),
+            ("krsi_first_by", self.first.clone().unwrap_or_default()),
+            ("krsi_scope_kinds", self.scope.kinds.to_ne_bytes().to_vec()),
+            ("krsi_scope_few", self.scope.few.clone()),
+            ("krsi_scope_depths", self.scope.depths.clone()),
         ]
     }
 }
@@ -58,7 +112,7 @@ mod tests {
     use crate::template::shapes::Shapes;
 
     #[test]
-    fn the_executable_is_found_when_the_templates_say() {
+    fn paths_are_found_when_the_templates_say() {
         let shapes = Shapes::of("file_open");
         for (when, name) in [
             (FindsExe::ForEvents, "KRSI_EXE_FOR_EVENTS"),
@@ -67,6 +121,13 @@ mod tests {
             (FindsExe::Never, "KRSI_EXE_NEVER"),
         ] {
             assert_eq!(when as u64, shapes.number("krsi_exe", name));
+        }
+        for (when, name) in [
+            (FindsPath::ForEvents, "KRSI_PATH_FOR_EVENTS"),
+            (FindsPath::Always, "KRSI_PATH_ALWAYS"),
+            (FindsPath::Never, "KRSI_PATH_NEVER"),
+        ] {
+            assert_eq!(when as u64, shapes.number("krsi_path_for", name));
         }
     }
 }

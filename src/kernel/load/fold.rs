@@ -344,6 +344,8 @@ fn simplify(operation: &mut Operation, before: &State, constant: &impl Fn(i32, i
                 && let Some(load) = load_number(instruction.dst, number)
             {
                 operation.instruction = load;
+            } else {
+                put_operand(&mut operation.instruction, before);
             }
         }
         class::JMP | class::JMP32 if operation.target.is_some() => {
@@ -355,10 +357,36 @@ fn simplify(operation: &mut Operation, before: &State, constant: &impl Fn(i32, i
                 }
                 // Goes on, which the lowest jump does as well.
                 Some(false) => *operation = NOTHING,
-                None => {}
+                None => put_operand(&mut operation.instruction, before),
             }
         }
         _ => {}
+    }
+}
+
+/// Puts a number in the place of a register that holds it, where that has room for it.
+fn put_operand(instruction: &mut Instruction, before: &State) {
+    let computes = matches!(instruction.class(), class::ALU | class::ALU64);
+    let plain = !matches!(instruction.operation(), op::END | op::NEG) && instruction.offset == 0;
+    let compares = instruction.is_jump_class() && !matches!(instruction.operation(), op::JA | op::JCOND);
+    if !instruction.by_register() || !(computes && plain || compares) {
+        return;
+    }
+    let Some(number) = number_in(before, instruction.src) else { return };
+    let narrow = matches!(instruction.class(), class::ALU | class::JMP32);
+    // Of 32 bits any will do; 64 bits are made of them with their sign.
+    let immediate =
+        if narrow { Some(number as u32 as i32) } else { i32::try_from(number.cast_signed()).ok() };
+    let shifts = computes && matches!(instruction.operation(), op::LSH | op::RSH | op::ARSH);
+    let divides = computes && matches!(instruction.operation(), op::DIV | op::MOD);
+    let bits = if narrow { 32 } else { 64 };
+    // What the kernel refuses where it stands in the code; and how a sign is extended is not agreed on by all machines.
+    let refused = |number: i32| {
+        shifts && !(0..bits).contains(&number) || divides && number == 0 || compares && number < 0
+    };
+    if let Some(immediate) = immediate.filter(|number| !refused(*number)) {
+        instruction.code &= !BY_REGISTER;
+        (instruction.src, instruction.immediate) = (0, immediate);
     }
 }
 

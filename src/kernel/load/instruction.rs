@@ -60,6 +60,8 @@ pub mod pseudo {
     pub const MAP_VALUE: u8 = 2;
     pub const FUNCTION: u8 = 4;
     pub const CALL: u8 = 1;
+    /// A function of the kernel's, by its number among the kernel's types.
+    pub const KERNEL_CALL: u8 = 2;
 }
 
 /// See the module.

@@ -12,6 +12,7 @@ use crate::kernel::{
     errno::chain,
     host,
     load::{
+        casts::{self, Casts},
         program::Sort,
         types::{Wanted, Whole},
     },
@@ -23,6 +24,8 @@ pub struct KernelTypes {
     pub named: Btf,
     /// What programs are attached to, with the kernel's numbers, by which the kernel is told.
     numbers: HashMap<String, u32>,
+    /// Where the kernel lets a program say what is behind an address.
+    pub casts: Option<Casts>,
     /// `KERNEL_VERSION` of the running kernel.
     pub version: u32,
 }
@@ -69,15 +72,27 @@ fn read(wanted: &Wanted) -> Result<KernelTypes, KernelError> {
         Btf::parse(types, Default::default()).map_err(|error| KernelError::Btf { error: error.to_string() })
     };
     let version = host::version()?;
-    let some = Whole::parse(&whole).and_then(|types| Some((types.named(wanted)?, types.numbers(wanted)?)));
+    let some = Whole::parse(&whole)
+        .and_then(|types| Some((types.named(wanted)?, types.numbers(wanted)?, casts(&types))));
     match some {
-        Some((named, numbers)) => Ok(KernelTypes { named: parse(&named)?, numbers, version }),
+        Some((named, numbers, casts)) => Ok(KernelTypes { named: parse(&named)?, numbers, casts, version }),
         None => {
             let named = parse(&whole)?;
             let numbers = numbers_of(&named, wanted);
-            Ok(KernelTypes { named, numbers, version })
+            Ok(KernelTypes { named, numbers, casts: None, version })
         }
     }
+}
+
+/// `None` if the kernel has no such function, or not all of the types.
+fn casts(types: &Whole<'_>) -> Option<Casts> {
+    let function = types.function(casts::FUNCTION)?.try_into().ok()?;
+    let found = types.structs(&casts::TYPES);
+    let mut numbers = [0; casts::TYPES.len()];
+    for (number, found) in numbers.iter_mut().zip(found) {
+        *number = found?.try_into().ok()?;
+    }
+    Some(Casts { function, types: numbers })
 }
 
 /// The numbers of what is wanted, found one by one among all types.

@@ -1,5 +1,6 @@
 //! From a template's object to verified programs that are not attached yet.
 
+mod casts;
 pub mod constants;
 mod fold;
 mod instruction;
@@ -15,7 +16,7 @@ use std::os::fd::OwnedFd;
 use self::{
     constants::{Constants, Reach},
     kernel_types::{KernelTypes, type_name},
-    object::{Object, ObjectError},
+    object::{Object, ObjectError, Size},
     program::{Refused, Sort},
 };
 use crate::{
@@ -62,10 +63,10 @@ pub struct MissingHook {
 ///
 /// # Errors
 /// If the kernel knows none of the hooks, a host refuses such programs, or the verifier does.
-pub fn load(types: &KernelTypes, plan: &Plan<'_>, sizes: &[(&str, u32)]) -> Result<Loaded, KernelError> {
+pub fn load(types: &KernelTypes, plan: &Plan<'_>, sizes: &[Size<'_>]) -> Result<Loaded, KernelError> {
     let patched = patch(plan)?;
-    let object = Object::new(&patched.bytes, types, sizes).map_err(|e| object_error(plan.template, &e))?;
-    load_programs(types, plan, object)
+    let object = Object::new(&patched.bytes, patched.sets, types, sizes);
+    load_programs(types, plan, object.map_err(|e| object_error(plan.template, &e))?)
 }
 
 /// Loads another generation of a probe's programs, over the maps of the first.
@@ -75,11 +76,11 @@ pub fn load(types: &KernelTypes, plan: &Plan<'_>, sizes: &[(&str, u32)]) -> Resu
 pub fn load_over(
     types: &KernelTypes,
     plan: &Plan<'_>,
-    sizes: &[(&str, u32)],
+    sizes: &[Size<'_>],
     previous: &Object,
 ) -> Result<Loaded, KernelError> {
     let patched = patch(plan)?;
-    let object = Object::over(&patched.bytes, types, sizes, previous);
+    let object = Object::over(&patched.bytes, patched.sets, types, sizes, previous);
     load_programs(types, plan, object.map_err(|e| object_error(plan.template, &e))?)
 }
 
@@ -87,9 +88,10 @@ pub fn load_over(
 ///
 /// # Errors
 /// If the object is no template.
-pub fn open(types: &KernelTypes, plan: &Plan<'_>, sizes: &[(&str, u32)]) -> Result<Object, KernelError> {
-    // No program is loaded that uses the filter's sets, so their maps may go.
-    Object::new(&patch(plan)?.bytes, types, sizes).map_err(|e| object_error(plan.template, &e))
+pub fn open(types: &KernelTypes, plan: &Plan<'_>, sizes: &[Size<'_>]) -> Result<Object, KernelError> {
+    let patched = patch(plan)?;
+    let object = Object::new(&patched.bytes, patched.sets, types, sizes);
+    object.map_err(|e| object_error(plan.template, &e))
 }
 
 fn load_programs(types: &KernelTypes, plan: &Plan<'_>, object: Object) -> Result<Loaded, KernelError> {
@@ -138,8 +140,8 @@ fn require(template: &Template, object: &Object, name: &str, sort: Sort) -> Resu
 /// An object with one probe's constants and filter in it.
 struct PatchedObject {
     bytes: Vec<u8>,
-    /// Maps whose descriptors stand in the bytes: to be kept until the programs that use them are loaded.
-    _sets: Vec<OwnedFd>,
+    /// Maps of the filter, which stand in the bytes by their numbers.
+    sets: Vec<OwnedFd>,
 }
 
 fn patch(plan: &Plan<'_>) -> Result<PatchedObject, KernelError> {
@@ -150,9 +152,8 @@ fn patch(plan: &Plan<'_>) -> Result<PatchedObject, KernelError> {
         })?,
         None => Vec::new(),
     };
-    let filter = plan.filter.map(|compiled| (compiled, &*sets));
-    let bytes = patch::patch(plan.template, &plan.constants, filter)?;
-    Ok(PatchedObject { bytes, _sets: sets })
+    let bytes = patch::patch(plan.template, &plan.constants, plan.filter)?;
+    Ok(PatchedObject { bytes, sets })
 }
 
 /// An object that could not be loaded: for want of something, or since it is no template.

@@ -4,7 +4,7 @@
 //! name, each of which is made when a program that names it is loaded.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::CString,
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -21,10 +21,12 @@ use aya_obj::{
 use crate::kernel::{
     call::{bpf, descriptor},
     load::{
+        casts,
         fold::{self, Code, Function, Stray},
         instruction::{Instruction, pseudo},
         kernel_types::{self, KernelTypes},
         program::{self, Refused, Request, Sort},
+        types,
     },
 };
 
@@ -68,10 +70,24 @@ impl ObjectError {
     }
 }
 
+/// What one of the object's maps is to be, where that is not as the object says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size<'s> {
+    pub map: &'s str,
+    pub entries: u32,
+    /// Bytes of a key; `None`: as the object says.
+    pub key: Option<u32>,
+}
+
+/// The number by which the first of a filter's maps stands in a program; the object's own come before.
+pub const FIRST_SET: i32 = 1 << 20;
+
 /// See the module.
 pub struct Object {
     programs: BTreeMap<String, Program>,
     maps: Vec<MapEntry>,
+    /// Maps of the filter.
+    sets: Vec<OwnedFd>,
     license: CString,
     /// Its types, as the kernel has them.
     types: OwnedFd,
@@ -89,6 +105,8 @@ struct Program {
 struct MapEntry {
     name: String,
     definition: aya_obj::Map,
+    /// Of a key that is not as the definition says: its bytes, and its type's number.
+    key: Option<(u32, u32)>,
     made: Option<OwnedFd>,
 }
 
@@ -100,16 +118,25 @@ impl MapEntry {
 }
 
 impl Object {
-    /// Reads an object and relocates it. `sizes`: how many entries a map has, where that is not as the object says.
+    /// Reads an object and relocates it. `sets`: the maps of its filter. `sizes`: how many entries a map has, where that is not as the object says.
     ///
     /// # Errors
     /// If it is no object of a template, or the kernel does not take its types.
-    pub fn new(bytes: &[u8], kernel: &KernelTypes, sizes: &[(&str, u32)]) -> Result<Self, ObjectError> {
+    pub fn new(
+        bytes: &[u8],
+        sets: Vec<OwnedFd>,
+        kernel: &KernelTypes,
+        sizes: &[Size<'_>],
+    ) -> Result<Self, ObjectError> {
         let mut object = aya_obj::Object::parse(bytes)?;
-        let types = match object.fixup_and_sanitize_btf(&features(kernel.version))? {
-            Some(types) => load_types(&types.to_bytes()).map_err(ObjectError::TypesRefused)?,
-            None => return Err(ObjectError::Parse(ParseError::NoBTF)),
-        };
+        if object.fixup_and_sanitize_btf(&features(kernel.version))?.is_none() {
+            return Err(ObjectError::Parse(ParseError::NoBTF));
+        }
+        let lengths: BTreeSet<u32> = sizes.iter().filter_map(|size| size.key).collect();
+        let types = object.btf.as_ref().map(aya_obj::btf::Btf::to_bytes);
+        let types = types.and_then(|types| types::with_byte_arrays(&types, &lengths));
+        let (types, keys) = types.ok_or(ObjectError::Parse(ParseError::NoBTF))?;
+        let types = load_types(&types).map_err(ObjectError::TypesRefused)?;
         object.relocate_btf(&kernel.named)?;
         let mut maps: Vec<_> = object.maps.drain().collect();
         maps.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -134,14 +161,15 @@ impl Object {
             };
             programs.insert(name.clone(), Program { sort, sleepable, code, loaded: None, link: None });
         }
-        let sizes: HashMap<_, _> = sizes.iter().copied().collect();
         let maps = maps.into_iter().map(|(name, mut definition)| {
-            if let Some(entries) = sizes.get(name.as_str()) {
-                definition.set_max_entries(*entries);
+            let size = sizes.iter().find(|size| size.map == name);
+            if let Some(size) = size {
+                definition.set_max_entries(size.entries);
             }
-            MapEntry { name, definition, made: None }
+            let key = size.and_then(|size| size.key).and_then(|bytes| Some((bytes, *keys.get(&bytes)?)));
+            MapEntry { name, definition, key, made: None }
         });
-        Ok(Object { programs, maps: maps.collect(), license: object.license, types })
+        Ok(Object { programs, maps: maps.collect(), sets, license: object.license, types })
     }
 
     /// The same over the maps that another object has made already.
@@ -150,11 +178,12 @@ impl Object {
     /// As for `new`, or if this process has no descriptor left.
     pub fn over(
         bytes: &[u8],
+        sets: Vec<OwnedFd>,
         kernel: &KernelTypes,
-        sizes: &[(&str, u32)],
+        sizes: &[Size<'_>],
         other: &Object,
     ) -> Result<Self, ObjectError> {
-        let mut object = Self::new(bytes, kernel, sizes)?;
+        let mut object = Self::new(bytes, sets, kernel, sizes)?;
         for entry in object.maps.iter_mut().filter(|entry| entry.is_shared()) {
             let same = other.maps.iter().find(|known| known.name == entry.name);
             if let Some(made) = same.and_then(|known| known.made.as_ref()) {
@@ -176,6 +205,9 @@ impl Object {
         let target = kernel.number(&sought).ok_or(ObjectError::NoTarget(sought))?;
         let mut code = fold::fold(&program.code, |map, at, width| constant(&self.maps, map, at, width))
             .map_err(|error| ObjectError::Code { name: name.to_owned(), error })?;
+        if let Some(casts) = &kernel.casts {
+            casts::resolve(&mut code.instructions, casts);
+        }
         for one in &mut code.instructions {
             if one.is_wide() && matches!(one.src, pseudo::MAP | pseudo::MAP_VALUE) {
                 one.immediate = self.made(one.immediate)?;
@@ -200,10 +232,14 @@ impl Object {
 
     /// The descriptor of a map, which is made if it has none.
     fn made(&mut self, number: i32) -> Result<i32, ObjectError> {
+        if let Some(set) = number.checked_sub(FIRST_SET).and_then(|set| usize::try_from(set).ok()) {
+            let set = self.sets.get(set).ok_or_else(|| ObjectError::Sort(format!("map {number}")))?;
+            return Ok(set.as_raw_fd());
+        }
         let entry = usize::try_from(number).ok().and_then(|number| self.maps.get_mut(number));
         let entry = entry.ok_or_else(|| ObjectError::Sort(format!("map {number}")))?;
         if entry.made.is_none() {
-            let made = make(&entry.name, &entry.definition, &self.types);
+            let made = make(entry, &self.types);
             entry.made = Some(made.map_err(|error| ObjectError::Map { name: entry.name.clone(), error })?);
         }
         Ok(entry.made.as_ref().map_or(-1, AsRawFd::as_raw_fd))
@@ -303,7 +339,8 @@ fn load_types(types: &[u8]) -> io::Result<OwnedFd> {
     descriptor(bpf(bpf_cmd::BPF_BTF_LOAD, &mut attributes))
 }
 
-fn make(name: &str, definition: &aya_obj::Map, types: &OwnedFd) -> io::Result<OwnedFd> {
+fn make(entry: &MapEntry, types: &OwnedFd) -> io::Result<OwnedFd> {
+    let MapEntry { name, definition, key, .. } = entry;
     use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_STACK_TRACE};
     // SAFETY: all zero is a valid value of this union of plain numbers.
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
@@ -322,6 +359,9 @@ fn make(name: &str, definition: &aya_obj::Map, types: &OwnedFd) -> io::Result<Ow
         map.btf_fd = types.as_raw_fd().cast_unsigned();
         map.btf_key_type_id = described.def.btf_key_type_id;
         map.btf_value_type_id = described.def.btf_value_type_id;
+    }
+    if let Some((size, number)) = key {
+        (map.key_size, map.btf_key_type_id) = (*size, *number);
     }
     let room = map.map_name.len() - 1;
     // The kernel wants letters, digits, `_` and `.`.

@@ -5,7 +5,7 @@
 //! (ebpf-templates/include/krsi_slot.bpf.h), and the jump before them leads to it: the symbol keeps its size,
 //! and no relocation stands there, so no loader sees a difference.
 
-use std::os::fd::OwnedFd;
+use std::{collections::HashMap, ops::Range};
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -13,10 +13,7 @@ use crate::{
     filter::Compiled,
     kernel::{
         KernelError,
-        load::{
-            constants::{Constants, SUMMARIES},
-            sets,
-        },
+        load::{constants::Constants, object::FIRST_SET},
     },
     template::Template,
 };
@@ -29,61 +26,56 @@ const INSTRUCTION: usize = 8;
 /// Instructions before the no-ops.
 const BEFORE: usize = 2;
 
-/// The template's object with the constants and the filter, with maps for its sets, in it.
+/// The template's object with the constants and the filter in it, the maps of its sets by their numbers.
 ///
 /// # Errors
 /// If the object has no such constant, or no room for the filter.
 pub fn patch(
     template: &Template,
     constants: &Constants,
-    filter: Option<(&Compiled, &[OwnedFd])>,
+    filter: Option<&Compiled>,
 ) -> Result<Vec<u8>, KernelError> {
     let object_error = |reason: String| KernelError::Object { template: template.name.clone(), reason };
-    let first = filter.and_then(|(filter, _)| filter.first.as_ref());
+    let first = filter.and_then(|filter| filter.first.as_ref());
+    let places = places(&template.object).map_err(object_error)?;
     let mut bytes = template.object.to_vec();
-    for (name, value) in constants.numbers() {
-        put_number(&mut bytes, name, value).map_err(object_error)?;
+    let first_fields = (FIRST_FIELDS, first.map_or(0, |first| first.fields));
+    for (name, value) in constants.numbers().into_iter().chain([first_fields]) {
+        put(&mut bytes, &places, name, &value.to_ne_bytes()).map_err(object_error)?;
     }
-    put_number(&mut bytes, FIRST_FIELDS, first.map_or(0, |first| first.fields)).map_err(object_error)?;
-    if !constants.summaries.is_empty() {
-        put(&mut bytes, SUMMARIES, &constants.summaries).map_err(object_error)?;
+    for (name, value) in constants.bytes() {
+        put(&mut bytes, &places, name, &value).map_err(object_error)?;
     }
-    if let Some((filter, sets)) = filter {
-        fill(&mut bytes, FILTER, &sets::bytes_with(&filter.code, sets)).map_err(object_error)?;
+    if let Some(filter) = filter {
+        let numbers: Vec<i32> = (FIRST_SET..).take(filter.code.sets.len()).collect();
+        fill(&mut bytes, &places, FILTER, &filter.code.bytes_with(&numbers)).map_err(object_error)?;
         if let Some(first) = first {
-            fill(&mut bytes, FIRST_STAGE, &first.code.bytes()).map_err(object_error)?;
+            fill(&mut bytes, &places, FIRST_STAGE, &first.code.bytes()).map_err(object_error)?;
         }
     }
     Ok(bytes)
 }
 
-/// Writes a constant of 32 bits.
-fn put_number(object: &mut [u8], name: &str, value: u32) -> Result<(), String> {
-    let place = symbol(object, name).filter(|(_, size)| *size == 4);
-    let (start, size) = place.ok_or_else(|| format!("it has no constant `{name}`"))?;
-    let room = object.get_mut(start..start + size).ok_or_else(|| format!("its `{name}` is cut off"))?;
-    room.copy_from_slice(&value.to_ne_bytes());
+/// Where in the file the bytes of each symbol lie.
+type Places = HashMap<String, Range<usize>>;
+
+/// Writes the beginning of a constant.
+fn put(object: &mut [u8], places: &Places, name: &str, value: &[u8]) -> Result<(), String> {
+    let place = places.get(name).filter(|place| place.len() >= value.len());
+    let place = place.ok_or_else(|| format!("it has no constant `{name}` of {} bytes", value.len()))?;
+    let room = object.get_mut(place.start..place.start + value.len());
+    room.ok_or_else(|| format!("its `{name}` is cut off"))?.copy_from_slice(value);
     Ok(())
 }
 
-/// Writes the beginning of a constant that is larger than a number.
-fn put(object: &mut [u8], name: &str, value: &[u8]) -> Result<(), String> {
-    let place = symbol(object, name).filter(|(_, size)| *size >= value.len());
-    let (start, _) = place.ok_or_else(|| format!("it has no constant `{name}` of {} bytes", value.len()))?;
-    let room =
-        object.get_mut(start..start + value.len()).ok_or_else(|| format!("its `{name}` is cut off"))?;
-    room.copy_from_slice(value);
-    Ok(())
-}
-
-fn fill(object: &mut [u8], name: &str, code: &[u8]) -> Result<(), String> {
-    let (start, size) = symbol(object, name).ok_or_else(|| format!("it has no slot `{name}`"))?;
+fn fill(object: &mut [u8], places: &Places, name: &str, code: &[u8]) -> Result<(), String> {
+    let place = places.get(name).ok_or_else(|| format!("it has no slot `{name}`"))?;
     // The slot begins with the answer without a filter and the jump, and ends with its exit.
-    if code.len() + (BEFORE + 1) * INSTRUCTION > size {
+    if code.len() + (BEFORE + 1) * INSTRUCTION > place.len() {
         return Err("its slot for a filter is too small".into());
     }
-    let slot = object.get_mut(start..start + size).ok_or("its slot for a filter is cut off")?;
-    let begin = size - INSTRUCTION - code.len();
+    let begin = place.len() - INSTRUCTION - code.len();
+    let slot = object.get_mut(place.clone()).ok_or("its slot for a filter is cut off")?;
     slot[begin..begin + code.len()].copy_from_slice(code);
     // Counted from behind the jump, which has the distance in its third and fourth byte.
     let distance = i16::try_from(begin / INSTRUCTION - BEFORE).map_err(|error| error.to_string())?;
@@ -92,14 +84,16 @@ fn fill(object: &mut [u8], name: &str, code: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Where in the file a symbol's bytes lie, and how many there are.
-fn symbol(object: &[u8], name: &str) -> Option<(usize, usize)> {
-    let elf = object::File::parse(object).ok()?;
-    let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name))?;
-    let section = elf.section_by_index(symbol.section_index()?).ok()?;
-    let (section_start, _) = section.file_range()?;
-    let start = usize::try_from(section_start.checked_add(symbol.address())?).ok()?;
-    Some((start, usize::try_from(symbol.size()).ok()?))
+fn places(object: &[u8]) -> Result<Places, String> {
+    let elf = object::File::parse(object).map_err(|error| error.to_string())?;
+    let place = |symbol: &object::Symbol<'_, '_>| {
+        let section = elf.section_by_index(symbol.section_index()?).ok()?;
+        let (section_start, _) = section.file_range()?;
+        let start = usize::try_from(section_start.checked_add(symbol.address())?).ok()?;
+        let end = start.checked_add(usize::try_from(symbol.size()).ok()?)?;
+        Some((symbol.name().ok()?.to_owned(), start..end))
+    };
+    Ok(elf.symbols().filter_map(|symbol| place(&symbol)).collect())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! The format is Documentation/bpf/btf.rst. Whatever is not as it says there (a kind of a later
 //! kernel, say) gives `None`, and the whole is used.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use object::{Object, ObjectSection};
 
@@ -115,6 +115,29 @@ impl<'a> Whole<'a> {
         copy.finish()
     }
 
+    /// The number of a function.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        let is = |entry: &Entry<'_>| {
+            entry.kind() == kind::FUNC && self.types.name(entry.name()) == Some(name.as_bytes())
+        };
+        (1..).zip(&self.entries).find(|(_, entry)| is(entry)).map(|(id, _)| id)
+    }
+
+    /// The numbers of structs, of each the first that has members.
+    pub fn structs<const N: usize>(&self, names: &[&str; N]) -> [Option<u32>; N] {
+        let mut found = [None; N];
+        for (id, entry) in (1..).zip(&self.entries) {
+            if entry.kind() != kind::STRUCT || entry.count() == 0 {
+                continue;
+            }
+            let name = self.types.name(entry.name());
+            if let Some(at) = names.iter().position(|wanted| name == Some(wanted.as_bytes())) {
+                found[at].get_or_insert(id);
+            }
+        }
+        found
+    }
+
     /// The kernel's numbers of what programs are attached to; `None` if a type is not as the format says.
     pub fn numbers(&self, wanted: &Wanted) -> Option<HashMap<String, u32>> {
         let mut numbers = HashMap::new();
@@ -161,6 +184,43 @@ mod kind {
     pub const DECL_TAG: u32 = 17;
     pub const TYPE_TAG: u32 = 18;
     pub const ENUM64: u32 = 19;
+}
+
+/// A section with a type more for each of these lengths: so many bytes, as a map's key. Gives the types' numbers, too; `None`
+/// if the section is not as the format says.
+pub fn with_byte_arrays(section: &[u8], lengths: &BTreeSet<u32>) -> Option<(Vec<u8>, BTreeMap<u32, u32>)> {
+    let whole = Whole::parse(section)?;
+    let int = |name: &str| {
+        let is = |entry: &Entry<'_>| {
+            entry.kind() == kind::INT && whole.types.name(entry.name()) == Some(name.as_bytes())
+        };
+        (1_u32..).zip(&whole.entries).find(|(_, entry)| is(entry)).map(|(id, _)| id)
+    };
+    let (byte, index) = (int("unsigned char")?, int("unsigned int")?);
+    let mut types = whole.types.types.to_vec();
+    let mut numbers = BTreeMap::new();
+    for (number, length) in (u32::try_from(whole.entries.len()).ok()? + 1..).zip(lengths) {
+        for word in [0, kind::ARRAY << 24, 0, byte, index, *length] {
+            types.extend(word.to_ne_bytes());
+        }
+        numbers.insert(*length, number);
+    }
+    Some((joined(&types, whole.types.strings)?, numbers))
+}
+
+/// A section of these types and strings.
+fn joined(types: &[u8], strings: &[u8]) -> Option<Vec<u8>> {
+    let [types_length, strings_length] =
+        [u32::try_from(types.len()).ok()?, u32::try_from(strings.len()).ok()?];
+    let mut whole = Vec::with_capacity(HEADER + types.len() + strings.len());
+    whole.extend(MAGIC.to_ne_bytes());
+    whole.extend([1, 0]); // version, flags
+    for word in [u32::try_from(HEADER).ok()?, 0, types_length, types_length, strings_length] {
+        whole.extend(word.to_ne_bytes());
+    }
+    whole.extend(types);
+    whole.extend(strings);
+    Some(whole)
 }
 
 /// The two parts of a `.BTF` section.
@@ -353,17 +413,7 @@ impl<'a> Copy<'a> {
     }
 
     fn finish(self) -> Option<Vec<u8>> {
-        let (types, strings) =
-            (u32::try_from(self.types.len()).ok()?, u32::try_from(self.strings.len()).ok()?);
-        let mut whole = Vec::with_capacity(HEADER + self.types.len() + self.strings.len());
-        whole.extend(MAGIC.to_ne_bytes());
-        whole.extend([1, 0]); // version, flags
-        for word in [u32::try_from(HEADER).ok()?, 0, types, types, strings] {
-            whole.extend(word.to_ne_bytes());
-        }
-        whole.extend(self.types);
-        whole.extend(self.strings);
-        Some(whole)
+        joined(&self.types, &self.strings)
     }
 }
 

@@ -13,6 +13,9 @@ use crate::{
     template::{CounterIndex, Layout},
 };
 
+/// `KRSI_COUNTERS` of the templates.
+const COUNTERS: usize = CounterIndex::NAMES.len();
+
 /// Counted on this side of the ring buffer.
 #[derive(Debug, Default)]
 pub struct Delivery {
@@ -38,7 +41,7 @@ impl Delivery {
 }
 
 pub struct Books {
-    counters: PerCpuArray<MapData, u64>,
+    counters: PerCpuArray<MapData, [u64; COUNTERS]>,
     index: CounterIndex,
     delivery: Arc<Delivery>,
 }
@@ -54,30 +57,42 @@ impl Books {
         let delivered = self.delivery.delivered.load(Ordering::Acquire);
         let lost_queue = self.delivery.lost_queue.load(Ordering::Acquire);
         let index = self.index;
+        let counts = self.counts()?;
+        let count = |index: u32| counts.get(index as usize).copied().unwrap_or_default();
+        let (out_of_scope, filtered) = (count(index.out_of_scope), count(index.filtered));
+        let [allow, would_deny, deny, kill] =
+            [index.allow, index.would_deny, index.deny, index.kill].map(count);
+        let matched = allow + would_deny + deny + kill;
         Ok(Counters {
-            seen: self.counter(index.seen)?,
-            out_of_scope: self.counter(index.out_of_scope)?,
-            filtered: self.counter(index.filtered)?,
-            matched: self.counter(index.matched)?,
-            allow: self.counter(index.allow)?,
-            would_deny: self.counter(index.would_deny)?,
-            deny: self.counter(index.deny)?,
-            kill: self.counter(index.kill)?,
-            emitted: self.counter(index.emitted)?,
-            suppressed: self.counter(index.suppressed)?,
-            lost_ring: self.counter(index.lost_ring)?,
+            seen: out_of_scope + filtered + matched,
+            out_of_scope,
+            filtered,
+            matched,
+            allow,
+            would_deny,
+            deny,
+            kill,
+            emitted: count(index.emitted),
+            suppressed: count(index.suppressed),
+            lost_ring: count(index.lost_ring),
             delivered,
             lost_queue,
-            errors: self.counter(index.errors)? + self.delivery.malformed.load(Ordering::Acquire),
-            lapsed: self.counter(index.lapsed)?,
-            guarded: self.counter(index.guarded)?,
-            overflow: self.counter(index.overflow)?,
+            errors: count(index.errors) + self.delivery.malformed.load(Ordering::Acquire),
+            lapsed: count(index.lapsed),
+            guarded: count(index.guarded),
+            overflow: count(index.overflow),
         })
     }
 
-    fn counter(&self, index: u32) -> Result<u64, KernelError> {
-        let values = self.counters.get(&index, 0).map_err(|e| unreadable(&e))?;
-        Ok(values.iter().sum())
+    /// Each counter's sum over all processors.
+    fn counts(&self) -> Result<[u64; COUNTERS], KernelError> {
+        let mut sums = [0; COUNTERS];
+        for counts in self.counters.get(&0, 0).map_err(|e| unreadable(&e))?.iter() {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        Ok(sums)
     }
 }
 

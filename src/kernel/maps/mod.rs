@@ -1,5 +1,6 @@
 //! A probe's maps: what is put into them before and while it is attached, and what is read from them.
 
+pub mod bytes;
 pub mod counters;
 pub mod grace;
 pub mod params;

@@ -135,6 +135,7 @@ pub struct Tables {
     variables: Option<Variables>,
     networks: Option<LpmTrie<MapData, NetworkKey, u8>>,
     ports: Option<LpmTrie<MapData, PortKey, u8>>,
+    names: Option<LastNames>,
     by_param: BTreeMap<String, Entries>,
 }
 
@@ -147,6 +148,7 @@ impl Tables {
             variables: Variables::open(object)?,
             networks: open(object, Table::Networks)?,
             ports: open(object, Table::Ports)?,
+            names: LastNames::open(object)?,
             by_param: BTreeMap::new(),
         })
     }
@@ -178,9 +180,11 @@ impl Tables {
                 (Entries::of(prefixes.map(|prefix| (Table::Ports, port_key(prefix)))), 1)
             }
         };
+        self.tell_names(&entries.members)?;
         for (table, member) in &entries.members {
             if let Err(error) = self.insert(*table, member) {
                 self.remove_unheld(&entries);
+                self.tell_names(&BTreeSet::new())?;
                 return Err(error);
             }
         }
@@ -188,6 +192,7 @@ impl Tables {
         if let Some(previous) = previous {
             self.remove_unheld(&previous);
         }
+        self.tell_names(&BTreeSet::new())?;
         Ok(word)
     }
 
@@ -225,6 +230,8 @@ impl Tables {
         entries: &mut Entries,
         wanted: BTreeSet<(Table, Vec<u8>)>,
     ) -> Result<(), KernelError> {
+        // More than what is meant does no harm: what has such a name is looked at.
+        self.tell_names(&wanted.union(&entries.members).cloned().collect())?;
         for (table, member) in wanted.difference(&entries.members) {
             self.insert(*table, member)?;
         }
@@ -232,6 +239,14 @@ impl Tables {
         entries.members = wanted;
         self.remove_unheld(&Entries::of(gone.into_iter()));
         Ok(())
+    }
+
+    /// Tells the kernel's side the last names of all whole paths, those of `also` included.
+    fn tell_names(&mut self, also: &BTreeSet<(Table, Vec<u8>)>) -> Result<(), KernelError> {
+        let Some(names) = &mut self.names else { return Ok(()) };
+        let members = self.by_param.values().flat_map(|entries| &entries.members).chain(also);
+        let paths = members.filter(|(table, _)| *table == Table::Prefixes).map(|(_, member)| &**member);
+        names.tell(paths.filter_map(|member| member.strip_suffix(&[0])))
     }
 
     /// Whether there are names among the params.
@@ -369,6 +384,52 @@ fn follow_files(
         events.push(Followed::Follows(format!("param `{param}`: {:?} {what}", file.path)));
     }
     Ok(events)
+}
+
+/// Last names of the paths that `path` has, as bits of their hashes: what has none of these names is not looked at further.
+struct LastNames {
+    table: Array<MapData, u64>,
+    /// What stands there.
+    words: Vec<u64>,
+}
+
+impl LastNames {
+    fn open(object: &Object) -> Result<Option<Self>, KernelError> {
+        let Some(table) = take_used(object, LAST_NAMES)? else { return Ok(None) };
+        let table = Array::try_from(table).map_err(|e| full(LAST_NAMES, &e))?;
+        Ok(Some(LastNames { words: vec![0; NAME_WORDS], table }))
+    }
+
+    fn tell<'p>(&mut self, paths: impl Iterator<Item = &'p [u8]>) -> Result<(), KernelError> {
+        let mut words = vec![0; NAME_WORDS];
+        for path in paths {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let hash = name_hash(name) as usize;
+            words[hash >> 6 & (NAME_WORDS - 1)] |= 1_u64 << (hash & 63);
+        }
+        for (index, (word, was)) in (0..).zip(words.iter().zip(&mut self.words)) {
+            if word != was {
+                self.table.set(index, *word, 0).map_err(|e| full(LAST_NAMES, &e))?;
+                *was = *word;
+            }
+        }
+        Ok(())
+    }
+}
+
+const LAST_NAMES: &str = "krsi_path_names";
+/// `KRSI_NAME_WORDS` of the templates.
+const NAME_WORDS: usize = 512;
+
+/// `krsi_name_hash` of the templates: of the length and the first 8 bytes.
+fn name_hash(name: &[u8]) -> u32 {
+    let mut first = [0; 8];
+    let length = name.len().min(8);
+    first[..length].copy_from_slice(&name[..length]);
+    let mut hash = u64::from_le_bytes(first) ^ (name.len() as u64) << 56;
+    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (hash ^ hash >> 31) as u32
 }
 
 /// The names of environment variables that are looked for, and which of the kernel's slots each has.

@@ -4,7 +4,12 @@ use aya::maps::{MapData, stack_trace::StackTraceMap};
 
 use crate::{
     event::{Event, Stacks, Value},
-    kernel::{KernelError, errno::chain, load::object::Object, maps::take},
+    kernel::{
+        KernelError,
+        errno::chain,
+        load::object::{Object, Size},
+        maps::take,
+    },
     probe::{Spec, aggregation::Aggregation},
     raw, symbols,
     template::{FieldKind, Stack},
@@ -23,8 +28,8 @@ pub fn wanted(spec: &Spec) -> u32 {
 
 /// How large the map is to be.
 #[must_use]
-pub fn size(spec: &Spec) -> (&'static str, u32) {
-    (TABLE, if wanted(spec) == 0 { 1 } else { ROOM })
+pub fn size(spec: &Spec) -> Size<'static> {
+    Size { map: TABLE, entries: if wanted(spec) == 0 { 1 } else { ROOM }, key: None }
 }
 
 /// The stacks of one probe.

@@ -4,22 +4,17 @@
 //! every program that may still have read the previous one is waited for, and that one's entries are
 //! read and removed. So no count is lost between reading and removing, and none is in two.
 
-use std::collections::BTreeMap;
-
-use aya::{
-    Pod,
-    maps::{HashMap, MapData, MapError},
-};
+use std::{collections::BTreeMap, io};
 
 use crate::{
     kernel::{
         KernelError,
         errno::chain,
-        load::object::Object,
-        maps::{grace, stacks::KeptStacks, take_used},
+        load::object::{Object, Size},
+        maps::{bytes::ByteTable, grace, stacks::KeptStacks, take_used},
     },
     probe::{
-        aggregation::{Aggregation, GROUP_SIZE, Kind},
+        aggregation::{Aggregation, Kind},
         summary::{self, Amount, Bucket, Row, Summary, Total},
     },
 };
@@ -28,9 +23,10 @@ use crate::{
 const TOTALS: &str = "krsi_totals";
 const SKETCHES: &str = "krsi_sketches";
 
-/// `struct krsi_summary_key`: epoch, which, bucket, group.
-const KEY_SIZE: usize = 8 + GROUP_SIZE;
-type Key = [u8; KEY_SIZE];
+/// What stands before the group in `struct krsi_summary_key`: epoch, which, bucket.
+const KEY_HEAD: usize = 8;
+/// Of which a probe's keys have as much as it groups by.
+type Key = Vec<u8>;
 /// `struct krsi_total`: lock, padding, count, two words of the sum, least, greatest.
 type TotalValue = [u8; 48];
 /// `struct krsi_sketch`: lock, padding, registers.
@@ -41,19 +37,21 @@ const LOCKED: u64 = 4;
 
 /// The tables' sizes for a probe: the previous epoch's entries are still there while the next one's are counted.
 #[must_use]
-pub fn sizes(aggregations: &[Aggregation], keys: u32) -> [(&'static str, u32); 2] {
-    let room = |any: bool| if any { keys.saturating_mul(2) } else { 1 };
+pub fn sizes(aggregations: &[Aggregation], keys: u32) -> [Size<'static>; 2] {
+    let group = aggregations.iter().map(Aggregation::group_size).max().unwrap_or_default();
+    let key = u32::try_from(KEY_HEAD + group).ok();
+    let size = |map, any: bool| Size { map, entries: if any { keys.saturating_mul(2) } else { 1 }, key };
     let sketches = aggregations.iter().any(|a| a.kind.is_sketch());
     let totals = aggregations.iter().any(|a| !a.kind.is_sketch());
-    [(TOTALS, room(totals)), (SKETCHES, room(sketches))]
+    [size(TOTALS, totals), size(SKETCHES, sketches)]
 }
 
 /// The tables of one probe.
 pub struct Summaries {
     probe: String,
     aggregations: Vec<Aggregation>,
-    totals: Option<HashMap<MapData, Key, TotalValue>>,
-    sketches: Option<HashMap<MapData, Key, SketchValue>>,
+    totals: Option<ByteTable>,
+    sketches: Option<ByteTable>,
     /// Being added to.
     epoch: u32,
     /// Overflow that has been told with a summary taken before.
@@ -145,11 +143,8 @@ impl Summaries {
 }
 
 /// A table that is not used is not there.
-fn open<V: Pod>(
-    object: &Object,
-    table: &'static str,
-) -> Result<Option<HashMap<MapData, Key, V>>, KernelError> {
-    let open = |map| HashMap::try_from(map).map_err(|e| unreadable(table, &e));
+fn open(object: &Object, table: &'static str) -> Result<Option<ByteTable>, KernelError> {
+    let open = |map| ByteTable::new(map).map_err(|e| unreadable(table, &e));
     take_used(object, table)?.map(open).transpose()
 }
 
@@ -174,7 +169,7 @@ impl Entries {
         if aggregation.kind.is_sketch() {
             let of = self.sketches.iter().filter(|(key, _)| summary_of(key) == which);
             let row = |(key, value): &(Key, SketchValue)| Row {
-                group: Summary::group(aggregation, &key[8..]),
+                group: Summary::group(aggregation, &key[KEY_HEAD..]),
                 amount: Amount::About(summary::distinct(&value[LOCK_SIZE..])),
             };
             return of.map(row).collect();
@@ -182,14 +177,14 @@ impl Entries {
         let of = self.totals.iter().filter(|(key, _)| summary_of(key) == which);
         if !matches!(aggregation.kind, Kind::Hist | Kind::Lhist { .. }) {
             let row = |(key, total): &(Key, Total)| Row {
-                group: Summary::group(aggregation, &key[8..]),
+                group: Summary::group(aggregation, &key[KEY_HEAD..]),
                 amount: total.amount(aggregation.kind),
             };
             return of.map(row).collect();
         }
         let mut groups: BTreeMap<&[u8], Vec<(u16, u64)>> = BTreeMap::new();
         for (key, total) in of {
-            groups.entry(&key[8..]).or_default().push((bucket_of(key), total.count));
+            groups.entry(&key[KEY_HEAD..]).or_default().push((bucket_of(key), total.count));
         }
         let row = |(group, mut buckets): (&[u8], Vec<(u16, u64)>)| {
             buckets.sort_unstable();
@@ -209,15 +204,15 @@ impl Entries {
     }
 }
 
-fn epoch_of(key: &Key) -> u32 {
+fn epoch_of(key: &[u8]) -> u32 {
     u32::from_ne_bytes([key[0], key[1], key[2], key[3]])
 }
 
-fn summary_of(key: &Key) -> u16 {
+fn summary_of(key: &[u8]) -> u16 {
     u16::from_ne_bytes([key[4], key[5]])
 }
 
-fn bucket_of(key: &Key) -> u16 {
+fn bucket_of(key: &[u8]) -> u16 {
     u16::from_ne_bytes([key[6], key[7]])
 }
 
@@ -232,30 +227,26 @@ fn total(value: &TotalValue) -> Total {
 
 /// By key: while entries are being added, the walk may come by one twice.
 fn read<const N: usize>(
-    table: Option<&HashMap<MapData, Key, [u8; N]>>,
+    table: Option<&ByteTable>,
     name: &'static str,
     epoch: u32,
 ) -> Result<BTreeMap<Key, [u8; N]>, KernelError> {
     let mut entries = BTreeMap::new();
     let Some(table) = table else { return Ok(entries) };
-    for key in table.keys() {
-        let key = key.map_err(|e| unreadable(name, &e))?;
+    for key in table.keys().map_err(|e| unreadable(name, &e))? {
         if epoch_of(&key) != epoch {
             continue;
         }
-        match table.get(&key, LOCKED) {
-            Ok(value) => {
-                entries.insert(key, value);
-            }
-            // Nobody but this process removes entries, and it reads one at a time.
-            Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(unreadable(name, &error)),
-        }
+        // Nobody but this process removes entries, and it reads one at a time.
+        let Some(value) = table.get(&key, LOCKED).map_err(|e| unreadable(name, &e))? else { continue };
+        let value = value.try_into();
+        let value = value.map_err(|_| unreadable(name, &io::Error::other("its values have another size")))?;
+        entries.insert(key, value);
     }
     Ok(entries)
 }
 
-fn unreadable(table: &'static str, error: &MapError) -> KernelError {
+fn unreadable(table: &'static str, error: &(dyn std::error::Error + 'static)) -> KernelError {
     KernelError::Table { table, reason: chain(error) }
 }
 
@@ -272,18 +263,18 @@ fn wait_for_programs() -> Result<(), KernelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::shapes::Shapes;
+    use crate::{probe::aggregation::GROUP_SIZE, template::shapes::Shapes};
 
     #[test]
     fn what_was_counted_lies_where_the_templates_have_it() {
         let shapes = Shapes::of("file_open");
         assert_eq!(GROUP_SIZE, shapes.length("krsi_summary_key", "group"));
-        assert_eq!(KEY_SIZE, shapes.size("krsi_summary_key"));
-        let mut key: Key = [0; KEY_SIZE];
+        assert_eq!(KEY_HEAD + GROUP_SIZE, shapes.size("krsi_summary_key"));
+        let mut key = [0; KEY_HEAD + GROUP_SIZE];
         let at = |member: &str| shapes.offset("krsi_summary_key", member);
         (key[at("epoch")], key[at("summary")], key[at("bucket")]) = (1, 2, 3);
         assert_eq!((epoch_of(&key), summary_of(&key), bucket_of(&key)), (1, 2, 3));
-        assert_eq!(at("group"), 8);
+        assert_eq!(at("group"), KEY_HEAD);
 
         assert_eq!(size_of::<TotalValue>(), shapes.size("krsi_total"));
         let mut value: TotalValue = [0; 48];

@@ -61,7 +61,7 @@ impl Iterators {
         let mut loaded = self.loaded.borrow_mut();
         let mut object = match loaded.take() {
             Some(object) => object,
-            None => Object::new(OBJECT, self.types, &[]).map_err(|e| explained(&e))?,
+            None => Object::new(OBJECT, Vec::new(), self.types, &[]).map_err(|e| explained(&e))?,
         };
         let ready = if object.is_loaded(name) { Ok(()) } else { object.load(name, kind, self.types) };
         let done = ready.map_err(|e| explained(&e)).and_then(|()| use_it(&object, name));
