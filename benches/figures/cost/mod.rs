@@ -1,5 +1,5 @@
 //! What a probe costs the tasks it watches: instructions for an open and close, and for
-//! a fork, an execution and the wait, beside auditd.
+//! a fork, an execution and the wait, beside bpftrace and auditd.
 //!
 //! In a guest of one processor whose time counts instructions (`-icount`), so that a
 //! nanosecond is an instruction and figures repeat. One boot takes all of them, each
@@ -12,12 +12,14 @@
 //! records   who reads the records, and their processor time
 //! probe     the shell with a probe attached, and its books
 //! empty     an LSM program that does nothing
+//! bpftrace  bpftrace with a program attached, and what it counted or printed
 //! auditd    auditd, its rule, its log
 //! guest     every case, twice
 //! rows      what the host makes of it
 //! ```
 
 mod auditd;
+mod bpftrace;
 mod cases;
 mod empty;
 mod guest;
@@ -47,6 +49,8 @@ struct Cost {
     own: f64,
     /// On that of whoever reads the records.
     readers: f64,
+    /// The part of the operations whose records were lost.
+    lost: f64,
 }
 
 /// A case's name, and the cost in each round.
@@ -74,6 +78,7 @@ pub fn work(what: &str, times: &str) -> ExitCode {
 pub fn figures() -> Vec<Figure> {
     let visit = || -> Result<Found<Findings>, String> {
         let mut files = peers::files("auditd")?;
+        files.extend(peers::files("bpftrace")?);
         files.push(auditd::configuration());
         Visit { role: &[ROLE], files, icount: true }.pay()
     };
