@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
     }
     let circumstances = document::circumstances();
     println!("{circumstances}\n\n{}", figure::table(&figures));
-    if std::env::var_os("KRSI_BLESS").is_some() {
+    if std::env::var_os(document::BLESS).is_some() {
         let renewed = if chosen.is_empty() {
             document::renew(&circumstances, &figures)
         } else {

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match word(1).as_str() {
         start::ROLE => start::measure(&word(2)),
         size::ROLE => size::measure(),
-        cost::ROLE => cost::measure(),
+        cost::ROLE => cost::measure(&word(2)),
         filters::ROLE => filters::measure(),
         cost::WORKER => cost::work(&word(2), &word(3)),
         _ => host::main(),

@@ -18,6 +18,16 @@ pub enum Under {
     AuditRule,
 }
 
+impl Under {
+    pub fn is_bpftrace(self) -> bool {
+        matches!(self, Under::Bpftrace(_))
+    }
+
+    pub fn is_auditd(self) -> bool {
+        matches!(self, Under::Audit | Under::AuditRule)
+    }
+}
+
 /// Where every operation has to stand in the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Booked {
@@ -55,6 +65,16 @@ impl Case {
     const fn beside(self, beside: &'static [&'static str]) -> Self {
         Case { beside, ..self }
     }
+}
+
+/// The cases that have a word in their names, those that they are compared with, and those beside them.
+pub fn with(word: &str) -> Vec<&'static Case> {
+    let named: Vec<&Case> = CASES.iter().filter(|case| case.name.contains(word)).collect();
+    let wanted = |case: &&Case| {
+        let base = matches!(case.under, Nothing) && named.iter().any(|of| of.work == case.work);
+        base || named.iter().any(|of| of.name == case.name || of.beside.contains(&case.name))
+    };
+    CASES.iter().filter(wanted).collect()
 }
 
 /// A cgroup that exists and that the operations are not done in.

@@ -15,9 +15,11 @@ use crate::{
 
 const GOAL_PART: f64 = 0.25;
 
-pub fn figures(findings: &Findings) -> Vec<Figure> {
-    let mut figures: Vec<Figure> = CASES.iter().map(|case| of_case(findings, case)).collect();
-    figures.extend(beside_auditd(findings));
+pub fn figures(cases: &[&Case], findings: &Findings) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = cases.iter().map(|case| of_case(findings, case)).collect();
+    if [ENVIRONMENT, AUDIT_RULE].iter().all(|name| cases.iter().any(|case| case.name == *name)) {
+        figures.extend(beside_auditd(findings));
+    }
     figures.push(repeated(findings));
     figures
 }

@@ -38,6 +38,7 @@ struct Map {
 #[derive(Serialize, Deserialize)]
 struct Program {
     id: u32,
+    name: String,
     bytes: u64,
     /// Behind the verifier, which takes out what is never reached.
     instructions: u32,
@@ -79,6 +80,7 @@ impl Loaded {
             let program = program.map_err(|e| format!("listing programs: {e}"))?;
             programs.push(Program {
                 id: program.id(),
+                name: String::from_utf8_lossy(program.name()).into_owned(),
                 bytes: program.memory_locked().map_err(|e| format!("a program's memory: {e}"))?.into(),
                 instructions: program.size_translated().ok_or("no instructions are told")? / INSTRUCTION,
                 verified: program.verified_instruction_count().ok_or("no verified instructions are told")?,
@@ -135,10 +137,12 @@ fn of_maps(name: &str, goal: &str, template: &str, place: &str, loaded: &Loaded)
 
 fn of_programs(name: &str, place: &str, programs: &[Program]) -> Figure {
     let sum = |part: fn(&Program) -> u32| programs.iter().map(part).sum::<u32>();
+    let each: Vec<String> =
+        programs.iter().map(|program| format!("{} {}", program.name, program.instructions)).collect();
     let measured = format!(
-        "{} in {} programs; the verifier walked through {}",
+        "{} ({}); the verifier walked through {}",
         sum(|program| program.instructions),
-        programs.len(),
+        each.join(", "),
         sum(|program| program.verified)
     );
     Figure::shown(name, measured, &format!("xlated_prog_len and verified_insns of the same probe; {place}"))
