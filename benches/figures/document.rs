@@ -9,6 +9,8 @@ use crate::{
     peers, visit,
 };
 
+/// The variable that is set to have the figures written.
+pub const BLESS: &str = "KRSI_BLESS";
 const BEGIN: &str = "<!-- figures -->\n";
 const END: &str = "<!-- /figures -->";
 

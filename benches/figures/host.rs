@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use crate::{boot, cost, document, figure, figure::Figure, filters, pipeline, start};
+use crate::{boot, cost, document, figure, figure::Figure, filters, pipeline, size, start};
 
 /// A group of rows: the word that chooses it, and what takes it.
 type Group = (&'static str, fn() -> Vec<Figure>);
@@ -14,6 +14,7 @@ type Group = (&'static str, fn() -> Vec<Figure>);
 const GROUPS: &[Group] = &[
     ("boot", boot::figures),
     ("start", start::figures),
+    ("size", size::figures),
     ("cost", cost::figures),
     ("filters", filters::figures),
     ("pipeline", pipeline::figures),
@@ -23,7 +24,8 @@ pub fn main() -> ExitCode {
     // Cargo says `--bench`; other words choose groups.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     if let Some(unknown) = chosen.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        eprintln!("figures: no group `{unknown}`; allowed: boot, start, cost, filters, pipeline");
+        let groups: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
+        eprintln!("figures: no group `{unknown}`; allowed: {}", groups.join(", "));
         return ExitCode::from(2);
     }
     let mut figures = Vec::new();
@@ -35,7 +37,7 @@ pub fn main() -> ExitCode {
     }
     let circumstances = document::circumstances();
     println!("{circumstances}\n\n{}", figure::table(&figures));
-    if std::env::var_os("KRSI_BLESS").is_some() {
+    if std::env::var_os(document::BLESS).is_some() {
         let renewed = if chosen.is_empty() {
             document::renew(&circumstances, &figures)
         } else {

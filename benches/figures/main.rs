@@ -11,7 +11,8 @@
 //! host      the groups in order ─▶ figures ─▶ table, document, exit code
 //! boot      how long a guest takes
 //! start     until the first event, beside bpftrace; memory; the binary's size
-//! cost      instructions for an open and an execution, beside auditd
+//! size      a probe's maps and programs in the kernel; the objects in the binary
+//! cost      instructions for an open and an execution, beside bpftrace and auditd
 //! filters   a decision of a filter, beside the same condition in C
 //! pipeline  events a second from the ring buffer to a callback, beside libbpf and bpftrace
 //! visit     one boot, with this program in a role
@@ -28,6 +29,7 @@ mod filters;
 mod host;
 mod peers;
 mod pipeline;
+mod size;
 mod start;
 mod stopwatch;
 mod visit;
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
     let word = |n: usize| std::env::args().nth(n).unwrap_or_default();
     match word(1).as_str() {
         start::ROLE => start::measure(&word(2)),
-        cost::ROLE => cost::measure(),
+        size::ROLE => size::measure(),
+        cost::ROLE => cost::measure(&word(2)),
         filters::ROLE => filters::measure(),
         cost::WORKER => cost::work(&word(2), &word(3)),
         _ => host::main(),

@@ -10,8 +10,8 @@ pub const KERNEL: &str = "6.12";
 const SELF: &str = "/lab/figures";
 
 /// What the guest of a group is made of.
-pub struct Visit {
-    pub role: &'static [&'static str],
+pub struct Visit<'v> {
+    pub role: &'v [&'v str],
     pub files: Vec<Extra>,
     /// Guest time counts instructions.
     pub icount: bool,
@@ -23,7 +23,7 @@ pub struct Found<T> {
     pub acceleration: String,
 }
 
-impl Visit {
+impl Visit<'_> {
     /// # Errors
     /// If the guest came to no verdict, or to a bad one; with what it said.
     pub fn pay<T: DeserializeOwned>(mut self) -> Result<Found<T>, String> {

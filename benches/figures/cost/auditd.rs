@@ -59,7 +59,7 @@ impl Auditd {
     /// If that cannot be measured.
     pub fn cost(&self, work: Work) -> Result<Cost, String> {
         let (own, readers) = self.readers()?.during(|| work.run())?;
-        Ok(Cost { own, readers: readers as f64 / work.done() as f64 })
+        Ok(Cost { own, readers: readers as f64 / work.done() as f64, lost: 0.0 })
     }
 
     /// What an execution costs while every one is logged.

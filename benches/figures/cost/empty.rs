@@ -33,7 +33,7 @@ pub fn cost(work: Work) -> Result<Cost, String> {
     let link = attach(&program).map_err(|e| format!("attaching an empty LSM program: {e}"))?;
     let own = work.run()?;
     drop(link);
-    Ok(Cost { own, readers: 0.0 })
+    Ok(Cost { own, readers: 0.0, lost: 0.0 })
 }
 
 fn load(function: u32) -> io::Result<OwnedFd> {

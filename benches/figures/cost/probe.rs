@@ -15,7 +15,7 @@ use super::{
     Cost,
     cases::Booked,
     records::{Readers, wait_until},
-    worker::Work,
+    worker::{COMM, Work},
 };
 
 const OUTPUT: &str = "/tmp/figures/records";
@@ -29,8 +29,8 @@ pub fn cost(probe: &str, booked: Booked, work: Work) -> Result<Cost, String> {
     let shell = Shell::start(probe)?;
     let (own, readers) = shell.readers()?.during(|| work.run())?;
     let lines = shell.stop()?;
-    check(&lines, booked, work)?;
-    Ok(Cost { own, readers: readers as f64 / work.done() as f64 })
+    let lost = check(&lines, booked, work)?;
+    Ok(Cost { own, readers: readers as f64 / work.done() as f64, lost: lost as f64 / work.done() as f64 })
 }
 
 /// A running shell; killed if dropped before its end.
@@ -88,7 +88,8 @@ fn complaints() -> String {
     fs::read_to_string(COMPLAINTS).unwrap_or_default().trim().to_owned()
 }
 
-fn check(lines: &[Value], booked: Booked, work: Work) -> Result<(), String> {
+/// How many of the operations' events were lost; all else has to be in the books.
+fn check(lines: &[Value], booked: Booked, work: Work) -> Result<u64, String> {
     let of = |kind: &'static str| lines.iter().filter(move |line| line["type"] == kind);
     let books = of("books").next().ok_or("no closing books")?;
     let count = |name: &str| books[name].as_u64().ok_or_else(|| format!("no `{name}` in {books}"));
@@ -96,13 +97,33 @@ fn check(lines: &[Value], booked: Booked, work: Work) -> Result<(), String> {
     if books["balanced"] != true {
         return wrong("the books do not balance");
     }
-    if count("lost_ring")? + count("lost_queue")? + count("errors")? > 0 {
-        return wrong("something was lost, so less was done than should have been measured");
+    if count("errors")? > 0 {
+        return wrong("there were errors, so less was done than should have been measured");
     }
-    let counted = match booked {
-        Booked::OutOfScope => count("out_of_scope")?,
-        Booked::Filtered => count("filtered")?,
-        Booked::Delivered => count("delivered")?.min(of("event").count() as u64),
+    let lost = count("lost_ring")? + count("lost_queue")?;
+    let place = match booked {
+        Booked::OutOfScope => "out_of_scope",
+        Booked::Filtered => "filtered",
+        Booked::Counted => "suppressed",
+        Booked::Delivered => {
+            let arrived = of("event").filter(|event| event["path"] == work.file()).count() as u64;
+            return match work.done().checked_sub(arrived) {
+                Some(missing) if missing <= lost => Ok(missing),
+                _ => wrong(&format!("{arrived} of {} events arrived", work.done())),
+            };
+        }
     };
-    if counted < work.done() { wrong("the books do not show every operation") } else { Ok(()) }
+    if lost > 0 || count(place)? < work.done() {
+        return wrong("the books do not show every operation");
+    }
+    if booked == Booked::Counted {
+        let summary = of("summary").next().ok_or("no closing summary")?;
+        let rows = summary["rows"].as_array().ok_or("a summary without rows")?;
+        let by_worker = rows.iter().filter(|row| row["comm"] == COMM);
+        let by_worker: u64 = by_worker.filter_map(|row| row["count"].as_u64()).sum();
+        if by_worker != work.done() {
+            return wrong(&format!("the summary has {by_worker} of {}", work.done()));
+        }
+    }
+    Ok(0)
 }

@@ -6,19 +6,20 @@
 
 use super::{
     Cost, Findings,
-    cases::{AUDIT_RULE, Booked, CASES, Case, ENVIRONMENT, NOTHING, Under},
+    cases::{AUDIT_RULE, Booked, CASES, Case, ENVIRONMENT, Goal, NOTHING, Under},
 };
 use crate::{
     figure::{Figure, Outcome},
     visit::KERNEL,
 };
 
-const GOAL_RATIO: f64 = 1.03;
 const GOAL_PART: f64 = 0.25;
 
-pub fn figures(findings: &Findings) -> Vec<Figure> {
-    let mut figures: Vec<Figure> = CASES.iter().map(|case| of_case(findings, case)).collect();
-    figures.extend(beside_auditd(findings));
+pub fn figures(cases: &[&Case], findings: &Findings) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = cases.iter().map(|case| of_case(findings, case)).collect();
+    if [ENVIRONMENT, AUDIT_RULE].iter().all(|name| cases.iter().any(|case| case.name == *name)) {
+        figures.extend(beside_auditd(findings));
+    }
     figures.push(repeated(findings));
     figures
 }
@@ -35,7 +36,7 @@ fn found<'f>(findings: &'f Findings, name: &str) -> Result<&'f [Cost], String> {
 fn mean(findings: &Findings, name: &str) -> Result<Cost, String> {
     let costs = found(findings, name)?;
     let mean = |part: fn(&Cost) -> f64| costs.iter().map(part).sum::<f64>() / costs.len() as f64;
-    Ok(Cost { own: mean(|c| c.own), readers: mean(|c| c.readers) })
+    Ok(Cost { own: mean(|c| c.own), readers: mean(|c| c.readers), lost: mean(|c| c.lost) })
 }
 
 fn nothing(findings: &Findings, case: &Case) -> Result<Cost, String> {
@@ -43,28 +44,65 @@ fn nothing(findings: &Findings, case: &Case) -> Result<Cost, String> {
     mean(findings, name)
 }
 
-/// Whether the bound holds for it: out of scope, or environment audit.
-fn bounded(case: &Case) -> bool {
-    matches!(case.under, Under::Probe(_, Booked::OutOfScope)) || case.name == ENVIRONMENT
+impl Case {
+    /// What the row says of the goal.
+    fn goal_text(&self) -> String {
+        let lossless = if self.is_delivered() { ", none lost" } else { "" };
+        match self.goal {
+            Goal::None => String::new(),
+            Goal::Ratio(most) => format!("≤ {most}×{lossless}"),
+            Goal::Added(most) => format!("≤ {most:+.0}{lossless}"),
+        }
+    }
+
+    fn outcome(&self, cost: Cost, nothing: Cost) -> Outcome {
+        let within = match self.goal {
+            Goal::None => return Outcome::NoGoal,
+            Goal::Ratio(most) => cost.own / nothing.own <= most,
+            Goal::Added(most) => cost.own - nothing.own <= most,
+        };
+        Outcome::of(within && cost.lost == 0.0)
+    }
+
+    fn is_delivered(&self) -> bool {
+        matches!(self.under, Under::Probe(_, Booked::Delivered))
+    }
 }
 
 fn of_case(findings: &Findings, case: &Case) -> Figure {
-    let goal = if bounded(case) { format!("≤ {GOAL_RATIO}×") } else { String::new() };
+    let goal = case.goal_text();
     let figure = || -> Result<Figure, String> {
         let (cost, nothing) = (mean(findings, case.name)?, nothing(findings, case)?);
         let method = method(case);
         if matches!(case.under, Under::Nothing) {
             return Ok(Figure::shown(case.name, format!("{:.0} instructions", cost.own), &method));
         }
-        let ratio = cost.own / nothing.own;
-        let mut measured = format!("{ratio:.3}× ({:+.0})", cost.own - nothing.own);
+        let mut measured = format!("{:.3}× ({:+.0})", cost.own / nothing.own, cost.own - nothing.own);
+        if cost.lost > 0.0 {
+            measured.push_str(&format!(", {:.1} % lost", cost.lost * 100.0));
+        }
         if cost.readers >= 1.0 {
             measured.push_str(&format!(", and {:.0} of the readers", cost.readers));
         }
-        let outcome = if bounded(case) { Outcome::of(ratio <= GOAL_RATIO) } else { Outcome::NoGoal };
-        Ok(Figure::new(case.name, &goal, measured, outcome, &method))
+        if !case.beside.is_empty() {
+            let beside: Vec<String> = case.beside.iter().map(|name| of_peer(findings, name)).collect();
+            measured.push_str(&format!("; bpftrace {}", beside.join(", ")));
+        }
+        Ok(Figure::new(case.name, &goal, measured, case.outcome(cost, nothing), &method))
     };
     figure().unwrap_or_else(|reason| Figure::failed(case.name, &goal, &reason))
+}
+
+/// What bpftrace adds, in the row of ours; why it has no figure is in its own row.
+fn of_peer(findings: &Findings, name: &str) -> String {
+    let added = || -> Option<String> {
+        let case = CASES.iter().find(|case| case.name == name)?;
+        let Under::Bpftrace(program) = case.under else { return None };
+        let (cost, nothing) = (mean(findings, name).ok()?, nothing(findings, case).ok()?);
+        let lost = if cost.lost > 0.0 { format!(", {:.1} % lost", cost.lost * 100.0) } else { String::new() };
+        Some(format!("{:+.0} ({}{lost})", cost.own - nothing.own, program.kind()))
+    };
+    added().unwrap_or_else(|| "not measured".to_owned())
 }
 
 fn method(case: &Case) -> String {
@@ -76,6 +114,7 @@ fn method(case: &Case) -> String {
         ),
         Under::Empty => "a program that returns 0 and does nothing: the least that any can cost".to_owned(),
         Under::Probe(script, _) => format!("`{script}`"),
+        Under::Bpftrace(program) => format!("`{}`", program.text()),
         Under::Audit => "auditd runs, no rule".to_owned(),
         Under::AuditRule => "`auditctl -a always,exit -F arch=b64 -S execve`".to_owned(),
     }

@@ -11,6 +11,7 @@ use std::{
 
 use nix::{
     sys::{
+        prctl::set_name,
         resource::{UsageWho, getrusage},
         time::TimeValLike,
         wait::{WaitStatus, waitpid},
@@ -31,6 +32,8 @@ pub enum Work {
 const FOLDER: &str = "/tmp/figures";
 const FILE: &str = "/tmp/figures/file";
 pub const NOOP: &str = "/tmp/figures/noop";
+/// What the task is called while it works; reading a name costs some instructions for each of its letters.
+pub const COMM: &str = "worker";
 /// As deep as a service of systemd's.
 const CGROUP: &str = "/sys/fs/cgroup/system.slice/figures.service";
 
@@ -81,6 +84,14 @@ impl Work {
 
     fn parse(word: &str) -> Option<Self> {
         [Work::Open, Work::Exec].into_iter().find(|work| work.word() == word)
+    }
+
+    /// The file that is opened or executed.
+    pub fn file(self) -> &'static str {
+        match self {
+            Work::Open => FILE,
+            Work::Exec => NOOP,
+        }
     }
 
     /// How often it is measured.
@@ -136,6 +147,8 @@ pub fn work(what: &str, times: &str) -> Result<(), String> {
     let work = Work::parse(what).ok_or_else(|| format!("no work `{what}`"))?;
     let times: u64 = times.parse().map_err(|e| format!("{times}: {e}"))?;
     fs::write(format!("{CGROUP}/cgroup.procs"), "0").map_err(|e| format!("entering {CGROUP}: {e}"))?;
+    let name = CString::new(COMM).map_err(|e| e.to_string())?;
+    set_name(&name).map_err(|e| format!("taking the name {COMM}: {e}"))?;
     let program = CString::new(NOOP).map_err(|e| e.to_string())?;
     let environment: Result<Vec<CString>, _> = ENVIRONMENT.iter().map(|text| CString::new(*text)).collect();
     let environment = environment.map_err(|e| e.to_string())?;
