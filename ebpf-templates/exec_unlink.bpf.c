@@ -154,10 +154,10 @@ __noinline u64 exec_unlink_mm(u64 leader_address)
 		return 0;
 	for (int turn = 0; turn < THREADS && node != head; turn++) {
 		struct task_struct *thread = OWNER(node, struct task_struct, thread_node);
-		struct mm_struct *mm = READ(thread, mm);
+		u64 mm = READ_ADDRESS(thread, mm);
 
 		if (mm)
-			return (u64)mm;
+			return mm;
 		node = READ(node, next);
 	}
 	return NOT_FOUND;
@@ -201,15 +201,15 @@ __noinline u64 exec_unlink_name(u32 slot, u64 task_address, u64 mm_address)
 __noinline u64 exec_unlink_look(u32 slot, u64 address, u64 inode)
 {
 	struct task_struct *task = (struct task_struct *)address;
-	struct mm_struct *mm = READ(task, mm);
-	struct list_head *next = READ(task, tasks.next);
+	u64 mm = READ_ADDRESS(task, mm);
+	u64 next = READ_ADDRESS(task, tasks.next);
 
 	if (!mm && !(READ(task, flags) & PF_KTHREAD))
-		mm = (struct mm_struct *)exec_unlink_mm(address);
-	if ((u64)mm == NOT_FOUND)
+		mm = exec_unlink_mm(address);
+	if (mm == NOT_FOUND)
 		exec_unlink_miss(slot);
-	else if (mm && executable_of(mm) == inode)
-		exec_unlink_name(slot, address, (u64)mm);
+	else if (mm && executable_of((struct mm_struct *)mm) == inode)
+		exec_unlink_name(slot, address, mm);
 	return (u64)OWNER(next, struct task_struct, tasks);
 }
 
@@ -233,16 +233,16 @@ __noinline u64 exec_unlink_stretch(u32 slot, u64 address, u64 last, u64 inode)
 }
 
 /* Whether all processes were gone through. The hook holds the RCU read lock, so none is freed meanwhile. */
-static __always_inline bool find_processes(struct scratch *scratch, struct inode *inode)
+static __always_inline bool find_processes(struct scratch *scratch, u64 inode)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	u64 first = (u64)READ(task, group_leader);
+	u64 first = READ_ADDRESS(task, group_leader);
 	u64 next = first;
 	u32 slot = scratch->slot;
 
 	scratch->unknown = 0;
 	for (int stretch = 0; stretch < STRETCHES && next; stretch++)
-		next = exec_unlink_stretch(slot, next, first, (u64)inode);
+		next = exec_unlink_stretch(slot, next, first, inode);
 	return next == 0 && !scratch->unknown;
 }
 
@@ -268,7 +268,7 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 
 	struct event *event = &scratch->event;
 	struct super_block *super = READ(inode, i_sb);
-	bool complete = find_processes(scratch, inode);
+	bool complete = find_processes(scratch, READ_ADDRESS(lost, d_inode));
 
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);

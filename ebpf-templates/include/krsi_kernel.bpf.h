@@ -384,6 +384,18 @@ static void *(*const krsi_cast)(const void *address, u32 type) = (void *)0x4b525
 		value_;                                                                                    \
 	})
 
+/*
+ * A field that is a pointer, as the number it is. The verifier knows the type of what READ gives, and a function that
+ * it looks at for itself neither takes nor gives such a pointer.
+ */
+#define READ_ADDRESS(object, field)                                                                        \
+	({                                                                                                 \
+		u64 address_ = 0;                                                                          \
+		bpf_probe_read_kernel(&address_, sizeof(address_),                                         \
+				      __builtin_preserve_access_index(&(object)->field));                  \
+		address_;                                                                                  \
+	})
+
 /* Whether the running kernel's type has the field. */
 #define EXISTS(object, field) __builtin_preserve_field_info((object)->field, 2 /* existence */)
 

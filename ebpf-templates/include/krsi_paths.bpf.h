@@ -11,7 +11,7 @@ static __always_inline u32 krsi_walk_event(struct scratch *scratch, struct vfsmo
 {
 	long length;
 
-	if (!krsi_walk(scratch->slot, (u64)mount, (u64)dentry))
+	if (!krsi_walk(scratch, mount, dentry))
 		return 0;
 	length = bpf_probe_read_kernel_str(scratch->event.path.text, KRSI_PATH_SIZE, krsi_walked(scratch));
 	return length < 1 || length > KRSI_PATH_SIZE ? 0 : length - 1;
@@ -122,7 +122,7 @@ static __always_inline void krsi_gather_cwd(struct scratch *scratch, const u32 s
 	to[0] = '\0';
 	if (krsi_cwd) {
 		bpf_probe_read_kernel(&cwd, sizeof(cwd), __builtin_preserve_access_index(&fs->pwd));
-		if (krsi_walk(scratch->slot, (u64)cwd.mnt, (u64)cwd.dentry))
+		if (krsi_walk(scratch, cwd.mnt, cwd.dentry))
 			length = bpf_probe_read_kernel_str(to, size, krsi_walked(scratch));
 		else
 			scratch->event.header.notes |= KRSI_NOTE_NO_CWD;

@@ -10,7 +10,7 @@
 KRSI_SLOT(krsi_early_filter, struct krsi_early, 256)
 
 /* Whether the filter cannot match, whatever else the event is. */
-static __always_inline bool krsi_rules_out(void)
+__noinline u64 krsi_rules_out(void)
 {
 	struct krsi_early early = {};
 

@@ -151,8 +151,7 @@ __noinline u64 krsi_scope_step(u64 at)
 		break;
 	}
 	/* A cgroup begins with its own css (`self`), so the parent's css is the parent. */
-	cgroup = (struct cgroup *)READ(cgroup, self.parent);
-	return (u64)cgroup | (at & KRSI_BELOW);
+	return READ_ADDRESS(cgroup, self.parent) | (at & KRSI_BELOW);
 }
 
 /* Several steps, so that the verifier looks at both loops once each. */
@@ -166,7 +165,7 @@ __noinline u64 krsi_scope_round(u64 at)
 static __always_inline enum krsi_scope krsi_scope_of_cgroups(struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
-	u64 at = (u64)READ(set, dfl_cgrp);
+	u64 at = READ_ADDRESS(set, dfl_cgrp);
 
 	if (!(krsi_scope_kinds & 1ULL << krsi_scope_kind_cgroup))
 		at |= KRSI_BELOW;

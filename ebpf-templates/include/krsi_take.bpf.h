@@ -63,10 +63,11 @@ static __always_inline void krsi_take_first(u8 *group, const struct krsi_early *
 		*(u64 *)(to + 8) = *(u64 *)(from + 8);
 }
 
-static __always_inline void krsi_count_first(volatile struct settings *settings)
+/* A function of its own: its stack is no part of that on the way to a path. */
+__noinline u64 krsi_count_first(u32 epoch)
 {
 	struct krsi_early early = {};
-	struct krsi_first_key key = { .epoch = settings->control.epoch };
+	struct krsi_first_key key = { .epoch = epoch };
 
 	KRSI_GATHER_FIELDS(&early, krsi_summary_fields);
 #pragma clang loop unroll(full)
@@ -74,6 +75,7 @@ static __always_inline void krsi_count_first(volatile struct settings *settings)
 		krsi_take_first(key.group, &early, &krsi_first_by[i]);
 	krsi_count_under(&key);
 	krsi_count_both(krsi_counter_allow, krsi_counter_suppressed);
+	return 0;
 }
 
 /*
@@ -86,7 +88,7 @@ static __always_inline struct scratch *krsi_take(volatile struct settings *setti
 
 	*result = 0;
 	if (krsi_counts_first && krsi_only_counts(settings)) {
-		krsi_count_first(settings);
+		krsi_count_first(settings->control.epoch);
 		return NULL;
 	}
 	scratch = krsi_take_memory();

@@ -95,7 +95,8 @@ static __always_inline bool krsi_prepend_namespace(struct scratch *scratch, stru
 __noinline u64 krsi_name_by_inode(u32 slot, u64 address, u32 magic)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
-	struct inode *inode = (struct inode *)address;
+	struct dentry *dentry = (struct dentry *)address;
+	struct inode *inode = READ(dentry, d_inode);
 	u64 number = READ(inode, i_ino);
 
 	if (!scratch || !KRSI_PREPEND(scratch, krsi_closing))
@@ -131,7 +132,7 @@ __noinline u64 krsi_name_pseudo(u32 slot, u64 address)
 	if (READ(super, s_root) == dentry)
 		return 0;
 	if (magic == PIPEFS_MAGIC || magic == SOCKFS_MAGIC || magic == NSFS_MAGIC)
-		return krsi_name_by_inode(slot, (u64)inode, magic);
+		return krsi_name_by_inode(slot, address, magic);
 	if (!krsi_prepend_name(scratch, dentry))
 		return 0;
 	if (magic == ANON_INODE_FS_MAGIC)
@@ -185,8 +186,8 @@ __noinline u64 krsi_walk_round(u32 slot)
 	return 1;
 }
 
-/* Gives the length of the text (krsi_walked), or 0 if there is none. */
-__noinline u64 krsi_walk(u32 slot, u64 mount, u64 dentry)
+/* From where scratch.walk says. Gives the length of the text (krsi_walked), or 0 if there is none. */
+__noinline u64 krsi_walk_up(u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -194,8 +195,6 @@ __noinline u64 krsi_walk(u32 slot, u64 mount, u64 dentry)
 
 	if (!scratch)
 		return 0;
-	scratch->walk.mount = mount;
-	scratch->walk.dentry = dentry;
 	scratch->walk.root_mount = (u64)READ(fs, root.mnt);
 	scratch->walk.root_dentry = (u64)READ(fs, root.dentry);
 	scratch->walk.at = KRSI_WALK_END;
@@ -213,11 +212,19 @@ __noinline u64 krsi_walk(u32 slot, u64 mount, u64 dentry)
 	return KRSI_WALK_END - scratch->walk.at;
 }
 
+/* The walk from a mount and a dentry: the length of the text (krsi_walked), or 0 if there is none. */
+static __always_inline u64 krsi_walk(struct scratch *scratch, struct vfsmount *mount, struct dentry *dentry)
+{
+	scratch->walk.mount = (u64)mount;
+	scratch->walk.dentry = (u64)dentry;
+	return krsi_walk_up(scratch->slot);
+}
+
 /* The walk into a text of at most `size` bytes, which is empty before. False if there is none. */
 static __always_inline bool krsi_walk_to(struct scratch *scratch, char *to, const u32 size, struct vfsmount *mount,
 					 struct dentry *dentry)
 {
-	if (!krsi_walk(scratch->slot, (u64)mount, (u64)dentry))
+	if (!krsi_walk(scratch, mount, dentry))
 		return false;
 	return bpf_probe_read_kernel_str(to, size, krsi_walked(scratch)) > 0;
 }
@@ -268,7 +275,7 @@ __noinline u64 krsi_notes_of_path(u32 slot)
 	if (READ(fs, root.dentry) == READ(root, mnt_root)) {
 		if (krsi_is_outside(mount, root))
 			notes |= KRSI_NOTE_UNREACHABLE;
-	} else if (krsi_walk(slot, (u64)mount, (u64)dentry) && scratch->walk.top == KRSI_TOP_OUTSIDE) {
+	} else if (krsi_walk(scratch, mount, dentry) && scratch->walk.top == KRSI_TOP_OUTSIDE) {
 		notes |= KRSI_NOTE_UNREACHABLE;
 	}
 	return notes;

@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     kernel::{
-        KernelError, host,
+        KernelError,
         load::{
             kernel_types::{self, KernelTypes},
             types::Wanted,
@@ -38,11 +38,7 @@ impl Kernel {
     pub fn open(catalogue: Catalogue) -> Result<Self, KernelError> {
         limits::lift_locked_memory();
         limits::lift_files_to_hard();
-        Ok(Kernel {
-            catalogue,
-            iterators: OnceCell::new(),
-            runtime: reading_thread()?,
-        })
+        Ok(Kernel { catalogue, iterators: OnceCell::new(), runtime: reading_thread()? })
     }
 
     /// Whether a program that is no LSM program loads and runs here.

@@ -189,6 +189,9 @@ mod kind {
 /// A section with a type more for each of these lengths: so many bytes, as a map's key. Gives the types' numbers, too; `None`
 /// if the section is not as the format says.
 pub fn with_byte_arrays(section: &[u8], lengths: &BTreeSet<u32>) -> Option<(Vec<u8>, BTreeMap<u32, u32>)> {
+    if lengths.is_empty() {
+        return Some((section.to_vec(), BTreeMap::new()));
+    }
     let whole = Whole::parse(section)?;
     let int = |name: &str| {
         let is = |entry: &Entry<'_>| {
