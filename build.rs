@@ -1,8 +1,12 @@
-//! Lists the committed template objects, so that adding a template touches no
-//! Rust file. No compiler for eBPF is needed here: `make templates` builds the
-//! objects, and they are committed.
+//! Puts the committed template objects into one compressed archive, so that adding a template touches no
+//! Rust file, and that what all of them have in common is in the binary once. No compiler for eBPF is needed here: `make
+//! templates` builds the objects, and they are committed.
 
-use std::{env, fmt::Write as _, fs, io, path::Path};
+use std::{env, fmt::Write as _, fs, io, io::Write as _, path::Path};
+
+/// What is alike in two objects is far apart: further than the usual window.
+const WINDOW_LOG: u32 = 26;
+const LEVEL: i32 = 19;
 
 fn main() -> io::Result<()> {
     let directory = Path::new("ebpf-templates/objects");
@@ -17,16 +21,25 @@ fn main() -> io::Result<()> {
     }
     stems.sort();
 
-    let root = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
-    let mut code =
-        String::from("/// The templates' objects, by file stem.\nconst OBJECTS: &[(&str, &[u8])] = &[\n");
+    let mut places = String::from(
+        "/// Where in the opened archive each object lies, by file stem.\nconst PLACES: &[(&str, std::ops::Range<usize>)] = &[\n",
+    );
+    let mut whole = Vec::new();
     // An object whose name begins with an underscore is the kernel side's own, and no template.
     for stem in stems.iter().filter(|stem| !stem.starts_with('_')) {
-        let path = format!("{root}/ebpf-templates/objects/{stem}.bpf.o");
-        println!("cargo::rerun-if-changed={path}");
-        let _ = writeln!(code, "    ({stem:?}, include_bytes!({path:?})),");
+        let path = directory.join(format!("{stem}.bpf.o"));
+        println!("cargo::rerun-if-changed={}", path.display());
+        let start = whole.len();
+        whole.extend(fs::read(&path)?);
+        let _ = writeln!(places, "    ({stem:?}, {start}..{}),", whole.len());
     }
-    code.push_str("];\n");
+    places.push_str("];\n");
+
+    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    encoder.window_log(WINDOW_LOG)?;
+    encoder.long_distance_matching(true)?;
+    encoder.write_all(&whole)?;
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    fs::write(Path::new(&out).join("objects.rs"), code)
+    fs::write(Path::new(&out).join("objects.zst"), encoder.finish()?)?;
+    fs::write(Path::new(&out).join("objects.rs"), places)
 }

@@ -7,7 +7,7 @@
  *   krsi_begin      whether it is this program that decides
  *   krsi_admits     scope, and the pre-filter: no memory taken (krsi_enter: both)
  *   (the template)  cheap params
- *   krsi_take       memory of this task's own
+ *   krsi_take       memory of this task's own; or all is counted without any
  *   (the template)  gather, krsi_match_path
  *   krsi_decide     header, filter, mode, lease, exempt tasks, counters, event
  *
@@ -25,8 +25,9 @@
  * A hook that comes too late to refuse does what it can: there a denial is a SIGKILL
  * (KRSI_TOO_LATE), and the event says `kill`.
  *
- * Instructions that 5.10 does not know (atomics that fetch, for one) stand nowhere:
- * its loader refuses them even in a branch that is never taken.
+ * What the constants of a probe rule out is taken out of its programs before the kernel sees them. So what
+ * 5.10 does not know (atomics that fetch, for one) may stand where krsi_kernel says that it is another kernel, and
+ * what this probe does not need costs nothing, not even at the load.
  *
  * What is costly to verify is a function that is not static: the verifier looks at such a one once
  * in each program, for all arguments, and not again at each call and for each way that leads there. 5.10

@@ -73,13 +73,13 @@ const volatile u32 krsi_event_fields = ~0;  /* for the events */
 /* Gathers the fields of these bits into `to`, which has members of these names: the header, or a struct krsi_early. */
 #define KRSI_GATHER_FIELDS(to, wanted)                                                                     \
 	do {                                                                                               \
-		struct task_struct *task_ = (struct task_struct *)bpf_get_current_task();                  \
+		struct task_struct *task_ = krsi_current();                                                \
                                                                                                            \
 		KRSI_GATHER(to, wanted, cgroup, bpf_get_current_cgroup_id());                              \
 		KRSI_GATHER(to, wanted, pid, bpf_get_current_pid_tgid() >> 32);                            \
 		KRSI_GATHER(to, wanted, tid, bpf_get_current_pid_tgid());                                  \
-		KRSI_GATHER(to, wanted, loginuid, READ(task_, loginuid.val));                              \
-		KRSI_GATHER(to, wanted, session, READ(task_, sessionid));                                  \
+		KRSI_GATHER(to, wanted, loginuid, READ_TASK(task_, loginuid.val));                              \
+		KRSI_GATHER(to, wanted, session, READ_TASK(task_, sessionid));                                  \
 		KRSI_GATHER(to, wanted, pid_ns, krsi_pid_ns(task_));                                       \
 		KRSI_GATHER(to, wanted, mnt_ns, krsi_mnt_ns(task_));                                       \
 		if ((wanted) & KRSI_FIELDS_OF_CRED) {                                                      \
@@ -90,10 +90,12 @@ const volatile u32 krsi_event_fields = ~0;  /* for the events */
 			KRSI_GATHER(to, wanted, gid, READ(cred_, gid.val));                                \
 			KRSI_GATHER(to, wanted, user_ns, krsi_user_ns(cred_));                             \
 		}                                                                                          \
-		if ((wanted) & KRSI_FIELD(comm))                                                           \
+		if ((wanted) & KRSI_FIELD(comm) && krsi_casts)                                             \
+			KRSI_COPY_COMM((to)->comm, task_);                                                 \
+		if ((wanted) & KRSI_FIELD(comm) && !krsi_casts)                                            \
 			bpf_get_current_comm((to)->comm, sizeof((to)->comm));                              \
 		if ((wanted) & KRSI_FIELDS_OF_LEADER) {                                                    \
-			struct task_struct *leader_ = READ(task_, group_leader);                           \
+			struct task_struct *leader_ = READ_TASK(task_, group_leader);                      \
                                                                                                            \
 			KRSI_GATHER(to, wanted, start_ns, READ(leader_, start_boottime));                  \
 			if ((wanted) & KRSI_FIELDS_OF_PARENT) {                                            \

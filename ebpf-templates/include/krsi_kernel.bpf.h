@@ -385,6 +385,44 @@ static void *(*const krsi_cast)(const void *address, u32 type) = (void *)0x4b525
 	})
 
 /*
+ * The task that is running. Where the kernel lets a program say what is behind an address, READ_TASK's fields of it are plain loads: the
+ * verifier knows that this one is there.
+ */
+static __always_inline struct task_struct *krsi_current(void)
+{
+	return krsi_casts ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+}
+
+/* One field of a task that krsi_current, or the context of an iterator, gave. */
+#define READ_TASK(task, field) (krsi_casts ? (task)->field : READ(task, field))
+
+#define KRSI_ONES 0x0101010101010101ULL
+#define KRSI_HIGHS 0x8080808080808080ULL
+
+/* The bytes before the first NUL among these eight, which come from memory in its order. */
+static __always_inline u64 krsi_before_nul(u64 bytes)
+{
+	u64 nuls = (bytes - KRSI_ONES) & ~bytes & KRSI_HIGHS;
+
+	return nuls ? bytes & (((nuls & -nuls) >> 7) - 1) : bytes;
+}
+
+/*
+ * The name of a task, padded with NULs, from a pointer that the verifier knows: what a longer name has left behind the NUL
+ * is no part of this one.
+ */
+#define KRSI_COPY_COMM(to, task)                                                                           \
+	do {                                                                                               \
+		u64 *to_ = (u64 *)(to);                                                                    \
+		const char *from_ = (const char *)__builtin_preserve_access_index(&(task)->comm);          \
+		u64 first_ = *(u64 *)from_, second_ = *(u64 *)(from_ + 8);                                 \
+		u64 kept_ = krsi_before_nul(first_);                                                       \
+                                                                                                           \
+		to_[0] = kept_;                                                                            \
+		to_[1] = kept_ == first_ && first_ >> 56 ? krsi_before_nul(second_) : 0;                   \
+	} while (0)
+
+/*
  * A field that is a pointer, as the number it is. The verifier knows the type of what READ gives, and a function that
  * it looks at for itself neither takes nor gives such a pointer.
  */

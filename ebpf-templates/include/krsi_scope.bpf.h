@@ -84,7 +84,7 @@ enum krsi_scope {
 
 static __always_inline enum krsi_scope krsi_scope_of_pid(struct task_struct *task)
 {
-	u32 pid = READ(task, tgid);
+	u32 pid = READ_TASK(task, tgid);
 	u8 *found = bpf_map_lookup_elem(&krsi_scope_pids, &pid);
 	u8 trees = found ? *found : 0;
 
@@ -164,7 +164,7 @@ __noinline u64 krsi_scope_round(u64 at)
 
 static __always_inline enum krsi_scope krsi_scope_of_cgroups(struct task_struct *task)
 {
-	struct css_set *set = READ(task, cgroups);
+	struct css_set *set = READ_TASK(task, cgroups);
 	u64 at = READ_ADDRESS(set, dfl_cgrp);
 
 	if (!(krsi_scope_kinds & 1ULL << krsi_scope_kind_cgroup))
@@ -221,7 +221,7 @@ static __always_inline bool krsi_scope_admits_executables(struct task_struct *ta
 	if (krsi_scope_asks(krsi_scope_kind_exe) && !krsi_scope_admits_exe(krsi_scope_kind_exe, task))
 		return false;
 	if (krsi_scope_asks(krsi_scope_kind_parent_exe)) {
-		struct task_struct *leader = READ(task, group_leader);
+		struct task_struct *leader = READ_TASK(task, group_leader);
 
 		return krsi_scope_admits_exe(krsi_scope_kind_parent_exe, READ(leader, real_parent));
 	}
@@ -239,7 +239,7 @@ static __always_inline enum krsi_scope krsi_scope_and(enum krsi_scope one, enum 
 static __always_inline bool krsi_scope_admits_others(struct task_struct *task)
 {
 	return (!krsi_scope_asks(krsi_scope_kind_loginuid) ||
-		krsi_scope_admits_number(krsi_scope_kind_loginuid, READ(task, loginuid.val))) &&
+		krsi_scope_admits_number(krsi_scope_kind_loginuid, READ_TASK(task, loginuid.val))) &&
 	       (!krsi_scope_asks(krsi_scope_kind_pid_ns) ||
 		krsi_scope_admits_number(krsi_scope_kind_pid_ns, krsi_pid_ns(task))) &&
 	       (!krsi_scope_asks(krsi_scope_kind_mnt_ns) ||
@@ -275,7 +275,7 @@ static __always_inline enum krsi_scope krsi_in_scope(struct task_struct *task)
 /* The same of the task that is running, sooner. */
 static __always_inline enum krsi_scope krsi_current_in_scope(void)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *task = krsi_current();
 
 	if (!krsi_scope_depths[0])
 		return krsi_in_scope(task);

@@ -55,8 +55,9 @@ static __always_inline void krsi_take_first(u8 *group, const struct krsi_early *
 	const u8 *from = (const u8 *)early + taken->from;
 	u8 *to = group + taken->to;
 
+	/* Whole words: what a number leaves of one is zero. */
 	if (taken->size == 4)
-		*(u32 *)to = *(u32 *)from;
+		*(u64 *)to = *(u32 *)from;
 	if (taken->size >= 8)
 		*(u64 *)to = *(u64 *)from;
 	if (taken->size == 16)
@@ -66,9 +67,13 @@ static __always_inline void krsi_take_first(u8 *group, const struct krsi_early *
 /* A function of its own: its stack is no part of that on the way to a path. */
 __noinline u64 krsi_count_first(u32 epoch)
 {
-	struct krsi_early early = {};
-	struct krsi_first_key key = { .epoch = epoch };
+	/* What is not gathered is not read: neither is the rest of the key, which the map has no part in. */
+	struct krsi_early early;
+	struct krsi_first_key key;
 
+	key.epoch = epoch;
+	key.summary = 0;
+	key.bucket = 0;
 	KRSI_GATHER_FIELDS(&early, krsi_summary_fields);
 #pragma clang loop unroll(full)
 	for (u32 i = 0; i < KRSI_BY; i++)

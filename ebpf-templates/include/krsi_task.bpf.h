@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* What is known of a task: its credentials and namespaces. */
+/* What is known of a task: its credentials and namespaces. All from a task as krsi_current gives it. */
 #ifndef KRSI_TASK_BPF_H
 #define KRSI_TASK_BPF_H
 
@@ -8,7 +8,7 @@
 /* The namespace a task lives in is that of the last of its pid's numbers. */
 static __always_inline u32 krsi_pid_ns(struct task_struct *task)
 {
-	struct pid *pid = READ(task, thread_pid);
+	struct pid *pid = READ_TASK(task, thread_pid);
 	u32 level = READ(pid, level);
 	struct upid *numbers = (struct upid *)__builtin_preserve_access_index(&pid->numbers[0]);
 	struct pid_namespace *pid_ns = READ(numbers + (level & 31), ns);
@@ -18,7 +18,7 @@ static __always_inline u32 krsi_pid_ns(struct task_struct *task)
 
 static __always_inline u32 krsi_mnt_ns(struct task_struct *task)
 {
-	struct nsproxy *proxy = READ(task, nsproxy);
+	struct nsproxy *proxy = READ_TASK(task, nsproxy);
 	struct mnt_namespace *mnt_ns = READ(proxy, mnt_ns);
 
 	return READ(mnt_ns, ns.inum);
@@ -38,7 +38,7 @@ static __always_inline u32 krsi_user_ns(struct cred *cred)
  */
 static __always_inline struct cred *krsi_cred(struct task_struct *task)
 {
-	return READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER) ? READ(task, cred) : READ(task, real_cred);
+	return READ_TASK(task, flags) & (PF_KTHREAD | PF_IO_WORKER) ? READ_TASK(task, cred) : READ_TASK(task, real_cred);
 }
 
 #endif

@@ -1,11 +1,33 @@
 //! The templates this binary carries, embedded at build time.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use super::{DescribeError, Template, describe::describe};
 
-// Written by build.rs: one `(file stem, bytes)` for each committed object.
+/// All committed objects, one behind the other.
+static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.zst"));
+
+// Written by build.rs, as the archive.
 include!(concat!(env!("OUT_DIR"), "/objects.rs"));
+
+/// Bytes that the objects take in the binary.
+#[must_use]
+pub fn archive_size() -> usize {
+    ARCHIVE.len()
+}
+
+/// The archive's content, opened once.
+fn opened() -> Result<&'static [u8], String> {
+    static WHOLE: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(whole) = WHOLE.get() {
+        return Ok(whole);
+    }
+    let opened = zstd::decode_all(ARCHIVE).map_err(|error| error.to_string())?;
+    Ok(WHOLE.get_or_init(|| opened))
+}
 
 /// All known templates, sorted by name.
 #[derive(Debug, Clone)]
@@ -20,7 +42,13 @@ impl Catalogue {
     /// If an object does not describe itself completely; a test keeps the
     /// committed ones right, so a user meets this only after tampering.
     pub fn builtin() -> Result<Self, DescribeError> {
-        Self::from_objects(OBJECTS)
+        let whole = opened().map_err(|reason| DescribeError { object: "the archive".into(), reason })?;
+        let object = |(stem, place): &(&'static str, std::ops::Range<usize>)| {
+            let reason = || DescribeError { object: (*stem).into(), reason: "it is cut off".into() };
+            Ok((*stem, whole.get(place.clone()).ok_or_else(reason)?))
+        };
+        let objects = PLACES.iter().map(object).collect::<Result<Vec<_>, _>>()?;
+        Self::from_objects(&objects)
     }
 
     /// Reads templates from objects, given with the names to call them by in an error.

@@ -19,7 +19,7 @@ pub(crate) mod shapes;
 
 use std::borrow::Cow;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, archive_size};
 pub use describe::DescribeError;
 pub use layout::{Control, CounterIndex, EarlyField, Layout, ObservedAt, Observer, SummaryKinds};
 

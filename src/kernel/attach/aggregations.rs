@@ -107,4 +107,29 @@ mod tests {
         assert_eq!(most.len(), shapes.symbol(SUMMARIES));
         assert_eq!(MOST_BY, shapes.length("krsi_summary", "by"));
     }
+
+    #[test]
+    fn what_is_counted_first_lies_where_the_templates_have_it() {
+        let shapes = Shapes::of("file_open");
+        let catalogue = Catalogue::builtin().unwrap();
+        let spec = |by: &[&str], kind: Kind| {
+            let template = catalogue.get("file_open").unwrap();
+            let mut spec = Spec::new(std::sync::Arc::clone(template), "p".into());
+            let by: Vec<_> = by.iter().map(|name| (*name).to_owned()).collect();
+            spec.aggregations.push(Aggregation::new(template, kind, None, &by).unwrap());
+            spec
+        };
+        let first = |by: &[&str]| first(&spec(by, Kind::Count));
+        let word = |number: usize| u32::try_from(number).unwrap().to_ne_bytes();
+        let at = |member: &str| shapes.offset("krsi_early", member);
+        let expected = [at("uid"), 4, 0, at("comm"), 16, 8].map(word).concat();
+        assert_eq!(first(&["uid", "comm"]), Some(expected));
+        assert_eq!(shapes.size("krsi_first_taken"), 12);
+        assert_eq!(first(&[]), Some(Vec::new()), "one row for all");
+        assert_eq!(first(&["path"]), None, "a path is no number of the task");
+        assert_eq!(shapes.size("krsi_first_key"), 8 + 56);
+        let mut two = spec(&["uid"], Kind::Count);
+        two.aggregations.push(two.aggregations[0].clone());
+        assert_eq!(super::first(&two), None, "two of them");
+    }
 }

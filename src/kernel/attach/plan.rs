@@ -10,16 +10,16 @@ use crate::{
             scope::{self, Resolved, ScopeSize},
             subtree,
         },
-        host,
+        host::{self, preemption},
         load::{
             Plan,
             constants::{Constants, Fields, FindsExe, FindsPath, Reach},
             kernel_types::KernelTypes,
             object::Size,
         },
-        maps::{stacks, summaries},
+        maps::{params, stacks, summaries},
     },
-    probe::Spec,
+    probe::{ParamValue, Spec},
     template::Cost,
 };
 
@@ -74,6 +74,7 @@ pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
         size(subtree::TABLE, processes),
         size(cgroups::STEPS, steps),
         size(cgroups::NODES, nodes),
+        size(params::INODES, inodes(spec)),
         size("krsi_scratch", slots()),
         size("krsi_claims", slots()),
         stacks::size(spec),
@@ -84,14 +85,25 @@ pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
     sizes
 }
 
-/// Tasks that can be in a probe's hooks at once: those that the kernel has put aside there, too. One that finds no room
-/// is an error of the probe, so there is plenty.
+/// Tasks that can be in a probe's hooks at once: one on each processor, and where the kernel may put a task aside while it
+/// is there, many. One that finds no room is an error of the probe, so there is plenty.
 fn slots() -> u32 {
     /// `KRSI_SLOTS` of the templates: no more is looked at.
     const MOST: u32 = 256;
-    const LEAST: u32 = 32;
-    const BY_PROCESSOR: u32 = 16;
-    host::processors().saturating_mul(BY_PROCESSOR).clamp(LEAST, MOST).next_power_of_two()
+    const LEAST: u32 = 8;
+    if preemption::is_possible() {
+        return MOST;
+    }
+    host::processors().saturating_mul(2).clamp(LEAST, MOST).next_power_of_two()
+}
+
+/// Room for the inodes that params name: for more than they do now, since a value may be replaced by a longer one.
+fn inodes(spec: &Spec) -> u32 {
+    const LEAST: usize = 1 << 13;
+    const MOST: usize = 1 << 16;
+    let count = |value: &ParamValue| if let ParamValue::Texts(texts) = value { texts.len() } else { 0 };
+    let named: usize = spec.params.values().map(count).sum();
+    u32::try_from(named.saturating_mul(4).clamp(LEAST, MOST)).unwrap_or(u32::MAX)
 }
 
 /// Which fields of the task are needed for what.

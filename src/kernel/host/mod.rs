@@ -1,6 +1,7 @@
 //! What this host has: privilege, LSM list, version.
 
 pub mod facts;
+pub mod preemption;
 
 use std::{fs, io, path::Path};
 

@@ -287,6 +287,12 @@ impl Object {
         Ok(bytes)
     }
 
+    /// For how many entries a map has room, or would have.
+    pub fn entries(&self, name: &str) -> u32 {
+        let found = self.maps.iter().find(|entry| entry.name == name);
+        found.map_or(0, |entry| entry.definition.max_entries())
+    }
+
     /// A map that a loaded program names; `None` if none does.
     ///
     /// # Errors

@@ -74,7 +74,8 @@ impl ByteTable {
         let element = unsafe { &mut attributes.__bindgen_anon_2 };
         element.map_fd = self.map.as_raw_fd().cast_unsigned();
         element.key = key.map_or(0, |key| key.as_ptr() as u64);
-        element.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+        // What a command does not read has to be zero.
+        element.__bindgen_anon_1.value = if value.is_empty() { 0 } else { value.as_mut_ptr() as u64 };
         attributes
     }
 

@@ -31,15 +31,19 @@ pub fn take_used(object: &Object, table: &'static str) -> Result<Option<Map>, Ke
     object.map(table).map_err(|error| KernelError::Table { table, reason: chain(&error) })
 }
 
-/// Says why an entry found no place in a table.
+/// Says why an entry found no place in a table of the usual size.
 pub fn full(table: &'static str, error: &MapError) -> KernelError {
-    const LIMIT: u32 = 65536;
+    full_of(table, error, 65536)
+}
+
+/// Says why an entry found no place in a table with room for so many.
+pub fn full_of(table: &'static str, error: &MapError, limit: u32) -> KernelError {
     let no_room = [libc::ENOSPC, libc::E2BIG];
     match error {
         MapError::SyscallError(failed)
             if failed.io_error.raw_os_error().is_some_and(|e| no_room.contains(&e)) =>
         {
-            KernelError::TableFull { table, limit: LIMIT }
+            KernelError::TableFull { table, limit }
         }
         other => KernelError::Table { table, reason: chain(other) },
     }

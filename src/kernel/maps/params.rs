@@ -19,7 +19,7 @@ use crate::{
         KernelError,
         errno::chain,
         load::object::Object,
-        maps::{full, take, take_used},
+        maps::{full, full_of, take, take_used},
         names::{
             files::{Change, NamedFile, was_moved},
             identity,
@@ -45,6 +45,9 @@ type NetworkKey = [u8; 20];
 /// `struct krsi_port` of the templates, behind its `bits`.
 type PortKey = [u8; 4];
 
+/// Of files, whose size depends on the probe.
+pub const INODES: &str = "krsi_inodes";
+
 /// A table of the kernel's that params fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Table {
@@ -59,7 +62,7 @@ enum Table {
 impl Table {
     fn name(self) -> &'static str {
         match self {
-            Table::Inodes => "krsi_inodes",
+            Table::Inodes => INODES,
             Table::Prefixes => "krsi_prefixes_table",
             Table::Suffixes => "krsi_suffixes_table",
             Table::Variables => "krsi_variables_table",
@@ -130,6 +133,8 @@ impl Entries {
 /// The tables of one probe; a template that has no param of a kind has no table of it.
 pub struct Tables {
     inodes: Option<HashMap<MapData, Inode, u8>>,
+    /// How many it has room for.
+    inode_room: u32,
     prefixes: Option<LpmTrie<MapData, Text, u8>>,
     suffixes: Option<LpmTrie<MapData, Text, u8>>,
     variables: Option<Variables>,
@@ -143,6 +148,7 @@ impl Tables {
     pub fn new(object: &Object) -> Result<Self, KernelError> {
         Ok(Tables {
             inodes: open(object, Table::Inodes)?,
+            inode_room: object.entries(INODES),
             prefixes: open(object, Table::Prefixes)?,
             suffixes: open(object, Table::Suffixes)?,
             variables: Variables::open(object)?,
@@ -280,9 +286,10 @@ impl Tables {
             Table::Networks => self.networks.as_mut().map(|t| t.insert(&bits_key(member), 1, 0)),
             Table::Ports => self.ports.as_mut().map(|t| t.insert(&bits_key(member), 1, 0)),
         };
-        match done {
-            Some(result) => result.map_err(|e| full(table.name(), &e)),
-            None => Err(none(table)),
+        match (done, table) {
+            (Some(result), Table::Inodes) => result.map_err(|e| full_of(table.name(), &e, self.inode_room)),
+            (Some(result), _) => result.map_err(|e| full(table.name(), &e)),
+            (None, _) => Err(none(table)),
         }
     }
 
@@ -578,6 +585,20 @@ fn key(text: &[u8]) -> Key<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_other_lengths_or_beginnings_have_other_hashes() {
+        let hashes: BTreeSet<u32> = ["a", "aa", "passwd", "passwd-", "shadow", "12345678", "123456789", ""]
+            .map(str::as_bytes)
+            .map(name_hash)
+            .into();
+        assert_eq!(hashes.len(), 8);
+        assert_eq!(
+            name_hash(b"12345678x"),
+            name_hash(b"12345678y"),
+            "no more than the beginning is looked at"
+        );
+    }
     use crate::{
         probe::param::{LONGEST_TEXT, LONGEST_VARIABLE, MOST_VARIABLES},
         template::shapes::Shapes,
