@@ -441,6 +441,8 @@ int exec_check(u64 *context)
 	late = decides_late(settings);
 	if (!krsi_late_admits(settings, late))
 		return 0;
+	if (late && !settings->params.flags && !krsi_names_files(settings))
+		return krsi_late_leave_all(ADDRESS(bprm));
 	scratch = krsi_take(settings, &result);
 	if (!scratch)
 		return result;
@@ -501,8 +503,6 @@ __noinline u64 exec_decide(u32 slot, u32 index)
 		u64 wanted = settings->params.env_is;
 		u32 state;
 
-		if (!name->text[0])
-			return 0;
 		__builtin_memcpy(scratch->event.env_name, name->text, NAME_SIZE);
 		state = gather_variable(scratch, index);
 		if (wanted && !(state & wanted))
@@ -510,6 +510,13 @@ __noinline u64 exec_decide(u32 slot, u32 index)
 	}
 	krsi_late_decide(slot, krsi_hook_bprm_committed_creds, match);
 	return 1;
+}
+
+static __always_inline bool is_looked_for(u32 index)
+{
+	struct variable_name *name = bpf_map_lookup_elem(&krsi_variable_names, &index);
+
+	return name && name->text[0];
 }
 
 /* All decisions about an execution whose program is gathered; its strings begin at `start`. */
@@ -525,7 +532,8 @@ static __always_inline void decide_each(void *context, volatile struct settings 
 		exec_decide(slot, VARIABLES);
 	else
 		for (u32 index = 0; index < VARIABLES; index++)
-			exec_decide(slot, index);
+			if (is_looked_for(index))
+				exec_decide(slot, index);
 }
 
 SEC("lsm/bprm_committed_creds")

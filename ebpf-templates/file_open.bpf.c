@@ -74,8 +74,9 @@ KRSI_PACKED_FROM(path);
 #define O_TRUNC 01000
 #define O_APPEND 02000
 
-static __always_inline u32 access_of(u32 mode, u32 flags)
+static __always_inline u32 access_of(struct file *file)
 {
+	u32 mode = file->f_mode, flags = file->f_flags;
 	u32 access = 0;
 
 	if (mode & FMODE_READ)
@@ -104,11 +105,9 @@ static __always_inline int decide(void *context, struct file *file)
 	if (!settings)
 		return 0;
 
-	u32 flags = file->f_flags;
-	u32 access = access_of(file->f_mode, flags);
 	u64 wanted = settings->params.access;
 
-	if ((wanted && !(access & wanted)) || krsi_rules_out_file(settings, file))
+	if ((wanted && !(access_of(file) & wanted)) || krsi_rules_out_file(settings, file))
 		return krsi_filtered();
 	scratch = krsi_take(settings, &result);
 	if (!scratch)
@@ -122,8 +121,8 @@ static __always_inline int decide(void *context, struct file *file)
 	event->inode = READ(inode, i_ino);
 	event->size = READ(inode, i_size);
 	event->device = READ(super, s_dev);
-	event->access = access;
-	event->flags = flags;
+	event->access = access_of(file);
+	event->flags = file->f_flags;
 	event->file_mode = READ(inode, i_mode);
 	return krsi_decide(context, scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
 }

@@ -282,6 +282,7 @@ int smallest_open(u64 *context)
 	int refused = ARG(context, 1, int);
 	volatile struct settings *settings;
 	struct scratch *scratch;
+	int result;
 
 	if (refused)
 		return refused;
@@ -290,9 +291,9 @@ int smallest_open(u64 *context)
 		return 0;
 	if (!settings->params.on)
 		return krsi_filtered();
-	scratch = krsi_take();
+	scratch = krsi_take(settings, &result);
 	if (!scratch)
-		return krsi_failed();
+		return result;
 	scratch->event.flags = file->f_flags;
 	return krsi_decide(context, scratch, krsi_hook_file_open, KRSI_MATCH);
 }
@@ -334,6 +335,17 @@ fn an_event_without_a_path_is_sent_whole() {
         "krsi_cwd",
         "krsi_stacks_wanted",
         "krsi_summaries",
+        "krsi_casts",
+        "krsi_slots",
+        "krsi_filter_fields",
+        "krsi_summary_fields",
+        "krsi_event_fields",
+        "krsi_path_for",
+        "krsi_counts_first",
+        "krsi_first_by",
+        "krsi_scope_kinds",
+        "krsi_scope_few",
+        "krsi_scope_depths",
     ] {
         assert!(elf.symbols().any(|symbol| symbol.name() == Ok(constant)), "no constant `{constant}`");
     }

@@ -86,6 +86,12 @@ static __always_inline bool krsi_late_admits(volatile struct settings *settings,
 	return false;
 }
 
+/* Leaves the operation to the second hook, whatever it is. Returns what the hook returns. */
+static __always_inline int krsi_late_leave_all(u64 operation)
+{
+	return krsi_late_mark(operation) ? 0 : krsi_failed();
+}
+
 /*
  * Leaves the operation to the second hook if its params match so far, and gives the scratch back. A mark that cannot be
  * set is an error, decided here, where the operation can still be refused. Returns what the hook returns.
@@ -98,7 +104,7 @@ static __always_inline int krsi_late_leave(volatile struct settings *settings, s
 		match = KRSI_MATCH;
 	if (match != KRSI_MATCH)
 		return krsi_filtered();
-	return krsi_late_mark(operation) ? 0 : krsi_failed();
+	return krsi_late_leave_all(operation);
 }
 
 /* ---- the second hook ----------------------------------------------------- */

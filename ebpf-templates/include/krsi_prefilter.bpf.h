@@ -12,7 +12,8 @@ KRSI_SLOT(krsi_early_filter, struct krsi_early, 256)
 /* Whether the filter cannot match, whatever else the event is. */
 __noinline u64 krsi_rules_out(void)
 {
-	struct krsi_early early = {};
+	/* What is not gathered is not asked about. */
+	struct krsi_early early;
 
 	KRSI_GATHER_FIELDS(&early, krsi_early_fields);
 	return krsi_early_filter(&early) == 0; /* KRSI_NO_MATCH */

@@ -275,11 +275,9 @@ static __always_inline enum krsi_scope krsi_in_scope(struct task_struct *task)
 /* The same of the task that is running, sooner. */
 static __always_inline enum krsi_scope krsi_current_in_scope(void)
 {
-	struct task_struct *task = krsi_current();
-
 	if (!krsi_scope_depths[0])
-		return krsi_in_scope(task);
-	return krsi_scope_is_at_one() ? krsi_scope_of_task(task) : KRSI_OUT_OF_SCOPE;
+		return krsi_in_scope(krsi_current());
+	return krsi_scope_is_at_one() ? krsi_scope_of_task(krsi_current()) : KRSI_OUT_OF_SCOPE;
 }
 
 #endif

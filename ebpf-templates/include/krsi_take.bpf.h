@@ -35,6 +35,8 @@ struct krsi_first_key {
 	u8 group[KRSI_FIRST_GROUP_SIZE];
 };
 
+KRSI_KEPT(struct krsi_first_key, first_key);
+
 /* Whether no param is set, nothing can be refused, and no event is sent. */
 static __always_inline bool krsi_only_counts(volatile struct settings *settings)
 {
@@ -71,9 +73,8 @@ __noinline u64 krsi_count_first(u32 epoch)
 	struct krsi_early early;
 	struct krsi_first_key key;
 
-	key.epoch = epoch;
-	key.summary = 0;
-	key.bucket = 0;
+	/* The first summary has the number 0, and a count no bucket. */
+	*(u64 *)&key = epoch;
 	KRSI_GATHER_FIELDS(&early, krsi_summary_fields);
 #pragma clang loop unroll(full)
 	for (u32 i = 0; i < KRSI_BY; i++)

@@ -499,7 +499,7 @@ fn live_behind(body: &[Operation], kept: &[bool]) -> Vec<u16> {
             let operation = &body[at];
             let instruction = operation.instruction;
             let goes_on =
-                !instruction.is_exit() && !(instruction.is_jump_class() && instruction.operation() == op::JA);
+                !(instruction.is_exit() || instruction.is_jump_class() && instruction.operation() == op::JA);
             let mut live = if goes_on || !kept[at] { before[at + 1] } else { 0 };
             if kept[at] {
                 live |= operation.target.map_or(0, |target| before[target]);
