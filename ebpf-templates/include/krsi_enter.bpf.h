@@ -27,7 +27,7 @@ static __always_inline bool krsi_admits(volatile struct settings *settings)
 		krsi_count(krsi_counter_out_of_scope);
 		return false;
 	}
-	if (krsi_early_fields && krsi_rules_out()) {
+	if (krsi_early_fields && krsi_ask_first() == KRSI_NO_MATCH) {
 		krsi_count(krsi_counter_filtered);
 		return false;
 	}

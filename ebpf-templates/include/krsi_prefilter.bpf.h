@@ -9,14 +9,18 @@
 /* With a struct krsi_early in r1. */
 KRSI_SLOT(krsi_early_filter, struct krsi_early, 256)
 
-/* Whether the filter cannot match, whatever else the event is. */
-__noinline u64 krsi_rules_out(void)
+/* What the pre-filter says, an enum krsi_match: KRSI_NO_MATCH if the filter cannot match, whatever else the event is. */
+__noinline u64 krsi_ask_first(void)
 {
-	/* What is not gathered is not asked about. */
 	struct krsi_early early;
 
+	/* What is not gathered is not asked about, but by arithmetic, which looks at the first word; and older verifiers follow that. */
+	if (krsi_casts)
+		early.cgroup = 0;
+	else
+		early = (struct krsi_early){};
 	KRSI_GATHER_FIELDS(&early, krsi_early_fields);
-	return krsi_early_filter(&early) == 0; /* KRSI_NO_MATCH */
+	return krsi_early_filter(&early);
 }
 
 #endif

@@ -51,12 +51,20 @@ static __always_inline bool krsi_only_counts(volatile struct settings *settings)
 	return !set;
 }
 
+/* Whether it is the running task's name, which needs no place of its own. */
+static __always_inline bool krsi_is_own_comm(const volatile struct krsi_first_taken *taken)
+{
+	return krsi_casts && taken->size && taken->from == __builtin_offsetof(struct krsi_early, comm);
+}
+
 static __always_inline void krsi_take_first(u8 *group, const struct krsi_early *early,
 					    const volatile struct krsi_first_taken *taken)
 {
 	const u8 *from = (const u8 *)early + taken->from;
 	u8 *to = group + taken->to;
 
+	if (krsi_is_own_comm(taken))
+		return; /* is there already */
 	/* Whole words: what a number leaves of one is zero. */
 	if (taken->size == 4)
 		*(u64 *)to = *(u32 *)from;
@@ -72,10 +80,16 @@ __noinline u64 krsi_count_first(u32 epoch)
 	/* What is not gathered is not read: neither is the rest of the key, which the map has no part in. */
 	struct krsi_early early;
 	struct krsi_first_key key;
+	u32 others = krsi_summary_fields & ~(krsi_casts ? KRSI_FIELD(comm) : 0);
 
 	/* The first summary has the number 0, and a count no bucket. */
 	*(u64 *)&key = epoch;
-	KRSI_GATHER_FIELDS(&early, krsi_summary_fields);
+	if (others)
+		KRSI_GATHER_FIELDS(&early, others);
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KRSI_BY; i++)
+		if (krsi_is_own_comm(&krsi_first_by[i]))
+			KRSI_COPY_COMM(key.group + krsi_first_by[i].to, krsi_current());
 #pragma clang loop unroll(full)
 	for (u32 i = 0; i < KRSI_BY; i++)
 		krsi_take_first(key.group, &early, &krsi_first_by[i]);
