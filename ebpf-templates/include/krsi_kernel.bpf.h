@@ -385,8 +385,8 @@ static void *(*const krsi_cast)(const void *address, u32 type) = (void *)0x4b525
 	})
 
 /*
- * The task that is running. Where the kernel lets a program say what is behind an address, READ_TASK's fields of it are plain loads: the
- * verifier knows that this one is there.
+ * The task that is running. Where the kernel lets a program say what is behind an address, its fields are plain loads
+ * (READ_TASK): the verifier knows that it is there.
  */
 static __always_inline struct task_struct *krsi_current(void)
 {

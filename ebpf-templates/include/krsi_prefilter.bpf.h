@@ -14,7 +14,10 @@ __noinline u64 krsi_ask_first(void)
 {
 	struct krsi_early early;
 
-	/* What is not gathered is not asked about, but by arithmetic, which looks at the first word; and older verifiers follow that. */
+	/*
+	 * What is not gathered is not asked about, but for the first word, which arithmetic looks at. Older verifiers want
+	 * all of it written.
+	 */
 	if (krsi_casts)
 		early.cgroup = 0;
 	else
