@@ -256,15 +256,15 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 	struct inode *inode = READ(lost, d_inode);
 	enum krsi_match match;
 	struct scratch *scratch;
-	int result;
 
 	if (!settings)
 		return 0;
 	if (!inode || !was_executed(inode))
 		return krsi_filtered();
-	scratch = krsi_take(settings, &result);
+	/* Who executes it is found with memory: nothing may be counted before. */
+	scratch = krsi_take_memory();
 	if (!scratch)
-		return result;
+		return krsi_failed();
 
 	struct event *event = &scratch->event;
 	struct super_block *super = READ(inode, i_sb);

@@ -100,7 +100,8 @@ __noinline u64 krsi_count_first(u32 epoch)
 
 /*
  * Memory of this task's own, zeroed as far as it is always sent. NULL if none is needed, since all is counted, or
- * none is to be had; then `result` is what the hook returns.
+ * none is to be had; then `result` is what the hook returns. Only where nothing but params and the filter can rule the
+ * operation out from here on; a template that decides more takes its memory by krsi_take_memory.
  */
 static __always_inline struct scratch *krsi_take(volatile struct settings *settings, int *result)
 {

@@ -180,6 +180,19 @@ pub fn others() -> Outcome {
     shell.stop()?.well()
 }
 
+/// Counted is what an event would be sent of, and not a file that was executed once.
+pub fn counted() -> Outcome {
+    let (ended, runs) = (program("counted-ended")?, program("counted-runs")?);
+    let _running = Running::start(&runs)?;
+    let shell = probe("", ".count_by(\"comm\")")?;
+    drop(Running::start(&ended)?);
+    same("executed once", unlink(&ended)?.deed, Deed::Done)?;
+    same("running", unlink(&runs)?.deed, Deed::Done)?;
+    let ended = shell.stop()?;
+    ended.well()?;
+    same("counted", &ended.books("t")?["matched"], &json!(1))
+}
+
 pub fn many() -> Outcome {
     let path = program("many")?;
     let running = (0..11).map(|_| Running::start(&path)).collect::<Result<Vec<_>, _>>()?;

@@ -219,6 +219,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "deny keeps each name of a running executable" => exec_unlink::deny,
             "what is not running, or of another path, is left alone" => exec_unlink::others,
             "eight processes are named, all are counted" => exec_unlink::many,
+            "a count leaves out what was executed once" => exec_unlink::counted,
             "a process whose first thread has left is found" => exec_unlink::leaderless,
             "among threads that have left, one not found follows on_error" => exec_unlink::crowded,
             "overlayfs files are found, once" => exec_unlink::overlayfs,
