@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd};
@@ -15,6 +15,27 @@ pub fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
         libc::syscall(libc::SYS_bpf, command as libc::c_long, &raw mut *attributes, size_of::<bpf_attr>())
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Writes an element of a map. Key and value are as long as the map says.
+pub fn put(map: &OwnedFd, key: &[u8], value: &[u8]) -> io::Result<()> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_UPDATE_ELEM reads this variant.
+    let element = unsafe { &mut attributes.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd().cast_unsigned();
+    element.key = key.as_ptr() as u64;
+    element.__bindgen_anon_1.value = value.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
+}
+
+/// From here on no process writes to the map.
+pub fn freeze(map: &OwnedFd) -> io::Result<()> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // BPF_MAP_FREEZE reads the descriptor, which is the first word of this variant.
+    attributes.__bindgen_anon_2.map_fd = map.as_raw_fd().cast_unsigned();
+    bpf(bpf_cmd::BPF_MAP_FREEZE, &mut attributes).map(drop)
 }
 
 /// The descriptor that a command has made.

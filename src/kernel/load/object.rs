@@ -19,7 +19,7 @@ use aya_obj::{
 };
 
 use crate::kernel::{
-    call::{bpf, descriptor},
+    call::{bpf, descriptor, freeze, put},
     load::{
         casts,
         fold::{self, Code, Function, Stray},
@@ -118,7 +118,8 @@ impl MapEntry {
 }
 
 impl Object {
-    /// Reads an object and relocates it. `sets`: the maps of its filter. `sizes`: how many entries a map has, where that is not as the object says.
+    /// Reads an object and relocates it. `sets`: the maps of its filter. `sizes`: what a map is to be, where that is not
+    /// as the object says.
     ///
     /// # Errors
     /// If it is no object of a template, or the kernel does not take its types.
@@ -376,30 +377,10 @@ fn make(entry: &MapEntry, types: &OwnedFd) -> io::Result<OwnedFd> {
     }
     let made = descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))?;
     if !definition.data().is_empty() {
-        fill(&made, definition.data())?;
+        put(&made, &0_u32.to_ne_bytes(), definition.data())?;
         if definition.section_kind() == EbpfSectionKind::Rodata {
             freeze(&made)?;
         }
     }
     Ok(made)
-}
-
-fn fill(map: &OwnedFd, data: &[u8]) -> io::Result<()> {
-    let key = 0_u32;
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // SAFETY: BPF_MAP_UPDATE_ELEM reads this variant.
-    let element = unsafe { &mut attributes.__bindgen_anon_2 };
-    element.map_fd = map.as_raw_fd().cast_unsigned();
-    element.key = &raw const key as u64;
-    element.__bindgen_anon_1.value = data.as_ptr() as u64;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
-}
-
-fn freeze(map: &OwnedFd) -> io::Result<()> {
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // BPF_MAP_FREEZE reads the descriptor, which is the first word of this variant.
-    attributes.__bindgen_anon_2.map_fd = map.as_raw_fd().cast_unsigned();
-    bpf(bpf_cmd::BPF_MAP_FREEZE, &mut attributes).map(drop)
 }

@@ -12,7 +12,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
 
 use crate::{
     filter::{Code, Set},
-    kernel::call::{bpf, descriptor},
+    kernel::call::{bpf, descriptor, freeze, put},
 };
 
 const RDONLY_PROG: u32 = 1 << 7;
@@ -46,24 +46,8 @@ fn create_one(set: &Set) -> io::Result<OwnedFd> {
     }
     let map = descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))?;
     for key in &set.keys {
-        put(&map, key)?;
+        put(&map, key, &[1])?;
     }
-    // SAFETY: as above.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // BPF_MAP_FREEZE reads the descriptor, which is the first word of this variant.
-    attributes.__bindgen_anon_2.map_fd = map.as_raw_fd().cast_unsigned();
-    bpf(bpf_cmd::BPF_MAP_FREEZE, &mut attributes)?;
+    freeze(&map)?;
     Ok(map)
-}
-
-fn put(map: &OwnedFd, key: &[u8]) -> io::Result<()> {
-    let value = 1_u8;
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // SAFETY: BPF_MAP_UPDATE_ELEM reads this variant.
-    let element = unsafe { &mut attributes.__bindgen_anon_2 };
-    element.map_fd = map.as_raw_fd().cast_unsigned();
-    element.key = key.as_ptr() as u64;
-    element.__bindgen_anon_1.value = &raw const value as u64;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
 }
