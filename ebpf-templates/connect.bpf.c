@@ -117,7 +117,10 @@ struct event {
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
 } KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
-		"T1046 T1071 T1095 T1571");
+		"T1046 T1071 T1095 T1571")
+KRSI_EXAMPLE("probe(\"connect\", #{address: \"169.254.169.254\"}).scope(#{not_uid: 0}).deny(\"ECONNREFUSED\").attach();")
+KRSI_NOT_SEEN("Datagrams with an address of their own (sendto), which need no connect; connects of the kernel's own; further "
+	      "addresses of SCTP associations; sockets that are connected already: inherited, passed or accepted.");
 
 KRSI_PACKED_FROM(path);
 
@@ -269,7 +272,7 @@ static __always_inline int decide_message(void *context, struct socket *socket, 
 SEC("lsm/socket_connect")
 int connect_connect(u64 *context)
 {
-	int refused = ARG(context, 3, int);
+	int refused = KRSI_REFUSED(context);
 
 	if (refused)
 		return refused;
@@ -280,7 +283,7 @@ int connect_connect(u64 *context)
 SEC("lsm/socket_sendmsg")
 int connect_sendmsg(u64 *context)
 {
-	int refused = ARG(context, 3, int);
+	int refused = KRSI_REFUSED(context);
 
 	if (refused)
 		return refused;

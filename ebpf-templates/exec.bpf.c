@@ -111,7 +111,11 @@ struct event {
 	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
 		KRSI_UNREADABLE("no-args") KRSI_CUT("4096");
 } KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
-		"T1059 T1204.002 T1574.006 T1620");
+		"T1059 T1204.002 T1574.006 T1620")
+KRSI_EXAMPLE("probe(\"exec\", #{path_prefix: [\"/tmp/\", \"/dev/shm/\"]}).scope(#{uid: 33}).deny(\"EACCES\").attach();")
+KRSI_NOT_SEEN("Code that is loaded and not executed: libraries, a script named as an argument of its interpreter, ld.so with "
+	      "a program as its argument (seen as ld.so). A copy is another file. Arguments and environment are what they are "
+	      "when the program begins, and it may change them.");
 
 KRSI_PACKED_FROM(path);
 
@@ -423,7 +427,7 @@ SEC("lsm/bprm_check_security")
 int exec_check(u64 *context)
 {
 	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
-	int refused = ARG(context, 1, int);
+	int refused = KRSI_REFUSED(context);
 	volatile struct settings *settings;
 	struct scratch *scratch;
 	enum krsi_match match;

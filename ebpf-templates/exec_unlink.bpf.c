@@ -51,7 +51,10 @@ struct event {
 		KRSI_UNREADABLE("no-source") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The name that is lost.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
-		"T1070.004 T1036");
+		"T1070.004 T1036")
+KRSI_EXAMPLE("probe(\"exec_unlink\").on_event(|e| print(`${e.comm} removes the running ${e.path}`)).attach();")
+KRSI_NOT_SEEN("Names removed beneath an overlay's merged directory; files that are mapped but not executed; a process that "
+	      "pointed its own exe elsewhere.");
 
 KRSI_PACKED_FROM(path);
 
@@ -291,7 +294,7 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 SEC("lsm/inode_unlink")
 int exec_unlink_unlink(u64 *context)
 {
-	int refused = ARG(context, 2, int);
+	int refused = KRSI_REFUSED(context);
 
 	if (refused)
 		return refused;
@@ -301,7 +304,7 @@ int exec_unlink_unlink(u64 *context)
 SEC("lsm/inode_rename")
 int exec_unlink_rename(u64 *context)
 {
-	int refused = ARG(context, 4, int);
+	int refused = KRSI_REFUSED(context);
 
 	if (refused)
 		return refused;

@@ -59,7 +59,10 @@ struct event {
 	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
-		"T1005 T1083 T1552.001 T1565.001");
+		"T1005 T1083 T1552.001 T1565.001")
+KRSI_EXAMPLE("probe(\"file_open\", #{path: \"/etc/shadow\"}).scope(#{not_uid: 0}).deny(\"EACCES\").attach();")
+KRSI_NOT_SEEN("O_PATH opens, and files that are open already: inherited or passed over a socket. A copy is another file, and "
+	      "a rule about names (path_prefix, path_suffix, filters on the path) does not know a file's other names.");
 
 KRSI_PACKED_FROM(path);
 
@@ -131,7 +134,7 @@ SEC("lsm/file_open")
 int file_open_open(u64 *context)
 {
 	struct file *file = ARG(context, 0, struct file *);
-	int refused = ARG(context, 1, int);
+	int refused = KRSI_REFUSED(context);
 
 	return refused ? refused : decide(context, file);
 }

@@ -66,7 +66,10 @@ struct event {
 		KRSI_UNREADABLE("no-target") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
-		"T1055.008 T1055.009");
+		"T1055.008 T1055.009")
+KRSI_EXAMPLE("probe(\"proc_mem\").scope(#{not_comm: \"gdb\"}).deny(\"EPERM\").attach();")
+KRSI_NOT_SEEN("What is written: the access is asked about once, when it begins. A process's writes to its own memory, "
+	      "memory that two processes share, and tracers that were attached before.");
 
 KRSI_PACKED_FROM(path);
 
@@ -223,7 +226,7 @@ SEC("lsm/file_open")
 int proc_mem_open(u64 *context)
 {
 	struct file *file = ARG(context, 0, struct file *);
-	int refused = ARG(context, 1, int);
+	int refused = KRSI_REFUSED(context);
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	volatile struct settings *settings;
 	struct task_struct *target;
@@ -269,7 +272,7 @@ int proc_mem_access(u64 *context)
 {
 	struct task_struct *target = ARG(context, 0, struct task_struct *);
 	u32 mode = context[1];
-	int refused = ARG(context, 2, int);
+	int refused = KRSI_REFUSED(context);
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	volatile struct settings *settings;
 
@@ -287,7 +290,7 @@ SEC("lsm/ptrace_traceme")
 int proc_mem_traceme(u64 *context)
 {
 	struct task_struct *parent = ARG(context, 0, struct task_struct *);
-	int refused = ARG(context, 1, int);
+	int refused = KRSI_REFUSED(context);
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	volatile struct settings *settings;
 

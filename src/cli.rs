@@ -325,6 +325,7 @@ mod tests {
         let globals = Globals {
             format: Asked::This(Format::Json),
             color: Color::Always,
+            door: Some(crate::backend::Door::FmodRet),
             audit: true,
             quiet: false,
             lasts: Some(Duration::from_millis(1500)),

@@ -42,7 +42,7 @@ fn said(script: &Path) -> Result<String, Failed> {
     let heard = Heard::default();
     let catalogue = Catalogue::builtin()?;
     let templates = catalogue.names().collect::<Vec<_>>().join(", ");
-    let backend = Box::new(Live::new(catalogue.clone()));
+    let backend = Box::new(Live::new(catalogue.clone(), None));
     let mut session = Session::new(catalogue, Options::default(), backend, Box::new(heard.clone()));
     let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let outcome = session.run(&Source { name, text: fs::read_to_string(script)? });

@@ -272,14 +272,15 @@ struct params {
 struct event {
 	struct krsi_header header;
 	u32 flags KRSI_DOC("Flags of open(2).") KRSI_SUBJECT;
-} KRSI_TEMPLATE("smallest", "Files being opened", "T1005");
+} KRSI_TEMPLATE("smallest", "Files being opened", "T1005")
+KRSI_EXAMPLE("probe(\"smallest\").attach();") KRSI_NOT_SEEN("Nothing.");
 KRSI_SENT_WHOLE;
 #include "include/krsi_engine.bpf.h"
 SEC("lsm/file_open")
 int smallest_open(u64 *context)
 {
 	struct file *file = ARG(context, 0, struct file *);
-	int refused = ARG(context, 1, int);
+	int refused = KRSI_REFUSED(context);
 	volatile struct settings *settings;
 	struct scratch *scratch;
 	int result;
@@ -329,7 +330,7 @@ fn an_event_without_a_path_is_sent_whole() {
         "krsi_probe_id",
         "krsi_kernel",
         "krsi_generation",
-        "krsi_audit_only",
+        "krsi_door",
         "krsi_early_fields",
         "krsi_exe",
         "krsi_cwd",

@@ -25,6 +25,9 @@
 /* On `struct event`: what the template is. */
 #define KRSI_TEMPLATE(name, summary, attack)                                                               \
 	KRSI_TAG("template:" name) KRSI_TAG("summary:" summary) KRSI_TAG("attack:" attack)
+/* Behind it: a script that is of use to somebody, which a test runs; and what the template cannot see, in sentences. */
+#define KRSI_EXAMPLE(script) KRSI_TAG("example:" script)
+#define KRSI_NOT_SEEN(text) KRSI_TAG("not-seen:" text)
 /* On a member of `struct params` or `struct event`. */
 #define KRSI_DOC(text) KRSI_TAG("doc:" text)
 #define KRSI_DEFAULT(text) KRSI_TAG("default:" text)
@@ -169,7 +172,8 @@ enum krsi_mode { KRSI_MODES(KRSI_MEMBER) };
 	X(KRSI_NOTE_NO_TARGET, "no-target", 2048)                                                          \
 	X(KRSI_NOTE_UNLINKED, "unlinked", 4096)                                                            \
 	X(KRSI_NOTE_UNREACHABLE, "unreachable", 8192)                                                      \
-	X(KRSI_NOTE_EXE_UNLINKED, "exe-unlinked", 16384)
+	X(KRSI_NOTE_EXE_UNLINKED, "exe-unlinked", 16384)                                                   \
+	X(KRSI_NOTE_FMOD_RET, "fmod-ret", 32768)
 
 enum krsi_note { KRSI_NOTES(KRSI_MEMBER) };
 
@@ -208,7 +212,7 @@ struct krsi_header {
 			   "no-exe, no-cwd, no-source, no-target: exe, cwd, source or target_exe could not be read; "
 			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
 			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
-			   "gives is gone.")
+			   "gives is gone; fmod-ret: decided in the kernel function that asks the LSM hooks.")
 		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");

@@ -100,7 +100,11 @@ static __always_inline void krsi_write_answer(struct krsi_header *header, const 
 	header->verdict = answer->verdict;
 	header->mode = answer->mode;
 	header->errno = answer->verdict >= KRSI_DENY ? answer->errno : 0;
-	header->notes |= answer->notes | (krsi_audit_only ? KRSI_NOTE_AUDIT_ONLY : 0);
+	header->notes |= answer->notes;
+	if (krsi_door == KRSI_DOOR_FMOD_RET)
+		header->notes |= KRSI_NOTE_FMOD_RET;
+	if (krsi_door == KRSI_DOOR_OBSERVE)
+		header->notes |= KRSI_NOTE_AUDIT_ONLY;
 }
 
 static __always_inline void krsi_emit(struct scratch *scratch)

@@ -453,7 +453,16 @@ static __always_inline u64 krsi_before_nul(u64 bytes)
 		address_;                                                                                  \
 	})
 
-/* An LSM hook's arguments come as an array of 64-bit words. */
+/* A hook's arguments come as an array of 64-bit words. */
 #define ARG(context, index, type) ((type)((context)[index]))
+
+/*
+ * What an earlier program of the hook has refused with, or 0. It stands behind the hook's arguments, of which not every kernel
+ * has as many, nor the function that asks the hook. So it is a helper here that no kernel has, and the shell puts a load
+ * of that word in its place.
+ */
+static long (*const krsi_refused)(const u64 *context) = (void *)0x4b525200;
+
+#define KRSI_REFUSED(context) ((int)krsi_refused(context))
 
 #endif

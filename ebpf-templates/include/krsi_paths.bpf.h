@@ -86,8 +86,8 @@ static __always_inline void krsi_gather_path(struct scratch *scratch, struct fil
 	struct dentry *dentry = READ(file, f_path.dentry);
 	long length = 0;
 
-	/* Observers are no LSM programs, and d_path is not for them. */
-	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0) && !krsi_audit_only) {
+	/* d_path is for LSM programs, and few others. */
+	if (krsi_kernel >= KERNEL_VERSION(5, 11, 0) && krsi_door == KRSI_DOOR_LSM) {
 		length = bpf_d_path(&file->f_path, path->text, KRSI_PATH_SIZE);
 		/* The length of d_path counts the NUL. */
 		length = length < 1 || length > KRSI_PATH_SIZE ? 0 : length - 1;

@@ -9,8 +9,17 @@
 const volatile u32 krsi_probe_id = 0;
 /* Which of the programs that share these maps this is; the shell counts up with each filter. */
 const volatile u32 krsi_generation = 0;
-/* Set where LSM programs cannot be had: then only the template's observers run, whose answer goes nowhere. */
-const volatile u32 krsi_audit_only = 0;
+/*
+ * By what the probe is attached: programs of the LSM hooks; the same of the functions that ask the hooks, whose return value they
+ * replace (BPF_MODIFY_RETURN); or the template's observers, whose answer goes nowhere.
+ */
+enum krsi_door {
+	KRSI_DOOR_LSM,
+	KRSI_DOOR_FMOD_RET,
+	KRSI_DOOR_OBSERVE,
+};
+
+const volatile enum krsi_door krsi_door = KRSI_DOOR_LSM;
 /* Whether the directory of the task is used. */
 const volatile u32 krsi_cwd = 1;
 

@@ -19,7 +19,7 @@ const volatile enum krsi_stack krsi_stacks_wanted = 0;
  * attach, which would make one stack many: two frames, but on 5.10 three (seen to be two from 6.1 on). In between,
  * three are no loss, since bpf_lsm_HOOK comes next, which says nothing. BPF_F_SKIP_FIELD_MASK of the flags.
  */
-#define KRSI_OWN_FRAMES (krsi_kernel < KERNEL_VERSION(6, 1, 0) && !krsi_audit_only ? 3 : 2)
+#define KRSI_OWN_FRAMES (krsi_kernel < KERNEL_VERSION(6, 1, 0) && krsi_door == KRSI_DOOR_LSM ? 3 : 2)
 #define KRSI_FRAMES 127 /* PERF_MAX_STACK_DEPTH */
 
 /*

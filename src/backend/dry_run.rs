@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Attached, Backend, BackendError, Followed, InScope, Request};
+use super::{Attached, Backend, BackendError, Door, Followed, InScope, Request};
 use crate::{
     facts::bpf::Program,
     probe::{Counters, Mode, ParamValue, Spec, Summary},
@@ -40,7 +40,11 @@ struct Rehearsed {
 }
 
 impl Attached for Rehearsed {
-    fn audit_only(&self) -> Option<&str> {
+    fn door(&self) -> Door {
+        Door::Lsm
+    }
+
+    fn no_better_door(&self) -> Option<&str> {
         None
     }
 

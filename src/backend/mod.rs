@@ -4,6 +4,7 @@
 //! with its cause and what to do. The running kernel implements this (`kernel/`), and so does a [dry run](DryRun), with
 //! which `explain` follows a script. `script/` knows no other way to a probe.
 
+mod door;
 mod dry_run;
 
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use crate::{
     template::Param,
 };
 
+pub use door::Door;
 pub use dry_run::DryRun;
 
 /// One probe to attach.
@@ -55,8 +57,11 @@ pub trait Backend {
 
 /// A probe that is attached. Dropping it detaches it.
 pub trait Attached {
-    /// Returns why it can only observe, if so.
-    fn audit_only(&self) -> Option<&str>;
+    /// Returns by what it is attached.
+    fn door(&self) -> Door;
+
+    /// Returns why no better door could be had, if it was not chosen.
+    fn no_better_door(&self) -> Option<&str>;
 
     /// Returns hooks of its template that are not there: nothing is seen or refused at these.
     fn missing_hooks(&self) -> Vec<String>;

@@ -261,7 +261,7 @@ fn work(args: &CheckArgs, parent: u32, globals: &Globals) -> i32 {
     let mut options = globals.options(Vec::new());
     options.root = args.root.clone().map_or_else(Root::default, Root::new);
     options.checks = CheckOptions { selection: selection(args), listed: args.list, told: true };
-    let backend = Box::new(Live::new(catalogue.clone()));
+    let backend = Box::new(Live::new(catalogue.clone(), globals.door));
     let mut session = if args.list {
         Session::explaining(catalogue, options, Box::new(Streams::new()))
     } else {

@@ -99,7 +99,7 @@ fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> 
         }
     };
     let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
-    let backend = Box::new(Live::new(catalogue.clone()));
+    let backend = Box::new(Live::new(catalogue.clone(), globals.door));
     Session::new(catalogue, globals.options(args), backend, Box::new(Streams::new())).run(&source).code
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Hook, HookStatus, triggers};
 use crate::{
-    backend::Request,
+    backend::{Door, Request},
     event::queue::{Sender, queue},
     kernel::{Facts, Kernel, KernelError},
     probe::{ParamValue, Spec},
@@ -26,19 +26,20 @@ pub(super) fn try_all(
     trying: &dyn Fn(&str),
 ) -> (Vec<Hook>, Vec<String>) {
     let (events, _queue) = queue(QUEUE);
-    let kernel = Kernel::open(catalogue.clone());
+    let kernel = Kernel::open(catalogue.clone(), None);
     let mut hooks = Vec::new();
     for template in catalogue.iter() {
         for hook in &template.hooks {
             trying(hook);
-            let (status, reason) = match &kernel {
-                Ok(kernel) => try_one(kernel, &events, template, hook, facts),
-                Err(error) => judge(error, facts, None),
+            let Tried { door, status, reason } = match &kernel {
+                Ok(kernel) => try_doors(kernel, &events, template, hook, facts),
+                Err(error) => Tried::new(Door::Lsm, judge(error, facts, None)),
             };
-            hooks.push(Hook { hook: hook.clone(), template: template.name.clone(), status, reason });
+            let (hook, template, door) = (hook.clone(), template.name.clone(), door.name());
+            hooks.push(Hook { hook, template, status, door, reason });
         }
     }
-    let all_fire = hooks.iter().all(|hook| matches!(hook.status, HookStatus::Fires | HookStatus::Attached));
+    let all_fire = hooks.iter().all(|hook| is_good(hook.status));
     let audit_only = match &kernel {
         Ok(kernel) if !all_fire && facts.privileged() => observing(kernel, &events, catalogue, trying),
         _ => Vec::new(),
@@ -52,9 +53,42 @@ fn observing(kernel: &Kernel, events: &Sender, catalogue: &Catalogue, trying: &d
         trying(&template.name);
         let spec = Spec::new(Arc::clone(template), format!("doctor-{}", template.name));
         !template.layout.observers.is_empty()
-            && kernel.attach_observing(Request { id: 0, spec: &spec, events }).is_ok()
+            && kernel.attach_by(Door::Observe, Request { id: 0, spec: &spec, events }).is_ok()
     };
     catalogue.iter().filter(observes).map(|template| template.name.clone()).collect()
+}
+
+/// What an experiment came to, and by which door it was made.
+struct Tried {
+    door: Door,
+    status: HookStatus,
+    reason: String,
+}
+
+impl Tried {
+    fn new(door: Door, (status, reason): (HookStatus, String)) -> Self {
+        Tried { door, status, reason }
+    }
+}
+
+fn is_good(status: HookStatus) -> bool {
+    matches!(status, HookStatus::Fires | HookStatus::Attached)
+}
+
+/// By the best door by which the hook fires; if by none, what the first of them came to.
+fn try_doors(kernel: &Kernel, events: &Sender, template: &Template, hook: &str, facts: &Facts) -> Tried {
+    let without_bpf = facts.lsms.as_ref().is_some_and(|list| !list.iter().any(|lsm| lsm == "bpf"));
+    let tried = |door| Tried::new(door, try_one(kernel, events, template, hook, facts, door));
+    if without_bpf {
+        // There an LSM program attaches, and never fires.
+        return tried(Door::FmodRet);
+    }
+    let by_lsm = tried(Door::Lsm);
+    if is_good(by_lsm.status) || !matches!(by_lsm.status, HookStatus::LsmRefused | HookStatus::NeverFired) {
+        return by_lsm;
+    }
+    let by_function = tried(Door::FmodRet);
+    if is_good(by_function.status) { by_function } else { by_lsm }
 }
 
 fn try_one(
@@ -63,9 +97,10 @@ fn try_one(
     template: &Template,
     hook: &str,
     facts: &Facts,
+    door: Door,
 ) -> (HookStatus, String) {
     let spec = experiment(template, hook);
-    let attachment = match kernel.attach_unchecked(Request { id: 0, spec: &spec, events }) {
+    let attachment = match kernel.attach_by(door, Request { id: 0, spec: &spec, events }) {
         Ok(attachment) => attachment,
         Err(error) => return judge(&error, facts, Some(kernel)),
     };
@@ -84,7 +119,7 @@ fn try_one(
             Err(error) => return (HookStatus::Failed, error.to_string()),
         }
     }
-    (HookStatus::NeverFired, never_fired(facts, outcome))
+    (HookStatus::NeverFired, never_fired(facts, outcome, door))
 }
 
 /// A probe that decides in this hook and no other. Where a param moves the decision there, the other
@@ -106,9 +141,9 @@ fn only(template: &Template, hook: &str) -> Template {
     one
 }
 
-fn never_fired(facts: &Facts, trigger: std::io::Result<()>) -> String {
+fn never_fired(facts: &Facts, trigger: std::io::Result<()>, door: Door) -> String {
     let cause = match &facts.lsms {
-        Some(list) if !list.iter().any(|lsm| lsm == "bpf") => format!(
+        Some(list) if door == Door::Lsm && !list.iter().any(|lsm| lsm == "bpf") => format!(
             "`bpf` is not in the kernel's list of LSMs ({0}); fix: boot with `lsm={0},bpf` on the kernel command line",
             list.join(",")
         ),

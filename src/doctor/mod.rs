@@ -69,6 +69,8 @@ pub struct Hook {
     pub hook: String,
     pub template: String,
     pub status: HookStatus,
+    /// By which door this came about: `lsm` or `fmod_ret`.
+    pub door: &'static str,
     /// Empty where it fires.
     pub reason: String,
 }

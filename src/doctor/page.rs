@@ -30,7 +30,9 @@ pub fn page(report: &Report, color: bool) -> String {
         let good = matches!(hook.status, HookStatus::Fires | HookStatus::Attached);
         let style = if good { Style::new().green() } else { Style::new().red().bold() };
         let word = if good { "ok" } else { "FAIL" };
-        column.line(&mut page, word, style, &hook.hook, &format!("{} ({})", said(hook), hook.template));
+        let door = if hook.door == "lsm" { String::new() } else { format!(" by {}", hook.door) };
+        let outcome = format!("{}{door} ({})", said(hook), hook.template);
+        column.line(&mut page, word, style, &hook.hook, &outcome);
         // What differs by the hook's name alone is told once.
         let reason = hook.reason.replace(&hook.hook, "…");
         if !good && !told.contains(&reason) {

@@ -335,6 +335,8 @@ mod tests {
             name: "t".into(),
             summary: String::new(),
             attack: vec![],
+            example: String::new(),
+            not_seen: String::new(),
             hooks: vec![],
             can_deny: true,
             params: vec![],

@@ -7,9 +7,13 @@ mod format;
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 
 use crate::{
+    backend::Door,
     facts::Root,
     report::allows_color,
     script::{self, Policy},
@@ -34,6 +38,10 @@ pub struct Globals {
     #[arg(long, global = true, overrides_with = "audit")]
     pub audit: bool,
 
+    /// Attach probes by this way alone; without it, by the first of these that the kernel takes
+    #[arg(long, global = true, value_name = "DOOR", value_parser = doors(), overrides_with = "door")]
+    pub door: Option<Door>,
+
     /// End the session after this time, such as 10s or 5m; exit code 0
     #[arg(long = "for", global = true, value_name = "DURATION", value_parser = values::duration::parse, overrides_with = "lasts")]
     pub lasts: Option<Duration>,
@@ -45,6 +53,17 @@ pub struct Globals {
     /// More diagnostics on standard error; repeat for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// Reads the name of a door.
+fn doors() -> impl TypedValueParser<Value = Door> {
+    let help = |door| match door {
+        Door::Lsm => "On the LSM hooks; wants `bpf` in the kernel's list of LSMs",
+        Door::FmodRet => "On the functions that ask these hooks; refuses as well",
+        Door::Observe => "Elsewhere; refuses nothing",
+    };
+    let values = Door::ALL.map(|door| PossibleValue::new(door.name()).help(help(door)));
+    PossibleValuesParser::new(values).try_map(|name| Door::from_name(&name).ok_or("no such door"))
 }
 
 /// Whether text may carry colour.
@@ -85,6 +104,7 @@ impl Globals {
             lasts: self.lasts,
             verbose: self.verbose,
             checks: script::CheckOptions::default(),
+            door: self.door,
         }
     }
 
@@ -98,6 +118,9 @@ impl Globals {
         ];
         if self.audit {
             words.push("--audit".to_owned());
+        }
+        if let Some(door) = self.door {
+            words.push(format!("--door={door}"));
         }
         if self.quiet {
             words.push("--quiet".to_owned());

@@ -44,7 +44,7 @@ pub enum KernelError {
     Lockdown { hook: String },
     #[error(
         "{reason}\n\
-         observing by other means was tried as well, and is refused, too: {refused}\n\
+         fmod_ret and observing by other means were tried as well, and are refused, too: {refused}\n\
          (`krsi-sh doctor` tells which templates still observe here)"
     )]
     NotEvenObserved { reason: Box<KernelError>, refused: String },
@@ -54,6 +54,16 @@ pub enum KernelError {
         "hook `{hook}` is unknown to this kernel ({release})\nfix: use a kernel that has it, or another template"
     )]
     UnknownHook { hook: String, release: String },
+    #[error("template `{template}` has no observer: it can be attached by lsm or fmod_ret")]
+    NoObserver { template: String },
+    #[error(
+        "hook `{hook}` cannot be had by fmod_ret: this kernel ({release}) has no function `{function}` to attach to"
+    )]
+    UnknownFunction { hook: String, function: String, release: String },
+    #[error(
+        "hook `{hook}` cannot be had by fmod_ret: `{function}` has other arguments than the hook, and the template has no program for it"
+    )]
+    OtherArguments { hook: String, function: String },
     #[error(
         "the kernel's verifier refused `{hook}`: {error}\n{log}\nthis is a defect of krsi-sh or of a foreign template; please report it with `uname -r` and the log"
     )]

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Attachment, Kernel, KernelError, programs};
 use crate::{
-    backend::{Attached, Backend, BackendError, Followed, InScope, Request},
+    backend::{Attached, Backend, BackendError, Door, Followed, InScope, Request},
     facts::bpf::Program,
     probe::{Counters, Mode, ParamValue, Spec, Summary},
     raw,
@@ -18,21 +18,22 @@ use crate::{
 /// The running kernel. Nothing of it is touched before a probe is attached or previewed.
 pub struct Live {
     catalogue: Catalogue,
+    door: Option<Door>,
     kernel: OnceCell<Rc<Kernel>>,
 }
 
 impl Live {
-    /// Makes a backend that loads these templates.
+    /// Makes a backend that loads these templates, by this door alone if one is given.
     #[must_use]
-    pub fn new(catalogue: Catalogue) -> Self {
-        Live { catalogue, kernel: OnceCell::new() }
+    pub fn new(catalogue: Catalogue, door: Option<Door>) -> Self {
+        Live { catalogue, door, kernel: OnceCell::new() }
     }
 
     fn kernel(&self) -> Result<&Rc<Kernel>, KernelError> {
         if let Some(kernel) = self.kernel.get() {
             return Ok(kernel);
         }
-        let kernel = Kernel::open(self.catalogue.clone())?;
+        let kernel = Kernel::open(self.catalogue.clone(), self.door)?;
         Ok(self.kernel.get_or_init(|| Rc::new(kernel)))
     }
 }
@@ -60,8 +61,12 @@ struct LiveProbe {
 }
 
 impl Attached for LiveProbe {
-    fn audit_only(&self) -> Option<&str> {
-        self.attachment.audit_only()
+    fn door(&self) -> Door {
+        self.attachment.door()
+    }
+
+    fn no_better_door(&self) -> Option<&str> {
+        self.attachment.no_better_door()
     }
 
     fn missing_hooks(&self) -> Vec<String> {

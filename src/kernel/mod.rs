@@ -28,7 +28,7 @@ pub use self::{
     attach::Attachment,
     error::KernelError,
     host::{
-        check,
+        check, check_lsm,
         facts::{Facts, facts},
         is_privileged, lsm_list_is_readable, release, too_few_files,
     },

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use tokio::runtime::Runtime;
 
 use crate::{
+    backend::Door,
     kernel::{
         KernelError,
         load::{
@@ -24,6 +25,8 @@ use crate::{
 pub struct Kernel {
     /// What it may be asked to load.
     catalogue: Catalogue,
+    /// The only one by which probes are attached, if one was chosen.
+    pub(in crate::kernel) door: Option<Door>,
     /// Made at the first attach, with those of the kernel's types that the catalogue names.
     iterators: OnceCell<Iterators>,
     /// Reads the ring buffers, on a thread of its own.
@@ -35,10 +38,10 @@ impl Kernel {
     ///
     /// # Errors
     /// If this process cannot even begin.
-    pub fn open(catalogue: Catalogue) -> Result<Self, KernelError> {
+    pub fn open(catalogue: Catalogue, door: Option<Door>) -> Result<Self, KernelError> {
         limits::lift_locked_memory();
         limits::lift_files_to_hard();
-        Ok(Kernel { catalogue, iterators: OnceCell::new(), runtime: reading_thread()? })
+        Ok(Kernel { catalogue, door, iterators: OnceCell::new(), runtime: reading_thread()? })
     }
 
     /// Whether a program that is no LSM program loads and runs here.

@@ -219,6 +219,9 @@ pub struct Counters {
     pub guarded: u64,
     /// Events that an aggregation had no room for (not a part of the books).
     pub overflow: u64,
+    /// Operations that the kernel let pass unasked, since another task was being asked on the same processor (not a part of
+    /// the books; only by doors other than `lsm`, on preemptible kernels).
+    pub missed: u64,
 }
 
 /// Two attachments of one probe, together.
@@ -243,6 +246,7 @@ impl std::ops::Add for Counters {
             errors: self.errors + other.errors,
             lapsed: self.lapsed + other.lapsed,
             guarded: self.guarded + other.guarded,
+            missed: self.missed + other.missed,
             overflow: self.overflow + other.overflow,
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::printable::Painted;
 use crate::{
+    backend::Door,
     check::Finished,
     event::Event,
     probe::{Counters, Summary},
@@ -114,6 +115,8 @@ pub struct Books {
     pub mode: String,
     /// Its lease has run out, so that it does not enforce any more.
     pub lease_over: bool,
+    /// By what it was attached last.
+    pub door: Option<Door>,
     /// It observed by other means than LSM, and could not have denied.
     pub audit_only: bool,
     /// It is in the kernel now.

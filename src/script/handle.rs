@@ -22,7 +22,7 @@ use super::{
     program::{Callback, When},
 };
 use crate::{
-    backend::{Attached, Backend, InScope, Request},
+    backend::{Attached, Backend, Door, InScope, Request},
     event::queue::Sender,
     probe::{Counters, Mode, Spec, Summary},
 };
@@ -80,8 +80,8 @@ struct State {
     closed_lapsed: bool,
     /// It was made to observe, since the session ends.
     disarmed: bool,
-    /// Whether it could only observe when it was attached last.
-    audit_only: bool,
+    /// By what it was attached last.
+    door: Option<Door>,
     /// Where it sees nothing, since this kernel lacks the hook.
     missing_hooks: Vec<String>,
 }
@@ -90,6 +90,11 @@ struct State {
 pub const HOLD: Duration = Duration::from_secs(20);
 
 impl State {
+    /// Whether it could only observe when it was attached last.
+    pub(super) fn audit_only(&self) -> bool {
+        self.door.is_some_and(|door| !door.refuses())
+    }
+
     /// That the script has asked about it: a probe that it then lets go was not forgotten.
     pub(super) fn looked_at(&self) {
         if self.birth.fate.get() == Fate::Made {
@@ -124,7 +129,7 @@ impl ProbeHandle {
             lapse_told: false,
             closed_lapsed: false,
             disarmed: false,
-            audit_only: false,
+            door: None,
             missing_hooks: Vec::new(),
         })))
     }
@@ -210,7 +215,7 @@ impl ProbeHandle {
         let mut state = self.0.borrow_mut();
         let attachment = backend.attach(Request { id: state.birth.id, spec: &state.spec, events })?;
         state.birth.fate.set(Fate::Attached);
-        state.audit_only = attachment.audit_only().is_some();
+        state.door = Some(attachment.door());
         state.missing_hooks = attachment.missing_hooks();
         state.attachment = Some(attachment);
         state.has_books = true;
@@ -242,9 +247,20 @@ impl ProbeHandle {
         self.0.borrow().missing_hooks.clone()
     }
 
-    /// Why it can only observe, if so.
-    pub fn audit_only(&self) -> Option<String> {
-        self.0.borrow().attachment.as_ref()?.audit_only().map(str::to_owned)
+    /// By what it was attached last, if ever.
+    pub fn door(&self) -> Option<Door> {
+        self.0.borrow().door
+    }
+
+    /// Why no better door could be had, if it is attached by another than the best and that was not chosen.
+    pub fn no_better_door(&self) -> Option<String> {
+        self.0.borrow().attachment.as_ref()?.no_better_door().map(str::to_owned)
+    }
+
+    /// Whether it can only observe.
+    pub fn audit_only(&self) -> bool {
+        let state = self.0.borrow();
+        state.attachment.is_some() && state.audit_only()
     }
 
     /// The processes that its scope applies to now.

@@ -55,7 +55,7 @@ mod value;
 use std::time::Duration;
 
 use self::fault::Fault;
-use crate::{facts::Root, report::Format};
+use crate::{backend::Door, facts::Root, report::Format};
 
 pub use self::checks::CheckOptions;
 pub use self::engine::index;
@@ -91,6 +91,8 @@ pub struct Options {
     pub verbose: u8,
     /// What becomes of the script's checks.
     pub checks: CheckOptions,
+    /// By which door alone probes are attached; none: by the best.
+    pub door: Option<Door>,
 }
 
 /// A script and where it came from, for diagnostics.

@@ -46,7 +46,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    backend::{Backend, DryRun},
+    backend::{Backend, Door, DryRun},
     event::queue,
     facts::Facts,
     report::{Record, Reporter, Sink},
@@ -105,7 +105,7 @@ pub struct Runtime {
     /// When whatever runs is ended: the session's time is up, or that of its end.
     deadline: Cell<Option<Instant>>,
     /// Whether it has been said why a probe can only observe here.
-    told_audit_only: Cell<bool>,
+    told_door: Cell<Option<Door>>,
     last_heartbeat: Cell<Instant>,
     /// When the next lease runs out.
     next_lapse: Cell<Option<Instant>>,
@@ -152,7 +152,7 @@ impl Runtime {
             tears_down: Cell::new(false),
             in_callback: Cell::new(false),
             memory: Cell::new(MEMORY),
-            told_audit_only: Cell::new(false),
+            told_door: Cell::new(None),
             last_heartbeat: Cell::new(Instant::now()),
             next_lapse: Cell::new(None),
             failed_callbacks: RefCell::default(),
@@ -195,18 +195,25 @@ impl Runtime {
             self.introduced.borrow_mut().push(described);
         }
         self.notes(&probe.remarks());
-        if let Some(reason) = probe.audit_only() {
-            let name = probe.name();
-            // Why is the host's matter and the same for each.
-            let why = match self.told_audit_only.replace(true) {
-                false => format!(":\n{reason}"),
-                true => ", as the one before".into(),
-            };
-            self.note(&format!(
-                "probe `{name}` is audit-only: it observes by other means, and cannot deny{why}"
-            ));
-        }
+        self.note_door(probe);
         Ok(())
+    }
+
+    /// Says by which door a probe is attached, if a better one could not be had.
+    fn note_door(&self, probe: &ProbeHandle) {
+        let (Some(door), Some(reason)) = (probe.door(), probe.no_better_door()) else { return };
+        let name = probe.name();
+        let what = match door {
+            Door::Observe => "is audit-only: it observes by other means, and cannot deny",
+            _ => "is attached by fmod_ret, and enforces as by LSM",
+        };
+        // Why is the host's matter and the same for each; where nothing is lost by it, how to change it is no matter now.
+        let why = match (self.told_door.replace(Some(door)) == Some(door), door) {
+            (true, _) => ", as the one before".to_owned(),
+            (false, Door::Observe) => format!(":\n{reason}"),
+            (false, _) => format!(": {}", reason.lines().next().unwrap_or_default()),
+        };
+        self.note(&format!("probe `{name}` {what}{why}"));
     }
 
     /// Forgets which probes have been described.

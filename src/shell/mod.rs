@@ -98,15 +98,11 @@ pub fn interactive_with(
     };
     terminal.keep_keys();
     let (format, color) = (options.format, options.color);
+    let backend = Box::new(Live::new(catalogue.clone(), options.door));
     let full_screen = terminal.is_capable() && !terminal.is_output_elsewhere();
     let options = Options { interactive: true, ..options };
     let mut shell = Shell {
-        session: Session::new(
-            catalogue.clone(),
-            options,
-            Box::new(Live::new(catalogue.clone())),
-            Box::new(printer.clone()),
-        ),
+        session: Session::new(catalogue.clone(), options, backend, Box::new(printer.clone())),
         catalogue,
         journal: Journal::default(),
         printer,
@@ -138,7 +134,7 @@ fn banner() {
     complain(&format!("krsi-sh {} on Linux {release}; type `help`; Ctrl-D quits", env!("CARGO_PKG_VERSION")));
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
-        Ok(()) => complain(&format!("{}: `krsi-sh doctor` finds out what probes can do here", listed())),
+        Ok(()) => complain(&format!("{}; `krsi-sh doctor` finds out what probes can do here", listed())),
         Err(error) => complain(&format!("nothing can be attached here: {error}")),
     }
 }
@@ -150,10 +146,12 @@ fn complain(text: &str) {
 
 /// As much as can be seen without loading anything.
 fn listed() -> &'static str {
-    if kernel::lsm_list_is_readable() {
-        "BPF LSM is in the kernel's list"
-    } else {
-        "whether BPF LSM is active cannot be seen (/sys/kernel/security/lsm cannot be read)"
+    match kernel::check_lsm() {
+        Err(_) => {
+            "`bpf` is not in the kernel's list of LSMs: probes are attached by fmod_ret, which enforces too"
+        }
+        Ok(()) if kernel::lsm_list_is_readable() => "BPF LSM is in the kernel's list",
+        Ok(()) => "whether BPF LSM is active cannot be seen (/sys/kernel/security/lsm cannot be read)",
     }
 }
 

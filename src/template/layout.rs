@@ -18,6 +18,8 @@ pub struct Layout {
     pub summary_kinds: SummaryKinds,
     /// LSM hook and the name of the program for it, in the order of the object.
     pub programs: Vec<(String, String)>,
+    /// Kernel function and program of those hooks whose function has other arguments than the hook itself.
+    pub doors: Vec<(String, String)>,
     /// Tracepoint and program of what the template watches beside its hooks, to know what
     /// they ask for.
     pub trackers: Vec<(String, String)>,

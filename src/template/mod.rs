@@ -32,6 +32,10 @@ pub struct Template {
     pub summary: String,
     /// MITRE ATT&CK technique ids, such as `T1059`.
     pub attack: Vec<String>,
+    /// A script that is of use to somebody.
+    pub example: String,
+    /// What it cannot see, in sentences.
+    pub not_seen: String,
     /// LSM hooks, in the order of the object: `bprm_check_security`, …
     pub hooks: Vec<String>,
     /// Whether every hook's return value is a verdict (void hooks have none).

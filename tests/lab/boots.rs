@@ -33,15 +33,15 @@ pub struct Boot {
 }
 
 pub static BOOTS: &[Boot] = &[
-    // There load and attach succeed, and nothing ever fires.
+    // There an LSM program loads and attaches, and never fires.
     Boot {
         lsm: Some("lockdown,yama"),
         append: &[],
         claims: &[
             Claim {
                 template: "shell",
-                name: "without bpf in lsm=: cause, fix, exit 3",
-                judge: |said| said.refused(",bpf` on the kernel command line"),
+                name: "without bpf in lsm=: attached by fmod_ret, and said so",
+                judge: |said| said.attached_by_function(),
             },
             Claim {
                 template: "exec",
@@ -55,8 +55,8 @@ pub static BOOTS: &[Boot] = &[
             },
             Claim {
                 template: "doctor",
-                name: "without bpf in lsm=: attached, and never fired",
-                judge: |said| said.found("lsm-list", "never-fired"),
+                name: "without bpf in lsm=: every hook fires by fmod_ret",
+                judge: |said| said.all_fire_by_function(),
             },
         ],
     },
@@ -97,8 +97,8 @@ pub static USER_MODE_BOOT: Boot = Boot {
     ],
 };
 
-const COMMANDS: &str = r#"krsi-sh --format text -e 'probe("exec").scope(#{pid: getpid()}).deny().attach(); print("attached")'; echo "exit $?"
-krsi-sh --format json -e '
+const COMMANDS: &str = r#"krsi-sh --format text -e 'probe("exec").scope(#{pid: getpid()}).deny().attach(); print("attached"); exit(0)'; echo "exit $?"
+krsi-sh --format json --door observe -e '
   for name in ["exec", "file_open"] { probe(name).scope(#{pid: getpid()}).name(name).attach(); }
   run(["ls", "/"]); run(["cat", "/etc/hostname"]); exit(0)'; echo "exit $?"
 krsi-sh --format json doctor; echo "exit $?""#;
@@ -148,6 +148,25 @@ impl Said {
         let said = self.stderr.contains("fix:") && self.stderr.contains(fix);
         let fine = self.codes.first() == Some(&3) && said && !attached;
         if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
+    }
+
+    /// The shell attached a denial, and said by what and why.
+    fn attached_by_function(&self) -> Outcome {
+        let attached = self.stdout.contains("attached\n");
+        let said =
+            self.stderr.contains("is attached by fmod_ret, and enforces as by LSM: BPF LSM is not active");
+        let fine = self.codes.first() == Some(&0) && said && attached;
+        if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
+    }
+
+    /// The doctor is content: every hook that this kernel has fires by that door.
+    fn all_fire_by_function(&self) -> Outcome {
+        let hooks = self.report["hooks"].as_array().cloned().unwrap_or_default();
+        let fires = |hook: &Value| hook["status"] == "fires" && hook["door"] == "fmod_ret";
+        let fine = self.codes.get(2) == Some(&0)
+            && hooks.iter().any(fires)
+            && hooks.iter().all(|hook| fires(hook) || hook["status"] == "unknown-hook");
+        if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.report, self.stderr)) }
     }
 
     /// An event about this path, and books, that both say they are audit-only.

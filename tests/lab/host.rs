@@ -20,7 +20,11 @@ use crate::{
 };
 
 /// The matrix: fewer than these is a failure under `make test`.
-const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3"];
+const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3", "5.10-fmod_ret", "6.12-fmod_ret"];
+/// Behind a kernel's name: booted without `bpf` in `lsm=`, so that probes are attached by fmod_ret.
+const WITHOUT_BPF: &str = "-fmod_ret";
+/// Its active LSMs.
+const OTHER_LSMS: &str = "landlock,lockdown,yama";
 /// Those on which everything is claimed in each run: the oldest and the newest. On the others it is what every template
 /// has in common, unless `KRSI_LAB_ALL` is set (`make matrix`) or a claim is asked for by its name.
 const WHOLE: &[&str] = &["5.10", "7.3"];
@@ -157,7 +161,8 @@ fn jobs(filter: &str, extent: Extent) -> Vec<Job> {
         };
         boots.iter().filter(any).map(move |boot| Job::Alone(kernel, boot))
     };
-    let alone = KERNELS.iter().flat_map(|kernel| boots(kernel, BOOTS));
+    let own = KERNELS.iter().filter(|kernel| image_of(kernel).1.is_none());
+    let alone = own.flat_map(|kernel| boots(kernel, BOOTS));
     let user_mode = boots(USER_MODE, std::slice::from_ref(&USER_MODE_BOOT));
     let suites =
         KERNELS.iter().filter(|kernel| guest::STEPS.iter().any(|s| wanted(kernel, s.template, s.name)));
@@ -241,8 +246,9 @@ fn run_guest(
     streams: Streams<'_>,
 ) -> Result<Verdict, Box<dyn std::error::Error>> {
     let suite = Extra { host: std::env::current_exe()?, guest: "/lab/suite".into(), mode: 0o755 };
+    let (image, lsm) = image_of(kernel);
     let overlay = Extra {
-        host: kernels::cache().join(kernel).join("overlay.ko"),
+        host: kernels::cache().join(image).join("overlay.ko"),
         guest: "/lab/overlay.ko".into(),
         mode: 0o644,
     };
@@ -253,7 +259,8 @@ fn run_guest(
     };
     let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).to_vec();
     let request = Request {
-        kernel: Some(kernel.to_owned()),
+        kernel: Some(image.to_owned()),
+        lsm: lsm.map(str::to_owned),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
         files: vec![suite, overlay, active],
         // What happens at once has to happen at once.
@@ -265,7 +272,15 @@ fn run_guest(
 }
 
 fn cached(kernel: &str) -> bool {
-    kernels::find(&kernels::cache(), Some(kernel)).is_ok()
+    kernels::find(&kernels::cache(), Some(image_of(kernel).0)).is_ok()
+}
+
+/// A column's kernel, and its LSMs if they are not the usual ones.
+fn image_of(column: &str) -> (&str, Option<&'static str>) {
+    match column.strip_suffix(WITHOUT_BPF) {
+        Some(kernel) => (kernel, Some(OTHER_LSMS)),
+        None => (column, None),
+    }
 }
 
 fn row(kernel: &str, step: &guest::Step, result: &str, reason: String) -> Row {

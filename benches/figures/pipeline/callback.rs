@@ -49,7 +49,7 @@ pub fn rate(producer: &Producer, template: &Arc<Template>) -> Result<f64, String
     let said = Said::default();
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let options = Options { quiet: true, ..Options::default() };
-    let backend = Box::new(Live::new(catalogue.clone()));
+    let backend = Box::new(Live::new(catalogue.clone(), None));
     let mut session = Session::new(catalogue, options, backend, Box::new(said.clone()));
     session.line(SCRIPT, Echo::Shown);
     let events = session.events().ok_or("no session")?;

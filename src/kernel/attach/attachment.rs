@@ -7,11 +7,12 @@ use std::{
 };
 
 use crate::{
-    backend::{Followed, Request},
+    backend::{Door, Followed, Request},
     event::Source,
     kernel::{
         Kernel, KernelError,
         attach::{exempt, hooks::Hooks, scope::Resolved, trackers},
+        host::preemption,
         load::{Loaded, MissingHook, object::Object},
         maps::{
             counters::{Books, Delivery},
@@ -49,8 +50,11 @@ pub struct Attachment {
     on_error: OnError,
     pub(super) scope: Resolved,
     missing: Vec<MissingHook>,
-    /// Why it can only observe, if so.
-    pub(super) audit_only: Option<String>,
+    pub(super) door: Door,
+    /// Why no better door could be had.
+    no_better: Option<String>,
+    /// Decisions that the kernel passed over in programs that have left.
+    missed: u64,
 }
 
 impl Attachment {
@@ -59,7 +63,8 @@ impl Attachment {
         loaded: Loaded,
         Request { id, spec, events }: Request<'_>,
         mut scope: Resolved,
-        audit_only: Option<String>,
+        door: Door,
+        no_better: Option<String>,
     ) -> Result<Self, KernelError> {
         let Loaded { mut object, programs, missing } = loaded;
         let template = Arc::clone(&spec.template);
@@ -89,7 +94,9 @@ impl Attachment {
             on_error: spec.on_error,
             scope,
             missing,
-            audit_only,
+            door,
+            no_better,
+            missed: 0,
         };
         attachment.set_quiet(spec.quiet)?;
         attachment.set_lease(spec.lease)?;
@@ -105,10 +112,16 @@ impl Attachment {
         Ok(attachment)
     }
 
-    /// Why this probe can only observe (it is attached by other means than LSM), if so.
+    /// By what it is attached.
     #[must_use]
-    pub fn audit_only(&self) -> Option<&str> {
-        self.audit_only.as_deref()
+    pub fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Why no better door could be had.
+    #[must_use]
+    pub fn no_better_door(&self) -> Option<&str> {
+        self.no_better.as_deref()
     }
 
     /// Hooks of the template that this kernel does not have; nothing is seen or refused there.
@@ -130,9 +143,10 @@ impl Attachment {
     /// # Errors
     /// If the probe can only observe, and this enforces.
     pub fn set_mode(&mut self, mode: Mode) -> Result<(), KernelError> {
-        if let (Some(reason), true) = (&self.audit_only, mode.enforces()) {
+        if !self.door.refuses() && mode.enforces() {
             let template = self.template.name.clone();
-            return Err(KernelError::AuditOnly { template, mode, reason: reason.clone() });
+            let reason = self.no_better.clone().unwrap_or_else(|| format!("the door is `{}`", self.door));
+            return Err(KernelError::AuditOnly { template, mode, reason });
         }
         self.store(|control| control.mode, mode_word(mode, self.on_error))
     }
@@ -239,10 +253,27 @@ impl Attachment {
         self.scope.follows() || self.tables.follows()
     }
 
-    /// What was resolved once and for all, or is not there yet: a sentence each.
+    /// What was resolved once and for all, or is not there yet, and what its door cannot do: a sentence each.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        self.scope.remarks().iter().cloned().chain(self.tables.remarks(|_| true)).collect()
+        let of_names = self.scope.remarks().iter().cloned().chain(self.tables.remarks(|_| true));
+        of_names.chain(self.door_remark()).collect()
+    }
+
+    /// The kernel passes a tracing program over while another task is in it on the same processor (`__bpf_prog_enter_recur` of
+    /// kernel/bpf/trampoline.c), which takes a task that was interrupted there.
+    fn door_remark(&self) -> Option<String> {
+        let may_miss = self.door == Door::FmodRet && preemption::is_possible();
+        may_miss.then(|| {
+            "this kernel is preemptible, and by fmod_ret it lets an operation pass unasked if another task on the same \
+             processor was interrupted in the middle of being asked; each such operation is counted as `missed`"
+                .to_owned()
+        })
+    }
+
+    /// Leaves the hooks that decided until now to be replaced: what was passed over there stays counted.
+    pub(super) fn keep_missed(&mut self, older: &Hooks) {
+        self.missed += older.missed();
     }
 
     /// What a name of this param means here that its text does not say: a sentence each.
@@ -261,7 +292,7 @@ impl Attachment {
     /// # Errors
     /// If the counters map cannot be read.
     pub fn counters(&self) -> Result<Counters, KernelError> {
-        self.books.read()
+        Ok(Counters { missed: self.missed + self.hooks.missed(), ..self.books.read()? })
     }
 
     /// Detaches, reads what is left in the ring buffer, and closes the books; what the aggregations have come
@@ -270,6 +301,7 @@ impl Attachment {
     /// # Errors
     /// If a table cannot be read; the probe is detached all the same.
     pub fn detach(mut self) -> Result<(Counters, Vec<Summary>), KernelError> {
+        self.missed += self.hooks.missed();
         self.hooks.detach();
         self.first = None;
         self.reader.stop();
@@ -279,7 +311,7 @@ impl Attachment {
         let begun = Instant::now();
         loop {
             self.reader.drain();
-            let counters = self.books.read()?;
+            let counters = self.counters()?;
             if counters.balanced() || begun.elapsed() > PATIENCE {
                 return Ok((counters, self.summaries()?));
             }

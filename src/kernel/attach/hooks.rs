@@ -25,6 +25,11 @@ impl Hooks {
         Ok(())
     }
 
+    /// How many operations the kernel has let pass unasked.
+    pub fn missed(&self) -> u64 {
+        self.programs.iter().map(|(_, name)| self.object.missed(name)).sum()
+    }
+
     /// Takes them out of the kernel.
     pub fn detach(&mut self) {
         for (_, name) in &self.programs {

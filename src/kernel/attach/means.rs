@@ -1,7 +1,7 @@
-//! By what a probe is attached: LSM programs, or where they cannot be had what its template has to observe with.
+//! By which door a probe is attached: the best that is to be had, or the one that was chosen.
 
 use crate::{
-    backend::Request,
+    backend::{Door, Request},
     kernel::{
         Kernel, KernelError,
         attach::{
@@ -10,67 +10,82 @@ use crate::{
             scope::Resolved,
         },
         host,
-        load::{self, Loaded, constants::Reach},
+        load::{self, Loaded},
     },
 };
 
 impl Kernel {
-    /// Loads, verifies and attaches a probe, on a host seen to have what that needs. Where LSM programs
-    /// cannot be had, a probe that does not enforce is attached by what its template has for that.
+    /// Loads, verifies and attaches a probe. Where LSM programs cannot be had, it is attached to the functions that ask the
+    /// hooks; where these are refused as well, by what its template has to observe with, if it does not enforce.
     ///
     /// # Errors
     /// What is missing, with its fix; or any step that fails. Then nothing stays attached.
     pub fn attach(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
-        match host::check().and_then(|()| self.attach_unchecked(request)) {
-            Err(reason @ (KernelError::NotInLsmList { .. } | KernelError::Refused { .. }))
-                if !request.spec.template.layout.observers.is_empty() =>
-            {
-                self.observe(request, reason)
+        host::check()?;
+        if let Some(door) = self.door {
+            return self.attach_by(door, request);
+        }
+        let by_lsm = host::check_lsm().and_then(|()| self.attach_by(Door::Lsm, request));
+        let no_lsm = match by_lsm {
+            Err(reason @ (KernelError::NotInLsmList { .. } | KernelError::Refused { .. })) => reason,
+            // Built without BPF LSM, where its list of LSMs cannot be read.
+            Err(reason @ KernelError::UnknownHook { .. }) if !host::lsm_list_is_readable() => reason,
+            other => return other,
+        };
+        match self.enter(Door::FmodRet, request, Some(no_lsm.to_string())) {
+            Err(KernelError::Refused { .. } | KernelError::UnknownFunction { .. }) => {
+                self.observe(request, no_lsm)
             }
             other => other,
         }
     }
 
-    /// By other means than LSM, without trying LSM first: for finding out whether that can be had.
+    /// By this door and no other, without looking first whether anything will come of it.
     ///
     /// # Errors
-    /// If it cannot; then nothing stays attached.
-    pub fn attach_observing(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
-        self.observe(request, KernelError::Refused { hook: request.spec.template.name.clone() })
+    /// If any step fails; then nothing stays attached.
+    pub fn attach_by(&self, door: Door, request: Request<'_>) -> Result<Attachment, KernelError> {
+        self.enter(door, request, None)
     }
 
-    /// By other means than LSM; gives `reason` back if those are refused as well.
+    /// By what the template has to observe with; gives `reason` back if it has nothing, or that is refused as well.
     fn observe(&self, request: Request<'_>, reason: KernelError) -> Result<Attachment, KernelError> {
-        let spec = request.spec;
-        if spec.mode.enforces() {
-            let template = spec.template.name.clone();
-            return Err(KernelError::AuditOnly { template, mode: spec.mode, reason: reason.to_string() });
+        if request.spec.template.layout.observers.is_empty() {
+            return Err(reason);
         }
-        let scope = Resolved::new(&spec.scope, &spec.template.layout, self.iterators()?)?;
-        match self.load(request, &scope, Reach::AuditOnly) {
-            Ok(loaded) => Attachment::new(self, loaded, request, scope, Some(reason.to_string())),
+        match self.enter(Door::Observe, request, Some(reason.to_string())) {
             Err(KernelError::Refused { hook }) => Err(KernelError::NotEvenObserved {
                 reason: reason.into(),
                 refused: format!("loading `{hook}` gave EPERM"),
             }),
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
-    /// As an LSM program and nothing else, without looking first: for finding out what then happens.
-    ///
-    /// # Errors
-    /// If any step fails; then nothing stays attached.
-    pub fn attach_unchecked(&self, request: Request<'_>) -> Result<Attachment, KernelError> {
+    /// `no_better`: why no better door could be had.
+    fn enter(
+        &self,
+        door: Door,
+        request: Request<'_>,
+        no_better: Option<String>,
+    ) -> Result<Attachment, KernelError> {
         let spec = request.spec;
+        if !door.refuses() && spec.mode.enforces() {
+            let template = spec.template.name.clone();
+            let reason = no_better.unwrap_or_else(|| format!("the door is `{door}`"));
+            return Err(KernelError::AuditOnly { template, mode: spec.mode, reason });
+        }
+        if !door.refuses() && spec.template.layout.observers.is_empty() {
+            return Err(KernelError::NoObserver { template: spec.template.name.clone() });
+        }
         let scope = Resolved::new(&spec.scope, &spec.template.layout, self.iterators()?)?;
-        let loaded = self.load(request, &scope, Reach::Lsm)?;
-        Attachment::new(self, loaded, request, scope, None)
+        let loaded = self.load(request, &scope, door)?;
+        Attachment::new(self, loaded, request, scope, door, no_better)
     }
 
-    fn load(&self, request: Request<'_>, scope: &Resolved, reach: Reach) -> Result<Loaded, KernelError> {
+    fn load(&self, request: Request<'_>, scope: &Resolved, door: Door) -> Result<Loaded, KernelError> {
         let Request { id, spec, .. } = request;
-        let own = Own { id, generation: 0, reach };
+        let own = Own { id, generation: 0, door };
         let types = self.types()?;
         load::load(types, &plan::plan(spec, own, scope, types)?, &plan::sizes(spec, scope.size()))
     }

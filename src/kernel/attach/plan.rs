@@ -3,6 +3,7 @@
 //! In: a checked [`Spec`]. Out: what `load` is handed, which knows objects and not probes.
 
 use crate::{
+    backend::Door,
     kernel::{
         KernelError,
         attach::{
@@ -13,7 +14,7 @@ use crate::{
         host::{self, preemption},
         load::{
             Plan,
-            constants::{Constants, Fields, FindsExe, FindsPath, Reach},
+            constants::{Constants, Fields, FindsExe, FindsPath},
             kernel_types::KernelTypes,
             object::Size,
         },
@@ -28,7 +29,7 @@ use crate::{
 pub struct Own {
     pub id: u32,
     pub generation: u32,
-    pub reach: Reach,
+    pub door: Door,
 }
 
 /// Decides what goes into the probe's object.
@@ -50,7 +51,7 @@ pub fn plan<'s>(
             probe_id: own.id,
             kernel: types.version,
             generation: own.generation,
-            reach: own.reach,
+            door: own.door,
             exe: finds_exe(spec),
             cwd: wants_directory(spec),
             stacks: stacks::wanted(spec),

@@ -5,7 +5,7 @@
 //! Iterators load on hosts that refuse LSM programs, too.
 
 use crate::{
-    backend::InScope,
+    backend::{Door, InScope},
     kernel::{
         Kernel, KernelError,
         attach::{
@@ -14,7 +14,7 @@ use crate::{
         },
         errno::chain,
         host,
-        load::{self, constants::Reach, explained},
+        load::{self, explained},
     },
     probe::Spec,
     raw,
@@ -52,7 +52,7 @@ fn preview(kernel: &Kernel, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let iterators = kernel.iterators()?;
     let types = iterators.types();
     let mut scope = Resolved::new(&spec.scope, layout, iterators)?;
-    let own = Own { id: 0, generation: 0, reach: Reach::Lsm };
+    let own = Own { id: 0, generation: 0, door: Door::Lsm };
     let plan = plan::plan(spec, own, &scope, types)?;
     let mut object = load::open(types, &plan, &plan::sizes(spec, scope.size()))?;
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };

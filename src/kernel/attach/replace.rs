@@ -14,7 +14,7 @@ use crate::{
             hooks::Hooks,
             plan::{self, Own},
         },
-        load::{self, constants::Reach, program::Sort},
+        load::{self, program::Sort},
         maps::grace,
     },
     probe::Spec,
@@ -35,8 +35,7 @@ impl Attachment {
             |error: String| KernelError::Program { what: "put another filter in place".into(), error };
         let types = kernel.types()?;
         let generation = self.generation.wrapping_add(1);
-        let reach = if self.audit_only.is_some() { Reach::AuditOnly } else { Reach::Lsm };
-        let own = Own { id: self.id, generation, reach };
+        let own = Own { id: self.id, generation, door: self.door };
         let plan = plan::plan(spec, own, &self.scope, types)?;
         let sizes = plan::sizes(spec, self.scope.size());
         let loaded = load::load_over(types, &plan, &sizes, &self.hooks.object)?;
@@ -56,6 +55,7 @@ impl Attachment {
         }
         self.generation = generation;
         let mut older = std::mem::replace(&mut self.hooks, newer);
+        self.keep_missed(&older);
         older.detach();
         // The first generation's object also follows what the tables are about.
         self.first.get_or_insert(older.object);

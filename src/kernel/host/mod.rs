@@ -52,13 +52,20 @@ pub fn check_privilege() -> Result<(), KernelError> {
     }
 }
 
+/// Whether anything can be attached here.
+///
 /// # Errors
 /// The first thing that is missing.
 pub fn check() -> Result<(), KernelError> {
     check_privilege()?;
-    if !Path::new(BTF).exists() {
-        return Err(KernelError::NoBtf);
-    }
+    if Path::new(BTF).exists() { Ok(()) } else { Err(KernelError::NoBtf) }
+}
+
+/// Whether LSM programs are asked, as far as can be known before one is attached.
+///
+/// # Errors
+/// If they are not.
+pub fn check_lsm() -> Result<(), KernelError> {
     // Where securityfs is not mounted (most containers) the list cannot be had, and the
     // load has to tell. Where it can be read it must be believed: with `bpf` missing,
     // load and attach succeed, and nothing ever fires.

@@ -1,5 +1,7 @@
 //! What an object is told once, before anything reads it. The verifier then prunes what that makes unreachable.
 
+use crate::backend::Door;
+
 /// The constants of a template's object, but for those that follow from its filter.
 #[derive(Debug, Clone)]
 pub struct Constants {
@@ -8,7 +10,7 @@ pub struct Constants {
     pub kernel: u32,
     /// Of the programs: 0, and one more for each filter that has replaced another since the attach.
     pub generation: u32,
-    pub reach: Reach,
+    pub door: Door,
     pub exe: FindsExe,
     /// Whether the directory of the task is found.
     pub cwd: bool,
@@ -54,13 +56,6 @@ pub struct ScopeConstants {
     pub depths: Vec<u8>,
 }
 
-/// Whether the hooks' programs can be had, or only what observes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    Lsm,
-    AuditOnly,
-}
-
 /// `enum krsi_exe` of the templates: when the path of the task's executable is found.
 #[derive(Debug, Clone, Copy)]
 pub enum FindsExe {
@@ -68,6 +63,15 @@ pub enum FindsExe {
     ForSummaries = 1,
     ForFilter = 2,
     Never = 3,
+}
+
+/// `enum krsi_door` of the templates.
+fn door_number(door: Door) -> u32 {
+    match door {
+        Door::Lsm => 0,
+        Door::FmodRet => 1,
+        Door::Observe => 2,
+    }
 }
 
 /// The constant that says what is counted.
@@ -80,7 +84,7 @@ impl Constants {
             ("krsi_probe_id", self.probe_id),
             ("krsi_kernel", self.kernel),
             ("krsi_generation", self.generation),
-            ("krsi_audit_only", u32::from(self.reach == Reach::AuditOnly)),
+            ("krsi_door", door_number(self.door)),
             ("krsi_exe", self.exe as u32),
             ("krsi_cwd", u32::from(self.cwd)),
             ("krsi_stacks_wanted", self.stacks),
@@ -110,6 +114,18 @@ impl Constants {
 mod tests {
     use super::*;
     use crate::template::shapes::Shapes;
+
+    #[test]
+    fn doors_are_numbered_as_the_templates_have_them() {
+        let shapes = Shapes::of("file_open");
+        for (door, name) in [
+            (Door::Lsm, "KRSI_DOOR_LSM"),
+            (Door::FmodRet, "KRSI_DOOR_FMOD_RET"),
+            (Door::Observe, "KRSI_DOOR_OBSERVE"),
+        ] {
+            assert_eq!(u64::from(door_number(door)), shapes.number("krsi_door", name));
+        }
+    }
 
     #[test]
     fn paths_are_found_when_the_templates_say() {

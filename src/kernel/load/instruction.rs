@@ -53,6 +53,8 @@ pub mod operation {
 pub const BY_REGISTER: u8 = 0x08;
 /// Loads 64 bits that stand in the code, of which the upper half is in the next place.
 pub const LOAD_WIDE: u8 = 0x18;
+/// Loads 64 bits from memory.
+pub const LOAD_64: u8 = 0x79;
 
 /// What the source register of a wide load, or of a call, says that the number is.
 pub mod pseudo {

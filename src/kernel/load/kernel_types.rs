@@ -13,7 +13,7 @@ use crate::kernel::{
     host,
     load::{
         casts::{self, Casts},
-        program::Sort,
+        target::Target,
         types::{Wanted, Whole},
     },
 };
@@ -23,7 +23,7 @@ pub struct KernelTypes {
     /// Structs, unions, enums and typedefs by their names, to relocate against; their numbers are not the kernel's.
     pub named: Btf,
     /// What programs are attached to, with the kernel's numbers, by which the kernel is told.
-    numbers: HashMap<String, u32>,
+    targets: HashMap<String, Target>,
     /// Where the kernel lets a program say what is behind an address.
     pub casts: Option<Casts>,
     /// `KERNEL_VERSION` of the running kernel.
@@ -31,19 +31,9 @@ pub struct KernelTypes {
 }
 
 impl KernelTypes {
-    /// The kernel's number for what a program is attached to, by its name there ([`type_name`]).
-    pub fn number(&self, type_name: &str) -> Option<u32> {
-        self.numbers.get(type_name).copied()
-    }
-}
-
-/// What the kernel's types call that to which a program of this sort is attached.
-pub fn type_name(sort: Sort, target: &str) -> String {
-    match sort {
-        Sort::Lsm => format!("bpf_lsm_{target}"),
-        Sort::Tracepoint => format!("btf_trace_{target}"),
-        Sort::Function => target.to_owned(),
-        Sort::Iterator => format!("bpf_iter_{target}"),
+    /// What a program is attached to, by its name there ([`type_name`]).
+    pub fn target(&self, type_name: &str) -> Option<Target> {
+        self.targets.get(type_name).copied()
     }
 }
 
@@ -73,13 +63,13 @@ fn read(wanted: &Wanted) -> Result<KernelTypes, KernelError> {
     };
     let version = host::version()?;
     let some = Whole::parse(&whole)
-        .and_then(|types| Some((types.named(wanted)?, types.numbers(wanted)?, casts(&types))));
+        .and_then(|types| Some((types.named(wanted)?, types.targets(wanted)?, casts(&types))));
     match some {
-        Some((named, numbers, casts)) => Ok(KernelTypes { named: parse(&named)?, numbers, casts, version }),
+        Some((named, targets, casts)) => Ok(KernelTypes { named: parse(&named)?, targets, casts, version }),
         None => {
             let named = parse(&whole)?;
-            let numbers = numbers_of(&named, wanted);
-            Ok(KernelTypes { named, numbers, casts: None, version })
+            let targets = targets_of(&named, wanted);
+            Ok(KernelTypes { named, targets, casts: None, version })
         }
     }
 }
@@ -95,9 +85,12 @@ fn casts(types: &Whole<'_>) -> Option<Casts> {
     Some(Casts { function, types: numbers })
 }
 
-/// The numbers of what is wanted, found one by one among all types.
-fn numbers_of(whole: &Btf, wanted: &Wanted) -> HashMap<String, u32> {
-    let found = |name: &str, kind| Some((name.to_owned(), whole.id_by_type_name_kind(name, kind).ok()?));
+/// What is wanted, found one by one among all types; what functions take is not found out.
+fn targets_of(whole: &Btf, wanted: &Wanted) -> HashMap<String, Target> {
+    let found = |name: &str, kind| {
+        let number = whole.id_by_type_name_kind(name, kind).ok()?;
+        Some((name.to_owned(), Target { number, prototype: None }))
+    };
     let functions = wanted.functions().filter_map(|name| found(name, BtfKind::Func));
     functions.chain(wanted.tracepoints().filter_map(|name| found(name, BtfKind::Typedef))).collect()
 }

@@ -8,18 +8,22 @@ pub mod kernel_types;
 pub mod object;
 mod patch;
 pub mod program;
+mod refused;
 pub mod sets;
+mod target;
 pub mod types;
 
 use std::os::fd::OwnedFd;
 
 use self::{
-    constants::{Constants, Reach},
-    kernel_types::{KernelTypes, type_name},
+    constants::Constants,
+    kernel_types::KernelTypes,
     object::{Object, ObjectError, Size},
     program::{Refused, Sort},
+    target::{asking_function, type_name},
 };
 use crate::{
+    backend::Door,
     filter::Compiled,
     kernel::{
         KernelError,
@@ -95,19 +99,86 @@ pub fn open(types: &KernelTypes, plan: &Plan<'_>, sizes: &[Size<'_>]) -> Result<
 }
 
 fn load_programs(types: &KernelTypes, plan: &Plan<'_>, object: Object) -> Result<Loaded, KernelError> {
-    match plan.constants.reach {
-        Reach::Lsm => load_hooks(types, plan.template, object),
-        Reach::AuditOnly => load_observers(types, plan.template, object),
+    match plan.constants.door {
+        Door::Lsm => load_hooks(types, plan.template, object, by_hook),
+        Door::FmodRet => load_hooks(types, plan.template, object, by_function),
+        Door::Observe => load_observers(types, plan.template, object),
     }
 }
 
-fn load_hooks(types: &KernelTypes, template: &Template, mut object: Object) -> Result<Loaded, KernelError> {
-    let (programs, missing) = known_hooks(template, types)?;
-    for (hook, name) in &programs {
-        require(template, &object, name, Sort::Lsm)?;
-        object.load(name, hook, types).map_err(|error| refusal(template, hook, error))?;
+/// A program, and as what of what it is loaded.
+struct Place<'t> {
+    program: &'t str,
+    sort: Sort,
+    target: String,
+}
+
+/// Loads the programs of those of the template's hooks that are to be had.
+fn load_hooks<'t>(
+    types: &KernelTypes,
+    template: &'t Template,
+    mut object: Object,
+    place: impl Fn(&KernelTypes, &'t Template, &str, &'t str) -> Result<Place<'t>, KernelError>,
+) -> Result<Loaded, KernelError> {
+    let (mut programs, mut missing) = (Vec::new(), Vec::new());
+    for (hook, program) in &template.layout.programs {
+        let Place { program, sort, target } = match place(types, template, hook, program) {
+            Ok(place) => place,
+            Err(reason) => {
+                missing.push(MissingHook { hook: hook.clone(), reason });
+                continue;
+            }
+        };
+        let loaded = object.load_as(program, sort, &target, types);
+        loaded.map_err(|error| refusal(template, hook, error))?;
+        programs.push((hook.clone(), program.to_owned()));
     }
-    Ok(Loaded { object, programs, missing })
+    match missing.pop() {
+        Some(last) if programs.is_empty() => Err(last.reason),
+        last => {
+            missing.extend(last);
+            Ok(Loaded { object, programs, missing })
+        }
+    }
+}
+
+fn by_hook<'t>(
+    types: &KernelTypes,
+    _: &'t Template,
+    hook: &str,
+    program: &'t str,
+) -> Result<Place<'t>, KernelError> {
+    match types.target(&type_name(Sort::Lsm, hook)) {
+        Some(_) => Ok(Place { program, sort: Sort::Lsm, target: hook.to_owned() }),
+        None => Err(KernelError::UnknownHook { hook: hook.to_owned(), release: host::release()? }),
+    }
+}
+
+/// On the function that asks the hook: by the template's program for that, or by the hook's own if both have the same
+/// arguments. What gives nothing cannot be refused by either.
+fn by_function<'t>(
+    types: &KernelTypes,
+    template: &'t Template,
+    hook: &str,
+    program: &'t str,
+) -> Result<Place<'t>, KernelError> {
+    let function = asking_function(hook);
+    let unknown = || -> Result<KernelError, KernelError> {
+        let (hook, function) = (hook.to_owned(), function.clone());
+        Ok(KernelError::UnknownFunction { hook, function, release: host::release()? })
+    };
+    let Some(found) = types.target(&function) else { return Err(unknown()?) };
+    let own = template.layout.doors.iter().find(|(of, _)| *of == function);
+    let arguments = |name: &str| types.target(name)?.prototype.map(|prototype| prototype.arguments);
+    let of_hook = arguments(&type_name(Sort::Lsm, hook));
+    // A kernel that is built without BPF LSM does not say what the hook takes.
+    if own.is_none() && of_hook.is_some_and(|of_hook| Some(of_hook) != arguments(&function)) {
+        return Err(KernelError::OtherArguments { hook: hook.to_owned(), function });
+    }
+    let program = own.map_or(program, |(_, program)| program);
+    let is_void = found.prototype.is_some_and(|prototype| prototype.is_void);
+    let sort = if is_void { Sort::Function } else { Sort::ModifyReturn };
+    Ok(Place { program, sort, target: function })
 }
 
 /// Loads what observes where LSM programs cannot be had.
@@ -122,19 +193,11 @@ fn load_observers(
             ObservedAt::Tracepoint(point) => (Sort::Tracepoint, point),
             ObservedAt::Function(function) => (Sort::Function, function),
         };
-        require(template, &object, name, sort)?;
-        object.load(name, target, types).map_err(|error| refusal(template, &at.to_string(), error))?;
+        let loaded = object.load_as(name, sort, target, types);
+        loaded.map_err(|error| refusal(template, &at.to_string(), error))?;
         programs.push((at.to_string(), name.clone()));
     }
     Ok(Loaded { object, programs, missing: Vec::new() })
-}
-
-fn require(template: &Template, object: &Object, name: &str, sort: Sort) -> Result<(), KernelError> {
-    if object.sort(name) == Some(sort) {
-        return Ok(());
-    }
-    let reason = format!("`{name}` is not what its section says");
-    Err(KernelError::Object { template: template.name.clone(), reason })
 }
 
 /// An object with one probe's constants and filter in it.
@@ -170,31 +233,6 @@ pub fn explained(error: &ObjectError) -> String {
     match error.io() {
         Some(io) => error.to_string().replace(&io.to_string(), &chain(io)),
         None => error.to_string(),
-    }
-}
-
-/// Those of the template's hooks that this kernel has, with their programs, and the rest.
-fn known_hooks(
-    template: &Template,
-    types: &KernelTypes,
-) -> Result<(Programs, Vec<MissingHook>), KernelError> {
-    let known = |hook: &str| types.number(&type_name(Sort::Lsm, hook)).is_some();
-    let (programs, unknown): (Vec<_>, Vec<_>) =
-        template.layout.programs.iter().cloned().partition(|(hook, _)| known(hook));
-    let release = host::release()?;
-    let mut missing: Vec<_> = unknown
-        .into_iter()
-        .map(|(hook, _)| MissingHook {
-            reason: KernelError::UnknownHook { hook: hook.clone(), release: release.clone() },
-            hook,
-        })
-        .collect();
-    match missing.pop() {
-        Some(last) if programs.is_empty() => Err(last.reason),
-        last => {
-            missing.extend(last);
-            Ok((programs, missing))
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! name, each of which is made when a program that names it is loaded.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     ffi::CString,
     io,
@@ -24,9 +25,9 @@ use crate::kernel::{
         casts,
         fold::{self, Code, Function, Stray},
         instruction::{Instruction, pseudo},
-        kernel_types::{self, KernelTypes},
+        kernel_types::KernelTypes,
         program::{self, Refused, Request, Sort},
-        types,
+        refused, target, types,
     },
 };
 
@@ -50,6 +51,8 @@ pub enum ObjectError {
     /// The kernel has no such hook, tracepoint, function or iterator.
     #[error("this kernel has no {0}")]
     NoTarget(String),
+    #[error("what `{0}` takes cannot be told from this kernel's types")]
+    NoPrototype(String),
     #[error("the kernel takes its types no more: {0}")]
     TypesRefused(io::Error),
     #[error("making the map `{name}`: {error}")]
@@ -129,7 +132,7 @@ impl Object {
         kernel: &KernelTypes,
         sizes: &[Size<'_>],
     ) -> Result<Self, ObjectError> {
-        let mut object = aya_obj::Object::parse(bytes)?;
+        let mut object = aya_obj::Object::parse(&as_aya_knows_sections(bytes))?;
         if object.fixup_and_sanitize_btf(&features(kernel.version))?.is_none() {
             return Err(ObjectError::Parse(ParseError::NoBTF));
         }
@@ -202,12 +205,35 @@ impl Object {
     /// If the kernel has no such target, or refuses the program or a map.
     pub fn load(&mut self, name: &str, target: &str, kernel: &KernelTypes) -> Result<(), ObjectError> {
         let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
-        let sought = kernel_types::type_name(program.sort, target);
-        let target = kernel.number(&sought).ok_or(ObjectError::NoTarget(sought))?;
+        self.load_as(name, program.sort, target, kernel)
+    }
+
+    /// The same for a program that is to be of another sort than its section says: an LSM program by another door.
+    ///
+    /// # Errors
+    /// As for `load`, or if the program is of a sort that cannot be taken for this one.
+    pub fn load_as(
+        &mut self,
+        name: &str,
+        sort: Sort,
+        target: &str,
+        kernel: &KernelTypes,
+    ) -> Result<(), ObjectError> {
+        let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
+        let other_door = matches!(sort, Sort::ModifyReturn | Sort::Function);
+        if program.sort != sort && !(other_door && matches!(program.sort, Sort::Lsm | Sort::ModifyReturn)) {
+            return Err(ObjectError::Sort(name.to_owned()));
+        }
+        let sought = target::type_name(sort, target);
+        let target = kernel.target(&sought).ok_or_else(|| ObjectError::NoTarget(sought.clone()))?;
         let mut code = fold::fold(&program.code, |map, at, width| constant(&self.maps, map, at, width))
             .map_err(|error| ObjectError::Code { name: name.to_owned(), error })?;
         if let Some(casts) = &kernel.casts {
             casts::resolve(&mut code.instructions, casts);
+        }
+        if refused::is_asked(&code.instructions) {
+            let prototype = target.prototype.ok_or(ObjectError::NoPrototype(sought))?;
+            refused::resolve(&mut code.instructions, prototype.arguments);
         }
         for one in &mut code.instructions {
             if one.is_wide() && matches!(one.src, pseudo::MAP | pseudo::MAP_VALUE) {
@@ -219,9 +245,10 @@ impl Object {
         };
         let request = Request {
             name,
-            sort: program.sort,
-            sleepable: program.sleepable,
-            target,
+            sort,
+            // Of other functions than hooks the kernel lists those in which a program may wait.
+            sleepable: program.sleepable && sort == program.sort,
+            target: target.number,
             license: &self.license,
             types: &self.types,
         };
@@ -257,6 +284,13 @@ impl Object {
         let loaded = loaded.ok_or_else(|| io::Error::other(format!("`{name}` is not loaded")))?;
         program.link = Some(program::attach(loaded)?);
         Ok(())
+    }
+
+    /// How often the kernel has passed a program over; of none that is not loaded.
+    pub fn missed(&self, name: &str) -> u64 {
+        let loaded = self.programs.get(name).and_then(|program| program.loaded.as_ref());
+        // Of a kernel that does not count, none is known.
+        loaded.and_then(|program| program::missed(program).ok()).unwrap_or_default()
     }
 
     /// Takes a program out of the kernel.
@@ -306,11 +340,26 @@ impl Object {
     }
 }
 
+/// aya knows no sections `fmod_ret/…`: they go by the name of one that no template has, as long as theirs.
+fn as_aya_knows_sections(object: &[u8]) -> Cow<'_, [u8]> {
+    const OURS: &[u8] = b"fmod_ret/security_";
+    const KNOWN: &[u8] = b"fexit////security_";
+    if memchr::memmem::find(object, OURS).is_none() {
+        return Cow::Borrowed(object);
+    }
+    let mut bytes = object.to_vec();
+    while let Some(at) = memchr::memmem::find(&bytes, OURS) {
+        bytes[at..at + KNOWN.len()].copy_from_slice(KNOWN);
+    }
+    Cow::Owned(bytes)
+}
+
 fn sort_of(section: &ProgramSection) -> Option<(Sort, bool)> {
     match section {
         ProgramSection::Lsm { sleepable } => Some((Sort::Lsm, *sleepable)),
         ProgramSection::BtfTracePoint => Some((Sort::Tracepoint, false)),
         ProgramSection::FEntry { sleepable } => Some((Sort::Function, *sleepable)),
+        ProgramSection::FExit { sleepable } => Some((Sort::ModifyReturn, *sleepable)),
         ProgramSection::Iter { sleepable } => Some((Sort::Iterator, *sleepable)),
         _ => None,
     }

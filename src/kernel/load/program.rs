@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_func_info, bpf_prog_type};
+use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_func_info, bpf_prog_info, bpf_prog_type};
 
 use crate::kernel::{
     call::{bpf, descriptor},
@@ -18,17 +18,23 @@ use crate::kernel::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     Lsm,
+    /// Of a function whose return value it may set.
+    ModifyReturn,
     Tracepoint,
+    /// Of a function's entry.
     Function,
     Iterator,
 }
 
 impl Sort {
     fn kernel(self) -> (bpf_prog_type, bpf_attach_type) {
-        use bpf_attach_type::{BPF_LSM_MAC, BPF_TRACE_FENTRY, BPF_TRACE_ITER, BPF_TRACE_RAW_TP};
+        use bpf_attach_type::{
+            BPF_LSM_MAC, BPF_MODIFY_RETURN, BPF_TRACE_FENTRY, BPF_TRACE_ITER, BPF_TRACE_RAW_TP,
+        };
         use bpf_prog_type::{BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_TRACING};
         match self {
             Sort::Lsm => (BPF_PROG_TYPE_LSM, BPF_LSM_MAC),
+            Sort::ModifyReturn => (BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN),
             Sort::Tracepoint => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP),
             Sort::Function => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY),
             Sort::Iterator => (BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER),
@@ -131,6 +137,23 @@ pub fn attach(program: &OwnedFd) -> io::Result<OwnedFd> {
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     attributes.raw_tracepoint.prog_fd = program.as_raw_fd().cast_unsigned();
     descriptor(bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attributes))
+}
+
+/// How often the kernel has passed the program over, since another task was in it on the same processor. It counts so from
+/// Linux 5.12 on, when it began to do so.
+///
+/// # Errors
+/// If the kernel does not tell.
+pub fn missed(program: &OwnedFd) -> io::Result<u64> {
+    // SAFETY: all zero is a valid value of this struct of plain numbers.
+    let mut info = unsafe { std::mem::zeroed::<bpf_prog_info>() };
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    attributes.info.bpf_fd = program.as_raw_fd().cast_unsigned();
+    attributes.info.info_len = u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
+    attributes.info.info = std::ptr::from_mut(&mut info) as u64;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    Ok(info.recursion_misses)
 }
 
 /// Makes an iterator's output a file to be read. The iterator runs while it is read.

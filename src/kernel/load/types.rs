@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use object::{Object, ObjectSection};
 
+use super::target::{Prototype, Target, asking_function};
+
 /// What some objects name.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -46,9 +48,12 @@ impl Wanted {
     fn add_section(&mut self, name: &str) {
         let Some((kind, target)) = name.split_once('/') else { return };
         match kind {
-            "lsm" | "lsm.s" => drop(self.functions.insert(format!("bpf_lsm_{target}"))),
+            "lsm" | "lsm.s" => {
+                self.functions.insert(format!("bpf_lsm_{target}"));
+                self.functions.insert(asking_function(target));
+            }
             "iter" | "iter.s" => drop(self.functions.insert(format!("bpf_iter_{target}"))),
-            "fentry" | "fexit" => drop(self.functions.insert(target.into())),
+            "fentry" | "fexit" | "fmod_ret" => drop(self.functions.insert(target.into())),
             "tp_btf" => drop(self.tracepoints.insert(format!("btf_trace_{target}"))),
             _ => {}
         }
@@ -138,9 +143,9 @@ impl<'a> Whole<'a> {
         found
     }
 
-    /// The kernel's numbers of what programs are attached to; `None` if a type is not as the format says.
-    pub fn numbers(&self, wanted: &Wanted) -> Option<HashMap<String, u32>> {
-        let mut numbers = HashMap::new();
+    /// What programs are attached to, by name; `None` if a type is not as the format says.
+    pub fn targets(&self, wanted: &Wanted) -> Option<HashMap<String, Target>> {
+        let mut targets = HashMap::new();
         for (id, entry) in (1..).zip(&self.entries) {
             let list = match entry.kind() {
                 kind::FUNC => &wanted.functions,
@@ -149,10 +154,22 @@ impl<'a> Whole<'a> {
             };
             let Ok(name) = std::str::from_utf8(self.types.name(entry.name())?) else { continue };
             if list.contains(name) {
-                numbers.entry(name.to_owned()).or_insert(id);
+                let target = || Target { number: id, prototype: self.prototype(entry) };
+                targets.entry(name.to_owned()).or_insert_with(target);
             }
         }
-        Some(numbers)
+        Some(targets)
+    }
+
+    /// What a function takes and gives; `None` of another type.
+    fn prototype(&self, function: &Entry<'_>) -> Option<Prototype> {
+        if function.kind() != kind::FUNC {
+            return None;
+        }
+        let at = usize::try_from(function.number(8)).ok()?.checked_sub(1)?;
+        let prototype = self.entries.get(at).filter(|entry| entry.kind() == kind::FUNC_PROTO)?;
+        let arguments = u16::try_from(prototype.count()).ok()?;
+        Some(Prototype { arguments, is_void: prototype.number(8) == 0 })
     }
 }
 
@@ -465,16 +482,22 @@ mod tests {
                 template.name
             );
         }
-        let numbers = parsed.numbers(&wanted).unwrap();
+        let targets = parsed.targets(&wanted).unwrap();
         let all = Btf::parse(&whole, Default::default()).unwrap();
         for (name, kind) in [
             ("bpf_lsm_file_open", BtfKind::Func),
             ("bpf_iter_task_file", BtfKind::Func),
             ("btf_trace_sched_process_exec", BtfKind::Typedef),
         ] {
-            assert_eq!(numbers.get(name).copied(), all.id_by_type_name_kind(name, kind).ok(), "{name}");
+            let number = targets.get(name).map(|target| target.number);
+            assert_eq!(number, all.id_by_type_name_kind(name, kind).ok(), "{name}");
         }
-        assert_eq!(numbers.get("bpf_lsm_file_ioctl"), None, "nobody wants it");
+        assert!(!targets.contains_key("bpf_lsm_d_instantiate"), "nobody wants it");
+        let prototype = |name: &str| targets.get(name).and_then(|target| target.prototype);
+        let takes = |arguments, is_void| Some(Prototype { arguments, is_void });
+        assert_eq!(prototype("security_file_open"), takes(1, false));
+        assert_eq!(prototype("security_bprm_committed_creds"), takes(1, true));
+        assert_eq!(prototype("btf_trace_sched_process_exec"), None);
     }
 
     #[test]

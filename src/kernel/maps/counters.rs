@@ -81,6 +81,7 @@ impl Books {
             lapsed: count(index.lapsed),
             guarded: count(index.guarded),
             overflow: count(index.overflow),
+            missed: 0,
         })
     }
 

@@ -316,13 +316,13 @@ mod functions {
     }
 
     /// Returns the probe's counters as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
-    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded.
+    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed.
     #[rhai_fn(return_raw)]
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
         probe.flush();
         let counters = serde_json::to_value(probe.counters()?).unwrap_or_default();
         let mut map = json::from_json(counters).try_cast::<Map>().unwrap_or_default();
-        map.insert("audit_only".into(), probe.audit_only().is_some().into());
+        map.insert("audit_only".into(), probe.audit_only().into());
         Ok(map)
     }
 
@@ -379,7 +379,13 @@ mod functions {
 
     #[rhai_fn(get = "audit_only")]
     pub fn audit_only(probe: &mut ProbeHandle) -> bool {
-        probe.audit_only().is_some()
+        probe.audit_only()
+    }
+
+    /// By what it was attached last: `lsm`, `fmod_ret` or `observe`; `()` if it never was.
+    #[rhai_fn(get = "door")]
+    pub fn door(probe: &mut ProbeHandle) -> Dynamic {
+        probe.door().map_or(Dynamic::UNIT, |door| door.name().into())
     }
 
     #[rhai_fn(get = "attached")]

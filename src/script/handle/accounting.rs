@@ -10,7 +10,8 @@ impl State {
             template: self.spec.template.name.clone(),
             mode: self.spec.acting_mode(),
             lease_over: self.has_lapsed() || self.closed_lapsed,
-            audit_only: self.audit_only,
+            door: self.door,
+            audit_only: self.audit_only(),
             attached: self.attachment.is_some(),
             counters,
         }

@@ -2,6 +2,7 @@
 
 use super::{HOLD, ProbeHandle, State};
 use crate::{
+    backend::Door,
     probe::{self, Mode},
     system::namespaces,
     template::Stack,
@@ -40,7 +41,7 @@ impl State {
 
     /// Says that a denial is a kill by SIGKILL, where it is, and the probe could deny at all.
     pub(super) fn late_remark(&self) -> Option<String> {
-        let param = self.spec.late().filter(|_| !self.audit_only)?;
+        let param = self.spec.late().filter(|_| !self.audit_only())?;
         Some(format!(
             "{}: with `{param}` it decides once the new program is in place: a denial, or a kill whatever the signal, is done by SIGKILL, before its first instruction",
             self.spec.name
@@ -84,8 +85,10 @@ impl ProbeHandle {
         for aggregation in &spec.aggregations {
             text.push_str(&format!(", {}", aggregation.describe()));
         }
-        if state.audit_only {
-            text.push_str(", audit-only");
+        match state.door {
+            Some(Door::Observe) => text.push_str(", audit-only"),
+            Some(Door::FmodRet) => text.push_str(", by fmod_ret"),
+            Some(Door::Lsm) | None => {}
         }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));

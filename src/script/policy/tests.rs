@@ -367,7 +367,7 @@ fn session(policy: Policy, code: &str) -> (i32, String) {
     let options = Options { policy, format: Format::Text, ..Options::default() };
     let source = Source { name: "-e".into(), text: code.into() };
     let catalogue = Catalogue::builtin().unwrap();
-    let backend = Box::new(Live::new(catalogue.clone()));
+    let backend = Box::new(Live::new(catalogue.clone(), None));
     let code = Session::new(catalogue, options, backend, Box::new(lines.clone())).run(&source).code;
     (code, lines.0.lock().unwrap().join("\n"))
 }

@@ -237,7 +237,9 @@ impl Losses {
             let concerned = probe.attached() || !self.attached.contains(&probe.id());
             let missing = probe.missing_hooks();
             match probe.current_books() {
-                _ if lost > 0 => Some(format!("probe `{name}` lost {lost} events")),
+                _ if lost > 0 => Some(format!(
+                    "probe `{name}` lost {lost} events, or was not asked about as many operations"
+                )),
                 Ok(Some(books)) if concerned && books.audit_only => {
                     Some(format!("probe `{name}` is audit-only: it cannot deny here"))
                 }
@@ -257,7 +259,9 @@ impl Losses {
 }
 
 fn lost(probe: &ProbeHandle) -> u64 {
-    probe.counters().map_or(0, |counters| counters.lost_ring + counters.lost_queue + counters.overflow)
+    probe
+        .counters()
+        .map_or(0, |counters| counters.lost_ring + counters.lost_queue + counters.overflow + counters.missed)
 }
 
 /// Takes back what the check has set up. Gives what went wrong with that.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 pub use self::summary::row as summary_row;
 use super::{Lines, Renderer, timestamp};
 use crate::{
+    backend::Door,
     check::Finished,
     event::{self, Event},
     raw,
@@ -100,6 +101,7 @@ fn books(books: &Books) -> Map<String, Value> {
     fields.insert("template".into(), books.template.as_str().into());
     fields.insert("mode".into(), books.mode.as_str().into());
     fields.insert("lease_over".into(), books.lease_over.into());
+    fields.insert("door".into(), books.door.map(Door::name).into());
     fields.insert("audit_only".into(), books.audit_only.into());
     if let Ok(Value::Object(counters)) = serde_json::to_value(books.counters) {
         fields.extend(counters);

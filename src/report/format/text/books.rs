@@ -5,6 +5,7 @@ use owo_colors::Style;
 
 use super::Paint;
 use crate::{
+    backend::Door,
     probe::Counters,
     report::{printable::printable, record::Books},
 };
@@ -54,8 +55,12 @@ pub(super) fn table(all: &[Books], when: When, paint: Paint) -> Vec<String> {
     for books in all {
         // At the end all of them are.
         let detached = when == When::Meanwhile && !books.attached;
-        let marks =
-            [(books.lease_over, " lapsed"), (books.audit_only, ", audit-only"), (detached, ", detached")];
+        let marks = [
+            (books.lease_over, " lapsed"),
+            (books.audit_only, ", audit-only"),
+            (books.door == Some(Door::FmodRet), ", by fmod_ret"),
+            (detached, ", detached"),
+        ];
         let mut mode = books.mode.clone();
         marks.iter().filter(|(holds, _)| *holds).for_each(|(_, mark)| mode.push_str(mark));
         let mut row = vec![printable(&books.probe).into_owned(), mode];
@@ -87,6 +92,10 @@ fn remarks(books: &Books) -> Vec<String> {
         (c.lapsed, "would have been enforced, had the lease not run out"),
         (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
         (c.suppressed, "were only counted (no event sent)"),
+        (
+            c.missed,
+            "passed unasked: the kernel asks no probe there while another task on the processor is being asked",
+        ),
     ];
     said.iter()
         .filter(|(count, _)| *count > 0)

@@ -74,8 +74,14 @@ fn decision(session: &Session, index: usize, done: &Done) -> Value {
     };
     json!({
         "probe": done.template, "template": done.template, "seq": index + 1, "probe_id": id, "hook": done.act.hook,
-        "mode": mode, "verdict": verdict, "errno": errno, "notes": [],
+        "mode": mode, "verdict": verdict, "errno": errno, "notes": door_notes(),
     })
+}
+
+/// Where `bpf` is no active LSM, each event says by which door it was decided.
+fn door_notes() -> &'static [&'static str] {
+    let lsms = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    if lsms.trim().split(',').any(|lsm| lsm == "bpf") { &[] } else { &["fmod-ret"] }
 }
 
 /// The event has the fields that are known of the task, the decision and the act, each as it has to be, and no others.
