@@ -301,6 +301,8 @@ int exec_unlink_unlink(u64 *context)
 	return decide(context, krsi_hook_inode_unlink, ARG(context, 1, struct dentry *), NULL);
 }
 
+#define RENAME_EXCHANGE 2 /* include/uapi/linux/fs.h */
+
 SEC("lsm/inode_rename")
 int exec_unlink_rename(u64 *context)
 {
@@ -310,4 +312,19 @@ int exec_unlink_rename(u64 *context)
 		return refused;
 	return decide(context, krsi_hook_inode_rename, ARG(context, 3, struct dentry *),
 		      ARG(context, 1, struct dentry *));
+}
+
+/* The function that asks the hook has the call's flags, and asks it a second time of an exchange. */
+SEC("fmod_ret/security_inode_rename")
+int exec_unlink_door_rename(u64 *context)
+{
+	int refused = KRSI_REFUSED(context);
+	struct dentry *one = ARG(context, 1, struct dentry *), *other = ARG(context, 3, struct dentry *);
+	u32 flags = context[4];
+
+	if (refused)
+		return refused;
+	if (flags & RENAME_EXCHANGE)
+		refused = decide(context, krsi_hook_inode_rename, one, other);
+	return refused ? refused : decide(context, krsi_hook_inode_rename, other, one);
 }

@@ -325,6 +325,7 @@ mod tests {
         let globals = Globals {
             format: Asked::This(Format::Json),
             color: Color::Always,
+            template_dirs: Vec::new(),
             door: Some(crate::backend::Door::FmodRet),
             audit: true,
             quiet: false,

@@ -13,7 +13,7 @@ mod trust;
 
 use std::{
     env,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -33,18 +33,20 @@ pub const LIMIT: u64 = 4 << 20;
 pub enum SourceError {
     #[error("there is no script `{path}`\nfix: name an existing file; relative paths start at {directory}", path = shown(.path), directory = .directory.display())]
     Missing { path: PathBuf, directory: PathBuf },
+    #[error("there is no directory `{path}` with templates\nfix: name an existing one; relative paths start at {directory}", path = shown(.path), directory = .directory.display())]
+    NoTemplates { path: PathBuf, directory: PathBuf },
     #[error("cannot read {name}: {error}")]
     Unreadable { name: String, error: io::Error },
     #[error("{name} is a directory\nfix: name a file in it")]
     Directory { name: String },
-    #[error("{name} is too large: more than {} MiB\nfix: name a file of Rhai code", LIMIT >> 20)]
+    #[error("{name} is too large: more than {} MiB", LIMIT >> 20)]
     TooLarge { name: String },
     #[error(
         "{name} is not UTF-8 text: line {line} has other bytes\nfix: name a file of Rhai code, and save it as UTF-8"
     )]
     NotText { name: String, line: usize },
     #[error(
-        "{name} belongs to user id {owner}, and a script that runs {}\n\
+        "{name} belongs to user id {owner}, and what runs {}\n\
          cause: its owner could put anything into it\n\
          fix: read it, then: chown root:root {path}; or rehearse it: krsi-sh lab {path}",
         must_belong(*.owners),
@@ -52,14 +54,14 @@ pub enum SourceError {
     )]
     ForeignOwner { name: String, path: PathBuf, owner: u32, owners: Owners },
     #[error(
-        "{name} can be written by {who}, and a script that runs as root must not be (mode {mode:04o})\n\
+        "{name} can be written by {who}, and what runs as root must not be (mode {mode:04o})\n\
          cause: they could put anything into it\n\
          fix: read it, then: chmod go-w {path}; or rehearse it: krsi-sh lab {path}",
         path = word(.path)
     )]
     Writable { name: String, path: PathBuf, who: String, mode: u32 },
     #[error(
-        "{name}: the directory {} on the way to it {}, and a script that runs with privilege must not be replaced\n\
+        "{name}: the directory {} on the way to it {}, and what runs with privilege must not be replaced\n\
          cause: they could put another file in its place\n\
          fix: read it, then copy it to a directory that only root writes to, such as /root; or rehearse it: krsi-sh lab {path}",
         shown(.directory),
@@ -109,6 +111,45 @@ pub fn file(path: &Path) -> Result<Source, SourceError> {
 /// If it cannot be read, or is no text.
 pub fn standard_input() -> Result<Source, SourceError> {
     Ok(Source { name: "-".to_owned(), text: text(io::stdin().lock(), "standard input")? })
+}
+
+/// Reads the objects of templates in a directory, sorted by their names: each file's name without `.bpf.o`, and its bytes.
+///
+/// # Errors
+/// If the directory or an object cannot be read, or, run as root, an object is not root's alone.
+pub fn templates(directory: &Path) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+    let unreadable = |error: io::Error| SourceError::Unreadable {
+        name: format!("directory `{}`", shown(directory)),
+        error,
+    };
+    let entries = fs::read_dir(directory).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::NoTemplates { path: directory.into(), directory: here() },
+        _ => unreadable(error),
+    })?;
+    let mut objects = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let Some(stem) = name.strip_suffix(OBJECT).filter(|stem| !stem.starts_with(['.', '_'])) else {
+            continue;
+        };
+        objects.push((stem.to_owned(), object(&path)?));
+    }
+    objects.sort();
+    Ok(objects)
+}
+
+/// What the files of templates' objects end with.
+const OBJECT: &str = ".bpf.o";
+
+fn object(path: &Path) -> Result<Vec<u8>, SourceError> {
+    let name = format!("template `{}`", shown(path));
+    let unreadable = |error: io::Error| SourceError::Unreadable { name: name.clone(), error };
+    let file = File::open(path).map_err(unreadable)?;
+    check_trust(path, &name, &file)?;
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LIMIT { Err(SourceError::TooLarge { name }) } else { Ok(bytes) }
 }
 
 /// Refuses what somebody else can have written, if this process has privilege that they could be after.

@@ -257,7 +257,7 @@ fn work(args: &CheckArgs, parent: u32, globals: &Globals) -> i32 {
             return exit::USAGE;
         }
     };
-    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let mut options = globals.options(Vec::new());
     options.root = args.root.clone().map_or_else(Root::default, Root::new);
     options.checks = CheckOptions { selection: selection(args), listed: args.list, told: true };

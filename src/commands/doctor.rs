@@ -23,7 +23,7 @@ const CLEAR: &str = "\r\x1b[K";
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(_: &DoctorArgs, globals: &Globals) -> i32 {
-    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let shown = !globals.quiet && io::stderr().is_terminal();
     let report = doctor::examine(&catalogue, &|hook| {
         if shown {

@@ -45,7 +45,7 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
             return exit::USAGE;
         }
     };
-    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let mut session = Session::explaining(catalogue, globals.options(words), Box::new(OnlyLog));
     let explained = session.explanations(&source);
     Writer::get().wait_until_written(LOG_PATIENCE);

@@ -132,6 +132,11 @@ fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
 
     let mut argv = vec!["krsi-sh".to_owned()];
     argv.extend(globals.words());
+    for (number, directory) in globals.template_dirs.iter().enumerate() {
+        let guest = Path::new(TEMPLATES).join(number.to_string());
+        argv.push(format!("--template-dir={}", guest.display()));
+        files.extend(objects(directory, &guest)?);
+    }
     let mut stdin = Vec::new();
     let command = match (&args.code, &args.script) {
         (None, None) => Command::Interactive { argv },
@@ -174,6 +179,22 @@ fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
         chatty: globals.verbose > 0,
         ..Request::new(command)
     })
+}
+
+/// Where the guest has templates that are not built in.
+const TEMPLATES: &str = "/lab/templates";
+
+/// The files of a directory with templates; that they are some is found out where they are used.
+fn objects(directory: &Path, guest: &Path) -> Result<Vec<Extra>, LabError> {
+    let failed = |error| LabError::io(format!("reading {}", directory.display()), error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.path().extension().is_some_and(|end| end == "o") {
+            files.push(extra(&entry.path(), guest.join(entry.file_name()))?);
+        }
+    }
+    Ok(files)
 }
 
 /// A guest path as seen from `/lab`, where the command starts: scripts are named

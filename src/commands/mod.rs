@@ -15,7 +15,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::{exit, globals::Globals, report::columns, template::Catalogue};
+use crate::{exit, globals::Globals, report::columns, source, template::Catalogue};
 
 /// Declares each command's module and its subcommand of the same name.
 macro_rules! commands {
@@ -52,9 +52,20 @@ commands! {
     lab: Lab(LabArgs),
 }
 
-/// The templates that are built in; why they cannot be had has been said.
-fn catalogue() -> Option<Catalogue> {
-    Catalogue::builtin().inspect_err(|error| complain(error)).ok()
+/// The templates that are built in, and those of the directories that were named; why they cannot be had has been said.
+fn catalogue(globals: &Globals) -> Option<Catalogue> {
+    let built_in = Catalogue::builtin().inspect_err(|error| complain(error)).ok()?;
+    globals.template_dirs.iter().try_fold(built_in, |catalogue, directory| {
+        let objects = source::templates(directory).inspect_err(|error| complain(error)).ok()?;
+        if objects.is_empty() {
+            complain(format_args!(
+                "no templates in {}: none of its files is named NAME.bpf.o",
+                directory.display()
+            ));
+            return None;
+        }
+        catalogue.with(objects).inspect_err(|error| complain(error)).ok()
+    })
 }
 
 /// Columns that a page may take; off a terminal nothing is cut.

@@ -98,7 +98,7 @@ fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> 
             return exit::USAGE;
         }
     };
-    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let backend = Box::new(Live::new(catalogue.clone(), globals.door));
     Session::new(catalogue, globals.options(args), backend, Box::new(Streams::new())).run(&source).code
 }

@@ -33,7 +33,7 @@ pub struct TemplatesArgs {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &TemplatesArgs, globals: &Globals) -> i32 {
-    let Some(catalogue) = catalogue() else { return exit::ENVIRONMENT };
+    let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let one = match &args.name {
         Some(name) => match catalogue.get(name) {
             Some(template) => Some(template),

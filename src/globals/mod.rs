@@ -5,7 +5,7 @@
 
 mod format;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     ValueEnum,
@@ -41,6 +41,10 @@ pub struct Globals {
     /// Attach probes by this way alone; without it, by the first of these that the kernel takes
     #[arg(long, global = true, value_name = "DOOR", value_parser = doors(), overrides_with = "door")]
     pub door: Option<Door>,
+
+    /// Directory with further templates, as objects named NAME.bpf.o; may be repeated
+    #[arg(long = "template-dir", global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub template_dirs: Vec<PathBuf>,
 
     /// End the session after this time, such as 10s or 5m; exit code 0
     #[arg(long = "for", global = true, value_name = "DURATION", value_parser = values::duration::parse, overrides_with = "lasts")]
@@ -109,7 +113,8 @@ impl Globals {
     }
 
     /// These flags as words of a session's command line, colour and format settled:
-    /// whether output ends at a terminal is known here, and not where the words are read.
+    /// whether output ends at a terminal is known here, and not where the words are read. What is named by paths here is
+    /// elsewhere there, and left out.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let mut words = vec![

@@ -51,6 +51,24 @@ impl Catalogue {
         Self::from_objects(&objects)
     }
 
+    /// The same with templates from elsewhere, given with the names to call them by in an error.
+    ///
+    /// # Errors
+    /// If an object does not describe itself completely, or its template has the name of another.
+    pub fn with(mut self, objects: Vec<(String, Vec<u8>)>) -> Result<Self, DescribeError> {
+        for (stem, bytes) in objects {
+            let template = describe(&stem, Cow::Owned(bytes))?;
+            if self.get(&template.name).is_some() {
+                let reason =
+                    format!("there is another template `{}`; give this one a name of its own", template.name);
+                return Err(DescribeError { object: stem, reason });
+            }
+            self.templates.push(Arc::new(template));
+        }
+        self.templates.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(self)
+    }
+
     /// Reads templates from objects, given with the names to call them by in an error.
     ///
     /// # Errors

@@ -86,10 +86,12 @@ impl Extent {
 
     /// Whether this claim is run on this kernel.
     fn has(self, kernel: &str, step: &str) -> bool {
-        self == Extent::Everything
-            || WHOLE.contains(&kernel)
-            || kernel == USER_MODE
-            || step.starts_with(guest::COMMON)
+        let common = step.starts_with(guest::COMMON);
+        // By the other door, what all templates have in common is enough: they decide alike.
+        if image_of(kernel).1.is_some() {
+            return common;
+        }
+        self == Extent::Everything || WHOLE.contains(&kernel) || kernel == USER_MODE || common
     }
 }
 
@@ -115,6 +117,11 @@ fn find<'r>(rows: &'r [Row], kernel: &str, template: &str, step: &str) -> Option
     rows.iter().find(|r| r.kernel == kernel && r.template == template && r.step == step)
 }
 
+/// Whether a claim is made in a column, and asked for.
+pub fn is_wanted(kernel: &str, step: &guest::Step, filter: &str) -> bool {
+    Extent::Everything.has(kernel, step.name) && name(kernel, step.template, step.name).contains(filter)
+}
+
 /// What a trial is called, and found by: `cargo test --test lab -- 6.12::exec`.
 pub fn name(kernel: &str, template: &str, step: &str) -> String {
     format!("{kernel}::{template}::{step}")
@@ -129,7 +136,9 @@ fn boot_all(filter: &str, extent: Extent) -> Vec<Row> {
                 loop {
                     let Some(job) = waiting.lock().unwrap().pop() else { break };
                     let found = match job {
-                        Job::Suite(kernel) if extent.has(kernel, "") => boot(kernel, filter),
+                        Job::Suite(kernel) if extent == Extent::Everything || extent.has(kernel, "") => {
+                            boot(kernel, filter)
+                        }
                         Job::Suite(kernel) => boot(kernel, guest::COMMON),
                         Job::Alone(kernel, boot) => boot.run(kernel),
                     };
@@ -155,6 +164,7 @@ enum Job {
 /// the last of them runs.
 fn jobs(filter: &str, extent: Extent) -> Vec<Job> {
     let wanted = |kernel: &str, template: &str, step: &str| name(kernel, template, step).contains(filter);
+    let is_suite = |kernel: &&&'static str| guest::STEPS.iter().any(|step| is_wanted(kernel, step, filter));
     let boots = |kernel: &'static str, boots: &'static [Boot]| {
         let any = move |boot: &&Boot| {
             boot.claims.iter().any(|c| wanted(kernel, c.template, c.name) && extent.has(kernel, c.name))
@@ -164,8 +174,7 @@ fn jobs(filter: &str, extent: Extent) -> Vec<Job> {
     let own = KERNELS.iter().filter(|kernel| image_of(kernel).1.is_none());
     let alone = own.flat_map(|kernel| boots(kernel, BOOTS));
     let user_mode = boots(USER_MODE, std::slice::from_ref(&USER_MODE_BOOT));
-    let suites =
-        KERNELS.iter().filter(|kernel| guest::STEPS.iter().any(|s| wanted(kernel, s.template, s.name)));
+    let suites = KERNELS.iter().filter(is_suite);
     user_mode.chain(alone).chain(suites.rev().map(|kernel| Job::Suite(kernel))).collect()
 }
 
@@ -232,7 +241,7 @@ fn boot(kernel: &'static str, filter: &str) -> Vec<Row> {
     );
     guest::STEPS
         .iter()
-        .filter(|step| name(kernel, step.template, step.name).contains(filter))
+        .filter(|step| is_wanted(kernel, step, filter))
         .map(|step| {
             let key = (step.template.to_owned(), step.name.to_owned());
             judge(kernel, step, reports.get(&key).cloned(), trouble.as_deref())

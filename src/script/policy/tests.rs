@@ -104,6 +104,7 @@ const HARMLESS: &[&str] = &[
     "fields(Probe, array)",
     "get$attached(Probe)",
     "get$audit_only(Probe)",
+    "get$door(Probe)",
     "get$bytes(string)",
     "get$cgroup(Scratch)",
     "get$dir(Scratch)",

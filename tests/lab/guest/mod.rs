@@ -9,6 +9,7 @@ mod attempts;
 mod cases;
 mod connect;
 mod doctor;
+mod door;
 mod exec;
 mod exec_args;
 mod exec_marks;
@@ -141,6 +142,10 @@ fn special() -> impl IntoIterator<Item = Step> {
             "overlayfs opens the file beneath as the task's own" => file_open::overlayfs_beneath,
             "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
             "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
+        }
+        "door" {
+            "common: by fmod_ret the other LSMs are asked all the same" => door::other_lsms_are_asked,
+            "common: one that only observes refuses to enforce" => door::an_observing_door_refuses_to_enforce,
         }
         "filter" {
             "uid and prefix: only what matches is denied" => filter::uid_and_prefix,
@@ -290,8 +295,7 @@ pub fn main() -> ExitCode {
     let word = |n: usize| std::env::args().nth(n).unwrap_or_default();
     let (kernel, filter) = (word(2), word(3));
     let mut failed = false;
-    let wanted: Vec<_> =
-        STEPS.iter().filter(|s| host::name(&kernel, s.template, s.name).contains(&filter)).collect();
+    let wanted: Vec<_> = STEPS.iter().filter(|step| host::is_wanted(&kernel, step, &filter)).collect();
     let cases = Cases::of(&wanted);
     for step in wanted {
         let outcome = outcome(step, &cases);
