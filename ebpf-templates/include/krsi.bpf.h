@@ -28,6 +28,13 @@
 /* Behind it: a script that is of use to somebody, which a test runs; and what the template cannot see, in sentences. */
 #define KRSI_EXAMPLE(script) KRSI_TAG("example:" script)
 #define KRSI_NOT_SEEN(text) KRSI_TAG("not-seen:" text)
+/* Besides, if no hook of it has a verdict: its probes observe, and nothing else. */
+#define KRSI_OBSERVES_ONLY KRSI_TAG("observe-only")
+/*
+ * Besides, if its hooks are hot, asked about so often that a probe of every task slows the whole machine: a probe needs a
+ * scope then, or `.everywhere()`.
+ */
+#define KRSI_SCOPE_REQUIRED KRSI_TAG("scope-required")
 /* On a member of `struct params` or `struct event`. */
 #define KRSI_DOC(text) KRSI_TAG("doc:" text)
 #define KRSI_DEFAULT(text) KRSI_TAG("default:" text)

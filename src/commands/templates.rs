@@ -21,7 +21,7 @@ use crate::{
 /// List the templates, or describe one: hooks, params, event fields
 ///
 /// With --format json, one JSON array of the templates (or of the one that is named):
-/// name, summary, attack, hooks, can_deny, params (name, type, doc, default),
+/// name, summary, attack, hooks, can_deny, scope_required, params (name, type, doc, default),
 /// fields (name, type, unit, doc).
 #[derive(Debug, Clone, clap::Args)]
 pub struct TemplatesArgs {
@@ -68,6 +68,7 @@ struct TemplateJson<'a> {
     attack: &'a [String],
     hooks: &'a [String],
     can_deny: bool,
+    scope_required: bool,
     params: Vec<ParamJson<'a>>,
     fields: Vec<FieldJson<'a>>,
 }
@@ -110,6 +111,7 @@ impl<'a> From<&'a Template> for TemplateJson<'a> {
             attack: &template.attack,
             hooks: &template.hooks,
             can_deny: template.can_deny,
+            scope_required: template.scope_required,
             params: template.params.iter().map(param).collect(),
             fields: template.fields.iter().map(field).collect(),
         }
@@ -156,6 +158,9 @@ impl Style {
         _ = writeln!(page, "{}  {}\n", self.bold(&template.name), template.summary);
         _ = writeln!(page, "  hooks     {}", template.hooks.join(", "));
         _ = writeln!(page, "  modes     {verdicts}");
+        if template.scope_required {
+            _ = writeln!(page, "  scope     required, or `.everywhere()`: its hooks are hot");
+        }
         _ = writeln!(page, "  ATT&CK    {}", template.attack.join(", "));
 
         _ = writeln!(page, "\n{}", self.bold("Params"));

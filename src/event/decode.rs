@@ -339,6 +339,7 @@ mod tests {
             not_seen: String::new(),
             hooks: vec![],
             can_deny: true,
+            scope_required: false,
             params: vec![],
             fields,
             event_size,

@@ -30,7 +30,7 @@ pub struct Spec {
     pub name: String,
     pub params: BTreeMap<String, ParamValue>,
     pub scope: Scope,
-    /// Set by `.everywhere()`: enforcement without a scope is meant.
+    /// Set by `.everywhere()`: that it is about every task is meant.
     pub everywhere: bool,
     pub mode: Mode,
     pub lease: Option<Duration>,
@@ -79,8 +79,17 @@ pub enum SpecError {
         if *.locks_out { LOCKS_OUT } else { "" }
     )]
     NoLease { mode: Mode, locks_out: bool },
-    #[error("template `{template}` cannot deny: its hook returns nothing to the kernel; use `.observe()`")]
-    CannotDeny { template: String },
+    #[error(
+        "template `{template}` cannot deny: its hook returns nothing to the kernel, so `{mode}` would do nothing, \
+         and nothing would have been denied; use `.observe()`"
+    )]
+    CannotDeny { template: String, mode: Mode },
+    #[error(
+        "template `{template}` needs a scope that names who is meant: its hooks are hot ({hooks}: asked thousands of times a second \
+         on a busy machine), and a probe of every task would slow them all; \
+         add `.scope(#{{…}})` (uid, cgroup, exe, …), or say `.everywhere()` if that is meant"
+    )]
+    HotWithoutScope { template: String, hooks: String },
 }
 
 impl Spec {
@@ -167,16 +176,20 @@ impl Spec {
     }
 
     /// Checks what no single word can: enforcement needs a scope, or
-    /// `.everywhere()` and a lease; and a hook that can deny.
+    /// `.everywhere()` and a lease; it, and its rehearsal, a hook that can deny; and a hot hook a scope, or `.everywhere()`.
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), SpecError> {
+        let Template { name, hooks, can_deny, scope_required, .. } = &*self.template;
+        if !can_deny && self.mode != Mode::Observe {
+            return Err(SpecError::CannotDeny { template: name.clone(), mode: self.mode });
+        }
+        if *scope_required && !self.everywhere && !self.scope.narrows() {
+            return Err(SpecError::HotWithoutScope { template: name.clone(), hooks: hooks.join(", ") });
+        }
         if !self.mode.enforces() {
             return Ok(());
-        }
-        if !self.template.can_deny {
-            return Err(SpecError::CannotDeny { template: self.template.name.clone() });
         }
         if !self.scope.narrows() {
             if !self.everywhere {
@@ -260,5 +273,51 @@ impl Counters {
             && self.matched == self.allow + self.would_deny + self.deny + self.kill
             && self.matched == self.emitted + self.suppressed + self.lost_ring
             && self.emitted == self.delivered + self.lost_queue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{template::Catalogue, values::Errno};
+
+    /// A probe of a built-in template that is said to be otherwise.
+    fn spec(change: impl Fn(&mut Template)) -> Spec {
+        let catalogue = Catalogue::builtin().unwrap();
+        let mut template = Template::clone(catalogue.get("file_open").unwrap());
+        change(&mut template);
+        Spec::new(Arc::new(template), "p".into())
+    }
+
+    fn scoped(spec: &Spec, scope: &serde_json::Value) -> Spec {
+        Spec { scope: Scope::parse(scope.as_object().unwrap()).unwrap(), ..spec.clone() }
+    }
+
+    #[test]
+    fn a_hot_hook_needs_a_scope_that_names_somebody_or_everywhere() {
+        let hot = spec(|template| template.scope_required = true);
+        let refused = |spec: &Spec| matches!(spec.check(), Err(SpecError::HotWithoutScope { .. }));
+        assert!(refused(&hot));
+        assert!(refused(&Spec { mode: Mode::Shadow, ..hot.clone() }));
+        assert!(refused(&scoped(&hot, &json!({}))));
+        assert!(refused(&scoped(&hot, &json!({"not_uid": 0}))));
+        assert_eq!(scoped(&hot, &json!({"uid": 0})).check(), Ok(()));
+        let everywhere = Spec { everywhere: true, ..hot };
+        assert_eq!(everywhere.check(), Ok(()));
+        let denying = Spec { mode: Mode::Deny(Errno::from_number(1).unwrap()), ..everywhere };
+        assert!(matches!(denying.check(), Err(SpecError::NoLease { .. })));
+        assert_eq!(spec(|_| ()).check(), Ok(()));
+    }
+
+    #[test]
+    fn a_hook_without_a_verdict_is_observed_and_nothing_else() {
+        let observing = scoped(&spec(|template| template.can_deny = false), &json!({"uid": 0}));
+        assert_eq!(observing.check(), Ok(()));
+        for mode in [Mode::Shadow, Mode::Deny(Errno::from_number(1).unwrap()), Mode::Kill(Signal::KILL)] {
+            let found = Spec { mode, ..observing.clone() }.check();
+            assert_eq!(found, Err(SpecError::CannotDeny { template: "file_open".into(), mode }));
+        }
     }
 }

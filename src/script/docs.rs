@@ -281,6 +281,9 @@ pub fn template_page(template: &Template) -> String {
     let _ = writeln!(text, "  hooks   {}", template.hooks.join(", "));
     let _ = writeln!(text, "  ATT&CK  {}", template.attack.join(", "));
     let _ = writeln!(text, "  denies  {}", if template.can_deny { "yes" } else { "no: observe only" });
+    if template.scope_required {
+        text.push_str("  scope   required, or `.everywhere()`: its hooks are hot\n");
+    }
     text.push_str("\nParams:\n");
     for param in &template.params {
         let _ = writeln!(text, "  {}", param_line(param).replace('\n', "\n  "));

@@ -62,6 +62,7 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
         not_seen: about.need("not-seen", "struct event")?,
         hooks: layout.programs.iter().map(|(hook, _)| hook.clone()).collect(),
         can_deny: !about.has("observe-only"),
+        scope_required: about.has("scope-required"),
         params: types.params()?,
         fields,
         event_size: event.size(),

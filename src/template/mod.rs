@@ -40,6 +40,8 @@ pub struct Template {
     pub hooks: Vec<String>,
     /// Whether every hook's return value is a verdict (void hooks have none).
     pub can_deny: bool,
+    /// Its hooks are asked so often that a probe needs a scope, or has to say that every task is meant.
+    pub scope_required: bool,
     pub params: Vec<Param>,
     /// The header's fields first, then the template's own.
     pub fields: Vec<Field>,

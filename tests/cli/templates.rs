@@ -17,9 +17,12 @@ fn json_has_what_was_promised() {
     let all = listed(&["templates", "--format", "json"]);
     assert!(all.len() >= 2);
     for template in &all {
-        assert_eq!(keys(template), ["name", "summary", "attack", "hooks", "can_deny", "params", "fields"]);
+        assert_eq!(
+            keys(template),
+            ["name", "summary", "attack", "hooks", "can_deny", "scope_required", "params", "fields"]
+        );
         assert!(template["attack"].is_array() && template["hooks"].is_array());
-        assert!(template["can_deny"].is_boolean());
+        assert!(template["can_deny"].is_boolean() && template["scope_required"].is_boolean());
         for param in template["params"].as_array().unwrap() {
             assert_eq!(keys(param), ["name", "type", "doc", "default"]);
         }

@@ -95,7 +95,8 @@ mod functions {
         Ok(probe)
     }
 
-    /// Allows enforcement without a scope: `.deny().everywhere().lease("10m")`. It then needs a lease.
+    /// Says that every task is meant: `.deny().everywhere().lease("10m")`. Enforcement without a scope then needs a lease.
+    /// A template whose hooks are hot takes it in place of a scope, too.
     #[rhai_fn(return_raw)]
     pub fn everywhere(probe: ProbeHandle) -> Fallible<ProbeHandle> {
         probe.set_everywhere()?;

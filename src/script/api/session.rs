@@ -77,7 +77,8 @@ mod functions {
         })
     }
 
-    /// Returns what probes can be made of, as an array of maps: name, summary, hooks, can_deny, params and fields.
+    /// Returns what probes can be made of, as an array of maps: name, summary, hooks, can_deny, scope_required,
+    /// params and fields.
     #[rhai_fn(return_raw)]
     pub fn templates(context: NativeCallContext) -> Fallible<Array> {
         let names = |list: &[String]| -> Array { list.iter().map(|name| name.clone().into()).collect() };
@@ -87,6 +88,7 @@ mod functions {
             map.insert("summary".into(), template.summary.clone().into());
             map.insert("hooks".into(), names(&template.hooks).into());
             map.insert("can_deny".into(), template.can_deny.into());
+            map.insert("scope_required".into(), template.scope_required.into());
             let params: Vec<_> = template.params.iter().map(|p| p.name.clone()).collect();
             map.insert("params".into(), names(&params).into());
             let fields: Vec<_> = template.fields.iter().map(|f| f.name.clone()).collect();

@@ -28,8 +28,11 @@ pub fn judge(session: &Session, case: &Case, claim: Claim) -> Outcome {
         return books(session, case);
     }
     let mut judged = 0;
-    for (index, done) in of(session, case).enumerate().filter(|(_, done)| about(done.ruling)) {
-        act(session, index, done).map_err(|e| format!("{}, {:?}: {e}", done.act.name, done.ruling))?;
+    for (index, done) in of(session, case).enumerate().filter(|(_, done)| about(done.asked)) {
+        act(session, index, done).map_err(|e| format!("{}, {:?}: {e}", done.act.name, done.asked))?;
+        if done.asked != done.ruling {
+            is_refused(session, done)?;
+        }
         judged += 1;
     }
     holds(judged > 0, "nothing was done that this claim is about")
@@ -38,6 +41,21 @@ pub fn judge(session: &Session, case: &Case, claim: Claim) -> Outcome {
 fn of<'s>(session: &'s Session, case: &Case) -> impl Iterator<Item = &'s Done> {
     let template = case.template;
     session.done.iter().filter(move |done| done.template == template)
+}
+
+/// The shell has refused what the probe's hooks cannot do, and said why.
+fn is_refused(session: &Session, done: &Done) -> Outcome {
+    let mode = match done.asked {
+        Ruling::WouldDeny => "shadow".into(),
+        Ruling::Deny(errno) => format!("deny({errno:?})"),
+        _ => done.change.replace('"', "").replace("(TERM", "(SIGTERM"),
+    };
+    let Done { template, change, .. } = done;
+    let said = format!(
+        "{template}: template `{template}` cannot deny: its hook returns nothing to the kernel, so `{mode}` would do nothing"
+    );
+    let stderr = &session.ended.stderr;
+    holds(stderr.contains(&said), format!("{change}: `{said}` is not said: {stderr}"))
 }
 
 /// An act came to what the mode says, and one event tells so. It is the probe's `index`th.

@@ -23,11 +23,17 @@ use session::Session;
 /// A row for each template.
 pub const TABLE: &[Case] = &[exec::CASE, file_open::CASE, exec_unlink::CASE, proc_mem::CASE, connect::CASE];
 
-/// No template is without a row.
+/// Templates whose hooks have no verdict: whatever else than observing is asked of their probes is refused, and they go on.
+pub const OBSERVERS: &[&str] = &[];
+
+/// No template is without a row, and each can deny that is not known to be without a verdict.
 pub fn complete() -> Outcome {
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let rows: BTreeSet<_> = TABLE.iter().map(|case| case.template).collect();
-    same("templates", catalogue.names().collect(), rows)
+    same("templates", catalogue.names().collect(), rows)?;
+    let observers = catalogue.iter().filter(|template| !template.can_deny);
+    let observers: BTreeSet<_> = observers.map(|template| template.name.as_str()).collect();
+    same("templates that only observe", observers, OBSERVERS.iter().copied().collect())
 }
 
 /// A template's row.
@@ -38,6 +44,12 @@ pub struct Case {
     /// Makes what the acts need, before the probe is attached.
     pub prepare: fn() -> Outcome,
     pub acts: &'static [Act],
+}
+
+impl Case {
+    fn only_observes(&self) -> bool {
+        OBSERVERS.contains(&self.template)
+    }
 }
 
 /// Something that the probe decides about, once, and that succeeds if it may.

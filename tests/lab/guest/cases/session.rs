@@ -20,6 +20,11 @@ pub struct Session {
 pub struct Done {
     pub template: &'static str,
     pub act: &'static Act,
+    /// How the probe was changed before.
+    pub change: &'static str,
+    /// What that change is about.
+    pub asked: Ruling,
+    /// What it comes to.
     pub ruling: Ruling,
     pub performed: Result<Performed, String>,
 }
@@ -37,7 +42,7 @@ impl Session {
         for (change, ruling) in ROUNDS {
             prompt.line(&for_each(change))?;
             let ready = cases.iter().zip(&prepared);
-            done.extend(ready.flat_map(|(case, prepared)| acts(case, prepared, *ruling)));
+            done.extend(ready.flat_map(|(case, prepared)| acts(case, prepared, change, *ruling)));
         }
         prompt.line("for p in probes { emit(#{probe: p.name, matched: p.stats().matched}); }")?;
         Ok(Session { cases: cases.to_vec(), done, ended: prompt.end()? })
@@ -57,10 +62,18 @@ fn for_each(change: &str) -> String {
     format!("for p in probes {{ try {{ p.{change}; }} catch (error) {{ log(`${{p.name}}: ${{error}}`); }} }}")
 }
 
-fn acts(case: &'static Case, prepared: &Outcome, ruling: Ruling) -> impl Iterator<Item = Done> {
+fn acts(
+    case: &'static Case,
+    prepared: &Outcome,
+    change: &'static str,
+    asked: Ruling,
+) -> impl Iterator<Item = Done> {
+    let ruling = if case.only_observes() && asked != Ruling::Detached { Ruling::Allow } else { asked };
     let done = move |act: &'static Act| Done {
         template: case.template,
         act,
+        change,
+        asked,
         ruling,
         performed: prepared.clone().and_then(|()| (act.perform)()),
     };
