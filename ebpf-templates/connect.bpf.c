@@ -86,10 +86,10 @@ struct params {
 		KRSI_DEFAULT("every port");
 	krsi_names path KRSI_DOC("Names of unix sockets as the task gives them, byte by byte: `/run/x.sock`, `@x` for an "
 				 "abstract one. Beside params about IP addresses, a match of either kind is enough.")
-		KRSI_DEFAULT("every name");
+		KRSI_DEFAULT("every name") KRSI_BEGINS("/@") KRSI_LONGEST("108");
 	krsi_name_prefixes path_prefix KRSI_DOC("Names of unix sockets that start with one of these: `/run/`, `@`. Of "
 						"path and path_prefix one match is enough.")
-		KRSI_DEFAULT("every name");
+		KRSI_DEFAULT("every name") KRSI_BEGINS("/@") KRSI_LONGEST("108");
 	krsi_flags family KRSI_DOC("Address families; `unspec` takes a connection back.")
 		KRSI_DEFAULT("every family")
 		KRSI_BITS(FAMILIES(BIT));
@@ -125,6 +125,7 @@ KRSI_NOT_SEEN("Datagrams with an address of their own (sendto), which need no co
 KRSI_PACKED_FROM(path);
 
 #include "include/krsi_engine.bpf.h"
+#include "include/krsi_names.bpf.h"
 #include "include/krsi_socket.bpf.h"
 
 #define AF_SMC 43 /* include/linux/socket.h */
@@ -220,7 +221,10 @@ static __always_inline enum krsi_match match_name(volatile struct settings *sett
 {
 	if (scratch->event.family != AF_UNIX || (!settings->params.path && !settings->params.path_prefix))
 		return KRSI_MATCH;
-	return krsi_match_socket_name(scratch) ? KRSI_MATCH : KRSI_NO_MATCH;
+	if (KRSI_IS_NAMED(settings, scratch, path, scratch->event.path.text) ||
+	    KRSI_IS_NAMED(settings, scratch, path_prefix, scratch->event.path.text))
+		return KRSI_MATCH;
+	return KRSI_NO_MATCH;
 }
 
 /* Everything behind the earlier programs; gives the verdict. */

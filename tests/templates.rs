@@ -3,7 +3,7 @@
 
 use krsi_sh::{
     probe::scope::Kind,
-    template::{Catalogue, FieldKind, ParamKind},
+    template::{Catalogue, FieldKind, NameRule, ParamKind},
 };
 
 fn catalogue() -> Catalogue {
@@ -230,8 +230,9 @@ fn connect_tells_addresses_and_takes_networks_and_ports() {
     assert_eq!(kind("address"), Some(ParamKind::Networks));
     assert_eq!(kind("not_address"), Some(ParamKind::NotNetworks));
     assert_eq!(kind("port"), Some(ParamKind::Ports));
-    assert_eq!(kind("path"), Some(ParamKind::Names));
-    assert_eq!(kind("path_prefix"), Some(ParamKind::NamePrefixes));
+    let sockets = NameRule { begins: "/@".into(), longest: 108 };
+    assert_eq!(kind("path"), Some(ParamKind::Names(sockets.clone())));
+    assert_eq!(kind("path_prefix"), Some(ParamKind::NamePrefixes(sockets)));
     let address = template.field("address").expect("it has an address");
     assert_eq!((&address.kind, address.size), (&FieldKind::Address, 20));
     assert_eq!(template.subject().map(|f| f.name.as_str()), Some("address"));

@@ -73,6 +73,13 @@
  */
 #define KRSI_LATE(hook) KRSI_TAG("late:" hook)
 
+/*
+ * On a param of names, what every text has in common that it is about: one of these characters comes first; how many
+ * bytes there are at most. What breaks it is refused where it is written.
+ */
+#define KRSI_BEGINS(characters) KRSI_TAG("begins:" characters)
+#define KRSI_LONGEST(bytes) KRSI_TAG("longest:" bytes)
+
 /* Keeps a type in the object's BTF, from which the shell reads numbers and checks its own. */
 #define KRSI_KEPT(type, name) const volatile type krsi_kept_##name
 
@@ -81,7 +88,7 @@
  * writes while the probe runs: a set's word says whether the set is in force
  * (its members are in the table of that kind), a flags' word is its bits, a flag's 1 or 0. The
  * word of a set of variables has bit N set if N is the first byte of one's name, modulo 64. The tables of
- * addresses, ports and names of sockets are in krsi_socket.bpf.h.
+ * addresses and ports are in krsi_socket.bpf.h, that of names in krsi_names.bpf.h.
  */
 typedef u64 krsi_paths;
 typedef u64 krsi_prefixes;
@@ -92,8 +99,8 @@ typedef u64 krsi_variables;
 typedef u64 krsi_addresses;     /* networks, one of which has the address in it */
 typedef u64 krsi_not_addresses; /* networks, none of which has */
 typedef u64 krsi_ports;         /* ports and ranges of them */
-typedef u64 krsi_names;         /* names of unix sockets, whole */
-typedef u64 krsi_name_prefixes; /* beginnings of such names */
+typedef u64 krsi_names;         /* texts, whole */
+typedef u64 krsi_name_prefixes; /* beginnings of texts */
 
 /* The three params that every template with a file has; krsi_path_params.bpf.h matches by them. */
 #define KRSI_PATH_PARAMS                                                                                   \

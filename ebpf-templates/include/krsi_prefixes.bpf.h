@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* A table of beginnings: of paths, or of names of sockets. */
+/* A table of beginnings of paths. */
 #ifndef KRSI_PREFIXES_BPF_H
 #define KRSI_PREFIXES_BPF_H
 

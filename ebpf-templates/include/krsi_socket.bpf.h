@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
 /*
  * What templates about sockets share: reading the address that a hook was given, and the tables that
- * params of addresses, ports and names fill.
+ * params of addresses and ports fill.
  *
  * The kernel has copied the address out of the task's memory before the hook is asked, so it does not change
  * under our eyes. Only as many bytes of it are used as the task gave: what lies behind is the stack's.
@@ -18,7 +18,6 @@
 #define KRSI_SOCKET_BPF_H
 
 #include "krsi_paths.bpf.h"
-#include "krsi_prefixes.bpf.h"
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -263,20 +262,6 @@ static __always_inline bool krsi_gather_socket_name(struct scratch *scratch, con
 		return false;
 	krsi_set_path_length(scratch, ahead + read - 1);
 	return true;
-}
-
-/* Whether the event's path is one of the names, or begins as one of the prefixes. */
-static __always_inline bool krsi_match_socket_name(struct scratch *scratch)
-{
-	struct krsi_path *path = &scratch->event.path;
-	u32 length = path->length;
-	bool match;
-
-	/* The NUL belongs to the key: it is what ends a whole name in the table. */
-	path->length = (length + 1) * 8;
-	match = bpf_map_lookup_elem(&krsi_prefixes_table, path);
-	path->length = length;
-	return match;
 }
 
 #endif

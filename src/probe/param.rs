@@ -4,16 +4,13 @@ use serde_json::Value;
 
 use crate::{
     raw,
-    template::{Param, ParamKind, Template},
+    template::{NameRule, Param, ParamKind, Template},
     values::{Network, NetworkError, PortError, Ports, nearest},
 };
 
 /// Longest text that the prefix and suffix tables hold, in bytes: the kernel's
 /// LPM trie takes keys up to 256 (`LPM_DATA_SIZE_MAX`), and one byte ends the path.
 pub const LONGEST_TEXT: usize = 255;
-
-/// The kernel's `sun_path`; an abstract name's first byte is shown as `@`.
-pub const LONGEST_NAME: usize = 108;
 
 /// KRSI's own limits on a variable's name, and how many of them one probe looks for
 /// (`NAME_SIZE`, `VARIABLES` of the template).
@@ -67,9 +64,9 @@ pub enum ParamError {
     )]
     Variable { param: String, given: String },
     #[error(
-        "param `{param}`: `{given}` is not the name of a unix socket; a name starts with `/`, an abstract one with `@`"
+        "param `{param}`: {given:?} never matches: every such text starts with {}", alternatives(.begins)
     )]
-    Name { param: String, given: String },
+    Name { param: String, given: String, begins: String },
     #[error("param `{param}`: {error}")]
     Network { param: String, given: String, error: NetworkError },
     #[error("param `{param}`: {error}")]
@@ -78,6 +75,11 @@ pub enum ParamError {
     TooMany { param: String, given: usize },
     #[error("param `{param}` has no `{given}`{}; allowed: {allowed}", did_you_mean(.nearest))]
     UnknownFlag { param: String, given: String, nearest: Option<String>, allowed: String },
+}
+
+/// "`/` or `@`", of the characters.
+fn alternatives(characters: &str) -> String {
+    characters.chars().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(" or ")
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {
@@ -198,16 +200,22 @@ fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamEr
     if text.contains('\0') {
         return Err(ParamError::Nul { param: name() });
     }
-    let socket = matches!(kind, ParamKind::Names | ParamKind::NamePrefixes);
-    let longest = if socket { LONGEST_NAME } else { LONGEST_TEXT };
+    let rule = match kind {
+        ParamKind::Names(rule) | ParamKind::NamePrefixes(rule) => Some(rule),
+        _ => None,
+    };
+    let longest = rule.map_or(LONGEST_TEXT, |rule| rule.longest);
     let length = raw::bytes(text).len();
     if length > longest {
         return Err(ParamError::TooLong { param: name(), length, longest });
     }
-    if socket && !text.starts_with(['/', '@']) {
-        return Err(ParamError::Name { param: name(), given: text.to_owned() });
+    if let Some(NameRule { begins, .. }) = rule
+        && !begins.is_empty()
+        && !text.starts_with(|first| begins.contains(first))
+    {
+        return Err(ParamError::Name { param: name(), given: text.to_owned(), begins: begins.clone() });
     }
-    if !socket && *kind != ParamKind::Suffixes && !text.starts_with('/') {
+    if rule.is_none() && *kind != ParamKind::Suffixes && !text.starts_with('/') {
         return Err(ParamError::Relative { param: name(), given: text.to_owned() });
     }
     check_plain(param, kind, text)
@@ -326,10 +334,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::template::LONGEST_NAME;
     use crate::template::NamedValue;
 
+    /// As names of unix sockets have it.
+    fn sockets() -> NameRule {
+        NameRule { begins: "/@".into(), longest: 108 }
+    }
+
     fn param(kind: ParamKind) -> Param {
-        Param { name: "p".into(), kind, doc: String::new(), default: String::new(), offset: 0, late: None }
+        Param {
+            name: "p".into(),
+            kind,
+            doc: String::new(),
+            default: String::new(),
+            offset: 0,
+            number: 0,
+            late: None,
+        }
     }
 
     #[test]
@@ -357,7 +379,7 @@ mod tests {
     #[test]
     fn what_no_path_of_the_kernels_has_is_refused() {
         use ParamKind::{Names, Paths, Prefixes, Suffixes, Variables};
-        for kind in [Paths, Prefixes, Suffixes, Names, Variables] {
+        for kind in [Paths, Prefixes, Suffixes, Names(sockets()), Variables] {
             let error = ParamValue::parse(&param(kind.clone()), &json!("/bin/date\n"));
             assert!(matches!(error, Err(ParamError::Newline { .. })), "{kind:?}: {error:?}");
         }
@@ -392,15 +414,24 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_has_a_name_of_its_own() {
-        let longest = format!("@{}", "n".repeat(LONGEST_NAME - 1));
-        for kind in [ParamKind::Names, ParamKind::NamePrefixes] {
+    fn a_name_keeps_the_rules_of_its_param() {
+        let longest = format!("@{}", "n".repeat(107));
+        for kind in [ParamKind::Names(sockets()), ParamKind::NamePrefixes(sockets())] {
             let p = param(kind);
             assert!(ParamValue::parse(&p, &json!(["/run/x.sock", "@x", longest])).is_ok());
-            assert!(matches!(ParamValue::parse(&p, &json!("run/x")), Err(ParamError::Name { .. })));
+            let error = ParamValue::parse(&p, &json!("run/x")).unwrap_err().to_string();
+            assert_eq!(error, r#"param `p`: "run/x" never matches: every such text starts with `/` or `@`"#);
             let too_long = ParamValue::parse(&p, &json!(format!("{longest}n")));
-            assert!(matches!(too_long, Err(ParamError::TooLong { longest: LONGEST_NAME, .. })));
+            assert!(matches!(too_long, Err(ParamError::TooLong { longest: 108, .. })));
         }
+    }
+
+    #[test]
+    fn a_name_without_rules_is_any_text_that_the_table_holds() {
+        let p = param(ParamKind::Names(NameRule { begins: String::new(), longest: LONGEST_NAME }));
+        assert!(ParamValue::parse(&p, &json!(["net-pf-38", "x".repeat(LONGEST_NAME)])).is_ok());
+        let too_long = ParamValue::parse(&p, &json!("x".repeat(LONGEST_NAME + 1)));
+        assert!(matches!(too_long, Err(ParamError::TooLong { longest: LONGEST_NAME, .. })));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, Known, Layout, Limits, NamedValue,
-    ObservedAt, Observer, Param, ParamKind, Stack, SummaryKinds, Template,
+    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, Known, LONGEST_NAME, Layout, Limits,
+    NameRule, NamedValue, ObservedAt, Observer, Param, ParamKind, Stack, SummaryKinds, Template,
 };
 
 /// An object that is not a template.
@@ -188,6 +188,17 @@ impl Tags<'_> {
             .collect::<Fallible<Vec<_>>>()
             .map(Some)
     }
+}
+
+fn name_rule(tags: &Tags<'_>) -> Fallible<NameRule> {
+    let longest = match tags.get("longest") {
+        Some(bytes) => bytes.parse().map_err(|_| format!("`{bytes}` is no number of bytes"))?,
+        None => LONGEST_NAME,
+    };
+    if longest > LONGEST_NAME {
+        return Err(format!("the table holds names of {LONGEST_NAME} bytes, not {longest}"));
+    }
+    Ok(NameRule { begins: tags.get("begins").unwrap_or_default().to_owned(), longest })
 }
 
 fn known(tags: &Tags<'_>) -> Fallible<Known> {
@@ -456,6 +467,7 @@ impl Types {
                     default: tags.need("default", &of)?,
                     late: tags.get("late").map(str::to_owned),
                     offset: base + offset,
+                    number: u8::try_from(index).map_err(|_| format!("{of}: one param too many"))?,
                     name,
                 })
             })
@@ -474,8 +486,8 @@ impl Types {
             "krsi_addresses" => Ok(ParamKind::Networks),
             "krsi_not_addresses" => Ok(ParamKind::NotNetworks),
             "krsi_ports" => Ok(ParamKind::Ports),
-            "krsi_names" => Ok(ParamKind::Names),
-            "krsi_name_prefixes" => Ok(ParamKind::NamePrefixes),
+            "krsi_names" => Ok(ParamKind::Names(name_rule(tags)?)),
+            "krsi_name_prefixes" => Ok(ParamKind::NamePrefixes(name_rule(tags)?)),
             "krsi_flags" => {
                 tags.named_values("bits")?.map(ParamKind::Flags).ok_or("no tag `krsi:bits:…`".into())
             }

@@ -93,6 +93,8 @@ pub struct Param {
     pub default: String,
     /// Byte offset of the param's word (`u64`) in the settings map's value.
     pub offset: usize,
+    /// Which of the template's params it is, from 0: its names stand in the table behind this.
+    pub number: u8,
     /// The hook in which the probe decides while this is set. Nothing can be refused any more
     /// there, and a denial is done by killing.
     pub late: Option<String>,
@@ -119,10 +121,23 @@ pub enum ParamKind {
     NotNetworks,
     /// Ports and ranges of them.
     Ports,
-    /// Whole names of unix sockets.
-    Names,
-    /// Byte prefixes of such names.
-    NamePrefixes,
+    /// Texts, compared whole.
+    Names(NameRule),
+    /// Byte prefixes of texts.
+    NamePrefixes(NameRule),
+}
+
+/// Longest name that the table of names holds, in bytes: the kernel's LPM trie takes keys up to 256
+/// (`LPM_DATA_SIZE_MAX`); the param's number stands before a name, one byte ends it, and another one tells it from a longer text.
+pub const LONGEST_NAME: usize = 253;
+
+/// What every text has in common that a param of names may be about: what breaks it never matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameRule {
+    /// It begins with one of these characters; none: with anything.
+    pub begins: String,
+    /// In bytes.
+    pub longest: usize,
 }
 
 impl ParamKind {
@@ -138,8 +153,8 @@ impl ParamKind {
             ParamKind::Variables => "set of environment variables",
             ParamKind::Networks | ParamKind::NotNetworks => "set of networks",
             ParamKind::Ports => "set of ports",
-            ParamKind::Names => "set of socket names",
-            ParamKind::NamePrefixes => "set of name prefixes",
+            ParamKind::Names(_) => "set of names",
+            ParamKind::NamePrefixes(_) => "set of name prefixes",
         }
     }
 }

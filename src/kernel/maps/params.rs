@@ -57,6 +57,7 @@ enum Table {
     Variables,
     Networks,
     Ports,
+    Names,
 }
 
 impl Table {
@@ -68,6 +69,7 @@ impl Table {
             Table::Variables => "krsi_variables_table",
             Table::Networks => "krsi_networks_table",
             Table::Ports => "krsi_ports_table",
+            Table::Names => "krsi_names_table",
         }
     }
 }
@@ -115,7 +117,7 @@ fn members_of_file(file: &NamedFile) -> Vec<(Table, Vec<u8>)> {
         None => with_links_followed(&file.path),
     };
     let paths = [Some(PathBuf::from(raw::os(&file.path))), followed];
-    let whole = paths.iter().flatten().map(|path| whole_path(path.as_os_str().as_bytes()));
+    let whole = paths.iter().flatten().map(|path| whole(path.as_os_str().as_bytes()));
     members.extend(whole.filter(|path| path.len() <= KEY_SIZE).map(|path| (Table::Prefixes, path)));
     members
 }
@@ -140,7 +142,9 @@ pub struct Tables {
     variables: Option<Variables>,
     networks: Option<LpmTrie<MapData, NetworkKey, u8>>,
     ports: Option<LpmTrie<MapData, PortKey, u8>>,
-    names: Option<LastNames>,
+    /// Texts, each behind the number of its param.
+    names: Option<LpmTrie<MapData, Text, u8>>,
+    last_names: Option<LastNames>,
     by_param: BTreeMap<String, Entries>,
 }
 
@@ -154,7 +158,8 @@ impl Tables {
             variables: Variables::open(object)?,
             networks: open(object, Table::Networks)?,
             ports: open(object, Table::Ports)?,
-            names: LastNames::open(object)?,
+            names: open(object, Table::Names)?,
+            last_names: LastNames::open(object)?,
             by_param: BTreeMap::new(),
         })
     }
@@ -174,9 +179,7 @@ impl Tables {
             None => (Entries::default(), 0),
             Some(ParamValue::Bits(bits)) => (Entries::default(), *bits),
             Some(ParamValue::Flag(flag)) => (Entries::default(), u64::from(*flag)),
-            Some(ParamValue::Texts(texts)) => {
-                (entries(&param.kind, texts, iterators)?, word(&param.kind, texts))
-            }
+            Some(ParamValue::Texts(texts)) => (entries(param, texts, iterators)?, word(&param.kind, texts)),
             Some(ParamValue::Networks(networks)) => {
                 let members = networks.iter().map(|n| (Table::Networks, network_key(&param.kind, n)));
                 (Entries::of(members), 1)
@@ -249,7 +252,7 @@ impl Tables {
 
     /// Tells the kernel's side the last names of all whole paths, those of `also` included.
     fn tell_names(&mut self, also: &BTreeSet<(Table, Vec<u8>)>) -> Result<(), KernelError> {
-        let Some(names) = &mut self.names else { return Ok(()) };
+        let Some(names) = &mut self.last_names else { return Ok(()) };
         let members = self.by_param.values().flat_map(|entries| &entries.members).chain(also);
         let paths = members.filter(|(table, _)| *table == Table::Prefixes).map(|(_, member)| &**member);
         names.tell(paths.filter_map(|member| member.strip_suffix(&[0])))
@@ -285,6 +288,7 @@ impl Tables {
             Table::Suffixes => self.suffixes.as_mut().map(|t| t.insert(&key(member), 1, 0)),
             Table::Networks => self.networks.as_mut().map(|t| t.insert(&bits_key(member), 1, 0)),
             Table::Ports => self.ports.as_mut().map(|t| t.insert(&bits_key(member), 1, 0)),
+            Table::Names => self.names.as_mut().map(|t| t.insert(&key(member), 1, 0)),
         };
         match (done, table) {
             (Some(result), Table::Inodes) => result.map_err(|e| full_of(table.name(), &e, self.inode_room)),
@@ -310,6 +314,7 @@ impl Tables {
                 Table::Suffixes => self.suffixes.as_mut().map(|t| t.remove(&key(member))),
                 Table::Networks => self.networks.as_mut().map(|t| t.remove(&bits_key(member))),
                 Table::Ports => self.ports.as_mut().map(|t| t.remove(&bits_key(member))),
+                Table::Names => self.names.as_mut().map(|t| t.remove(&key(member))),
             };
         }
     }
@@ -502,11 +507,11 @@ fn open<T: TryFrom<Map, Error = MapError>>(object: &Object, table: Table) -> Res
     take_used(object, table.name())?.map(open).transpose()
 }
 
-fn entries(kind: &ParamKind, texts: &[String], iterators: &Iterators) -> Result<Entries, KernelError> {
+fn entries(param: &Param, texts: &[String], iterators: &Iterators) -> Result<Entries, KernelError> {
     let bytes = || texts.iter().map(|text| raw::bytes(text));
-    let prefix = |bytes: Vec<u8>| (Table::Prefixes, bytes);
+    let name = |text: &[u8]| (Table::Names, [&[param.number], text].concat());
     let mut entries = Entries::default();
-    match kind {
+    match &param.kind {
         // A symbolic link's target is what the hook will call the file.
         ParamKind::Paths => {
             return Ok(Entries::named(Named::Files(NamedFile::of(iterators, texts)?)));
@@ -519,10 +524,8 @@ fn entries(kind: &ParamKind, texts: &[String], iterators: &Iterators) -> Result<
         ParamKind::Variables => {
             entries.members = bytes().map(|name| (Table::Variables, name.into_owned())).collect();
         }
-        ParamKind::Names => {
-            entries.members = bytes().map(|name| whole_path(&name)).map(prefix).collect();
-        }
-        ParamKind::NamePrefixes => entries.members = bytes().map(|t| prefix(t.into_owned())).collect(),
+        ParamKind::Names(_) => entries.members = bytes().map(|text| name(&whole(&text))).collect(),
+        ParamKind::NamePrefixes(_) => entries.members = bytes().map(|text| name(&text)).collect(),
         // None of texts.
         ParamKind::Flags(_)
         | ParamKind::Flag
@@ -533,9 +536,9 @@ fn entries(kind: &ParamKind, texts: &[String], iterators: &Iterators) -> Result<
     Ok(entries)
 }
 
-/// A whole path ends with its NUL, which no prefix has: both live in one trie.
-fn whole_path(path: &[u8]) -> Vec<u8> {
-    let mut bytes = path.to_vec();
+/// A whole text ends with its NUL, which no prefix has: both live in one trie.
+fn whole(text: &[u8]) -> Vec<u8> {
+    let mut bytes = text.to_vec();
     bytes.push(0);
     bytes
 }
@@ -601,6 +604,7 @@ mod tests {
     }
     use crate::{
         probe::param::{LONGEST_TEXT, LONGEST_VARIABLE, MOST_VARIABLES},
+        template::LONGEST_NAME,
         template::shapes::Shapes,
     };
 
@@ -609,6 +613,7 @@ mod tests {
         let shapes = Shapes::of("exec");
         assert_eq!(KEY_SIZE, shapes.length("krsi_key", "text"));
         assert_eq!(LONGEST_TEXT + 1, KEY_SIZE);
+        assert_eq!(LONGEST_NAME + 3, KEY_SIZE);
         assert_eq!(size_of::<Variable>(), shapes.size("variable_name"));
         assert_eq!(LONGEST_VARIABLE + 1, size_of::<Variable>());
         assert_eq!(MOST_VARIABLES, shapes.length("search", "variables"));
