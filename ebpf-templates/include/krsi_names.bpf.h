@@ -10,7 +10,7 @@
 #ifndef KRSI_NAMES_BPF_H
 #define KRSI_NAMES_BPF_H
 
-#include "krsi_settings.bpf.h"
+#include "krsi_scratch.bpf.h"
 
 struct krsi_name {
 	u32 bits; /* of all that follows */
