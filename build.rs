@@ -24,22 +24,48 @@ fn main() -> io::Result<()> {
     let mut places = String::from(
         "/// Where in the opened archive each object lies, by file stem.\nconst PLACES: &[(&str, std::ops::Range<usize>)] = &[\n",
     );
+    let index = fs::read_to_string(directory.join("index.ndjson")).unwrap_or_default();
+    println!("cargo::rerun-if-changed={}", directory.join("index.ndjson").display());
     let mut whole = Vec::new();
+    let mut indexed = 0;
     // An object whose name begins with an underscore is the kernel side's own, and no template.
     for stem in stems.iter().filter(|stem| !stem.starts_with('_')) {
         let path = directory.join(format!("{stem}.bpf.o"));
         println!("cargo::rerun-if-changed={}", path.display());
         let start = whole.len();
-        whole.extend(fs::read(&path)?);
+        let object = fs::read(&path)?;
+        indexed += usize::from(index.contains(&format!("{{\"stem\":{stem:?},\"hash\":{},", hash(&object))));
+        whole.extend(object);
         let _ = writeln!(places, "    ({stem:?}, {start}..{}),", whole.len());
     }
     places.push_str("];\n");
 
+    let templates = stems.iter().filter(|stem| !stem.starts_with('_')).count();
+    let is_fresh = indexed == templates && index.lines().count() == templates;
+    if !is_fresh {
+        println!(
+            "cargo::warning=the index of the templates is stale, so that each start reads all objects; renew it: \
+             KRSI_BLESS=1 cargo test --release --test templates -- index"
+        );
+    }
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    let out = Path::new(&out);
+    fs::write(out.join("index.zst"), compressed(if is_fresh { index.as_bytes() } else { b"" })?)?;
+    fs::write(out.join("objects.zst"), compressed(&whole)?)?;
+    fs::write(out.join("objects.rs"), places)
+}
+
+fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
     encoder.window_log(WINDOW_LOG)?;
     encoder.long_distance_matching(true)?;
-    encoder.write_all(&whole)?;
-    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    fs::write(Path::new(&out).join("objects.zst"), encoder.finish()?)?;
-    fs::write(Path::new(&out).join("objects.rs"), places)
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+/// FNV-1a, as `src/template/index.rs` has it.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -56,7 +56,7 @@ fn the_catalogue_has_every_committed_template() {
 fn no_map_forgets_what_was_not_used_lately() {
     use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH};
     for template in catalogue().iter() {
-        let object = aya_obj::Object::parse(&template.object).unwrap();
+        let object = aya_obj::Object::parse(template.object()).unwrap();
         assert!(object.maps.len() > 3, "{}", template.name);
         for (name, map) in &object.maps {
             let forgets =
@@ -187,7 +187,7 @@ fn every_object_reserves_the_filters_slot() {
     const GOTO_NEXT: [u8; 8] = [0x05, 0, 0, 0, 0, 0, 0, 0];
     const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
     for template in catalogue().iter() {
-        let elf = object::File::parse(&*template.object).unwrap();
+        let elf = object::File::parse(template.object()).unwrap();
         let slot = elf.symbols().find(|s| s.name() == Ok("krsi_filter")).expect("the object has a slot");
         let section = elf.section_by_index(slot.section_index().unwrap()).unwrap();
         assert_eq!(
@@ -353,4 +353,23 @@ fn an_event_without_a_path_is_sent_whole() {
     }
     let last = template.fields.last().unwrap();
     assert_eq!(template.event_size, (last.offset + last.size).next_multiple_of(8));
+}
+
+/// A start reads the index and opens no object.
+#[test]
+fn the_index_is_what_the_objects_say() {
+    const INDEX: &str = "ebpf-templates/objects/index.ndjson";
+    let fresh = krsi_sh::template::write_index(&krsi_sh::template::built_in_objects()).unwrap();
+    if std::env::var_os("KRSI_BLESS").is_some() {
+        std::fs::write(INDEX, fresh).unwrap();
+        return;
+    }
+    let committed = std::fs::read_to_string(INDEX).unwrap_or_default();
+    assert!(committed == fresh, "stale; renew it: KRSI_BLESS=1 cargo test --release --test templates -- index");
+    let described = Catalogue::from_objects(&krsi_sh::template::built_in_objects()).unwrap();
+    for (indexed, described) in catalogue().iter().zip(described.iter()) {
+        assert_eq!(indexed.object(), described.object(), "{}", indexed.name);
+        assert_eq!(format!("{:?}", indexed.layout), format!("{:?}", described.layout));
+        assert_eq!((&indexed.fields, &indexed.params), (&described.fields, &described.params));
+    }
 }

@@ -323,10 +323,9 @@ fn value_name(names: &[NamedValue], value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
 
     use super::*;
-    use crate::template::{Layout, Limits};
+    use crate::template::{KernelNames, Layout, Limits, Object};
 
     fn template(fields: Vec<Field>, event_size: usize) -> Arc<Template> {
         let path = fields.iter().position(|f| f.name == "path");
@@ -344,7 +343,8 @@ mod tests {
             fields,
             event_size,
             layout: Layout { packed_from, ..Layout::default() },
-            object: Cow::Borrowed(&[]),
+            names: KernelNames::default(),
+            object: Object::default(),
         })
     }
 

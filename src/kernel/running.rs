@@ -64,7 +64,7 @@ impl Kernel {
         }
         let mut wanted = Wanted::default();
         wanted.add(iterators::OBJECT);
-        self.catalogue.iter().for_each(|template| wanted.add(&template.object));
+        self.catalogue.iter().for_each(|template| wanted.add_names(&template.names));
         let types = kernel_types::types(wanted)?;
         Ok(self.iterators.get_or_init(|| Iterators::new(types)))
     }

@@ -8,6 +8,7 @@
 
 pub mod aggregation;
 pub mod mode;
+pub mod needs;
 pub mod param;
 pub mod scope;
 pub mod summary;

@@ -1,11 +1,11 @@
 //! The templates this binary carries, embedded at build time.
 
 use std::{
-    borrow::Cow,
+    ops::Range,
     sync::{Arc, OnceLock},
 };
 
-use super::{DescribeError, Template, describe::describe};
+use super::{DescribeError, Object, Template, describe::describe, index};
 
 /// All committed objects, one behind the other.
 static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.zst"));
@@ -19,14 +19,20 @@ pub fn archive_size() -> usize {
     ARCHIVE.len()
 }
 
-/// The archive's content, opened once.
-fn opened() -> Result<&'static [u8], String> {
+/// What the objects say of themselves; empty if it was stale when this was built.
+static INDEX: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/index.zst"));
+
+/// A part of the archive, which is opened once; nothing if it is broken.
+pub(super) fn archived(place: Range<usize>) -> &'static [u8] {
     static WHOLE: OnceLock<Vec<u8>> = OnceLock::new();
-    if let Some(whole) = WHOLE.get() {
-        return Ok(whole);
-    }
-    let opened = zstd::decode_all(ARCHIVE).map_err(|error| error.to_string())?;
-    Ok(WHOLE.get_or_init(|| opened))
+    let whole = WHOLE.get_or_init(|| zstd::decode_all(ARCHIVE).unwrap_or_default());
+    whole.get(place).unwrap_or_default()
+}
+
+/// Returns the objects that are built in, each by the name of its file without extension.
+#[must_use]
+pub fn built_in_objects() -> Vec<(&'static str, &'static [u8])> {
+    PLACES.iter().map(|(stem, place)| (*stem, archived(place.clone()))).collect()
 }
 
 /// All known templates, sorted by name.
@@ -42,13 +48,18 @@ impl Catalogue {
     /// If an object does not describe itself completely; a test keeps the
     /// committed ones right, so a user meets this only after tampering.
     pub fn builtin() -> Result<Self, DescribeError> {
-        let whole = opened().map_err(|reason| DescribeError { object: "the archive".into(), reason })?;
-        let object = |(stem, place): &(&'static str, std::ops::Range<usize>)| {
-            let reason = || DescribeError { object: (*stem).into(), reason: "it is cut off".into() };
-            Ok((*stem, whole.get(place.clone()).ok_or_else(reason)?))
-        };
-        let objects = PLACES.iter().map(object).collect::<Result<Vec<_>, _>>()?;
-        Self::from_objects(&objects)
+        let broken = |reason: String| DescribeError { object: "the index".into(), reason };
+        let index = zstd::decode_all(INDEX).map_err(|error| broken(error.to_string()))?;
+        if index.is_empty() {
+            return Self::described(PLACES.iter().map(|(stem, place)| (*stem, Object::BuiltIn(place.clone()))));
+        }
+        let place = |stem: &str| PLACES.iter().find(|(known, _)| *known == stem).map(|(_, place)| place.clone());
+        let entries = index::read(&index).map_err(|error| broken(error.to_string()))?;
+        let templates = entries.into_iter().map(|(stem, template)| {
+            let place = place(&stem).ok_or_else(|| broken(format!("it has a `{stem}`, which is no object")))?;
+            Ok(Arc::new(Template { object: Object::BuiltIn(place), ..template }))
+        });
+        templates.collect::<Result<Vec<_>, _>>().map(Self::sorted)
     }
 
     /// The same with templates from elsewhere, given with the names to call them by in an error.
@@ -57,7 +68,7 @@ impl Catalogue {
     /// If an object does not describe itself completely, or its template has the name of another.
     pub fn with(mut self, objects: Vec<(String, Vec<u8>)>) -> Result<Self, DescribeError> {
         for (stem, bytes) in objects {
-            let template = describe(&stem, Cow::Owned(bytes))?;
+            let template = describe(&stem, Object::Given(bytes.into()))?;
             if self.get(&template.name).is_some() {
                 let reason =
                     format!("there is another template `{}`; give this one a name of its own", template.name);
@@ -65,8 +76,7 @@ impl Catalogue {
             }
             self.templates.push(Arc::new(template));
         }
-        self.templates.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(self)
+        Ok(Self::sorted(self.templates))
     }
 
     /// Reads templates from objects, given with the names to call them by in an error.
@@ -74,12 +84,17 @@ impl Catalogue {
     /// # Errors
     /// If an object does not describe itself completely.
     pub fn from_objects(objects: &[(&str, &'static [u8])]) -> Result<Self, DescribeError> {
-        let mut templates = objects
-            .iter()
-            .map(|(stem, bytes)| describe(stem, Cow::Borrowed(bytes)).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
+        Self::described(objects.iter().map(|(stem, bytes)| (*stem, Object::Given((*bytes).into()))))
+    }
+
+    fn described<'o>(objects: impl Iterator<Item = (&'o str, Object)>) -> Result<Self, DescribeError> {
+        let templates = objects.map(|(stem, object)| describe(stem, object).map(Arc::new));
+        templates.collect::<Result<Vec<_>, _>>().map(Self::sorted)
+    }
+
+    fn sorted(mut templates: Vec<Arc<Template>>) -> Self {
         templates.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Catalogue { templates })
+        Catalogue { templates }
     }
 
     #[must_use]

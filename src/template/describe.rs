@@ -6,14 +6,14 @@
 //! is missing is an error here, so that nothing above needs to handle a field
 //! without a doc or a param without a type.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, Known, LONGEST_NAME, Layout, Limits,
-    NameRule, NamedValue, ObservedAt, Observer, Param, ParamKind, Stack, SummaryKinds, Template,
+    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, KernelNames, Known, LONGEST_NAME, Layout, Limits,
+    NameRule, NamedValue, Object as Stored, ObservedAt, Observer, Param, ParamKind, Stack, SummaryKinds, Template,
 };
 
 /// An object that is not a template.
@@ -27,12 +27,17 @@ pub struct DescribeError {
 
 type Fallible<T> = Result<T, String>;
 
-pub(super) fn describe(stem: &str, object: Cow<'static, [u8]>) -> Result<Template, DescribeError> {
-    read(object).map_err(|reason| DescribeError { object: stem.to_owned(), reason })
+pub(super) fn describe(stem: &str, object: Stored) -> Result<Template, DescribeError> {
+    let refuse = |reason| DescribeError { object: stem.to_owned(), reason };
+    let described = match &object {
+        Stored::BuiltIn(place) => read(super::catalogue::archived(place.clone())),
+        Stored::Given(bytes) => read(bytes),
+    };
+    Ok(Template { object, ..described.map_err(refuse)? })
 }
 
-fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
-    let elf = object::File::parse(&*object).map_err(|e| format!("not an ELF object: {e}"))?;
+fn read(object: &[u8]) -> Fallible<Template> {
+    let elf = object::File::parse(object).map_err(|e| format!("not an ELF object: {e}"))?;
     let section = elf.section_by_name(".BTF").ok_or("no .BTF section")?;
     let btf = section.data().map_err(|e| format!("unreadable .BTF section: {e}"))?;
     let sections = sections(&elf);
@@ -54,7 +59,7 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
         return Err("no program in a section `lsm/HOOK`".into());
     }
 
-    let template = Template {
+    Ok(Template {
         name: about.need("template", "struct event")?,
         summary: about.need("summary", "struct event")?,
         attack: about.need("attack", "struct event")?.split_whitespace().map(str::to_owned).collect(),
@@ -67,10 +72,12 @@ fn read(object: Cow<'static, [u8]>) -> Fallible<Template> {
         fields,
         event_size: event.size(),
         layout,
-        object: Cow::Borrowed(&[]),
-    };
-    drop(elf);
-    Ok(Template { object, ..template })
+        names: KernelNames {
+            types: types.named()?,
+            sections: sections.into_iter().map(|(section, _)| section).collect(),
+        },
+        object: Stored::default(),
+    })
 }
 
 /// Section and name of each program, in the order of the object.
@@ -247,6 +254,25 @@ impl Types {
             }
         }
         Ok(Types { btf, tags })
+    }
+
+    /// The names of structs, unions, enums and typedefs, each once.
+    fn named(&self) -> Fallible<Vec<String>> {
+        let mut names = BTreeSet::new();
+        let (first, last) = self.btf.base().type_id_range();
+        for id in first..=last {
+            let name = match self.kind(id)? {
+                Type::Struct(found) | Type::Union(found) => self.name(&found)?,
+                Type::Enum(found) => self.name(&found)?,
+                Type::Enum64(found) => self.name(&found)?,
+                Type::Typedef(found) => self.name(&found)?,
+                _ => continue,
+            };
+            if !name.is_empty() {
+                names.insert(name);
+            }
+        }
+        Ok(names.into_iter().collect())
     }
 
     fn tags(&self, id: u32, member: Option<u32>) -> Tags<'_> {

@@ -3,9 +3,11 @@
 //! Read from the object once, so that neither side can drift from the other: what Rust uses must be there, and what is
 //! there must be used, or the object is no template.
 
+use serde::{Deserialize, Serialize};
+
 /// Where the control words lie that the kernel side reads on every decision,
 /// which counter is which, and which program belongs to which hook.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Layout {
     pub control: Control,
     /// Size of the settings map's value in bytes.
@@ -40,7 +42,7 @@ pub struct Layout {
 macro_rules! numbers {
     ($(#[$about:meta])* $name:ident: $number:ty { $($(#[$doc:meta])* $member:ident,)* }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         pub struct $name {
             $($(#[$doc])* pub $member: $number,)*
         }
@@ -112,7 +114,7 @@ numbers! {
 }
 
 /// A field of the header that is known before anything is gathered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyField {
     pub name: String,
     /// Which bit of the constant asks for it.
@@ -122,14 +124,14 @@ pub struct EarlyField {
 }
 
 /// A program that sees what a hook would, and has no verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observer {
     pub at: ObservedAt,
     pub program: String,
 }
 
 /// Where an observer is attached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObservedAt {
     /// A tracepoint with BTF types (`tp_btf/…`).
     Tracepoint(String),

@@ -13,19 +13,23 @@
 
 mod catalogue;
 mod describe;
+mod index;
 mod layout;
 #[cfg(test)]
 pub(crate) mod shapes;
 
-use std::borrow::Cow;
+use std::{ops::Range, sync::Arc};
 
-pub use catalogue::{Catalogue, archive_size};
+use serde::{Deserialize, Serialize};
+
+pub use catalogue::{Catalogue, archive_size, built_in_objects};
 pub use describe::DescribeError;
+pub use index::write as write_index;
 pub use layout::{Control, CounterIndex, EarlyField, Layout, ObservedAt, Observer, SummaryKinds};
 
 /// One template: its documentation, the shape of its events, and the object
 /// that implements it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Template {
     pub name: String,
     /// One line.
@@ -49,11 +53,45 @@ pub struct Template {
     /// what comes behind it only the used part is sent (`Layout::packed_from`).
     pub event_size: usize,
     pub layout: Layout,
-    /// The ELF object.
-    pub object: Cow<'static, [u8]>,
+    /// What it names of the kernel.
+    pub names: KernelNames,
+    #[serde(skip)]
+    pub(crate) object: Object,
+}
+
+/// What an object names of the kernel: by these names it is relocated and attached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelNames {
+    /// Structs, unions, enums and typedefs.
+    pub types: Vec<String>,
+    /// The programs' sections, which say what these are attached to.
+    pub sections: Vec<String>,
+}
+
+/// Where a template's object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// In the archive of this binary.
+    BuiltIn(Range<usize>),
+    Given(Arc<[u8]>),
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        Object::BuiltIn(0..0)
+    }
 }
 
 impl Template {
+    /// Returns the ELF object; nothing if this binary's archive is broken.
+    #[must_use]
+    pub fn object(&self) -> &[u8] {
+        match &self.object {
+            Object::BuiltIn(place) => catalogue::archived(place.clone()),
+            Object::Given(bytes) => bytes,
+        }
+    }
+
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&Param> {
         self.params.iter().find(|p| p.name == name)
@@ -84,7 +122,7 @@ impl Template {
 }
 
 /// A named, typed setting of a template.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Param {
     pub name: String,
     pub kind: ParamKind,
@@ -101,7 +139,7 @@ pub struct Param {
 }
 
 /// What a param holds, and so what a script may write for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParamKind {
     /// Exact absolute paths, matched by inode too where the file exists.
     Paths,
@@ -132,7 +170,7 @@ pub enum ParamKind {
 pub const LONGEST_NAME: usize = 253;
 
 /// What every text has in common that a param of names may be about: what breaks it never matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameRule {
     /// It begins with one of these characters; none: with anything.
     pub begins: String,
@@ -160,7 +198,7 @@ impl ParamKind {
 }
 
 /// What may be missing of a text, and where that is noted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Which of the header's notes says that it could not be read.
     pub unreadable: Option<String>,
@@ -168,7 +206,7 @@ pub struct Limits {
 }
 
 /// Where a longer text is cut.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cut {
     /// After so many bytes.
     After(usize),
@@ -177,7 +215,7 @@ pub enum Cut {
 }
 
 /// One field of an event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     pub name: String,
     pub kind: FieldKind,
@@ -196,7 +234,7 @@ pub struct Field {
 }
 
 /// When a field has its value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Known {
     /// Before the filter decides.
     #[default]
@@ -210,7 +248,7 @@ pub enum Known {
 }
 
 /// What is gathered only where a field that needs it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cost {
     /// The executable of the task.
     Executable,
@@ -219,7 +257,7 @@ pub enum Cost {
 }
 
 /// How a field's bytes are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FieldKind {
     Unsigned,
     Signed,
@@ -250,7 +288,7 @@ pub enum FieldKind {
 }
 
 /// Whose stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stack {
     Kernel,
     User,
@@ -290,7 +328,7 @@ impl FieldKind {
 }
 
 /// A name for a bit or a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedValue {
     pub name: String,
     pub value: u64,

@@ -16,7 +16,7 @@ impl Shapes {
     /// Of a template's object.
     pub fn of(template: &str) -> Self {
         let catalogue = Catalogue::builtin().unwrap();
-        let elf = object::File::parse(&*catalogue.get(template).unwrap().object).unwrap();
+        let elf = object::File::parse(catalogue.get(template).unwrap().object()).unwrap();
         let btf = Btf::from_bytes(elf.section_by_name(".BTF").unwrap().data().unwrap()).unwrap();
         let symbols = elf.symbols().map(|s| (s.name().unwrap().to_owned(), s.size())).collect();
         Shapes { btf, symbols }

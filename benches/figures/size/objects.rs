@@ -12,7 +12,7 @@ pub fn figure() -> Figure {
     match Catalogue::builtin() {
         Ok(catalogue) => {
             let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
-            let (archive, whole) = (archive_size(), catalogue.iter().map(|t| t.object.len()).sum());
+            let (archive, whole) = (archive_size(), catalogue.iter().map(|t| t.object().len()).sum());
             let measured = format!(
                 "{:.2} MiB for {} templates; {:.2} MiB opened",
                 mib(archive),

@@ -60,12 +60,7 @@ pub fn constant(aggregations: &[Aggregation], kinds: SummaryKinds) -> Vec<u8> {
 /// is counted before memory is taken.
 #[must_use]
 pub fn first(spec: &Spec) -> Option<Vec<u8>> {
-    /// `KRSI_FIRST_GROUP_SIZE` of the templates.
-    const ROOM: usize = 56;
-    let [aggregation] = &*spec.aggregations else { return None };
-    if aggregation.kind != Kind::Count || spec.filter.is_some() || aggregation.group_size() > ROOM {
-        return None;
-    }
+    let aggregation = spec.aggregations.first().filter(|_| spec.counts_at_once())?;
     let mut bytes = Vec::new();
     for taken in &aggregation.by {
         let early = spec.template.layout.early.iter().find(|early| early.name == taken.field.name)?;

@@ -20,7 +20,10 @@ use crate::{
         },
         maps::{params, stacks, summaries},
     },
-    probe::{ParamValue, Spec},
+    probe::{
+        ParamValue, Spec,
+        needs::{Need, PATH},
+    },
     template::Cost,
 };
 
@@ -117,40 +120,38 @@ fn fields(spec: &Spec) -> Fields {
         let time = if needs(&["mono_ns", "wall_ns"]) { TIME } else { 0 };
         fields.fold(time, |all: u32, one: u32| all | one)
     };
-    let asks = |names: &[&str]| spec.filter.as_ref().is_some_and(|compiled| compiled.asks(names));
+    let needs = |need: Need| move |names: &[&str]| spec.needs(names, need);
     // Which process it was, and when, is told of every event: a reaction needs it.
     let tells = |names: &[&str]| spec.tells(names) || names.iter().any(|name| ALWAYS.contains(name));
-    Fields { filter: mask(&asks), summaries: mask(&|names| spec.counts(names)), events: mask(&tells) }
+    Fields {
+        filter: mask(&needs(Need::Filter)),
+        summaries: mask(&needs(Need::Summaries)),
+        events: mask(&tells),
+    }
 }
 
 /// Fields that each event has, whatever it is to tell.
 const ALWAYS: [&str; 3] = ["pid", "start_ns", "mono_ns"];
 
 fn finds_path(spec: &Spec) -> FindsPath {
-    let path = ["path", "path_length"];
-    if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&path)) || spec.counts(&path) {
-        FindsPath::Always
-    } else if spec.tells(&path) || spec.tells(&["notes"]) {
-        FindsPath::ForEvents
-    } else {
-        FindsPath::Never
+    match spec.first_need(&PATH) {
+        Some(Need::Filter | Need::Summaries) => FindsPath::Always,
+        Some(Need::Events) => FindsPath::ForEvents,
+        None if spec.tells(&["notes"]) => FindsPath::ForEvents,
+        None => FindsPath::Never,
     }
 }
 
 fn finds_exe(spec: &Spec) -> FindsExe {
-    let fields = spec.template.costing(Cost::Executable);
-    if spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&fields)) {
-        FindsExe::ForFilter
-    } else if spec.counts(&fields) {
-        FindsExe::ForSummaries
-    } else if spec.tells(&fields) {
-        FindsExe::ForEvents
-    } else {
-        FindsExe::Never
+    match spec.first_need(&spec.template.costing(Cost::Executable)) {
+        Some(Need::Filter) => FindsExe::ForFilter,
+        Some(Need::Summaries) => FindsExe::ForSummaries,
+        Some(Need::Events) => FindsExe::ForEvents,
+        None => FindsExe::Never,
     }
 }
 
 fn wants_directory(spec: &Spec) -> bool {
     let fields = spec.template.costing(Cost::Directory);
-    spec.tells(&fields) || spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&fields))
+    spec.tells(&fields) || spec.needs(&fields, Need::Filter)
 }

@@ -37,8 +37,8 @@ pub fn patch(
 ) -> Result<Vec<u8>, KernelError> {
     let object_error = |reason: String| KernelError::Object { template: template.name.clone(), reason };
     let first = filter.and_then(|filter| filter.first.as_ref());
-    let places = places(&template.object).map_err(object_error)?;
-    let mut bytes = template.object.to_vec();
+    let places = places(template.object()).map_err(object_error)?;
+    let mut bytes = template.object().to_vec();
     let first_fields = (FIRST_FIELDS, first.map_or(0, |first| first.fields));
     for (name, value) in constants.numbers().into_iter().chain([first_fields]) {
         put(&mut bytes, &places, name, &value.to_ne_bytes()).map_err(object_error)?;

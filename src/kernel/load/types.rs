@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use object::{Object, ObjectSection};
 
 use super::target::{Prototype, Target, asking_function};
+use crate::template::KernelNames;
 
 /// What some objects name.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -43,6 +44,13 @@ impl Wanted {
                     .extend(named.filter_map(|entry| Some(flavourless(types.name(entry.name())?).to_vec())));
             }
         }
+    }
+
+    /// Adds what a template names, as it says.
+    pub fn add_names(&mut self, names: &KernelNames) {
+        names.sections.iter().for_each(|section| self.add_section(section));
+        let types = names.types.iter().map(|name| flavourless(name.as_bytes()).to_vec());
+        self.types.extend(types);
     }
 
     fn add_section(&mut self, name: &str) {
@@ -470,14 +478,14 @@ mod tests {
         let catalogue = Catalogue::builtin().unwrap();
         let mut wanted = Wanted::default();
         wanted.add(crate::kernel::names::iterators::OBJECT);
-        catalogue.iter().for_each(|template| wanted.add(&template.object));
+        catalogue.iter().for_each(|template| wanted.add_names(&template.names));
         let parsed = Whole::parse(&whole).unwrap();
         let some = parsed.named(&wanted).unwrap();
         assert!(some.len() < whole.len() / 10, "{} of {} bytes", some.len(), whole.len());
         for template in catalogue.iter() {
             assert_eq!(
-                relocated(&template.object, &some),
-                relocated(&template.object, &whole),
+                relocated(template.object(), &some),
+                relocated(template.object(), &whole),
                 "{}",
                 template.name
             );

@@ -3,12 +3,12 @@
 use super::{ProbeHandle, State};
 use crate::{
     filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
-    probe::Mode,
+    probe::{Mode, needs::Need},
     script::{
         explanation::{Explanation, FilterCost, Place, Stage},
         program::{Callback, Program},
     },
-    template::{Cost, Stack},
+    template::Stack,
 };
 
 impl ProbeHandle {
@@ -70,19 +70,13 @@ impl State {
         if !spec.params.is_empty() {
             stages.push(kernel("params", spec.describe_params()));
         }
-        let fields = spec.template.fields.len();
-        let asks = spec
-            .filter
-            .as_ref()
-            .is_some_and(|compiled| compiled.asks(&spec.template.costing(Cost::Executable)));
-        let executable = if asks { "" } else { "; the executable's path only for what is told" };
-        stages.push(kernel(
-            "gathering",
-            format!(
-                "the {fields} fields of an event, {} bytes at most{executable}",
-                spec.template.event_size
-            ),
-        ));
+        if spec.counts_at_once() {
+            let counted = spec.gathered_for(Need::Summaries);
+            let counted = if counted.is_empty() { "each operation".to_owned() } else { counted.join(", ") };
+            let how = "at once, before memory is taken, as long as no param is set and nothing is to be refused";
+            stages.push(kernel("counting", format!("{counted}: {how}")));
+        }
+        stages.extend(self.gathering().map(|does| kernel("gathering", does)));
         if let Some(compiled) = &spec.filter {
             let at = self.when.as_ref().and_then(|when| {
                 place(&when.program, when.function.fn_name(), when.function.curry().len() + 1)
@@ -109,6 +103,31 @@ impl State {
         };
         stages.push(kernel("event", sent));
         stages
+    }
+
+    /// What is found out, and why; what is needed for nothing is not.
+    fn gathering(&self) -> impl Iterator<Item = String> {
+        let spec = &self.spec;
+        let fields = spec.template.fields.len();
+        let for_what = |need: Need| {
+            let gathered = spec.gathered_for(need);
+            match (need, &spec.fields) {
+                (Need::Events, _) if spec.quiet => None,
+                (Need::Events, None) => Some(format!(
+                    "for events: all {fields} fields, {} bytes at most",
+                    spec.template.event_size
+                )),
+                (Need::Events, Some(told)) => Some(format!("for events: {}", told.join(", "))),
+                (Need::Filter, _) if !gathered.is_empty() => {
+                    Some(format!("for the filter: {}", gathered.join(", ")))
+                }
+                (Need::Summaries, _) if !gathered.is_empty() => {
+                    Some(format!("for what is counted: {}", gathered.join(", ")))
+                }
+                _ => None,
+            }
+        };
+        Need::ALL.into_iter().filter_map(for_what).collect::<Vec<_>>().into_iter()
     }
 
     fn answer(&self) -> String {
