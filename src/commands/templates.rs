@@ -13,7 +13,7 @@ use super::{answer, catalogue, complain, width};
 use crate::{
     exit,
     globals::Globals,
-    report::Format,
+    report::{Format, wrapped},
     template::{Catalogue, Field, FieldKind, NamedValue, Param, ParamKind, Template},
     values::nearest,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// List the templates, or describe one: hooks, params, event fields
 ///
 /// With --format json, one JSON array of the templates (or of the one that is named):
-/// name, summary, attack, hooks, can_deny, scope_required, params (name, type, doc, default),
+/// name, summary, attack, hooks, can_deny, example, not_seen, scope_required, params (name, type, doc, default),
 /// fields (name, type, unit, doc).
 #[derive(Debug, Clone, clap::Args)]
 pub struct TemplatesArgs {
@@ -68,6 +68,8 @@ struct TemplateJson<'a> {
     attack: &'a [String],
     hooks: &'a [String],
     can_deny: bool,
+    example: &'a str,
+    not_seen: &'a str,
     scope_required: bool,
     params: Vec<ParamJson<'a>>,
     fields: Vec<FieldJson<'a>>,
@@ -111,6 +113,8 @@ impl<'a> From<&'a Template> for TemplateJson<'a> {
             attack: &template.attack,
             hooks: &template.hooks,
             can_deny: template.can_deny,
+            example: &template.example,
+            not_seen: &template.not_seen,
             scope_required: template.scope_required,
             params: template.params.iter().map(param).collect(),
             fields: template.fields.iter().map(field).collect(),
@@ -178,9 +182,11 @@ impl Style {
         });
         page += &self.table(["NAME", "TYPE", "UNIT", "MEANING"], fields, "  ");
 
-        let example = example(template);
+        _ = writeln!(page, "\n{}", self.bold("Not seen"));
+        _ = writeln!(page, "{}", self.paragraph(&template.not_seen));
+
         _ = writeln!(page, "\n{}", self.bold("Example"));
-        _ = writeln!(page, "  krsi-sh -e '{example}'");
+        _ = writeln!(page, "  krsi-sh -e '{}'", template.example);
         _ = writeln!(page, "\n  the same in a throwaway virtual machine: krsi-sh lab -e …");
         page
     }
@@ -212,6 +218,16 @@ impl Style {
         text
     }
 
+    /// A text, its lines no longer than the terminal.
+    fn paragraph(&self, text: &str) -> String {
+        const INDENT: &str = "  ";
+        wrapped(text, self.width.map(|width| width.saturating_sub(2)))
+            .iter()
+            .map(|line| format!("{INDENT}{line}"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
     fn bold(&self, text: &str) -> String {
         if self.color { text.bold().to_string() } else { text.to_owned() }
     }
@@ -236,22 +252,6 @@ fn names_of(kind: &FieldKind) -> Option<(&str, &[NamedValue])> {
     }
 }
 
-/// A script that runs as it stands: the template, narrowed by one of its params,
-/// telling what its event is about.
-fn example(template: &Template) -> String {
-    let value = |param: &Param| match &param.kind {
-        ParamKind::Prefixes => Some(format!("#{{ {}: \"/etc/\" }}", param.name)),
-        ParamKind::Networks => Some(format!("#{{ {}: \"127.0.0.0/8\" }}", param.name)),
-        _ => None,
-    };
-    let narrowed = template.params.iter().find_map(value).map_or_else(String::new, |map| format!(", {map}"));
-    let object = template.subject().map_or("comm", |field| field.name.as_str());
-    format!(
-        "probe(\"{}\"{narrowed}).on_event(|e| print(`${{e.verdict}} ${{e.comm}} ${{e.{object}}}`)).attach();",
-        template.name
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,8 +264,8 @@ mod tests {
     fn every_example_is_a_script_and_one_word_of_a_shell() {
         let engine = rhai::Engine::new_raw();
         for template in builtin().iter() {
-            let example = example(template);
-            engine.compile(&example).unwrap_or_else(|error| panic!("{example}: {error}"));
+            let example = &template.example;
+            engine.compile(example).unwrap_or_else(|error| panic!("{example}: {error}"));
             assert!(!example.contains('\''), "{example}");
         }
     }

@@ -134,7 +134,7 @@ fn banner() {
     complain(&format!("krsi-sh {} on Linux {release}; type `help`; Ctrl-D quits", env!("CARGO_PKG_VERSION")));
     match kernel::check() {
         // Some hosts refuse LSM programs all the same; only a load can tell, which takes longer.
-        Ok(()) => complain(&format!("{}; `krsi-sh doctor` finds out what probes can do here", listed())),
+        Ok(()) => complain(&format!("{}: `krsi-sh doctor` finds out what probes can do here", listed())),
         Err(error) => complain(&format!("nothing can be attached here: {error}")),
     }
 }
@@ -148,7 +148,7 @@ fn complain(text: &str) {
 fn listed() -> &'static str {
     match kernel::check_lsm() {
         Err(_) => {
-            "`bpf` is not in the kernel's list of LSMs: probes are attached by fmod_ret, which enforces too"
+            "`bpf` is not in the kernel's list of LSMs, so probes are attached by fmod_ret, which enforces too"
         }
         Ok(()) if kernel::lsm_list_is_readable() => "BPF LSM is in the kernel's list",
         Ok(()) => "whether BPF LSM is active cannot be seen (/sys/kernel/security/lsm cannot be read)",

@@ -9,6 +9,7 @@ mod closed_output;
 mod committed;
 mod exit_codes;
 mod flags;
+mod foreign;
 mod generated;
 mod help;
 mod lab;

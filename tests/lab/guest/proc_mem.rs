@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    cases::{ACTOR, Act, Case, Performed},
+    cases::{ACTOR, Act, Case, Performed, actor},
     holds, same,
     shell::{Shell, attaching_to},
     task::{self, Deed, Identity, ME, REFUSED, Task, exit_code},
@@ -230,7 +230,7 @@ fn written(way: Way, name: &str) -> Result<Performed, String> {
         ("path_length", json!(path.len())),
         ("writer_pid", json!(task.pid)),
         ("writer_uid", json!(ACTOR.uid)),
-        ("writer_comm", json!(ACTOR.comm)),
+        ("writer_comm", json!(actor())),
     ] {
         tells[field] = value;
     }
@@ -242,7 +242,7 @@ fn traced() -> Result<Performed, String> {
     let task = go_as(&ACTOR, Way::Traceme, 0)?;
     let tells = json!({
         "way": "traceme", "path": "", "path_length": 0, "target_pid": task.pid, "target_tid": task.pid,
-        "target_uid": ACTOR.uid, "target_comm": ACTOR.comm, "target_exe": task.truth["exe"],
+        "target_uid": ACTOR.uid, "target_comm": actor(), "target_exe": task.truth["exe"],
         "target_start_ticks": task.truth["start_ticks"], "writer_pid": std::process::id(), "writer_uid": 0,
         "writer_comm": task.truth["parent_comm"],
     });

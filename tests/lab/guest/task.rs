@@ -23,7 +23,7 @@ use nix::{
 use serde_json::{Value, json};
 
 use super::{
-    Outcome,
+    Outcome, cases,
     pace::{stretched, until},
     same,
 };
@@ -183,7 +183,7 @@ fn become_and_tell(identity: &Identity) -> Result<Value, String> {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS | nix::sched::CloneFlags::CLONE_NEWUSER)
             .map_err(text)?;
     }
-    if let Some(comm) = identity.comm {
+    if let Some(comm) = identity.comm.map(cases::name_for) {
         nix::sys::prctl::set_name(&CString::new(comm).map_err(|e| e.to_string())?).map_err(text)?;
     }
     let truth = truth(identity)?;

@@ -22,10 +22,12 @@ pub fn judge(session: &Session, case: &Case, claim: Claim) -> Outcome {
         Claim::Deny => matches!(ruling, Ruling::Deny(_)),
         Claim::Kill => matches!(ruling, Ruling::Kill(_)),
         Claim::Detach => ruling == Ruling::Detached,
-        Claim::Books => false,
+        Claim::Books | Claim::Example => false,
     };
-    if claim == Claim::Books {
-        return books(session, case);
+    match claim {
+        Claim::Books => return books(session, case),
+        Claim::Example => return example(session, case),
+        _ => {}
     }
     let mut judged = 0;
     for (index, done) in of(session, case).enumerate().filter(|(_, done)| about(done.asked)) {
@@ -36,6 +38,14 @@ pub fn judge(session: &Session, case: &Case, claim: Claim) -> Outcome {
         judged += 1;
     }
     holds(judged > 0, "nothing was done that this claim is about")
+}
+
+/// What the template gives as its example was attached.
+fn example(session: &Session, case: &Case) -> Outcome {
+    let lines = &session.ended.lines;
+    let tried = lines.iter().find(|line| line["type"] == "emit" && line["example"] == case.template);
+    let tried = tried.ok_or_else(|| format!("it was not tried: {}", session.ended.stderr))?;
+    same("what it came to", &tried["fault"], &Value::Null)
 }
 
 fn of<'s>(session: &'s Session, case: &Case) -> impl Iterator<Item = &'s Done> {

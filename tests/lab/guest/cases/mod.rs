@@ -8,7 +8,10 @@
 mod judge;
 mod session;
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use krsi_sh::template::Catalogue;
 use nix::errno::Errno;
@@ -39,7 +42,7 @@ pub fn complete() -> Outcome {
 /// A template's row.
 pub struct Case {
     pub template: &'static str,
-    /// Params that confine the probe to the acts, as far as its scope does not: that is the [`ACTOR`]'s name.
+    /// Params that confine the probe to the acts, as far as its scope does not: that is the [`actor`]'s name.
     pub params: &'static str,
     /// Makes what the acts need, before the probe is attached.
     pub prepare: fn() -> Outcome,
@@ -47,6 +50,15 @@ pub struct Case {
 }
 
 impl Case {
+    /// Does something while this row is acted.
+    fn acting<T>(&self, work: impl FnOnce() -> T) -> T {
+        let set = |row| *ACTING.lock().unwrap_or_else(PoisonError::into_inner) = row;
+        set(Some(self.template));
+        let done = work();
+        set(None);
+        done
+    }
+
     fn only_observes(&self) -> bool {
         OBSERVERS.contains(&self.template)
     }
@@ -77,6 +89,21 @@ pub struct Performed {
     pub task: Task,
     /// Each field of the template's own, and what it has to be. Of a time, `X_ticks` stands for `X_ns`.
     pub tells: Value,
+}
+
+/// Whose row is acted now.
+static ACTING: Mutex<Option<&'static str>> = Mutex::new(None);
+
+/// The name that a task of this name takes: while a row is acted, its [`ACTOR`] has the template's name, so that the probes
+/// of other rows, which are attached meanwhile, do not have it in scope.
+pub fn name_for(comm: &str) -> &str {
+    let acting = ACTING.lock().unwrap_or_else(PoisonError::into_inner);
+    acting.filter(|_| ACTOR.comm == Some(comm)).unwrap_or(comm)
+}
+
+/// The name of who acts now.
+pub fn actor() -> &'static str {
+    name_for(ACTOR.comm.unwrap_or_default())
 }
 
 /// Who acts: every id is another, so that no field can be mistaken for one beside it.
@@ -123,11 +150,19 @@ pub enum Claim {
     Kill,
     Detach,
     Books,
+    Example,
 }
 
 impl Claim {
-    pub const ALL: [Claim; 6] =
-        [Claim::Observe, Claim::Shadow, Claim::Deny, Claim::Kill, Claim::Detach, Claim::Books];
+    pub const ALL: [Claim; 7] = [
+        Claim::Observe,
+        Claim::Shadow,
+        Claim::Deny,
+        Claim::Kill,
+        Claim::Detach,
+        Claim::Books,
+        Claim::Example,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -137,6 +172,7 @@ impl Claim {
             Claim::Kill => "common: kill kills",
             Claim::Detach => "common: detach restores",
             Claim::Books => "common: the books are exact",
+            Claim::Example => "common: its example attaches",
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::{fs, io::Write};
 
 use super::{ACTOR, Act, Case, Performed, ROUNDS, Ruling};
+use krsi_sh::template::{Catalogue, Template};
+
 use crate::guest::{
     Outcome,
     shell::{Ended, Shell},
@@ -44,6 +46,7 @@ impl Session {
             let ready = cases.iter().zip(&prepared);
             done.extend(ready.flat_map(|(case, prepared)| acts(case, prepared, change, *ruling)));
         }
+        prompt.line(&examples(cases)?)?;
         prompt.line("for p in probes { emit(#{probe: p.name, matched: p.stats().matched}); }")?;
         Ok(Session { cases: cases.to_vec(), done, ended: prompt.end()? })
     }
@@ -51,15 +54,28 @@ impl Session {
 
 fn attaching(case: &Case) -> String {
     let Case { template, params, .. } = case;
-    let comm = ACTOR.comm.unwrap_or_default();
     format!(
-        "probes.push(probe(\"{template}\", #{{{params}}}).scope(#{{comm: \"{comm}\"}}).name(\"{template}\").attach());"
+        "probes.push(probe(\"{template}\", #{{{params}}}).scope(#{{comm: \"{template}\"}}).name(\"{template}\").attach());"
     )
 }
 
 /// Of one probe that fails the others are not to suffer.
 fn for_each(change: &str) -> String {
     format!("for p in probes {{ try {{ p.{change}; }} catch (error) {{ log(`${{p.name}}: ${{error}}`); }} }}")
+}
+
+/// Attaches what each template gives as its example, and says whether that went well.
+fn examples(cases: &[&'static Case]) -> Result<String, String> {
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let tried = |case: &&&'static Case| {
+        let template = catalogue.get(case.template).ok_or_else(|| format!("no template {}", case.template))?;
+        let Template { name, example, .. } = &**template;
+        Ok(format!(
+            "try {{ {example} emit(#{{example: \"{name}\", fault: ()}}); }} \
+             catch (error) {{ emit(#{{example: \"{name}\", fault: error.to_string()}}); }}"
+        ))
+    };
+    cases.iter().map(|case| tried(&case)).collect::<Result<Vec<_>, _>>().map(|all| all.join(" "))
 }
 
 fn acts(
@@ -75,7 +91,7 @@ fn acts(
         change,
         asked,
         ruling,
-        performed: prepared.clone().and_then(|()| (act.perform)()),
+        performed: prepared.clone().and_then(|()| case.acting(act.perform)),
     };
     case.acts.iter().map(done)
 }
