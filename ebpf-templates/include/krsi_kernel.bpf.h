@@ -140,6 +140,8 @@ struct super_block {
 
 struct inode {
 	u16 i_mode;
+	kuid_t i_uid;
+	kgid_t i_gid;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	u32 i_nlink;

@@ -53,10 +53,8 @@ static __always_inline u32 krsi_name_hash(u64 length, u64 first)
 }
 
 /* Whether a file of this name cannot be one that `path` names by its name. */
-static __always_inline bool krsi_has_other_name(struct file *file)
+static __always_inline bool krsi_has_other_name(struct vfsmount *mount, struct dentry *dentry)
 {
-	struct vfsmount *mount = READ(file, f_path.mnt);
-	struct dentry *dentry = READ(file, f_path.dentry);
 	u32 length = READ(dentry, d_name.len);
 	u64 first = 0;
 	u32 hash, index;
@@ -119,7 +117,8 @@ static __always_inline bool krsi_rules_out_file(volatile struct settings *settin
 {
 	if (!settings->params.path || settings->params.path_prefix || settings->params.path_suffix)
 		return false;
-	return !krsi_match_inode(READ(file, f_inode)) && krsi_has_other_name(file);
+	return !krsi_match_inode(READ(file, f_inode)) &&
+	       krsi_has_other_name(READ(file, f_path.mnt), READ(file, f_path.dentry));
 }
 
 /* Whether one of path, path_prefix and path_suffix is set. */

@@ -4,9 +4,15 @@ use std::{
     fs,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    os::unix::process::CommandExt,
+    os::{
+        fd::AsRawFd,
+        unix::{
+            fs::{PermissionsExt, symlink},
+            process::CommandExt,
+        },
+    },
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -26,6 +32,15 @@ pub fn of(hook: &str) -> Option<Trigger> {
         "file_open" | "file_permission" => open,
         "inode_create" | "inode_unlink" | "path_unlink" => remove,
         "inode_rename" | "path_rename" => rename,
+        "path_mknod" => remove,
+        "path_mkdir" | "path_rmdir" => make_directory,
+        "path_link" | "path_symlink" => link,
+        "path_chmod" | "inode_setattr" => change_mode,
+        "path_truncate" | "file_truncate" => truncate,
+        "inode_setxattr" | "inode_removexattr" | "inode_set_acl" | "inode_remove_acl" => change_attributes,
+        "file_ioctl" => ask_a_file,
+        "file_ioctl_compat" if ask_by_32_bits().is_ok() => ask_by_32_bits,
+        "inode_getattr" => open,
         "ptrace_access_check" => look_at_child,
         "ptrace_traceme" => be_traced,
         "socket_create" | "socket_connect" => connect,
@@ -63,6 +78,96 @@ fn rename() -> io::Result<()> {
     fs::write(&to, "krsi-sh doctor")?;
     fs::rename(&from, &to)?;
     directory.close()
+}
+
+fn make_directory() -> io::Result<()> {
+    tempfile::tempdir()?.close()
+}
+
+/// Both kinds, to a file of its own.
+fn link() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("file");
+    fs::write(&file, "krsi-sh doctor")?;
+    fs::hard_link(&file, directory.path().join("hard"))?;
+    symlink(&file, directory.path().join("symbolic"))?;
+    directory.close()
+}
+
+/// And a time, which is asked about apart.
+fn change_mode() -> io::Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600))?;
+    file.as_file().set_modified(SystemTime::now())?;
+    file.close()
+}
+
+/// By its name, and as an open file.
+fn truncate() -> io::Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    nix::unistd::truncate(file.path(), 0)?;
+    file.as_file().set_len(0)?;
+    file.close()
+}
+
+/// One of its own, and an access control list that says what the permissions say.
+fn change_attributes() -> io::Result<()> {
+    // Version 2; owner, group, others: read. include/uapi/linux/posix_acl_xattr.h
+    const LIST: &[u8] =
+        b"\x02\0\0\0\x01\0\x04\0\xff\xff\xff\xff\x04\0\x04\0\xff\xff\xff\xff\x20\0\x04\0\xff\xff\xff\xff";
+    let file = tempfile::NamedTempFile::new()?;
+    let fd = file.as_file().as_raw_fd();
+    for (name, value) in [(c"user.krsi-sh", b"doctor".as_slice()), (c"system.posix_acl_access", LIST)] {
+        // SAFETY: a name that ends with a NUL, and bytes with their length; the descriptor is open.
+        unsafe {
+            nix::libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0);
+            nix::libc::fremovexattr(fd, name.as_ptr());
+        }
+    }
+    file.close()
+}
+
+/// How much there is to read.
+fn ask_a_file() -> io::Result<()> {
+    let file = fs::File::open("/proc/self/exe")?;
+    let mut left: nix::libc::c_int = 0;
+    // SAFETY: the descriptor is open, and the kernel writes one number.
+    unsafe { nix::libc::ioctl(file.as_raw_fd(), nix::libc::FIONREAD, &raw mut left) };
+    Ok(())
+}
+
+/// A child of ours asks by the gate of 32-bit programs, and ends before it executes anything. An error where there is no such gate:
+/// the child is killed then.
+#[cfg(target_arch = "x86_64")]
+fn ask_by_32_bits() -> io::Result<()> {
+    const FIOCLEX: u32 = 0x5451;
+    let ask = || {
+        // SAFETY: ioctl on standard input, without an argument; the kernel changes the result's register only.
+        unsafe {
+            std::arch::asm!(
+                "push rbx", "xor ebx, ebx", "int 0x80", "pop rbx",
+                inlateout("eax") 54 => _, in("ecx") FIOCLEX, in("edx") 0, in("esi") 0,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            );
+        }
+        Err(io::Error::from(io::ErrorKind::Other))
+    };
+    let mut command = Command::new("/proc/self/exe");
+    // SAFETY: one system call between fork and exec, which touches no memory of ours.
+    unsafe { command.pre_exec(ask) };
+    match command.stdin(Stdio::null()).spawn() {
+        // The error just made is how it ends.
+        Err(_) => Ok(()),
+        Ok(mut child) => {
+            child.wait()?;
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn ask_by_32_bits() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Opening its memory is asked about as an access, and nothing is read. A child's, since one's own

@@ -156,7 +156,7 @@ pub fn overlayfs_beneath() -> Outcome {
     })
 }
 
-fn with_overlay(work: impl FnOnce() -> Outcome) -> Outcome {
+pub fn with_overlay(work: impl FnOnce() -> Outcome) -> Outcome {
     let text = |e: std::io::Error| e.to_string();
     // A module in every kernel of the matrix.
     Command::new("insmod").arg("/lab/overlay.ko").status().map_err(text)?;

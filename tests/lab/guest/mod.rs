@@ -7,20 +7,25 @@ pub mod active;
 mod aggregation;
 mod attempts;
 mod cases;
+mod chmod;
 mod connect;
+mod create;
 mod doctor;
 mod door;
+mod entries;
 mod exec;
 mod exec_args;
 mod exec_marks;
 pub mod exec_unlink;
 mod faults;
 mod fields;
+mod file_ioctl;
 mod file_open;
 mod filter;
 mod filter_live;
 mod help;
 mod limits;
+mod link;
 mod names;
 mod namespaces;
 mod output;
@@ -30,13 +35,18 @@ mod paths;
 mod proc_mem;
 mod product;
 mod prompt;
+mod rename;
 mod scope;
 mod scope_kinds;
 mod shell;
 mod stacks;
+mod stat;
 mod task;
 mod texts;
+mod truncate;
+mod unlink;
 mod workers;
+mod xattr;
 
 use std::{
     io::Write,
@@ -241,6 +251,46 @@ fn special() -> impl IntoIterator<Item = Step> {
             "ports, families, types and protocols narrow" => connect::ports,
             "names of unix sockets: whole, prefixes, abstract" => connect::names,
             "a filter asks for port, family and name" => connect::filter,
+        }
+        "unlink" {
+            "a denied file keeps each of its names" => unlink::every_name,
+            "the path is that of the mount the task goes through" => unlink::as_the_task_goes,
+            "overlayfs: one removal is one event" => unlink::overlayfs,
+            "file_type narrows" => unlink::types,
+        }
+        "rename" {
+            "a rule about a file is about what would replace it" => rename::either_name,
+            "name and replaces narrow" => rename::one_name,
+            "an exchange is one event" => rename::exchange,
+        }
+        "create" {
+            "an open of what is there is not certain, and goes on" => create::not_certain,
+            "where nothing can be made there is no event" => create::nothing_to_make,
+            "file_type narrows" => create::types,
+        }
+        "link" {
+            "rules about the new name, and about what it leads to" => link::sides,
+            "a file without a name gets one" => link::nameless,
+        }
+        "chmod" {
+            "gained narrows to what a file does not have" => chmod::gained,
+            "times: only those given, and backwards narrows" => chmod::backwards,
+            "owner: the path is one of the task's own" => chmod::without_a_mount,
+        }
+        "truncate" {
+            "an open and an open file are asked about, once" => truncate::open_files,
+            "what is made new is none" => truncate::new_files,
+        }
+        "xattr" {
+            "capabilities of a program are decided by" => xattr::capabilities,
+            "access control lists" => xattr::access_lists,
+        }
+        "file_ioctl" {
+            "command and file_type narrow" => file_ioctl::commands,
+            "by the gate of 32-bit programs" => file_ioctl::by_32_bits,
+        }
+        "stat" {
+            "a file is as if it were not there" => stat::hidden,
         }
         "attempts" {
             "denied by a probe of the scratch's cgroup, and nowhere else" => attempts::denied_in_its_cgroup,

@@ -18,13 +18,30 @@ use nix::errno::Errno;
 use serde_json::Value;
 
 use super::{
-    Outcome, Step, connect, exec, exec_unlink, file_open, proc_mem, same,
+    Outcome, Step, chmod, connect, create, exec, exec_unlink, file_ioctl, file_open, link, proc_mem, rename,
+    same, stat,
     task::{Identity, Task},
+    truncate, unlink, xattr,
 };
 use session::Session;
 
 /// A row for each template.
-pub const TABLE: &[Case] = &[exec::CASE, file_open::CASE, exec_unlink::CASE, proc_mem::CASE, connect::CASE];
+pub const TABLE: &[Case] = &[
+    exec::CASE,
+    file_open::CASE,
+    exec_unlink::CASE,
+    proc_mem::CASE,
+    connect::CASE,
+    unlink::CASE,
+    rename::CASE,
+    create::CASE,
+    link::CASE,
+    chmod::CASE,
+    truncate::CASE,
+    xattr::CASE,
+    file_ioctl::CASE,
+    stat::CASE,
+];
 
 /// Templates whose hooks have no verdict: whatever else than observing is asked of their probes is refused, and they go on.
 pub const OBSERVERS: &[&str] = &[];
