@@ -365,7 +365,10 @@ fn the_index_is_what_the_objects_say() {
         return;
     }
     let committed = std::fs::read_to_string(INDEX).unwrap_or_default();
-    assert!(committed == fresh, "stale; renew it: KRSI_BLESS=1 cargo test --release --test templates -- index");
+    assert!(
+        committed == fresh,
+        "stale; renew it: KRSI_BLESS=1 cargo test --release --test templates -- index"
+    );
     let described = Catalogue::from_objects(&krsi_sh::template::built_in_objects()).unwrap();
     for (indexed, described) in catalogue().iter().zip(described.iter()) {
         assert_eq!(indexed.object(), described.object(), "{}", indexed.name);

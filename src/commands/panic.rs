@@ -84,11 +84,11 @@ fn let_go() -> Result<(String, i32), KernelError> {
     let signals: &[Signal] =
         if namespaces::lists_our_ids() { &[Signal::SIGTERM, Signal::SIGKILL] } else { &[] };
     for signal in signals.iter().copied() {
-        let keepers = sessions::keepers(&sessions::programs()?);
+        let keepers = keepers();
         for (pid, _) in keepers.iter().filter(|keeper| end(keeper, signal)) {
             said += &format!("session {pid} told to end ({signal})\n");
         }
-        wait_for(&keepers, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE })?;
+        wait_for(&keepers, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE });
     }
     match sessions::programs()?.len() {
         0 if said.is_empty() => Ok(("nothing was attached\n".into(), exit::FINE)),
@@ -106,18 +106,30 @@ fn let_go() -> Result<(String, i32), KernelError> {
     }
 }
 
+/// The sessions. A probe that denies bpf(2) to everybody keeps us from asking which these are: then they are told by their
+/// executable.
+fn keepers() -> Keepers {
+    match sessions::programs() {
+        Ok(programs) => sessions::keepers(&programs),
+        Err(error) => {
+            complain(format_args!("{error}; sessions are found by what they execute"));
+            sessions::keepers_by_executable()
+        }
+    }
+}
+
 /// Until these processes are gone and nothing of theirs is left.
-fn wait_for(keepers: &Keepers, patience: Duration) -> Result<(), KernelError> {
+fn wait_for(keepers: &Keepers, patience: Duration) {
     let begun = Instant::now();
     let lives = |keeper: (&i32, &u64)| is_the_one(keeper) && begun.elapsed() < patience;
     while keepers.iter().any(lives) {
         thread::sleep(LOOK);
     }
     // The kernel frees a link a moment after its last descriptor is closed.
-    while !keepers.is_empty() && begun.elapsed() < patience && !sessions::programs()?.is_empty() {
+    let is_some_left = || sessions::programs().map_or(true, |left| !left.is_empty());
+    while !keepers.is_empty() && begun.elapsed() < patience && is_some_left() {
         thread::sleep(LOOK);
     }
-    Ok(())
 }
 
 /// False if it has gone already.

@@ -10,7 +10,9 @@
 
 mod checks;
 mod hooks;
+mod kernel_triggers;
 mod page;
+mod ring;
 mod triggers;
 
 use serde::Serialize;

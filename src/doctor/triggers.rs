@@ -17,6 +17,8 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
+use super::kernel_triggers;
+
 /// Does it. Failing is allowed: only that the hook is asked counts.
 pub type Trigger = fn() -> io::Result<()>;
 
@@ -45,7 +47,7 @@ pub fn of(hook: &str) -> Option<Trigger> {
         "ptrace_traceme" => be_traced,
         "socket_create" | "socket_connect" => connect,
         "socket_sendmsg" => connect_by_sending,
-        _ => return None,
+        _ => return kernel_triggers::of(hook),
     };
     Some(trigger)
 }

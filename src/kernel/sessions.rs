@@ -7,7 +7,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt,
 };
 
 use aya::{
@@ -77,15 +78,35 @@ pub fn keepers(programs: &Programs) -> Keepers {
         .collect()
 }
 
+/// The other processes that execute what this one does and hold a link: sessions, as far as can be told without asking
+/// the kernel about its programs, which a probe may deny.
+#[must_use]
+pub fn keepers_by_executable() -> Keepers {
+    let Ok(own) = fs::metadata("/proc/self/exe") else { return Keepers::new() };
+    let is_own = |process: &Process| {
+        let exe = fs::metadata(format!("/proc/{}/exe", process.pid));
+        exe.is_ok_and(|exe| (exe.dev(), exe.ino()) == (own.dev(), own.ino()))
+    };
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes
+        .filter(|process| process.pid != std::process::id().cast_signed())
+        .filter(|process| is_own(process) && links_of(process).next().is_some())
+        .filter_map(|process| Some((process.pid, process.stat().ok()?.starttime)))
+        .collect()
+}
+
 fn holds(process: &Process, programs: &Programs) -> bool {
+    links_of(process).any(|info| links_to(&info, programs))
+}
+
+/// What the kernel says of each link of the process's.
+fn links_of(process: &Process) -> impl Iterator<Item = String> {
     let links = process.fd().into_iter().flatten().flatten().filter(|fd| match &fd.target {
         FDTarget::AnonInode(kind) => kind.contains(LINK),
         _ => false,
     });
-    links.into_iter().any(|fd| {
-        let path = format!("/proc/{}/fdinfo/{}", process.pid, fd.fd);
-        std::fs::read_to_string(path).is_ok_and(|info| links_to(&info, programs))
-    })
+    let pid = process.pid;
+    links.filter_map(move |fd| fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", fd.fd)).ok())
 }
 
 /// Whether the description of a descriptor is that of a link to one of the programs.

@@ -51,12 +51,16 @@ impl Catalogue {
         let broken = |reason: String| DescribeError { object: "the index".into(), reason };
         let index = zstd::decode_all(INDEX).map_err(|error| broken(error.to_string()))?;
         if index.is_empty() {
-            return Self::described(PLACES.iter().map(|(stem, place)| (*stem, Object::BuiltIn(place.clone()))));
+            return Self::described(
+                PLACES.iter().map(|(stem, place)| (*stem, Object::BuiltIn(place.clone()))),
+            );
         }
-        let place = |stem: &str| PLACES.iter().find(|(known, _)| *known == stem).map(|(_, place)| place.clone());
+        let place =
+            |stem: &str| PLACES.iter().find(|(known, _)| *known == stem).map(|(_, place)| place.clone());
         let entries = index::read(&index).map_err(|error| broken(error.to_string()))?;
         let templates = entries.into_iter().map(|(stem, template)| {
-            let place = place(&stem).ok_or_else(|| broken(format!("it has a `{stem}`, which is no object")))?;
+            let place =
+                place(&stem).ok_or_else(|| broken(format!("it has a `{stem}`, which is no object")))?;
             Ok(Arc::new(Template { object: Object::BuiltIn(place), ..template }))
         });
         templates.collect::<Result<Vec<_>, _>>().map(Self::sorted)

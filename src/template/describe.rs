@@ -12,8 +12,9 @@ use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, KernelNames, Known, LONGEST_NAME, Layout, Limits,
-    NameRule, NamedValue, Object as Stored, ObservedAt, Observer, Param, ParamKind, Stack, SummaryKinds, Template,
+    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, KernelNames, Known, LONGEST_NAME, Layout,
+    Limits, NameRule, NamedValue, Object as Stored, ObservedAt, Observer, Param, ParamKind, Stack,
+    SummaryKinds, Template,
 };
 
 /// An object that is not a template.

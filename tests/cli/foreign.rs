@@ -21,7 +21,9 @@ fn compiled(source: &str, directory: &Path) -> Option<()> {
     use std::io::Write;
     let object = directory.join("file_lock.bpf.o");
     let compiler = Command::new("clang-19")
-        .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-I.", "-x", "c", "-c", "-", "-o"])
+        .args([
+            "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-I.", "-x", "c", "-c", "-", "-o",
+        ])
         .arg(&object)
         .current_dir("ebpf-templates")
         .stdin(Stdio::piped())
@@ -55,7 +57,8 @@ fn what_the_documentation_writes_is_a_template() {
     for part in ["file_lock", "path_prefix", "read, write, unlock", "Leases", "/var/lib/dpkg/"] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    let filter = "probe(\"file_lock\").when(|e| e.kind == \"write\" && e.path.starts_with(\"/etc/\")).attach();";
+    let filter =
+        "probe(\"file_lock\").when(|e| e.kind == \"write\" && e.path.starts_with(\"/etc/\")).attach();";
     let (code, plan, stderr) = with(directory.path(), &["explain", "-e", filter]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(plan.contains("hooks file_lock"), "{plan}");

@@ -24,6 +24,12 @@ pub const GAPS: &[Gap] = &[
         reason: "the least and the greatest value need bpf_spin_lock, which LSM programs have from 6.1 on; the \
                  attach is refused and says so",
     },
+    Gap {
+        kernel: "5.10",
+        template: "io_uring",
+        step: "the making of a ring is refused",
+        reason: "the hooks are there from 5.16 on; the attach is refused and says so",
+    },
 ];
 
 pub fn gap(kernel: &str, template: &str, step: &str) -> Option<&'static Gap> {

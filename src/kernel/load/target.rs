@@ -23,7 +23,10 @@ pub struct Prototype {
 pub fn asking_function(hook: &str) -> String {
     let name = match hook {
         "bprm_check_security" => "bprm_check",
+        "msg_queue_alloc_security" => "msg_queue_alloc",
+        "sem_alloc_security" => "sem_alloc",
         "settime" => "settime64",
+        "shm_alloc_security" => "shm_alloc",
         "userns_create" => "create_user_ns",
         other => other,
     };

@@ -73,7 +73,8 @@ impl State {
         if spec.counts_at_once() {
             let counted = spec.gathered_for(Need::Summaries);
             let counted = if counted.is_empty() { "each operation".to_owned() } else { counted.join(", ") };
-            let how = "at once, before memory is taken, as long as no param is set and nothing is to be refused";
+            let how =
+                "at once, before memory is taken, as long as no param is set and nothing is to be refused";
             stages.push(kernel("counting", format!("{counted}: {how}")));
         }
         stages.extend(self.gathering().map(|does| kernel("gathering", does)));

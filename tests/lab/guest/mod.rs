@@ -6,6 +6,8 @@
 pub mod active;
 mod aggregation;
 mod attempts;
+mod bpf;
+mod bpf_object;
 mod cases;
 mod chmod;
 mod connect;
@@ -18,29 +20,42 @@ mod exec_args;
 mod exec_marks;
 pub mod exec_unlink;
 mod faults;
+mod fd_receive;
 mod fields;
 mod file_ioctl;
 mod file_open;
 mod filter;
 mod filter_live;
 mod help;
+mod io_uring;
+mod ipc;
+mod key_add;
 mod limits;
 mod link;
+mod lockdown;
+mod mmap_exec;
+mod module;
+mod mount;
+mod mprotect;
 mod names;
 mod namespaces;
 mod output;
 mod pace;
 mod panic;
 mod paths;
+mod perf;
 mod proc_mem;
 mod product;
 mod prompt;
 mod rename;
+mod sched;
 mod scope;
 mod scope_kinds;
+mod settime;
 mod shell;
 mod stacks;
 mod stat;
+mod syslog;
 mod task;
 mod texts;
 mod truncate;
@@ -292,6 +307,57 @@ fn special() -> impl IntoIterator<Item = Step> {
         "stat" {
             "a file is as if it were not there" => stat::hidden,
         }
+        "module" {
+            "families are refused by the names they are requested by" => module::families,
+            "kinds and files narrow" => module::kinds,
+        }
+        "mount" {
+            "action, type, source and place narrow" => mount::narrowed,
+            "a remount by fsconfig is known by its root alone" => mount::remounted_file_system,
+        }
+        "bpf" {
+            "commands, types and names narrow" => bpf::narrowed,
+            "where bpf(2) is denied to all, the shell goes on" => bpf::shell_is_spared,
+        }
+        "bpf_object" {
+            "new ones are told by id, the shell's own by their function" => bpf_object::new_ones,
+        }
+        "mmap_exec" {
+            "path, kind and writable narrow; the rest is in no books" => mmap_exec::narrowed,
+            "where reading implies executing" => mmap_exec::implied,
+            "a program that may not be mapped does not run" => mmap_exec::programs,
+        }
+        "mprotect" {
+            "written and then made executable, in two steps" => mprotect::in_two_steps,
+            "heap and stack are told apart" => mprotect::regions,
+        }
+        "perf" {
+            "access narrows, and a probe asks once" => perf::accesses,
+        }
+        "lockdown" {
+            "reasons go by name, whatever their numbers" => lockdown::by_reason,
+        }
+        "syslog" {
+            "actions, by call and by device" => syslog::actions,
+        }
+        "settime" {
+            "time and zone; adjtimex has no hook" => settime::what_is_not_seen,
+        }
+        "io_uring" {
+            "the making of a ring is refused" => io_uring::setup_is_refused,
+        }
+        "ipc" {
+            "what belongs to others" => ipc::foreign,
+        }
+        "sched" {
+            "a process that changes itself can be spared" => sched::except_own,
+        }
+        "fd_receive" {
+            "over a socket and by pidfd_getfd; access narrows" => fd_receive::over_a_socket,
+        }
+        "key_add" {
+            "types and names narrow" => key_add::narrowed,
+        }
         "attempts" {
             "denied by a probe of the scratch's cgroup, and nowhere else" => attempts::denied_in_its_cgroup,
             "what is permitted to root leaves nothing behind" => attempts::permitted_without_harm,
@@ -318,6 +384,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "each template has a row of the common claims" => cases::complete,
             "the example in each template's help runs" => help::examples,
             "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
+            "panic ends a session that denies bpf(2) to all" => panic::ends_a_denial_of_bpf,
             "panic ends every session, be it stopped or stubborn" => panic::ends_every_session,
             "panic needs privilege, and says so" => panic::needs_privilege,
             "a preview is what the hooks then do" => product::preview,

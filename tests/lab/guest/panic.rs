@@ -69,6 +69,18 @@ pub fn ends_a_deny_all() -> Outcome {
     holds(Command::new(SHELL).arg("--version").output().is_ok(), "an execution is still denied")
 }
 
+/// Where bpf(2) is denied to all, no probe can be made to observe: the session is found by what it executes, and ends.
+pub fn ends_a_denial_of_bpf() -> Outcome {
+    fs::write(FILE, "content").map_err(|e| e.to_string())?;
+    let shell = denying("probe(\"bpf\").everywhere().lease(\"5m\").deny(\"EPERM\").attach();")?;
+    same("denied", read()?, REFUSED)?;
+    let (said, code) = panic()?;
+    holds(code == Some(0), format!("exit {code:?}: {said}"))?;
+    holds(said.contains("nothing is attached any more\n"), said)?;
+    same("afterwards", read()?, Deed::Done)?;
+    shell.end().map(drop)
+}
+
 /// A cgroup in which nothing runs, to the end of the step.
 struct Frozen;
 

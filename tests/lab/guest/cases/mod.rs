@@ -18,8 +18,9 @@ use nix::errno::Errno;
 use serde_json::Value;
 
 use super::{
-    Outcome, Step, chmod, connect, create, exec, exec_unlink, file_ioctl, file_open, link, proc_mem, rename,
-    same, stat,
+    Outcome, Step, bpf, bpf_object, chmod, connect, create, exec, exec_unlink, fd_receive, file_ioctl,
+    file_open, io_uring, ipc, key_add, link, lockdown, mmap_exec, module, mount, mprotect, perf, proc_mem,
+    rename, same, sched, settime, stat, syslog,
     task::{Identity, Task},
     truncate, unlink, xattr,
 };
@@ -41,6 +42,21 @@ pub const TABLE: &[Case] = &[
     xattr::CASE,
     file_ioctl::CASE,
     stat::CASE,
+    module::CASE,
+    mount::CASE,
+    bpf::CASE,
+    bpf_object::CASE,
+    mmap_exec::CASE,
+    mprotect::CASE,
+    perf::CASE,
+    lockdown::CASE,
+    syslog::CASE,
+    settime::CASE,
+    ipc::CASE,
+    io_uring::CASE,
+    sched::CASE,
+    fd_receive::CASE,
+    key_add::CASE,
 ];
 
 /// Templates whose hooks have no verdict: whatever else than observing is asked of their probes is refused, and they go on.

@@ -68,7 +68,8 @@ fn for_each(change: &str) -> String {
 fn examples(cases: &[&'static Case]) -> Result<String, String> {
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let tried = |case: &&&'static Case| {
-        let template = catalogue.get(case.template).ok_or_else(|| format!("no template {}", case.template))?;
+        let template =
+            catalogue.get(case.template).ok_or_else(|| format!("no template {}", case.template))?;
         let Template { name, example, .. } = &**template;
         Ok(format!(
             "try {{ {example} emit(#{{example: \"{name}\", fault: ()}}); }} \
