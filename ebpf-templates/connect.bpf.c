@@ -118,7 +118,7 @@ struct event {
 				       "in it being an @ too.");
 } KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
 		"T1046 T1071 T1095 T1571")
-KRSI_EXAMPLE("probe(\"connect\", #{address: \"169.254.169.254\"}).scope(#{not_uid: 0}).deny(\"ECONNREFUSED\").attach();")
+KRSI_EXAMPLE("probe(\"connect\", #{address: \"169.254.169.254\"}).scope(#{uid: 33}).deny(\"ECONNREFUSED\").attach();")
 KRSI_NOT_SEEN("Datagrams with an address of their own (sendto), which need no connect; connects of the kernel's own; further "
 	      "addresses of SCTP associations; sockets that are connected already: inherited, passed or accepted.");
 

@@ -60,7 +60,7 @@ struct event {
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
 		"T1005 T1083 T1552.001 T1565.001")
-KRSI_EXAMPLE("probe(\"file_open\", #{path: \"/etc/shadow\"}).scope(#{not_uid: 0}).deny(\"EACCES\").attach();")
+KRSI_EXAMPLE("probe(\"file_open\", #{path: \"/etc/shadow\"}).scope(#{uid: 33}).deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("O_PATH opens, and files that are open already: inherited or passed over a socket. A copy is another file, and "
 	      "a rule about names (path_prefix, path_suffix, filters on the path) does not know a file's other names.");
 

@@ -67,7 +67,7 @@ struct event {
 	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009")
-KRSI_EXAMPLE("probe(\"proc_mem\").scope(#{not_comm: \"gdb\"}).deny(\"EPERM\").attach();")
+KRSI_EXAMPLE("probe(\"proc_mem\").scope(#{uid: 1000, not_comm: \"gdb\"}).deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("What is written: the access is asked about once, when it begins. A process's writes to its own memory, "
 	      "memory that two processes share, and tracers that were attached before.");
 
