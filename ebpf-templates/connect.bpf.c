@@ -12,7 +12,8 @@
  * Whether a connect that is let through comes to anything is not known here; one that is tried again is asked
  * about again.
  *
- * connect is more than TCP. For a datagram socket it only sets where to send from now on, and sends nothing:
+ * connect is more than TCP. vsock leads from a guest to its host and back, past every firewall; netlink to the kernel's
+ * own services, or to another process. Packet sockets and AF_ALG have no connect: see bind. For a datagram socket it only sets where to send from now on, and sends nothing:
  * getaddrinfo(3) does so with each address it finds, to sort them. With AF_UNSPEC it takes a connection
  * back; that is an event of the family `unspec`, which no param about addresses, ports or names matches.
  *
@@ -37,40 +38,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
-
-/*
- * As X(name, value in the event, bit of the param): a family's and a type's bit is its value as a power of two, and
- * protocols have bits of their own.
- */
-#define FAMILIES(X)                                                                                        \
-	X("unspec", 0, 1)                                                                                  \
-	X("unix", 1, 2)                                                                                    \
-	X("inet", 2, 4)                                                                                    \
-	X("inet6", 10, 1024)                                                                               \
-	X("netlink", 16, 65536)                                                                            \
-	X("can", 29, 536870912)                                                                            \
-	X("tipc", 30, 1073741824)                                                                          \
-	X("bluetooth", 31, 2147483648)                                                                     \
-	X("rxrpc", 33, 8589934592)                                                                         \
-	X("vsock", 40, 1099511627776)                                                                      \
-	X("qipcrtr", 42, 4398046511104)
-
-#define TYPES(X)                                                                                           \
-	X("stream", 1, 2) X("dgram", 2, 4) X("raw", 3, 8) X("rdm", 4, 16) X("seqpacket", 5, 32) X("dccp", 6, 64)
-
-#define PROTOCOLS(X)                                                                                       \
-	X("icmp", 1, 1)                                                                                    \
-	X("tcp", 6, 2)                                                                                     \
-	X("udp", 17, 4)                                                                                    \
-	X("icmpv6", 58, 8)                                                                                 \
-	X("sctp", 132, 16)                                                                                 \
-	X("udplite", 136, 32)                                                                              \
-	X("raw", 255, 64)                                                                                  \
-	X("mptcp", 262, 128)                                                                               \
-	X("smc", 256, 256)
-
-#define VALUE(name, value, bit) name "=" #value " "
-#define BIT(name, value, bit) name "=" #bit " "
+#include "include/krsi_socket_names.bpf.h"
 
 struct params {
 	krsi_addresses address KRSI_DOC("Addresses in one of these networks: `10.0.0.0/8`, `2001:db8::/32`, or one "
@@ -92,12 +60,14 @@ struct params {
 		KRSI_DEFAULT("every name") KRSI_BEGINS("/@") KRSI_LONGEST("108");
 	krsi_flags family KRSI_DOC("Address families; `unspec` takes a connection back.")
 		KRSI_DEFAULT("every family")
-		KRSI_BITS(FAMILIES(BIT));
+		KRSI_BITS(KRSI_FAMILIES(KRSI_BIT));
 	krsi_flags socket_type KRSI_DOC("Types of sockets.")
-		KRSI_DEFAULT("every type") KRSI_BITS(TYPES(BIT));
+		KRSI_DEFAULT("every type") KRSI_BITS(KRSI_SOCKET_TYPES(KRSI_BIT));
 	krsi_flags protocol KRSI_DOC("Protocols of IP sockets, as the program chose them. mptcp and smc are TCP on the "
 				      "wire, and no `tcp` here: a rule about all of TCP is about `[\"tcp\", \"mptcp\", \"smc\"]`.")
-		KRSI_DEFAULT("every protocol") KRSI_BITS(PROTOCOLS(BIT));
+		KRSI_DEFAULT("every protocol") KRSI_BITS(KRSI_IP_PROTOCOLS(KRSI_BIT));
+	krsi_flags netlink_protocol KRSI_DOC("Protocols of netlink sockets; no other socket has one.")
+		KRSI_DEFAULT("every protocol") KRSI_BITS(KRSI_NETLINKS(KRSI_BIT));
 };
 
 struct event {
@@ -109,18 +79,22 @@ struct event {
 					     "told as the address it reaches.") KRSI_SUBJECT;
 	u16 port KRSI_DOC("Port of an IP address; 0 if it is none.") KRSI_UNIT("port");
 	u16 family KRSI_DOC("Family of the address, which need not be the socket's; unspec: a connection is taken back.")
-		KRSI_NAMES(FAMILIES(VALUE));
+		KRSI_NAMES(KRSI_FAMILIES(KRSI_VALUE));
 	u16 socket_type KRSI_DOC("Type of the socket.")
-		KRSI_NAMES(TYPES(VALUE) "packet=10");
+		KRSI_NAMES(KRSI_SOCKET_TYPES(KRSI_VALUE));
 	u16 protocol KRSI_DOC("Protocol of an IP socket, as the program chose it: mptcp and smc are TCP on the wire.")
-		KRSI_NAMES("none=0 " PROTOCOLS(VALUE));
+		KRSI_NAMES("none=0 " KRSI_IP_PROTOCOLS(KRSI_VALUE));
+	u16 netlink_protocol KRSI_DOC("Protocol of a netlink socket.") KRSI_NAMES("none=65535 " KRSI_NETLINKS(KRSI_VALUE));
+	KRSI_VSOCK_FIELDS
+	KRSI_NETLINK_FIELDS
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
 } KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
 		"T1046 T1071 T1095 T1571")
 KRSI_EXAMPLE("probe(\"connect\", #{address: \"169.254.169.254\"}).scope(#{uid: 33}).deny(\"ECONNREFUSED\").attach();")
-KRSI_NOT_SEEN("Datagrams with an address of their own (sendto), which need no connect; connects of the kernel's own; further "
-	      "addresses of SCTP associations; sockets that are connected already: inherited, passed or accepted.");
+KRSI_NOT_SEEN("Datagrams with an address of their own need no connect: see sendto. Sockets that are connected already are not "
+	      "asked about: inherited, passed, accepted. The name of a unix socket is what the task wrote, so that another "
+	      "name for the same one is missed: see unix_connect.");
 
 KRSI_PACKED_FROM(path);
 
@@ -128,50 +102,16 @@ KRSI_PACKED_FROM(path);
 #include "include/krsi_names.bpf.h"
 #include "include/krsi_socket.bpf.h"
 
-#define AF_SMC 43 /* include/linux/socket.h */
-/* include/uapi/linux/in.h */
-#define IPPROTO_TCP 6
-#define IPPROTO_SMC 256
-#define IPPROTO_MPTCP 262
-
-#define CASE(name, value, bit)                                                                             \
-	case value:                                                                                        \
-		return bit;
-
-static __always_inline u64 bit_of_protocol(u16 protocol)
-{
-	switch (protocol) {
-		PROTOCOLS(CASE)
-	default:
-		return 0;
-	}
-}
-
-/* Whether a set of values, each a power of two, has this one in it. No set: all are. */
-static __always_inline bool has(u64 set, u16 value)
-{
-	return !set || (value < 64 && set >> value & 1);
-}
-
 /* Where to, and by which socket. */
 struct connection {
 	struct krsi_destination to;
-	u16 socket_type;
-	u16 protocol;
+	struct krsi_socket_kind kind;
 };
 
-static __always_inline bool read_connection(struct socket *socket, const void *address, u32 length,
+static __always_inline bool read_connection(struct sock *sock, const void *address, u32 length,
 					    struct connection *connection)
 {
-	struct sock *sock = READ(socket, sk);
-	u16 family = READ(sock, __sk_common.skc_family);
-
-	connection->socket_type = READ(socket, type);
-	/* Other families number their protocols as they like; SMC is one of IP's under a family of its own. */
-	if (family == AF_SMC)
-		connection->protocol = IPPROTO_SMC;
-	else
-		connection->protocol = family == AF_INET || family == AF_INET6 ? READ(sock, sk_protocol) : 0;
+	krsi_read_kind(sock, &connection->kind);
 	if (!krsi_read_destination(address, length, &connection->to))
 		return false;
 	krsi_settle(sock, &connection->to.address);
@@ -179,52 +119,38 @@ static __always_inline bool read_connection(struct socket *socket, const void *a
 }
 
 /* Whether the params have it in view, as far as numbers tell. */
-static __always_inline bool wanted(volatile struct settings *settings, struct socket *socket,
-				   const struct connection *connection)
+static __always_inline bool wanted(volatile struct settings *settings, const struct connection *connection)
 {
-	u64 address = settings->params.address;
-	u64 not_address = settings->params.not_address;
-	u64 port = settings->params.port;
-	u64 protocols = settings->params.protocol;
-	bool networks = address || not_address || port;
-	bool names = settings->params.path || settings->params.path_prefix;
-
-	if (!has(settings->params.family, connection->to.family) || !has(settings->params.socket_type, connection->socket_type) ||
-	    (protocols && !(protocols & bit_of_protocol(connection->protocol))))
+	if (!krsi_has(settings->params.family, connection->to.family) ||
+	    !krsi_is_kind(&connection->kind, 0, settings->params.socket_type, settings->params.protocol,
+			  settings->params.netlink_protocol))
 		return false;
-	/* What is about the other kind of address only is not about this one. */
-	if (connection->to.address.version && networks)
-		return krsi_match_destination(&connection->to, address, not_address, port);
-	if (connection->to.family == AF_UNIX)
-		return names || !networks;
-	return !networks && !names;
+	return krsi_wants_address(&connection->to, settings->params.address, settings->params.not_address,
+				  settings->params.port, KRSI_ABOUT_NAMES(settings), true);
 }
 
-static __always_inline bool gather(struct scratch *scratch, struct socket *socket, const void *address, u32 length,
+static __always_inline bool gather(struct scratch *scratch, struct sock *sock, const void *address, u32 length,
 				   const struct connection *connection)
 {
 	struct event *event = &scratch->event;
-	struct sock *sock = READ(socket, sk);
-	struct net *net = READ(sock, __sk_common.skc_net.net);
+	struct krsi_other_address other = {};
 
-	event->net_ns = READ(net, ns.inum);
+	event->net_ns = krsi_net_of(sock);
 	event->address = connection->to.address;
 	event->port = connection->to.port;
+	KRSI_TELL_SOCKET(event, &connection->kind);
 	event->family = connection->to.family;
-	event->socket_type = connection->socket_type;
-	event->protocol = connection->protocol;
-	return connection->to.family != AF_UNIX || krsi_gather_socket_name(scratch, address, length);
-}
-
-/* The part of the decision that is left once the name is known. */
-static __always_inline enum krsi_match match_name(volatile struct settings *settings, struct scratch *scratch)
-{
-	if (scratch->event.family != AF_UNIX || (!settings->params.path && !settings->params.path_prefix))
-		return KRSI_MATCH;
-	if (KRSI_IS_NAMED(settings, scratch, path, scratch->event.path.text) ||
-	    KRSI_IS_NAMED(settings, scratch, path_prefix, scratch->event.path.text))
-		return KRSI_MATCH;
-	return KRSI_NO_MATCH;
+	if (event->family == AF_UNIX)
+		return krsi_gather_socket_name(scratch, address, length);
+	if (event->family != AF_NETLINK && event->family != AF_VSOCK)
+		return true;
+	if (!krsi_read_other(event->family, address, length, &other))
+		return false;
+	if (event->family == AF_NETLINK)
+		KRSI_TELL_NETLINK(event, &other);
+	else
+		KRSI_TELL_VSOCK(event, &other);
+	return true;
 }
 
 /* Everything behind the earlier programs; gives the verdict. */
@@ -232,22 +158,25 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct soc
 				  u32 length)
 {
 	volatile struct settings *settings = krsi_enter();
+	struct sock *sock;
 	struct connection connection = {};
 	struct scratch *scratch;
 	int result;
 
 	if (!settings)
 		return 0;
-	if (!read_connection(socket, address, length, &connection))
+	sock = READ(socket, sk);
+	if (!read_connection(sock, address, length, &connection))
 		return krsi_failed();
-	if (!wanted(settings, socket, &connection))
+	if (!wanted(settings, &connection))
 		return krsi_filtered();
 	scratch = krsi_take(settings, &result);
 	if (!scratch)
 		return result;
-	if (!gather(scratch, socket, address, length, &connection))
+	if (!gather(scratch, sock, address, length, &connection))
 		scratch->event.header.notes |= KRSI_NOTE_NO_PATH;
-	return krsi_decide(context, scratch, hook, match_name(settings, scratch));
+	return krsi_decide(context, scratch, hook,
+			   KRSI_MATCH_NAME(settings, scratch, connection.to.family == AF_UNIX));
 }
 
 #define MSG_FASTOPEN 0x20000000 /* include/linux/socket.h */

@@ -18,10 +18,7 @@
 #define KRSI_SOCKET_BPF_H
 
 #include "krsi_paths.bpf.h"
-
-#define AF_UNIX 1
-#define AF_INET 2
-#define AF_INET6 10
+#include "krsi_socket_kind.bpf.h"
 
 /* As include/uapi/linux/in.h and in6.h have them; ports and addresses in network order. */
 struct krsi_sockaddr {
@@ -69,14 +66,17 @@ static __always_inline void krsi_set_v4(struct krsi_address *address, const u8 *
 		address->bytes[KRSI_MAPPED_PREFIX + i] = bytes[i];
 }
 
-/* Reads the address that a hook was given, all zero before. False if it cannot be read. */
-static __always_inline bool krsi_read_destination(const void *from, u32 length, struct krsi_destination *to)
+static __always_inline void krsi_set_v6(struct krsi_address *address, const u8 *bytes)
+{
+	address->version = krsi_is_mapped(bytes) ? 4 : 6;
+	__builtin_memcpy(address->bytes, bytes, sizeof(address->bytes));
+}
+
+/* Reads the address that a hook was given as one of this family, whatever it says itself; all zero before. */
+static __always_inline bool krsi_read_address(u16 family, const void *from, u32 length, struct krsi_destination *to)
 {
 	struct krsi_sockaddr given = {};
-	u16 family = 0;
 
-	if (length >= sizeof(family) && bpf_probe_read_kernel(&family, sizeof(family), from))
-		return false;
 	to->family = family;
 	if (family == AF_INET && length >= KRSI_SOCKADDR_IN) {
 		if (bpf_probe_read_kernel(&given, 8, from))
@@ -85,11 +85,42 @@ static __always_inline bool krsi_read_destination(const void *from, u32 length, 
 	} else if (family == AF_INET6 && length >= KRSI_SOCKADDR_IN6) {
 		if (bpf_probe_read_kernel(&given, KRSI_SOCKADDR_IN6, from))
 			return false;
-		to->address.version = krsi_is_mapped(given.v6) ? 4 : 6;
-		__builtin_memcpy(to->address.bytes, given.v6, sizeof(given.v6));
+		krsi_set_v6(&to->address, given.v6);
 	}
 	to->port = given.port[0] << 8 | given.port[1];
 	return true;
+}
+
+/* The family that an address says it is of; 0 (AF_UNSPEC) if it is too short. False if it cannot be read. */
+static __always_inline bool krsi_read_family(const void *from, u32 length, u16 *family)
+{
+	*family = 0;
+	return length < sizeof(*family) || !bpf_probe_read_kernel(family, sizeof(*family), from);
+}
+
+/* Reads the address that a hook was given, all zero before. False if it cannot be read. */
+static __always_inline bool krsi_read_destination(const void *from, u32 length, struct krsi_destination *to)
+{
+	u16 family;
+
+	return krsi_read_family(from, length, &family) && krsi_read_address(family, from, length, to);
+}
+
+/*
+ * The same where the kernel goes by the socket's family rather than by the address's own: sockets of IPv4 take AF_UNSPEC
+ * for AF_INET when they are bound or sent by, raw ones of IPv6 for AF_INET6, and AF_ALG does not look at it.
+ */
+static __always_inline bool krsi_read_by_socket(const struct krsi_socket_kind *kind, const void *from, u32 length,
+						struct krsi_destination *to)
+{
+	u16 family;
+
+	if (!krsi_read_family(from, length, &family))
+		return false;
+	if (kind->family == AF_INET || (kind->family == AF_INET6 && kind->type == SOCK_RAW && !family) ||
+	    kind->family == AF_ALG)
+		family = kind->family;
+	return krsi_read_address(family, from, length, to);
 }
 
 /* ---- networks and ports -------------------------------------------------- */
@@ -184,9 +215,12 @@ static __always_inline void krsi_reach(struct krsi_address *address)
 	address->bytes[15] = 1;
 }
 
-/* Whether the params about addresses and ports have it in view; each may be 0, which says nothing. */
+/*
+ * Whether the params about addresses and ports have it in view; each may be 0, which says nothing. `reaches`: it is where
+ * something goes to, and no address of the socket's own, of which 0.0.0.0 and :: are more than the loopback.
+ */
 static __always_inline bool krsi_match_destination(const struct krsi_destination *to, u64 address, u64 not_address,
-						   u64 port)
+						   u64 port, const bool reaches)
 {
 	struct krsi_address reached = to->address;
 
@@ -194,11 +228,61 @@ static __always_inline bool krsi_match_destination(const struct krsi_destination
 		return false;
 	if (!address && !not_address)
 		return true;
-	if (krsi_is_unspecified(&reached))
+	if (reaches && krsi_is_unspecified(&reached))
 		krsi_reach(&reached);
-	if (address && !krsi_in_network(false, &to->address) && !krsi_in_network(false, &reached))
+	if (address && !krsi_in_network(false, &to->address) && (!reaches || !krsi_in_network(false, &reached)))
 		return false;
-	return !not_address || (!krsi_in_network(true, &to->address) && !krsi_in_network(true, &reached));
+	if (!not_address)
+		return true;
+	return !krsi_in_network(true, &to->address) && (!reaches || !krsi_in_network(true, &reached));
+}
+
+/* ---- addresses that sockets have ----------------------------------------- */
+
+static __always_inline void krsi_read_v4(const u32 *from, struct krsi_address *address)
+{
+	u32 bytes = 0;
+
+	bpf_probe_read_kernel(&bytes, sizeof(bytes), from);
+	krsi_set_v4(address, (const u8 *)&bytes);
+}
+
+/* In place: the stack has little room left. */
+static __always_inline void krsi_read_v6(const struct in6_addr *from, struct krsi_address *address)
+{
+	bpf_probe_read_kernel(address->bytes, sizeof(address->bytes), from);
+	address->version = krsi_is_mapped(address->bytes) ? 4 : 6;
+}
+
+/* The one that it is bound to, and its port; all zero before. 0.0.0.0 and :: are every address. */
+static __always_inline void krsi_read_own(struct sock *sock, u16 family, struct krsi_destination *own)
+{
+	own->family = family;
+	if (family == AF_INET)
+		krsi_read_v4(__builtin_preserve_access_index(&sock->__sk_common.skc_rcv_saddr), &own->address);
+	else if (family == AF_INET6 && EXISTS(sock, __sk_common.skc_v6_rcv_saddr))
+		krsi_read_v6(__builtin_preserve_access_index(&sock->__sk_common.skc_v6_rcv_saddr), &own->address);
+	else
+		return;
+	own->port = READ(sock, __sk_common.skc_num);
+}
+
+#define KRSI_SWAPPED(number) ((u16)((number) << 8 | (number) >> 8))
+
+/* The one that it is connected to. */
+static __always_inline void krsi_read_peer(struct sock *sock, u16 family, struct krsi_destination *peer)
+{
+	u16 port;
+
+	peer->family = family;
+	if (family == AF_INET)
+		krsi_read_v4(__builtin_preserve_access_index(&sock->__sk_common.skc_daddr), &peer->address);
+	else if (family == AF_INET6 && EXISTS(sock, __sk_common.skc_v6_daddr))
+		krsi_read_v6(__builtin_preserve_access_index(&sock->__sk_common.skc_v6_daddr), &peer->address);
+	else
+		return;
+	port = READ(sock, __sk_common.skc_dport);
+	peer->port = KRSI_SWAPPED(port);
 }
 
 /* ---- names --------------------------------------------------------------- */
@@ -262,6 +346,116 @@ static __always_inline bool krsi_gather_socket_name(struct scratch *scratch, con
 		return false;
 	krsi_set_path_length(scratch, ahead + read - 1);
 	return true;
+}
+
+/* Whether params are about names of unix sockets. */
+#define KRSI_ABOUT_NAMES(settings) ((settings)->params.path || (settings)->params.path_prefix)
+
+/* The part of the decision that is left once the name is in the event's path (krsi_names.bpf.h). */
+#define KRSI_MATCH_NAME(settings, scratch, is_unix)                                                        \
+	(!(is_unix) || !KRSI_ABOUT_NAMES(settings) ||                                                      \
+			 KRSI_IS_NAMED(settings, scratch, path, (scratch)->event.path.text) ||             \
+			 KRSI_IS_NAMED(settings, scratch, path_prefix, (scratch)->event.path.text) ?       \
+		 KRSI_MATCH :                                                                              \
+		 KRSI_NO_MATCH)
+
+/*
+ * Whether params about addresses, ports and names have it in view, as far as numbers tell: what is about the other
+ * kind of address only is not about this one.
+ */
+static __always_inline bool krsi_wants_address(const struct krsi_destination *to, u64 address, u64 not_address, u64 port,
+					       bool names, const bool reaches)
+{
+	bool networks = address || not_address || port;
+
+	if (to->address.version && networks)
+		return krsi_match_destination(to, address, not_address, port, reaches);
+	if (to->family == AF_UNIX)
+		return names || !networks;
+	return !networks && !names;
+}
+
+/* ---- of other families --------------------------------------------------- */
+
+/*
+ * What stands behind the family (struct sockaddr_nl, sockaddr_vm, sockaddr_ll, sockaddr_can, sockaddr_xdp): they have their
+ * numbers at the same places.
+ */
+struct krsi_other_address {
+	u16 protocol; /* of sockaddr_ll: network order */
+	u32 first;
+	u32 second;
+};
+
+/* Zero if the address is of another family, or too short. False if it cannot be read. */
+static __always_inline bool krsi_read_other(u16 family, const void *from, u32 length, struct krsi_other_address *to)
+{
+	struct {
+		u16 family;
+		u16 protocol;
+		u32 first;
+		u32 second;
+	} given = {};
+	u32 size = family == AF_NETLINK || family == AF_VSOCK ? 12 : 8;
+
+	if (length < size)
+		return true;
+	if (bpf_probe_read_kernel(&given, 8, from) || (size == 12 && bpf_probe_read_kernel(&given, 12, from)))
+		return false;
+	to->protocol = given.protocol;
+	to->first = given.first;
+	to->second = given.second;
+	return true;
+}
+
+/* Into KRSI_VSOCK_FIELDS, KRSI_NETLINK_FIELDS and KRSI_DEVICE_FIELDS. */
+#define KRSI_TELL_VSOCK(event, other)                                                                      \
+	do {                                                                                               \
+		(event)->vsock_port = (other)->first;                                                      \
+		(event)->cid = (other)->second;                                                            \
+	} while (0)
+
+#define KRSI_TELL_NETLINK(event, other)                                                                    \
+	do {                                                                                               \
+		(event)->netlink_port = (other)->first;                                                    \
+		(event)->netlink_groups = (other)->second;                                                 \
+	} while (0)
+
+#define KRSI_TELL_DEVICE(event, other, is_packet)                                                          \
+	do {                                                                                               \
+		(event)->ifindex = (other)->first;                                                         \
+		(event)->ethertype = is_packet ? KRSI_SWAPPED((other)->protocol) : 0;                      \
+	} while (0)
+
+/* ---- names that unix sockets have ---------------------------------------- */
+
+struct sockaddr_un {
+	u16 sun_family;
+} __relocated;
+
+struct unix_address {
+	int len; /* with the family */
+	struct sockaddr_un name[];
+} __relocated;
+
+struct unix_sock {
+	struct sock sk;
+	struct unix_address *addr;
+	struct path path; /* of the file; none for an abstract name */
+} __relocated;
+
+/* Where the name lies that a unix socket was bound to, and its length with the family; 0: it has none. */
+static __always_inline u32 krsi_find_socket_name(struct sock *sock, const void **name)
+{
+	struct unix_sock *socket = (struct unix_sock *)sock;
+	struct unix_address *address = READ(socket, addr);
+	int length;
+
+	if (!address)
+		return 0;
+	length = READ(address, len);
+	*name = __builtin_preserve_access_index(&address->name);
+	return length < 0 ? 0 : length;
 }
 
 #endif

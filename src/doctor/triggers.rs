@@ -3,11 +3,12 @@
 use std::{
     fs,
     io::{self, Write},
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::{
         fd::AsRawFd,
         unix::{
             fs::{PermissionsExt, symlink},
+            net::{UnixDatagram, UnixListener, UnixStream},
             process::CommandExt,
         },
     },
@@ -46,7 +47,14 @@ pub fn of(hook: &str) -> Option<Trigger> {
         "ptrace_access_check" => look_at_child,
         "ptrace_traceme" => be_traced,
         "socket_create" | "socket_connect" => connect,
-        "socket_sendmsg" => connect_by_sending,
+        "socket_sendmsg" => send,
+        "socket_bind" => bind,
+        "socket_listen" => listen,
+        "socket_accept" | "sock_graft" => accept,
+        "socket_setsockopt" => set_option,
+        "unix_stream_connect" => connect_unix,
+        "unix_may_send" => send_unix,
+        "netlink_send" => send_netlink,
         _ => return kernel_triggers::of(hook),
     };
     Some(trigger)
@@ -202,6 +210,61 @@ fn be_traced() -> io::Result<()> {
     // The error just made is how it ends.
     let _ = command.status();
     Ok(())
+}
+
+/// By TCP Fast Open, and a datagram: each is what some template has this hook for.
+fn send() -> io::Result<()> {
+    let by_connecting = connect_by_sending();
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.send_to(b"krsi-sh doctor", receiver.local_addr()?)?;
+    by_connecting
+}
+
+fn bind() -> io::Result<()> {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop)
+}
+
+/// At the loopback, and at once no more.
+fn listen() -> io::Result<()> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map(drop)
+}
+
+/// A connection of this process's to itself.
+fn accept() -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // Nobody waits for a connection that a firewall keeps away.
+    listener.set_nonblocking(true)?;
+    let _client = TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(1))?;
+    listener.accept().map(drop)
+}
+
+fn set_option() -> io::Result<()> {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.set_broadcast(false)
+}
+
+/// To a name that no other process can have: it is in a directory of this one's own.
+fn connect_unix() -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("socket");
+    let _listener = UnixListener::bind(&path)?;
+    UnixStream::connect(&path).map(drop)
+}
+
+fn send_unix() -> io::Result<()> {
+    let (one, other) = UnixDatagram::pair()?;
+    one.send(b"krsi-sh doctor")?;
+    drop(other);
+    Ok(())
+}
+
+/// NLMSG_NOOP, which the kernel throws away.
+fn send_netlink() -> io::Result<()> {
+    const AF_NETLINK: i32 = 16;
+    let mut message = [0; 16];
+    message[0] = 16; // its length
+    message[4] = 1;
+    let socket = Socket::new(Domain::from(AF_NETLINK), Type::from(3 /* raw */), None)?;
+    socket.send(&message).map(drop)
 }
 
 /// TCP Fast Open, to a port of this host's own that nobody listens at: one segment, refused at once.

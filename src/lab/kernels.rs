@@ -14,6 +14,9 @@ use super::LabError;
 /// The five every template is tested on, oldest first.
 pub const MATRIX: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.3"];
 
+/// What the tests load into a guest (`modules` of `scripts/kernels`).
+pub const MODULES: [&str; 3] = ["overlay", "af_alg", "vsock"];
+
 /// An image and what to call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {

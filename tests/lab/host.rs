@@ -256,11 +256,11 @@ fn run_guest(
 ) -> Result<Verdict, Box<dyn std::error::Error>> {
     let suite = Extra { host: std::env::current_exe()?, guest: "/lab/suite".into(), mode: 0o755 };
     let (image, lsm) = image_of(kernel);
-    let overlay = Extra {
-        host: kernels::cache().join(image).join("overlay.ko"),
-        guest: "/lab/overlay.ko".into(),
+    let modules = kernels::MODULES.map(|module| Extra {
+        host: kernels::cache().join(image).join(format!("{module}.ko")),
+        guest: format!("/lab/{module}.ko").into(),
         mode: 0o644,
-    };
+    });
     let active = Extra {
         host: Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/compliance/active.rhai"),
         guest: guest::active::LIBRARY.into(),
@@ -271,7 +271,7 @@ fn run_guest(
         kernel: Some(image.to_owned()),
         lsm: lsm.map(str::to_owned),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
-        files: vec![suite, overlay, active],
+        files: [suite, active].into_iter().chain(modules).collect(),
         // What happens at once has to happen at once.
         cpus: 2,
         timeout: Duration::from_secs(3600),

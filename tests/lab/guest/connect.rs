@@ -73,6 +73,18 @@ fn unix(kind: i32, name: &[u8]) -> Call {
     Call { domain: libc::AF_UNIX, kind, protocol: 0, bytes, how: How::Connect }
 }
 
+fn netlink(port: u32, groups: u32) -> Call {
+    let head = [&(libc::AF_NETLINK as u16).to_ne_bytes()[..], &[0; 2]].concat();
+    let bytes = [&head[..], &port.to_ne_bytes(), &groups.to_ne_bytes()].concat();
+    Call {
+        domain: libc::AF_NETLINK,
+        kind: libc::SOCK_RAW,
+        protocol: libc::NETLINK_GENERIC,
+        bytes,
+        how: How::Connect,
+    }
+}
+
 fn named(name: &str) -> Call {
     let name = name.strip_prefix('@').map_or_else(|| format!("{name}\0"), |rest| format!("\0{rest}"));
     unix(libc::SOCK_STREAM, name.as_bytes())
@@ -206,7 +218,8 @@ fn phases(phases: &[Phase]) -> Outcome {
 fn where_to(address: &str, port: u16, family: &str, kind: &str, protocol: &str, path: &str) -> Value {
     json!({
         "address": address, "port": port, "family": family, "socket_type": kind, "protocol": protocol,
-        "path": path, "path_length": path.len(),
+        "path": path, "path_length": path.len(), "netlink_protocol": "none", "cid": "none", "vsock_port": 0, "netlink_port": 0,
+        "netlink_groups": 0,
     })
 }
 
@@ -287,6 +300,12 @@ pub const CASE: Case = Case {
         Act::new("by sending", "socket_sendmsg", || {
             let call = tcp("127.0.0.1", PORT).how(How::FastOpen);
             connected(&call, where_to("127.0.0.1", PORT, "inet", "stream", "tcp", ""))
+        }),
+        Act::new("netlink", "socket_connect", || {
+            let mut told = where_to("", 0, "netlink", "raw", "none", "");
+            told["netlink_protocol"] = json!("generic");
+            told["netlink_groups"] = json!(0x8000_0001_u32);
+            connected(&netlink(0, 0x8000_0001), told)
         }),
         Act::new("a unix socket", "socket_connect", || {
             connected(&named(SOCKET), where_to("", 0, "unix", "stream", "none", SOCKET))

@@ -3,11 +3,13 @@
 //! A step is a claim about the product, proved with the real shell: it gives a
 //! reason if the claim does not hold. Steps do not depend on each other.
 
+mod accept;
 pub mod active;
 mod aggregation;
 mod attempts;
 mod bpf;
 mod bpf_object;
+mod bind;
 mod cases;
 mod chmod;
 mod connect;
@@ -37,8 +39,11 @@ mod mmap_exec;
 mod module;
 mod mount;
 mod mprotect;
+mod listen;
 mod names;
 mod namespaces;
+mod net;
+mod netlink;
 mod output;
 mod pace;
 mod panic;
@@ -52,7 +57,10 @@ mod sched;
 mod scope;
 mod scope_kinds;
 mod settime;
+mod sendto;
+mod setsockopt;
 mod shell;
+mod socket;
 mod stacks;
 mod stat;
 mod syslog;
@@ -60,6 +68,7 @@ mod task;
 mod texts;
 mod truncate;
 mod unlink;
+mod unix_connect;
 mod workers;
 mod xattr;
 
@@ -357,6 +366,43 @@ fn special() -> impl IntoIterator<Item = Step> {
         }
         "key_add" {
             "types and names narrow" => key_add::narrowed,
+        }
+        "socket" {
+            "a family is refused before the kernel looks for it" => socket::alg,
+            "protocols: what 0 stands for, netlink's own, pairs" => socket::protocols,
+        }
+        "bind" {
+            "each kind of address is told" => bind::told,
+            "every address is none of the loopback's; ports and names" => bind::addresses,
+            "who hears all frames is found by a filter" => bind::sniffers,
+            "algorithms by name, and vsock" => bind::modules,
+        }
+        "listen" {
+            "a port that the kernel chose, a socket that was passed" => listen::told,
+            "addresses, ports and names narrow" => listen::rules,
+        }
+        "accept" {
+            "with_peer: who has connected" => accept::peers,
+            "a denial by peer kills, and says so" => accept::by_peer,
+            "what is refused is the call: the connection waits" => accept::refused_call,
+        }
+        "sendto" {
+            "connected sockets, and no address, are in no books" => sendto::unaddressed,
+            "addresses as the kernel takes them, ports, families" => sendto::rules,
+            "sendmmsg asks for each address in a row" => sendto::many,
+        }
+        "unix_connect" {
+            "a socket is denied by whatever name leads there" => unix_connect::every_name,
+            "a socket that is bound anew is followed" => unix_connect::restarted,
+            "abstract names, pairs, prefixes" => unix_connect::names,
+        }
+        "setsockopt" {
+            "an option has its name at its level" => setsockopt::levels,
+            "options and sockets narrow" => setsockopt::rules,
+        }
+        "netlink" {
+            "each message of a call is told" => netlink::many,
+            "a type is found behind others" => netlink::rules,
         }
         "attempts" {
             "denied by a probe of the scratch's cgroup, and nowhere else" => attempts::denied_in_its_cgroup,

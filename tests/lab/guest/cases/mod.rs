@@ -18,46 +18,12 @@ use nix::errno::Errno;
 use serde_json::Value;
 
 use super::{
-    Outcome, Step, bpf, bpf_object, chmod, connect, create, exec, exec_unlink, fd_receive, file_ioctl,
-    file_open, io_uring, ipc, key_add, link, lockdown, mmap_exec, module, mount, mprotect, perf, proc_mem,
-    rename, same, sched, settime, stat, syslog,
-    task::{Identity, Task},
-    truncate, unlink, xattr,
+    Outcome, Step, same, accept, bind, bpf, bpf_object, chmod, connect, create, exec, exec_unlink, fd_receive, file_ioctl, file_open, io_uring, ipc, key_add, link, listen, lockdown, mmap_exec, module, mount, mprotect, netlink, perf, proc_mem, rename, sched, sendto, setsockopt, settime, socket, stat, syslog, truncate, unix_connect, unlink, xattr, task::{Identity, Task},
 };
 use session::Session;
 
 /// A row for each template.
-pub const TABLE: &[Case] = &[
-    exec::CASE,
-    file_open::CASE,
-    exec_unlink::CASE,
-    proc_mem::CASE,
-    connect::CASE,
-    unlink::CASE,
-    rename::CASE,
-    create::CASE,
-    link::CASE,
-    chmod::CASE,
-    truncate::CASE,
-    xattr::CASE,
-    file_ioctl::CASE,
-    stat::CASE,
-    module::CASE,
-    mount::CASE,
-    bpf::CASE,
-    bpf_object::CASE,
-    mmap_exec::CASE,
-    mprotect::CASE,
-    perf::CASE,
-    lockdown::CASE,
-    syslog::CASE,
-    settime::CASE,
-    ipc::CASE,
-    io_uring::CASE,
-    sched::CASE,
-    fd_receive::CASE,
-    key_add::CASE,
-];
+pub const TABLE: &[Case] = &[exec::CASE, file_open::CASE, exec_unlink::CASE, proc_mem::CASE, connect::CASE, unlink::CASE, rename::CASE, create::CASE, link::CASE, chmod::CASE, truncate::CASE, xattr::CASE, file_ioctl::CASE, stat::CASE, module::CASE, mount::CASE, bpf::CASE, bpf_object::CASE, mmap_exec::CASE, mprotect::CASE, perf::CASE, lockdown::CASE, syslog::CASE, settime::CASE, ipc::CASE, io_uring::CASE, sched::CASE, fd_receive::CASE, key_add::CASE, socket::CASE, bind::CASE, listen::CASE, accept::CASE, sendto::CASE, unix_connect::CASE, setsockopt::CASE, netlink::CASE];
 
 /// Templates whose hooks have no verdict: whatever else than observing is asked of their probes is refused, and they go on.
 pub const OBSERVERS: &[&str] = &[];
