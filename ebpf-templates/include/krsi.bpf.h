@@ -28,7 +28,11 @@
 /* Behind it: a script that is of use to somebody, which a test runs; and what the template cannot see, in sentences. */
 #define KRSI_EXAMPLE(script) KRSI_TAG("example:" script)
 #define KRSI_NOT_SEEN(text) KRSI_TAG("not-seen:" text)
-/* Besides, if no hook of it has a verdict: its probes observe, and nothing else. */
+/*
+ * Besides, if no hook of it has a verdict: its probes observe, and nothing else. Only such a template may be attached to the entry of
+ * a function of the kernel's, by a program of the section `fentry/FUNCTION`, which then is its hook. (One that replaces what a function
+ * returns, because BPF may not have the LSM hook, is `fmod_ret/FUNCTION` and is named `…_function`.)
+ */
 #define KRSI_OBSERVES_ONLY KRSI_TAG("observe-only")
 /*
  * Besides, if its hooks are hot, asked about so often that a probe of every task slows the whole machine: a probe needs a

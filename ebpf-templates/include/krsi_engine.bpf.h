@@ -101,6 +101,14 @@ __noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
 }
 
 /*
+ * Whether the template has told of the like before, and the event is not to be sent but counted as suppressed. Asked of what is
+ * about to be sent; nothing that is decided depends on it.
+ */
+#ifndef KRSI_IS_REPEATED
+#define KRSI_IS_REPEATED(slot, verdict) false
+#endif
+
+/*
  * The rest: answer, deed, summaries, event, counters. `when` is an enum krsi_when. Gives the errno to refuse with, or 0.
  */
 __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
@@ -122,7 +130,7 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 		krsi_gather_header(scratch, krsi_summary_fields, krsi_filter_fields);
 		krsi_summarize(slot, settings->control.epoch);
 	}
-	if (quiet) {
+	if (quiet || KRSI_IS_REPEATED(slot, answer.verdict)) {
 		krsi_count(krsi_counter_suppressed);
 	} else {
 		krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::{
-        fd::AsRawFd,
+        fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::{
             fs::{PermissionsExt, symlink},
             net::{UnixDatagram, UnixListener, UnixStream},
@@ -16,6 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use nix::libc;
 use socket2::{Domain, Socket, Type};
 
 use super::kernel_triggers;
@@ -46,6 +47,24 @@ pub fn of(hook: &str) -> Option<Trigger> {
         "inode_getattr" => open,
         "ptrace_access_check" => look_at_child,
         "ptrace_traceme" => be_traced,
+        "bprm_creds_from_file" => regain,
+        "capable" => || in_child(|| call(libc::SYS_chroot, [c"/".as_ptr() as u64, 0, 0])),
+        "capset" => lay_down_capabilities,
+        "security_file_alloc" => make_memory_file,
+        "inode_init_security_anon" => make_userfaultfd,
+        "taskstats_exit" => execute,
+        "task_fix_setgid" => {
+            || in_child(|| call(libc::SYS_setgid, [u64::from(nix::unistd::getgid().as_raw()), 0, 0]))
+        }
+        "task_fix_setgroups" => || in_child(|| call(libc::SYS_setgroups, [0, 0, 0])),
+        "task_fix_setuid" => {
+            || in_child(|| call(libc::SYS_setuid, [u64::from(nix::unistd::getuid().as_raw()), 0, 0]))
+        }
+        "task_kill" => || call(libc::SYS_kill, [u64::from(std::process::id()), 0, 0]),
+        "task_prctl" => || call(libc::SYS_prctl, [libc::PR_GET_DUMPABLE.cast_unsigned().into(), 0, 0]),
+        "userns_create" => {
+            || in_child(|| call(libc::SYS_unshare, [libc::CLONE_NEWUSER.cast_unsigned().into(), 0, 0]))
+        }
         "socket_create" | "socket_connect" => connect,
         "socket_sendmsg" => send,
         "socket_bind" => bind,
@@ -267,13 +286,81 @@ fn send_netlink() -> io::Result<()> {
     socket.send(&message).map(drop)
 }
 
+/// A system call that takes numbers and no addresses.
+fn call(number: i64, [a, b, c]: [u64; 3]) -> io::Result<()> {
+    // SAFETY: as it says; what it gives is a number, or a descriptor for the process's few remaining moments.
+    Ok(nix::errno::Errno::result(unsafe { libc::syscall(number, a, b, c) }).map(drop)?)
+}
+
+/// In a child that ends before it executes anything.
+fn in_child(deed: fn() -> io::Result<()>) -> io::Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    let ask = move || {
+        deed()?;
+        Err(io::Error::from(io::ErrorKind::Other))
+    };
+    // SAFETY: one system call between fork and exec, which touches no memory of ours.
+    unsafe { command.pre_exec(ask) };
+    // The error just made is how it ends.
+    let _ = command.status();
+    Ok(())
+}
+
+/// A descriptor that is closed at once.
+fn closed(descriptor: i64) -> io::Result<()> {
+    let descriptor = i32::try_from(nix::errno::Errno::result(descriptor)?).map_err(io::Error::other)?;
+    // SAFETY: just made, and nobody else's.
+    drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+    Ok(())
+}
+
+fn make_memory_file() -> io::Result<()> {
+    // SAFETY: the name is a constant.
+    closed(unsafe { libc::syscall(libc::SYS_memfd_create, c"krsi-sh doctor".as_ptr(), libc::MFD_CLOEXEC) })
+}
+
+fn make_userfaultfd() -> io::Result<()> {
+    // SAFETY: a call that takes a number.
+    closed(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) })
+}
+
+/// A child lays its capabilities down, and executes a program: what root gets back by that is what the hook is about.
+fn regain() -> io::Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    let lay_down = || set_capabilities([0; 2]);
+    // SAFETY: one system call between fork and exec, which touches no memory of ours.
+    unsafe { command.pre_exec(lay_down) };
+    command
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map(drop)
+}
+
+/// A child's, to none.
+fn lay_down_capabilities() -> io::Result<()> {
+    in_child(|| set_capabilities([0; 2]))
+}
+
+/// All three sets to the same.
+fn set_capabilities(words: [u32; 2]) -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let data = words.map(|word| [word; 3]);
+    // SAFETY: both are laid out as the call wants them, and live to its end.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) };
+    Ok(nix::errno::Errno::result(result).map(drop)?)
+}
+
 /// TCP Fast Open, to a port of this host's own that nobody listens at: one segment, refused at once.
 fn connect_by_sending() -> io::Result<()> {
     let tcp = || Socket::new(Domain::IPV4, Type::STREAM, None);
     let (nobody, sender) = (tcp()?, tcp()?);
     // Bound and not listening, so that the port is nobody else's.
     nobody.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-    let flags = nix::libc::MSG_FASTOPEN | nix::libc::MSG_NOSIGNAL;
+    let flags = libc::MSG_FASTOPEN | libc::MSG_NOSIGNAL;
     sender.send_to_with_flags(b"krsi-sh doctor", &nobody.local_addr()?, flags).map(drop)
 }
 

@@ -54,6 +54,8 @@ pub enum KernelError {
         "hook `{hook}` is unknown to this kernel ({release})\nfix: use a kernel that has it, or another template"
     )]
     UnknownHook { hook: String, release: String },
+    #[error("this kernel ({release}) has no function `{function}` to attach to")]
+    NoSuchFunction { function: String, release: String },
     #[error("template `{template}` has no observer: it can be attached by lsm or fmod_ret")]
     NoObserver { template: String },
     #[error(

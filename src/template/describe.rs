@@ -12,9 +12,9 @@ use btf_rs::{Btf, BtfType, Member, Struct, Type};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::{
-    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, KernelNames, Known, LONGEST_NAME, Layout,
-    Limits, NameRule, NamedValue, Object as Stored, ObservedAt, Observer, Param, ParamKind, Stack,
-    SummaryKinds, Template,
+    Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, Function, KernelNames, Known,
+    LONGEST_NAME, Layout, Limits, NameRule, NamedValue, Object as Stored, ObservedAt, Observer, Param,
+    ParamKind, Stack, SummaryKinds, Template,
 };
 
 /// An object that is not a template.
@@ -58,6 +58,9 @@ fn read(object: &[u8]) -> Fallible<Template> {
     let layout = Layout { packed_from, header, by_task: by_task(&elf), ..types.layout(&sections)? };
     if layout.programs.is_empty() {
         return Err("no program in a section `lsm/HOOK`".into());
+    }
+    if layout.functions.iter().any(|function| !function.refuses) && !about.has("observe-only") {
+        return Err("a program in a section `fentry/FUNCTION` has no verdict, and struct event no `krsi:observe-only`".into());
     }
 
     Ok(Template {
@@ -109,6 +112,15 @@ fn by_task(elf: &object::File<'_>) -> Vec<String> {
     let in_maps = elf.symbols().filter(|symbol| maps.is_some() && symbol.section_index() == maps);
     let names = in_maps.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
     names.filter(|name| name.ends_with("_by_task")).collect()
+}
+
+/// What is attached to functions of the kernel's and is no observer: at their entry, or in place of what they return.
+fn functions(sections: &[(String, String)]) -> Vec<(Function, String)> {
+    let at_entry =
+        of_kind(sections, "fentry", "").into_iter().filter(|(_, program)| !program.ends_with("_observed"));
+    let in_place = of_kind(sections, "fmod_ret", "_function").into_iter();
+    let each = |refuses| move |(name, program): (String, String)| (Function { name, refuses }, program);
+    at_entry.map(each(false)).chain(in_place.map(each(true))).collect()
 }
 
 /// What observes where the hooks cannot be had.
@@ -555,7 +567,11 @@ impl Types {
                 })
                 .collect::<Fallible<_>>()?,
             summary_kinds: SummaryKinds::read("enum krsi_summary_kind", &numbers("krsi_summary_kind")?)?,
-            programs: of_kind(sections, "lsm", ""),
+            programs: of_kind(sections, "lsm", "")
+                .into_iter()
+                .chain(functions(sections).into_iter().map(|(function, program)| (function.name, program)))
+                .collect(),
+            functions: functions(sections).into_iter().map(|(function, _)| function).collect(),
             doors: of_kind(sections, "fmod_ret", ""),
             observers: observers(sections),
             trackers: of_kind(sections, "tp_btf", "_track"),

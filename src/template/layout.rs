@@ -22,6 +22,8 @@ pub struct Layout {
     pub programs: Vec<(String, String)>,
     /// Kernel function and program of those hooks whose function has other arguments than the hook itself.
     pub doors: Vec<(String, String)>,
+    /// Those of the hooks that are functions of the kernel's, and no LSM hooks.
+    pub functions: Vec<Function>,
     /// Tracepoint and program of what the template watches beside its hooks, to know what
     /// they ask for.
     pub trackers: Vec<(String, String)>,
@@ -121,6 +123,14 @@ pub struct EarlyField {
     pub bit: u32,
     /// Byte offset in `struct krsi_early`.
     pub offset: usize,
+}
+
+/// A function of the kernel's that a program is attached to, whatever the door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    pub name: String,
+    /// Whether the program's return value replaces the function's.
+    pub refuses: bool,
 }
 
 /// A program that sees what a hook would, and has no verdict.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use catalogue::{Catalogue, archive_size, built_in_objects};
 pub use describe::DescribeError;
 pub use index::write as write_index;
-pub use layout::{Control, CounterIndex, EarlyField, Layout, ObservedAt, Observer, SummaryKinds};
+pub use layout::{Control, CounterIndex, EarlyField, Function, Layout, ObservedAt, Observer, SummaryKinds};
 
 /// One template: its documentation, the shape of its events, and the object
 /// that implements it.

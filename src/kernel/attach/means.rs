@@ -10,7 +10,7 @@ use crate::{
             scope::Resolved,
         },
         host,
-        load::{self, Loaded},
+        load::{self, Loaded, program::Sort, target::type_name},
     },
 };
 
@@ -33,11 +33,21 @@ impl Kernel {
             other => return other,
         };
         match self.enter(Door::FmodRet, request, Some(no_lsm.to_string())) {
+            // No kernel parameter gives it a hook.
+            Err(KernelError::UnknownFunction { hook, .. }) if self.lacks(&hook, request)? => {
+                Err(KernelError::UnknownHook { hook, release: host::release()? })
+            }
             Err(KernelError::Refused { .. } | KernelError::UnknownFunction { .. }) => {
                 self.observe(request, no_lsm)
             }
             other => other,
         }
+    }
+
+    /// Whether the kernel lacks the LSM hook as well as the function that would ask it, and nothing else is left.
+    fn lacks(&self, hook: &str, request: Request<'_>) -> Result<bool, KernelError> {
+        let has_hook = self.types()?.target(&type_name(Sort::Lsm, hook)).is_some();
+        Ok(!has_hook && request.spec.template.layout.observers.is_empty())
     }
 
     /// By this door and no other, without looking first whether anything will come of it.

@@ -10,7 +10,7 @@ mod patch;
 pub mod program;
 mod refused;
 pub mod sets;
-mod target;
+pub mod target;
 pub mod types;
 
 use std::os::fd::OwnedFd;
@@ -142,12 +142,31 @@ fn load_hooks<'t>(
     }
 }
 
+/// A hook that is a function is had in the same way, whatever the door.
+fn at_function<'t>(
+    types: &KernelTypes,
+    template: &'t Template,
+    hook: &str,
+    program: &'t str,
+) -> Option<Result<Place<'t>, KernelError>> {
+    let function = template.layout.functions.iter().find(|function| function.name == hook)?;
+    let sort = if function.refuses { Sort::ModifyReturn } else { Sort::Function };
+    let unknown = |release| KernelError::NoSuchFunction { function: hook.to_owned(), release };
+    Some(match types.target(hook) {
+        Some(_) => Ok(Place { program, sort, target: hook.to_owned() }),
+        None => Err(host::release().map_or_else(|error| error, unknown)),
+    })
+}
+
 fn by_hook<'t>(
     types: &KernelTypes,
-    _: &'t Template,
+    template: &'t Template,
     hook: &str,
     program: &'t str,
 ) -> Result<Place<'t>, KernelError> {
+    if let Some(place) = at_function(types, template, hook, program) {
+        return place;
+    }
     match types.target(&type_name(Sort::Lsm, hook)) {
         Some(_) => Ok(Place { program, sort: Sort::Lsm, target: hook.to_owned() }),
         None => Err(KernelError::UnknownHook { hook: hook.to_owned(), release: host::release()? }),
@@ -162,6 +181,9 @@ fn by_function<'t>(
     hook: &str,
     program: &'t str,
 ) -> Result<Place<'t>, KernelError> {
+    if let Some(place) = at_function(types, template, hook, program) {
+        return place;
+    }
     let function = asking_function(hook);
     let unknown = || -> Result<KernelError, KernelError> {
         let (hook, function) = (hook.to_owned(), function.clone());

@@ -16,7 +16,9 @@ use proptest::{
 };
 
 use super::{
-    Outcome, holds, same,
+    Outcome,
+    cases::has_hook,
+    holds, same,
     shell::{Shell, attaching},
     task::{Deed, Identity, ME, open_file},
 };
@@ -251,7 +253,10 @@ pub fn largest() -> Outcome {
     let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
     let usual = "|e| e.uid * e.pid > 7 && (e.comm.ends_with(\"q\") || e.exe.contains(\"dddd\"))";
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
-    let others = catalogue.names().filter(|name| largest.iter().all(|(template, _)| template != name));
+    let here = catalogue.iter().filter(|template| template.hooks.iter().any(|hook| has_hook(hook)));
+    let others = here
+        .map(|template| template.name.as_str())
+        .filter(|name| largest.iter().all(|(template, _)| template != name));
     let all = largest.into_iter().chain(others.into_iter().map(|template| (template, usual)));
     let loading = |(template, filter)| attaching(template, template, "", &format!(".when({filter})"));
     // Which of them is refused, if one is, the shell says.

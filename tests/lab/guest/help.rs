@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::{Outcome, holds, shell::for_people};
+use super::{Outcome, cases::has_hook, holds, shell::for_people};
 
 struct Said {
     code: Option<i32>,
@@ -22,7 +22,10 @@ fn shell(arguments: &[&str]) -> Result<Said, String> {
 pub fn examples() -> Outcome {
     let listed = shell(&["--format", "json", "templates"])?;
     let listed: Value = serde_json::from_str(&listed.stdout).map_err(|e| e.to_string())?;
-    let names = listed.as_array().into_iter().flatten().filter_map(|template| template["name"].as_str());
+    let hooks = |template: &Value| template["hooks"].as_array().cloned().unwrap_or_default();
+    let here = |template: &&Value| hooks(template).iter().filter_map(Value::as_str).any(has_hook);
+    let names =
+        listed.as_array().into_iter().flatten().filter(here).filter_map(|template| template["name"].as_str());
     let mut tried = 0;
     for name in names {
         let help = shell(&["-e", &format!("help(\"{name}\")")])?;

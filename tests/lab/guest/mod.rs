@@ -7,13 +7,16 @@ mod accept;
 pub mod active;
 mod aggregation;
 mod attempts;
+mod bind;
 mod bpf;
 mod bpf_object;
-mod bind;
+mod cap_use;
+mod capset;
 mod cases;
 mod chmod;
 mod connect;
 mod create;
+mod credentials;
 mod doctor;
 mod door;
 mod entries;
@@ -21,6 +24,7 @@ mod exec;
 mod exec_args;
 mod exec_marks;
 pub mod exec_unlink;
+mod exit;
 mod faults;
 mod fd_receive;
 mod fields;
@@ -28,18 +32,20 @@ mod file_ioctl;
 mod file_open;
 mod filter;
 mod filter_live;
+mod fork;
 mod help;
 mod io_uring;
 mod ipc;
 mod key_add;
 mod limits;
 mod link;
+mod listen;
 mod lockdown;
+mod memfd;
 mod mmap_exec;
 mod module;
 mod mount;
 mod mprotect;
-mod listen;
 mod names;
 mod namespaces;
 mod net;
@@ -49,17 +55,22 @@ mod pace;
 mod panic;
 mod paths;
 mod perf;
+mod prctl;
+mod privileged_exec;
 mod proc_mem;
 mod product;
 mod prompt;
+mod ptrace;
 mod rename;
 mod sched;
 mod scope;
 mod scope_kinds;
-mod settime;
 mod sendto;
+mod setid;
 mod setsockopt;
+mod settime;
 mod shell;
+mod signal;
 mod socket;
 mod stacks;
 mod stat;
@@ -67,8 +78,9 @@ mod syslog;
 mod task;
 mod texts;
 mod truncate;
-mod unlink;
 mod unix_connect;
+mod unlink;
+mod userns;
 mod workers;
 mod xattr;
 
@@ -403,6 +415,46 @@ fn special() -> impl IntoIterator<Item = Step> {
         "netlink" {
             "each message of a call is told" => netlink::many,
             "a type is found behind others" => netlink::rules,
+        }
+        "setid" {
+            "to_root: up is denied, down is not" => setid::to_root,
+            "of many groups the first are told" => setid::many_groups,
+        }
+        "privileged_exec" {
+            "what gains nothing is none" => privileged_exec::nothing_gained,
+            "gains narrows" => privileged_exec::kinds_of_gain,
+        }
+        "fork" {
+            "kind and flags narrow" => fork::narrowed,
+        }
+        "signal" {
+            "signal and to_others narrow" => signal::narrowed,
+            "a group is decided member by member" => signal::group,
+        }
+        "ptrace" {
+            "access narrows, and a parent can be spared" => ptrace::narrowed,
+            "what is silent shows less" => ptrace::silent,
+        }
+        "exit" {
+            "how and signal narrow, and a scope by executable holds" => exit::narrowed,
+            "of several threads the last is told, once" => exit::threads,
+        }
+        "prctl" {
+            "ENOSYS refuses too; options go by number" => prctl::no_mind,
+        }
+        "cap_use" {
+            "one event for each process and capability, and every use is decided" => cap_use::repeats,
+            "what the task does not have is no use, in its namespace or outside" => cap_use::not_granted,
+            "without a scope it is refused" => cap_use::scope_required,
+        }
+        "capset" {
+            "raises: up is denied, down is not" => capset::raising,
+        }
+        "userns" {
+            "who has power already can be let through" => userns::unprivileged,
+        }
+        "memfd" {
+            "other files are none, and in no books" => memfd::nothing_else,
         }
         "attempts" {
             "denied by a probe of the scratch's cgroup, and nowhere else" => attempts::denied_in_its_cgroup,

@@ -25,22 +25,22 @@ fn probe(params: &str, mode: &str) -> Result<Shell, String> {
 }
 
 /// A process to write to: another user's, with a name of its own.
-struct Target(Child);
+pub struct Target(Child);
 
 impl Target {
-    fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, String> {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new("/bin/busybox");
         command.arg0("sleep").arg("600").uid(4242).gid(4242).stdout(Stdio::null());
         task::start(&mut command).map(Target)
     }
 
-    fn pid(&self) -> i32 {
+    pub fn pid(&self) -> i32 {
         self.0.id().cast_signed()
     }
 
     /// What /proc says of it, as the event's fields.
-    fn truth(&self) -> Result<Value, String> {
+    pub fn truth(&self) -> Result<Value, String> {
         let pid = self.pid();
         let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|e| e.to_string());
         Ok(json!({

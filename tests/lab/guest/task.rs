@@ -249,14 +249,22 @@ pub fn now() -> u64 {
     time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_nsec().unsigned_abs()
 }
 
-/// A time is known in ticks and told in nanoseconds: the field `X_ns` has to be `X_ticks`.
+/// A time is known in ticks and told in nanoseconds: the field `X_ns` has to be `X_ticks`. What is not known exactly is between
+/// `at_least` and `at_most`.
 fn is_told(event: &Value, name: &str, value: &Value) -> Outcome {
     match name.strip_suffix("_ticks") {
         Some(time) => {
             let told = event[format!("{time}_ns")].as_u64().map(|ns| ns / 10_000_000);
             same(name, told, value.as_u64())
         }
-        None => same(name, &event[name], value),
+        None => match (value["at_least"].as_u64(), value["at_most"].as_u64()) {
+            (Some(least), Some(most)) => {
+                let told = event[name].as_u64();
+                let within = told.is_some_and(|told| (least..=most).contains(&told));
+                super::holds(within, format!("{name}: found {told:?}, expected {least} to {most}"))
+            }
+            _ => same(name, &event[name], value),
+        },
     }
 }
 

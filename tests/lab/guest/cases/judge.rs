@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Case, Claim, Performed, Ruling,
+    Case, Claim, Performed, Ruling, by_function,
     session::{Done, Session},
 };
 use crate::guest::{
@@ -24,10 +24,14 @@ pub fn judge(session: &Session, case: &Case, claim: Claim) -> Outcome {
         Claim::Detach => ruling == Ruling::Detached,
         Claim::Books | Claim::Example => false,
     };
-    match claim {
-        Claim::Books => return books(session, case),
-        Claim::Example => return example(session, case),
-        _ => {}
+    if claim == Claim::Example {
+        return example(session, case);
+    }
+    if case.acts().next().is_none() {
+        return has_no_hook(session, case);
+    }
+    if claim == Claim::Books {
+        return books(session, case);
     }
     let mut judged = 0;
     for (index, done) in of(session, case).enumerate().filter(|(_, done)| about(done.asked)) {
@@ -51,6 +55,15 @@ fn example(session: &Session, case: &Case) -> Outcome {
 fn of<'s>(session: &'s Session, case: &Case) -> impl Iterator<Item = &'s Done> {
     let template = case.template;
     session.done.iter().filter(move |done| done.template == template)
+}
+
+/// This kernel has none of the template's hooks: its probe was not attached, and the shell has said why.
+fn has_no_hook(session: &Session, case: &Case) -> Outcome {
+    let hooks: Vec<_> = case.acts.iter().map(|act| act.hook).collect();
+    let stderr = &session.ended.stderr;
+    let said = |hook: &&str| stderr.contains(&format!("`{hook}`"));
+    holds(hooks.iter().any(said), format!("none of {hooks:?} is named: {stderr}"))?;
+    holds(session.ended.books(case.template).is_err(), "it was attached")
 }
 
 /// The shell has refused what the probe's hooks cannot do, and said why.
@@ -93,7 +106,8 @@ fn deed(done: &Done) -> Deed {
 
 /// What an event says of the probe and its decision.
 fn decision(session: &Session, index: usize, done: &Done) -> Value {
-    let id = session.cases.iter().position(|case| case.template == done.template).map(|at| at + 1);
+    let mut attached = session.cases.iter().filter(|case| case.acts().next().is_some());
+    let id = attached.position(|case| case.template == done.template).map(|at| at + 1);
     let (mode, verdict, errno) = match done.ruling {
         Ruling::Allow | Ruling::Detached => ("observe", "allow", 0),
         Ruling::WouldDeny => ("shadow", "would-deny", 0),
@@ -108,8 +122,7 @@ fn decision(session: &Session, index: usize, done: &Done) -> Value {
 
 /// Where `bpf` is no active LSM, each event says by which door it was decided.
 fn door_notes() -> &'static [&'static str] {
-    let lsms = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    if lsms.trim().split(',').any(|lsm| lsm == "bpf") { &[] } else { &["fmod-ret"] }
+    if by_function() { &["fmod-ret"] } else { &[] }
 }
 
 /// The event has the fields that are known of the task, the decision and the act, each as it has to be, and no others.

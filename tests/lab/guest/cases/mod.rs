@@ -10,7 +10,7 @@ mod session;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{LazyLock, Mutex, OnceLock, PoisonError},
 };
 
 use krsi_sh::template::Catalogue;
@@ -18,15 +18,69 @@ use nix::errno::Errno;
 use serde_json::Value;
 
 use super::{
-    Outcome, Step, same, accept, bind, bpf, bpf_object, chmod, connect, create, exec, exec_unlink, fd_receive, file_ioctl, file_open, io_uring, ipc, key_add, link, listen, lockdown, mmap_exec, module, mount, mprotect, netlink, perf, proc_mem, rename, sched, sendto, setsockopt, settime, socket, stat, syslog, truncate, unix_connect, unlink, xattr, task::{Identity, Task},
+    Outcome, Step, accept, bind, bpf, bpf_object, cap_use, capset, chmod, connect, create, exec, exec_unlink,
+    exit, fd_receive, file_ioctl, file_open, fork, io_uring, ipc, key_add, link, listen, lockdown, memfd,
+    mmap_exec, module, mount, mprotect, netlink, perf, prctl, privileged_exec, proc_mem, ptrace, rename,
+    same, sched, sendto, setid, setsockopt, settime, signal, socket, stat, syslog,
+    task::{Identity, Task},
+    truncate, unix_connect, unlink, userns, xattr,
 };
 use session::Session;
 
 /// A row for each template.
-pub const TABLE: &[Case] = &[exec::CASE, file_open::CASE, exec_unlink::CASE, proc_mem::CASE, connect::CASE, unlink::CASE, rename::CASE, create::CASE, link::CASE, chmod::CASE, truncate::CASE, xattr::CASE, file_ioctl::CASE, stat::CASE, module::CASE, mount::CASE, bpf::CASE, bpf_object::CASE, mmap_exec::CASE, mprotect::CASE, perf::CASE, lockdown::CASE, syslog::CASE, settime::CASE, ipc::CASE, io_uring::CASE, sched::CASE, fd_receive::CASE, key_add::CASE, socket::CASE, bind::CASE, listen::CASE, accept::CASE, sendto::CASE, unix_connect::CASE, setsockopt::CASE, netlink::CASE];
+pub const TABLE: &[Case] = &[
+    exec::CASE,
+    file_open::CASE,
+    exec_unlink::CASE,
+    proc_mem::CASE,
+    connect::CASE,
+    unlink::CASE,
+    rename::CASE,
+    create::CASE,
+    link::CASE,
+    chmod::CASE,
+    truncate::CASE,
+    xattr::CASE,
+    file_ioctl::CASE,
+    stat::CASE,
+    module::CASE,
+    mount::CASE,
+    bpf::CASE,
+    bpf_object::CASE,
+    mmap_exec::CASE,
+    mprotect::CASE,
+    perf::CASE,
+    lockdown::CASE,
+    syslog::CASE,
+    settime::CASE,
+    ipc::CASE,
+    io_uring::CASE,
+    sched::CASE,
+    fd_receive::CASE,
+    key_add::CASE,
+    socket::CASE,
+    bind::CASE,
+    listen::CASE,
+    accept::CASE,
+    sendto::CASE,
+    unix_connect::CASE,
+    setsockopt::CASE,
+    netlink::CASE,
+    setid::CASE,
+    privileged_exec::CASE,
+    fork::CASE,
+    signal::CASE,
+    ptrace::CASE,
+    prctl::CASE,
+    exit::CASE,
+    cap_use::CASE,
+    capset::CASE,
+    userns::CASE,
+    memfd::CASE,
+];
 
 /// Templates whose hooks have no verdict: whatever else than observing is asked of their probes is refused, and they go on.
-pub const OBSERVERS: &[&str] = &[];
+pub const OBSERVERS: &[&str] = &["exit"];
 
 /// No template is without a row, and each can deny that is not known to be without a verdict.
 pub fn complete() -> Outcome {
@@ -48,7 +102,31 @@ pub struct Case {
     pub acts: &'static [Act],
 }
 
+/// Whether this kernel has the hook, by its own list of symbols; what is no LSM hook is on every kernel.
+pub fn has_hook(hook: &str) -> bool {
+    static LSM: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+        let names = symbols.lines().filter_map(|line| line.split_whitespace().nth(2));
+        names.filter_map(|name| name.strip_prefix("bpf_lsm_")).map(str::to_owned).collect()
+    });
+    LSM.contains(hook) || NO_LSM_HOOKS.contains(&hook)
+}
+
+/// What templates are attached to besides LSM hooks.
+const NO_LSM_HOOKS: &[&str] = &["security_file_alloc", "taskstats_exit"];
+
+/// Whether probes are attached to the functions that ask the hooks, since `bpf` is no active LSM.
+pub fn by_function() -> bool {
+    let lsms = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    !lsms.trim().split(',').any(|lsm| lsm == "bpf")
+}
+
 impl Case {
+    /// Those of its acts that this kernel has a hook for.
+    fn acts(&self) -> impl Iterator<Item = &'static Act> + use<> {
+        self.acts.iter().filter(|act| has_hook(act.hook) && (act.possible)())
+    }
+
     /// Does something while this row is acted.
     fn acting<T>(&self, work: impl FnOnce() -> T) -> T {
         let set = |row| *ACTING.lock().unwrap_or_else(PoisonError::into_inner) = row;
@@ -71,6 +149,8 @@ pub struct Act {
     pub perform: fn() -> Result<Performed, String>,
     /// What the task is refused with when the probe says this errno.
     pub refusal: fn(Errno) -> Errno,
+    /// Whether there is something to see on this kernel, by this door, beyond that the kernel has the hook.
+    pub possible: fn() -> bool,
 }
 
 impl Act {
@@ -79,7 +159,7 @@ impl Act {
         hook: &'static str,
         perform: fn() -> Result<Performed, String>,
     ) -> Self {
-        Act { name, hook, perform, refusal: |errno| errno }
+        Act { name, hook, perform, refusal: |errno| errno, possible: || true }
     }
 }
 

@@ -94,7 +94,7 @@ fn acts(
         ruling,
         performed: prepared.clone().and_then(|()| case.acting(act.perform)),
     };
-    case.acts.iter().map(done)
+    case.acts().map(done)
 }
 
 /// A prompt at which one line is typed after the other.
