@@ -65,7 +65,7 @@ struct event {
 	u32 key KRSI_DOC("Its key, as ipcs(1) has it; 0: private.");
 	u32 id KRSI_DOC("Its id within its namespace; 0 if it has none yet.");
 	u32 owner KRSI_DOC("User it belongs to, in the initial user namespace; 0 if it has none yet.");
-	u32 mode KRSI_DOC("Its permissions.");
+	u32 permissions KRSI_DOC("Its permissions.");
 	u32 command KRSI_DOC("control: which command, by number: IPC_RMID 0, IPC_SET 1, IPC_STAT 2, IPC_INFO 3, others by object. The rest: 0.");
 	u32 flags KRSI_DOC("get, attach, send: the flags of the call (IPC_NOWAIT 2048, SHM_RDONLY 4096 …). The rest: 0.");
 } KRSI_TEMPLATE("ipc", "System V's shared memory, queues and semaphores: made, found, used, changed", "T1559 T1570")
@@ -119,7 +119,7 @@ static __always_inline int decide(u64 *context, enum krsi_hook hook, u32 object,
 	event->object = object;
 	event->action = action;
 	event->key = READ(permissions, key);
-	event->mode = READ(permissions, mode) & 0777;
+	event->permissions = READ(permissions, mode) & 0777;
 	/* What is made has neither yet. */
 	if (action != ACTION_CREATE) {
 		event->id = READ(permissions, id);

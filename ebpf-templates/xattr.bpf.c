@@ -73,7 +73,7 @@ struct event {
 		KRSI_BITS("CREATE=1 REPLACE=2");
 	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
 	u32 file_uid KRSI_DOC("Owner of the file, in the initial user namespace.");
-	char name[256] KRSI_DOC("The attribute's name: security.capability, system.posix_acl_access, user.…");
+	char name[256] KRSI_DOC("The attribute's name: security.capability, system.posix_acl_access, user.… and others.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("xattr", "Extended attributes being set and removed: capabilities of programs, access control lists, labels",
 		"T1222.002 T1548 T1564")

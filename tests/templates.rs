@@ -56,7 +56,12 @@ fn the_catalogue_has_every_committed_template() {
 fn no_map_forgets_what_was_not_used_lately() {
     use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH};
     for template in catalogue().iter() {
-        let object = aya_obj::Object::parse(template.object()).unwrap();
+        // aya knows no sections of this name.
+        let mut known = template.object().to_vec();
+        while let Some(at) = memchr::memmem::find(&known, b"fmod_ret/security_") {
+            known[at..at + 9].copy_from_slice(b"fexit////");
+        }
+        let object = aya_obj::Object::parse(&known).unwrap();
         assert!(object.maps.len() > 3, "{}", template.name);
         for (name, map) in &object.maps {
             let forgets =

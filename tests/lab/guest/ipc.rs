@@ -93,7 +93,7 @@ impl Object {
     /// What an event says; it belongs to root.
     fn about(self, action: &str, said: Value) -> Value {
         let mut tells = json!({
-            "object": self.name(), "action": action, "key": KEY, "owner": 0, "mode": MODE, "command": 0, "flags": 0,
+            "object": self.name(), "action": action, "key": KEY, "owner": 0, "permissions": MODE, "command": 0, "flags": 0,
         });
         for (field, value) in said.as_object().into_iter().flatten() {
             tells[field] = value.clone();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    cases::{ACTOR, Act, Case, Performed},
+    cases::{ACTOR, Act, Case, Performed, actor},
     credentials::call,
     proc_mem::Target,
     same,
@@ -73,7 +73,7 @@ fn offered() -> Result<Performed, String> {
     let task = task::perform(&ACTOR, || exit_code(traceme(0)))?;
     let tells = json!({
         "access": "traceme", "asked_by": "call", "silent": false, "tracer_pid": std::process::id(),
-        "target_pid": task.pid, "target_tid": task.pid, "target_uid": ACTOR.uid, "target_comm": ACTOR.comm,
+        "target_pid": task.pid, "target_tid": task.pid, "target_uid": ACTOR.uid, "target_comm": actor(),
         "target_exe": task.truth["exe"], "target_start_ticks": task.truth["start_ticks"],
     });
     Ok(Performed { task, tells })

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Outcome,
-    cases::{ACTOR, Act, Case, Performed},
+    cases::{ACTOR, Act, Case, Performed, actor},
     same,
     shell::Shell,
     task::{self, Deed, Identity, ME, REFUSED, Task, exit_code},
@@ -40,7 +40,7 @@ fn by(identity: &Identity, deed: impl FnOnce() -> Result<(), Errno>) -> Result<T
 fn own(task: Task, action: &str, nice: i32, ioprio: u32) -> Result<Performed, String> {
     let tells = json!({
         "action": action, "nice": nice, "ioprio": ioprio, "target_pid": task.pid, "target_tid": task.pid,
-        "target_uid": ACTOR.uid, "target_comm": ACTOR.comm,
+        "target_uid": ACTOR.uid, "target_comm": actor(),
     });
     Ok(Performed { task, tells })
 }

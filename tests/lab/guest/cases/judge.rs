@@ -75,10 +75,12 @@ fn is_refused(session: &Session, done: &Done) -> Outcome {
     };
     let Done { template, change, .. } = done;
     let said = format!(
-        "{template}: template `{template}` cannot deny: its hook returns nothing to the kernel, so `{mode}` would do nothing"
+        "template `{template}` cannot deny: its hook returns nothing to the kernel, so `{mode}` would do nothing"
     );
-    let stderr = &session.ended.stderr;
-    holds(stderr.contains(&said), format!("{change}: `{said}` is not said: {stderr}"))
+    let refused = |line: &&Value| line["type"] == "emit" && line["refused"] == *template;
+    let why: Vec<_> =
+        session.ended.lines.iter().filter(refused).filter_map(|line| line["why"].as_str()).collect();
+    holds(why.iter().any(|why| why.contains(&said)), format!("{change}: `{said}` is not said: {why:?}"))
 }
 
 /// An act came to what the mode says, and one event tells so. It is the probe's `index`th.

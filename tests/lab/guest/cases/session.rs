@@ -61,7 +61,9 @@ fn attaching(case: &Case) -> String {
 
 /// Of one probe that fails the others are not to suffer.
 fn for_each(change: &str) -> String {
-    format!("for p in probes {{ try {{ p.{change}; }} catch (error) {{ log(`${{p.name}}: ${{error}}`); }} }}")
+    format!(
+        "for p in probes {{ try {{ p.{change}; }} catch (error) {{ emit(#{{refused: p.name, why: `${{error}}`}}); }} }}"
+    )
 }
 
 /// Attaches what each template gives as its example, and says whether that went well.
