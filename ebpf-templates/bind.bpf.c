@@ -79,7 +79,7 @@ struct event {
 				       "in it being an @ too.");
 } KRSI_TEMPLATE("bind", "Sockets being bound: allow, deny or kill by address, port, socket name; algorithms, interfaces",
 		"T1205 T1571 T1040 T1559")
-KRSI_EXAMPLE("probe(\"bind\", #{algorithm_prefix: \"authencesn(\"}).scope(#{not_exe: \"/usr/sbin/cryptsetup\"}).deny(\"ENOENT\").attach();")
+KRSI_EXAMPLE("probe(\"bind\", #{algorithm_prefix: \"authencesn(\"}).scope(#{not_exe: \"/usr/sbin/cryptsetup\"}).everywhere().lease(\"8h\").deny(\"ENOENT\").attach();")
 KRSI_NOT_SEEN("A port that the kernel chooses is not known yet: it is 0. A socket that connects, sends or listens without a "
 	      "bind is not asked about, nor is one that is bound already and passed on, as by systemd. The name of a unix "
 	      "socket is what the task wrote, relative to its directory.");

@@ -51,7 +51,7 @@ struct event {
 		KRSI_CUT("63");
 } KRSI_TEMPLATE("bpf_object", "Maps and programs of eBPF that a task gets hold of: new ones, and others' by id or file",
 		"T1014 T1562.001")
-KRSI_EXAMPLE("probe(\"bpf_object\", #{access: \"write\", name_prefix: [\"krsi_\", \"cilium_\"]}).scope(#{not_uid: 0}).deny(\"EPERM\").attach();")
+KRSI_EXAMPLE("probe(\"bpf_object\", #{access: \"write\", name_prefix: [\"krsi_\", \"cilium_\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("Links and types (BTF): the kernel has no such hooks for them. Descriptors that are inherited or passed over a socket, and "
 	      "what is done by way of one.");
 

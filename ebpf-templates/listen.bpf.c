@@ -58,7 +58,7 @@ struct event {
 } KRSI_TEMPLATE("listen", "Sockets that begin to listen: allow, deny or kill by address, port and socket name",
 		"T1571 T1205 T1090 T1559")
 KRSI_EXAMPLE("probe(\"listen\", #{not_address: [\"127.0.0.0/8\", \"::1\"], protocol: \"tcp\"})"
-	     ".scope(#{not_uid: 0}).deny(\"EACCES\").attach();")
+	     ".scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("A socket that listens already and is inherited or passed, as by systemd, is not asked about. Datagram sockets do "
 	      "not listen: see bind. The port is 0 where the task has bound none. The name of a unix socket is what the task "
 	      "wrote, relative to its directory.");

@@ -57,7 +57,7 @@ struct event {
 	u32 number KRSI_DOC("The running kernel's own number for it (enum lockdown_reason).");
 } KRSI_TEMPLATE("lockdown", "What could change the running kernel or read its memory: refused by reason, without lockdown",
 		"T1014 T1068 T1542")
-KRSI_EXAMPLE("probe(\"lockdown\", #{reason: [\"dev_mem\", \"ioport\", \"msr\", \"kexec\", \"kcore\"]}).scope(#{not_pid_ns: \"host\"}).deny(\"EPERM\").attach();")
+KRSI_EXAMPLE("probe(\"lockdown\", #{reason: [\"dev_mem\", \"ioport\", \"msr\", \"kexec\", \"kcore\"]}).scope(#{not_pid_ns: \"host\"}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("The use of what was opened before. The same harm done by other means, as a signed module that is vulnerable. Reads of "
 	      "the kernel's memory by eBPF on kernels before 5.13 (5.10.46).");
 

@@ -50,7 +50,7 @@ struct event {
 	struct krsi_path path KRSI_DOC("The file, from the task's root; empty without one.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("mmap_exec", "Executable memory being mapped: libraries and plugins by path, code without a file",
 		"T1574.006 T1129 T1620 T1055.001")
-KRSI_EXAMPLE("probe(\"mmap_exec\", #{path_prefix: [\"/tmp/\", \"/dev/shm/\", \"/var/tmp/\", \"/memfd:\"]}).scope(#{not_uid: 0}).deny(\"EACCES\").attach();")
+KRSI_EXAMPLE("probe(\"mmap_exec\", #{path_prefix: [\"/tmp/\", \"/dev/shm/\", \"/var/tmp/\", \"/memfd:\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("Memory that becomes executable later (template mprotect), code that an interpreter reads, and what is written into the file "
 	      "or the memory once it is mapped. Which part of a file is mapped, and where.");
 

@@ -76,7 +76,7 @@ struct event {
 	struct krsi_path path KRSI_DOC("The file, from the task's root; empty without one.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("module", "What the kernel is given: modules requested and loaded, firmware, kernels for kexec",
 		"T1547.006 T1014 T1068")
-KRSI_EXAMPLE("probe(\"module\", #{from: \"request\", name_prefix: [\"net-pf-\", \"xfrm-type-\"]}).scope(#{not_uid: 0}).deny(\"EPERM\").attach();")
+KRSI_EXAMPLE("probe(\"module\", #{from: \"request\", name_prefix: [\"net-pf-\", \"xfrm-type-\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("Modules that are part of the kernel or loaded already; unloading, for which there is no hook; whether a request comes to "
 	      "anything. Firmware is mostly read by a worker of the kernel's, and not by the task that has caused it. "
 	      "Programs of eBPF: template bpf.");

@@ -86,7 +86,7 @@ struct event {
 		KRSI_SUBJECT;
 } KRSI_TEMPLATE("mount", "Mounts, binds, remounts, unmounts, pivot_root and chroot: by action, type, source and place",
 		"T1611 T1006 T1564.013")
-KRSI_EXAMPLE("probe(\"mount\", #{action: [\"mount\", \"bind\", \"attach\"]}).scope(#{not_pid_ns: \"host\"}).deny(\"EPERM\").attach();")
+KRSI_EXAMPLE("probe(\"mount\", #{action: [\"mount\", \"bind\", \"attach\"]}).scope(#{not_pid_ns: \"host\"}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("Mounts that stay descriptors (fsmount, open_tree) and are given no place, and flags changed by mount_setattr: the kernel "
 	      "has no hooks there. Whether `attach` gives a new mount its place or a bind. Automounts, and mounts that go "
 	      "with their namespace. What a source that the task wrote leads to.");

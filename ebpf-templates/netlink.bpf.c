@@ -72,7 +72,7 @@ struct event {
 } KRSI_TEMPLATE("netlink", "Messages to the kernel by netlink: allow, deny or kill by protocol and type of message",
 		"T1562.004 T1068 T1016 T1557")
 KRSI_EXAMPLE("probe(\"netlink\", #{netlink_protocol: \"netfilter\"}).scope(#{not_uid: 0})"
-	     ".when(|e| e.more || e.types.any(|t| t >= 2560 && t < 2816)).deny(\"EPERM\").attach();")
+	     ".when(|e| e.more || e.types.any(|t| t >= 2560 && t < 2816)).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("What is in a message behind its type. Of more than sixteen messages in one call the first sixteen types are told, "
 	      "and `more` says so. Messages that the kernel makes, and those of protocols that have no such header, are told by "
 	      "their first bytes or not at all.");

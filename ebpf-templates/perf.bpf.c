@@ -45,7 +45,7 @@ struct event {
 				"kprobe and uprobe, the number and 1. not_told: an open, and a kernel that does not say.")
 		KRSI_NAMES("not_told=0 hardware=1 software=2 tracepoint=3 hw_cache=4 raw=5 breakpoint=6");
 } KRSI_TEMPLATE("perf", "Events of perf being opened and used: the task, the kernel, a CPU, tracepoints", "T1082 T1056 T1068")
-KRSI_EXAMPLE("probe(\"perf\", #{access: [\"kernel\", \"cpu\", \"tracepoint\"]}).scope(#{not_uid: 0}).deny(\"EACCES\").attach();")
+KRSI_EXAMPLE("probe(\"perf\", #{access: [\"kernel\", \"cpu\", \"tracepoint\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("Samples that are read from a buffer that is mapped already, and descriptors that are inherited or passed on. What event is "
 	      "opened, where the kernel does not say (6.16 and later).");
 

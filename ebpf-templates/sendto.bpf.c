@@ -62,7 +62,7 @@ struct event {
 } KRSI_TEMPLATE("sendto", "Datagrams to an address of their own: allow, deny or kill by address, port, protocol, interface",
 		"T1071.004 T1048 T1095 T1498")
 KRSI_EXAMPLE("probe(\"sendto\", #{port: 53, not_address: [\"127.0.0.53\", \"10.0.0.2\"]}).scope(#{not_uid: 0})"
-	     ".deny(\"EPERM\").attach();")
+	     ".everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("What goes through a connected socket: connect has asked about that. A raw socket that writes its own IP header "
 	      "may send to another address than the one told, and a packet socket writes whole frames. sendmmsg asks once for "
 	      "messages in a row to one address. The name of a unix socket is what the task wrote.");

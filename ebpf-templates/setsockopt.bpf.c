@@ -87,7 +87,7 @@ struct event {
 } KRSI_TEMPLATE("setsockopt", "Options of sockets: allow, deny or kill packet filters, foreign addresses, netfilter tables, …",
 		"T1205.002 T1040 T1068 T1562.004")
 KRSI_EXAMPLE("probe(\"setsockopt\", #{option: [\"attach_filter\", \"attach_bpf\", \"ip_transparent\"]}).scope(#{not_uid: 0})"
-	     ".deny(\"EPERM\").attach();")
+	     ".everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("The value that the option is set to. Options that were set before the socket was passed on, and what is set by "
 	      "ioctl, netlink or messages beside the data. A program of BPF on the cgroup may change option and value behind "
 	      "this hook.");

@@ -39,7 +39,7 @@ struct event {
 } KRSI_TEMPLATE("socket", "Sockets being made: allow, deny or kill by family (alg, packet, netlink, …), type and protocol",
 		"T1068 T1095 T1040")
 KRSI_EXAMPLE("probe(\"socket\", #{family: \"alg\"}).scope(#{not_exe: [\"/usr/sbin/cryptsetup\", \"/usr/bin/kcapi-hasher\"]})"
-	     ".deny(\"EAFNOSUPPORT\").attach();")
+	     ".everywhere().lease(\"8h\").deny(\"EAFNOSUPPORT\").attach();")
 KRSI_NOT_SEEN("Sockets that are there already go on to work: inherited ones, those passed over a unix socket, those that "
 	      "accept(2) gives. What the kernel makes for itself is not asked about.");
 

@@ -68,7 +68,7 @@ struct event {
 } KRSI_TEMPLATE("unix_connect", "Unix sockets being reached: allow, deny or kill by the other end's file, path and name",
 		"T1611 T1610 T1559 T1552.007")
 KRSI_EXAMPLE("probe(\"unix_connect\", #{path: [\"/run/docker.sock\", \"/run/containerd/containerd.sock\"]})"
-	     ".scope(#{not_exe: \"/usr/bin/docker\"}).deny(\"EACCES\").attach();")
+	     ".scope(#{not_exe: \"/usr/bin/docker\"}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("Connections that are there already go on to work, inherited or passed to another process. What a service does "
 	      "for those that it serves is its own: who talks to a proxy of the socket reaches the proxy. A path is told as the "
 	      "connecting task's root has it.");

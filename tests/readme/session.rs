@@ -17,7 +17,6 @@ fn the_session_in_the_readme_is_what_the_prompt_shows() {
     let mut terminal = setup.prompted();
     // What each comes to, and the prompt that is below it then.
     let inputs = [
-        (":templates", "proc_mem  ", "krsi>"),
         (PROBE, "attached exec-1", "krsi[1]>"),
         ("run([\"cp\", \"/bin/date\", \"/tmp/date\"]).code", "0", "krsi[1]>"),
         (RUN, " exec-1 krsi-sh[", "krsi[1]>"),

@@ -1,8 +1,9 @@
 //! The committed files that are made from the clap table: completions for three
-//! shells, and the man page. A second man page is made from the catalogue and the index.
+//! shells, and the man page. A second man page is made from the catalogue and the index, and a page about the templates.
 
 mod names;
 mod script_page;
+mod templates_page;
 
 use clap::Command;
 use clap_complete::{Shell, generate};
@@ -17,6 +18,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("completions/krsi-sh.fish", completion(Shell::Fish)),
         ("docs/krsi-sh.1", man_page()),
         ("docs/krsi-sh-script.7", script_page::page()),
+        ("docs/templates.md", templates_page::page()),
     ]
 }
 

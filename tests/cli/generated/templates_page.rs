@@ -1,0 +1,92 @@
+//! docs/templates.md: what probes can be made of, from the catalogue.
+
+use std::fmt::Write as _;
+
+use krsi_sh::template::{Catalogue, Field, FieldKind, NamedValue, ParamKind, Template};
+
+const HEAD: &str = "# Templates
+
+What a probe can be made of. `krsi-sh templates NAME` and `help(\"NAME\")` say the same; this page is generated from the objects
+(`KRSI_BLESS=1 cargo test --release --test cli -- committed`).
+
+Each is attached to its LSM hooks, or, where `bpf` is not among the active LSMs, by fmod_ret to the functions that ask these.
+A hook that a kernel lacks is left out, and the probe says so. **Denies**: whether the operation can be refused. **Scope**: *required* where the
+hooks are asked so often that a probe of everybody would slow the machine.
+";
+
+pub fn page() -> String {
+    let catalogue = Catalogue::builtin().expect("the built-in catalogue");
+    let mut page = String::from(HEAD);
+    page.push_str("\n| template | about | hooks | denies | scope | ATT&CK |\n|---|---|---|---|---|---|\n");
+    for template in catalogue.iter() {
+        let Template { name, summary, hooks, attack, .. } = &**template;
+        let denies = if template.can_deny { "yes" } else { "no" };
+        let scope = if template.scope_required { "required" } else { "" };
+        let (hooks, attack) = (hooks.join(", "), attack.join(", "));
+        _ = writeln!(
+            page,
+            "| [{name}](#{name}) | {} | {hooks} | {denies} | {scope} | {attack} |",
+            cell(summary)
+        );
+    }
+    if let Some(first) = catalogue.iter().next() {
+        page.push_str("\n## Fields of every event\n\n");
+        fields(&mut page, first.fields.get(..first.layout.header).unwrap_or_default());
+    }
+    for one in catalogue.iter() {
+        template(&mut page, one);
+    }
+    page
+}
+
+fn template(page: &mut String, template: &Template) {
+    _ = writeln!(page, "\n## {}\n\n{}.\n", template.name, template.summary);
+    _ = writeln!(page, "```rhai\n{}\n```\n", template.example);
+    _ = writeln!(page, "Not seen: {}\n", template.not_seen);
+    if !template.params.is_empty() {
+        page.push_str("| param | type | default | meaning |\n|---|---|---|---|\n");
+        for param in &template.params {
+            let names =
+                if let ParamKind::Flags(names) = &param.kind { listed("Any", names) } else { String::new() };
+            let meaning = cell(&format!("{}{names}", param.doc));
+            _ = writeln!(
+                page,
+                "| `{}` | {} | {} | {meaning} |",
+                param.name,
+                param.kind.type_name(),
+                param.default
+            );
+        }
+        page.push('\n');
+    }
+    fields(page, template.own_fields());
+}
+
+fn fields(page: &mut String, fields: &[Field]) {
+    page.push_str("| field | type | unit | meaning |\n|---|---|---|---|\n");
+    for field in fields {
+        let names = match &field.kind {
+            FieldKind::Flags(names) => listed("Any", names),
+            FieldKind::Enum(names) => listed("One", names),
+            _ => String::new(),
+        };
+        let unit = field.unit.as_deref().unwrap_or_default();
+        let meaning = cell(&format!("{}{names}", field.doc));
+        _ = writeln!(
+            page,
+            "| `{}` | {} | {unit} | {meaning} |",
+            field.name,
+            field.kind.type_name(field.size)
+        );
+    }
+}
+
+fn listed(how_many: &str, names: &[NamedValue]) -> String {
+    let names: Vec<_> = names.iter().map(|named| named.name.as_str()).collect();
+    format!(" {how_many} of: {}.", names.join(", "))
+}
+
+/// A text that does not end its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
