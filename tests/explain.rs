@@ -99,15 +99,16 @@ fn a_script_is_told_stage_by_stage() {
     let first = "((uid >= 1000) && (comm.equals(\"bash\") || comm.equals(\"sh\")))";
     assert_eq!(cells[2], ["kernel", "first", first]);
     assert!(cells[3][0].contains(" of 256 instructions, at most "), "{:?}", cells[3]);
-    assert_eq!(cells[4], ["kernel", "gathering", gathered]);
-    assert_eq!(cells[5], ["kernel", "filter", understood, "[hunt.rhai:3]"]);
-    assert!(cells[6][0].contains(" of 1000 instructions, at most "), "{:?}", cells[6]);
-    assert_eq!(cells[7], ["kernel", "answer", "deny(EPERM), lease 10m"]);
-    assert_eq!(cells[8], ["kernel", "event", "sent"]);
-    assert_eq!(cells[9][1..], ["where_user", "is asked about each event that was sent", "[hunt.rhai:4]"]);
-    assert_eq!(cells[10][1..], ["on_event", "is called with each event", "[hunt.rhai:6]"]);
+    assert_eq!(cells[4], ["kernel", "gathering", "for the filter: uid, comm, path"]);
+    assert_eq!(cells[5], ["kernel", "gathering", gathered]);
+    assert_eq!(cells[6], ["kernel", "filter", understood, "[hunt.rhai:3]"]);
+    assert!(cells[7][0].contains(" of 1000 instructions, at most "), "{:?}", cells[7]);
+    assert_eq!(cells[8], ["kernel", "answer", "deny(EPERM), lease 10m"]);
+    assert_eq!(cells[9], ["kernel", "event", "sent"]);
+    assert_eq!(cells[10][1..], ["where_user", "is asked about each event that was sent", "[hunt.rhai:4]"]);
+    assert_eq!(cells[11][1..], ["on_event", "is called with each event", "[hunt.rhai:6]"]);
     assert_eq!(
-        cells[12],
+        cells[13],
         ["file_open-2: template file_open, hooks file_open; the script does not attach it"]
     );
     assert!(out.contains("aggregation  count by comm\n"), "{out}");
@@ -124,7 +125,7 @@ fn json_is_one_object_a_probe_with_all_there_is_to_know() {
         all[0]["stages"][0],
         serde_json::json!({"where": "kernel", "stage": "scope", "does": "uid 1000"})
     );
-    assert_eq!(all[0]["stages"][3]["at"], "-e:3");
+    assert_eq!(all[0]["stages"][4]["at"], "-e:3");
     assert_eq!(all[0]["stages"][1]["does"], all[0]["first"]["understood"]);
     assert_eq!(all[1]["first"], Value::Null);
     let filter = &all[1]["filter"];

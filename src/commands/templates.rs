@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
@@ -160,7 +160,8 @@ impl Style {
         };
         let mut page = String::new();
         _ = writeln!(page, "{}  {}\n", self.bold(&template.name), template.summary);
-        _ = writeln!(page, "  hooks     {}", template.hooks.join(", "));
+        let hooks = format!("hooks     {}", template.hooks.join(", "));
+        _ = writeln!(page, "{}", self.paragraph(&hooks));
         _ = writeln!(page, "  modes     {verdicts}");
         if template.scope_required {
             _ = writeln!(page, "  scope     required, or `.everywhere()`: its hooks are hot");
@@ -202,6 +203,10 @@ impl Style {
         table.load_style(presets::NOTHING).set_header(header);
         for row in rows {
             table.add_row(row);
+        }
+        // A name is copied whole.
+        if let Some(names) = table.column_mut(0) {
+            names.set_constraint(ColumnConstraint::ContentWidth);
         }
         if let Some(width) = self.width {
             let indent = u16::try_from(indent.len()).unwrap_or_default();

@@ -39,11 +39,11 @@ pub struct Globals {
     pub audit: bool,
 
     /// Attach probes by this way alone; without it, by the first of these that the kernel takes
-    #[arg(long, global = true, value_name = "DOOR", value_parser = doors(), overrides_with = "door")]
+    #[arg(long, global = true, value_name = "DOOR", value_parser = doors(), overrides_with = "door", hide_short_help = true)]
     pub door: Option<Door>,
 
     /// Directory with further templates, as objects named NAME.bpf.o; may be repeated
-    #[arg(long = "template-dir", global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long = "template-dir", global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath, hide_short_help = true)]
     pub template_dirs: Vec<PathBuf>,
 
     /// End the session after this time, such as 10s or 5m; exit code 0

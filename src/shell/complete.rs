@@ -428,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_row_never_exceeds_the_terminal() {
-        let all = choices(&Place::Template, "", &vocabulary(), Names { variables: &[], probes: &[] }, 60);
+        let all = choices(&Place::Template, "exec", &vocabulary(), Names { variables: &[], probes: &[] }, 60);
         assert!(!all.is_empty() && all.iter().all(|choice| choice.shown.chars().count() <= 58));
         assert!(all.iter().any(|choice| choice.shown.starts_with("exec ")));
     }

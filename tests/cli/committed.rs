@@ -31,7 +31,7 @@ fn bash_completes_templates_and_cached_kernels_by_name() {
         offered.iter().filter(|word| !word.starts_with('-')).collect::<Vec<_>>(),
         names.iter().collect::<Vec<_>>()
     );
-    assert_eq!(completed("krsi-sh templates file"), ["file_open"]);
+    assert_eq!(completed("krsi-sh templates file_o"), ["file_open"]);
 
     let directory = Directory::new();
     for (kernel, image) in [("6.1", "vmlinuz"), ("6.12", "vmlinux"), ("6.18", "half"), ("uml", "linux.uml")] {

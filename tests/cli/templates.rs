@@ -19,7 +19,18 @@ fn json_has_what_was_promised() {
     for template in &all {
         assert_eq!(
             keys(template),
-            ["name", "summary", "attack", "hooks", "can_deny", "scope_required", "params", "fields"]
+            [
+                "name",
+                "summary",
+                "attack",
+                "hooks",
+                "can_deny",
+                "example",
+                "not_seen",
+                "scope_required",
+                "params",
+                "fields"
+            ]
         );
         assert!(template["attack"].is_array() && template["hooks"].is_array());
         assert!(template["can_deny"].is_boolean() && template["scope_required"].is_boolean());

@@ -14,7 +14,7 @@ fn a_script_that_everybody_may_write_is_refused() {
     let directory = Directory::with("a.rhai", TELL_ARGS);
     directory.mode("a.rhai", 0o646);
     assert_snapshot!(directory.run(&["a.rhai"]).refused(), @r"
-    krsi-sh: script `a.rhai` can be written by every user, and a script that runs as root must not be (mode 0646)
+    krsi-sh: script `a.rhai` can be written by every user, and what runs as root must not be (mode 0646)
     cause: they could put anything into it
     fix: read it, then: chmod go-w a.rhai; or rehearse it: krsi-sh lab a.rhai
     ");
@@ -52,7 +52,7 @@ fn a_script_of_somebody_elses_is_refused_even_if_they_called_sudo() {
     chown(directory.path("a.rhai"), Some(NOBODY), None).unwrap();
     let ran = directory.run_with(&["a.rhai"], &[("SUDO_UID", "65534")], "");
     assert_snapshot!(ran.refused(), @r"
-    krsi-sh: script `a.rhai` belongs to user id 65534, and a script that runs as root must belong to root
+    krsi-sh: script `a.rhai` belongs to user id 65534, and what runs as root must belong to root
     cause: its owner could put anything into it
     fix: read it, then: chown root:root a.rhai; or rehearse it: krsi-sh lab a.rhai
     ");
@@ -141,7 +141,7 @@ fn a_directory_in_which_others_can_replace_the_script_is_refused() {
     directory.run(&["in/deep/a.rhai"]).says("[]");
     directory.mode("in", 0o777);
     assert_snapshot!(directory.run(&["in/deep/a.rhai"]).refused(), @r"
-    krsi-sh: script `in/deep/a.rhai`: the directory ~/in on the way to it can be written by every user (mode 0777), and a script that runs with privilege must not be replaced
+    krsi-sh: script `in/deep/a.rhai`: the directory ~/in on the way to it can be written by every user (mode 0777), and what runs with privilege must not be replaced
     cause: they could put another file in its place
     fix: read it, then copy it to a directory that only root writes to, such as /root; or rehearse it: krsi-sh lab in/deep/a.rhai
     ");

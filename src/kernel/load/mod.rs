@@ -9,6 +9,7 @@ pub mod object;
 mod patch;
 pub mod program;
 mod refused;
+mod sections;
 pub mod sets;
 pub mod target;
 pub mod types;

@@ -4,7 +4,6 @@
 //! name, each of which is made when a program that names it is loaded.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     ffi::CString,
     io,
@@ -132,7 +131,7 @@ impl Object {
         kernel: &KernelTypes,
         sizes: &[Size<'_>],
     ) -> Result<Self, ObjectError> {
-        let mut object = aya_obj::Object::parse(&as_aya_knows_sections(bytes))?;
+        let mut object = aya_obj::Object::parse(&sections::as_aya_knows(bytes))?;
         if object.fixup_and_sanitize_btf(&features(kernel.version))?.is_none() {
             return Err(ObjectError::Parse(ParseError::NoBTF));
         }
@@ -338,20 +337,6 @@ impl Object {
         let own = made.as_fd().try_clone_to_owned().map_err(MapError::IoError)?;
         Map::from_map_data(MapData::from_fd(own)?).map(Some)
     }
-}
-
-/// aya knows no sections `fmod_ret/…`: they go by the name of one that no template has, as long as theirs.
-fn as_aya_knows_sections(object: &[u8]) -> Cow<'_, [u8]> {
-    const OURS: &[u8] = b"fmod_ret/security_";
-    const KNOWN: &[u8] = b"fexit////security_";
-    if memchr::memmem::find(object, OURS).is_none() {
-        return Cow::Borrowed(object);
-    }
-    let mut bytes = object.to_vec();
-    while let Some(at) = memchr::memmem::find(&bytes, OURS) {
-        bytes[at..at + KNOWN.len()].copy_from_slice(KNOWN);
-    }
-    Cow::Owned(bytes)
 }
 
 fn sort_of(section: &ProgramSection) -> Option<(Sort, bool)> {

@@ -453,11 +453,11 @@ mod tests {
     };
 
     use super::*;
-    use crate::template::Catalogue;
+    use crate::{kernel::load::sections, template::Catalogue};
 
     /// The instructions of all of an object's functions, relocated.
     fn relocated(object: &[u8], types: &[u8]) -> Vec<Vec<[u8; 8]>> {
-        let mut program = Program::parse(object).unwrap();
+        let mut program = Program::parse(&sections::as_aya_knows(object)).unwrap();
         let btf = Btf::parse(types, Default::default()).unwrap();
         program.relocate_btf(&btf).unwrap();
         let bytes = |instruction: &aya_obj::generated::bpf_insn| {
