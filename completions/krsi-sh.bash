@@ -87,7 +87,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-i -e -q -v -h -V --no-init --format --color --audit --for --quiet --verbose --help --version run check explain templates doctor panic lab help"
+            opts="-i -e -q -v -h -V --no-init --format --color --audit --door --template-dir --for --quiet --verbose --help --version run check explain templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -105,6 +105,17 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -117,7 +128,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__check)
-            opts="-q -v -h --only --skip --tag --level --list --explain --output --root --baseline --changed --timeout --jobs --fail-on --worker --format --color --audit --for --quiet --verbose --help"
+            opts="-q -v -h --only --skip --tag --level --list --explain --output --root --baseline --changed --timeout --jobs --fail-on --worker --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -204,6 +215,17 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -216,7 +238,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__doctor)
-            opts="-q -v -h --format --color --audit --for --quiet --verbose --help"
+            opts="-q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -228,6 +250,17 @@ _krsi__sh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --for)
@@ -242,7 +275,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__explain)
-            opts="-e -q -v -h --instructions --format --color --audit --for --quiet --verbose --help"
+            opts="-e -q -v -h --instructions --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -258,6 +291,17 @@ _krsi__sh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --for)
@@ -398,7 +442,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__lab)
-            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --for --quiet --verbose --help"
+            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -462,6 +506,17 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -474,7 +529,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__panic)
-            opts="-q -v -h --format --color --audit --for --quiet --verbose --help"
+            opts="-q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -486,6 +541,17 @@ _krsi__sh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --for)
@@ -500,7 +566,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__run)
-            opts="-i -e -q -v -h --format --color --audit --for --quiet --verbose --help"
+            opts="-i -e -q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -518,6 +584,17 @@ _krsi__sh() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -530,7 +607,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__templates)
-            opts="-q -v -h --format --color --audit --for --quiet --verbose --help $(_krsi__sh_templates)"
+            opts="-q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_templates)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -542,6 +619,17 @@ _krsi__sh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --for)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n i e= no-init format= color= audit for= q/quiet v/verbose h/help V/version
+    string join \n i e= no-init format= color= audit door= template-dir= for= q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -36,6 +36,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
@@ -64,6 +68,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
@@ -93,6 +101,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l list -d 'List the checks instead of running them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l changed -d 'Say only what is different from the last run with the same paths'
@@ -112,6 +124,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l instructions -d 'Show the filters\' instructions too'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
@@ -129,6 +145,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -145,6 +165,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -161,6 +185,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -184,6 +212,10 @@ html\t'Of `check` alone. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'

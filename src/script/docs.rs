@@ -124,10 +124,9 @@ impl Index {
     /// What `help()` says.
     #[must_use]
     pub fn overview(&self) -> String {
+        let names: Vec<_> = self.catalogue.names().collect();
         let mut text = String::from("Templates (`help(\"exec\")` tells params and fields):\n");
-        for template in self.catalogue.iter() {
-            let _ = writeln!(text, "  {:<14} {}", template.name, template.summary);
-        }
+        let _ = writeln!(text, "  {}", names.join(", "));
         for (title, of, verdicts) in [
             ("Functions (`help(\"probe\")`)", None, false),
             ("Methods of a probe", Some("Probe"), false),

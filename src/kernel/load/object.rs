@@ -26,7 +26,7 @@ use crate::kernel::{
         instruction::{Instruction, pseudo},
         kernel_types::KernelTypes,
         program::{self, Refused, Request, Sort},
-        refused, target, types,
+        refused, sections, target, types,
     },
 };
 
