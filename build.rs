@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
     stems.sort();
 
     let mut places = String::from(
-        "/// Where in the opened archive each object lies, by file stem.\nconst PLACES: &[(&str, std::ops::Range<usize>)] = &[\n",
+        "/// Where in the opened archive each object lies, by file stem.\npub const PLACES: &[(&str, std::ops::Range<usize>)] = &[\n",
     );
     let index = fs::read_to_string(directory.join("index.ndjson")).unwrap_or_default();
     println!("cargo::rerun-if-changed={}", directory.join("index.ndjson").display());

@@ -11,6 +11,7 @@
 //! an object that describes itself badly is refused here, with the reason.
 //! This module never talks to the kernel.
 
+mod archive;
 mod catalogue;
 mod describe;
 mod index;
@@ -22,7 +23,8 @@ use std::{ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use catalogue::{Catalogue, archive_size, built_in_objects};
+pub use archive::{archive_size, built_in_objects};
+pub use catalogue::Catalogue;
 pub use describe::DescribeError;
 pub use index::write as write_index;
 pub use layout::{Control, CounterIndex, EarlyField, Function, Layout, ObservedAt, Observer, SummaryKinds};
@@ -87,7 +89,7 @@ impl Template {
     #[must_use]
     pub fn object(&self) -> &[u8] {
         match &self.object {
-            Object::BuiltIn(place) => catalogue::archived(place.clone()),
+            Object::BuiltIn(place) => archive::archived(place.clone()),
             Object::Given(bytes) => bytes,
         }
     }

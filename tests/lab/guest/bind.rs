@@ -145,7 +145,7 @@ pub fn modules() -> Outcome {
         same(module, loaded.map(|status| status.success()).map_err(|e| e.to_string()), Ok(true))?;
     }
     let alg = |kind: &str, name: &str| {
-        let mut address = vec![0; 24];
+        let mut address = [0; 24];
         address[..2].copy_from_slice(&(libc::AF_ALG as u16).to_ne_bytes());
         address[2..2 + kind.len()].copy_from_slice(kind.as_bytes());
         [&address[..], name.as_bytes(), &[0]].concat()

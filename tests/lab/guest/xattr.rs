@@ -125,7 +125,8 @@ pub fn access_lists() -> Outcome {
     let mut shell = probe("xattr", "namespace: \"system\"", ".deny(\"EPERM\")")?;
     let user = perform(&ME, || set(&path, "security.other", b"", 0))?;
     same("another namespace", user.deed, Deed::Done)?;
-    let ways: [(&str, usize, &dyn Fn() -> io::Result<()>); 2] =
+    type Way<'w> = (&'w str, usize, &'w dyn Fn() -> io::Result<()>);
+    let ways: [Way<'_>; 2] =
         [("set", LIST.len(), &|| set(&path, name, LIST, 0)), ("remove", 0, &|| remove(&path, name))];
     for ((action, size, way), hook) in ways.into_iter().zip(hooks) {
         let task = perform(&ME, way)?;

@@ -1,6 +1,10 @@
 //! The one session in which all rows are run.
 
-use std::{fs, io::Write};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
 
 use super::{ACTOR, Act, Case, Performed, ROUNDS, Ruling};
 use krsi_sh::template::{Catalogue, Template};
@@ -73,6 +77,12 @@ fn examples(cases: &[&'static Case]) -> Result<String, String> {
         let template =
             catalogue.get(case.template).ok_or_else(|| format!("no template {}", case.template))?;
         let Template { name, example, .. } = &**template;
+        // A scope names an executable by its inode: it must be there.
+        for program in example.split('"').filter(|word| word.starts_with("/usr/") && word.contains("bin/")) {
+            let directory = Path::new(program).parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(directory).map_err(|e| e.to_string())?;
+            File::options().append(true).create(true).open(program).map_err(|e| format!("{program}: {e}"))?;
+        }
         Ok(format!(
             "try {{ {example} emit(#{{example: \"{name}\", fault: ()}}); }} \
              catch (error) {{ emit(#{{example: \"{name}\", fault: error.to_string()}}); }}"
