@@ -2,6 +2,9 @@
 //! Rust file, and that what all of them have in common is in the binary once. No compiler for eBPF is needed here: `make
 //! templates` builds the objects, and they are committed.
 
+#[path = "src/template/hash.rs"]
+mod hash;
+
 use std::{env, fmt::Write as _, fs, io, io::Write as _, path::Path};
 
 /// What is alike in two objects is far apart: further than the usual window.
@@ -11,11 +14,13 @@ const LEVEL: i32 = 19;
 fn main() -> io::Result<()> {
     let directory = Path::new("ebpf-templates/objects");
     println!("cargo::rerun-if-changed={}", directory.display());
+    println!("cargo::rerun-if-changed=src/template/hash.rs");
 
     let mut stems = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if let Some(stem) = name.strip_suffix(".bpf.o") {
+        // An object whose name begins with an underscore is the kernel side's own, and no template.
+        if let Some(stem) = name.strip_suffix(".bpf.o").filter(|stem| !stem.starts_with('_')) {
             stems.push(stem.to_owned());
         }
     }
@@ -28,20 +33,19 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", directory.join("index.ndjson").display());
     let mut whole = Vec::new();
     let mut indexed = 0;
-    // An object whose name begins with an underscore is the kernel side's own, and no template.
-    for stem in stems.iter().filter(|stem| !stem.starts_with('_')) {
+    for stem in &stems {
         let path = directory.join(format!("{stem}.bpf.o"));
         println!("cargo::rerun-if-changed={}", path.display());
         let start = whole.len();
         let object = fs::read(&path)?;
-        indexed += usize::from(index.contains(&format!("{{\"stem\":{stem:?},\"hash\":{},", hash(&object))));
+        indexed +=
+            usize::from(index.contains(&format!("{{\"stem\":{stem:?},\"hash\":{},", hash::hash(&object))));
         whole.extend(object);
         let _ = writeln!(places, "    ({stem:?}, {start}..{}),", whole.len());
     }
     places.push_str("];\n");
 
-    let templates = stems.iter().filter(|stem| !stem.starts_with('_')).count();
-    let is_fresh = indexed == templates && index.lines().count() == templates;
+    let is_fresh = indexed == stems.len() && index.lines().count() == stems.len();
     if !is_fresh {
         println!(
             "cargo::warning=the index of the templates is stale, so that each start reads all objects; renew it: \
@@ -61,11 +65,4 @@ fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
     encoder.long_distance_matching(true)?;
     encoder.write_all(bytes)?;
     encoder.finish()
-}
-
-/// FNV-1a, as `src/template/index.rs` has it.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

@@ -129,18 +129,21 @@ pub fn templates(directory: &Path) -> Result<Vec<(String, Vec<u8>)>, SourceError
     let mut objects = Vec::new();
     for entry in entries {
         let path = entry.map_err(unreadable)?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let Some(stem) = name.strip_suffix(OBJECT).filter(|stem| !stem.starts_with(['.', '_'])) else {
-            continue;
-        };
-        objects.push((stem.to_owned(), object(&path)?));
+        if let Some(stem) = template_stem(&path) {
+            objects.push((stem, object(&path)?));
+        }
     }
     objects.sort();
     Ok(objects)
 }
 
-/// What the files of templates' objects end with.
-const OBJECT: &str = ".bpf.o";
+/// Returns the name before `.bpf.o` of a file that is a template's object by its name.
+#[must_use]
+pub fn template_stem(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let stem = name.strip_suffix(".bpf.o").filter(|stem| !stem.starts_with(['.', '_']))?;
+    Some(stem.to_owned())
+}
 
 fn object(path: &Path) -> Result<Vec<u8>, SourceError> {
     let name = format!("template `{}`", shown(path));

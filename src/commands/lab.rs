@@ -18,6 +18,7 @@ use crate::{
     exit,
     globals::Globals,
     lab::{self, Command, Extra, LabError, Request, Streams, Verdict},
+    source,
 };
 
 /// Run a script in a throwaway virtual machine, or get a prompt there
@@ -190,7 +191,7 @@ fn objects(directory: &Path, guest: &Path) -> Result<Vec<Extra>, LabError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if entry.path().extension().is_some_and(|end| end == "o") {
+        if source::template_stem(&entry.path()).is_some() {
             files.push(extra(&entry.path(), guest.join(entry.file_name()))?);
         }
     }

@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DescribeError, Template};
+use super::{DescribeError, Template, hash::hash};
 
 /// A line of the index.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     /// The object's file name without its extension.
     stem: String,
-    /// FNV-1a of the object's bytes, as build.rs has it.
+    /// Of the object's bytes, as build.rs has it.
     hash: u64,
     template: Template,
 }
@@ -42,11 +42,4 @@ pub fn write(objects: &[(&str, &'static [u8])]) -> Result<String, DescribeError>
 pub(super) fn read(text: &[u8]) -> Result<Vec<(String, Template)>, serde_json::Error> {
     let lines = serde_json::Deserializer::from_slice(text).into_iter::<Entry>();
     lines.map(|entry| entry.map(|entry| (entry.stem, entry.template))).collect()
-}
-
-/// FNV-1a (Fowler, Noll, Vo), 64 bits.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

@@ -14,6 +14,7 @@
 mod archive;
 mod catalogue;
 mod describe;
+mod hash;
 mod index;
 mod layout;
 #[cfg(test)]
