@@ -8,6 +8,7 @@ use crate::{
     probe::{Mode, scope::Condition},
     raw,
     system::namespaces::Foreign,
+    template::Template,
 };
 
 /// Why a probe cannot be had here, or not as it was asked for.
@@ -107,4 +108,12 @@ pub enum KernelError {
     Pid { pid: u32, reason: String },
     #[error("cannot {what}: {}", errno::chain(.error))]
     Host { what: Cow<'static, str>, error: io::Error },
+}
+
+impl KernelError {
+    /// A mode that enforces, of a probe whose door refuses nothing; `no_better`: why it has no other, if that was not chosen.
+    pub fn audit_only(template: &Template, mode: Mode, no_better: Option<&str>) -> Self {
+        let reason = no_better.unwrap_or("the door `observe` was chosen").to_owned();
+        KernelError::AuditOnly { template: template.name.clone(), mode, reason }
+    }
 }

@@ -144,9 +144,7 @@ impl Attachment {
     /// If the probe can only observe, and this enforces.
     pub fn set_mode(&mut self, mode: Mode) -> Result<(), KernelError> {
         if !self.door.refuses() && mode.enforces() {
-            let template = self.template.name.clone();
-            let reason = self.no_better.clone().unwrap_or_else(|| format!("the door is `{}`", self.door));
-            return Err(KernelError::AuditOnly { template, mode, reason });
+            return Err(KernelError::audit_only(&self.template, mode, self.no_better.as_deref()));
         }
         self.store(|control| control.mode, mode_word(mode, self.on_error))
     }
@@ -271,7 +269,7 @@ impl Attachment {
         })
     }
 
-    /// Leaves the hooks that decided until now to be replaced: what was passed over there stays counted.
+    /// Keeps counted what was passed over in hooks that are about to leave.
     pub(super) fn keep_missed(&mut self, older: &Hooks) {
         self.missed += older.missed();
     }

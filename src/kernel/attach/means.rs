@@ -10,7 +10,7 @@ use crate::{
             scope::Resolved,
         },
         host,
-        load::{self, Loaded, program::Sort, target::type_name},
+        load::{self, Loaded},
     },
 };
 
@@ -34,20 +34,12 @@ impl Kernel {
         };
         match self.enter(Door::FmodRet, request, Some(no_lsm.to_string())) {
             // No kernel parameter gives it a hook.
-            Err(KernelError::UnknownFunction { hook, .. }) if self.lacks(&hook, request)? => {
-                Err(KernelError::UnknownHook { hook, release: host::release()? })
-            }
+            Err(lacking @ KernelError::UnknownHook { .. }) => self.observe(request, lacking),
             Err(KernelError::Refused { .. } | KernelError::UnknownFunction { .. }) => {
                 self.observe(request, no_lsm)
             }
             other => other,
         }
-    }
-
-    /// Whether the kernel lacks the LSM hook as well as the function that would ask it, and nothing else is left.
-    fn lacks(&self, hook: &str, request: Request<'_>) -> Result<bool, KernelError> {
-        let has_hook = self.types()?.target(&type_name(Sort::Lsm, hook)).is_some();
-        Ok(!has_hook && request.spec.template.layout.observers.is_empty())
     }
 
     /// By this door and no other, without looking first whether anything will come of it.
@@ -81,9 +73,7 @@ impl Kernel {
     ) -> Result<Attachment, KernelError> {
         let spec = request.spec;
         if !door.refuses() && spec.mode.enforces() {
-            let template = spec.template.name.clone();
-            let reason = no_better.unwrap_or_else(|| format!("the door is `{door}`"));
-            return Err(KernelError::AuditOnly { template, mode: spec.mode, reason });
+            return Err(KernelError::audit_only(&spec.template, spec.mode, no_better.as_deref()));
         }
         if !door.refuses() && spec.template.layout.observers.is_empty() {
             return Err(KernelError::NoObserver { template: spec.template.name.clone() });

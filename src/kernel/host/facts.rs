@@ -29,6 +29,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether the list of active LSMs is known, and `bpf` is not in it.
+    #[must_use]
+    pub fn lacks_bpf_lsm(&self) -> bool {
+        self.lsms.as_ref().is_some_and(|list| !list.iter().any(|lsm| lsm == "bpf"))
+    }
+
     /// CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON.
     #[must_use]
     pub fn privileged(&self) -> bool {

@@ -31,7 +31,7 @@ pub struct KernelTypes {
 }
 
 impl KernelTypes {
-    /// What a program is attached to, by its name there ([`type_name`]).
+    /// What a program is attached to, by its name there ([`type_name`](super::target::type_name)).
     pub fn target(&self, type_name: &str) -> Option<Target> {
         self.targets.get(type_name).copied()
     }

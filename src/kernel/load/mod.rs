@@ -11,7 +11,7 @@ pub mod program;
 mod refused;
 mod sections;
 pub mod sets;
-pub mod target;
+mod target;
 pub mod types;
 
 use std::os::fd::OwnedFd;
@@ -186,11 +186,13 @@ fn by_function<'t>(
         return place;
     }
     let function = asking_function(hook);
-    let unknown = || -> Result<KernelError, KernelError> {
-        let (hook, function) = (hook.to_owned(), function.clone());
-        Ok(KernelError::UnknownFunction { hook, function, release: host::release()? })
+    let Some(found) = types.target(&function) else {
+        let (hook, release) = (hook.to_owned(), host::release()?);
+        return Err(match types.target(&type_name(Sort::Lsm, &hook)) {
+            Some(_) => KernelError::UnknownFunction { hook, function, release },
+            None => KernelError::UnknownHook { hook, release },
+        });
     };
-    let Some(found) = types.target(&function) else { return Err(unknown()?) };
     let own = template.layout.doors.iter().find(|(of, _)| *of == function);
     let arguments = |name: &str| types.target(name)?.prototype.map(|prototype| prototype.arguments);
     let of_hook = arguments(&type_name(Sort::Lsm, hook));
