@@ -52,9 +52,7 @@ fn lsm_list(facts: &Facts) -> Check {
             "/sys/kernel/security/lsm cannot be read",
             "mount -t securityfs securityfs /sys/kernel/security",
         ),
-        Some(list) if list.iter().any(|lsm| lsm == "bpf") => {
-            check("lsm-list", Status::Ok, list.join(","), "")
-        }
+        Some(list) if !facts.lacks_bpf_lsm() => check("lsm-list", Status::Ok, list.join(","), ""),
         Some(list) => check(
             "lsm-list",
             Status::Warn,

@@ -77,9 +77,8 @@ fn is_good(status: HookStatus) -> bool {
 
 /// By the best door by which the hook fires; if by none, what the first of them came to.
 fn try_doors(kernel: &Kernel, events: &Sender, template: &Template, hook: &str, facts: &Facts) -> Tried {
-    let without_bpf = facts.lsms.as_ref().is_some_and(|list| !list.iter().any(|lsm| lsm == "bpf"));
     let tried = |door| Tried::new(door, try_one(kernel, events, template, hook, facts, door));
-    if without_bpf {
+    if facts.lacks_bpf_lsm() {
         // There an LSM program attaches, and never fires.
         return tried(Door::FmodRet);
     }
@@ -143,7 +142,7 @@ fn only(template: &Template, hook: &str) -> Template {
 
 fn never_fired(facts: &Facts, trigger: std::io::Result<()>, door: Door) -> String {
     let cause = match &facts.lsms {
-        Some(list) if door == Door::Lsm && !list.iter().any(|lsm| lsm == "bpf") => format!(
+        Some(list) if door == Door::Lsm && facts.lacks_bpf_lsm() => format!(
             "`bpf` is not in the kernel's list of LSMs ({0}); fix: boot with `lsm={0},bpf` on the kernel command line",
             list.join(",")
         ),
