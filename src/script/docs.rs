@@ -298,6 +298,8 @@ pub fn template_page(template: &Template) -> String {
             field.doc
         );
     }
+    let _ = writeln!(text, "\nNot seen:\n  {}", template.not_seen);
+    let _ = writeln!(text, "\nIn use:\n  {}", template.example);
     let _ = write!(text, "\nExample:\n  {}", example(template));
     text
 }
@@ -312,7 +314,7 @@ fn param_line(param: &Param) -> String {
     text
 }
 
-/// A line that runs as it stands.
+/// A line that can be tried anywhere: it observes what this shell does.
 fn example(template: &Template) -> String {
     format!("probe(\"{}\").scope(#{{ pid: getpid() }}).on_event(|e| print(e)).attach()", template.name)
 }
