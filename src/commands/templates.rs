@@ -226,11 +226,9 @@ impl Style {
     /// A text, its lines no longer than the terminal.
     fn paragraph(&self, text: &str) -> String {
         const INDENT: &str = "  ";
-        wrapped(text, self.width.map(|width| width.saturating_sub(2)))
-            .iter()
-            .map(|line| format!("{INDENT}{line}"))
-            .collect::<Vec<_>>()
-            .join("\n")
+        let indent = u16::try_from(INDENT.len()).unwrap_or_default();
+        let lines = wrapped(text, self.width.map(|width| width.saturating_sub(indent)));
+        lines.iter().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
     }
 
     fn bold(&self, text: &str) -> String {

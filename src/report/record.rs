@@ -117,14 +117,17 @@ pub struct Books {
     pub lease_over: bool,
     /// By what it was attached last.
     pub door: Option<Door>,
-    /// It observed by other means than LSM, and could not have denied.
-    pub audit_only: bool,
     /// It is in the kernel now.
     pub attached: bool,
     pub counters: Counters,
 }
 
 impl Books {
+    /// Whether it observed by other means than the hooks, and could not have denied.
+    pub fn audit_only(&self) -> bool {
+        self.door.is_some_and(|door| !door.refuses())
+    }
+
     /// The same, of which these events have come to the queue and to nobody.
     #[must_use]
     pub fn without(mut self, undelivered: u64) -> Self {

@@ -104,7 +104,7 @@ pub struct Runtime {
     memory: Cell<usize>,
     /// When whatever runs is ended: the session's time is up, or that of its end.
     deadline: Cell<Option<Instant>>,
-    /// Whether it has been said why a probe can only observe here.
+    /// The door of which it has been said last why no better one can be had.
     told_door: Cell<Option<Door>>,
     last_heartbeat: Cell<Instant>,
     /// When the next lease runs out.

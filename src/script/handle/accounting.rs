@@ -11,7 +11,6 @@ impl State {
             mode: self.spec.acting_mode(),
             lease_over: self.has_lapsed() || self.closed_lapsed,
             door: self.door,
-            audit_only: self.audit_only(),
             attached: self.attachment.is_some(),
             counters,
         }

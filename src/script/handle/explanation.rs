@@ -77,7 +77,7 @@ impl State {
                 "at once, before memory is taken, as long as no param is set and nothing is to be refused";
             stages.push(kernel("counting", format!("{counted}: {how}")));
         }
-        stages.extend(self.gathering().map(|does| kernel("gathering", does)));
+        stages.extend(self.gathering().into_iter().map(|does| kernel("gathering", does)));
         if let Some(compiled) = &spec.filter {
             let at = self.when.as_ref().and_then(|when| {
                 place(&when.program, when.function.fn_name(), when.function.curry().len() + 1)
@@ -107,28 +107,24 @@ impl State {
     }
 
     /// What is found out, and why; what is needed for nothing is not.
-    fn gathering(&self) -> impl Iterator<Item = String> {
+    fn gathering(&self) -> Vec<String> {
         let spec = &self.spec;
-        let fields = spec.template.fields.len();
-        let for_what = |need: Need| {
+        let mut all = Vec::new();
+        for (need, what) in [(Need::Filter, "the filter"), (Need::Summaries, "what is counted")] {
             let gathered = spec.gathered_for(need);
-            match (need, &spec.fields) {
-                (Need::Events, _) if spec.quiet => None,
-                (Need::Events, None) => Some(format!(
-                    "for events: all {fields} fields, {} bytes at most",
-                    spec.template.event_size
-                )),
-                (Need::Events, Some(told)) => Some(format!("for events: {}", told.join(", "))),
-                (Need::Filter, _) if !gathered.is_empty() => {
-                    Some(format!("for the filter: {}", gathered.join(", ")))
-                }
-                (Need::Summaries, _) if !gathered.is_empty() => {
-                    Some(format!("for what is counted: {}", gathered.join(", ")))
-                }
-                _ => None,
+            if !gathered.is_empty() {
+                all.push(format!("for {what}: {}", gathered.join(", ")));
             }
-        };
-        Need::ALL.into_iter().filter_map(for_what).collect::<Vec<_>>().into_iter()
+        }
+        match &spec.fields {
+            _ if spec.quiet => {}
+            Some(told) => all.push(format!("for events: {}", told.join(", "))),
+            None => {
+                let (fields, bytes) = (spec.template.fields.len(), spec.template.event_size);
+                all.push(format!("for events: all {fields} fields, {bytes} bytes at most"));
+            }
+        }
+        all
     }
 
     fn answer(&self) -> String {

@@ -240,7 +240,7 @@ impl Losses {
                 _ if lost > 0 => Some(format!(
                     "probe `{name}` lost {lost} events, or was not asked about as many operations"
                 )),
-                Ok(Some(books)) if concerned && books.audit_only => {
+                Ok(Some(books)) if concerned && books.audit_only() => {
                     Some(format!("probe `{name}` is audit-only: it cannot deny here"))
                 }
                 Ok(Some(books)) if concerned && books.lease_over => {

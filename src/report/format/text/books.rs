@@ -57,7 +57,7 @@ pub(super) fn table(all: &[Books], when: When, paint: Paint) -> Vec<String> {
         let detached = when == When::Meanwhile && !books.attached;
         let marks = [
             (books.lease_over, " lapsed"),
-            (books.audit_only, ", audit-only"),
+            (books.audit_only(), ", audit-only"),
             (books.door == Some(Door::FmodRet), ", by fmod_ret"),
             (detached, ", detached"),
         ];
