@@ -257,7 +257,6 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 {
 	volatile struct settings *settings = krsi_enter();
 	struct inode *inode = READ(lost, d_inode);
-	enum krsi_match match;
 	struct scratch *scratch;
 
 	if (!settings)
@@ -276,14 +275,8 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
 	event->links = READ(inode, i_nlink);
-	if (event->processes == 0) {
-		match = KRSI_NO_MATCH;
-		if (!complete) {
-			krsi_count(krsi_counter_errors);
-			match = KRSI_UNKNOWN;
-		}
-		return krsi_decide(context, scratch, hook, match);
-	}
+	if (event->processes == 0)
+		return krsi_decide(context, scratch, hook, complete ? KRSI_NO_MATCH : KRSI_UNKNOWN);
 	if (source && !krsi_walk_to(scratch, event->source, sizeof(event->source), scratch->mount,
 				    (struct dentry *)ADDRESS(source)))
 		event->header.notes |= KRSI_NOTE_NO_SOURCE;

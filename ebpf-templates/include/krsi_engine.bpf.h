@@ -150,7 +150,7 @@ static __always_inline int krsi_decide(void *context, struct scratch *scratch, e
 	u64 errno = 0;
 	u64 result;
 
-	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH)
+	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH || match == KRSI_UNKNOWN)
 		krsi_count(krsi_counter_errors);
 	result = krsi_consider(scratch->slot, hook, match);
 	if (result) {

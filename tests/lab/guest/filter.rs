@@ -258,7 +258,10 @@ pub fn largest() -> Outcome {
         .map(|template| template.name.as_str())
         .filter(|name| largest.iter().all(|(template, _)| template != name));
     let all = largest.into_iter().chain(others.into_iter().map(|template| (template, usual)));
-    let loading = |(template, filter)| attaching(template, template, "", &format!(".when({filter})"));
+    // `module` is a word of Rhai's own.
+    let loading = |(template, filter): (&str, &str)| {
+        attaching(&format!("{template}_probe"), template, "", &format!(".when({filter})"))
+    };
     // Which of them is refused, if one is, the shell says.
     Shell::with_probes(&all.map(loading).collect::<Vec<_>>())?.stop()?.well()
 }
