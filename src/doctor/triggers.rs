@@ -19,7 +19,7 @@ use std::{
 use nix::libc;
 use socket2::{Domain, Socket, Type};
 
-use super::kernel_triggers;
+use super::{kernel_triggers, ring};
 
 /// Does it. Failing is allowed: only that the hook is asked counts.
 pub type Trigger = fn() -> io::Result<()>;
@@ -51,7 +51,7 @@ pub fn of(hook: &str) -> Option<Trigger> {
         "capable" => || in_child(|| call(libc::SYS_chroot, [c"/".as_ptr() as u64, 0, 0])),
         "capset" => lay_down_capabilities,
         "security_file_alloc" => make_memory_file,
-        "inode_init_security_anon" => make_userfaultfd,
+        "inode_init_security_anon" => make_anonymous_inode,
         "taskstats_exit" => execute,
         "task_fix_setgid" => {
             || in_child(|| call(libc::SYS_setgid, [u64::from(nix::unistd::getgid().as_raw()), 0, 0]))
@@ -317,6 +317,12 @@ fn closed(descriptor: i64) -> io::Result<()> {
 fn make_memory_file() -> io::Result<()> {
     // SAFETY: the name is a constant.
     closed(unsafe { libc::syscall(libc::SYS_memfd_create, c"krsi-sh doctor".as_ptr(), libc::MFD_CLOEXEC) })
+}
+
+/// Both: Linux 5.10 has the hook by a later io_uring, but not for userfaultfd, and io_uring may be switched off.
+fn make_anonymous_inode() -> io::Result<()> {
+    let ring = ring::make(0).map(drop);
+    make_userfaultfd().or(ring)
 }
 
 fn make_userfaultfd() -> io::Result<()> {

@@ -251,7 +251,7 @@ pub fn largest() -> Outcome {
                    let f = if c == d { a } else { b }; (f > 3 || c) && (f < 9 || d) && (a != b || c != d) && (f % 3 == 1 || e.path.contains(\"zz\")) }";
     let lists = "|e| e.env_value.to_ascii_lower().contains(\"evil\")";
     let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
-    let usual = "|e| e.uid * e.pid > 7 && (e.comm.ends_with(\"q\") || e.exe.contains(\"dddd\"))";
+    let usual = "|e| e.uid * e.pid > 7 && e.comm.ends_with(\"q\")";
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
     let here = catalogue.iter().filter(|template| template.hooks.iter().any(|hook| has_hook(hook)));
     let others = here
