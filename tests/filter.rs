@@ -64,15 +64,41 @@ fn look_up(set: u64, key: u64, _: u64, _: u64, _: u64) -> u64 {
     })
 }
 
+/// Puts the addresses of the tables where the kernel puts those of maps' bytes. Sets are numbered before them.
+fn point_to(tables: &[Vec<u8>], sets: usize, program: &mut [u8]) {
+    const LOAD64: u8 = 0x18;
+    const MAP_VALUE: u8 = 2;
+    let mut slots = program.as_chunks_mut::<8>().0.iter_mut();
+    while let Some(slot) = slots.next() {
+        if slot[0] != LOAD64 {
+            continue;
+        }
+        let upper = slots.next().unwrap();
+        if slot[1] >> 4 == MAP_VALUE {
+            let number = i32::from_le_bytes([slot[4], slot[5], slot[6], slot[7]]);
+            let address = tables[usize::try_from(number).unwrap() - sets].as_ptr() as u64;
+            slot[1] &= 0x0f;
+            slot[4..].copy_from_slice(&(address as u32).to_le_bytes());
+            upper[4..].copy_from_slice(&((address >> 32) as u32).to_le_bytes());
+        }
+    }
+}
+
 /// What the instructions say, with noise behind the event.
 fn run(code: &Code, event: &[u8]) -> i32 {
-    let program = [code.bytes(), EXIT.to_vec()].concat();
+    let mut program = [code.bytes(), EXIT.to_vec()].concat();
+    let tables: Vec<Vec<u8>> = code.tables.iter().map(|table| table.bytes.clone()).collect();
+    point_to(&tables, code.sets.len(), &mut program);
     let mut memory = event.to_vec();
     memory.extend((0..MARGIN).map(|i| u8::try_from(i).unwrap_or(7) ^ 0x2f));
     let (ran, most) = (machine::count(code, &memory), code.at_most());
     assert!(ran <= most, "{ran} instructions, and {most} at most\n{code}");
     let mut machine = rbpf::EbpfVmRaw::new(Some(&program)).expect("rbpf takes the program");
     SETS.with_borrow_mut(|sets| sets.clone_from(&code.sets));
+    for table in &tables {
+        let begin = table.as_ptr() as u64;
+        machine.register_allowed_memory(begin..begin + table.len() as u64);
+    }
     machine.register_helper(1, look_up).expect("rbpf takes the helper");
     i32::try_from(machine.execute_program(&mut memory).expect("no access out of bounds")).unwrap()
 }
@@ -100,11 +126,13 @@ fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<O
         let expected = answer(rhai.as_ref().copied());
         let ir = answer(filter.evaluate(bytes));
         let machine = run(&code, bytes);
-        prop_assert_eq!(ir, expected, "the IR\n{}\n{}\nRhai: {:?}", script, filter, rhai);
-        prop_assert_eq!(machine, expected, "the instructions\n{}\n{}\n{}", script, filter, code);
+        // Of several tests of a text that is cut, one that is certain is enough; Rhai stops at the first that is not.
+        let is_cut = rhai.as_ref().is_err_and(|error| Closure::stopped_at_a_cut(error));
+        prop_assert!(ir == expected || is_cut, "the IR: {}\n{}\n{}\nRhai: {:?}", ir, script, filter, rhai);
+        prop_assert_eq!(machine, ir, "the instructions\n{}\n{}\n{}", script, filter, code);
         if let Some(first) = &first {
             let said = first_stage(first, bytes, template)?;
-            let may = said != Answer::NoMatch.code() || expected == said || expected == UNKNOWN;
+            let may = said != Answer::NoMatch.code() || ir == said || ir == UNKNOWN;
             prop_assert!(
                 may,
                 "the first stage rules out what matches\n{}\n{}\n{}",
@@ -113,7 +141,7 @@ fn agree(script: &str, events: &[Vec<u8>], template: &Arc<Template>) -> Result<O
                 first.filter
             );
         }
-        matched += usize::from(expected & 0xff == Answer::Match.code());
+        matched += usize::from(ir & 0xff == Answer::Match.code());
     }
     Ok(Some(matched))
 }

@@ -9,7 +9,7 @@ use std::{
 
 use nix::{errno::Errno, libc};
 
-use super::ring;
+use super::{ring, triggers::in_child};
 
 const SETUP_SQPOLL: u32 = 2;
 /// Operations of io_uring.
@@ -25,7 +25,7 @@ pub fn of(hook: &str) -> Option<fn() -> io::Result<()>> {
         "sb_mount" => bind_nothing,
         "sb_remount" => reconfigure_own_mount,
         "move_mount" => move_own_mount_to_a_file,
-        "sb_umount" => expire_the_root,
+        "sb_umount" => || in_child(unmount_own),
         "sb_pivotroot" => pivot_to_a_directory,
         "path_chroot" => || nix::unistd::chroot("/").map_err(io::Error::from),
         "bpf" => ask_for_next_program,
@@ -133,9 +133,13 @@ fn move_own_mount_to_a_file() -> io::Result<()> {
     call(libc::SYS_move_mount, [number(&mount), pointer(c""), here, file, FROM_DESCRIPTOR]).map(drop)
 }
 
-/// The root never expires.
-fn expire_the_root() -> io::Result<()> {
-    call(libc::SYS_umount2, [pointer(c"/"), libc::MNT_EXPIRE.into(), 0, 0, 0]).map(drop)
+/// A file system in memory, in a mount namespace that ends with the process, from which nothing is passed on.
+fn unmount_own() -> io::Result<()> {
+    let (place, private) = (pointer(c"/proc"), (libc::MS_REC | libc::MS_PRIVATE).cast_signed());
+    call(libc::SYS_unshare, [libc::CLONE_NEWNS.into(), 0, 0, 0, 0])?;
+    call(libc::SYS_mount, [0, pointer(c"/"), 0, private, 0])?;
+    call(libc::SYS_mount, [0, place, pointer(c"tmpfs"), 0, 0])?;
+    call(libc::SYS_umount2, [place, 0, 0, 0, 0]).map(drop)
 }
 
 /// On which nothing is mounted, so that it cannot become the root.
@@ -267,7 +271,10 @@ fn keep_nice() -> io::Result<()> {
 
 fn keep_ioprio() -> io::Result<()> {
     const PROCESS: libc::c_long = 1;
+    const CLASS: u32 = 13;
     let priority = call(libc::SYS_ioprio_get, [PROCESS, 0, 0, 0, 0])?;
+    // None has a level when it is read, and may have none when it is set (Linux 5.10).
+    let priority = if priority >> CLASS == 0 { 0 } else { priority };
     call(libc::SYS_ioprio_set, [PROCESS, 0, priority, 0, 0]).map(drop)
 }
 

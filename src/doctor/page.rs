@@ -28,8 +28,12 @@ pub fn page(report: &Report, color: bool) -> String {
     let mut told: Vec<String> = Vec::new();
     for hook in &report.hooks {
         let good = matches!(hook.status, HookStatus::Fires | HookStatus::Attached);
-        let style = if good { Style::new().green() } else { Style::new().red().bold() };
-        let word = if good { "ok" } else { "FAIL" };
+        let (word, style) = match hook.status {
+            _ if good => ("ok", Style::new().green()),
+            // Nothing is wrong with the host: its kernel is older than the hook.
+            HookStatus::UnknownHook => ("-", Style::new().dimmed()),
+            _ => ("FAIL", Style::new().red().bold()),
+        };
         let door = if hook.door == "lsm" { String::new() } else { format!(" by {}", hook.door) };
         let outcome = format!("{}{door} ({})", said(hook), hook.template);
         column.line(&mut page, word, style, &hook.hook, &outcome);

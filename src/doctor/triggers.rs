@@ -182,7 +182,7 @@ fn ask_by_32_bits() -> io::Result<()> {
         Err(io::Error::from(io::ErrorKind::Other))
     };
     let mut command = Command::new("/proc/self/exe");
-    // SAFETY: one system call between fork and exec, which touches no memory of ours.
+    // SAFETY: a few system calls between fork and exec, which touch no memory of ours.
     unsafe { command.pre_exec(ask) };
     match command.stdin(Stdio::null()).spawn() {
         // The error just made is how it ends.
@@ -293,7 +293,7 @@ fn call(number: i64, [a, b, c]: [u64; 3]) -> io::Result<()> {
 }
 
 /// In a child that ends before it executes anything.
-fn in_child(deed: fn() -> io::Result<()>) -> io::Result<()> {
+pub(super) fn in_child(deed: fn() -> io::Result<()>) -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     let ask = move || {
         deed()?;

@@ -18,6 +18,10 @@ pub use decode::{DecodeError, address, value};
 /// Bytes of an IP address in a record.
 pub const ADDRESS_SIZE: usize = 20;
 
+/// The list of a program's arguments, in the templates that have one; and what scripts and filters call them as one text.
+pub const ARGV: &str = "argv";
+pub const CMDLINE: &str = "cmdline";
+
 /// One record from the kernel.
 #[derive(Debug, Clone)]
 pub struct Event {

@@ -9,6 +9,8 @@ pub type Register = u8;
 
 /// BPF_PSEUDO_MAP_FD: what a two-slot load has as its source if it is about a map.
 const PSEUDO_MAP_FD: Register = 1;
+/// BPF_PSEUDO_MAP_VALUE: if it is about the bytes of an array's first element.
+const PSEUDO_MAP_VALUE: Register = 2;
 
 /// One instruction; an [`Code::Load64`] takes two slots. Class and operation are those of
 /// Documentation/bpf/instruction-set.rst.
@@ -32,6 +34,9 @@ pub enum Code {
     Load64,
     /// `dst` is the set of this number: two slots, in which whoever loads the code puts the map's descriptor.
     LoadSet,
+    /// `dst` points to the bytes of the table of this number: two slots, in which whoever loads the code puts the map's
+    /// descriptor.
+    LoadTable,
     /// Of a helper of the kernel's, by its number. It takes r1 to r5, and leaves its result in r0.
     Call,
     /// `dst = *(uN *)(src + offset)`; the size is in bytes.
@@ -141,6 +146,10 @@ impl Assembler {
 
     pub fn load_set(&mut self, dst: Register, set: usize) {
         self.plain(Code::LoadSet, dst, PSEUDO_MAP_FD, 0, i64::try_from(set).unwrap_or(i64::MAX));
+    }
+
+    pub fn load_table(&mut self, dst: Register, table: usize) {
+        self.plain(Code::LoadTable, dst, PSEUDO_MAP_VALUE, 0, i64::try_from(table).unwrap_or(i64::MAX));
     }
 
     pub fn call(&mut self, helper: i32) {
@@ -267,7 +276,7 @@ impl Assembler {
 impl Instruction {
     #[must_use]
     pub fn slots(&self) -> usize {
-        if matches!(self.code, Code::Load64 | Code::LoadSet) { 2 } else { 1 }
+        if matches!(self.code, Code::Load64 | Code::LoadSet | Code::LoadTable) { 2 } else { 1 }
     }
 
     /// As the kernel takes it, little-endian.
@@ -275,7 +284,7 @@ impl Instruction {
         let opcode = match self.code {
             Code::AluImmediate(alu) => 0x07 | alu as u8,
             Code::AluRegister(alu) => 0x0f | alu as u8,
-            Code::Load64 | Code::LoadSet => 0x18,
+            Code::Load64 | Code::LoadSet | Code::LoadTable => 0x18,
             Code::Call => 0x85,
             Code::Load(size) => 0x61 | size_bits(size),
             Code::Store => 0x7b,
@@ -314,6 +323,7 @@ impl fmt::Display for Instruction {
             Code::AluImmediate(alu) => write!(f, "r{dst} {} {immediate}", alu.sign()),
             Code::AluRegister(alu) => write!(f, "r{dst} {} r{src}", alu.sign()),
             Code::LoadSet => write!(f, "r{dst} = set {immediate}"),
+            Code::LoadTable => write!(f, "r{dst} = table {immediate}"),
             Code::Call => write!(f, "call {immediate}"),
             Code::Load64 => write!(f, "r{dst} = {immediate:#x} ll"),
             Code::Load(size) => write!(f, "r{dst} = *(u{} *)(r{src} {offset:+})", u32::from(*size) * 8),

@@ -21,10 +21,13 @@ mod numbers;
 mod places;
 mod sets;
 mod texts;
+mod walks;
 
 use super::{
     assembler::{Alu, Assembler, Code as Operation, Instruction, Jump, Label, Register, SLOT},
+    automaton::{LARGEST, Table},
     ir::{Binding, Bool, Comparison, Decision, Filter, Int, Note, Place, Value},
+    walks::Walk,
 };
 
 /// What is in r0 if the filter cannot tell.
@@ -49,6 +52,8 @@ pub enum TooLarge {
     Instructions { slots: usize },
     #[error("this filter is too large for the kernel's verifier: it searches through too many long texts")]
     Steps,
+    #[error("this filter seeks too much in its texts: what it looks for takes more than {} KiB", LARGEST / 1024)]
+    Table,
     #[error("an expression of this filter nests too deep")]
     Depth,
     #[error("this filter keeps too many values")]
@@ -63,6 +68,8 @@ pub struct Code {
     pub steps: usize,
     /// What it looks up by number in maps.
     pub sets: Vec<Set>,
+    /// What it walks through, a byte of a text after the other.
+    pub tables: Vec<Table>,
 }
 
 /// A set that is too large to be a part of the code: a map's keys.
@@ -76,18 +83,27 @@ impl Code {
     /// As the kernel takes them.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        self.bytes_with(&(0..).take(self.sets.len()).collect::<Vec<_>>())
+        self.bytes_with(&(0..).take(self.maps()).collect::<Vec<_>>())
     }
 
-    /// The same with these descriptors of maps for its sets.
+    /// How many maps it uses.
     #[must_use]
-    pub fn bytes_with(&self, sets: &[i32]) -> Vec<u8> {
+    pub fn maps(&self) -> usize {
+        self.sets.len() + self.tables.len()
+    }
+
+    /// The same with these descriptors of maps: those of its sets, then those of its tables.
+    #[must_use]
+    pub fn bytes_with(&self, maps: &[i32]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.slots() * SLOT);
         for instruction in &self.instructions {
-            let number = usize::try_from(instruction.immediate)
-                .ok()
-                .filter(|_| instruction.code == Operation::LoadSet);
-            match number.and_then(|number| sets.get(number)) {
+            let before = match instruction.code {
+                Operation::LoadSet => Some(0),
+                Operation::LoadTable => Some(self.sets.len()),
+                _ => None,
+            };
+            let number = usize::try_from(instruction.immediate).ok();
+            match before.and_then(|before| maps.get(before + number?)) {
                 Some(map) => Instruction { immediate: (*map).into(), ..*instruction }.encode(&mut bytes),
                 None => instruction.encode(&mut bytes),
             }
@@ -119,28 +135,33 @@ impl Filter {
     /// # Errors
     /// If it is too large, in one of several ways.
     pub fn emit_about(&self, memory: Memory) -> Result<Code, TooLarge> {
+        let walks = Walk::all(&self.body)?;
         // Comparing is faster than a map, but takes room for each member.
-        match self.emit_with(memory, INLINE) {
-            Err(TooLarge::Instructions { .. }) => self.emit_with(memory, FEW),
+        match self.emit_with(memory, INLINE, &walks) {
+            Err(TooLarge::Instructions { .. }) => self.emit_with(memory, FEW, &walks),
             other => other,
         }
     }
 
-    fn emit_with(&self, memory: Memory, inline: usize) -> Result<Code, TooLarge> {
+    fn emit_with(&self, memory: Memory, inline: usize, walks: &[Walk]) -> Result<Code, TooLarge> {
         let mut emitter = Emitter {
             to: Assembler::default(),
             memory,
             inline,
             sets: Vec::new(),
+            walks,
+            walked: vec![Walked::default(); walks.len()],
             slots: self.slots,
             read: Vec::new(),
             steps: 0,
             trouble: Label::default(),
         };
+        emitter.keep_walks()?;
         emitter.filter(&self.body)?;
         let steps = emitter.steps;
         let instructions = emitter.to.finish().ok_or(TooLarge::Instructions { slots: usize::MAX })?;
-        let code = Code { instructions, steps: steps + 4 * CAPACITY, sets: emitter.sets };
+        let tables = walks.iter().map(|walk| walk.table.clone()).collect();
+        let code = Code { instructions, steps: steps + 4 * CAPACITY, sets: emitter.sets, tables };
         match code.slots() {
             slots if slots > CAPACITY => Err(TooLarge::Instructions { slots }),
             _ if code.steps > STEPS => Err(TooLarge::Steps),
@@ -164,12 +185,14 @@ pub enum Memory {
     Stack,
 }
 
-struct Emitter {
+struct Emitter<'w> {
     to: Assembler,
     memory: Memory,
     /// Ranges of a set that are compared one by one; more are looked up.
     inline: usize,
     sets: Vec<Set>,
+    walks: &'w [Walk],
+    walked: Vec<Walked>,
     /// Stack slots in use.
     slots: usize,
     /// Texts known to be readable at this point: by their offset, or by the note that would say otherwise.
@@ -182,11 +205,22 @@ struct Emitter {
 enum Readable {
     Path(usize),
     Noted(Note),
+    /// The walk of this number is done, and its outcome kept.
+    Walked(usize),
+}
+
+/// What has been emitted of a walk.
+#[derive(Debug, Clone, Copy, Default)]
+struct Walked {
+    /// Where its outcome is kept, if more than one question is answered by it.
+    slot: Option<usize>,
+    /// Whether it may have been walked before.
+    once: bool,
 }
 
 type Fallible = Result<(), TooLarge>;
 
-impl Emitter {
+impl Emitter<'_> {
     fn filter(&mut self, body: &Decision) -> Fallible {
         let end = self.to.label();
         self.trouble = self.to.label();
@@ -237,7 +271,9 @@ impl Emitter {
             Bool::OneOf(of, ranges) => self.one_of(of, ranges, yes, no)?,
             Bool::Text(text, test) => self.test(text, test, yes, no)?,
             Bool::Among(text, members) => self.among_texts(text, members, yes, no),
+            Bool::Asked(text, tests) => self.asked(text, tests, yes, no)?,
             Bool::Any(texts, tests) => self.any(texts, tests, yes, no)?,
+            Bool::Some(texts, formula) => self.some(texts, formula, yes, no)?,
             Bool::Within(address, networks) => self.within(address, networks, yes, no),
             Bool::Not(inner) => self.bool(inner, no, yes, next)?,
             Bool::And(parts) => self.sequence(parts, Junction::And, yes, no, next)?,
@@ -367,7 +403,7 @@ impl Emitter {
                 match &text.place {
                     Place::Path(at, length) => self.check_readable(*at, length),
                     Place::Element(..) => self.look_up(text),
-                    Place::Padded(_) | Place::Packed(_) => {}
+                    Place::Padded(_) | Place::Packed(_) | Place::Joined(_) => {}
                 }
                 return Ok(());
             }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
+use super::automaton::Formula;
 use super::ir::{
     Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Known, Note, Number, Packed, Place,
     Test, Text, Texts, Trouble, Value,
@@ -65,7 +66,17 @@ impl Evaluation<'_> {
                 let (seen, _) = self.text(text)?;
                 Ok(members.iter().any(|member| **member == *seen))
             }
+            Bool::Asked(text, tests) => {
+                let (seen, known) = self.text(text)?;
+                let answers: Vec<_> = tests.iter().map(|test| test.answer(&seen, known)).collect();
+                match answers.contains(&Some(true)) {
+                    true => Ok(true),
+                    false if answers.contains(&None) => Err(Trouble::Cut),
+                    false => Ok(false),
+                }
+            }
             Bool::Any(texts, tests) => self.any(texts, tests),
+            Bool::Some(texts, formula) => self.some(texts, formula),
             Bool::Within(address, networks) => Ok(self
                 .address(address)
                 .is_some_and(|address| networks.iter().any(|network| network.contains(address)))),
@@ -183,6 +194,14 @@ impl Evaluation<'_> {
             }
             Place::Path(offset, _) => self.within(*offset, of.size),
             Place::Packed(packed) => self.within(self.begins(packed), of.size),
+            Place::Joined(texts) => {
+                self.readable(texts.unreadable)?;
+                let list = self.list(texts);
+                let mut joined = list.strip_suffix(b"\0").unwrap_or(list).to_vec();
+                joined.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+                let known = if self.is_cut(texts) { Known::Beginning } else { Known::Whole };
+                return Ok((in_case(&joined, of.case).into_owned().into(), known));
+            }
             Place::Element(texts, index) => {
                 let (text, known) = self.texts(texts)?.nth(*index).ok_or(Trouble::NoElement)?;
                 let known = if self.is_cut(texts) { known } else { Known::Whole };
@@ -213,8 +232,7 @@ impl Evaluation<'_> {
     /// The texts of a list; of one that may be cut the last may lack its end.
     fn texts(&self, of: &Texts) -> Fallible<impl Iterator<Item = (&[u8], Known)>> {
         self.readable(of.unreadable)?;
-        let length = self.size(of.length).min(of.size);
-        let bytes = self.within(self.begins(&of.packed), length);
+        let bytes = self.list(of);
         let (whole, last) = match bytes.strip_suffix(b"\0") {
             Some(whole) => (whole, Known::Whole),
             None if of.cut.is_some() => (bytes, Known::LastElement),
@@ -223,6 +241,23 @@ impl Evaluation<'_> {
         let count = if bytes.is_empty() { 0 } else { whole.split(|byte| *byte == 0).count() };
         let texts = whole.split(|byte| *byte == 0).take(count).enumerate();
         Ok(texts.map(move |(at, text)| (text, if at + 1 == count { last } else { Known::Whole })))
+    }
+
+    /// The bytes of a list.
+    fn list(&self, of: &Texts) -> &[u8] {
+        self.within(self.begins(&of.packed), self.size(of.length).min(of.size))
+    }
+
+    fn some(&self, of: &Texts, formula: &Formula) -> Fallible<bool> {
+        let is_one = |(text, known): (&[u8], Known)| {
+            // Byte by byte, so that a longer text is compared as far as it goes.
+            let known = if known == Known::Whole { known } else { Known::Beginning };
+            formula.answer(&mut |case, test| test.answer(&in_case(text, case), known)) == Some(true)
+        };
+        if self.texts(of)?.any(is_one) {
+            return Ok(true);
+        }
+        if self.is_cut(of) { Err(Trouble::Cut) } else { Ok(false) }
     }
 
     fn any(&self, of: &Texts, tests: &[(Case, Test)]) -> Fallible<bool> {

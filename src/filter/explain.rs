@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     Compiled,
+    automaton::{Formula, ROWS},
     emit::{CAPACITY, Code, STEPS},
     ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
 };
@@ -72,6 +73,17 @@ impl Display for Bool {
             }
             Bool::Among(text, members) => write!(f, "({text} in {} texts)", members.len()),
             Bool::Text(text, test) => write!(f, "{text}.{test}"),
+            Bool::Asked(text, tests) if tests.len() == 1 => write!(f, "{text}.{}", tests[0]),
+            Bool::Asked(text, tests) => {
+                let shown: Vec<_> = tests.iter().take(SHOWN).map(ToString::to_string).collect();
+                let more = if tests.len() > SHOWN {
+                    format!(" || … {} in all", tests.len())
+                } else {
+                    String::new()
+                };
+                write!(f, "{text}.({}{more})", shown.join(" || "))
+            }
+            Bool::Some(texts, formula) => write!(f, "{}.any({formula})", texts.name),
             Bool::Any(texts, tests) => {
                 let tests = tests.iter().map(|(case, test)| format!("{}{test}", lowered(*case)));
                 write!(f, "{}.any({})", texts.name, tests.collect::<Vec<_>>().join(" || "))
@@ -151,6 +163,22 @@ impl Display for Test {
                 write!(f, "contains({}, behind {from}, {until} before the end)", text(needle))
             }
             Test::Reaches(length) => write!(f, "reaches({length})"),
+            Test::Matches(pattern) => pattern.fmt(f),
+        }
+    }
+}
+
+impl Display for Formula {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let joined = |parts: &[Formula], sign: &str| {
+            parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(sign)
+        };
+        match self {
+            Formula::Constant(known) => known.fmt(f),
+            Formula::Test(case, test) => write!(f, "{}{test}", lowered(*case)),
+            Formula::Not(inner) => write!(f, "!{inner}"),
+            Formula::And(parts) => write!(f, "({})", joined(parts, " && ")),
+            Formula::Or(parts) => write!(f, "({})", joined(parts, " || ")),
         }
     }
 }
@@ -164,6 +192,16 @@ impl Display for Code {
         }
         for (number, set) in self.sets.iter().enumerate() {
             writeln!(f, "set {number}: a map with {} keys of {} bytes", set.keys.len(), set.key_size)?;
+        }
+        for (number, table) in self.tables.iter().enumerate() {
+            writeln!(
+                f,
+                "table {number}: {} patterns, {} states, {} bytes; at most {} instructions for each byte of the text",
+                table.patterns,
+                table.states,
+                table.rows + ROWS,
+                table.steps()
+            )?;
         }
         Ok(())
     }

@@ -1,57 +1,83 @@
-//! A glob, as `like` takes it: `*` stands for any text, slashes too; everything else for itself.
+//! A glob, as `like` takes it: `*` stands for any text, slashes too, `?` for one byte; everything else for itself.
 
 use super::ir::Test;
 use crate::raw;
 
-/// A parsed glob.
+/// A parsed glob: texts and what stands between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Glob {
-    /// Without a star.
-    Exact(String),
-    /// Begins, contains in this order, ends; without overlap.
-    Parts { prefix: String, middle: Vec<String>, suffix: String },
+pub struct Glob {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Text(String),
+    /// `?`
+    One,
+    /// `*`
+    Any,
 }
 
 /// Signs that other globs know and this one does not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{sign}` has no meaning in a glob here; `*` stands for any text, everything else for itself")]
+#[error(
+    "`{sign}` has no meaning in a glob here; `*` stands for any text, `?` for one byte, everything else for itself"
+)]
 pub struct GlobError {
     pub sign: char,
 }
 
 impl Glob {
     /// # Errors
-    /// If it has one of `? [ ] { } \` in it.
+    /// If it has one of `[ ] { } \` in it.
     pub fn parse(text: &str) -> Result<Self, GlobError> {
-        if let Some(sign) = text.chars().find(|c| "?[]{}\\".contains(*c)) {
+        if let Some(sign) = text.chars().find(|c| "[]{}\\".contains(*c)) {
             return Err(GlobError { sign });
         }
-        let Some((prefix, rest)) = text.split_once('*') else { return Ok(Glob::Exact(text.to_owned())) };
-        let (between, suffix) = rest.rsplit_once('*').unwrap_or(("", rest));
-        let middle = between.split('*').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Ok(Glob::Parts { prefix: prefix.to_owned(), middle, suffix: suffix.to_owned() })
+        let mut pieces = Vec::new();
+        for c in text.chars() {
+            match (c, pieces.last_mut()) {
+                ('*', Some(Piece::Any)) => {}
+                ('*', _) => pieces.push(Piece::Any),
+                ('?', _) => pieces.push(Piece::One),
+                (c, Some(Piece::Text(before))) => before.push(c),
+                (c, _) => pieces.push(Piece::Text(c.to_string())),
+            }
+        }
+        Ok(Glob { pieces })
     }
 
-    /// Its texts between the stars.
+    #[must_use]
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Its texts between the signs.
     pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
-        let (first, rest) = match self {
-            Glob::Exact(whole) => (whole, None),
-            Glob::Parts { prefix, middle, suffix } => (prefix, Some(middle.iter().chain([suffix]))),
-        };
-        [first].into_iter().chain(rest.into_iter().flatten()).map(String::as_str)
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text.as_str()),
+            Piece::One | Piece::Any => None,
+        })
     }
 
-    /// The glob as tests of which all must hold, in this order; `None` if it has more than one part between stars.
+    /// The glob as tests of which all must hold, in this order; `None` if comparing and searching for one text is not enough.
     #[must_use]
     pub fn tests(&self) -> Option<Vec<Test>> {
+        use Piece::{Any, Text};
         let bytes = |text: &str| raw::bytes(text).into_owned();
-        let (prefix, middle, suffix) = match self {
-            Glob::Exact(whole) => return Some(vec![Test::Equals(bytes(whole))]),
-            Glob::Parts { prefix, middle, suffix } => (prefix, middle, suffix),
+        let (prefix, middle, suffix) = match &*self.pieces {
+            [] => return Some(vec![Test::Equals(vec![])]),
+            [Text(whole)] => return Some(vec![Test::Equals(bytes(whole))]),
+            [Any] => ("", None, ""),
+            [Text(prefix), Any] => (&**prefix, None, ""),
+            [Any, Text(suffix)] => ("", None, &**suffix),
+            [Text(prefix), Any, Text(suffix)] => (&**prefix, None, &**suffix),
+            [Any, Text(middle), Any] => ("", Some(middle), ""),
+            [Text(prefix), Any, Text(middle), Any] => (&**prefix, Some(middle), ""),
+            [Any, Text(middle), Any, Text(suffix)] => ("", Some(middle), &**suffix),
+            [Text(prefix), Any, Text(middle), Any, Text(suffix)] => (&**prefix, Some(middle), &**suffix),
+            _ => return None,
         };
-        if middle.len() > 1 {
-            return None;
-        }
         let (from, until) = (raw::bytes(prefix).len(), raw::bytes(suffix).len());
         let mut tests = vec![Test::StartsWith(bytes(prefix))];
         if until > 0 {
@@ -60,7 +86,7 @@ impl Glob {
             }
             tests.push(Test::EndsWith(bytes(suffix)));
         }
-        if let Some(part) = middle.first() {
+        if let Some(part) = middle {
             tests.push(Test::containing(bytes(part), from, until));
         }
         if tests.len() > 1 && from == 0 {
@@ -73,18 +99,61 @@ impl Glob {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let text = raw::bytes(text);
-        let (prefix, middle, suffix) = match self {
-            Glob::Exact(whole) => return *text == *raw::bytes(whole),
-            Glob::Parts { prefix, middle, suffix } => (raw::bytes(prefix), middle, raw::bytes(suffix)),
-        };
-        let Some(rest) = text.strip_prefix(&*prefix) else { return false };
-        let Some(mut rest) = rest.strip_suffix(&*suffix) else { return false };
-        for part in middle {
-            let part = raw::bytes(part);
-            let Some(found) = raw::find(rest, &part) else { return false };
-            rest = &rest[found + part.len()..];
+        // How much of the text the pieces so far can stand for: after a `*` that is a beginning and all that follow.
+        let mut rest: &[u8] = &text;
+        let mut floats = false;
+        for (at, piece) in self.pieces.iter().enumerate() {
+            match piece {
+                Piece::Any => floats = true,
+                Piece::One | Piece::Text(_) if floats => return floating(rest, &self.pieces[at..]),
+                Piece::One => match rest.split_first() {
+                    Some((_, behind)) => rest = behind,
+                    None => return false,
+                },
+                Piece::Text(part) => match rest.strip_prefix(&*raw::bytes(part)) {
+                    Some(behind) => rest = behind,
+                    None => return false,
+                },
+            }
         }
-        true
+        floats || rest.is_empty()
+    }
+}
+
+/// Whether some end of the text is like these pieces. A run of pieces without `*` is best found as early as can be, and
+/// the last run at the very end.
+fn floating(text: &[u8], pieces: &[Piece]) -> bool {
+    let mut rest = text;
+    let mut runs = pieces.split(|piece| *piece == Piece::Any).peekable();
+    while let Some(run) = runs.next() {
+        let run = Run::of(run);
+        if runs.peek().is_none() {
+            return rest.len() >= run.0.len() && run.fits(&rest[rest.len() - run.0.len()..]);
+        }
+        let Some(at) = (0..=rest.len()).find(|at| run.fits(&rest[*at..])) else { return false };
+        rest = &rest[at + run.0.len()..];
+    }
+    true
+}
+
+/// Bytes, and places where any byte may be.
+struct Run(Vec<Option<u8>>);
+
+impl Run {
+    fn of(pieces: &[Piece]) -> Self {
+        let mut run = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => run.extend(raw::bytes(text).iter().copied().map(Some)),
+                Piece::One | Piece::Any => run.push(None),
+            }
+        }
+        Run(run)
+    }
+
+    fn fits(&self, text: &[u8]) -> bool {
+        let same = |(sought, byte): (&Option<u8>, &u8)| sought.is_none_or(|sought| sought == *byte);
+        text.len() >= self.0.len() && self.0.iter().zip(text).all(same)
     }
 }
 
@@ -102,6 +171,15 @@ mod tests {
         assert!(like("/tmp/a\u{efff}", "/tmp/*\u{efff}") && !like("/tmp/a\u{effe}", "/tmp/*\u{efff}"));
         // The last byte of `ä` is found in it, as the kernel finds it.
         assert!(like("/tmp/ä", "*\u{efa4}") && like("xäx", "*\u{efa4}*"));
-        assert!(Glob::parse("a?").is_err());
+        assert!(Glob::parse("a[b]").is_err());
+    }
+
+    #[test]
+    fn a_question_mark_is_one_byte() {
+        let like = |text: &str, glob: &str| Glob::parse(glob).unwrap().matches(text);
+        assert!(like("abc", "a?c") && !like("ac", "a?c") && !like("abbc", "a?c"));
+        assert!(like("ab", "*?") && !like("", "?*") && like("xab-ac", "*a?") && like("a1b2", "?1?*2"));
+        assert!(like("/proc/12/mem", "/proc/*?/mem") && !like("/proc//mem", "/proc/*?/mem"));
+        assert!(!like("ab", "a?b") && like("aab", "*a?b*") && !like("ab", "*a?b*"));
     }
 }

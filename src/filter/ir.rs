@@ -5,6 +5,7 @@
 //! left to right with `&&` and `||` cut short; everything is pure, so an order that only
 //! changes which trouble is met first is free.
 
+use super::automaton::{Formula, Pattern};
 use crate::values::{Errno, Network, Signal};
 
 /// A compiled closure.
@@ -124,7 +125,7 @@ impl Text {
     #[must_use]
     pub fn note(&self) -> Option<Note> {
         match &self.place {
-            Place::Element(texts, _) => texts.unreadable,
+            Place::Element(texts, _) | Place::Joined(texts) => texts.unreadable,
             _ => self.unreadable,
         }
     }
@@ -154,6 +155,8 @@ pub enum Place {
     Packed(Packed),
     /// The text of this index. If there is none, the filter cannot tell.
     Element(Texts, usize),
+    /// All texts of a list as one, with a blank between two.
+    Joined(Texts),
 }
 
 /// A path's length, which is 0 in an event whose notes say that a path could not be read.
@@ -269,8 +272,12 @@ pub enum Bool {
     Text(Text, Test),
     /// Whether the text is one of these, none of which is too long for it; sorted, each once.
     Among(Text, Vec<Vec<u8>>),
+    /// Whether the text is as one of these tests says. One that cannot be told matters only if no other says yes.
+    Asked(Text, Vec<Test>),
     /// Whether one of the texts is as one of the tests says.
     Any(Texts, Vec<(Case, Test)>),
+    /// Whether the formula holds for one of the texts.
+    Some(Texts, Formula),
     /// Whether there is an address, and it is in one of these networks.
     Within(Address, Vec<Network>),
     Not(Box<Bool>),
@@ -304,6 +311,8 @@ pub enum Test {
     },
     /// At least so many bytes; not 0.
     Reaches(usize),
+    /// Like a pattern that takes a walk through states.
+    Matches(Pattern),
 }
 
 /// How much is known of a text.
@@ -328,6 +337,7 @@ impl Test {
     pub fn answer(&self, seen: &[u8], known: Known) -> Option<bool> {
         match (self, known) {
             (_, Known::Whole) => Some(self.holds(seen)),
+            (Test::Matches(pattern), _) => pattern.answer(seen, false),
             (Test::Equals(sought) | Test::StartsWith(sought), Known::LastElement)
                 if sought.len() > seen.len() =>
             {
@@ -363,6 +373,7 @@ impl Test {
                 text.get(*from..end).is_some_and(|part| part.windows(needle.len()).any(|w| w == needle))
             }
             Test::Reaches(length) => text.len() >= *length,
+            Test::Matches(pattern) => pattern.answer(text, true) == Some(true),
         }
     }
 }

@@ -9,6 +9,8 @@
 //! syntax     Rhai's AST ─▶ a tree of what a filter may say (the only file that walks the AST)
 //! check      tree + fields + captured values ─▶ IR, typed
 //! ir         the meaning; evaluate computes it on an event's bytes
+//! walks      which questions about a text are answered by one walk over it
+//! automaton  the states of such a walk
 //! stages     what of it is asked before anything is gathered
 //! emit       IR ─▶ eBPF, in the form that verifiers follow easily
 //! explain    all of it, for reading
@@ -19,6 +21,7 @@
 //! generated code), and a property test holds them together: `tests/filter.rs`.
 
 mod assembler;
+mod automaton;
 mod check;
 mod emit;
 mod evaluate;
@@ -30,12 +33,14 @@ mod refusal;
 mod stages;
 mod syntax;
 mod uses;
+mod walks;
 
 use rhai::{AST, Dynamic, Position};
 
 use crate::template::Template;
 
 pub use self::{
+    automaton::{Pattern, PatternError, Table},
     emit::{CAPACITY, Code, MARGIN, STEPS, Set, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
     ir::{Answer, Filter, Known, Test, Trouble},
@@ -98,10 +103,22 @@ pub fn compile(
     captured: &[Dynamic],
     template: &Template,
 ) -> Result<Compiled, Refusal> {
-    let (filter, never) = check::check(ast, name, captured, template)?;
-    let code = filter.emit().map_err(|error| Refusal {
+    let (checked, never) = check::check(ast, name, captured, template)?;
+    let emitted = |plan| {
+        let filter = walks::lowered(&checked, plan);
+        filter.emit().map(|code| (filter, code))
+    };
+    // A walk over a text costs its bytes, however much is sought; a few short texts are cheaper to compare.
+    let found = emitted(walks::Plan::WhereCheaper)
+        .or_else(|error| emitted(walks::Plan::Everywhere).map_err(|_| error));
+    let (filter, code) = found.map_err(|error| Refusal {
         text: error.to_string(),
-        advice: Some("put sets into params of the probe, or use two probes".into()),
+        advice: Some(match error {
+            TooLarge::Table => {
+                "ask for fewer patterns, say where they begin (`^…`), or use two probes".into()
+            }
+            _ => "put sets into params of the probe, or use two probes".into(),
+        }),
         function: name.to_owned(),
         position: syntax::begins(ast, name, captured.len() + 1),
     })?;

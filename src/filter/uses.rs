@@ -31,8 +31,8 @@ fn bool_uses(of: &Bool, names: &[&str]) -> bool {
         Bool::Constant(_) | Bool::Slot(_) => false,
         Bool::Compare(_, a, b) => int_uses(a, names) || int_uses(b, names),
         Bool::OneOf(of, _) => int_uses(of, names),
-        Bool::Text(text, _) | Bool::Among(text, _) => text_uses(text, names),
-        Bool::Any(texts, ..) => names.contains(&texts.name.as_str()),
+        Bool::Text(text, _) | Bool::Among(text, _) | Bool::Asked(text, _) => text_uses(text, names),
+        Bool::Any(texts, _) | Bool::Some(texts, _) => names.contains(&texts.name.as_str()),
         Bool::Within(address, _) => names.contains(&address.name.as_str()),
         Bool::Not(inner) => bool_uses(inner, names),
         Bool::And(parts) | Bool::Or(parts) => parts.iter().any(|part| bool_uses(part, names)),
@@ -59,7 +59,7 @@ fn int_uses(of: &Int, names: &[&str]) -> bool {
 
 fn text_uses(of: &Text, names: &[&str]) -> bool {
     match &of.place {
-        Place::Element(texts, _) => names.contains(&texts.name.as_str()),
+        Place::Element(texts, _) | Place::Joined(texts) => names.contains(&texts.name.as_str()),
         _ => names.contains(&of.name.as_str()),
     }
 }

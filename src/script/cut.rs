@@ -3,9 +3,13 @@
 //! In: an event's text or list that is cut. Out: the answers that are certain, and an error for every other question.
 //! For filters that Rhai evaluates; a callback gets the part as a text.
 
+use std::{cell::RefCell, collections::HashMap};
+
+use rhai::EvalAltResult;
+
 use super::{Fault, fault::Fallible};
 use crate::{
-    filter::{Glob, Known, Test},
+    filter::{Glob, Known, Pattern, Test},
     raw,
 };
 
@@ -14,15 +18,6 @@ use crate::{
 pub struct CutText {
     pub seen: String,
     pub known: Known,
-    pub unsure: Unsure,
-}
-
-/// What becomes of a question that cannot be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsure {
-    Error,
-    /// No: it is asked whether any of several is certain.
-    No,
 }
 
 /// A list that is cut.
@@ -37,15 +32,26 @@ pub fn bytes(text: &str) -> Vec<u8> {
     raw::bytes(text).into_owned()
 }
 
+const CUT: &str = "this text is cut before what the answer depends on";
+
 pub fn cannot_tell<T>() -> Fallible<T> {
-    Err(Fault::script("this text is cut before what the answer depends on").into())
+    Err(Fault::script(CUT).into())
+}
+
+/// Whether it was a text that is cut which a question could not be answered for.
+pub fn is_cut(error: &EvalAltResult) -> bool {
+    match error.unwrap_inner() {
+        EvalAltResult::ErrorRuntime(value, _) => {
+            value.read_lock::<Fault>().is_some_and(|fault| fault.text == CUT)
+        }
+        _ => false,
+    }
 }
 
 impl CutText {
     pub fn answer(&self, test: &Test) -> Fallible<bool> {
         match test.answer(&raw::bytes(&self.seen), self.known) {
             Some(answer) => Ok(answer),
-            None if self.unsure == Unsure::No => Ok(false),
             None => cannot_tell(),
         }
     }
@@ -54,30 +60,69 @@ impl CutText {
         self.answer(&Test::Equals(bytes(other)))
     }
 
-    pub fn like(&self, glob: &str) -> Fallible<bool> {
-        let glob = Glob::parse(glob).map_err(|error| Fault::script(error).about(glob))?;
-        for test in glob.tests().unwrap_or_default() {
+    pub fn like(&self, text: &str) -> Fallible<bool> {
+        let glob = Glob::parse(text).map_err(|error| Fault::script(error).about(text))?;
+        let Some(tests) = glob.tests() else {
+            let pattern = Pattern::glob(text, &glob).map_err(|error| Fault::script(error).about(text))?;
+            return self.answer(&Test::Matches(pattern));
+        };
+        for test in tests {
             if !self.answer(&test)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+
+    pub fn matches(&self, regex: &str) -> Fallible<bool> {
+        self.answer(&Test::Matches(pattern(regex)?))
+    }
+}
+
+/// Reads a regular expression, once for each that a thread asks for again and again.
+pub fn pattern(regex: &str) -> Fallible<Pattern> {
+    const KEPT: usize = 64;
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, Pattern>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(pattern) = known.get(regex) {
+            return Ok(pattern.clone());
+        }
+        let pattern = Pattern::regex(regex).map_err(|error| Fault::script(error).about(regex))?;
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(regex.to_owned(), pattern.clone());
+        Ok(pattern)
+    })
 }
 
 impl CutList {
-    pub fn item(&self, at: usize, unsure: Unsure) -> Option<rhai::Dynamic> {
+    pub fn item(&self, at: usize) -> Option<rhai::Dynamic> {
         let seen = self.items.get(at)?.clone();
         let is_cut = self.last_is_cut && at + 1 == self.items.len();
         Some(match is_cut {
-            true => rhai::Dynamic::from(CutText { seen, known: Known::LastElement, unsure }),
+            true => rhai::Dynamic::from(CutText { seen, known: Known::LastElement }),
             false => seen.into(),
         })
     }
 
+    /// Whether it is certain that all are so, or that one is not.
+    pub fn all(&self, holds: impl Fn(rhai::Dynamic) -> Fallible<bool>) -> Fallible<bool> {
+        for at in 0..self.items.len() {
+            if let Some(item) = self.item(at)
+                && !holds(item)?
+            {
+                return Ok(false);
+            }
+        }
+        cannot_tell()
+    }
+
     pub fn any(&self, holds: impl Fn(rhai::Dynamic) -> Fallible<bool>) -> Fallible<bool> {
         for at in 0..self.items.len() {
-            if let Some(item) = self.item(at, Unsure::No)
+            if let Some(item) = self.item(at)
                 && holds(item)?
             {
                 return Ok(true);

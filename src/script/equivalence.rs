@@ -6,7 +6,7 @@ use std::rc::Rc;
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
 use super::{
-    Source, api, engine,
+    Source, api, cut, engine,
     event::ScriptEvent,
     program::{Callback, Program},
 };
@@ -57,6 +57,12 @@ impl Closure {
         }
         let kind = said.type_name();
         said.try_cast().ok_or_else(|| format!("a filter gives no {kind}").into())
+    }
+
+    /// Whether Rhai gave up since a text is cut before what the answer depends on.
+    #[must_use]
+    pub fn stopped_at_a_cut(error: &EvalAltResult) -> bool {
+        cut::is_cut(error)
     }
 
     /// Whether the first question that it asks of this template's events is one that a filter may ask.

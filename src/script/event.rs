@@ -6,11 +6,11 @@ use rhai::Dynamic;
 
 use super::{
     Fault,
-    cut::{CutList, CutText, Unsure},
+    cut::{CutList, CutText},
     fault::Fallible,
 };
 use crate::{
-    event::{Event, Value},
+    event::{ARGV, CMDLINE, Event, Value},
     filter::Known,
     raw, report,
     template::FieldKind,
@@ -55,6 +55,10 @@ impl ScriptEvent {
     /// # Errors
     /// If there is none of that name, or it is not known.
     pub fn field(&self, name: &str) -> Fallible<Dynamic> {
+        let fields = self.event.template();
+        if name == CMDLINE && fields.field(name).is_none() && fields.field(ARGV).is_some() {
+            return self.cmdline();
+        }
         match name {
             "probe" => return Ok(self.event.probe().to_owned().into()),
             "template" => return Ok(self.event.template().name.clone().into()),
@@ -91,12 +95,23 @@ impl ScriptEvent {
         })
     }
 
+    /// The arguments as one text, a blank between two.
+    fn cmdline(&self) -> Fallible<Dynamic> {
+        let argv = self.field(ARGV)?;
+        if let Some(list) = argv.read_lock::<CutList>() {
+            let seen = list.items.join(" ");
+            return Ok(Dynamic::from(CutText { seen, known: Known::Beginning }));
+        }
+        let items = argv.into_array().unwrap_or_default();
+        let words: Vec<String> = items.iter().map(ToString::to_string).collect();
+        Ok(words.join(" ").into())
+    }
+
     /// What there is of a text, or of a list of texts.
     fn cut(&self, name: &str) -> Dynamic {
         match self.event.get(name) {
             Some(Value::Text(seen)) => {
-                let (seen, unsure) = (raw::text(&seen), Unsure::Error);
-                Dynamic::from(CutText { seen, known: Known::Beginning, unsure })
+                Dynamic::from(CutText { seen: raw::text(&seen), known: Known::Beginning })
             }
             Some(Value::List(items)) => {
                 let items = items.iter().map(|item| match item {

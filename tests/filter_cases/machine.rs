@@ -10,6 +10,9 @@ pub fn count(code: &Code, event: &[u8]) -> u64 {
     const EVENT: u64 = 1 << 40;
     const STACK: u64 = 1 << 41;
     const CALL: u8 = 0x85;
+    const TABLE: u64 = 1 << 42;
+    const TABLE_ROOM: u64 = 1 << 32;
+    const MAP_VALUE: usize = 2;
     let slots: Vec<[u8; 8]> = code.bytes().as_chunks().0.to_vec();
     let (mut registers, mut stack) = ([0_u64; 11], [0_u8; 512]);
     (registers[1], registers[10]) = (EVENT, STACK + 512);
@@ -35,13 +38,25 @@ pub fn count(code: &Code, event: &[u8]) -> u64 {
             0 => {
                 let high =
                     u64::from(u32::from_le_bytes([slots[at][4], slots[at][5], slots[at][6], slots[at][7]]));
-                registers[dst] = high << 32 | immediate & 0xffff_ffff;
+                let low = immediate & 0xffff_ffff;
+                registers[dst] = match src {
+                    MAP_VALUE => TABLE + (low - code.sets.len() as u64) * TABLE_ROOM,
+                    _ => high << 32 | low,
+                };
                 at += 1;
             }
             1 => {
                 let size = [4, 2, 1, 8][usize::from(opcode >> 3 & 3)];
                 let from = registers[src].wrapping_add_signed(offset.into());
-                let (memory, base) = if from >= STACK { (&stack[..], STACK) } else { (event, EVENT) };
+                let (memory, base) = if from >= TABLE {
+                    let number = (from - TABLE) / TABLE_ROOM;
+                    let table = &code.tables[usize::try_from(number).unwrap()];
+                    (&table.bytes[..], TABLE + number * TABLE_ROOM)
+                } else if from >= STACK {
+                    (&stack[..], STACK)
+                } else {
+                    (event, EVENT)
+                };
                 let from = usize::try_from(from - base).unwrap();
                 let mut bytes = [0; 8];
                 bytes[..size].copy_from_slice(&memory[from..from + size]);

@@ -122,6 +122,68 @@ fn quoted() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Regular expressions of all kinds, as a script writes them.
+fn regex() -> BoxedStrategy<String> {
+    let some = select(vec![
+        "^/tmp/.*[0-9]$",
+        "[a-z]+/b",
+        "(?i)TMP",
+        "^$",
+        "x?$",
+        "\\\\.log$",
+        "^(/[^/]+){2,3}$",
+        "b.*b",
+        "(bin|tmp)/",
+        "\\\\bcurl\\\\b",
+        "",
+        "^.{3}",
+        "(?s).x",
+        "[^a-z/]",
+        "(a|b)*c",
+    ]);
+    let word = word().prop_map(|word| {
+        format!("{word:?}").trim_matches('"').replace(['.', '*', '\\', '(', ')', '[', ']'], ".")
+    });
+    let joined = (vec(word, 1..4), select(vec!["|", ".*", ".", "[a-z]?"]), any::<[bool; 2]>()).prop_map(
+        |(words, between, [first, last])| {
+            format!(
+                "{}(?:{}){}",
+                if first { "^" } else { "" },
+                words.join(between),
+                if last { "$" } else { "" }
+            )
+        },
+    );
+    prop_oneof![
+        some.prop_map(|regex| format!("\"{regex}\"")),
+        joined.prop_map(|regex| format!("\"{regex}\""))
+    ]
+    .boxed()
+}
+
+/// What is asked of a text in ways that take a walk over it.
+fn walked(of: String) -> BoxedStrategy<String> {
+    let (a, b, c, d) = (of.clone(), of.clone(), of.clone(), of);
+    let matches = (regex(), any::<bool>()).prop_map(move |(regex, small)| {
+        format!("{a}{}.matches({regex})", if small { ".to_ascii_lower()" } else { "" })
+    });
+    let many = (
+        vec((select(vec!["contains", "ends_with", "starts_with"]), word()), 5..12),
+        select(vec![" || ", " && "]),
+    )
+        .prop_map(move |(tests, sign)| {
+            let tests: Vec<_> = tests.iter().map(|(how, word)| format!("{b}.{how}({word:?})")).collect();
+            format!("({})", tests.join(sign))
+        });
+    let none = vec(word(), 4..8).prop_map(move |words| {
+        let tests: Vec<_> = words.iter().map(|word| format!("!{c}.contains({word:?})")).collect();
+        format!("({})", tests.join(" && "))
+    });
+    let globs = (vec(select(WORDS), 2..5), select(vec!["*", "?", "*?"]))
+        .prop_map(move |(parts, sign)| format!("{d}.like({:?})", format!("*{}*", parts.join(sign))));
+    prop_oneof![3 => matches, 1 => many, 1 => none, 2 => globs].boxed()
+}
+
 fn number() -> BoxedStrategy<String> {
     prop_oneof![
         6 => select(vec![0, 1, 2, 7, 8, 63, 100, 1000, 65534, 4_294_967_295_i64, 4_294_967_296]),
@@ -185,8 +247,9 @@ fn text_test(template: &Template) -> BoxedStrategy<String> {
     let counted = of_kind(template, |f| f.kind == FieldKind::Text && f.size <= 1024);
     let length = (select(counted), select(vec!["<", "==", ">"]), 0..40)
         .prop_map(|(field, sign, n)| format!("e.{field}.len() {sign} {n}"));
+    let walked = field.clone().prop_flat_map(|field| walked(format!("e.{field}")));
     prop_oneof![
-        2 => small, 1 => small_member, 1 => length,
+        2 => small, 1 => small_member, 1 => length, 4 => walked,
         6 => asked, 3 => compared, 2 => like, 1 => empty, 2 => member, 1 => inside, 1 => called,
         1 => Just("both(e, shells)".to_owned()), 1 => Just("e.comm !in shells".to_owned()),
     ]
@@ -231,7 +294,17 @@ fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
             },
         );
         let bare = (list.clone(), 0..3_usize).prop_map(|(list, at)| format!("e.{list}[{at}] != \"x\""));
-        prop_oneof![3 => some, 2 => member, 1 => length, 3 => item, 1 => bare].boxed()
+        let mixed = (list.clone(), select(vec!["any", "all", "none"]), walked("a".to_owned()), word(), any::<[bool; 2]>())
+            .prop_map(|(list, how, asked, word, [not, and])| {
+                let not = if not { "!" } else { "" };
+                let and = if and { format!("&& !a.starts_with({word:?})") } else { format!("|| a == {word:?}") };
+                format!("e.{list}.{how}(|a| {not}({asked}) {and})")
+            });
+        let of_item = list.clone().prop_flat_map(|list| walked(format!("e.{list}[1]")));
+        let joined = (walked("e.cmdline".to_owned()), word(), any::<bool>()).prop_map(|(asked, word, same)| {
+            if same { format!("e.cmdline == {word:?}") } else { asked }
+        });
+        prop_oneof![3 => some, 2 => member, 1 => length, 3 => item, 1 => bare, 3 => mixed, 1 => of_item, 2 => joined].boxed()
     });
     let lists = |wanted: fn(&FieldKind) -> bool| {
         of_kind(template, move |f| matches!(&f.kind, FieldKind::List { element, .. } if wanted(element)))

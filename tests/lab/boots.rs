@@ -185,13 +185,14 @@ impl Said {
         if fine { Ok(()) } else { Err(format!("{:?}; {}; {}", self.codes, self.stdout, self.stderr)) }
     }
 
-    /// The doctor blames this check, with a fix, and says this of every hook.
+    /// The doctor blames this check, with a fix, and says this of every hook that the kernel has.
     fn found(&self, check: &str, status: &str) -> Outcome {
         let all = |key: &str| self.report[key].as_array().cloned().unwrap_or_default();
         let blamed = all("checks")
             .iter()
             .any(|c| c["name"] == check && c["status"] == "fail" && c["remedy"].as_str() != Some(""));
-        let hooks = all("hooks");
+        let mut hooks = all("hooks");
+        hooks.retain(|hook| hook["status"] != "unknown-hook");
         let fine = self.codes.get(2) == Some(&3)
             && blamed
             && !hooks.is_empty()

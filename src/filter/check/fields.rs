@@ -6,6 +6,7 @@ use rhai::Position;
 
 use super::{Checker, Element, Fallible, List, Term};
 use crate::{
+    event::{ARGV, CMDLINE},
     filter::ir::{
         self, Address, Between, Bool, Case, Comparison, Int, Length, Note, Number, Packed, Place, Text, Texts,
     },
@@ -27,6 +28,19 @@ impl Checker<'_> {
                 format!("`{name}` is not known yet when the filter decides"),
                 "ask for it in `.on_event(…)`",
             );
+        }
+        if name == CMDLINE
+            && self.template.field(name).is_none()
+            && let Some(Ok(Term::Texts(texts))) = self.template.field(ARGV).map(|_| self.field(ARGV, at))
+        {
+            return Ok(Term::Text(Text {
+                name: name.to_owned(),
+                size: texts.size + 1,
+                place: Place::Joined(texts),
+                case: Case::AsIs,
+                unreadable: None,
+                cut: None,
+            }));
         }
         let Some(field) = self.template.field(name) else {
             let names = || self.template.fields.iter().filter(|f| !is_late(f)).map(|f| f.name.as_str());

@@ -3,7 +3,19 @@
 use rhai::Position;
 
 use super::{Checker, Element, Fallible, Kind, Node, Term};
-use crate::filter::ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value};
+use crate::filter::{
+    automaton::Formula,
+    ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value},
+};
+
+/// What is asked about the elements of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quantifier {
+    /// Whether one is so.
+    Any,
+    /// Whether one is not so.
+    Unlike,
+}
 
 /// The index that an element has while it is asked whether any is so.
 const ANY: usize = usize::MAX;
@@ -83,30 +95,34 @@ impl Checker<'_> {
         }
     }
 
-    /// `e.list.any(|x| …)`
+    /// `e.list.any(|x| …)`, or whether there is one for which it does not hold.
     pub(super) fn any(
         &mut self,
         list: Term,
         name: &str,
         captured: Vec<Term>,
+        quantifier: Quantifier,
         at: Position,
     ) -> Fallible<Bool> {
+        let as_wanted = |asked: Bool| if quantifier == Quantifier::Any { asked } else { ir::not(asked) };
         match list {
             Term::Texts(texts) => {
-                let asked = self.closure(name, captured, Term::Text(element(texts.clone(), ANY)), at)?;
-                match one_of_them(&texts, asked) {
+                let element = Term::Text(element(texts.clone(), ANY));
+                let asked = as_wanted(self.closure(name, captured, element, at)?);
+                let found = one_of_them(&texts, &asked);
+                match found.or_else(|| formula(&asked).map(|formula| Bool::Some(texts, formula))) {
                     Some(any) => Ok(any),
                     None => self.misfit(
                         at,
-                        "`any` of a list of texts looks for one text at a time",
-                        "ask an element with ==, in, starts_with, ends_with, contains, joined by `||`; write several `any` joined by `&&`",
+                        "of the elements of a list a filter asks for their own text alone",
+                        "ask an element with ==, in, starts_with, ends_with, contains, like, matches, joined by `&&`, `||`, `!`; join what is asked of the event with `&&` outside",
                     ),
                 }
             }
             Term::List(list) => {
                 let mut parts = Vec::new();
                 for (index, element) in list.elements.into_iter().enumerate() {
-                    let asked = self.closure(name, captured.clone(), term(element), at)?;
+                    let asked = as_wanted(self.closure(name, captured.clone(), term(element), at)?);
                     parts.push(ir::and([in_use(&list.count, index), asked]));
                 }
                 Ok(ir::or(parts))
@@ -165,17 +181,18 @@ fn in_use(count: &ir::Number, index: usize) -> Bool {
 }
 
 /// That a condition holds for one of the texts, where a search can find that out.
-fn one_of_them(texts: &Texts, asked: Bool) -> Option<Bool> {
-    let this = |text: &Text| matches!(text.place, Place::Element(_, ANY));
+fn one_of_them(texts: &Texts, asked: &Bool) -> Option<Bool> {
     match asked {
         Bool::Constant(false) => Some(Bool::Constant(false)),
         Bool::Constant(true) => Some(is_any(texts.clone())),
-        Bool::Text(text, Test::Reaches(_)) if this(&text) => None,
-        Bool::Text(text, Test::Contains { from, until, .. }) if this(&text) && from + until > 0 => None,
-        Bool::Text(text, test) if this(&text) => Some(Bool::Any(texts.clone(), vec![(text.case, test)])),
+        Bool::Text(text, Test::Reaches(_) | Test::Matches(_)) if is_element(text) => None,
+        Bool::Text(text, Test::Contains { from, until, .. }) if is_element(text) && from + until > 0 => None,
+        Bool::Text(text, test) if is_element(text) => {
+            Some(Bool::Any(texts.clone(), vec![(text.case, test.clone())]))
+        }
         // One question: of a list that is cut, what one part does not find another may.
         Bool::Or(parts) => {
-            let parts = parts.into_iter().map(|part| one_of_them(texts, part)).collect::<Option<Vec<_>>>()?;
+            let parts = parts.iter().map(|part| one_of_them(texts, part)).collect::<Option<Vec<_>>>()?;
             let mut all = Vec::new();
             for part in parts {
                 match part {
@@ -188,7 +205,36 @@ fn one_of_them(texts: &Texts, asked: Bool) -> Option<Bool> {
         }
         // A text of the list is always there to be looked at.
         Bool::Let(binding, body) => match &binding.value {
-            Value::Read(text) if this(text) => one_of_them(texts, *body),
+            Value::Read(text) if is_element(text) => one_of_them(texts, body),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_element(text: &Text) -> bool {
+    matches!(text.place, Place::Element(_, ANY))
+}
+
+/// A condition about an element's text alone.
+fn formula(asked: &Bool) -> Option<Formula> {
+    let all = |parts: &[Bool]| parts.iter().map(formula).collect::<Option<Vec<_>>>();
+    match asked {
+        Bool::Constant(known) => Some(Formula::Constant(*known)),
+        Bool::Text(text, test) if is_element(text) => Some(Formula::Test(text.case, test.clone())),
+        Bool::Not(inner) => Some(Formula::Not(Box::new(formula(inner)?))),
+        Bool::And(parts) => all(parts).map(Formula::And),
+        Bool::Or(parts) => all(parts).map(Formula::Or),
+        Bool::If(condition, then, otherwise) => {
+            let (condition, then, otherwise) = (formula(condition)?, formula(then)?, formula(otherwise)?);
+            let unless = Formula::Not(Box::new(condition.clone()));
+            Some(Formula::Or(vec![
+                Formula::And(vec![condition, then]),
+                Formula::And(vec![unless, otherwise]),
+            ]))
+        }
+        Bool::Let(binding, body) => match &binding.value {
+            Value::Read(text) if is_element(text) => formula(body),
             _ => None,
         },
         _ => None,

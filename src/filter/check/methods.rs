@@ -6,10 +6,11 @@ use super::{
     Checker, DEPTH, Fallible, INLINE_MEMBERS, Term,
     compare::{has_flag, one_of},
     fields::no_address,
-    lists::is_any,
+    lists::{Quantifier, is_any},
 };
 use crate::{
     filter::{
+        automaton::{Pattern, PatternError},
         glob::Glob,
         ir::{self, Answer, Bool, Case, Comparison, Decision, Int, Place, Test, Text},
         refusal::Misfit,
@@ -25,9 +26,9 @@ use crate::{
 const COMPARED_TEXTS: usize = 16;
 
 /// Names that a slip may stand for.
-const TEXT_METHODS: [&str; 7] =
-    ["starts_with", "ends_with", "contains", "like", "is_empty", "len", "to_ascii_lower"];
-const LIST_METHODS: [&str; 4] = ["any", "contains", "is_empty", "len"];
+const TEXT_METHODS: [&str; 8] =
+    ["starts_with", "ends_with", "contains", "like", "matches", "is_empty", "len", "to_ascii_lower"];
+const LIST_METHODS: [&str; 6] = ["any", "all", "none", "contains", "is_empty", "len"];
 
 /// Bytes of a text whose characters the verifier lets a filter count.
 const LONGEST_COUNTED: usize = 1024;
@@ -72,6 +73,10 @@ impl Checker<'_> {
                 Ok(Term::Bool(Bool::Text(text, test)))
             }
             (Term::Text(text), "like", Term::Words(words)) => self.like(text, &words, at).map(Term::Bool),
+            (Term::Text(text), "matches", Term::Words(words)) => match Pattern::regex(&words) {
+                Ok(pattern) => Ok(Term::Bool(Bool::Text(text, Test::Matches(pattern)))),
+                Err(error) => self.no_pattern(&error, at),
+            },
             (Term::Flags(number, names), "contains", Term::Words(words)) => {
                 match names.iter().find(|n| n.name == words && n.value != 0) {
                     Some(flag) => Ok(Term::Bool(has_flag(number, flag.value.cast_signed()))),
@@ -86,17 +91,24 @@ impl Checker<'_> {
                 Ok(Term::Bool(Bool::Within(address, Networks(networks).matching())))
             }
             (list @ (Term::Texts(_) | Term::List(_)), "any" | "some", Term::Closure(name, captured)) => {
-                self.any(list, &name, captured, at).map(Term::Bool)
+                self.any(list, &name, captured, Quantifier::Any, at).map(Term::Bool)
+            }
+            (list @ (Term::Texts(_) | Term::List(_)), "none", Term::Closure(name, captured)) => {
+                self.any(list, &name, captured, Quantifier::Any, at).map(|any| Term::Bool(ir::not(any)))
+            }
+            (list @ (Term::Texts(_) | Term::List(_)), "all", Term::Closure(name, captured)) => {
+                self.any(list, &name, captured, Quantifier::Unlike, at).map(|any| Term::Bool(ir::not(any)))
             }
             (list @ (Term::Texts(_) | Term::List(_)), "contains", item) => {
                 self.has_element(list, item, at).map(Term::Bool)
             }
             (Term::Array(items), "contains", item) => self.member(&items, item, at).map(Term::Bool),
-            (Term::Text(_), "starts_with" | "ends_with" | "contains" | "like", other) => self.misfit(
-                at,
-                format!("`{name}` looks for a text that is known now, not for {}", other.what()),
-                "give a text in double quotes, or a variable from outside of the filter",
-            ),
+            (Term::Text(_), "starts_with" | "ends_with" | "contains" | "like" | "matches", other) => self
+                .misfit(
+                    at,
+                    format!("`{name}` looks for a text that is known now, not for {}", other.what()),
+                    "give a text in double quotes, or a variable from outside of the filter",
+                ),
             (of, _, _) => self.no_method(&of, name, method),
         }
     }
@@ -106,7 +118,9 @@ impl Checker<'_> {
         let length = |length: usize| Int::Constant(i64::try_from(length).unwrap_or(i64::MAX));
         Ok(match (of, name) {
             (Term::Text(text), "is_empty") => Term::Bool(Bool::Text(text, Test::Equals(vec![]))),
-            (Term::Text(text), "len") if text.size > LONGEST_COUNTED => {
+            (Term::Text(text), "len")
+                if text.size > LONGEST_COUNTED || matches!(text.place, Place::Joined(_)) =>
+            {
                 let bytes = match &text.place {
                     Place::Path(..) => format!("`e.{}_length` is the length in bytes", text.name),
                     _ => "`is_empty()` can be asked".to_owned(),
@@ -162,16 +176,18 @@ impl Checker<'_> {
                 "a filter knows the capital letters of ASCII only: write `to_ascii_lower()`"
             }
             (Term::Text(_), _) => {
-                "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, is_empty, len, to_ascii_lower"
+                "a text can be asked: ==, !=, in, starts_with, ends_with, contains, like, matches, is_empty, len, to_ascii_lower"
             }
             (Term::Address(_), _) => {
                 "an address can be asked: == \"10.0.0.1\", in cidr(\"10.0.0.0/8\"), is_empty"
             }
             (Term::Networks(_), _) => "write `e.address in cidr(\"10.0.0.0/8\")`",
             (Term::Texts(_) | Term::List(_), _) => {
-                "a list can be asked: len, `x in e.list`, `e.list.any(|x| …)`, `e.list[0]`"
+                "a list can be asked: len, `x in e.list`, `e.list.any(|x| …)`, all, none, `e.list[0]`"
             }
-            (Term::Closure(..), _) => "a function is given to `any`: `e.argv.any(|a| a == \"-c\")`",
+            (Term::Closure(..), _) => {
+                "a function is given to `any`, `all` or `none`: `e.argv.any(|a| a == \"-c\")`"
+            }
             (Term::Words(_), _) => "compute it before, outside of the filter",
             (Term::Flags(..), _) => "flags can be asked: `\"name\" in e.field`",
             (Term::Enum(..) | Term::Device(_), _) => "it can be asked: ==, !=, in",
@@ -200,13 +216,24 @@ impl Checker<'_> {
             self.sought(&text, part, at)?;
         }
         let Some(tests) = glob.tests() else {
-            return self.misfit(
-                at,
-                "a glob in a filter has at most one part between two stars",
-                "join several with `&&`",
-            );
+            return match Pattern::glob(pattern, &glob) {
+                Ok(pattern) => Ok(Bool::Text(text, Test::Matches(pattern))),
+                Err(error) => self.no_pattern(&error, at),
+            };
         };
         Ok(ir::and(tests.into_iter().map(|test| Bool::Text(text.clone(), test))))
+    }
+
+    fn no_pattern<T>(&self, error: &PatternError, at: Position) -> Fallible<T> {
+        let advice = match error {
+            PatternError::Syntax { .. } => {
+                "the syntax is that of the regex crate, over bytes, without look-around: `^/tmp/[^/]+\\.sh$`; in a text of backquotes a backslash needs no other"
+            }
+            PatternError::TooLarge => {
+                "say where it begins (`^…`), repeat less (`{1,200}`), or split it and join with `||`"
+            }
+        };
+        self.misfit(at, error.to_string(), advice)
     }
 
     pub(super) fn member(&mut self, items: &[Term], item: Term, at: Position) -> Fallible<Bool> {
@@ -303,7 +330,7 @@ impl Checker<'_> {
                 [] if name == "allow" => Ok(Term::Decision(Decision::Answer(Answer::Allow))),
                 [] if name == "deny" => Ok(Term::Decision(Decision::Answer(Answer::Deny(Errno::EPERM)))),
                 [] if name == "kill" => Ok(Term::Decision(Decision::Answer(Answer::Kill(Signal::KILL)))),
-                [of, rest @ ..] if matches!(name, "like" | "starts_with" | "ends_with" | "contains" | "is_empty" | "len" | "any" | "some" | "to_ascii_lower") => {
+                [of, rest @ ..] if matches!(name, "like" | "matches" | "starts_with" | "ends_with" | "contains" | "is_empty" | "len" | "any" | "some" | "all" | "none" | "to_ascii_lower") => {
                     let of = self.term(of)?;
                     self.method(of, name, rest, at)
                 }

@@ -42,7 +42,7 @@ impl Checker<'_> {
             Test::StartsWith(needle) => (needle, "never starts with"),
             Test::EndsWith(needle) => (needle, "never ends with"),
             Test::Contains { needle, .. } => (needle, "never contains"),
-            Test::Reaches(_) => return,
+            Test::Reaches(_) | Test::Matches(_) => return,
         };
         let words = String::from_utf8_lossy(needle);
         let name = &text.name;

@@ -6,7 +6,7 @@ use crate::{filter::ir::Address, values::Network};
 /// Where the bytes of the address begin, behind its version.
 const BYTES: usize = 4;
 
-impl Emitter {
+impl Emitter<'_> {
     pub(super) fn within(&mut self, address: &Address, networks: &[Network], yes: Label, no: Label) {
         for network in networks {
             let next = self.to.label();

@@ -37,6 +37,7 @@ fn targets(code: &[Instruction]) -> Vec<Option<usize>> {
                 | Code::AluRegister(_)
                 | Code::Load64
                 | Code::LoadSet
+                | Code::LoadTable
                 | Code::Call
                 | Code::Load(_)
                 | Code::Store

@@ -3,7 +3,7 @@
 use super::{Alu, EVENT, Emitter, Fallible, Jump, Register, TooLarge, offset};
 use crate::filter::ir::{Arithmetic, Int, Number};
 
-impl Emitter {
+impl Emitter<'_> {
     /// Into the first of the free registers.
     pub(super) fn int(&mut self, of: &Int, free: &[Register]) -> Fallible {
         let Some(into) = free.first().copied() else { return Err(TooLarge::Depth) };

@@ -13,7 +13,7 @@ use crate::filter::ir::{Between, Case, Packed, Place, Test, Text, Texts};
 /// Where a text begins, counted from the event on.
 const START: Register = AT;
 /// How many bytes there are from there on to the end of the list, or (once measured) of the text.
-const LEFT: Register = 5;
+pub(super) const LEFT: Register = 5;
 
 /// What `LEFT` was before a text of a list that may be cut was measured.
 const BEFORE: Register = 7;
@@ -30,12 +30,12 @@ fn flag_of(text: &Text) -> Option<usize> {
 
 /// Whether `LEFT` says where a text must end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Limit {
+pub(super) enum Limit {
     Nul,
     Left,
 }
 
-impl Emitter {
+impl Emitter<'_> {
     /// `START` of what is packed behind the path. Uses r3, r4 and r6.
     fn begin(&mut self, packed: &Packed) {
         self.to.load(4, START, EVENT, offset(packed.length));
@@ -80,14 +80,14 @@ impl Emitter {
     }
 
     /// `START` and `LEFT` of a list.
-    fn begin_list(&mut self, texts: &Texts) {
+    pub(super) fn begin_list(&mut self, texts: &Texts) {
         self.begin(&texts.packed);
         self.to.load(4, LEFT, EVENT, offset(texts.length));
         self.to.jump_immediate(Jump::Greater, LEFT, small(texts.size), self.trouble);
     }
 
     /// `START` of a text that has no fixed place, and `LEFT` if it is one of a list.
-    fn begin_text(&mut self, place: &Place) -> Limit {
+    pub(super) fn begin_text(&mut self, place: &Place) -> Limit {
         match place {
             Place::Packed(packed) => {
                 self.begin(packed);
@@ -96,6 +96,10 @@ impl Emitter {
             Place::Element(texts, index) => {
                 self.begin_list(texts);
                 self.go_to_element(texts, *index);
+                Limit::Left
+            }
+            Place::Joined(texts) => {
+                self.begin_list(texts);
                 Limit::Left
             }
             Place::Padded(at) | Place::Path(at, _) => {
@@ -149,10 +153,11 @@ impl Emitter {
     }
 
     /// `START` as a pointer.
-    fn point(&mut self, text: &Text) {
+    pub(super) fn point(&mut self, text: &Text) {
         let most = match &text.place {
             Place::Packed(packed) => packed.most,
             Place::Element(texts, _) => texts.packed.most + texts.size,
+            Place::Joined(texts) => texts.packed.most,
             Place::Padded(at) | Place::Path(at, _) => *at,
         };
         self.to.jump_immediate(Jump::Greater, START, small(most), self.trouble);
@@ -224,6 +229,8 @@ impl Emitter {
                 self.same_bytes(START, 0, suffix, text.case, no);
                 self.to.goto(yes);
             }
+            // A pattern takes a walk.
+            Test::Matches(_) => self.to.goto(self.trouble),
             Test::Reaches(_) | Test::Contains { .. } => {
                 self.measure(text, limit);
                 let unsure = self.to.label();
@@ -344,7 +351,9 @@ impl Emitter {
                 self.to.goto(yes);
             }
             // Compared, not searched for.
-            Test::Equals(_) | Test::StartsWith(_) | Test::EndsWith(_) => self.to.goto(self.trouble),
+            Test::Equals(_) | Test::StartsWith(_) | Test::EndsWith(_) | Test::Matches(_) => {
+                self.to.goto(self.trouble);
+            }
         }
     }
 
@@ -361,7 +370,7 @@ impl Emitter {
         Ok(())
     }
 
-    fn trouble_if_more(&mut self, texts: &Texts) {
+    pub(super) fn trouble_if_more(&mut self, texts: &Texts) {
         if let Some(flag) = texts.cut {
             self.to.load(1, 3, EVENT, offset(flag));
             self.to.jump_immediate(Jump::NotEqual, 3, 0, self.trouble);
@@ -383,7 +392,7 @@ impl Emitter {
             Test::EndsWith(suffix) => (suffix.clone(), edges(false, true)),
             Test::Contains { needle, .. } => (needle.clone(), Edges::NONE),
             // Not made by the checker.
-            Test::Reaches(_) => return self.to.goto(self.trouble),
+            Test::Reaches(_) | Test::Matches(_) => return self.to.goto(self.trouble),
         };
         if needle.is_empty() {
             self.to.load(4, 3, EVENT, offset(texts.length));

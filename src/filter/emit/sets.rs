@@ -14,7 +14,7 @@ const KEPT: Register = 6;
 /// Longer ranges than this are compared all the same: a map has a key for each number.
 const LONG: u64 = 64;
 
-impl Emitter {
+impl Emitter<'_> {
     pub(super) fn among_many(
         &mut self,
         number: Register,

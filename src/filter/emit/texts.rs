@@ -3,7 +3,7 @@
 use super::{Alu, EVENT, Emitter, Fallible, Jump, Label, Memory, Readable, Register, offset, small};
 use crate::filter::ir::{Case, Length, Note, Place, Test, Text};
 
-impl Emitter {
+impl Emitter<'_> {
     pub(super) fn test(&mut self, text: &Text, test: &Test, yes: Label, no: Label) -> Fallible {
         self.check_note(text.note());
         let at = match &text.place {
@@ -12,7 +12,9 @@ impl Emitter {
                 self.check_readable(*offset, length);
                 *offset
             }
-            Place::Packed(_) | Place::Element(..) => return self.test_located(text, test, yes, no),
+            Place::Packed(_) | Place::Element(..) | Place::Joined(_) => {
+                return self.test_located(text, test, yes, no);
+            }
         };
         match text.cut {
             Some(cut) => self.test_cut(text, at, cut, test, yes, no),
@@ -38,7 +40,7 @@ impl Emitter {
                 self.trouble_if_cut(at, cut);
                 self.test_whole(text, at, test, yes, no);
             }
-            Test::Contains { .. } | Test::Reaches(_) => {
+            Test::Contains { .. } | Test::Reaches(_) | Test::Matches(_) => {
                 let unsure = self.to.label();
                 self.test_whole(text, at, test, yes, unsure);
                 self.to.here(unsure);
@@ -70,6 +72,8 @@ impl Emitter {
             Test::Contains { needle, from, until } if needle.len() + from + until <= longest => {
                 return self.search(text, at, needle, *from, *until, yes, no);
             }
+            // A pattern takes a walk.
+            Test::Matches(_) => return self.to.goto(self.trouble),
             Test::Reaches(length) if *length <= longest => self.reaches(text, at, *length, no),
             // Longer than any text there.
             _ => return self.to.goto(no),

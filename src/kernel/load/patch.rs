@@ -47,7 +47,7 @@ pub fn patch(
         put(&mut bytes, &places, name, &value).map_err(object_error)?;
     }
     if let Some(filter) = filter {
-        let numbers: Vec<i32> = (FIRST_SET..).take(filter.code.sets.len()).collect();
+        let numbers: Vec<i32> = (FIRST_SET..).take(filter.code.maps()).collect();
         fill(&mut bytes, &places, FILTER, &filter.code.bytes_with(&numbers)).map_err(object_error)?;
         if let Some(first) = first {
             fill(&mut bytes, &places, FIRST_STAGE, &first.code.bytes()).map_err(object_error)?;

@@ -5,7 +5,7 @@ use rhai::{Engine, FnPtr, NativeCallContext};
 use super::Fallible;
 use crate::{
     filter::Test,
-    script::cut::{CutList, CutText, Unsure, bytes, cannot_tell},
+    script::cut::{CutList, CutText, bytes, cannot_tell},
 };
 
 pub fn register(engine: &mut Engine) {
@@ -19,6 +19,7 @@ pub fn register(engine: &mut Engine) {
         .register_fn("ends_with", |text: CutText, of: &str| text.answer(&Test::EndsWith(bytes(of))))
         .register_fn("contains", |text: CutText, of: &str| text.answer(&Test::containing(bytes(of), 0, 0)))
         .register_fn("like", |text: CutText, glob: &str| text.like(glob))
+        .register_fn("matches", |text: CutText, regex: &str| text.matches(regex))
         .register_fn("is_empty", |text: CutText| text.equals(""))
         .register_fn("len", |_: CutText| cannot_tell::<i64>())
         .register_fn("to_ascii_lower", |text: CutText| CutText {
@@ -38,8 +39,14 @@ pub fn register(engine: &mut Engine) {
         .register_fn("any", |context: NativeCallContext, list: CutList, asked: FnPtr| {
             list.any(|item| asked.call_within_context::<bool>(&context, (item,)))
         })
+        .register_fn("none", |context: NativeCallContext, list: CutList, asked: FnPtr| {
+            list.any(|item| asked.call_within_context::<bool>(&context, (item,))).map(|any| !any)
+        })
+        .register_fn("all", |context: NativeCallContext, list: CutList, asked: FnPtr| {
+            list.all(|item| asked.call_within_context::<bool>(&context, (item,)))
+        })
         .register_indexer_get(|list: &mut CutList, at: i64| -> Fallible<rhai::Dynamic> {
-            let item = usize::try_from(at).ok().and_then(|at| list.item(at, Unsure::Error));
+            let item = usize::try_from(at).ok().and_then(|at| list.item(at));
             item.map_or_else(cannot_tell, Ok)
         });
 }

@@ -16,6 +16,12 @@ mod functions {
         }
         Ok(false)
     }
+
+    /// Returns whether the function returns true for no element: `e.argv.none(|a| a == "--version")`. True if there are none.
+    #[rhai_fn(return_raw, pure)]
+    pub fn none(context: NativeCallContext, list: &mut Array, asked: FnPtr) -> Fallible<bool> {
+        any(context, list, asked).map(|any| !any)
+    }
 }
 
 pub fn register(engine: &mut Engine) {

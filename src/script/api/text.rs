@@ -6,7 +6,7 @@ use super::{Fallible, runtime};
 use crate::{
     filter::Glob,
     raw, report,
-    script::{Fault, value},
+    script::{Fault, cut, value},
 };
 
 /// The words of a list, each as text.
@@ -16,11 +16,21 @@ fn words(list: &Array) -> Vec<String> {
 
 #[export_module]
 mod functions {
-    /// Returns whether a string matches a glob: `e.path.like("/home/*/.ssh/*")`. `*` stands for any text, slashes too.
+    /// Returns whether a string matches a glob: `e.path.like("/home/*/.ssh/*")`. `*` stands for any text, slashes too,
+    /// `?` for one byte.
     #[rhai_fn(return_raw)]
     pub fn like(text: &str, glob: &str) -> Fallible<bool> {
         let parsed = Glob::parse(glob).map_err(|error| Fault::script(error).about(glob))?;
         Ok(parsed.matches(text))
+    }
+
+    /// Returns whether a regular expression is found in a string: `e.path.matches("^/tmp/[^/]+[.]sh$")`. The syntax is that
+    /// of Rust's regex crate, over bytes: classes and `(?i)` know ASCII's letters alone, and `.` is any byte but a
+    /// newline. `^` and `$` are the string's ends; there is no look-around.
+    #[rhai_fn(return_raw)]
+    pub fn matches(text: &str, regex: &str) -> Fallible<bool> {
+        let pattern = cut::pattern(regex)?;
+        Ok(pattern.answer(&raw::bytes(text), true) == Some(true))
     }
 
     /// Returns the string with ASCII's capital letters made small, for comparisons that ignore case:

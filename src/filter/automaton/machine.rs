@@ -1,0 +1,447 @@
+//! States: built from patterns, and cut down to what can still decide something.
+
+use std::collections::HashMap;
+
+use regex_automata::{
+    Anchored, MatchKind,
+    dfa::{Automaton, StartKind, dense},
+    nfa::thompson::{self, WhichCaptures},
+    util::{primitives::StateID, start},
+};
+use regex_syntax::hir::Hir;
+
+use super::pattern::{Formula, of_test};
+use crate::filter::ir::{Case, Test};
+
+/// How many questions one walk answers: a bit for each, beside 20 bits for the place in the table.
+pub const QUESTIONS: usize = 11;
+
+/// Bytes that determinisation may take for states, and for what it keeps meanwhile; and those of the patterns before. All
+/// three together bound the time it takes: a pattern that grows without end is given up within a tenth of a second.
+const DETERMINED: usize = 8 << 20;
+const KEPT: usize = 16 << 20;
+const COMPILED: usize = 4 << 20;
+/// States that may be looked at, with what was met on the way to each.
+const LOOKED_AT: usize = 60_000;
+
+/// The patterns need more room than there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// How a text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Where a NUL is.
+    Nul,
+    /// Where its length says; a NUL in it stands for a blank.
+    Length,
+}
+
+/// What a walk comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer to one question: the state is [`Machine::NO`] or [`Machine::YES`], or it cannot be told yet.
+    One,
+    /// A bit for each question whose answer is yes, gathered on the way.
+    Bits,
+    /// Whether one of the elements of a list, each with a NUL behind it, is as asked: [`Machine::FOUND`].
+    Elements,
+}
+
+/// States and the ways between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    pub outcome: Outcome,
+    pub ending: Ending,
+    /// The column of each byte.
+    pub columns: [u8; 256],
+    /// The column of the end: of the text, or of an element.
+    pub end: usize,
+    /// How many columns there are.
+    pub width: usize,
+    /// For each state and column the next state.
+    pub next: Vec<u32>,
+    /// The questions that are answered with yes on that way; [`Outcome::Bits`] only.
+    pub bits: Vec<u16>,
+    /// For each state the questions that are not settled yet.
+    pub open: Vec<u16>,
+    pub start: usize,
+    /// The questions that are answered with yes before anything is read.
+    pub first: u16,
+    pub questions: usize,
+    pub patterns: usize,
+}
+
+impl Machine {
+    /// Of [`Outcome::One`]: the states in which no byte changes the answer.
+    pub const NO: u32 = 0;
+    pub const YES: u32 = 1;
+    /// Of [`Outcome::Bits`]: nothing is open.
+    pub const DONE: u32 = 0;
+    /// Of [`Outcome::Elements`]: an element is as asked.
+    pub const FOUND: u32 = 0;
+    /// An element begins here, or the list ends.
+    pub const FRESH: u32 = 1;
+    /// The element is not as asked, however it goes on.
+    const SKIP: u32 = 2;
+
+    /// Answers whether a text is as one of the patterns.
+    ///
+    /// # Errors
+    /// If there are too many states.
+    pub fn of_one(patterns: Vec<Hir>, ending: Ending) -> Result<Self, TooLarge> {
+        let atoms = vec![0; patterns.len()];
+        Self::about_text(&patterns, &atoms, Outcome::One, 1, ending)
+    }
+
+    /// Answers for each question whether a text is as one of its tests.
+    ///
+    /// # Errors
+    /// If there are too many states, or more than [`QUESTIONS`].
+    pub fn of_questions(
+        case: Case,
+        questions: &[Vec<Test>],
+        ending: Ending,
+        outcome: Outcome,
+    ) -> Result<Self, TooLarge> {
+        let mut patterns = Vec::new();
+        let mut atoms = Vec::new();
+        for (number, tests) in questions.iter().enumerate() {
+            patterns.extend(tests.iter().map(|test| of_test(case, test)));
+            atoms.extend(tests.iter().map(|_| number));
+        }
+        match outcome {
+            Outcome::One => Self::of_one(patterns, ending),
+            _ if questions.len() > QUESTIONS => Err(TooLarge),
+            _ => Self::about_text(&patterns, &atoms, Outcome::Bits, questions.len(), ending),
+        }
+    }
+
+    /// Answers whether the formula holds for one of a list's elements.
+    ///
+    /// # Errors
+    /// If there are too many states.
+    pub fn of_elements(formula: &Formula) -> Result<Self, TooLarge> {
+        let tests = formula.tests();
+        let patterns: Vec<Hir> = tests.iter().map(|(case, test)| of_test(*case, test)).collect();
+        // What is asked of all of them alike needs no bit for each.
+        let (atoms, holds): (Vec<usize>, Box<dyn Fn(u32) -> bool + '_>) = match formula {
+            Formula::Or(parts) if parts.iter().all(|part| matches!(part, Formula::Test(..))) => {
+                (vec![0; tests.len()], Box::new(|set| set & 1 != 0))
+            }
+            _ if tests.len() > u32::BITS as usize => return Err(TooLarge),
+            _ => {
+                let tests = &tests;
+                let holds = move |set: u32| {
+                    let mut test = |case: Case, asked: &Test| {
+                        let at = tests.iter().position(|(known, test)| *known == case && test == asked);
+                        Some(at.is_some_and(|at| set & 1 << at != 0))
+                    };
+                    formula.answer(&mut test) == Some(true)
+                };
+                ((0..tests.len()).collect(), Box::new(holds))
+            }
+        };
+        let graph = Graph::explore(&patterns, &atoms, Ending::Nul, Some(&*holds))?;
+        let settled = Settled::of(&graph, 1);
+        let mut rows = Rows::new(&graph, vec![None, Some(0), None]);
+        for node in 0..graph.nodes() {
+            match (settled.must[node] & 1, settled.may[node] & 1) {
+                (1, _) => rows.stand_for(node, Self::FOUND),
+                (_, 0) => rows.stand_for(node, Self::SKIP),
+                _ => rows.own(node),
+            }
+        }
+        let mut machine = rows
+            .machine(&graph, Outcome::Elements, |bits| if bits & 1 != 0 { Self::FOUND } else { Self::FRESH });
+        machine.start = Self::FRESH as usize;
+        machine.set_row(Self::FOUND, Self::FOUND, Self::FOUND);
+        machine.set_row(Self::SKIP, Self::SKIP, Self::FRESH);
+        machine.open = vec![1; machine.open.len()];
+        machine.questions = 1;
+        machine.patterns = patterns.len();
+        Ok(machine)
+    }
+
+    fn about_text(
+        patterns: &[Hir],
+        atoms: &[usize],
+        outcome: Outcome,
+        questions: usize,
+        ending: Ending,
+    ) -> Result<Self, TooLarge> {
+        let graph = Graph::explore(patterns, atoms, ending, None)?;
+        let settled = Settled::of(&graph, questions);
+        Ok(Self::settle(&graph, &settled, outcome, questions, patterns.len()))
+    }
+
+    fn settle(graph: &Graph, settled: &Settled, outcome: Outcome, questions: usize, patterns: usize) -> Self {
+        let one = outcome == Outcome::One;
+        let mut rows = Rows::new(graph, if one { vec![None, None] } else { vec![None] });
+        for node in 0..graph.nodes() {
+            match (settled.must[node], settled.may[node]) {
+                (1, _) if one => rows.stand_for(node, Self::YES),
+                (must, may) if may & !must == 0 => rows.stand_for(node, Self::DONE),
+                _ => rows.own(node),
+            }
+        }
+        let mut machine = rows.machine(graph, outcome, |bits| u32::from(one && bits & 1 != 0));
+        machine.first = settled.must[0];
+        machine.start = rows.row[0] as usize;
+        machine.questions = questions;
+        machine.patterns = patterns;
+        machine.set_row(Self::NO, Self::NO, Self::NO);
+        if one {
+            machine.set_row(Self::YES, Self::YES, Self::YES);
+        } else {
+            rows.gather(graph, settled, &mut machine);
+        }
+        machine
+    }
+
+    fn set_row(&mut self, row: u32, next: u32, at_end: u32) {
+        let begin = row as usize * self.width;
+        self.next[begin..begin + self.width].fill(next);
+        self.next[begin + self.end] = at_end;
+        self.open[row as usize] = 0;
+    }
+
+    /// How many states there are.
+    #[must_use]
+    pub fn states(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The answer about a text ([`Outcome::One`]); `None` if it depends on how the text goes on.
+    #[must_use]
+    pub fn answer(&self, text: &[u8], whole: bool) -> Option<bool> {
+        let mut state = self.start;
+        for byte in text {
+            if state <= Self::YES as usize {
+                break;
+            }
+            state = self.next[state * self.width + usize::from(self.columns[usize::from(*byte)])] as usize;
+        }
+        if whole {
+            state = self.next[state * self.width + self.end] as usize;
+        }
+        match u32::try_from(state) {
+            Ok(Self::NO) => Some(false),
+            Ok(Self::YES) => Some(true),
+            _ => None,
+        }
+    }
+}
+
+/// All states that can be reached, each with what was met on the way, if that matters.
+struct Graph {
+    ending: Ending,
+    /// The class of each byte: an index of `next`'s columns.
+    classes: [u8; 256],
+    width: usize,
+    /// For each node and class the next node, and the questions answered on the way.
+    next: Vec<(u32, u16)>,
+    /// The questions that are answered where the text ends.
+    end: Vec<u16>,
+}
+
+impl Graph {
+    /// `atoms`: which question each pattern belongs to. `holds`: what the questions met so far come to at the end;
+    /// then they are kept in the nodes.
+    fn explore(
+        patterns: &[Hir],
+        atoms: &[usize],
+        ending: Ending,
+        holds: Option<&dyn Fn(u32) -> bool>,
+    ) -> Result<Self, TooLarge> {
+        let dfa = determined(patterns)?;
+        let (classes, samples) = classes(&dfa, ending);
+        let width = samples.len();
+        let met = |state: StateID| -> u32 {
+            if !dfa.is_match_state(state) {
+                return 0;
+            }
+            (0..dfa.match_len(state))
+                .fold(0, |all, at| all | 1 << atoms[dfa.match_pattern(state, at).as_usize()])
+        };
+        let begin = start::Config::new().anchored(Anchored::Yes);
+        let begin = dfa.start_state(&begin).map_err(|_| TooLarge)?;
+        let mut numbers = HashMap::from([((begin, 0_u32), 0_u32)]);
+        let mut nodes = vec![(begin, 0_u32)];
+        let (mut next, mut end) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while let Some((state, set)) = nodes.get(at).copied() {
+            at += 1;
+            for byte in &samples {
+                let to = dfa.next_state(state, *byte);
+                let new = met(to);
+                let kept = if holds.is_some() { set | new } else { 0 };
+                let number = *numbers.entry((to, kept)).or_insert_with(|| {
+                    nodes.push((to, kept));
+                    u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX)
+                });
+                next.push((number, if holds.is_some() { 0 } else { new as u16 }));
+            }
+            let last = met(dfa.next_eoi_state(state));
+            end.push(holds.map_or(last as u16, |holds| u16::from(holds(set | last))));
+            if nodes.len() > LOOKED_AT {
+                return Err(TooLarge);
+            }
+        }
+        Ok(Graph { ending, classes, width, next, end })
+    }
+
+    fn nodes(&self) -> usize {
+        self.end.len()
+    }
+
+    fn ways(&self, node: usize) -> &[(u32, u16)] {
+        &self.next[node * self.width..(node + 1) * self.width]
+    }
+}
+
+fn determined(patterns: &[Hir]) -> Result<dense::DFA<Vec<u32>>, TooLarge> {
+    let compiled = thompson::Compiler::new()
+        .configure(
+            thompson::Config::new()
+                .utf8(false)
+                .which_captures(WhichCaptures::None)
+                .nfa_size_limit(Some(COMPILED)),
+        )
+        .build_many_from_hir(patterns)
+        .map_err(|_| TooLarge)?;
+    let config = dense::Config::new()
+        .match_kind(MatchKind::All)
+        .start_kind(StartKind::Anchored)
+        .accelerate(false)
+        .dfa_size_limit(Some(DETERMINED))
+        .determinize_size_limit(Some(KEPT));
+    dense::Builder::new().configure(config).build_from_nfa(&compiled).map_err(|_| TooLarge)
+}
+
+/// The class of each byte, and a byte of each class. A NUL is in none, unless it stands for a blank.
+fn classes(dfa: &dense::DFA<Vec<u32>>, ending: Ending) -> ([u8; 256], Vec<u8>) {
+    let known = dfa.byte_classes();
+    let mut classes = [0; 256];
+    let mut samples: Vec<u8> = Vec::new();
+    for byte in 1..=u8::MAX {
+        let same = samples.iter().position(|sample| known.get(*sample) == known.get(byte));
+        let class = same.unwrap_or_else(|| {
+            samples.push(byte);
+            samples.len() - 1
+        });
+        classes[usize::from(byte)] = u8::try_from(class).unwrap_or(u8::MAX);
+    }
+    if ending == Ending::Length {
+        classes[0] = classes[usize::from(b' ')];
+    }
+    (classes, samples)
+}
+
+/// For each node the questions whose answer is certain to be yes, and those for which it may be.
+struct Settled {
+    must: Vec<u16>,
+    may: Vec<u16>,
+}
+
+impl Settled {
+    fn of(graph: &Graph, questions: usize) -> Self {
+        let all = u16::try_from((1_u32 << questions) - 1).unwrap_or(u16::MAX);
+        let mut settled = Settled { must: vec![all; graph.nodes()], may: vec![0; graph.nodes()] };
+        loop {
+            let mut changed = false;
+            // Backwards, as answers travel: a few turns are enough for most.
+            for node in (0..graph.nodes()).rev() {
+                let (mut must, mut may) = (graph.end[node], graph.end[node]);
+                for (to, bits) in graph.ways(node) {
+                    must &= bits | settled.must[*to as usize];
+                    may |= bits | settled.may[*to as usize];
+                }
+                changed |= must != settled.must[node] || may != settled.may[node];
+                settled.must[node] = must;
+                settled.may[node] = may;
+            }
+            if !changed {
+                return settled;
+            }
+        }
+    }
+}
+
+/// Which state each node becomes.
+struct Rows {
+    /// The state of each node.
+    row: Vec<u32>,
+    /// The node of each state that has one.
+    node: Vec<Option<usize>>,
+}
+
+impl Rows {
+    /// `first`: the states there are before, and the nodes whose ways they have.
+    fn new(graph: &Graph, first: Vec<Option<usize>>) -> Self {
+        Rows { row: vec![0; graph.nodes()], node: first }
+    }
+
+    fn stand_for(&mut self, node: usize, state: u32) {
+        self.row[node] = state;
+    }
+
+    fn own(&mut self, node: usize) {
+        self.row[node] = u32::try_from(self.node.len()).unwrap_or(u32::MAX);
+        self.node.push(Some(node));
+    }
+
+    /// `at_end`: the state where the text ends with these questions answered.
+    fn machine(&self, graph: &Graph, outcome: Outcome, at_end: impl Fn(u16) -> u32) -> Machine {
+        let (end, width) = (graph.width, graph.width + 1);
+        let mut next = Vec::with_capacity(self.node.len() * width);
+        for node in &self.node {
+            match node {
+                Some(node) => {
+                    let to = |(to, bits): &(u32, u16)| {
+                        // What is answered on the way to it needs no way from it.
+                        if outcome == Outcome::One && bits & 1 != 0 {
+                            Machine::YES
+                        } else {
+                            self.row[*to as usize]
+                        }
+                    };
+                    next.extend(graph.ways(*node).iter().map(to));
+                    next.push(at_end(graph.end[*node]));
+                }
+                None => next.extend(std::iter::repeat_n(0, width)),
+            }
+        }
+        let mut columns = graph.classes;
+        if graph.ending == Ending::Nul {
+            columns[0] = u8::try_from(end).unwrap_or(u8::MAX);
+        }
+        Machine {
+            outcome,
+            ending: graph.ending,
+            columns,
+            end,
+            width,
+            bits: vec![0; next.len()],
+            next,
+            open: vec![1; self.node.len()],
+            start: 0,
+            first: 0,
+            questions: 1,
+            patterns: 0,
+        }
+    }
+
+    /// The bits on each way, and what is open in each state.
+    fn gather(&self, graph: &Graph, settled: &Settled, machine: &mut Machine) {
+        for (row, node) in self.node.iter().enumerate() {
+            let Some(node) = node else { continue };
+            machine.open[row] = settled.may[*node] & !settled.must[*node];
+            let begin = row * machine.width;
+            for (column, (to, bits)) in graph.ways(*node).iter().enumerate() {
+                machine.bits[begin + column] = bits | settled.must[*to as usize];
+            }
+            machine.bits[begin + machine.end] = graph.end[*node];
+        }
+    }
+}
