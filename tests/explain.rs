@@ -102,7 +102,7 @@ fn a_script_is_told_stage_by_stage() {
     assert_eq!(cells[4], ["kernel", "gathering", "for the filter: uid, comm, path"]);
     assert_eq!(cells[5], ["kernel", "gathering", gathered]);
     assert_eq!(cells[6], ["kernel", "filter", understood, "[hunt.rhai:3]"]);
-    assert!(cells[7][0].contains(" of 1000 instructions, at most "), "{:?}", cells[7]);
+    assert!(cells[7][0].contains(" of 4000 instructions, at most "), "{:?}", cells[7]);
     assert_eq!(cells[8], ["kernel", "answer", "deny(EPERM), lease 10m"]);
     assert_eq!(cells[9], ["kernel", "event", "sent"]);
     assert_eq!(cells[10][1..], ["where_user", "is asked about each event that was sent", "[hunt.rhai:4]"]);

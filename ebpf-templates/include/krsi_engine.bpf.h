@@ -54,7 +54,7 @@
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* With the event in r1. Without a filter it says yes. */
-KRSI_SLOT(krsi_filter, struct event, 1000)
+KRSI_SLOT(krsi_filter, struct event, 4000)
 
 /*
  * The template has gathered its fields and says whether its params match (enum krsi_match): header and

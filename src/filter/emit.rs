@@ -34,7 +34,7 @@ use super::{
 pub const UNKNOWN: i32 = 2;
 
 /// Instruction slots in a template (`krsi_filter`).
-pub const CAPACITY: usize = 1000;
+pub const CAPACITY: usize = 4000;
 /// Bytes behind the event that may be looked at, though nothing there decides anything.
 pub const MARGIN: usize = 64;
 /// Ranges of a set of numbers that are compared one by one, unless there is no room for the code.

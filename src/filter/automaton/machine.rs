@@ -10,7 +10,7 @@ use regex_automata::{
 };
 use regex_syntax::hir::Hir;
 
-use super::pattern::{Formula, of_test};
+use super::pattern::{Formula, of_question};
 use crate::filter::ir::{Case, Test};
 
 /// How many questions one walk answers: a bit for each, beside 20 bits for the place in the table.
@@ -18,8 +18,8 @@ pub const QUESTIONS: usize = 11;
 
 /// Bytes that determinisation may take for states, and for what it keeps meanwhile; and those of the patterns before. All
 /// three together bound the time it takes: a pattern that grows without end is given up within a tenth of a second.
-const DETERMINED: usize = 8 << 20;
-const KEPT: usize = 16 << 20;
+const DETERMINED: usize = 6 << 20;
+const KEPT: usize = 4 << 20;
 const COMPILED: usize = 4 << 20;
 /// States that may be looked at, with what was met on the way to each.
 const LOOKED_AT: usize = 60_000;
@@ -85,13 +85,12 @@ impl Machine {
     /// The element is not as asked, however it goes on.
     const SKIP: u32 = 2;
 
-    /// Answers whether a text is as one of the patterns.
+    /// Answers whether a text is as the pattern.
     ///
     /// # Errors
     /// If there are too many states.
-    pub fn of_one(patterns: Vec<Hir>, ending: Ending) -> Result<Self, TooLarge> {
-        let atoms = vec![0; patterns.len()];
-        Self::about_text(&patterns, &atoms, Outcome::One, 1, ending)
+    pub fn of_one(pattern: Hir, ending: Ending) -> Result<Self, TooLarge> {
+        Self::about_text(&[pattern], Outcome::One, 1, ending)
     }
 
     /// Answers for each question whether a text is as one of its tests.
@@ -104,16 +103,12 @@ impl Machine {
         ending: Ending,
         outcome: Outcome,
     ) -> Result<Self, TooLarge> {
-        let mut patterns = Vec::new();
-        let mut atoms = Vec::new();
-        for (number, tests) in questions.iter().enumerate() {
-            patterns.extend(tests.iter().map(|test| of_test(case, test)));
-            atoms.extend(tests.iter().map(|_| number));
-        }
+        let hirs: Vec<Hir> = questions.iter().map(|tests| of_question(case, tests)).collect();
+        let patterns = questions.iter().map(Vec::len).sum();
         match outcome {
-            Outcome::One => Self::of_one(patterns, ending),
             _ if questions.len() > QUESTIONS => Err(TooLarge),
-            _ => Self::about_text(&patterns, &atoms, Outcome::Bits, questions.len(), ending),
+            Outcome::One => Self::about_text(&hirs, Outcome::One, patterns, ending),
+            _ => Self::about_text(&hirs, Outcome::Bits, patterns, ending),
         }
     }
 
@@ -123,14 +118,19 @@ impl Machine {
     /// If there are too many states.
     pub fn of_elements(formula: &Formula) -> Result<Self, TooLarge> {
         let tests = formula.tests();
-        let patterns: Vec<Hir> = tests.iter().map(|(case, test)| of_test(*case, test)).collect();
-        // What is asked of all of them alike needs no bit for each.
-        let (atoms, holds): (Vec<usize>, Box<dyn Fn(u32) -> bool + '_>) = match formula {
-            Formula::Or(parts) if parts.iter().all(|part| matches!(part, Formula::Test(..))) => {
-                (vec![0; tests.len()], Box::new(|set| set & 1 != 0))
+        let (patterns, holds): (Vec<Hir>, Box<dyn Fn(u32) -> bool + '_>) = match formula.any_of() {
+            // What is asked of all of them alike needs no bit for each.
+            Some(parts) => {
+                let of_case = |case| {
+                    let asked =
+                        parts.iter().filter(|(known, _)| *known == case).map(|(_, test)| test.clone());
+                    of_question(case, &asked.collect::<Vec<_>>())
+                };
+                let cases = vec![of_case(Case::AsIs), of_case(Case::Lower)];
+                (vec![Hir::alternation(cases)], Box::new(|set| set != 0))
             }
-            _ if tests.len() > u32::BITS as usize => return Err(TooLarge),
-            _ => {
+            None if tests.len() > u32::BITS as usize => return Err(TooLarge),
+            None => {
                 let tests = &tests;
                 let holds = move |set: u32| {
                     let mut test = |case: Case, asked: &Test| {
@@ -139,10 +139,12 @@ impl Machine {
                     };
                     formula.answer(&mut test) == Some(true)
                 };
-                ((0..tests.len()).collect(), Box::new(holds))
+                let patterns =
+                    tests.iter().map(|(case, test)| of_question(*case, std::slice::from_ref(test)));
+                (patterns.collect(), Box::new(holds))
             }
         };
-        let graph = Graph::explore(&patterns, &atoms, Ending::Nul, Some(&*holds))?;
+        let graph = Graph::explore(&patterns, Ending::Nul, Some(&*holds))?;
         let settled = Settled::of(&graph, 1);
         let mut rows = Rows::new(&graph, vec![None, Some(0), None]);
         for node in 0..graph.nodes() {
@@ -159,20 +161,19 @@ impl Machine {
         machine.set_row(Self::SKIP, Self::SKIP, Self::FRESH);
         machine.open = vec![1; machine.open.len()];
         machine.questions = 1;
-        machine.patterns = patterns.len();
+        machine.patterns = tests.len();
         Ok(machine)
     }
 
     fn about_text(
-        patterns: &[Hir],
-        atoms: &[usize],
+        questions: &[Hir],
         outcome: Outcome,
-        questions: usize,
+        patterns: usize,
         ending: Ending,
     ) -> Result<Self, TooLarge> {
-        let graph = Graph::explore(patterns, atoms, ending, None)?;
-        let settled = Settled::of(&graph, questions);
-        Ok(Self::settle(&graph, &settled, outcome, questions, patterns.len()))
+        let graph = Graph::explore(questions, ending, None)?;
+        let settled = Settled::of(&graph, questions.len());
+        Ok(Self::settle(&graph, &settled, outcome, questions.len(), patterns))
     }
 
     fn settle(graph: &Graph, settled: &Settled, outcome: Outcome, questions: usize, patterns: usize) -> Self {
@@ -246,23 +247,20 @@ struct Graph {
 }
 
 impl Graph {
-    /// `atoms`: which question each pattern belongs to. `holds`: what the questions met so far come to at the end;
-    /// then they are kept in the nodes.
+    /// `holds`: what the questions met so far come to at the end; then they are kept in the nodes.
     fn explore(
-        patterns: &[Hir],
-        atoms: &[usize],
+        questions: &[Hir],
         ending: Ending,
         holds: Option<&dyn Fn(u32) -> bool>,
     ) -> Result<Self, TooLarge> {
-        let dfa = determined(patterns)?;
+        let dfa = determined(questions)?;
         let (classes, samples) = classes(&dfa, ending);
         let width = samples.len();
         let met = |state: StateID| -> u32 {
             if !dfa.is_match_state(state) {
                 return 0;
             }
-            (0..dfa.match_len(state))
-                .fold(0, |all, at| all | 1 << atoms[dfa.match_pattern(state, at).as_usize()])
+            (0..dfa.match_len(state)).fold(0, |all, at| all | 1 << dfa.match_pattern(state, at).as_usize())
         };
         let begin = start::Config::new().anchored(Anchored::Yes);
         let begin = dfa.start_state(&begin).map_err(|_| TooLarge)?;

@@ -15,6 +15,8 @@
 mod machine;
 mod pattern;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     machine::{Ending, Machine, Outcome, QUESTIONS},

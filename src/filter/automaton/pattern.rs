@@ -31,6 +31,7 @@ pub struct Pattern {
     /// As it was written.
     text: String,
     kind: Kind,
+    /// Without what a text may have before it.
     hir: Hir,
     /// It alone, which answers about one text.
     machine: Arc<Machine>,
@@ -67,7 +68,7 @@ impl Pattern {
         let written: String = text.chars().map(in_syntax).collect();
         let mut parser = ParserBuilder::new().unicode(false).utf8(false).nest_limit(NESTED).build();
         let hir = parser.parse(&written).map_err(|error| syntax_error(&written, &error))?;
-        Self::new(text, Kind::Regex, Hir::concat(vec![anything(), hir]))
+        Self::new(text, Kind::Regex, hir)
     }
 
     /// Takes a glob, which is about the whole text.
@@ -86,7 +87,9 @@ impl Pattern {
     }
 
     fn new(text: &str, kind: Kind, hir: Hir) -> Result<Self, PatternError> {
-        let machine = Arc::new(Machine::of_one(vec![hir.clone()], Ending::Nul)?);
+        let whole =
+            if kind == Kind::Regex { Hir::concat(vec![anything(), hir.clone()]) } else { hir.clone() };
+        let machine = Arc::new(Machine::of_one(whole, Ending::Nul)?);
         if Table::of(&machine).is_none() {
             return Err(PatternError::TooLarge);
         }
@@ -130,25 +133,65 @@ fn repeated(min: usize, max: Option<usize>) -> Hir {
     })
 }
 
-/// The syntax tree of a test, matched from the text's beginning on.
-pub fn of_test(case: Case, test: &Test) -> Hir {
-    let hir = as_is(test);
+/// The syntax tree of a question: that one of the tests holds. It is matched from the text's beginning on.
+///
+/// What is sought anywhere has one way to go on in the text for all, and words share their beginnings: so the
+/// states that determinisation looks at stay few.
+pub fn of_question(case: Case, tests: &[Test]) -> Hir {
+    let mut words: [Vec<&[u8]>; 4] = Default::default();
+    let [equal, at_begin, at_end, anywhere] = &mut words;
+    let mut others = Vec::new();
+    let mut sought = Vec::new();
+    for test in tests {
+        match test {
+            Test::Equals(word) => equal.push(word),
+            Test::StartsWith(word) => at_begin.push(word),
+            Test::EndsWith(word) => at_end.push(word),
+            Test::Contains { needle, from: 0, until: 0 } => anywhere.push(needle),
+            Test::Contains { needle, from, until } => others.push(Hir::concat(vec![
+                repeated(*from, None),
+                Hir::literal(needle.clone()),
+                repeated(*until, Some(*until)),
+            ])),
+            Test::Reaches(length) => others.push(repeated(*length, Some(*length))),
+            Test::Matches(pattern) if pattern.kind == Kind::Regex => sought.push(pattern.hir.clone()),
+            Test::Matches(pattern) => others.push(pattern.hir.clone()),
+        }
+    }
+    let end = || Hir::look(Look::End);
+    let [equal, at_begin, at_end, anywhere] = words.map(|mut words| {
+        words.sort_unstable();
+        words.dedup();
+        (!words.is_empty()).then(|| sharing_beginnings(&words, 0))
+    });
+    others.extend(equal.map(|words| Hir::concat(vec![words, end()])));
+    others.extend(at_begin);
+    sought.extend(at_end.map(|words| Hir::concat(vec![words, end()])));
+    sought.extend(anywhere);
+    if !sought.is_empty() {
+        others.push(Hir::concat(vec![anything(), Hir::alternation(sought)]));
+    }
+    let hir = Hir::alternation(others);
     if case == Case::Lower { in_capitals_too(&hir) } else { hir }
 }
 
-fn as_is(test: &Test) -> Hir {
-    let bytes = |bytes: &[u8]| Hir::literal(bytes.to_vec());
-    let end = || Hir::look(Look::End);
-    match test {
-        Test::Equals(whole) => Hir::concat(vec![bytes(whole), end()]),
-        Test::StartsWith(prefix) => bytes(prefix),
-        Test::EndsWith(suffix) => Hir::concat(vec![anything(), bytes(suffix), end()]),
-        Test::Contains { needle, from, until } => {
-            Hir::concat(vec![repeated(*from, None), bytes(needle), repeated(*until, Some(*until))])
-        }
-        Test::Reaches(length) => repeated(*length, Some(*length)),
-        Test::Matches(pattern) => pattern.hir.clone(),
+/// Sorted words, none twice, as a tree: what they begin with alike stands there once. The first `from` bytes are done.
+fn sharing_beginnings(words: &[&[u8]], from: usize) -> Hir {
+    let (Some(first), Some(last)) = (words.first(), words.last()) else { return Hir::fail() };
+    // Sorted: what the first and the last have in common, all have.
+    let shared = first[from..].iter().zip(&last[from..]).take_while(|(a, b)| a == b).count();
+    let begin = Hir::literal(&first[from..from + shared]);
+    let behind = from + shared;
+    let mut ways = Vec::new();
+    let mut rest = words;
+    if first.len() == behind {
+        ways.push(Hir::empty());
+        rest = &words[1..];
     }
+    ways.extend(
+        rest.chunk_by(|a, b| a.get(behind) == b.get(behind)).map(|group| sharing_beginnings(group, behind)),
+    );
+    Hir::concat(vec![begin, Hir::alternation(ways)])
 }
 
 /// What matches a text exactly if the other matches that text with its capital letters made small; ASCII's only.
@@ -199,6 +242,19 @@ impl Formula {
             Formula::Not(inner) => inner.answer(test).map(|answer| !answer),
             Formula::And(parts) => joined(parts, test, false),
             Formula::Or(parts) => joined(parts, test, true),
+        }
+    }
+
+    /// Its parts, if all that is asked is whether one of some tests holds.
+    #[must_use]
+    pub fn any_of(&self) -> Option<Vec<(Case, Test)>> {
+        match self {
+            Formula::Test(case, test) => Some(vec![(*case, test.clone())]),
+            Formula::Or(parts) => {
+                let parts: Option<Vec<_>> = parts.iter().map(Formula::any_of).collect();
+                parts.map(|parts| parts.concat())
+            }
+            _ => None,
         }
     }
 
