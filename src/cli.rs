@@ -232,7 +232,10 @@ pub const SECTIONS: &[Section] = &[
             ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
             ("TERM", "dumb: no colour"),
             ("KRSI_KERNELS", "directory of the lab's kernels"),
-            ("XDG_STATE_HOME", "the prompt's history is krsi-sh/history under it; ~/.local/state by default"),
+            (
+                "XDG_STATE_HOME",
+                "the prompt's history is krsi-sh/history under it, and what scripts of users other than root remember is in krsi-sh/state; ~/.local/state by default",
+            ),
             (
                 "XDG_CONFIG_HOME",
                 "the prompt's start-up file is krsi-sh/init.rhai under it; ~/.config by default",

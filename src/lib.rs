@@ -12,6 +12,7 @@ pub mod backend;
 pub mod check;
 pub mod cli;
 pub mod commands;
+pub mod correlation;
 pub mod doctor;
 pub mod event;
 pub mod exit;

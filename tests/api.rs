@@ -70,6 +70,8 @@ fn fit(kind: &str) -> &'static str {
         "timestamp" => "timestamp()",
         "Probe" => "probe(\"exec\")",
         "Files" => "files(\"/etc/cron.d/*\")",
+        "Sequence" => "sequence(\"10s\")",
+        "Threshold" => "threshold(2, \"10s\")",
         "Timer" => "every(\"1h\", || 1)",
         _ => "()",
     }

@@ -13,9 +13,34 @@ use syn::visit::{self, Visit};
 
 /// The street, from the top down: a room uses only rooms that stand below it.
 const STREET: &[&str] = &[
-    "main", "cli", "commands", "shell", "doctor", "lab", "runner", "globals", "source", "script", "kernel",
-    "report", "exit", "check", "reaction", "attempt", "backend", "probe", "filter", "event", "symbols",
-    "template", "facts", "system", "memory", "raw", "values",
+    "main",
+    "cli",
+    "commands",
+    "shell",
+    "doctor",
+    "lab",
+    "runner",
+    "globals",
+    "source",
+    "script",
+    "kernel",
+    "report",
+    "exit",
+    "check",
+    "reaction",
+    "attempt",
+    "correlation",
+    "backend",
+    "probe",
+    "filter",
+    "event",
+    "symbols",
+    "template",
+    "facts",
+    "system",
+    "memory",
+    "raw",
+    "values",
 ];
 
 /// The parts of a room, likewise from the top down.

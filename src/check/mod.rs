@@ -7,7 +7,6 @@
 pub mod baseline;
 pub mod history;
 pub mod lock;
-pub mod places;
 pub mod selection;
 
 use std::{fmt, time::Duration};

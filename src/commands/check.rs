@@ -19,7 +19,6 @@ use crate::{
         baseline::Baseline,
         history::{Change, History},
         lock::Lock,
-        places::Places,
     },
     exit,
     facts::Root,
@@ -29,6 +28,7 @@ use crate::{
     runner::{self, Report, Request, scripts},
     script::{CheckOptions, Session},
     source,
+    system::places::Places,
     values::{self, Severity},
 };
 

@@ -25,7 +25,7 @@ pub fn queue(most: usize) -> (Sender, Receiver) {
     // Its bound is the room: there is no batch without a record.
     let (into, channel) = unbounded();
     let (spent, blank) = bounded(SPARE);
-    let receiver = Receiver { channel, spent, room: Arc::clone(&room), open: RefCell::default() };
+    let receiver = Receiver { channel, spent, most, room: Arc::clone(&room), open: RefCell::default() };
     (Sender { into, blank, room }, receiver)
 }
 
@@ -176,6 +176,7 @@ pub struct Spare {
 pub struct Receiver {
     channel: Channel<Batch>,
     spent: Into<Records>,
+    most: usize,
     room: Arc<AtomicUsize>,
     /// The batch that is being received, and what is left of it.
     open: RefCell<Option<(Batch, Range<usize>)>>,
@@ -208,6 +209,18 @@ impl Receiver {
     #[must_use]
     pub fn opened(&self) -> bool {
         self.open.borrow().as_ref().is_some_and(|(_, left)| !left.is_empty())
+    }
+
+    /// How many events are there at the most: what is received of an open batch, or about to be sent, is among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.most.saturating_sub(self.room.load(Ordering::Acquire))
+    }
+
+    /// Whether no event is there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.opened() && self.channel.is_empty()
     }
 
     /// What to wait for while none is there; what comes is for [`Self::accept`].

@@ -18,6 +18,7 @@
 pub mod accounts;
 pub mod bpf;
 mod cgroups;
+pub mod checksum;
 mod cron;
 mod error;
 pub mod file;
@@ -53,6 +54,7 @@ pub struct Facts {
     pub root: Root,
     accounts: RefCell<accounts::Cache>,
     packages: RefCell<packages::Cache>,
+    checksums: RefCell<checksum::Cache>,
 }
 
 /// One reading.

@@ -1,5 +1,5 @@
 //! What a script may do to the system about an event, and ask of it: run a program, signal a process, look at its
-//! capabilities.
+//! capabilities and its executable.
 //!
 //! Always after the kernel decided; nothing here waits inside of a hook. In: words of a command
 //! line, a process. Out: what became of them. A child never outlives the
@@ -7,11 +7,13 @@
 
 mod capabilities;
 mod child;
+mod executable;
 mod process;
 mod signal;
 
 pub use self::{
     capabilities::{capabilities, capability, effective},
     child::{Child, Ended, StartError},
+    executable::{Executed, open_executable},
     signal::{Deed, SignalError, signal},
 };

@@ -56,6 +56,8 @@ struct State {
     callback: Option<Rc<Callback>>,
     /// Asked about each event that the kernel has sent, before anything is done about it.
     condition: Option<Rc<Callback>>,
+    /// How many sequences and thresholds take its events.
+    listeners: usize,
     /// Compiled again at each attach, since captured variables may have changed.
     when: Option<When>,
     /// Whether events are wanted, if the script has said so.
@@ -117,6 +119,7 @@ impl ProbeHandle {
             attachment: None,
             callback: None,
             condition: None,
+            listeners: 0,
             when: None,
             events: None,
             closed: Counters::default(),
@@ -192,6 +195,31 @@ impl ProbeHandle {
     pub fn set_callback(&self, callback: Option<Rc<Callback>>) -> Result<(), Fault> {
         let mut state = self.0.borrow_mut();
         state.callback = callback;
+        state.apply_quiet()
+    }
+
+    /// Whether a sequence or threshold takes its events.
+    pub fn is_heard(&self) -> bool {
+        self.0.borrow().listeners > 0
+    }
+
+    /// One more sequence or threshold takes its events.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn listen(&self) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        state.listeners += 1;
+        state.apply_quiet()
+    }
+
+    /// One less does.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn stop_listening(&self) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        state.listeners = state.listeners.saturating_sub(1);
         state.apply_quiet()
     }
 

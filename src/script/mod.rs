@@ -14,6 +14,7 @@
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! checks       named assertions, one at a time, and what they came to
+//! correlation  sequences, thresholds and memories, as scripts hold them
 //! recent       the events delivered last
 //! docs         the index that help and completion share
 //! explanation  what runs where of a probe, for reading
@@ -22,6 +23,7 @@
 mod api;
 mod call;
 mod checks;
+mod correlation;
 mod cut;
 mod diagnostics;
 pub mod docs;
@@ -35,6 +37,7 @@ mod file;
 mod handle;
 mod interrupt;
 mod json;
+mod key;
 mod limits;
 mod matcher;
 mod policy;

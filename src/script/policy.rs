@@ -47,6 +47,9 @@ pub enum Effect {
     /// Attempts something in a scratch, or runs a program there. `--audit` lets it, as [`Effect::Run`]; an attempt does
     /// nothing that lasts.
     Attempt,
+    /// Makes and writes a file in which the script remembers something. `--audit` lets it: it is the script's own memory,
+    /// and changes nothing else.
+    Remember,
 }
 
 /// What the policy makes of an effect.
@@ -101,6 +104,7 @@ impl Effect {
             Effect::Preview => "`preview` asks the kernel",
             Effect::Signal => "`kill` sends a signal",
             Effect::Run => "`run` runs a program",
+            Effect::Remember => "`state` keeps a file",
             Effect::Attempt => "`scratch` and `attempt` start processes",
         }
     }

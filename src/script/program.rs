@@ -74,10 +74,10 @@ impl Callback {
             // A function of the engine's own (`Fn("print")`) is not listed; it gets all there is.
             (None, None) => Ok(callback(most)),
             (None, Some(takes)) => {
-                let allowed = if most == 0 {
-                    "none: `|| …`".to_owned()
-                } else {
-                    format!("at most {most}: `|e| …`")
+                let allowed = match most {
+                    0 => "none: `|| …`".to_owned(),
+                    1 => "at most 1: `|e| …`".to_owned(),
+                    _ => format!("at most {most}: `|e, before| …`"),
                 };
                 Err(Fault::script(format!(
                     "the function given to `{of}` takes {takes} arguments; allowed: {allowed}"
@@ -113,6 +113,19 @@ impl Callback {
         }
         let arguments = if self.arity == 0 { Vec::new() } else { vec![Dynamic::from(event)] };
         self.resolved.call(engine, &self.function, &self.program.ast, arguments)
+    }
+
+    /// Calls the function with as many of these values as it takes.
+    ///
+    /// # Errors
+    /// What it fails with.
+    pub fn call_with_values(
+        &self,
+        engine: &Engine,
+        mut values: Vec<Dynamic>,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
+        values.truncate(self.arity);
+        self.resolved.call(engine, &self.function, &self.program.ast, values)
     }
 
     /// Whether it may do something to the system, as far as can be told from its text.

@@ -1,6 +1,6 @@
 //! `p.on_event(|e| p.detach())`: a closure that uses the variable that its method is called on.
 //!
-//! Rhai holds a variable while a method of it is called, and refuses a closure that shares it then. A probe is a handle:
+//! Rhai holds a variable while a method of it is called, and refuses a closure that shares it then. A probe is a handle, and so is a sequence:
 //! its method may as well be called on a copy. So a text is parsed once to find such variables, and where there are any
 //! once more, with a word for the copy in the place of each. Every position stays what it was.
 
@@ -8,8 +8,8 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use rhai::{AST, ASTNode, Dynamic, Engine, EvalContext, Expr, ParseError, Position, Scope, Stmt, Token};
 
-/// Methods of a probe that keep the function they are given.
-const METHODS: [&str; 3] = ["on_event", "when", "where_user"];
+/// Methods of a probe, a sequence or a threshold that keep the function they are given.
+const METHODS: [&str; 7] = ["by", "of", "on_event", "on_match", "step", "when", "where_user"];
 
 /// Where in the text that is parsed a copy is meant: line and column.
 #[derive(Debug, Clone, Default)]

@@ -3,6 +3,7 @@
 //! ```text
 //! serve     the loop over events, timers and signals; a callback is never interrupted by another one
 //! calls     the script's own functions
+//! correlate what comes to sequences and thresholds
 //! check     one check, from what it says of itself to what it came to
 //! follow    what probes name is looked at again and again
 //! lapse     heartbeats, and leases that run out
@@ -13,6 +14,7 @@
 
 mod calls;
 pub mod check;
+mod correlate;
 mod end;
 mod follow;
 mod lapse;
@@ -33,6 +35,7 @@ use self::{calls::Failed, follow::Following, output::Output};
 use super::{
     Fault, Options, Source,
     checks::Checks,
+    correlation::Correlations,
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
     handle::ProbeHandle,
@@ -78,6 +81,8 @@ pub struct Runtime {
     pub probes: Registry,
     pub checks: Checks,
     pub scratches: Scratches,
+    /// Sequences, thresholds, and what the script remembers.
+    pub correlations: Correlations,
     pub timers: RefCell<Timers>,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
@@ -138,6 +143,7 @@ impl Runtime {
             make_index,
             probes: Registry::default(),
             scratches: Scratches::default(),
+            correlations: Correlations::default(),
             timers: RefCell::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),

@@ -4,7 +4,12 @@ use rhai::Dynamic;
 use serde_json::{Map, Value};
 
 use super::{
-    docs, event::ScriptEvent, file::ScriptFile, handle::ProbeHandle, summary::ScriptSummary,
+    correlation::{SequenceHandle, StateHandle, ThresholdHandle},
+    docs,
+    event::ScriptEvent,
+    file::ScriptFile,
+    handle::ProbeHandle,
+    summary::ScriptSummary,
     timers::TimerHandle,
 };
 use crate::{filter::Answer, values::Networks};
@@ -67,6 +72,12 @@ pub fn text(value: &Dynamic) -> String {
         probe.describe()
     } else if let Some(answer) = value.read_lock::<Answer>() {
         answer.to_string()
+    } else if let Some(sequence) = value.read_lock::<SequenceHandle>() {
+        sequence.describe()
+    } else if let Some(threshold) = value.read_lock::<ThresholdHandle>() {
+        threshold.describe()
+    } else if let Some(state) = value.read_lock::<StateHandle>() {
+        state.describe()
     } else if let Some(networks) = value.read_lock::<Networks>() {
         networks.to_string()
     } else if let Some(error) = value.read_lock::<super::Fault>() {

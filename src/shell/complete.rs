@@ -326,7 +326,10 @@ mod tests {
 
     #[test]
     fn words_are_functions_keywords_and_variables() {
-        assert_eq!(offered(&Place::Word, "pro"), ["probe", "probe_named", "probes", "processes"]);
+        assert_eq!(
+            offered(&Place::Word, "pro"),
+            ["probe", "probe_named", "probes", "process_key", "processes"]
+        );
         assert_eq!(offered(&Place::Word, "priv"), ["private"]);
         assert_eq!(offered(&Place::Word, "we"), ["web"]);
         assert_eq!(offered(&Place::Word, "parse_i"), ["parse_int"]);

@@ -175,7 +175,11 @@ impl<'r> Reading<'r> {
         if plain && let Some(function) = self.gone_through(self.word(dot - 1)) {
             return Place::Method(Receiver::OneOf(function));
         }
-        if plain && let Some(call) = self.closure_with(self.word(dot - 1)) {
+        // What `on_match` gives is a list of events.
+        if plain
+            && let Some(call) = self.closure_with(self.word(dot - 1))
+            && call.checked_sub(1).is_none_or(|name| self.word(name) != "on_match")
+        {
             return Place::Field(self.receiver_of(call));
         }
         Place::Method(self.receiver(dot, 0))
@@ -279,9 +283,13 @@ impl<'r> Reading<'r> {
         )
     }
 
-    /// The template of the probe whose method opens its arguments at `open`.
+    /// The template of the probe whose method opens its arguments at `open`, or which is the first of these.
     fn receiver_of(self, open: usize) -> Option<String> {
         let method = open.checked_sub(1).filter(|at| self.is_name(*at))?;
+        // `s.step(p, |e| …)`, `t.of(p, |e| …)`.
+        if matches!(self.word(method), "step" | "of") {
+            return self.probe_from(open + 1);
+        }
         let dot = method.checked_sub(1).filter(|at| matches!(self.word(*at), "." | "?."))?;
         self.probe_up_to(dot)
     }
@@ -497,6 +505,10 @@ mod tests {
         assert_eq!(word("probe(\"exec\").shadow().when(|ev| { if ev.^"), exec);
         assert_eq!(word("web.on_event(|e| print(`${e.^"), Place::Field(Some("file_open".into())));
         assert_eq!(word("unknown.on_event(|e| e.^"), Place::Field(None));
+        assert_eq!(word("s.step(web, |e, before| e.^"), Place::Field(Some("file_open".into())));
+        assert_eq!(word("t.of(web, |e| e.^"), Place::Field(Some("file_open".into())));
+        assert_eq!(word("s.by(|e| e.^"), Place::Field(None));
+        assert_eq!(word("s.on_match(|events| events.^"), Place::Method(Receiver::Variable("events".into())));
     }
 
     #[test]

@@ -77,7 +77,7 @@ const COMMANDS: [Command; 22] = [
         name: "stats",
         argument: Argument::Probe,
         usage: ":stats [PROBE]",
-        help: "the accounting of each probe, or of one: what was seen, what became of it",
+        help: "the accounting of each probe, or of one: what was seen, what became of it; and what sequences and thresholds have found",
         run: probes::stats,
     },
     Command {

@@ -1,5 +1,5 @@
 //! What this process shares with the rest of the system, and may ask without a probe: users and groups, clocks,
-//! namespaces, its own limits, the kernel's release, and why something is refused.
+//! namespaces, its own limits and directories, the kernel's release, and why something is refused.
 
 pub mod accounts;
 pub mod clock;
@@ -7,5 +7,6 @@ pub mod errno;
 pub mod limits;
 pub mod login;
 pub mod namespaces;
+pub mod places;
 pub mod release;
 pub mod whole_file;

@@ -1,5 +1,12 @@
 //! What is run, and what a script gets of the command line.
 
+use std::time::{Duration, Instant};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
 use super::*;
 
 #[test]
@@ -147,4 +154,48 @@ fn a_prompt_behind_a_script_needs_a_terminal() {
         let stderr = run(words).refused();
         assert!(stderr.contains("standard input is not a terminal"), "{stderr}");
     }
+}
+
+#[test]
+fn what_a_script_remembers_is_there_the_next_time() {
+    let directory = Directory::with(
+        "a.rhai",
+        "let known = state(\"hunt\"); print(known.first_seen(\"5d\", [1, \"a\"])); print(first_seen(\"5d\", [1, \"a\"])); print(known.len())",
+    );
+    fs::create_dir(directory.path("kept")).unwrap();
+    directory.mode("kept", 0o700);
+    let kept = directory.path("kept").display().to_string();
+    let run = |words: &[&str]| directory.run_with(words, &[("STATE_DIRECTORY", &kept)], "");
+    // What is only explained makes no file.
+    run(&["explain", "a.rhai"]);
+    assert!(!directory.path("kept/state").exists());
+    run(&["--audit", "a.rhai"]).says("true\ntrue\n1");
+    run(&["a.rhai"]).says("false\ntrue\n1");
+    directory.mode("kept/state/hunt.json", 0o666);
+    let refused = run(&["a.rhai"]);
+    assert_eq!(refused.code, Some(3));
+    assert!(
+        refused.stderr.contains("~/kept/state/hunt.json")
+            && refused.stderr.contains("others may write to it")
+    );
+}
+
+#[test]
+fn a_checksum_that_takes_long_is_ended_by_a_signal() {
+    let directory = Directory::with("a.rhai", "print(\"begun\"); sha256(args[0]);");
+    let large = File::create(directory.path("large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    let mut child = started(PROGRAM)
+        .args(["a.rhai", &directory.path("large").display().to_string()])
+        .current_dir(directory.0.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut begun = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    let start = Instant::now();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(2));
 }

@@ -88,6 +88,22 @@ fn events_of_nobody_cannot_be_asked_for() {
 }
 
 #[test]
+fn what_sequences_and_thresholds_have_found_is_among_the_stats() {
+    let home = home();
+    let mut terminal = Setup { columns: 120, ..Setup::new(&home) }.prompted();
+    terminal.keys("let p = probe(\"exec\"); let s = sequence(\"15s\").by(|e| e.pid).step(p).step(p);\r");
+    terminal.enter(
+        "s.on_match(|events| print(events.len()));",
+        "krsi> s.on_match(|events| print(events.len()));",
+    );
+    let row = "sequence 1: exec-1 (not attached), then exec-1 (not attached), within 15s";
+    terminal.enter_with(":stats", row);
+    terminal.enter_with("s", row);
+    terminal.enter_with("s.stop(); s", &format!("{row}, stopped"));
+    terminal.enter(":stats", "no probe has been attached");
+}
+
+#[test]
 fn a_command_without_its_colon_runs_where_nothing_else_can_be_meant() {
     let home = home();
     let mut terminal = Setup::new(&home).prompted();

@@ -41,6 +41,13 @@ mod functions {
         event.inner().template().fields.iter().map(|f| f.name.clone().into()).collect()
     }
 
+    /// Returns what names the event's process for ever, its id and when it started, as a text: `.by(|e| e.process_key())`.
+    /// Two events have the same one if they are of the same process, whatever it has executed in between.
+    #[rhai_fn(return_raw)]
+    pub fn process_key(event: &mut ScriptEvent) -> Fallible<String> {
+        Ok(format!("{}@{}", event.field("pid")?, event.field("start_ns")?))
+    }
+
     /// Returns the event as one line of JSON.
     #[rhai_fn(name = "to_json", name = "to_string", name = "to_debug")]
     pub fn to_json(event: &mut ScriptEvent) -> String {

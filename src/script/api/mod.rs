@@ -18,8 +18,11 @@ pub mod network;
 mod output;
 mod probe;
 mod process;
+mod sequence;
 mod session;
+mod state;
 pub mod text;
+mod threshold;
 mod time;
 pub mod verdict;
 
@@ -40,6 +43,9 @@ pub fn register(engine: &mut Engine) {
     aggregation::register(engine);
     event::register(engine);
     last::register(engine);
+    sequence::register(engine);
+    threshold::register(engine);
+    state::register(engine);
     time::register(engine);
     process::register(engine);
     host::register(engine);

@@ -288,8 +288,8 @@ mod functions {
         Ok(probe.explain())
     }
 
-    /// Calls a function for each event: `.on_event(|e| print(e.path))`. Without one, events are printed. Set again, it
-    /// replaces the function.
+    /// Calls a function for each event: `.on_event(|e| print(e.path))`. Without one, events are printed, unless a sequence
+    /// or threshold takes them. Set again, it replaces the function.
     #[rhai_fn(return_raw)]
     pub fn on_event(
         context: NativeCallContext,

@@ -140,7 +140,8 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 6] = ["Probe", "Event", "Summary", "Timer", "Files", "Scratch"];
+pub const METHOD_TYPES: [&str; 9] =
+    ["Probe", "Event", "Summary", "Sequence", "Threshold", "State", "Timer", "Files", "Scratch"];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
     ["string", "array", "map", "int", "float", "char", "blob", "range", "function"];
@@ -199,6 +200,9 @@ pub fn plain_types(types: &str) -> String {
             "Answer" => "Verdict",
             "ScriptEvent" => "Event",
             "ScriptSummary" => "Summary",
+            "SequenceHandle" => "Sequence",
+            "ThresholdHandle" => "Threshold",
+            "StateHandle" => "State",
             "TimerHandle" => "Timer",
             "ScriptFile" => "File",
             "ScratchHandle" => "Scratch",

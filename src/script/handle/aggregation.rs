@@ -10,7 +10,8 @@ use crate::{
 impl State {
     /// An aggregation is asked for instead of events, unless somebody wants those too.
     fn is_quiet(&self) -> bool {
-        let wanted = self.events.unwrap_or(self.spec.aggregations.is_empty() || self.callback.is_some());
+        let heard = self.callback.is_some() || self.listeners > 0;
+        let wanted = self.events.unwrap_or(self.spec.aggregations.is_empty() || heard);
         !wanted
     }
 

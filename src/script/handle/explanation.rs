@@ -157,6 +157,9 @@ impl State {
             .map(|condition| called("where_user", "is asked about each event that was sent", condition));
         let given = match &self.callback {
             Some(callback) => called("on_event", "is called with each event", callback),
+            None if self.listeners > 0 => {
+                stage(Place::Shell, "on_match", "each event is given to sequences and thresholds")
+            }
             None => stage(Place::Shell, "report", "each event is printed"),
         };
         asked.into_iter().chain([given]).collect()

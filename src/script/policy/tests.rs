@@ -24,6 +24,8 @@ enum Trial {
     Runs(&'static str),
     /// It loads something: that needs a kernel, and is tried in the lab.
     Loads(&'static str),
+    /// It keeps a file of that name: tried in tests/cli, which has a directory of its own for it.
+    Keeps(&'static str),
     /// It starts this program again, which these tests are not: tried in tests/attempts.rs.
     InScratch(&'static str),
     /// It is about an event, and so needs a kernel: tried in the lab.
@@ -51,6 +53,7 @@ const EFFECTS: &[(&str, Trial)] = &[
     ("run(Scratch, array)", Trial::InScratch("scratch().run([\"true\"])")),
     ("scratch()", Trial::InScratch("scratch()")),
     ("scratch(map)", Trial::InScratch("scratch(#{})")),
+    ("state(string)", Trial::Keeps("state(\"policy-test\")")),
     ("run(array)", Trial::Runs("run([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"])")),
 ];
 
@@ -68,6 +71,8 @@ const HARMLESS: &[&str] = &[
     "avg(Probe, string, any)",
     "blob(int)",
     "blob(int, int)",
+    "by(Sequence, function)",
+    "by(Threshold, function)",
     "bytes(string)",
     "cancel(Timer)",
     "capabilities(Event)",
@@ -95,6 +100,7 @@ const HARMLESS: &[&str] = &[
     "events(Probe, bool)",
     "every(string, function)",
     "everywhere(Probe)",
+    "exe_sha256(Event)",
     "exit()",
     "exit(any)",
     "exit(int)",
@@ -102,6 +108,9 @@ const HARMLESS: &[&str] = &[
     "fail_fast()",
     "fields(Event)",
     "fields(Probe, array)",
+    "first_seen(State, string, any)",
+    "first_seen(string, any)",
+    "forget(State, any)",
     "get$attached(Probe)",
     "get$audit_only(Probe)",
     "get$door(Probe)",
@@ -135,12 +144,15 @@ const HARMLESS: &[&str] = &[
     "last(int)",
     "lease(Probe, ())",
     "lease(Probe, string)",
+    "len(State)",
     "len(Summary)",
     "len(string)",
     "lhist(Probe)",
     "lhist(Probe, string, int, int, int)",
     "lhist(Probe, string, int, int, int, any)",
     "like(string, string)",
+    "limit(Sequence, int)",
+    "limit(Threshold, int)",
     "max(Probe)",
     "max(Probe, string)",
     "max(Probe, string, any)",
@@ -152,9 +164,13 @@ const HARMLESS: &[&str] = &[
     "observe(Probe)",
     "of(Summary)",
     "of(Summary, any)",
+    "of(Threshold, Probe)",
+    "of(Threshold, Probe, function)",
     "on_error(Probe, string)",
     "on_event(Probe, function)",
     "on_exit(function)",
+    "on_match(Sequence, function)",
+    "on_match(Threshold, function)",
     "operations()",
     "order(array, function)",
     "order_by(array, function)",
@@ -167,6 +183,7 @@ const HARMLESS: &[&str] = &[
     "probe(string, map)",
     "probe_named(string)",
     "probes()",
+    "process_key(Event)",
     "quoted(array)",
     "quoted(string)",
     "remove(array, int)",
@@ -175,8 +192,11 @@ const HARMLESS: &[&str] = &[
     "replace(string, string, char)",
     "replace(string, string, string)",
     "run_for(string)",
+    "save(State)",
     "scope(Probe, map)",
+    "sequence(string)",
     "set(Probe, string, any)",
+    "sha256(string)",
     "shadow(Probe)",
     "shift(array)",
     "show(Summary)",
@@ -195,6 +215,12 @@ const HARMLESS: &[&str] = &[
     "split_rev(string, string, int)",
     "starts_with(string, string)",
     "stats(Probe)",
+    "stats(Sequence)",
+    "stats(Threshold)",
+    "step(Sequence, Probe)",
+    "step(Sequence, Probe, function)",
+    "stop(Sequence)",
+    "stop(Threshold)",
     "strftime(string)",
     "sum(Probe)",
     "sum(Probe, string)",
@@ -203,6 +229,7 @@ const HARMLESS: &[&str] = &[
     "take(Probe)",
     "take(any)",
     "templates()",
+    "threshold(int, string)",
     "to_array(blob)",
     "to_ascii_lower(string)",
     "to_blob(string)",
@@ -211,6 +238,9 @@ const HARMLESS: &[&str] = &[
     "to_debug(Networks)",
     "to_debug(Probe)",
     "to_debug(Scratch)",
+    "to_debug(Sequence)",
+    "to_debug(State)",
+    "to_debug(Threshold)",
     "to_debug(Summary)",
     "to_debug(Timer)",
     "to_debug(Verdict)",
@@ -221,6 +251,9 @@ const HARMLESS: &[&str] = &[
     "to_string(Networks)",
     "to_string(Probe)",
     "to_string(Scratch)",
+    "to_string(Sequence)",
+    "to_string(State)",
+    "to_string(Threshold)",
     "to_string(Summary)",
     "to_string(Timer)",
     "to_string(Verdict)",
@@ -433,7 +466,7 @@ fn under_audit_nothing_is_refused_or_signalled_and_it_is_reported() {
                 assert!(said.contains("ran"), "{name}: {said}");
                 assert!(!victim.0.wait().unwrap().success());
             }
-            Trial::Loads(_) | Trial::InScratch(_) | Trial::OfEvent => {}
+            Trial::Loads(_) | Trial::InScratch(_) | Trial::Keeps(_) | Trial::OfEvent => {}
         }
     }
 }
@@ -443,7 +476,7 @@ fn what_is_explained_is_not_done() {
     for (name, trial) in EFFECTS {
         match trial {
             Trial::Enforces(_) | Trial::OfEvent => {}
-            Trial::Loads(code) | Trial::InScratch(code) => {
+            Trial::Loads(code) | Trial::InScratch(code) | Trial::Keeps(code) => {
                 let (ended, said) = explained(code);
                 assert_eq!((ended, &*said), (0, ""), "{name}");
             }

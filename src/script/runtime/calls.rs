@@ -10,6 +10,15 @@ use crate::script::{
 /// Different errors of one callback that are shown whole; the rest is counted.
 const SHOWN_ERRORS: usize = 3;
 
+/// What a function of the script's is given.
+#[derive(Debug, Clone)]
+pub(super) enum Given {
+    Nothing,
+    Event(ScriptEvent),
+    /// As many of these as it takes.
+    Values(Vec<Dynamic>),
+}
+
 /// What has become of a callback that fails.
 #[derive(Debug, Default)]
 pub(super) struct Failed {
@@ -21,17 +30,23 @@ impl Runtime {
     pub(super) fn handle(&self, engine: &Engine, event: ScriptEvent) -> Result<(), Stop> {
         let probe = self.probes.named(event.inner().probe());
         if let Some(condition) = probe.as_ref().and_then(ProbeHandle::condition)
-            && !self.holds(engine, &condition, &event)?
+            && !self.passes(engine, &condition, &event)?
         {
             return self.pending_stop().map_or(Ok(()), Err);
         }
         self.recent.borrow_mut().add(event.clone());
+        let is_heard = probe.as_ref().is_some_and(ProbeHandle::is_heard);
+        if let Some(probe) = probe.as_ref().filter(|_| is_heard) {
+            self.correlations.hold(probe, &event);
+        }
         match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let named = event.clone();
                 let of = || format!("the callback of probe `{}`", named.inner().probe());
                 self.call(engine, &callback, Some(event), &of)
             }
+            // What comes of it is told, and not each event.
+            None if is_heard => self.pending_stop().map_or(Ok(()), Err),
             None => {
                 self.report(|reporter| reporter.event(event.inner()));
                 self.pending_stop().map_or(Ok(()), Err)
@@ -41,9 +56,22 @@ impl Runtime {
 
     /// What a `where_user` says of an event. One that fails is reported, and lets the event pass: nothing
     /// is lost by an error.
-    fn holds(&self, engine: &Engine, condition: &Callback, event: &ScriptEvent) -> Result<bool, Stop> {
+    fn passes(&self, engine: &Engine, condition: &Callback, event: &ScriptEvent) -> Result<bool, Stop> {
         let of = || format!("the condition of probe `{}`", event.inner().probe());
-        let ask = || self.value(engine, condition, Some(event.clone()), &of);
+        let holds = self.holds(engine, condition, &Given::Event(event.clone()), "where_user", &of)?;
+        Ok(holds.unwrap_or(true))
+    }
+
+    /// What a condition says, which was given to the method `method`; `None`, once that is reported, if it says nothing.
+    pub(super) fn holds(
+        &self,
+        engine: &Engine,
+        condition: &Callback,
+        given: &Given,
+        method: &str,
+        of: &dyn Fn() -> String,
+    ) -> Result<Option<bool>, Stop> {
+        let ask = || self.value(engine, condition, given.clone(), of);
         let said = match ask() {
             // Once more, now that the signal is taken: what ends the script does not take this event with it.
             Err(stop @ Stop::Signal(_)) => {
@@ -53,18 +81,23 @@ impl Runtime {
             }
             other => other,
         };
-        let Some(value) = said? else { return Ok(true) };
+        let Some(value) = said? else { return Ok(None) };
         match value.as_bool() {
-            Ok(holds) => Ok(holds),
+            Ok(holds) => Ok(Some(holds)),
             Err(kind) => {
                 let kind = docs::plain_types(kind);
                 let text = format!(
-                    "the function given to `where_user` must return true or false, and returned {kind}"
+                    "the function given to `{method}` must return true or false, and returned {kind}"
                 );
-                self.callback_failed(&Diagnostic::sentence(&text), &of())?;
-                Ok(true)
+                self.complain(&text, of)?;
+                Ok(None)
             }
         }
+    }
+
+    /// Says what is wrong with what a function of the script's has returned; ends the script only under `fail_fast()`.
+    pub(super) fn complain(&self, text: &str, of: &dyn Fn() -> String) -> Result<(), Stop> {
+        self.callback_failed(&Diagnostic::sentence(text), &of())
     }
 
     /// Calls a function of the script's. Its failure is reported, and ends the script only under `fail_fast()`.
@@ -75,24 +108,25 @@ impl Runtime {
         event: Option<ScriptEvent>,
         of: &dyn Fn() -> String,
     ) -> Result<(), Stop> {
-        self.value(engine, callback, event, of)?;
+        self.value(engine, callback, event.map_or(Given::Nothing, Given::Event), of)?;
         self.pending_stop().map_or(Ok(()), Err)
     }
 
     /// The same, with its value; `None` if it failed. A stop that came meanwhile is the caller's to look for, since
     /// the value may still decide about an event.
-    fn value(
+    pub(super) fn value(
         &self,
         engine: &Engine,
         callback: &Callback,
-        event: Option<ScriptEvent>,
+        given: Given,
         of: &dyn Fn() -> String,
     ) -> Result<Option<Dynamic>, Stop> {
         let former = self.enter(&callback.program);
         let was = self.in_callback.replace(true);
-        let outcome = match event {
-            Some(event) => callback.call_with(engine, event),
-            None => callback.call(engine),
+        let outcome = match given {
+            Given::Event(event) => callback.call_with(engine, event),
+            Given::Values(values) => callback.call_with_values(engine, values),
+            Given::Nothing => callback.call(engine),
         };
         self.in_callback.set(was);
         self.leave(former);

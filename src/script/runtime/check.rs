@@ -216,6 +216,9 @@ struct Losses {
     lost: HashMap<u32, u64>,
     attached: HashSet<u32>,
     scratches: u64,
+    /// How many sequences and thresholds there were, and what they had let go.
+    rules: u64,
+    dropped: u64,
 }
 
 impl Losses {
@@ -223,7 +226,8 @@ impl Losses {
         let probes = runtime.probes.used();
         let lost = probes.iter().map(|probe| (probe.id(), lost(probe))).collect();
         let attached = probes.iter().filter(|probe| probe.attached()).map(ProbeHandle::id).collect();
-        Losses { lost, attached, scratches: runtime.scratches.made() }
+        let (rules, dropped) = (runtime.correlations.made(), runtime.correlations.dropped());
+        Losses { lost, attached, scratches: runtime.scratches.made(), rules, dropped }
     }
 
     /// Why nothing can be said that rests on the probes, if so.
@@ -254,7 +258,11 @@ impl Losses {
                 _ => None,
             }
         };
-        rehearsed.or_else(|| runtime.probes.used().iter().find_map(doubtful))
+        let dropped = runtime.correlations.dropped().saturating_sub(self.dropped);
+        let crowded = (dropped > 0).then(|| {
+            format!("sequences or thresholds have let {dropped} go: there were more at once than `.limit(…)` allows")
+        });
+        rehearsed.or_else(|| runtime.probes.used().iter().find_map(doubtful)).or(crowded)
     }
 }
 
@@ -289,6 +297,7 @@ fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) ->
             });
         }
     }
+    runtime.correlations.stop_after(before.rules);
     // So is a scratch.
     for left in runtime.scratches.close_after(before.scratches) {
         wrong.get_or_insert(left);

@@ -36,10 +36,12 @@ impl Runtime {
         }
         if heard == Heard::Yes {
             self.last_events(engine);
+            self.last_matches(engine);
             for summary in self.probes.used().iter().flat_map(ProbeHandle::untold_summaries) {
                 self.report(|reporter| reporter.summary(&summary));
             }
         }
+        self.end_correlations();
         for (of, failed) in self.failed_callbacks.borrow_mut().drain() {
             if failed.times > failed.shown.len() as u64 {
                 self.note(&format!("{of} failed {} times", failed.times));
@@ -82,5 +84,6 @@ impl Drop for Runtime {
             probe.set_condition(None);
             let _ = probe.detach();
         }
+        self.correlations.stop_after(0);
     }
 }

@@ -20,6 +20,7 @@ impl Runtime {
         for probe in self.probes.used().into_iter().filter(ProbeHandle::attached) {
             self.renew(&probe, since.saturating_sub(HOLD));
         }
+        self.save_states();
         self.look_at_output();
     }
 

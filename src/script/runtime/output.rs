@@ -130,9 +130,13 @@ impl Runtime {
         if let Some(probe) = attached.iter().find(|probe| probe.in_force()) {
             return Some(format!("probe `{}` enforces", probe.name()));
         }
-        let acting =
-            attached.iter().find(|probe| probe.callback().is_some_and(|callback| callback.acts()))?;
-        Some(format!("the callback of probe `{}` may act", acting.name()))
+        if let Some(acting) =
+            attached.iter().find(|probe| probe.callback().is_some_and(|callback| callback.acts()))
+        {
+            return Some(format!("the callback of probe `{}` may act", acting.name()));
+        }
+        let acting = self.correlations.acting()?;
+        Some(format!("the callback of {acting} may act"))
     }
 
     /// Says something about the output on standard error, without any more ado about the output.

@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, never, select};
 use rhai::Engine;
 use signal_hook::consts::SIGINT;
 
-use super::{HEARTBEAT, QUEUE, Runtime};
+use super::{HEARTBEAT, QUEUE, Runtime, correlate::kernel_now};
 use crate::{
     event::Event,
     script::{event::ScriptEvent, stop::Stop},
@@ -59,6 +59,7 @@ impl Runtime {
             self.follow();
             if delivering {
                 self.run_timers(engine)?;
+                self.correlate(engine, BATCH)?;
             }
             let now = Instant::now();
             match until {
@@ -101,7 +102,8 @@ impl Runtime {
         let timer = if delivering { self.timers.borrow_mut().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
-        let due = due.chain(self.follow_due()).min();
+        let due = due.chain(self.follow_due());
+        let due = due.chain(self.correlate_due(now).filter(|_| delivering)).min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
     }
 
@@ -127,10 +129,15 @@ impl Runtime {
     pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
         // What the script itself has changed is followed before it goes on.
         self.follow_own_changes();
+        let now = kernel_now();
         for probe in self.probes.used() {
             probe.flush();
         }
-        if self.in_callback.get() { Ok(()) } else { self.dispatch_some(engine, QUEUE) }
+        if self.in_callback.get() {
+            return Ok(());
+        }
+        self.dispatch_some(engine, QUEUE)?;
+        self.correlate_until(engine, now)
     }
 
     fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
@@ -144,6 +151,7 @@ impl Runtime {
     }
 
     pub(super) fn dispatch(&self, engine: &Engine, event: Event) -> Result<(), Stop> {
+        self.correlations.one_dispatched();
         self.reporter.borrow_mut().about(Some(event.probe()));
         let handled = self.handle(engine, ScriptEvent::new(event));
         self.reporter.borrow_mut().about(None);

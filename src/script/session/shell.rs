@@ -8,7 +8,7 @@ use rhai::Dynamic;
 use super::{LAST_VALUE, Session, Started};
 use crate::{
     report::{Format, Record},
-    script::handle::ProbeHandle,
+    script::{correlation::Rule, handle::ProbeHandle},
     values::nearest,
 };
 
@@ -106,6 +106,13 @@ impl Session {
             started.runtime.report(|reporter| reporter.emit(Record::Stats(&books)));
         }
         Ok(books.len())
+    }
+
+    /// The sequences and thresholds that run, a line each.
+    #[must_use]
+    pub fn correlations(&self) -> Vec<String> {
+        let Ok(started) = &self.started else { return Vec::new() };
+        started.runtime.correlations.running().iter().map(Rule::describe).collect()
     }
 
     /// What the filter of a probe became, or those of all that are attached.

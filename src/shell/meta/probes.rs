@@ -26,6 +26,11 @@ pub fn stats(shell: &mut Shell, name: &str) -> Flow {
         Ok(_) => {}
         Err(reason) => shell.complain(&reason),
     }
+    if name.is_empty() {
+        for rule in shell.session.correlations() {
+            shell.say(&format!("  {rule}"));
+        }
+    }
     Flow::Stay
 }
 

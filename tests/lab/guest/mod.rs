@@ -15,6 +15,7 @@ mod capset;
 mod cases;
 mod chmod;
 mod connect;
+mod correlation;
 mod create;
 mod credentials;
 mod doctor;
@@ -497,6 +498,8 @@ fn special() -> impl IntoIterator<Item = Step> {
             "without privilege: cause, fix, exit 3" => product::unprivileged,
             "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
             "standard output is NDJSON and nothing else" => product::ndjson,
+            "a sequence is found across templates, and no look-alike" => correlation::sequences,
+            "a threshold is reached by one process, and told once" => correlation::thresholds,
             "events arrive while run waits" => product::events_during_run,
             "a failing callback is reported and the script goes on" => product::failing_callback,
         }

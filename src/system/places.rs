@@ -1,4 +1,4 @@
-//! Where a run keeps what outlives it, and the lock that keeps a second one out.
+//! Where this program keeps what outlives it, and the lock that keeps a second run of checks out.
 
 use std::{
     env,
@@ -7,7 +7,7 @@ use std::{
 
 use nix::unistd::{Uid, geteuid};
 
-use crate::system::accounts;
+use super::accounts;
 
 /// The directories of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Places {
     pub lock: PathBuf,
     /// What the last runs came to.
     pub history: PathBuf,
+    /// The directory of what scripts remember: `state("name")`.
+    pub remembered: PathBuf,
 }
 
 impl Places {
@@ -40,7 +42,11 @@ impl Places {
         };
         let state = variable("STATE_DIRECTORY").unwrap_or(state);
         let runtime = variable("RUNTIME_DIRECTORY").unwrap_or(runtime);
-        Places { lock: runtime.join("check.lock"), history: state.join("check.json") }
+        Places {
+            lock: runtime.join("check.lock"),
+            history: state.join("check.json"),
+            remembered: state.join("state"),
+        }
     }
 }
 
@@ -54,6 +60,7 @@ mod tests {
         let root = Places::of(Uid::from_raw(0), none);
         assert_eq!(root.lock, Path::new("/run/krsi-sh/check.lock"));
         assert_eq!(root.history, Path::new("/var/lib/krsi-sh/check.json"));
+        assert_eq!(root.remembered, Path::new("/var/lib/krsi-sh/state"));
         // An account that is nobody's.
         let stranger = Places::of(Uid::from_raw(4_000_000), none);
         assert_eq!(stranger.lock, Path::new("/tmp/krsi-sh-4000000/check.lock"));
