@@ -24,8 +24,8 @@ use crate::{
     values::{Network, Networks},
 };
 
-/// Texts that a set may have: more find no room in the code, however short they are.
-const INLINE_MEMBERS: usize = 500;
+/// Texts that a set may have: more find no room in a table, however short they are.
+const INLINE_MEMBERS: usize = 10_000;
 /// Values that `let` may keep: each is 8 of the stack's 512 bytes.
 pub(super) const SLOTS: usize = 16;
 /// What reading a filter may come to: far more than finds room in the code, however it is written. An expression counts

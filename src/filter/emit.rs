@@ -135,7 +135,7 @@ impl Filter {
     /// # Errors
     /// If it is too large, in one of several ways.
     pub fn emit_about(&self, memory: Memory) -> Result<Code, TooLarge> {
-        let walks = Walk::all(&self.body)?;
+        let walks = Walk::all(&self.body).map_err(|_| TooLarge::Table)?;
         // Comparing is faster than a map, but takes room for each member.
         match self.emit_with(memory, INLINE, &walks) {
             Err(TooLarge::Instructions { .. }) => self.emit_with(memory, FEW, &walks),
@@ -161,8 +161,9 @@ impl Filter {
         let steps = emitter.steps;
         let instructions = emitter.to.finish().ok_or(TooLarge::Instructions { slots: usize::MAX })?;
         let tables = walks.iter().map(|walk| walk.table.clone()).collect();
-        let code = Code { instructions, steps: steps + 4 * CAPACITY, sets: emitter.sets, tables };
-        match code.slots() {
+        let slots = instructions.iter().map(Instruction::slots).sum();
+        let code = Code { instructions, steps: steps + 4 * slots, sets: emitter.sets, tables };
+        match slots {
             slots if slots > CAPACITY => Err(TooLarge::Instructions { slots }),
             _ if code.steps > STEPS => Err(TooLarge::Steps),
             _ => Ok(code),

@@ -2,10 +2,9 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use super::automaton::Formula;
 use super::ir::{
-    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Int, Known, Note, Number, Packed, Place,
-    Test, Text, Texts, Trouble, Value,
+    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Formula, Int, Known, Note, Number,
+    Packed, Place, Test, Text, Texts, Trouble, Value,
 };
 use crate::event::{ADDRESS_SIZE, address};
 

@@ -4,9 +4,9 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     Compiled,
-    automaton::{Formula, ROWS},
+    automaton::ROWS,
     emit::{CAPACITY, Code, STEPS},
-    ir::{Answer, Binding, Bool, Case, Decision, Filter, Int, Place, Test, Text, Value},
+    ir::{Answer, Binding, Bool, Case, Decision, Filter, Formula, Int, Place, Test, Text, Value},
 };
 use crate::raw::{self, literal};
 

@@ -1,6 +1,5 @@
 //! A glob, as `like` takes it: `*` stands for any text, slashes too, `?` for one byte; everything else for itself.
 
-use super::ir::Test;
 use crate::raw;
 
 /// A parsed glob: texts and what stands between them.
@@ -48,7 +47,7 @@ impl Glob {
     }
 
     #[must_use]
-    pub(super) fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
@@ -58,41 +57,6 @@ impl Glob {
             Piece::Text(text) => Some(text.as_str()),
             Piece::One | Piece::Any => None,
         })
-    }
-
-    /// The glob as tests of which all must hold, in this order; `None` if comparing and searching for one text is not enough.
-    #[must_use]
-    pub fn tests(&self) -> Option<Vec<Test>> {
-        use Piece::{Any, Text};
-        let bytes = |text: &str| raw::bytes(text).into_owned();
-        let (prefix, middle, suffix) = match &*self.pieces {
-            [] => return Some(vec![Test::Equals(vec![])]),
-            [Text(whole)] => return Some(vec![Test::Equals(bytes(whole))]),
-            [Any] => ("", None, ""),
-            [Text(prefix), Any] => (&**prefix, None, ""),
-            [Any, Text(suffix)] => ("", None, &**suffix),
-            [Text(prefix), Any, Text(suffix)] => (&**prefix, None, &**suffix),
-            [Any, Text(middle), Any] => ("", Some(middle), ""),
-            [Text(prefix), Any, Text(middle), Any] => (&**prefix, Some(middle), ""),
-            [Any, Text(middle), Any, Text(suffix)] => ("", Some(middle), &**suffix),
-            [Text(prefix), Any, Text(middle), Any, Text(suffix)] => (&**prefix, Some(middle), &**suffix),
-            _ => return None,
-        };
-        let (from, until) = (raw::bytes(prefix).len(), raw::bytes(suffix).len());
-        let mut tests = vec![Test::StartsWith(bytes(prefix))];
-        if until > 0 {
-            if from > 0 {
-                tests.push(Test::Reaches(from + until));
-            }
-            tests.push(Test::EndsWith(bytes(suffix)));
-        }
-        if let Some(part) = middle {
-            tests.push(Test::containing(bytes(part), from, until));
-        }
-        if tests.len() > 1 && from == 0 {
-            tests.remove(0);
-        }
-        Some(tests)
     }
 
     /// Whether a text is like it. Bytes are compared ([`raw`]), as the kernel compares them.

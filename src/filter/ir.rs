@@ -5,7 +5,11 @@
 //! left to right with `&&` and `||` cut short; everything is pure, so an order that only
 //! changes which trouble is met first is free.
 
-use super::automaton::{Formula, Pattern};
+use super::{
+    automaton::Pattern,
+    glob::{Glob, Piece},
+};
+use crate::raw;
 use crate::values::{Errno, Network, Signal};
 
 /// A compiled closure.
@@ -315,6 +319,80 @@ pub enum Test {
     Matches(Pattern),
 }
 
+/// What is asked of one element of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Formula {
+    Constant(bool),
+    Test(Case, Test),
+    Not(Box<Formula>),
+    And(Vec<Formula>),
+    Or(Vec<Formula>),
+}
+
+impl Formula {
+    /// Gives the answer from those of its tests; `None` if those that cannot be told decide it.
+    pub fn answer(&self, test: &mut dyn FnMut(Case, &Test) -> Option<bool>) -> Option<bool> {
+        match self {
+            Formula::Constant(known) => Some(*known),
+            Formula::Test(case, asked) => test(*case, asked),
+            Formula::Not(inner) => inner.answer(test).map(|answer| !answer),
+            Formula::And(parts) => settled(parts, test, false),
+            Formula::Or(parts) => settled(parts, test, true),
+        }
+    }
+
+    /// Its parts, if all that is asked is whether one of some tests holds.
+    #[must_use]
+    pub fn any_of(&self) -> Option<Vec<(Case, Test)>> {
+        match self {
+            Formula::Test(case, test) => Some(vec![(*case, test.clone())]),
+            Formula::Or(parts) => {
+                let parts: Option<Vec<_>> = parts.iter().map(Formula::any_of).collect();
+                parts.map(|parts| parts.concat())
+            }
+            _ => None,
+        }
+    }
+
+    /// Its tests, each once.
+    #[must_use]
+    pub fn tests(&self) -> Vec<(Case, Test)> {
+        let mut list = Vec::new();
+        self.collect(&mut list);
+        list
+    }
+
+    fn collect(&self, list: &mut Vec<(Case, Test)>) {
+        match self {
+            Formula::Constant(_) => {}
+            Formula::Test(case, test) => {
+                if !list.iter().any(|(known, other)| known == case && other == test) {
+                    list.push((*case, test.clone()));
+                }
+            }
+            Formula::Not(inner) => inner.collect(list),
+            Formula::And(parts) | Formula::Or(parts) => parts.iter().for_each(|part| part.collect(list)),
+        }
+    }
+}
+
+/// `ending` is the answer of one part that settles all.
+fn settled(
+    parts: &[Formula],
+    test: &mut dyn FnMut(Case, &Test) -> Option<bool>,
+    ending: bool,
+) -> Option<bool> {
+    let mut all_told = true;
+    for part in parts {
+        match part.answer(test) {
+            Some(answer) if answer == ending => return Some(ending),
+            Some(_) => {}
+            None => all_told = false,
+        }
+    }
+    all_told.then_some(!ending)
+}
+
 /// How much is known of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
@@ -326,6 +404,41 @@ pub enum Known {
 }
 
 impl Test {
+    /// The glob as tests of which all must hold, in this order; `None` if comparing and searching for one text is not enough.
+    #[must_use]
+    pub fn all_of(glob: &Glob) -> Option<Vec<Test>> {
+        use Piece::{Any, Text};
+        let bytes = |text: &str| raw::bytes(text).into_owned();
+        let (prefix, middle, suffix) = match glob.pieces() {
+            [] => return Some(vec![Test::Equals(vec![])]),
+            [Text(whole)] => return Some(vec![Test::Equals(bytes(whole))]),
+            [Any] => ("", None, ""),
+            [Text(prefix), Any] => (&**prefix, None, ""),
+            [Any, Text(suffix)] => ("", None, &**suffix),
+            [Text(prefix), Any, Text(suffix)] => (&**prefix, None, &**suffix),
+            [Any, Text(middle), Any] => ("", Some(middle), ""),
+            [Text(prefix), Any, Text(middle), Any] => (&**prefix, Some(middle), ""),
+            [Any, Text(middle), Any, Text(suffix)] => ("", Some(middle), &**suffix),
+            [Text(prefix), Any, Text(middle), Any, Text(suffix)] => (&**prefix, Some(middle), &**suffix),
+            _ => return None,
+        };
+        let (from, until) = (raw::bytes(prefix).len(), raw::bytes(suffix).len());
+        let mut tests = vec![Test::StartsWith(bytes(prefix))];
+        if until > 0 {
+            if from > 0 {
+                tests.push(Test::Reaches(from + until));
+            }
+            tests.push(Test::EndsWith(bytes(suffix)));
+        }
+        if let Some(part) = middle {
+            tests.push(Test::containing(bytes(part), from, until));
+        }
+        if tests.len() > 1 && from == 0 {
+            tests.remove(0);
+        }
+        Some(tests)
+    }
+
     /// Looks for a needle, which may be empty: every text has the empty text in it.
     #[must_use]
     pub fn containing(needle: Vec<u8>, from: usize, until: usize) -> Self {

@@ -10,7 +10,8 @@
 //! check      tree + fields + captured values ─▶ IR, typed
 //! ir         the meaning; evaluate computes it on an event's bytes
 //! walks      which questions about a text are answered by one walk over it
-//! automaton  the states of such a walk
+//! questions  such questions as states
+//! automaton  states, and the table that is walked through
 //! stages     what of it is asked before anything is gathered
 //! emit       IR ─▶ eBPF, in the form that verifiers follow easily
 //! explain    all of it, for reading
@@ -29,6 +30,7 @@ mod explain;
 mod glob;
 pub mod ir;
 mod prefilter;
+mod questions;
 mod refusal;
 mod stages;
 mod syntax;

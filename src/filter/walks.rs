@@ -5,9 +5,9 @@
 //! texts are searched for in one text, and wherever the code would find no room otherwise.
 
 use super::{
-    automaton::{Ending, Formula, LARGEST, Machine, Outcome, QUESTIONS, Table},
-    emit::TooLarge,
-    ir::{self, Binding, Bool, Decision, Filter, Int, Place, Test, Text, Texts, Value},
+    automaton::{Ending, LARGEST, Outcome, QUESTIONS, Table, TooLarge},
+    ir::{self, Binding, Bool, Decision, Filter, Formula, Int, Place, Test, Text, Texts, Value},
+    questions,
 };
 
 /// Texts that are searched for in one text, one by one: a search looks at eight bytes at a time, a walk at one.
@@ -239,39 +239,39 @@ impl Walk {
         let mut walks = Vec::new();
         for (text, questions, count) in &sites.texts {
             for part in questions.chunks(QUESTIONS) {
-                walks.extend(about_text(text, part, *count)?);
+                walks.extend(walks_over(text, part, *count)?);
             }
         }
         for (texts, formula) in &sites.lists {
-            let table = Machine::of_elements(formula).ok().and_then(|machine| Table::of(&machine));
+            let table = questions::about_elements(formula).ok().and_then(|machine| Table::of(&machine));
             let subject = Subject::List(texts.clone(), formula.clone());
-            walks.push(Walk { subject, outcome: Outcome::Elements, table: table.ok_or(TooLarge::Table)? });
+            walks.push(Walk { subject, outcome: Outcome::Elements, table: table.ok_or(TooLarge)? });
         }
         match walks.iter().map(|walk| walk.table.rows).sum::<usize>() {
-            rows if rows > LARGEST => Err(TooLarge::Table),
+            rows if rows > LARGEST => Err(TooLarge),
             _ => Ok(walks),
         }
     }
 }
 
 /// `count`: at how many places these questions are asked. Several walks if one's table were too large.
-fn about_text(text: &Text, questions: &[Vec<Test>], count: usize) -> Result<Vec<Walk>, TooLarge> {
+fn walks_over(text: &Text, asked: &[Vec<Test>], count: usize) -> Result<Vec<Walk>, TooLarge> {
     let ending = if matches!(text.place, Place::Joined(_)) { Ending::Length } else { Ending::Nul };
     let table = |outcome| {
-        let machine = Machine::of_questions(text.case, questions, ending, outcome).ok()?;
-        let subject = Subject::Text(text.clone(), questions.to_vec());
+        let machine = questions::about_text(text.case, asked, ending, outcome).ok()?;
+        let subject = Subject::Text(text.clone(), asked.to_vec());
         Table::of(&machine).map(|table| Walk { subject, outcome, table })
     };
-    let alone = questions.len() == 1;
+    let alone = asked.len() == 1;
     let found = if alone && count == 1 { table(Outcome::One) } else { table(Outcome::Bits) };
     if let Some(walk) = found.or_else(|| table(Outcome::One).filter(|_| alone)) {
         return Ok(vec![walk]);
     }
     if alone {
-        return Err(TooLarge::Table);
+        return Err(TooLarge);
     }
-    let (one, other) = questions.split_at(questions.len() / 2);
-    Ok([about_text(text, one, count)?, about_text(text, other, count)?].concat())
+    let (one, other) = asked.split_at(asked.len() / 2);
+    Ok([walks_over(text, one, count)?, walks_over(text, other, count)?].concat())
 }
 
 /// What is asked, and where.

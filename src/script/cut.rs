@@ -62,7 +62,7 @@ impl CutText {
 
     pub fn like(&self, text: &str) -> Fallible<bool> {
         let glob = Glob::parse(text).map_err(|error| Fault::script(error).about(text))?;
-        let Some(tests) = glob.tests() else {
+        let Some(tests) = Test::all_of(&glob) else {
             let pattern = Pattern::glob(text, &glob).map_err(|error| Fault::script(error).about(text))?;
             return self.answer(&Test::Matches(pattern));
         };

@@ -10,9 +10,6 @@ use regex_automata::{
 };
 use regex_syntax::hir::Hir;
 
-use super::pattern::{Formula, of_question};
-use crate::filter::ir::{Case, Test};
-
 /// How many questions one walk answers: a bit for each, beside 20 bits for the place in the table.
 pub const QUESTIONS: usize = 11;
 
@@ -93,58 +90,20 @@ impl Machine {
         Self::about_text(&[pattern], Outcome::One, 1, ending)
     }
 
-    /// Answers for each question whether a text is as one of its tests.
+    /// Answers whether one of a list's elements is as wanted: what `holds` says of a set with a bit for each of the
+    /// trees that match it.
     ///
     /// # Errors
-    /// If there are too many states, or more than [`QUESTIONS`].
-    pub fn of_questions(
-        case: Case,
-        questions: &[Vec<Test>],
-        ending: Ending,
-        outcome: Outcome,
+    /// If there are too many states, or trees.
+    pub fn of_elements(
+        trees: &[Hir],
+        holds: &dyn Fn(u32) -> bool,
+        patterns: usize,
     ) -> Result<Self, TooLarge> {
-        let hirs: Vec<Hir> = questions.iter().map(|tests| of_question(case, tests)).collect();
-        let patterns = questions.iter().map(Vec::len).sum();
-        match outcome {
-            _ if questions.len() > QUESTIONS => Err(TooLarge),
-            Outcome::One => Self::about_text(&hirs, Outcome::One, patterns, ending),
-            _ => Self::about_text(&hirs, Outcome::Bits, patterns, ending),
+        if trees.len() > u32::BITS as usize {
+            return Err(TooLarge);
         }
-    }
-
-    /// Answers whether the formula holds for one of a list's elements.
-    ///
-    /// # Errors
-    /// If there are too many states.
-    pub fn of_elements(formula: &Formula) -> Result<Self, TooLarge> {
-        let tests = formula.tests();
-        let (patterns, holds): (Vec<Hir>, Box<dyn Fn(u32) -> bool + '_>) = match formula.any_of() {
-            // What is asked of all of them alike needs no bit for each.
-            Some(parts) => {
-                let of_case = |case| {
-                    let asked =
-                        parts.iter().filter(|(known, _)| *known == case).map(|(_, test)| test.clone());
-                    of_question(case, &asked.collect::<Vec<_>>())
-                };
-                let cases = vec![of_case(Case::AsIs), of_case(Case::Lower)];
-                (vec![Hir::alternation(cases)], Box::new(|set| set != 0))
-            }
-            None if tests.len() > u32::BITS as usize => return Err(TooLarge),
-            None => {
-                let tests = &tests;
-                let holds = move |set: u32| {
-                    let mut test = |case: Case, asked: &Test| {
-                        let at = tests.iter().position(|(known, test)| *known == case && test == asked);
-                        Some(at.is_some_and(|at| set & 1 << at != 0))
-                    };
-                    formula.answer(&mut test) == Some(true)
-                };
-                let patterns =
-                    tests.iter().map(|(case, test)| of_question(*case, std::slice::from_ref(test)));
-                (patterns.collect(), Box::new(holds))
-            }
-        };
-        let graph = Graph::explore(&patterns, Ending::Nul, Some(&*holds))?;
+        let graph = Graph::explore(trees, Ending::Nul, Some(holds))?;
         let settled = Settled::of(&graph, 1);
         let mut rows = Rows::new(&graph, vec![None, Some(0), None]);
         for node in 0..graph.nodes() {
@@ -161,16 +120,23 @@ impl Machine {
         machine.set_row(Self::SKIP, Self::SKIP, Self::FRESH);
         machine.open = vec![1; machine.open.len()];
         machine.questions = 1;
-        machine.patterns = tests.len();
+        machine.patterns = patterns;
         Ok(machine)
     }
 
-    fn about_text(
+    /// Answers for each of these trees whether the text is as it says.
+    ///
+    /// # Errors
+    /// If there are too many states, or trees.
+    pub fn about_text(
         questions: &[Hir],
         outcome: Outcome,
         patterns: usize,
         ending: Ending,
     ) -> Result<Self, TooLarge> {
+        if questions.len() > QUESTIONS {
+            return Err(TooLarge);
+        }
         let graph = Graph::explore(questions, ending, None)?;
         let settled = Settled::of(&graph, questions.len());
         Ok(Self::settle(&graph, &settled, outcome, questions.len(), patterns))

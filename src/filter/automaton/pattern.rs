@@ -1,13 +1,10 @@
-//! What is sought in a text, as a regular expression's syntax tree over bytes.
+//! A pattern: a regular expression, or a glob that no comparison of bytes can do.
 
 use std::{fmt, sync::Arc};
 
 use regex_syntax::{
     ParserBuilder,
-    hir::{
-        Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Dot, Hir, HirKind, Look,
-        Repetition,
-    },
+    hir::{Dot, Hir, Look, Repetition},
 };
 
 use super::{
@@ -15,10 +12,7 @@ use super::{
     table::{LARGEST, Table},
 };
 use crate::{
-    filter::{
-        glob::{Glob, Piece},
-        ir::{Case, Test},
-    },
+    filter::glob::{Glob, Piece},
     raw,
 };
 
@@ -96,6 +90,12 @@ impl Pattern {
         Ok(Pattern { text: text.to_owned(), kind, hir, machine })
     }
 
+    /// Its syntax tree, and whether any text may stand before what it matches.
+    #[must_use]
+    pub fn tree(&self) -> (&Hir, bool) {
+        (&self.hir, self.kind == Kind::Regex)
+    }
+
     /// Whether a text is so; `None` if that depends on how it goes on.
     #[must_use]
     pub fn answer(&self, text: &[u8], whole: bool) -> Option<bool> {
@@ -119,11 +119,15 @@ fn syntax_error(written: &str, error: &regex_syntax::Error) -> PatternError {
     PatternError::Syntax { what, at: rest.chars().take(SHOWN).collect() }
 }
 
-fn anything() -> Hir {
+/// Any bytes, or none.
+#[must_use]
+pub fn anything() -> Hir {
     repeated(0, None)
 }
 
-fn repeated(min: usize, max: Option<usize>) -> Hir {
+/// So many bytes of any kind.
+#[must_use]
+pub fn repeated(min: usize, max: Option<usize>) -> Hir {
     let bounded = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Hir::repetition(Repetition {
         min: bounded(min),
@@ -131,170 +135,6 @@ fn repeated(min: usize, max: Option<usize>) -> Hir {
         greedy: true,
         sub: Box::new(Hir::dot(Dot::AnyByte)),
     })
-}
-
-/// The syntax tree of a question: that one of the tests holds. It is matched from the text's beginning on.
-///
-/// What is sought anywhere has one way to go on in the text for all, and words share their beginnings: so the
-/// states that determinisation looks at stay few.
-pub fn of_question(case: Case, tests: &[Test]) -> Hir {
-    let mut words: [Vec<&[u8]>; 4] = Default::default();
-    let [equal, at_begin, at_end, anywhere] = &mut words;
-    let mut others = Vec::new();
-    let mut sought = Vec::new();
-    for test in tests {
-        match test {
-            Test::Equals(word) => equal.push(word),
-            Test::StartsWith(word) => at_begin.push(word),
-            Test::EndsWith(word) => at_end.push(word),
-            Test::Contains { needle, from: 0, until: 0 } => anywhere.push(needle),
-            Test::Contains { needle, from, until } => others.push(Hir::concat(vec![
-                repeated(*from, None),
-                Hir::literal(needle.clone()),
-                repeated(*until, Some(*until)),
-            ])),
-            Test::Reaches(length) => others.push(repeated(*length, Some(*length))),
-            Test::Matches(pattern) if pattern.kind == Kind::Regex => sought.push(pattern.hir.clone()),
-            Test::Matches(pattern) => others.push(pattern.hir.clone()),
-        }
-    }
-    let end = || Hir::look(Look::End);
-    let [equal, at_begin, at_end, anywhere] = words.map(|mut words| {
-        words.sort_unstable();
-        words.dedup();
-        (!words.is_empty()).then(|| sharing_beginnings(&words, 0))
-    });
-    others.extend(equal.map(|words| Hir::concat(vec![words, end()])));
-    others.extend(at_begin);
-    sought.extend(at_end.map(|words| Hir::concat(vec![words, end()])));
-    sought.extend(anywhere);
-    if !sought.is_empty() {
-        others.push(Hir::concat(vec![anything(), Hir::alternation(sought)]));
-    }
-    let hir = Hir::alternation(others);
-    if case == Case::Lower { in_capitals_too(&hir) } else { hir }
-}
-
-/// Sorted words, none twice, as a tree: what they begin with alike stands there once. The first `from` bytes are done.
-fn sharing_beginnings(words: &[&[u8]], from: usize) -> Hir {
-    let (Some(first), Some(last)) = (words.first(), words.last()) else { return Hir::fail() };
-    // Sorted: what the first and the last have in common, all have.
-    let shared = first[from..].iter().zip(&last[from..]).take_while(|(a, b)| a == b).count();
-    let begin = Hir::literal(&first[from..from + shared]);
-    let behind = from + shared;
-    let mut ways = Vec::new();
-    let mut rest = words;
-    if first.len() == behind {
-        ways.push(Hir::empty());
-        rest = &words[1..];
-    }
-    ways.extend(
-        rest.chunk_by(|a, b| a.get(behind) == b.get(behind)).map(|group| sharing_beginnings(group, behind)),
-    );
-    Hir::concat(vec![begin, Hir::alternation(ways)])
-}
-
-/// What matches a text exactly if the other matches that text with its capital letters made small; ASCII's only.
-fn in_capitals_too(hir: &Hir) -> Hir {
-    let all = |parts: &[Hir]| parts.iter().map(in_capitals_too).collect();
-    let in_class = |contains: &dyn Fn(u8) -> bool| {
-        let bytes = (0..=u8::MAX).filter(|byte| contains(byte.to_ascii_lowercase()));
-        Hir::class(Class::Bytes(ClassBytes::new(bytes.map(|byte| ClassBytesRange::new(byte, byte)))))
-    };
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => hir.clone(),
-        HirKind::Literal(literal) => {
-            Hir::concat(literal.0.iter().map(|byte| in_class(&|other| other == *byte)).collect())
-        }
-        HirKind::Class(Class::Bytes(class)) => {
-            in_class(&|byte| class.iter().any(|range| (range.start()..=range.end()).contains(&byte)))
-        }
-        HirKind::Class(Class::Unicode(class)) => {
-            let has = |c: char| class.iter().any(|range| (range.start()..=range.end()).contains(&c));
-            let ascii = in_class(&|byte| byte.is_ascii() && has(char::from(byte)));
-            let mut others = class.clone();
-            others.intersect(&ClassUnicode::new([ClassUnicodeRange::new('\u{80}', char::MAX)]));
-            Hir::alternation(vec![ascii, Hir::class(Class::Unicode(others))])
-        }
-        HirKind::Repetition(repetition) => Hir::repetition(repetition.with(in_capitals_too(&repetition.sub))),
-        HirKind::Capture(capture) => in_capitals_too(&capture.sub),
-        HirKind::Concat(parts) => Hir::concat(all(parts)),
-        HirKind::Alternation(parts) => Hir::alternation(all(parts)),
-    }
-}
-
-/// What is asked of one element of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Formula {
-    Constant(bool),
-    Test(Case, Test),
-    Not(Box<Formula>),
-    And(Vec<Formula>),
-    Or(Vec<Formula>),
-}
-
-impl Formula {
-    /// Gives the answer from those of its tests; `None` if those that cannot be told decide it.
-    pub fn answer(&self, test: &mut dyn FnMut(Case, &Test) -> Option<bool>) -> Option<bool> {
-        match self {
-            Formula::Constant(known) => Some(*known),
-            Formula::Test(case, asked) => test(*case, asked),
-            Formula::Not(inner) => inner.answer(test).map(|answer| !answer),
-            Formula::And(parts) => joined(parts, test, false),
-            Formula::Or(parts) => joined(parts, test, true),
-        }
-    }
-
-    /// Its parts, if all that is asked is whether one of some tests holds.
-    #[must_use]
-    pub fn any_of(&self) -> Option<Vec<(Case, Test)>> {
-        match self {
-            Formula::Test(case, test) => Some(vec![(*case, test.clone())]),
-            Formula::Or(parts) => {
-                let parts: Option<Vec<_>> = parts.iter().map(Formula::any_of).collect();
-                parts.map(|parts| parts.concat())
-            }
-            _ => None,
-        }
-    }
-
-    /// Its tests, each once.
-    #[must_use]
-    pub fn tests(&self) -> Vec<(Case, Test)> {
-        let mut list = Vec::new();
-        self.collect(&mut list);
-        list
-    }
-
-    fn collect(&self, list: &mut Vec<(Case, Test)>) {
-        match self {
-            Formula::Constant(_) => {}
-            Formula::Test(case, test) => {
-                if !list.iter().any(|(known, other)| known == case && other == test) {
-                    list.push((*case, test.clone()));
-                }
-            }
-            Formula::Not(inner) => inner.collect(list),
-            Formula::And(parts) | Formula::Or(parts) => parts.iter().for_each(|part| part.collect(list)),
-        }
-    }
-}
-
-/// `ending` is the answer of one part that settles all.
-fn joined(
-    parts: &[Formula],
-    test: &mut dyn FnMut(Case, &Test) -> Option<bool>,
-    ending: bool,
-) -> Option<bool> {
-    let mut all_told = true;
-    for part in parts {
-        match part.answer(test) {
-            Some(answer) if answer == ending => return Some(ending),
-            Some(_) => {}
-            None => all_told = false,
-        }
-    }
-    all_told.then_some(!ending)
 }
 
 impl PartialEq for Pattern {

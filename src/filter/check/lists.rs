@@ -3,10 +3,7 @@
 use rhai::Position;
 
 use super::{Checker, Element, Fallible, Kind, Node, Term};
-use crate::filter::{
-    automaton::Formula,
-    ir::{self, Bool, Case, Comparison, Int, Place, Test, Text, Texts, Value},
-};
+use crate::filter::ir::{self, Bool, Case, Comparison, Formula, Int, Place, Test, Text, Texts, Value};
 
 /// What is asked about the elements of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

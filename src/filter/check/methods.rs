@@ -215,7 +215,7 @@ impl Checker<'_> {
         for part in glob.parts() {
             self.sought(&text, part, at)?;
         }
-        let Some(tests) = glob.tests() else {
+        let Some(tests) = Test::all_of(&glob) else {
             return match Pattern::glob(pattern, &glob) {
                 Ok(pattern) => Ok(Bool::Text(text, Test::Matches(pattern))),
                 Err(error) => self.no_pattern(&error, at),

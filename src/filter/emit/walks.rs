@@ -8,8 +8,8 @@ use super::{
     Alu, EVENT, Emitter, Fallible, Jump, Label, Readable, Register, offset, places::LEFT, small, texts::AT,
 };
 use crate::filter::{
-    automaton::{BITS, Formula, Outcome, ROWS, Table, Width},
-    ir::{Place, Test, Text, Texts},
+    automaton::{BITS, Outcome, QUESTIONS, ROWS, Table, Width},
+    ir::{Formula, Place, Test, Text, Texts},
     walks::Subject,
 };
 
@@ -101,7 +101,7 @@ impl Emitter<'_> {
     /// Of a walk over a text: the bits met, those that are open, and that it has been taken. Into `MET`.
     fn settle(&mut self, table: &Table) {
         let Width::Wide { mask } = table.width else { return };
-        let bits = ((1 << super::super::automaton::QUESTIONS) - 1) << BITS;
+        let bits = ((1 << QUESTIONS) - 1) << BITS;
         self.to.alu_immediate(Alu::And, MET, bits);
         self.to.alu_immediate(Alu::And, STATE, number_of(mask));
         self.to.alu(Alu::Add, STATE, ROWS_AT);

@@ -5,12 +5,11 @@ use std::time::Instant;
 use proptest::{collection::vec, prelude::*, sample::select};
 use regex_automata::nfa::thompson::pikevm::PikeVM;
 
-use super::{
-    Ending, Formula, LARGEST, Machine, Outcome, Pattern, PatternError, ROWS, Table, Width, machine::TooLarge,
-};
+use super::{about_elements, about_text};
 use crate::filter::{
+    automaton::{Ending, LARGEST, Outcome, Pattern, PatternError, ROWS, Table, TooLarge, Width},
     glob::Glob,
-    ir::{Case, Known, Test},
+    ir::{Case, Formula, Known, Test},
 };
 
 /// A walk through the bytes that the kernel's code walks: the bits met, or the state's number, and what is open.
@@ -76,7 +75,7 @@ proptest! {
     ) {
         let case = if lower { Case::Lower } else { Case::AsIs };
         let seen = if lower { text.to_ascii_lowercase() } else { text.clone() };
-        let machine = Machine::of_questions(case, &questions, Ending::Nul, Outcome::Bits).unwrap();
+        let machine = about_text(case, &questions, Ending::Nul, Outcome::Bits).unwrap();
         let table = Table::of(&machine).unwrap();
         let mut read = text;
         if whole {
@@ -117,7 +116,7 @@ proptest! {
         text in vec(select(b"ab/.Z\xff".to_vec()), 0..8),
         rests in vec(vec(select(b"ab/.Z\xff".to_vec()), 0..6), 20),
     ) {
-        let machine = Machine::of_questions(Case::AsIs, &[vec![test.clone()]], Ending::Nul, Outcome::One).unwrap();
+        let machine = about_text(Case::AsIs, &[vec![test.clone()]], Ending::Nul, Outcome::One).unwrap();
         if let Some(answer) = machine.answer(&text, false) {
             for rest in rests {
                 let longer = [&text[..], &rest].concat();
@@ -135,7 +134,7 @@ proptest! {
         let parts: Vec<_> = tests.iter().map(|test| Formula::Test(Case::AsIs, test.clone())).collect();
         let all = Formula::And(parts);
         let formula = if not { Formula::Not(Box::new(all)) } else { all };
-        let table = Table::of(&Machine::of_elements(&formula).unwrap()).unwrap();
+        let table = Table::of(&about_elements(&formula).unwrap()).unwrap();
         let mut list = Vec::new();
         for element in &elements {
             list.extend(element);
@@ -151,12 +150,7 @@ proptest! {
 #[test]
 fn hostile_patterns_are_given_up_in_time() {
     let nested = format!("{}a{}", "(?:".repeat(30), "){9}".repeat(30));
-    let hostile = [
-        "(a|b)*a(a|b){24}",
-        "(?:a{1000}){1000}",
-        "\\b(?:.{0,400}a){8}$",
-        &nested,
-    ];
+    let hostile = ["(a|b)*a(a|b){24}", "(?:a{1000}){1000}", "\\b(?:.{0,400}a){8}$", &nested];
     for regex in hostile {
         let tried = |_| {
             let begun = Instant::now();
@@ -177,13 +171,13 @@ fn a_thousand_words_find_room() {
     };
     let mut rows = Vec::new();
     for count in [1, 10, 100, 1000] {
-        let machine = Machine::of_questions(Case::AsIs, &[many(count)], Ending::Nul, Outcome::One).unwrap();
+        let machine = about_text(Case::AsIs, &[many(count)], Ending::Nul, Outcome::One).unwrap();
         let table = Table::of(&machine).unwrap();
         assert!(table.steps() <= 8);
         rows.push(table.rows);
     }
     assert!(rows.is_sorted() && rows[3] <= LARGEST, "{rows:?}");
-    let machine = Machine::of_questions(Case::AsIs, &[many(40_000)], Ending::Nul, Outcome::One);
+    let machine = about_text(Case::AsIs, &[many(40_000)], Ending::Nul, Outcome::One);
     assert!(machine == Err(TooLarge) || Table::of(&machine.unwrap()).is_none());
 }
 
