@@ -82,6 +82,7 @@ mod truncate;
 mod unix_connect;
 mod unlink;
 mod userns;
+mod walks;
 mod workers;
 mod xattr;
 
@@ -206,6 +207,13 @@ fn special() -> impl IntoIterator<Item = Step> {
             "in user space: after the kernel, and nothing is lost" => filter::in_user_space,
             "the largest filters load, and one in every template" => filter::largest,
             "arguments are asked by a filter" => filter::lists,
+            "sought by one walk: expressions, globs, hundreds of words, in paths of every length" => walks::of_paths,
+            "sought by one walk: the command line, all and none of the arguments" => walks::of_arguments,
+            "sought by one walk: what is cut cannot be told" => walks::of_cut_arguments,
+            "an attack refused: reverse shells" => walks::reverse_shells,
+            "an attack refused: a download piped to a shell" => walks::pipe_to_shell,
+            "an attack refused: a server that spawns a shell" => walks::shell_of_a_server,
+            "an attack refused: a set-uid program with LD_PRELOAD" => walks::preloaded_set_uid,
             "another one while four workers go on: each operation is decided once" => filter_live::refused_throughout,
             "another one while attached: the new one is asked, and no other" => filter_live::one_by_one,
             "another one while attached: the subtree in scope is still followed" => filter_live::trackers_go_on,
