@@ -3,7 +3,7 @@
 use regex_syntax::hir::{Hir, Look};
 
 use super::{
-    automaton::{Ending, Machine, Outcome, TooLarge, anything, in_capitals_too, repeated},
+    automaton::{Ending, Machine, Outcome, TooLarge, anything, factored, in_capitals_too, repeated},
     ir::{Case, Formula, Test},
 };
 
@@ -48,6 +48,23 @@ pub fn about_elements(formula: &Formula) -> Result<Machine, TooLarge> {
     Machine::of_elements(&trees, &holds, tests.len())
 }
 
+/// About how many states these questions take in one machine.
+pub fn estimate(questions: &[Vec<Test>]) -> usize {
+    let (mut added, mut multiplied) = (1_usize, 1_usize);
+    for test in questions.iter().flatten() {
+        match test {
+            Test::Equals(word) | Test::StartsWith(word) | Test::EndsWith(word) => added += word.len(),
+            Test::Contains { needle, from, until } => added += needle.len() + from + until,
+            Test::Reaches(length) => added += length,
+            Test::Matches(pattern) if pattern.waits() => {
+                multiplied = multiplied.saturating_mul(pattern.states().max(1));
+            }
+            Test::Matches(pattern) => added += pattern.states(),
+        }
+    }
+    added.saturating_mul(multiplied)
+}
+
 /// The syntax tree of a question: that one of the tests holds. It is matched from the text's beginning on.
 ///
 /// What is sought anywhere has one way to go on in the text for all, and words share their beginnings: so the
@@ -76,10 +93,9 @@ fn of_question(case: Case, tests: &[Test]) -> Hir {
         }
     }
     let end = || Hir::look(Look::End);
-    let [equal, at_begin, at_end, anywhere] = words.map(|mut words| {
-        words.sort_unstable();
-        words.dedup();
-        (!words.is_empty()).then(|| sharing_beginnings(&words, 0))
+    let [equal, at_begin, at_end, anywhere] = words.map(|words| {
+        let words = words.into_iter().map(Hir::literal).collect::<Vec<_>>();
+        (!words.is_empty()).then(|| Hir::alternation(words))
     });
     others.extend(equal.map(|words| Hir::concat(vec![words, end()])));
     others.extend(at_begin);
@@ -88,27 +104,8 @@ fn of_question(case: Case, tests: &[Test]) -> Hir {
     if !sought.is_empty() {
         others.push(Hir::concat(vec![anything(), Hir::alternation(sought)]));
     }
-    let hir = Hir::alternation(others);
+    let hir = factored(&Hir::alternation(others));
     if case == Case::Lower { in_capitals_too(&hir) } else { hir }
-}
-
-/// Sorted words, none twice, as a tree: what they begin with alike stands there once. The first `from` bytes are done.
-fn sharing_beginnings(words: &[&[u8]], from: usize) -> Hir {
-    let (Some(first), Some(last)) = (words.first(), words.last()) else { return Hir::fail() };
-    // Sorted: what the first and the last have in common, all have.
-    let shared = first[from..].iter().zip(&last[from..]).take_while(|(a, b)| a == b).count();
-    let begin = Hir::literal(&first[from..from + shared]);
-    let behind = from + shared;
-    let mut ways = Vec::new();
-    let mut rest = words;
-    if first.len() == behind {
-        ways.push(Hir::empty());
-        rest = &words[1..];
-    }
-    ways.extend(
-        rest.chunk_by(|a, b| a.get(behind) == b.get(behind)).map(|group| sharing_beginnings(group, behind)),
-    );
-    Hir::concat(vec![begin, Hir::alternation(ways)])
 }
 
 #[cfg(test)]

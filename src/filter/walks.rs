@@ -14,6 +14,9 @@ use super::{
 const SEARCHES: usize = 3;
 /// Texts that are compared with one text, one by one.
 const COMPARISONS: usize = 24;
+/// States that questions may take together where each alone takes fewer: more walks are better than tables that grow
+/// with each other's size.
+const TOGETHER: usize = 8192;
 /// A text shorter than this is searched in no time.
 const SHORT: usize = 64;
 
@@ -196,9 +199,9 @@ fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Vec<Bool> {
             }
         };
         let same = list.iter_mut().find_map(|known| match (known, or) {
-            (Bool::Asked(other, known), true) if other == text => Some(known),
+            (Bool::Asked(other, known), true) if other == text && fit_together(known, tests) => Some(known),
             (Bool::Not(inner), false) => match &mut **inner {
-                Bool::Asked(other, known) if other == text => Some(known),
+                Bool::Asked(other, known) if other == text && fit_together(known, tests) => Some(known),
                 _ => None,
             },
             _ => None,
@@ -211,6 +214,13 @@ fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Vec<Bool> {
         }
     }
     list
+}
+
+/// Whether one walk for both takes about as many states as one for each.
+fn fit_together(some: &[Test], others: &[Test]) -> bool {
+    let (one, other) = ([some.to_vec()], [others.to_vec()]);
+    let both = questions::estimate(&[some.to_vec(), others.to_vec()]);
+    both <= TOGETHER || both <= questions::estimate(&one) + questions::estimate(&other)
 }
 
 /// One walk over a text or a list.
@@ -238,8 +248,8 @@ impl Walk {
         sites.decision(body);
         let mut walks = Vec::new();
         for (text, questions, count) in &sites.texts {
-            for part in questions.chunks(QUESTIONS) {
-                walks.extend(walks_over(text, part, *count)?);
+            for part in together(questions) {
+                walks.extend(walks_over(text, &part, *count)?);
             }
         }
         for (texts, formula) in &sites.lists {
@@ -252,6 +262,20 @@ impl Walk {
             _ => Ok(walks),
         }
     }
+}
+
+/// The questions in groups, each of which takes a walk.
+fn together(questions: &[Vec<Test>]) -> Vec<Vec<Vec<Test>>> {
+    let mut groups: Vec<Vec<Vec<Test>>> = Vec::new();
+    for question in questions {
+        let fits =
+            |group: &&mut Vec<Vec<Test>>| group.len() < QUESTIONS && fit_together(&group.concat(), question);
+        match groups.iter_mut().find(fits) {
+            Some(group) => group.push(question.clone()),
+            None => groups.push(vec![question.clone()]),
+        }
+    }
+    groups
 }
 
 /// `count`: at how many places these questions are asked. Several walks if one's table were too large.

@@ -7,18 +7,21 @@
 //!
 //! ```text
 //! case       a tree that takes capital letters for small ones
+//! factored   a tree whose alternatives share their beginnings
 //! machine    trees ─▶ states, bounded in time and memory
 //! table      states ─▶ the bytes that the kernel's code walks
 //! pattern    one regular expression or glob, which answers about a text by itself
 //! ```
 
 mod case;
+mod factored;
 mod machine;
 mod pattern;
 mod table;
 
 pub use self::{
     case::in_capitals_too,
+    factored::factored,
     machine::{Ending, Machine, Outcome, QUESTIONS, TooLarge},
     pattern::{Pattern, PatternError, anything, repeated},
     table::{BITS, LARGEST, ROWS, Table, Width},
