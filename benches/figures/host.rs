@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use crate::{boot, cost, document, figure, figure::Figure, filters, pipeline, size, start};
+use crate::{boot, cost, document, figure, figure::Figure, filters, pipeline, size, start, walks};
 
 /// A group of rows: the word that chooses it, and what takes it.
 type Group = (&'static str, fn() -> Vec<Figure>);
@@ -17,6 +17,7 @@ const GROUPS: &[Group] = &[
     ("size", size::figures),
     ("cost", cost::figures),
     ("filters", filters::figures),
+    ("walks", walks::figures),
     ("pipeline", pipeline::figures),
 ];
 

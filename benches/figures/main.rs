@@ -14,6 +14,7 @@
 //! size      a probe's maps and programs in the kernel; the objects in the binary
 //! cost      instructions for an open and an execution, beside bpftrace and auditd
 //! filters   a decision of a filter, beside the same condition in C
+//! walks     what a walk over a text costs, however much is sought in it
 //! pipeline  events a second from the ring buffer to a callback, beside libbpf and bpftrace
 //! visit     one boot, with this program in a role
 //! ```
@@ -33,6 +34,7 @@ mod size;
 mod start;
 mod stopwatch;
 mod visit;
+mod walks;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         size::ROLE => size::measure(),
         cost::ROLE => cost::measure(&word(2)),
         filters::ROLE => filters::measure(),
+        walks::ROLE => walks::measure(),
         cost::WORKER => cost::work(&word(2), &word(3)),
         _ => host::main(),
     }

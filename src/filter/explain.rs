@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     Compiled,
-    automaton::ROWS,
+    automaton::{ROWS, Table},
     emit::{CAPACITY, Code, STEPS},
     ir::{Answer, Binding, Bool, Case, Decision, Filter, Formula, Int, Place, Test, Text, Value},
 };
@@ -194,16 +194,23 @@ impl Display for Code {
             writeln!(f, "set {number}: a map with {} keys of {} bytes", set.keys.len(), set.key_size)?;
         }
         for (number, table) in self.tables.iter().enumerate() {
-            writeln!(
-                f,
-                "table {number}: {} patterns, {} states, {} bytes; at most {} instructions for each byte of the text",
-                table.patterns,
-                table.states,
-                table.rows + ROWS,
-                table.steps()
-            )?;
+            writeln!(f, "table {number}: {}", table.cost())?;
         }
         Ok(())
+    }
+}
+
+impl Table {
+    /// What one walk is about, and what it takes.
+    fn cost(&self) -> String {
+        let many = if self.patterns == 1 { "pattern" } else { "patterns" };
+        format!(
+            "one walk for {} {many}, {} states in {} KiB, {} instructions a byte",
+            self.patterns,
+            self.states,
+            (self.rows + ROWS).div_ceil(1024),
+            self.steps()
+        )
     }
 }
 
@@ -211,8 +218,9 @@ impl Code {
     /// What it takes: room in the template, time for each decision, and patience of the verifier's.
     #[must_use]
     pub fn cost(&self) -> String {
+        let walks: String = self.tables.iter().map(|table| format!("; {}", table.cost())).collect();
         format!(
-            "{} of {CAPACITY} instructions, at most {} run for a decision, about {} of {STEPS} steps for the verifier",
+            "{} of {CAPACITY} instructions, at most {} run for a decision, about {} of {STEPS} steps for the verifier{walks}",
             self.slots(),
             self.at_most(),
             self.steps

@@ -38,7 +38,7 @@ const ROUNDS: usize = 20;
 /// Where the guest has the code of the C variants: name to bytes.
 const BY_HAND: &str = "/lab/by-hand";
 /// `r0 = 0; exit`
-const EMPTY: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
+pub const EMPTY: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
 const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
 
 /// Instructions for a decision, more than an empty slot takes: ours, and by hand.

@@ -45,6 +45,12 @@ const LOG_SIZE: usize = 1 << 20;
 /// Only the summary, and the reason of a refusal (BPF_LOG_STATS).
 const LOG_LEVEL: u32 = 4;
 
+/// Code whose maps live as long as it.
+pub struct Slot {
+    pub code: Vec<u8>,
+    _maps: Vec<OwnedFd>,
+}
+
 impl TestRun {
     /// For events of so many bytes.
     ///
@@ -61,8 +67,8 @@ impl TestRun {
     /// If the verifier refuses it, or the host does.
     pub fn run(&self, code: &Code, events: &[Vec<u8>]) -> Result<Vec<RunResult>, TestRunError> {
         let mut log = vec![0_u8; LOG_SIZE];
-        let sets = sets::create(code).map_err(TestRunError::Host)?;
-        let program = load(&Self::asking_once(&self.map, code, &sets), 0, &mut log)?;
+        let slot = self.slot(code)?;
+        let program = load(&Self::asking_once(&self.map, &slot.code), 0, &mut log)?;
         let text = String::from_utf8_lossy(&log);
         let walked = text.split_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let walked = walked.unwrap_or_default();
@@ -71,6 +77,17 @@ impl TestRun {
             Ok(RunResult { answer: self.ask(&program)?, walked })
         };
         events.iter().map(ran).collect()
+    }
+
+    /// A filter's code as a slot has it, and the maps that it is about.
+    ///
+    /// # Errors
+    /// If the host makes no maps for us.
+    pub fn slot(&self, code: &Code) -> Result<Slot, TestRunError> {
+        let maps = sets::create(code).map_err(TestRunError::Host)?;
+        let mut program = Program(sets::bytes_with(code, &maps));
+        program.put(EXIT, 0, 0, 0, 0);
+        Ok(Slot { code: program.0, _maps: maps })
     }
 
     /// Asks a slot's code (an `exit` at its end) about one event, `times` in one run of a program, and that `rounds`
@@ -101,6 +118,30 @@ impl TestRun {
         Ok((clocks, answer))
     }
 
+    /// The same with one question in each run of the program: for code that the verifier does not follow in a loop.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn once<T>(
+        &self,
+        slot: &[u8],
+        event: &[u8],
+        rounds: usize,
+        clock: impl Fn() -> T,
+    ) -> Result<(Vec<(T, T)>, u32), TestRunError> {
+        let mut log = vec![0_u8; LOG_SIZE];
+        let program = load(&Self::asking_once(&self.map, slot), 0, &mut log)?;
+        self.put(event)?;
+        let mut answer = 0;
+        let mut round = |_| {
+            let before = clock();
+            answer = self.ask(&program)?;
+            Ok((before, clock()))
+        };
+        let clocks = (0..rounds).map(&mut round).collect::<Result<_, TestRunError>>()?;
+        Ok((clocks, answer))
+    }
+
     fn put(&self, event: &[u8]) -> Result<(), TestRunError> {
         let mut value = vec![0x2f; self.size];
         value[..event.len().min(self.size)].copy_from_slice(&event[..event.len().min(self.size)]);
@@ -112,13 +153,12 @@ impl TestRun {
     }
 
     /// Main program and slot.
-    fn asking_once(map: &OwnedFd, code: &Code, sets: &[OwnedFd]) -> Vec<u8> {
+    fn asking_once(map: &OwnedFd, slot: &[u8]) -> Vec<u8> {
         let mut program = Program::begin(map);
         program.put(0xbf, 1, 0, 0, 0); // r1 = r0
         program.put(0x85, 0, PSEUDO_CALL, 0, 1); // the slot, behind the exit
         program.put(EXIT, 0, 0, 0, 0);
-        program.0.extend(sets::bytes_with(code, sets));
-        program.put(EXIT, 0, 0, 0, 0);
+        program.0.extend(slot);
         program.0
     }
 

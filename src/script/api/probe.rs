@@ -210,9 +210,12 @@ mod functions {
     /// Sets the filter, which decides in the kernel: `.when(|e| e.uid >= 1000 && e.path.starts_with("/tmp/"))`.
     /// The closure is compiled; what cannot be compiled is refused at its place. It may compare the event's fields with
     /// == != < <= > >=, && || !, + - * / % & | ^ << >>, `in` (ranges, arrays, names of flags); texts with ==, starts_with,
-    /// ends_with, contains, like, is_empty, len, to_ascii_lower; user and group ids with names (`e.uid == "alice"`), IP addresses with == and `in cidr("10.0.0.0/8")`; lists
-    /// with len, `in`, `e.argv[1]` and `e.argv.any(|a| a == "-c")`; use `let`, `if … else`, `return`; and call functions of the script that
-    /// could be filters themselves. Instead of true it may return a verdict, which counts where the mode enforces:
+    /// ends_with, contains, like, is_empty, len, to_ascii_lower, and `matches`, which takes a regular expression
+    /// (``e.cmdline.matches(`/dev/tcp/`)``; `e.cmdline` are the arguments as one text); user and group ids with names
+    /// (`e.uid == "alice"`), IP addresses with == and `in cidr("10.0.0.0/8")`; lists with len, `in`, `e.argv[1]`, and
+    /// `e.argv.any(|a| a == "-c")`, `all`, `none`; use `let`, `if … else`, `return`; and call functions of the script that
+    /// could be filters themselves. Much that is sought in one text costs no more than little: one walk over it answers
+    /// all. Instead of true it may return a verdict, which counts where the mode enforces:
     /// `allow()`, `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.
     /// A condition that can never hold is refused: a text longer than its field, a path without its `/`, `e.uid < 0`.
     /// If it cannot decide (a number beyond 64 bits, a division by zero, a path that cannot be read) it does not match,
