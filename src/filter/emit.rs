@@ -279,6 +279,7 @@ impl Emitter<'_> {
             Bool::Not(inner) => self.bool(inner, no, yes, next)?,
             Bool::And(parts) => self.sequence(parts, Junction::And, yes, no, next)?,
             Bool::Or(parts) => self.sequence(parts, Junction::Or, yes, no, next)?,
+            Bool::Either(parts) => self.either(parts, yes, no)?,
             Bool::If(condition, then, otherwise) => {
                 let (first, second) = (self.to.label(), self.to.label());
                 self.bool(condition, first, second, first)?;
@@ -315,6 +316,31 @@ impl Emitter<'_> {
             after_first.get_or_insert_with(|| self.read.clone());
         }
         self.read = after_first.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Each part is asked, unless one before it holds; that one of them could not be told is kept until then.
+    fn either(&mut self, parts: &[Bool], yes: Label, no: Label) -> Fallible {
+        let (trouble, read) = (self.trouble, self.read.clone());
+        let untold = self.slots;
+        self.slots += 1;
+        self.to.alu_immediate(Alu::Move, NUMBERS[0], 0);
+        self.store_plain(untold, NUMBERS[0])?;
+        for part in parts {
+            let go_on = self.to.label();
+            self.trouble = self.to.label();
+            self.bool(part, yes, go_on, go_on)?;
+            self.to.here(self.trouble);
+            self.to.alu_immediate(Alu::Move, NUMBERS[0], 1);
+            self.store_plain(untold, NUMBERS[0])?;
+            self.to.here(go_on);
+            // Where a part was left is not known: the next one looks at all that it needs.
+            self.read.clone_from(&read);
+        }
+        self.trouble = trouble;
+        self.load_slot(untold, NUMBERS[0]);
+        self.to.jump_immediate(Jump::NotEqual, NUMBERS[0], 0, trouble);
+        self.to.goto(no);
         Ok(())
     }
 

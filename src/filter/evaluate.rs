@@ -96,6 +96,17 @@ impl Evaluation<'_> {
                 }
                 Ok(false)
             }
+            Bool::Either(parts) => {
+                let mut said = Ok(false);
+                for part in parts {
+                    match self.bool(part) {
+                        Ok(true) => return Ok(true),
+                        Ok(false) => {}
+                        trouble => said = trouble,
+                    }
+                }
+                said
+            }
             Bool::If(condition, then, otherwise) => {
                 if self.bool(condition)? {
                     self.bool(then)

@@ -94,7 +94,7 @@ impl Display for Bool {
             }
             Bool::Not(inner) => write!(f, "!{inner}"),
             Bool::And(parts) => joined(f, parts, " && "),
-            Bool::Or(parts) => joined(f, parts, " || "),
+            Bool::Or(parts) | Bool::Either(parts) => joined(f, parts, " || "),
             Bool::If(condition, then, otherwise) => {
                 write!(f, "(if {condition} then {then} else {otherwise})")
             }

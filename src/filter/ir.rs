@@ -287,6 +287,9 @@ pub enum Bool {
     Not(Box<Bool>),
     And(Vec<Bool>),
     Or(Vec<Bool>),
+    /// Whether one of these holds, all of which are asked if need be: one that cannot be told matters only if no other
+    /// says yes.
+    Either(Vec<Bool>),
     If(Box<Bool>, Box<Bool>, Box<Bool>),
     Let(Box<Binding>, Box<Bool>),
 }
@@ -351,6 +354,15 @@ impl Formula {
                 parts.map(|parts| parts.concat())
             }
             _ => None,
+        }
+    }
+
+    /// Formulas of which one has to hold: the formula itself, unless it is joined by `||`.
+    #[must_use]
+    pub fn alternatives(&self) -> Vec<Formula> {
+        match self {
+            Formula::Or(parts) => parts.iter().flat_map(Formula::alternatives).collect(),
+            other => vec![other.clone()],
         }
     }
 
@@ -591,6 +603,16 @@ pub fn and(parts: impl IntoIterator<Item = Bool>) -> Bool {
 #[must_use]
 pub fn or(parts: impl IntoIterator<Item = Bool>) -> Bool {
     joined(parts, false)
+}
+
+#[must_use]
+pub fn either(parts: impl IntoIterator<Item = Bool>) -> Bool {
+    let mut list: Vec<Bool> = parts.into_iter().collect();
+    match list.len() {
+        0 => Bool::Constant(false),
+        1 => list.swap_remove(0),
+        _ => Bool::Either(list),
+    }
 }
 
 /// `neutral` is what a part may be without saying anything; the other constant ends the list.

@@ -10,6 +10,7 @@
 //! check      tree + fields + captured values ─▶ IR, typed
 //! ir         the meaning; evaluate computes it on an event's bytes
 //! walks      which questions about a text are answered by one walk over it
+//! weight     what is too much for one walk
 //! questions  such questions as states
 //! automaton  states, and the table that is walked through
 //! stages     what of it is asked before anything is gathered
@@ -36,6 +37,7 @@ mod stages;
 mod syntax;
 mod uses;
 mod walks;
+mod weight;
 
 use rhai::{AST, Dynamic, Position};
 

@@ -48,23 +48,6 @@ pub fn about_elements(formula: &Formula) -> Result<Machine, TooLarge> {
     Machine::of_elements(&trees, &holds, tests.len())
 }
 
-/// About how many states these questions take in one machine.
-pub fn estimate(questions: &[Vec<Test>]) -> usize {
-    let (mut added, mut multiplied) = (1_usize, 1_usize);
-    for test in questions.iter().flatten() {
-        match test {
-            Test::Equals(word) | Test::StartsWith(word) | Test::EndsWith(word) => added += word.len(),
-            Test::Contains { needle, from, until } => added += needle.len() + from + until,
-            Test::Reaches(length) => added += length,
-            Test::Matches(pattern) if pattern.waits() => {
-                multiplied = multiplied.saturating_mul(pattern.states().max(1));
-            }
-            Test::Matches(pattern) => added += pattern.states(),
-        }
-    }
-    added.saturating_mul(multiplied)
-}
-
 /// The syntax tree of a question: that one of the tests holds. It is matched from the text's beginning on.
 ///
 /// What is sought anywhere has one way to go on in the text for all, and words share their beginnings: so the

@@ -35,7 +35,9 @@ fn bool_uses(of: &Bool, names: &[&str]) -> bool {
         Bool::Any(texts, _) | Bool::Some(texts, _) => names.contains(&texts.name.as_str()),
         Bool::Within(address, _) => names.contains(&address.name.as_str()),
         Bool::Not(inner) => bool_uses(inner, names),
-        Bool::And(parts) | Bool::Or(parts) => parts.iter().any(|part| bool_uses(part, names)),
+        Bool::And(parts) | Bool::Or(parts) | Bool::Either(parts) => {
+            parts.iter().any(|part| bool_uses(part, names))
+        }
         Bool::If(a, b, c) => [a, b, c].into_iter().any(|part| bool_uses(part, names)),
         Bool::Let(binding, body) => value_uses(&binding.value, names) || bool_uses(body, names),
     }

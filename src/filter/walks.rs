@@ -8,15 +8,13 @@ use super::{
     automaton::{Ending, LARGEST, Outcome, QUESTIONS, Table, TooLarge},
     ir::{self, Binding, Bool, Decision, Filter, Formula, Int, Place, Test, Text, Texts, Value},
     questions,
+    weight::{self, Weight},
 };
 
 /// Texts that are searched for in one text, one by one: a search looks at eight bytes at a time, a walk at one.
 const SEARCHES: usize = 3;
 /// Texts that are compared with one text, one by one.
 const COMPARISONS: usize = 24;
-/// States that questions may take together where each alone takes fewer: more walks are better than tables that grow
-/// with each other's size.
-const TOGETHER: usize = 8192;
 /// A text shorter than this is searched in no time.
 const SHORT: usize = 64;
 
@@ -152,8 +150,9 @@ impl Lowering {
                     || tests.iter().any(|(_, test)| matches!(test, Test::Matches(_))) =>
             {
                 let tests = tests.iter().map(|(case, test)| Formula::Test(*case, test.clone()));
-                Bool::Some(texts.clone(), Formula::Or(tests.collect()))
+                some(texts, &Formula::Or(tests.collect()))
             }
+            Bool::Some(texts, formula) => some(texts, formula),
             Bool::Compare(how, a, b) => Bool::Compare(*how, self.int(a), self.int(b)),
             Bool::OneOf(of, ranges) => Bool::OneOf(self.int(of), ranges.clone()),
             Bool::Not(inner) => ir::not(self.bool(inner)),
@@ -199,9 +198,9 @@ fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Vec<Bool> {
             }
         };
         let same = list.iter_mut().find_map(|known| match (known, or) {
-            (Bool::Asked(other, known), true) if other == text && fit_together(known, tests) => Some(known),
+            (Bool::Asked(other, known), true) if other == text => Some(known),
             (Bool::Not(inner), false) => match &mut **inner {
-                Bool::Asked(other, known) if other == text && fit_together(known, tests) => Some(known),
+                Bool::Asked(other, known) if other == text => Some(known),
                 _ => None,
             },
             _ => None,
@@ -213,14 +212,31 @@ fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Vec<Bool> {
             None => list.push(part),
         }
     }
-    list
+    list.into_iter().map(divided).collect()
 }
 
-/// Whether one walk for both takes about as many states as one for each.
-fn fit_together(some: &[Test], others: &[Test]) -> bool {
-    let (one, other) = ([some.to_vec()], [others.to_vec()]);
-    let both = questions::estimate(&[some.to_vec(), others.to_vec()]);
-    both <= TOGETHER || both <= questions::estimate(&one) + questions::estimate(&other)
+/// Whether the formula holds for one of the elements: in parts if one walk cannot answer it. Tests alone are apart from what
+/// joins several, for which a walk keeps a bit for each test.
+fn some(texts: &Texts, formula: &Formula) -> Bool {
+    let tests = |part: &Formula| matches!(part, Formula::Test(..));
+    let (tests, joined): (Vec<_>, Vec<_>) = formula.alternatives().into_iter().partition(tests);
+    let parts = [tests, joined].into_iter().flat_map(|group| weight::parts(group, Weight::of_formula));
+    ir::either(parts.map(|mut part| {
+        let formula = if part.len() == 1 { part.remove(0) } else { Formula::Or(part) };
+        Bool::Some(texts.clone(), formula)
+    }))
+}
+
+/// A question about a text, in parts if one walk cannot answer it.
+fn divided(part: Bool) -> Bool {
+    match part {
+        Bool::Asked(text, tests) => {
+            let asked = |tests| Bool::Asked(text.clone(), tests);
+            ir::either(weight::parts(tests, Weight::of).into_iter().map(asked))
+        }
+        Bool::Not(inner) if matches!(*inner, Bool::Asked(..)) => ir::not(divided(*inner)),
+        other => other,
+    }
 }
 
 /// One walk over a text or a list.
@@ -248,8 +264,8 @@ impl Walk {
         sites.decision(body);
         let mut walks = Vec::new();
         for (text, questions, count) in &sites.texts {
-            for part in together(questions) {
-                walks.extend(walks_over(text, &part, *count)?);
+            for part in questions.chunks(QUESTIONS) {
+                walks.extend(walks_over(text, part, *count)?);
             }
         }
         for (texts, formula) in &sites.lists {
@@ -264,20 +280,6 @@ impl Walk {
     }
 }
 
-/// The questions in groups, each of which takes a walk.
-fn together(questions: &[Vec<Test>]) -> Vec<Vec<Vec<Test>>> {
-    let mut groups: Vec<Vec<Vec<Test>>> = Vec::new();
-    for question in questions {
-        let fits =
-            |group: &&mut Vec<Vec<Test>>| group.len() < QUESTIONS && fit_together(&group.concat(), question);
-        match groups.iter_mut().find(fits) {
-            Some(group) => group.push(question.clone()),
-            None => groups.push(vec![question.clone()]),
-        }
-    }
-    groups
-}
-
 /// `count`: at how many places these questions are asked. Several walks if one's table were too large.
 fn walks_over(text: &Text, asked: &[Vec<Test>], count: usize) -> Result<Vec<Walk>, TooLarge> {
     let ending = if matches!(text.place, Place::Joined(_)) { Ending::Length } else { Ending::Nul };
@@ -287,9 +289,11 @@ fn walks_over(text: &Text, asked: &[Vec<Test>], count: usize) -> Result<Vec<Walk
         Table::of(&machine).map(|table| Walk { subject, outcome, table })
     };
     let alone = asked.len() == 1;
-    let found = if alone && count == 1 { table(Outcome::One) } else { table(Outcome::Bits) };
-    if let Some(walk) = found.or_else(|| table(Outcome::One).filter(|_| alone)) {
-        return Ok(vec![walk]);
+    if alone || weight::is_bearable(asked.iter().flatten()) {
+        let found = if alone && count == 1 { table(Outcome::One) } else { table(Outcome::Bits) };
+        if let Some(walk) = found.or_else(|| table(Outcome::One).filter(|_| alone)) {
+            return Ok(vec![walk]);
+        }
     }
     if alone {
         return Err(TooLarge);
@@ -364,7 +368,9 @@ impl Sites {
             Bool::Compare(_, a, b) => [a, b].into_iter().for_each(|part| self.int(part)),
             Bool::OneOf(of, _) => self.int(of),
             Bool::Not(inner) => self.bool(inner),
-            Bool::And(parts) | Bool::Or(parts) => parts.iter().for_each(|part| self.bool(part)),
+            Bool::And(parts) | Bool::Or(parts) | Bool::Either(parts) => {
+                parts.iter().for_each(|part| self.bool(part));
+            }
             Bool::If(a, b, c) => [a, b, c].into_iter().for_each(|part| self.bool(part)),
             Bool::Let(binding, body) => {
                 self.binding(binding);

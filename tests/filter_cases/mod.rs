@@ -367,6 +367,7 @@ fn named_test(template: &Template) -> BoxedStrategy<String> {
         match &field.kind {
             FieldKind::Flags(names) if field.name != "notes" => {
                 tests.extend(names.iter().map(|n| format!("\"{}\" in e.{}", n.name, field.name)));
+                tests.push(format!("e.{}.is_empty()", field.name));
             }
             FieldKind::Enum(names) if !["verdict", "mode"].contains(&field.name.as_str()) => {
                 tests.extend(names.iter().map(|n| format!("e.{} == \"{}\"", field.name, n.name)));

@@ -13,6 +13,8 @@
 mod boots;
 #[path = "../filter_cases/mod.rs"]
 mod filter_cases;
+#[path = "../filter_needles/mod.rs"]
+mod filter_needles;
 mod gaps;
 mod guest;
 mod host;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use regex_syntax::{
     ParserBuilder,
-    hir::{Class, Dot, Hir, HirKind, Look, Repetition},
+    hir::{Dot, Hir, Look, Repetition},
 };
 
 use super::{
@@ -77,7 +77,11 @@ impl Pattern {
             Piece::Any => anything(),
         };
         let mut parts: Vec<Hir> = glob.pieces().iter().map(piece).collect();
-        parts.push(Hir::look(Look::End));
+        // What may follow in any way needs no states.
+        match glob.pieces().last() {
+            Some(Piece::Any) => drop(parts.pop()),
+            _ => parts.push(Hir::look(Look::End)),
+        }
         Self::new(text, Kind::Glob, Hir::concat(parts))
     }
 
@@ -89,19 +93,6 @@ impl Pattern {
             return Err(PatternError::TooLarge);
         }
         Ok(Pattern { text: text.to_owned(), kind, hir, machine })
-    }
-
-    /// How many states it takes alone.
-    #[must_use]
-    pub fn states(&self) -> usize {
-        self.machine.states()
-    }
-
-    /// Whether it can wait for something while anything goes by: then each state of another pattern is needed once for
-    /// each of its own.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        waits(&self.hir, true)
     }
 
     /// Its syntax tree, and whether any text may stand before what it matches.
@@ -131,30 +122,6 @@ fn syntax_error(written: &str, error: &regex_syntax::Error) -> PatternError {
     const SHOWN: usize = 20;
     let rest = written.get(start..).unwrap_or_default();
     PatternError::Syntax { what, at: rest.chars().take(SHOWN).collect() }
-}
-
-/// `first`: whether nothing stands before it, so that waiting in it is no state of its own.
-fn waits(hir: &Hir, first: bool) -> bool {
-    /// Bytes that go by, of all there are; and how often.
-    const MANY: usize = 64;
-    const OFTEN: u32 = 16;
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) | HirKind::Class(_) => false,
-        HirKind::Capture(capture) => waits(&capture.sub, first),
-        HirKind::Repetition(repetition) => {
-            let goes_by = match repetition.sub.kind() {
-                HirKind::Class(Class::Bytes(class)) => {
-                    class.iter().map(|range| usize::from(range.end() - range.start()) + 1).sum()
-                }
-                HirKind::Class(Class::Unicode(_)) => MANY,
-                _ => 0,
-            };
-            let often = repetition.max.is_none_or(|max| max > OFTEN);
-            goes_by >= MANY && often && !first || waits(&repetition.sub, false)
-        }
-        HirKind::Concat(parts) => parts.iter().enumerate().any(|(at, part)| waits(part, first && at == 0)),
-        HirKind::Alternation(parts) => parts.iter().any(|part| waits(part, first)),
-    }
 }
 
 /// Any bytes, or none.

@@ -137,6 +137,9 @@ impl Checker<'_> {
             (Term::Words(words), "to_ascii_lower") => Term::Words(words.to_ascii_lowercase()),
             (Term::Array(items), "len") => Term::Int(length(items.len())),
             (Term::Address(address), "is_empty") => Term::Bool(no_address(address)),
+            (Term::Flags(number, _), "is_empty") => {
+                Term::Bool(ir::compare(Comparison::Equal, Int::Field(number), Int::Constant(0)))
+            }
             (list @ (Term::Texts(_) | Term::List(_)), "len") => Term::Int(Self::length(list)),
             (Term::Texts(texts), "is_empty") => Term::Bool(ir::not(is_any(texts))),
             (list @ Term::List(_), "is_empty") => {
@@ -189,7 +192,7 @@ impl Checker<'_> {
                 "a function is given to `any`, `all` or `none`: `e.argv.any(|a| a == \"-c\")`"
             }
             (Term::Words(_), _) => "compute it before, outside of the filter",
-            (Term::Flags(..), _) => "flags can be asked: `\"name\" in e.field`",
+            (Term::Flags(..), _) => "flags can be asked: `\"name\" in e.field`, is_empty",
             (Term::Enum(..) | Term::Device(_), _) => "it can be asked: ==, !=, in",
             (Term::Int(_), _) => "a number can be asked: == != < <= > >=, in, + - * / % & | ^ << >>",
             (Term::Bool(_), _) => "it can be asked: && || ! == !=",

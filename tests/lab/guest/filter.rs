@@ -22,7 +22,7 @@ use super::{
     shell::{Shell, attaching},
     task::{Deed, Identity, ME, open_file},
 };
-use crate::filter_cases;
+use crate::{filter_cases, filter_needles};
 
 const NO_ACCESS: Deed = Deed::Refused(Errno::EACCES);
 
@@ -296,6 +296,39 @@ pub fn equivalence() -> Outcome {
             };
             same("the kernel's answer", ran.answer, expected).map_err(|e| told(&e))?;
         }
+    }
+    Ok(())
+}
+
+/// Filters with as many words as public rules have: the largest, and a sample of the others.
+pub fn needles() -> Outcome {
+    /// Verifying takes its time in software emulation.
+    const PATIENCE: Duration = Duration::from_secs(40);
+    const FILTERS: usize = 500;
+    const LARGEST: usize = 6;
+    const LEAST: usize = 12;
+    const ONE_IN: usize = 12;
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let template = catalogue.get("exec").ok_or("no exec")?;
+    let carrier = TestRun::new(template.event_size).map_err(|e| e.to_string())?;
+    let filters = filter_needles::filters(FILTERS);
+    let compiled = filters.iter().rev().filter_map(|filter| {
+        let closure = Closure::new(&filter.script).ok()?;
+        // Which are refused, the host's test keeps an eye on.
+        Some((filter, closure.compile(template).ok()?))
+    });
+    let begun = Instant::now();
+    let event = vec![0; template.event_size];
+    // The largest come first, and then, downwards, one in so many.
+    let some = compiled.enumerate().filter(|(number, _)| *number < LARGEST || number % ONE_IN == 0);
+    for (done, (_, (filter, compiled))) in some.enumerate() {
+        if done >= LEAST && begun.elapsed() > PATIENCE {
+            break;
+        }
+        let told = |e: &dyn std::fmt::Display| format!("{} words: {e}\n{}", filter.needles, filter.script);
+        let ran = carrier.run(&compiled.code, std::slice::from_ref(&event)).map_err(|e| told(&e))?;
+        let expected = compiled.filter.evaluate(&event).map_or(2, |answer| answer.code().cast_unsigned());
+        same("the kernel's answer", ran[0].answer, expected).map_err(|e| told(&e))?;
     }
     Ok(())
 }

@@ -218,6 +218,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "another one while attached: the new one is asked, and no other" => filter_live::one_by_one,
             "another one while attached: the subtree in scope is still followed" => filter_live::trackers_go_on,
             "random closures: the verifier takes each, and the kernel agrees" => filter::equivalence,
+            "filters with as many words as public rules have: the verifier takes them" => filter::needles,
         }
         "aggregation" {
             "four workers at once: every number is exact" => aggregation::exact,
