@@ -295,6 +295,39 @@ fn rhai_the_ir_and_the_instructions_agree() {
     }
 }
 
+/// Patterns with gaps, and words: more of them than one walk can look for.
+const MANY: &str = r#"fn sought(t) {
+    t.like("*/tmp/*ab*") || t.like("*bash*x*") || t.like("*lib*.so*") || t.like("*home*sh*") || t.matches("shadow.*x")
+        || t.like("*var*log*") || t.like("*etc*usr*") || t.contains("abcdefghi") || t.ends_with(".log") || t == "sh"
+}"#;
+
+#[test]
+fn a_question_in_parts_is_the_same_question() {
+    let template = template("exec");
+    for closure in [
+        "|e| sought(e.cmdline)",
+        "|e| !sought(e.cmdline) && e.uid > 7",
+        "|e| e.argv.any(|a| sought(a))",
+        "|e| !e.argv.any(|a| sought(a) || a.starts_with(\"/usr\") && !a.contains(\"b\"))",
+        "|e| sought(e.path) || sought(e.exe) && !sought(e.cwd)",
+        "|e| if sought(e.cwd) { allow() } else { e.argv.none(|a| sought(a)) || sought(e.cwd) }",
+    ] {
+        let script = format!("{MANY} {closure}");
+        let compiled = Closure::new(&script).unwrap().compile(&template);
+        let compiled = compiled.unwrap_or_else(|refusal| panic!("{closure}: {refusal}"));
+        assert!(compiled.code.tables.len() > 1, "one walk is enough: {script}");
+        let (told, matched) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        runner(cases(3000) / 60)
+            .run(&case(&template), |Case { events, .. }| {
+                matched.set(matched.get() + agree(&script, &events, &template)?.unwrap());
+                told.set(told.get() + events.len());
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(matched.get() > 0 && matched.get() < told.get(), "{closure}: {matched:?} of {told:?}");
+    }
+}
+
 /// Closures that change something, so that one which is not called, or called twice, shows.
 fn callbacks(script: &str) -> Option<[String; 4]> {
     let (before, closure) = script.rsplit_once("|e|")?;

@@ -360,10 +360,10 @@ impl Sites {
                 }
                 None => self.texts.push((text.clone(), vec![tests.clone()], 1)),
             },
-            Bool::Some(texts, formula) => {
-                if !self.lists.iter().any(|(known, other)| known == texts && other == formula) {
-                    self.lists.push((texts.clone(), formula.clone()));
-                }
+            Bool::Some(texts, formula)
+                if !self.lists.iter().any(|(known, other)| known == texts && other == formula) =>
+            {
+                self.lists.push((texts.clone(), formula.clone()));
             }
             Bool::Compare(_, a, b) => [a, b].into_iter().for_each(|part| self.int(part)),
             Bool::OneOf(of, _) => self.int(of),

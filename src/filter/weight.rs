@@ -130,9 +130,10 @@ fn gaps(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) => 0,
         HirKind::Class(class) => usize::from(!is_few(class)),
-        HirKind::Repetition(repetition) => {
-            gaps(&repetition.sub) + usize::from(repetition.max.is_none_or(|most| most > 1))
+        HirKind::Repetition(repetition) if repetition.max.is_none_or(|most| most > 1) => {
+            gaps(&repetition.sub).max(1)
         }
+        HirKind::Repetition(repetition) => gaps(&repetition.sub),
         HirKind::Capture(capture) => gaps(&capture.sub),
         // A beginning of any length is the same for all that is sought.
         HirKind::Concat(parts) => {
