@@ -9,7 +9,7 @@ use std::{
 
 use nix::{errno::Errno, libc};
 
-use super::{ring, triggers::in_child};
+use super::{child::in_child, ring};
 
 const SETUP_SQPOLL: u32 = 2;
 /// Operations of io_uring.

@@ -9,6 +9,7 @@
 //! here takes an attach for an answer.
 
 mod checks;
+mod child;
 mod hooks;
 mod kernel_triggers;
 mod page;

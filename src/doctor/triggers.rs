@@ -19,7 +19,7 @@ use std::{
 use nix::libc;
 use socket2::{Domain, Socket, Type};
 
-use super::{kernel_triggers, ring};
+use super::{child::in_child, kernel_triggers, ring};
 
 /// Does it. Failing is allowed: only that the hook is asked counts.
 pub type Trigger = fn() -> io::Result<()>;
@@ -290,20 +290,6 @@ fn send_netlink() -> io::Result<()> {
 fn call(number: i64, [a, b, c]: [u64; 3]) -> io::Result<()> {
     // SAFETY: as it says; what it gives is a number, or a descriptor for the process's few remaining moments.
     Ok(nix::errno::Errno::result(unsafe { libc::syscall(number, a, b, c) }).map(drop)?)
-}
-
-/// In a child that ends before it executes anything.
-pub(super) fn in_child(deed: fn() -> io::Result<()>) -> io::Result<()> {
-    let mut command = Command::new("/proc/self/exe");
-    let ask = move || {
-        deed()?;
-        Err(io::Error::from(io::ErrorKind::Other))
-    };
-    // SAFETY: one system call between fork and exec, which touches no memory of ours.
-    unsafe { command.pre_exec(ask) };
-    // The error just made is how it ends.
-    let _ = command.status();
-    Ok(())
 }
 
 /// A descriptor that is closed at once.
