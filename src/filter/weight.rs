@@ -12,12 +12,12 @@ use super::{
 };
 
 /// States that the machine of several questions may be expected to have: more find no room in a table.
-const HEAVIEST: usize = 6_000;
+const HEAVIEST: usize = 1_500;
 /// The same of one part of a question, in the order in which they are tried: fewer walks are quicker, smaller ones take
 /// less room.
-const BUDGETS: [usize; 4] = [4_000, 2_000, 1_000, 500];
+const BUDGETS: [usize; 4] = [1_000, 500, 250, 120];
 /// States of all parts of a question with gaps that leave the other questions their room.
-const ROOM: usize = 4_000;
+const ROOM: usize = 1_000;
 /// Parts of one question: each is a walk of its own.
 const PARTS: usize = 6;
 

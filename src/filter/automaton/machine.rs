@@ -16,7 +16,7 @@ pub const QUESTIONS: usize = 11;
 /// Bytes that determinisation may take for states, and for what it keeps meanwhile; and those of the patterns before. All
 /// three together bound the time it takes: a pattern that grows without end is given up within a tenth of a second.
 const DETERMINED: usize = 6 << 20;
-const KEPT: usize = 2 << 20;
+const KEPT: usize = 4 << 20;
 const COMPILED: usize = 4 << 20;
 /// States that may be looked at, with what was met on the way to each.
 const LOOKED_AT: usize = 60_000;
