@@ -14,7 +14,7 @@ use regex_syntax::hir::Hir;
 pub const QUESTIONS: usize = 11;
 
 /// Bytes that determinisation may take for states, and for what it keeps meanwhile; and those of the patterns before. All
-/// three together bound the time it takes: a pattern that grows without end is given up within a tenth of a second.
+/// three together bound the time it takes to give up a pattern that grows without end.
 const DETERMINED: usize = 6 << 20;
 const KEPT: usize = 4 << 20;
 const COMPILED: usize = 4 << 20;
@@ -32,6 +32,8 @@ pub enum Ending {
     Nul,
     /// Where its length says; a NUL in it stands for a blank.
     Length,
+    /// Where its bytes end, of which any may be a NUL.
+    Bytes,
 }
 
 /// What a walk comes to.
@@ -65,7 +67,6 @@ pub struct Machine {
     pub start: usize,
     /// The questions that are answered with yes before anything is read.
     pub first: u16,
-    pub questions: usize,
     pub patterns: usize,
 }
 
@@ -119,7 +120,6 @@ impl Machine {
         machine.set_row(Self::FOUND, Self::FOUND, Self::FOUND);
         machine.set_row(Self::SKIP, Self::SKIP, Self::FRESH);
         machine.open = vec![1; machine.open.len()];
-        machine.questions = 1;
         machine.patterns = patterns;
         Ok(machine)
     }
@@ -139,10 +139,10 @@ impl Machine {
         }
         let graph = Graph::explore(questions, ending, None)?;
         let settled = Settled::of(&graph, questions.len());
-        Ok(Self::settle(&graph, &settled, outcome, questions.len(), patterns))
+        Ok(Self::settle(&graph, &settled, outcome, patterns))
     }
 
-    fn settle(graph: &Graph, settled: &Settled, outcome: Outcome, questions: usize, patterns: usize) -> Self {
+    fn settle(graph: &Graph, settled: &Settled, outcome: Outcome, patterns: usize) -> Self {
         let one = outcome == Outcome::One;
         let mut rows = Rows::new(graph, if one { vec![None, None] } else { vec![None] });
         for node in 0..graph.nodes() {
@@ -155,7 +155,6 @@ impl Machine {
         let mut machine = rows.machine(graph, outcome, |bits| u32::from(one && bits & 1 != 0));
         machine.first = settled.must[0];
         machine.start = rows.row[0] as usize;
-        machine.questions = questions;
         machine.patterns = patterns;
         machine.set_row(Self::NO, Self::NO, Self::NO);
         if one {
@@ -283,12 +282,13 @@ fn determined(patterns: &[Hir]) -> Result<dense::DFA<Vec<u32>>, TooLarge> {
     dense::Builder::new().configure(config).build_from_nfa(&compiled).map_err(|_| TooLarge)
 }
 
-/// The class of each byte, and a byte of each class. A NUL is in none, unless it stands for a blank.
+/// The class of each byte, and a byte of each class. A NUL is in none, unless it stands for a blank or for itself.
 fn classes(dfa: &dense::DFA<Vec<u32>>, ending: Ending) -> ([u8; 256], Vec<u8>) {
     let known = dfa.byte_classes();
     let mut classes = [0; 256];
     let mut samples: Vec<u8> = Vec::new();
-    for byte in 1..=u8::MAX {
+    let first = u8::from(ending != Ending::Bytes);
+    for byte in first..=u8::MAX {
         let same = samples.iter().position(|sample| known.get(*sample) == known.get(byte));
         let class = same.unwrap_or_else(|| {
             samples.push(byte);
@@ -391,7 +391,6 @@ impl Rows {
             open: vec![1; self.node.len()],
             start: 0,
             first: 0,
-            questions: 1,
             patterns: 0,
         }
     }

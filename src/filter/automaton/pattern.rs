@@ -88,7 +88,7 @@ impl Pattern {
     fn new(text: &str, kind: Kind, hir: Hir) -> Result<Self, PatternError> {
         let whole =
             if kind == Kind::Regex { Hir::concat(vec![anything(), hir.clone()]) } else { hir.clone() };
-        let machine = Arc::new(Machine::of_one(whole, Ending::Nul)?);
+        let machine = Arc::new(Machine::of_one(whole, Ending::Bytes)?);
         if Table::of(&machine).is_none() {
             return Err(PatternError::TooLarge);
         }

@@ -172,6 +172,12 @@ fn hostile_patterns_are_given_up_in_time() {
 }
 
 #[test]
+fn a_scripts_own_text_goes_on_behind_a_nul() {
+    let found = |regex: &str| Pattern::regex(regex).unwrap().answer(b"a\0b c", true);
+    assert_eq!([found("b c$"), found("a.b"), found("^b")], [Some(true), Some(true), Some(false)]);
+}
+
+#[test]
 fn a_thousand_words_find_room() {
     let many = |count: usize| -> Vec<Test> {
         (0..count).map(|n| Test::containing(format!("{:05x}", n * 7919).into_bytes(), 0, 0)).collect()
