@@ -21,6 +21,13 @@ pub const ADDRESS_SIZE: usize = 20;
 /// The list of a program's arguments, in the templates that have one; and what scripts and filters call them as one text.
 pub const ARGV: &str = "argv";
 pub const CMDLINE: &str = "cmdline";
+pub const CMDLINE_DOC: &str = "The arguments as one text, a blank between two.";
+
+/// Whether events of the template have arguments, and so a command line, which is no field of its own.
+#[must_use]
+pub fn has_cmdline(template: &Template) -> bool {
+    template.field(ARGV).is_some() && template.field(CMDLINE).is_none()
+}
 
 /// One record from the kernel.
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ use serde_json::Value;
 pub use self::functions::{Function, Property, is_method_type, plain_types, summary};
 use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name, property};
 use crate::{
+    event::{CMDLINE, CMDLINE_DOC, has_cmdline},
     template::{Catalogue, Param, ParamKind, Template},
     values::nearest,
 };
@@ -224,6 +225,9 @@ impl Index {
     fn fields_named(&self, topic: &str) -> Vec<String> {
         let (of, name) = topic.split_once('.').map_or((None, topic), |(of, name)| (Some(of), name));
         let mut lines: Vec<String> = Vec::new();
+        if name == CMDLINE && self.templates(of).any(has_cmdline) {
+            lines.push(format!("e.{name}: text\n    {CMDLINE_DOC}"));
+        }
         for template in self.templates(of) {
             if let Some(field) = template.field(name) {
                 let unit = field.unit.as_ref().map_or_else(String::new, |u| format!(" [{u}]"));

@@ -10,7 +10,7 @@ use super::{
     fault::Fallible,
 };
 use crate::{
-    event::{ARGV, CMDLINE, Event, Value},
+    event::{ARGV, CMDLINE, Event, Value, has_cmdline},
     filter::Known,
     raw, report,
     template::FieldKind,
@@ -56,8 +56,7 @@ impl ScriptEvent {
     /// # Errors
     /// If there is none of that name, or it is not known.
     pub fn field(&self, name: &str) -> Fallible<Dynamic> {
-        let fields = self.event.template();
-        if name == CMDLINE && fields.field(name).is_none() && fields.field(ARGV).is_some() {
+        if name == CMDLINE && has_cmdline(self.event.template()) {
             return self.cmdline();
         }
         match name {

@@ -65,6 +65,7 @@ pub fn choices(
         Place::ScopeKey { present } => without(vocabulary.scope.clone(), present),
         Place::Field(template) => {
             let mut words = vocabulary.fields(template.as_deref());
+            words.extend(vocabulary.derived(template.as_deref()));
             words.extend(vocabulary.methods(Some("Event")));
             words
         }
@@ -310,6 +311,9 @@ mod tests {
         let field = Place::FieldName { template: Some("exec".into()), present: vec!["pid".into()] };
         assert_eq!(offered(&field, "pi"), ["pid_ns"]);
         assert_eq!(offered(&field, "argc"), ["argc"]);
+        // It is read of an event, and is no field that could be counted by.
+        assert_eq!(offered(&Place::Field(Some("exec".into())), "cmdl"), ["cmdline"]);
+        assert!(offered(&field, "cmdl").is_empty() && offered(&Place::Field(None), "cmdl").is_empty());
         let flags = Place::ParamValue { template: "file_open".into(), param: "access".into() };
         assert_eq!(offered(&flags, "wr"), ["write"]);
     }

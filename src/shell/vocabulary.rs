@@ -13,6 +13,7 @@ use std::{
 
 use super::lexer;
 use crate::{
+    event::{CMDLINE, CMDLINE_DOC, has_cmdline},
     facts,
     probe::scope::Kind,
     reaction,
@@ -179,6 +180,13 @@ impl Vocabulary {
         let others: Vec<_> = all.collect();
         let common = first.fields.iter().filter(|f| others.iter().all(|t| t.field(&f.name).is_some()));
         sorted(common.map(word))
+    }
+
+    /// What is read of an event like a field, and is none.
+    #[must_use]
+    pub fn derived(&self, template: Option<&str>) -> Vec<Word> {
+        let has = template.and_then(|name| self.template(name)).is_some_and(|template| has_cmdline(template));
+        has.then(|| Word::new(CMDLINE, "text", CMDLINE_DOC)).into_iter().collect()
     }
 
     /// The type that a script finds in a field.

@@ -6,7 +6,7 @@ use rhai::Position;
 
 use super::{Checker, Element, Fallible, List, Term};
 use crate::{
-    event::{ARGV, CMDLINE},
+    event::{ARGV, CMDLINE, has_cmdline},
     filter::ir::{
         self, Address, Between, Bool, Case, Comparison, Int, Length, Note, Number, Packed, Place, Text, Texts,
     },
@@ -29,10 +29,11 @@ impl Checker<'_> {
                 "ask for it in `.on_event(…)`",
             );
         }
-        if name == CMDLINE
-            && self.template.field(name).is_none()
-            && let Some(Ok(Term::Texts(texts))) = self.template.field(ARGV).map(|_| self.field(ARGV, at))
-        {
+        if name == CMDLINE && has_cmdline(self.template) {
+            let texts = match self.field(ARGV, at)? {
+                Term::Texts(texts) => texts,
+                other => return self.no_method(&other, name, at),
+            };
             return Ok(Term::Text(Text {
                 name: name.to_owned(),
                 size: texts.size + 1,
