@@ -182,37 +182,30 @@ fn is_search(text: &Text, test: &Test) -> bool {
 /// holds, here that none does.
 fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Vec<Bool> {
     let mut list: Vec<Bool> = Vec::new();
-    for part in parts {
-        let (text, tests) = match (&part, or) {
-            (Bool::Asked(text, tests), true) => (text, tests),
-            (Bool::Not(inner), false) => match &**inner {
-                Bool::Asked(text, tests) => (text, tests),
-                _ => {
-                    list.push(part);
-                    continue;
-                }
-            },
-            _ => {
-                list.push(part);
-                continue;
-            }
+    for mut part in parts {
+        let Some((text, tests)) = asked_in(&mut part, or) else {
+            list.push(part);
+            continue;
         };
-        let same = list.iter_mut().find_map(|known| match (known, or) {
-            (Bool::Asked(other, known), true) if other == text => Some(known),
-            (Bool::Not(inner), false) => match &mut **inner {
-                Bool::Asked(other, known) if other == text => Some(known),
-                _ => None,
-            },
-            _ => None,
-        });
-        match same {
+        let same = |known| asked_in(known, or).filter(|(other, _)| *other == text).map(|(_, known)| known);
+        match list.iter_mut().find_map(same) {
             Some(known) => {
-                known.extend(tests.iter().filter(|test| !known.contains(test)).cloned().collect::<Vec<_>>())
+                tests.retain(|test| !known.contains(test));
+                known.append(tests);
             }
             None => list.push(part),
         }
     }
     list.into_iter().map(divided).collect()
+}
+
+/// The question that a part is, or (of parts joined by `&&`) denies.
+fn asked_in(part: &mut Bool, or: bool) -> Option<(&Text, &mut Vec<Test>)> {
+    match part {
+        Bool::Asked(text, tests) if or => Some((text, tests)),
+        Bool::Not(inner) if !or => asked_in(inner, true),
+        _ => None,
+    }
 }
 
 /// Whether the formula holds for one of the elements: in parts if one walk cannot answer it. Tests alone are apart from what
