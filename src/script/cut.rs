@@ -3,11 +3,9 @@
 //! In: an event's text or list that is cut. Out: the answers that are certain, and an error for every other question.
 //! For filters that Rhai evaluates; a callback gets the part as a text.
 
-use std::{cell::RefCell, collections::HashMap};
-
 use rhai::EvalAltResult;
 
-use super::{Fault, fault::Fallible};
+use super::{Fault, fault::Fallible, regex};
 use crate::{
     filter::{Glob, Known, Pattern, Test},
     raw,
@@ -74,28 +72,9 @@ impl CutText {
         Ok(true)
     }
 
-    pub fn matches(&self, regex: &str) -> Fallible<bool> {
-        self.answer(&Test::Matches(pattern(regex)?))
+    pub fn matches(&self, expression: &str) -> Fallible<bool> {
+        self.answer(&Test::Matches(regex::pattern(expression)?))
     }
-}
-
-/// Reads a regular expression, once for each that a thread asks for again and again.
-pub fn pattern(regex: &str) -> Fallible<Pattern> {
-    const KEPT: usize = 64;
-    thread_local! {
-        static KNOWN: RefCell<HashMap<String, Pattern>> = RefCell::default();
-    }
-    KNOWN.with_borrow_mut(|known| {
-        if let Some(pattern) = known.get(regex) {
-            return Ok(pattern.clone());
-        }
-        let pattern = Pattern::regex(regex).map_err(|error| Fault::script(error).about(regex))?;
-        if known.len() >= KEPT {
-            known.clear();
-        }
-        known.insert(regex.to_owned(), pattern.clone());
-        Ok(pattern)
-    })
 }
 
 impl CutList {

@@ -44,6 +44,7 @@ mod policy;
 mod program;
 mod receivers;
 mod recent;
+mod regex;
 mod registry;
 mod runtime;
 mod scratch;

@@ -6,7 +6,7 @@ use super::{Fallible, runtime};
 use crate::{
     filter::Glob,
     raw, report,
-    script::{Fault, cut, value},
+    script::{Fault, regex, value},
 };
 
 /// The words of a list, each as text.
@@ -28,8 +28,8 @@ mod functions {
     /// of Rust's regex crate, over bytes: classes and `(?i)` know ASCII's letters alone, and `.` is any byte but a
     /// newline. `^` and `$` are the string's ends; there is no look-around.
     #[rhai_fn(return_raw)]
-    pub fn matches(text: &str, regex: &str) -> Fallible<bool> {
-        let pattern = cut::pattern(regex)?;
+    pub fn matches(text: &str, expression: &str) -> Fallible<bool> {
+        let pattern = regex::pattern(expression)?;
         Ok(pattern.answer(&raw::bytes(text), true) == Some(true))
     }
 

@@ -15,7 +15,7 @@ use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
 use super::{
     Outcome, same,
     shell::Shell,
-    task::{Deed, ME, open_file},
+    task::{Deed, Identity, ME, execute, open_file},
 };
 
 const NO_ACCESS: Deed = Deed::Refused(Errno::EACCES);
@@ -187,8 +187,8 @@ pub fn shell_of_a_server() -> Outcome {
         "let p = probe(\"exec\").scope(#{comm: [\"nginx\", \"httpd\", \"php-fpm\"]}).when(|e| e.path.matches(`/((ba|da|z|a)?sh|busybox)$`)).deny(\"EACCES\").name(\"t\"); p.attach(); print(\"ready\");",
     )?;
     let as_named = |comm: &'static str, program: &str| {
-        let named = super::task::Identity { comm: Some(comm), ..ME };
-        super::task::execute(&named, program).map(|task| task.deed)
+        let named = Identity { comm: Some(comm), ..ME };
+        execute(&named, program).map(|task| task.deed)
     };
     same("the server's shell", as_named("nginx", "/bin/busybox")?, NO_ACCESS)?;
     same("a shell of another's", as_named("login", "/bin/busybox")?, Deed::Done)?;
