@@ -305,6 +305,9 @@ pub fn template_page(template: &Template) -> String {
             field.doc
         );
     }
+    if has_cmdline(template) {
+        let _ = writeln!(text, "  {CMDLINE:<12} {:<7} {CMDLINE_DOC}", "text");
+    }
     let _ = writeln!(text, "\nNot seen:\n  {}", template.not_seen);
     let _ = writeln!(text, "\nIn use:\n  {}", template.example);
     let _ = write!(text, "\nExample:\n  {}", example(template));

@@ -88,7 +88,8 @@ impl ScriptEvent {
                 let advice = format!("call it: `e.{name}(…)`; help(\"{name}\") tells how");
                 return Fault { advice: Some(advice), ..fault }.into();
             }
-            let near = nearest(name, template.fields.iter().map(|f| f.name.as_str()));
+            let derived = has_cmdline(template).then_some(CMDLINE);
+            let near = nearest(name, template.fields.iter().map(|f| f.name.as_str()).chain(derived));
             let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
             let fault = Fault::script(format!("an event of `{of}` has no field `{name}`")).about(name);
             Fault { advice: Some(format!("{near}help(\"{of}\") lists its fields")), ..fault }.into()

@@ -44,10 +44,12 @@ impl Checker<'_> {
             }));
         }
         let Some(field) = self.template.field(name) else {
-            let names = || self.template.fields.iter().filter(|f| !is_late(f)).map(|f| f.name.as_str());
+            let derived = has_cmdline(self.template).then_some(CMDLINE);
+            let fields = self.template.fields.iter().filter(|f| !is_late(f)).map(|f| f.name.as_str());
             // As a callback says it; all of them together are half a screen.
             let of = &self.template.name;
-            let near = nearest(name, names()).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
+            let near = nearest(name, fields.chain(derived))
+                .map_or_else(String::new, |n| format!("did you mean `{n}`? "));
             let text = format!("an event of `{of}` has no field `{name}`");
             return self.misfit(at, text, &format!("{near}help(\"{of}\") lists its fields"));
         };
