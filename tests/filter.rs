@@ -329,6 +329,33 @@ fn a_question_in_parts_is_the_same_question() {
     }
 }
 
+#[test]
+fn a_middle_far_before_the_end_is_found_by_a_walk() {
+    let template = template("exec");
+    for (text, glob) in [
+        ("e.path", r#"TEXT.like("*x*/var/log/x.log")"#),
+        ("e.path", r#"(TEXT.like("/var*a*/var/log/x.log") || !TEXT.like("*l*/x.log"))"#),
+        ("e.cwd", r#"TEXT.to_ascii_lower().like("/*t*/x")"#),
+    ] {
+        let searched = ["bash/tmp/x", "aabsh", "abcdefgh", "/etc/shadow", "aab"];
+        let words: Vec<_> = searched.iter().map(|word| format!("!TEXT.contains({word:?})")).collect();
+        let closure = format!("|e| {} && {glob}", words.join(" && ")).replace("TEXT", text);
+        let elements = format!("|e| e.argv.any(|a| !({}) || a == \"x\")", glob.replace("TEXT", "a"));
+        for script in [closure, elements] {
+            let compiled = Closure::new(&script).unwrap().compile(&template);
+            let compiled = compiled.unwrap_or_else(|refusal| panic!("{script}: {refusal}"));
+            let rows: usize = compiled.code.tables.iter().map(|table| table.rows).sum();
+            assert!(rows > 0 && rows < 64 << 10, "{rows} bytes: {script}");
+            runner(cases(3000) / 60)
+                .run(&case(&template), |Case { events, .. }| {
+                    agree(&script, &events, &template)?.unwrap();
+                    Ok(())
+                })
+                .unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
+
 /// Closures that change something, so that one which is not called, or called twice, shows.
 fn callbacks(script: &str) -> Option<[String; 4]> {
     let (before, closure) = script.rsplit_once("|e|")?;

@@ -46,6 +46,14 @@ impl Glob {
         Ok(Glob { pieces })
     }
 
+    /// A text with another in the middle, and with what it begins and ends with.
+    #[must_use]
+    pub(super) fn around(prefix: &[u8], middle: &[u8], suffix: &[u8]) -> Self {
+        let text = |part| Some(Piece::Text(raw::text(part))).filter(|_| !part.is_empty());
+        let pieces = [text(prefix), Some(Piece::Any), text(middle), Some(Piece::Any), text(suffix)];
+        Glob { pieces: pieces.into_iter().flatten().collect() }
+    }
+
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
@@ -57,6 +65,17 @@ impl Glob {
             Piece::Text(text) => Some(text.as_str()),
             Piece::One | Piece::Any => None,
         })
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub(super) fn written(&self) -> String {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::One => "?",
+            Piece::Any => "*",
+        });
+        pieces.collect()
     }
 
     /// Whether a text is like it. Bytes are compared ([`raw`]), as the kernel compares them.

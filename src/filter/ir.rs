@@ -615,6 +615,45 @@ pub fn either(parts: impl IntoIterator<Item = Bool>) -> Bool {
     }
 }
 
+/// Parts joined by `&&`, in which what is like a glob with a middle and an end ([`Test::all_of`]) is one pattern
+/// instead of several tests, where `wanted` says so: a walk that looked for the middle alone would have to know of each
+/// place where it has met it how far behind that is.
+#[must_use]
+pub fn whole_globs(parts: &[Bool], wanted: impl Fn(&Text, &Test) -> bool) -> Vec<Bool> {
+    let mut list = parts.to_vec();
+    for part in parts {
+        let Bool::Text(text, middle @ Test::Contains { needle, from, until }) = part else { continue };
+        if *until == 0 || !wanted(text, middle) {
+            continue;
+        }
+        let tests = || {
+            parts.iter().filter_map(|other| match other {
+                Bool::Text(of, test) if of == text => Some(test),
+                _ => None,
+            })
+        };
+        let begins = |test: &Test| matches!(test, Test::StartsWith(prefix) if prefix.len() == *from);
+        let ends = |test: &Test| matches!(test, Test::EndsWith(suffix) if suffix.len() == *until);
+        let nothing = Test::StartsWith(vec![]);
+        let begin = if *from == 0 { Some(&nothing) } else { tests().find(|test| begins(test)) };
+        let (Some(begin @ Test::StartsWith(prefix)), Some(end @ Test::EndsWith(suffix))) =
+            (begin, tests().find(|test| ends(test)))
+        else {
+            continue;
+        };
+        let glob = Glob::around(prefix, needle, suffix);
+        let Ok(pattern) = Pattern::glob(&glob.written(), &glob) else { continue };
+        // What it says as well need not be asked beside it.
+        let reaches = Test::Reaches(from + until);
+        let said = |other: &Bool| {
+            matches!(other, Bool::Text(of, test) if of == text && [begin, middle, end, &reaches].contains(&test))
+        };
+        list.retain(|other| !said(other));
+        list.push(Bool::Text(text.clone(), Test::Matches(pattern)));
+    }
+    list
+}
+
 /// `neutral` is what a part may be without saying anything; the other constant ends the list.
 fn joined(parts: impl IntoIterator<Item = Bool>, neutral: bool) -> Bool {
     let mut list = Vec::new();

@@ -15,6 +15,8 @@ use super::{
 const SEARCHES: usize = 3;
 /// Texts that are compared with one text, one by one.
 const COMPARISONS: usize = 24;
+/// Questions that one walk answers, where the tables of more have no room.
+const FEWER: usize = 3;
 /// A text shorter than this is searched in no time.
 const SHORT: usize = 64;
 
@@ -156,7 +158,10 @@ impl Lowering {
             Bool::Compare(how, a, b) => Bool::Compare(*how, self.int(a), self.int(b)),
             Bool::OneOf(of, ranges) => Bool::OneOf(self.int(of), ranges.clone()),
             Bool::Not(inner) => ir::not(self.bool(inner)),
-            Bool::And(parts) => ir::and(joined(parts.iter().map(|part| self.bool(part)), false)),
+            Bool::And(parts) => {
+                let parts = ir::whole_globs(parts, |text, test| self.wants(text, test));
+                ir::and(joined(parts.iter().map(|part| self.bool(part)), false))
+            }
             Bool::Or(parts) => ir::or(joined(parts.iter().map(|part| self.bool(part)), true)),
             Bool::If(a, b, c) => {
                 let [a, b, c] = [a, b, c].map(|part| Box::new(self.bool(part)));
@@ -255,21 +260,26 @@ impl Walk {
     pub fn all(body: &Decision) -> Result<Vec<Walk>, TooLarge> {
         let mut sites = Sites::default();
         sites.decision(body);
-        let mut walks = Vec::new();
-        for (text, questions, count) in &sites.texts {
-            for part in questions.chunks(QUESTIONS) {
-                walks.extend(walks_over(text, part, *count)?);
-            }
-        }
+        let mut lists = Vec::new();
         for (texts, formula) in &sites.lists {
             let table = questions::about_elements(formula).ok().and_then(|machine| Table::of(&machine));
             let subject = Subject::List(texts.clone(), formula.clone());
-            walks.push(Walk { subject, outcome: Outcome::Elements, table: table.ok_or(TooLarge)? });
+            lists.push(Walk { subject, outcome: Outcome::Elements, table: table.ok_or(TooLarge)? });
         }
-        match walks.iter().map(|walk| walk.table.rows).sum::<usize>() {
-            rows if rows > LARGEST => Err(TooLarge),
-            _ => Ok(walks),
+        // Fewer questions a walk are more walks, and smaller ones.
+        for most in [QUESTIONS, FEWER, 1] {
+            let mut walks = Vec::new();
+            for (text, questions, count) in &sites.texts {
+                for part in questions.chunks(most) {
+                    walks.extend(walks_over(text, part, *count)?);
+                }
+            }
+            walks.extend(lists.iter().cloned());
+            if walks.iter().map(|walk| walk.table.rows).sum::<usize>() <= LARGEST {
+                return Ok(walks);
+            }
         }
+        Err(TooLarge)
     }
 }
 

@@ -220,7 +220,7 @@ fn formula(asked: &Bool) -> Option<Formula> {
         Bool::Constant(known) => Some(Formula::Constant(*known)),
         Bool::Text(text, test) if is_element(text) => Some(Formula::Test(text.case, test.clone())),
         Bool::Not(inner) => Some(Formula::Not(Box::new(formula(inner)?))),
-        Bool::And(parts) => all(parts).map(Formula::And),
+        Bool::And(parts) => all(&ir::whole_globs(parts, |_, _| true)).map(Formula::And),
         Bool::Or(parts) => all(parts).map(Formula::Or),
         Bool::If(condition, then, otherwise) => {
             let (condition, then, otherwise) = (formula(condition)?, formula(then)?, formula(otherwise)?);
