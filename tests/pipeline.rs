@@ -22,7 +22,7 @@ fn template() -> Arc<Template> {
 /// The shortest record there is but for a path of some bytes.
 fn producer(template: &Template) -> Option<Producer> {
     let path = template.field("path").unwrap();
-    let mut record = vec![0; path.offset];
+    let mut record = vec![0; path.offset - template.layout.origin_size];
     record.extend(b"/srv/data/file\0");
     match Producer::new(template, &record, RING_SIZE) {
         Ok(producer) => Some(producer),

@@ -103,7 +103,11 @@ fn no_two_fields_share_a_name_or_a_byte() {
     for template in catalogue().iter() {
         let mut end = 0;
         let mut names = std::collections::HashSet::new();
-        for field in &template.fields {
+        // The origin stands before the event.
+        let (origin, own): (Vec<_>, Vec<_>) = template.fields.iter().partition(|field| field.is_of_origin());
+        assert!(origin.iter().all(|field| field.offset + field.size <= template.layout.origin_size));
+        assert!(own[0].offset == template.layout.origin_size);
+        for field in origin.into_iter().chain(own) {
             assert!(names.insert(&field.name), "{}: {} twice", template.name, field.name);
             assert!(field.offset >= end, "{}: {} overlaps", template.name, field.name);
             end = field.offset + field.size;
@@ -348,6 +352,10 @@ fn an_event_without_a_path_is_sent_whole() {
         "krsi_summary_fields",
         "krsi_event_fields",
         "krsi_path_for",
+        "krsi_filter_origin",
+        "krsi_summary_origin",
+        "krsi_event_origin",
+        "krsi_origin_sent",
         "krsi_counts_first",
         "krsi_first_by",
         "krsi_scope_kinds",

@@ -69,7 +69,10 @@
  * leaves the kernel; "read", in user space.
  */
 #define KRSI_KNOWN(when) KRSI_TAG("known:" when)
-/* On a member that is gathered only where it is used, for what it costs: "exe" (krsi_exe) or "cwd" (krsi_cwd). */
+/*
+ * On a member that is gathered only where it is used, for what it costs: "exe" (krsi_exe), "cwd" (krsi_cwd), or a part of the
+ * origin (enum krsi_origin_part), which is told only where it is named.
+ */
 #define KRSI_COSTS(what) KRSI_TAG("costs:" what)
 /*
  * On a param: while it is set, the probe decides in that hook, when nothing can be refused any more, and
@@ -156,6 +159,8 @@ struct krsi_path {
  * all zero before the template gathers anything.
  */
 #define KRSI_PACKED_FROM(path) KRSI_SENT(__builtin_offsetof(struct event, path.text))
+/* Of what is no event, but a record in the making: how much of it is cleared. */
+#define KRSI_CLEARED_TO(member) KRSI_SENT(__builtin_offsetof(struct event, member))
 /* Or that it has none: an event without a path. */
 #define KRSI_SENT_WHOLE KRSI_SENT(sizeof(struct event))
 #define KRSI_SENT(size)                                                                                    \
@@ -191,7 +196,8 @@ enum krsi_mode { KRSI_MODES(KRSI_MEMBER) };
 	X(KRSI_NOTE_UNLINKED, "unlinked", 4096)                                                            \
 	X(KRSI_NOTE_UNREACHABLE, "unreachable", 8192)                                                      \
 	X(KRSI_NOTE_EXE_UNLINKED, "exe-unlinked", 16384)                                                   \
-	X(KRSI_NOTE_FMOD_RET, "fmod-ret", 32768)
+	X(KRSI_NOTE_FMOD_RET, "fmod-ret", 32768)                                                           \
+	X(KRSI_NOTE_NO_PROCESS, "no-process", 65536)
 
 enum krsi_note { KRSI_NOTES(KRSI_MEMBER) };
 
@@ -230,7 +236,8 @@ struct krsi_header {
 			   "no-exe, no-cwd, no-source, no-target: exe, cwd, source or target_exe could not be read; "
 			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
 			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
-			   "gives is gone; fmod-ret: decided in the kernel function that asks the LSM hooks.")
+			   "gives is gone; fmod-ret: decided in the kernel function that asks the LSM hooks; no-process: of "
+			   "the process, or of one above it, nothing has been kept that tells its executable or arguments.")
 		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");

@@ -40,6 +40,7 @@
 #include "krsi_counters.bpf.h"
 #include "krsi_enter.bpf.h"
 #include "krsi_event.bpf.h"
+#include "krsi_origin.bpf.h"
 #include "krsi_preview.bpf.h"
 #include "krsi_scratch.bpf.h"
 #include "krsi_settings.bpf.h"
@@ -53,8 +54,8 @@
 /* "Dual MIT/GPL" is a licence the kernel takes as compatible with the GPL. */
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* With the event in r1. Without a filter it says yes. */
-KRSI_SLOT(krsi_filter, struct event, 4000)
+/* With the record in r1. Without a filter it says yes. */
+KRSI_SLOT(krsi_filter, struct krsi_record, 4000)
 
 /*
  * The template has gathered its fields and says whether its params match (enum krsi_match): header and
@@ -80,11 +81,13 @@ __noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
 	krsi_gather_header(scratch, krsi_filter_fields, 0);
 	if (krsi_exe == KRSI_EXE_FOR_FILTER)
 		krsi_gather_exe(scratch);
+	if (krsi_filter_origin)
+		krsi_gather_origin(slot, krsi_filter_origin);
 	/* A filter looks for texts behind the path: what was not gathered is empty, not left over. */
 	end = KRSI_IS_PACKED ? krsi_tail(scratch, sizeof(struct event) - KRSI_FIXED_SIZE - 1) : NULL;
 	if (end)
 		*end = '\0';
-	result = krsi_filter(&scratch->event);
+	result = krsi_filter(krsi_record(scratch));
 	match = result & 0xff;
 	if (match == KRSI_UNKNOWN) {
 		/* What it could not be told for is counted already, or is counted now. */
@@ -128,12 +131,16 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	krsi_write_answer(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none) {
 		krsi_gather_header(scratch, krsi_summary_fields, krsi_filter_fields);
+		if (krsi_summary_origin & ~krsi_filter_origin)
+			krsi_gather_origin(slot, krsi_summary_origin & ~krsi_filter_origin);
 		krsi_summarize(slot, settings->control.epoch);
 	}
 	if (quiet || KRSI_IS_REPEATED(slot, answer.verdict)) {
 		krsi_count(krsi_counter_suppressed);
 	} else {
 		krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
+		if (krsi_event_origin & ~(krsi_filter_origin | krsi_summary_origin))
+			krsi_gather_origin(slot, krsi_event_origin & ~(krsi_filter_origin | krsi_summary_origin));
 		scratch->event.header.notes |= krsi_notes_of_path(slot);
 		krsi_emit(scratch);
 	}

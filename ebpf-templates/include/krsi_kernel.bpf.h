@@ -191,6 +191,7 @@ struct fs_struct {
 
 struct mm_struct {
 	unsigned long arg_start;
+	unsigned long arg_end;
 	struct file *exe_file;
 } __relocated;
 

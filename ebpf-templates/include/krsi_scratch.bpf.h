@@ -4,6 +4,7 @@
 #define KRSI_SCRATCH_BPF_H
 
 #include "krsi.bpf.h"
+#include "krsi_origin_members.bpf.h"
 
 #define KRSI_KEY_SIZE 256 /* LPM_DATA_SIZE_MAX */
 /* A path, and room behind it that nothing is ever written to: so far the verifier sees a name go. */
@@ -47,6 +48,8 @@ struct scratch {
 	/* 1 while a task has it; from 5.12 on. */
 	u32 taken;
 	u32 zero;
+	/* Directly before the event: its end is sent with it. */
+	struct krsi_origin origin;
 	struct event event;
 	/* Bytes in use of the packed part: the path, and what stands behind it. */
 	u32 used;
@@ -64,6 +67,17 @@ struct scratch {
 		u64 words[KRSI_DISTINCT_SIZE / sizeof(u64)];
 	} distinct;
 };
+
+/* What filters and summaries look at: the origin and the event are one to them. */
+struct krsi_record {
+	struct krsi_origin origin;
+	struct event event;
+};
+
+static __always_inline struct krsi_record *krsi_record(struct scratch *scratch)
+{
+	return (struct krsi_record *)&scratch->origin;
+}
 
 #define KRSI_SLOTS 256
 

@@ -105,7 +105,7 @@ struct {
 
 static __always_inline u64 krsi_number_at(struct scratch *scratch, u32 from, u32 size)
 {
-	void *at = (char *)&scratch->event + from;
+	void *at = (char *)krsi_record(scratch) + from;
 
 	switch (size) {
 	case 1:
@@ -149,7 +149,7 @@ static __always_inline u64 krsi_hash_text(struct scratch *scratch, u32 from)
 #pragma clang loop unroll(full)
 	for (u32 i = 0; i < KRSI_DISTINCT_SIZE / sizeof(u64); i++)
 		scratch->distinct.words[i] = 0;
-	bpf_probe_read_kernel_str(scratch->distinct.text, KRSI_DISTINCT_SIZE, (char *)&scratch->event + from);
+	bpf_probe_read_kernel_str(scratch->distinct.text, KRSI_DISTINCT_SIZE, (char *)krsi_record(scratch) + from);
 	for (u32 i = 0; i < KRSI_DISTINCT_SIZE / sizeof(u64); i++) {
 		u64 word = scratch->distinct.words[i];
 
@@ -278,9 +278,9 @@ static __always_inline void krsi_take_field(struct scratch *scratch, const volat
 	if (!size)
 		return;
 	if (taken->text)
-		bpf_probe_read_kernel_str(scratch->key.group + to, size, (char *)&scratch->event + from);
+		bpf_probe_read_kernel_str(scratch->key.group + to, size, (char *)krsi_record(scratch) + from);
 	else
-		bpf_probe_read_kernel(scratch->key.group + to, size, (char *)&scratch->event + from);
+		bpf_probe_read_kernel(scratch->key.group + to, size, (char *)krsi_record(scratch) + from);
 }
 
 static __always_inline void krsi_summarize_one(struct scratch *scratch, u32 epoch, const u32 which)

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Event, Source, Stacks, Value};
+use super::{Event, Source, Stacks, Told, Value};
 use crate::{
     raw, symbols,
     template::{Cut, Field, FieldKind, Known, NamedValue, Stack, Template},
@@ -20,12 +20,20 @@ pub enum DecodeError {
 
 impl Source {
     #[must_use]
-    pub fn new(template: Arc<Template>, probe: Arc<str>, told: Option<Arc<[String]>>) -> Self {
+    pub fn new(template: Arc<Template>, probe: Arc<str>, told: Told) -> Self {
+        let skipped = told.skipped(&template);
         let least =
             template.fields.get(template.layout.packed_from).map_or(template.event_size, |f| f.offset);
-        let sizes = least..=template.event_size;
-        let number = template.field("seq").map(|field| field.offset);
-        Source { template, probe, told, sizes, number }
+        let sizes = least.saturating_sub(skipped)..=template.event_size.saturating_sub(skipped);
+        let number = template.field("seq").map(|field| field.offset.saturating_sub(skipped));
+        Source { template, probe, told, sizes, number, skipped }
+    }
+
+    /// Of records that tell everything.
+    #[must_use]
+    pub fn of_whole(template: Arc<Template>, probe: Arc<str>) -> Self {
+        let origin = template.origin_fields().map(|field| field.name.clone()).collect();
+        Source { skipped: 0, ..Self::new(template, probe, Told::All(origin)) }
     }
 
     /// # Errors
@@ -64,7 +72,7 @@ impl Event {
         bytes: &[u8],
         wall_offset_ns: i64,
     ) -> Result<Self, DecodeError> {
-        let source = Arc::new(Source::new(Arc::clone(template), Arc::clone(probe), None));
+        let source = Arc::new(Source::of_whole(Arc::clone(template), Arc::clone(probe)));
         source.check(bytes)?;
         Ok(Event::new(&source, bytes, wall_offset_ns))
     }
@@ -84,13 +92,19 @@ impl Event {
     /// Whether it tells this field; what it does not may not have been gathered.
     #[must_use]
     pub fn tells(&self, name: &str) -> bool {
-        self.source.told.as_ref().is_none_or(|told| told.iter().any(|field| field == name))
+        self.source.told.tells(&self.source.template, name)
     }
 
     /// What it tells, if not everything.
     #[must_use]
     pub fn told(&self) -> Option<&[String]> {
-        self.source.told.as_deref()
+        self.source.told.only()
+    }
+
+    /// How many bytes of the template's record are missing at the beginning of this one.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.source.skipped
     }
 
     /// The number that the kernel gave a stack, and one more; 0: none.
@@ -225,10 +239,16 @@ impl Event {
     fn bytes_of(&self, field: &Field) -> &[u8] {
         let packed =
             self.source.template.fields.get(self.source.template.layout.packed_from..).unwrap_or_default();
-        let mut at = packed.first().map_or(usize::MAX, |f| f.offset);
-        if field.offset < at {
-            let bytes = self.bytes.get(field.offset..).unwrap_or_default();
-            return &bytes[..bytes.len().min(field.size)];
+        let skipped = self.source.skipped;
+        let Some(offset) = field.offset.checked_sub(skipped) else { return &[] };
+        let mut at = packed.first().map_or(usize::MAX, |f| f.offset.saturating_sub(skipped));
+        if offset < at {
+            let bytes = self.bytes.get(offset..).unwrap_or_default();
+            let used = match &field.kind {
+                FieldKind::Texts { length } => usize::try_from(self.number(length)).unwrap_or(usize::MAX),
+                _ => field.size,
+            };
+            return &bytes[..bytes.len().min(field.size).min(used)];
         }
         for candidate in packed {
             let rest = self.bytes.get(at..).unwrap_or_default();

@@ -7,6 +7,7 @@
 //! ([`crate::report::printable`]).
 
 mod decode;
+pub mod origin;
 pub mod queue;
 
 use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
@@ -47,12 +48,54 @@ pub struct Source {
     pub template: Arc<Template>,
     /// Name of the probe, as the script gave it (`exec-1` if it gave none).
     pub probe: Arc<str>,
-    /// What its events tell, if not everything.
-    pub told: Option<Arc<[String]>>,
+    pub told: Told,
     /// Bytes of the shortest record there can be, and of the longest.
     sizes: RangeInclusive<usize>,
     /// Where a record has its number.
     number: Option<usize>,
+    /// How many bytes of the origin's beginning are not sent.
+    skipped: usize,
+}
+
+/// What a probe's events tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Everything but where the operation comes from, of which they tell these fields.
+    All(Arc<[String]>),
+    /// These fields.
+    Only(Arc<[String]>),
+}
+
+impl Told {
+    /// Whether they tell a field.
+    #[must_use]
+    pub fn tells(&self, template: &Template, name: &str) -> bool {
+        let is_in = |names: &[String]| names.iter().any(|known| known == name);
+        match self {
+            Told::All(origin) => {
+                is_in(origin) || template.field(name).is_none_or(|field| !field.is_of_origin())
+            }
+            Told::Only(told) => is_in(told),
+        }
+    }
+
+    /// Names the fields, if not everything is told.
+    #[must_use]
+    pub fn only(&self) -> Option<&[String]> {
+        match self {
+            Told::All(_) => None,
+            Told::Only(told) => Some(told),
+        }
+    }
+
+    /// How much of the origin's beginning is not sent, in bytes: it is sent from the first field on that is told.
+    #[must_use]
+    pub fn skipped(&self, template: &Template) -> usize {
+        let told = template.origin_fields().filter(|field| self.tells(template, &field.name));
+        let first = told.map(|field| field.offset).min().unwrap_or(template.layout.origin_size);
+        // As the ring buffer has its records.
+        first / 8 * 8
+    }
 }
 
 /// The stacks that an event names by their numbers.

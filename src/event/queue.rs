@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn source() -> Arc<Source> {
-        Arc::new(Source::new(template(), "p".into(), None))
+        Arc::new(Source::of_whole(template(), "p".into()))
     }
 
     /// So many records, numbered from there on.

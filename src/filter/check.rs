@@ -20,6 +20,7 @@ use super::{
     syntax::{self, Function, Kind, Node, Question, Statement},
 };
 use crate::{
+    event::origin::Relative,
     template::{NamedValue, Template},
     values::{Network, Networks},
 };
@@ -40,6 +41,11 @@ const DEPTH: usize = 16;
 #[derive(Debug, Clone)]
 enum Term {
     Event,
+    /// `e.parent`, `e.stdin` …
+    Relative(&'static Relative),
+    /// `e.ancestors`, and one of them.
+    Ancestors,
+    Ancestor(usize),
     Int(Int),
     Bool(Bool),
     /// A verdict, or the choice of one.
@@ -78,6 +84,9 @@ impl Term {
     fn what(&self) -> &'static str {
         match self {
             Term::Event => "the event",
+            Term::Relative(_) => "what has fields of its own",
+            Term::Ancestors => "a list",
+            Term::Ancestor(_) => "a process",
             Term::Int(_) => "a number",
             Term::Bool(_) => "true or false",
             Term::Decision(_) => "a verdict",
@@ -447,6 +456,8 @@ impl Checker<'_> {
             },
             Kind::Field { of, name } => match self.term(of)? {
                 Term::Event => self.field(name, at),
+                Term::Relative(relative) => self.of_relative(relative, name, at),
+                Term::Ancestor(index) => self.of_ancestor(index, name, at),
                 other => self.no_method(&other, name, at),
             },
             Kind::Method { of, name, arguments } => {

@@ -17,12 +17,22 @@ impl Filter {
     /// # Errors
     /// If it cannot tell.
     pub fn evaluate(&self, bytes: &[u8]) -> Fallible<Answer> {
-        Evaluation { bytes, slots: vec![0; self.slots] }.decision(&self.body)
+        self.evaluate_from(bytes, 0)
+    }
+
+    /// The same of a record that lacks so many bytes at its beginning, which are zero too.
+    ///
+    /// # Errors
+    /// If it cannot tell.
+    pub fn evaluate_from(&self, bytes: &[u8], skipped: usize) -> Fallible<Answer> {
+        Evaluation { bytes, skipped, slots: vec![0; self.slots] }.decision(&self.body)
     }
 }
 
 struct Evaluation<'a> {
     bytes: &'a [u8],
+    /// How much of the record's beginning is missing.
+    skipped: usize,
     slots: Vec<i64>,
 }
 
@@ -187,7 +197,8 @@ impl Evaluation<'_> {
     }
 
     fn unsigned(&self, offset: usize, size: usize) -> u64 {
-        let bytes = self.bytes.get(offset..).unwrap_or_default();
+        let begin = offset.checked_sub(self.skipped).unwrap_or(usize::MAX);
+        let bytes = self.bytes.get(begin..).unwrap_or_default();
         bytes.iter().take(size).rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
     }
 
@@ -281,8 +292,8 @@ impl Evaluation<'_> {
     }
 
     fn begins(&self, of: &Packed) -> usize {
-        let behind_path = of.path + self.size(of.length) + 1;
-        of.between.iter().fold(behind_path, |at, between| match between {
+        let begin = of.length.map_or(of.path, |length| of.path + self.size(length) + 1);
+        of.between.iter().fold(begin, |at, between| match between {
             Between::Text(size) => at + (until_nul(self.within(at, *size)).len() + 1).min(*size),
             Between::Texts(length) => at + self.size(*length),
         })
@@ -294,7 +305,8 @@ impl Evaluation<'_> {
     }
 
     fn within(&self, offset: usize, size: usize) -> &[u8] {
-        let bytes = self.bytes.get(offset..).unwrap_or_default();
+        let begin = offset.checked_sub(self.skipped).unwrap_or(usize::MAX);
+        let bytes = self.bytes.get(begin..).unwrap_or_default();
         &bytes[..bytes.len().min(size)]
     }
 

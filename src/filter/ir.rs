@@ -176,8 +176,8 @@ pub struct Length {
 pub struct Packed {
     /// Offset of the path.
     pub path: usize,
-    /// Offset of its length.
-    pub length: usize,
+    /// Offset of its length; `None`: there is no path, and the text itself begins there.
+    pub length: Option<usize>,
     /// What stands between the path and this one.
     pub between: Vec<Between>,
     /// The offset where it begins if all of these are as long as they can be.
@@ -620,35 +620,41 @@ pub fn either(parts: impl IntoIterator<Item = Bool>) -> Bool {
 /// place where it has met it how far behind that is.
 #[must_use]
 pub fn whole_globs(parts: &[Bool], wanted: impl Fn(&Text, &Test) -> bool) -> Vec<Bool> {
-    let mut list = parts.to_vec();
+    let mut list: Vec<Bool> = Vec::new();
     for part in parts {
+        list.push(part.clone());
         let Bool::Text(text, middle @ Test::Contains { needle, from, until }) = part else { continue };
         if *until == 0 || !wanted(text, middle) {
             continue;
         }
-        let tests = || {
-            parts.iter().filter_map(|other| match other {
-                Bool::Text(of, test) if of == text => Some(test),
-                _ => None,
-            })
-        };
-        let begins = |test: &Test| matches!(test, Test::StartsWith(prefix) if prefix.len() == *from);
-        let ends = |test: &Test| matches!(test, Test::EndsWith(suffix) if suffix.len() == *until);
-        let nothing = Test::StartsWith(vec![]);
-        let begin = if *from == 0 { Some(&nothing) } else { tests().find(|test| begins(test)) };
-        let (Some(begin @ Test::StartsWith(prefix)), Some(end @ Test::EndsWith(suffix))) =
-            (begin, tests().find(|test| ends(test)))
-        else {
-            continue;
-        };
+        // Its tests stand side by side.
+        let of_this = |part: &&Bool| matches!(part, Bool::Text(other, _) if other == text);
+        let begin = list.len() - list.iter().rev().take_while(of_this).count();
+        let tests = list[begin..].iter().filter_map(|part| match part {
+            Bool::Text(_, test) => Some(test),
+            _ => None,
+        });
+        let (mut prefix, mut suffix) = ((*from == 0).then_some(&[][..]), None);
+        for test in tests {
+            match test {
+                Test::StartsWith(begins) if begins.len() == *from => prefix = Some(begins),
+                Test::EndsWith(ends) if ends.len() == *until => suffix = Some(&ends[..]),
+                _ => {}
+            }
+        }
+        let (Some(prefix), Some(suffix)) = (prefix, suffix) else { continue };
         let glob = Glob::around(prefix, needle, suffix);
         let Ok(pattern) = Pattern::glob(&glob.written(), &glob) else { continue };
-        // What it says as well need not be asked beside it.
-        let reaches = Test::Reaches(from + until);
-        let said = |other: &Bool| {
-            matches!(other, Bool::Text(of, test) if of == text && [begin, middle, end, &reaches].contains(&test))
-        };
-        list.retain(|other| !said(other));
+        // What the pattern says as well need not be asked beside it.
+        let said = [
+            Test::StartsWith(prefix.to_vec()),
+            Test::EndsWith(suffix.to_vec()),
+            Test::Reaches(from + until),
+            middle.clone(),
+        ];
+        let mut run = list.split_off(begin);
+        run.retain(|part| !matches!(part, Bool::Text(_, test) if said.contains(test)));
+        list.append(&mut run);
         list.push(Bool::Text(text.clone(), Test::Matches(pattern)));
     }
     list

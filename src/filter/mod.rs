@@ -35,9 +35,12 @@ mod questions;
 mod refusal;
 mod stages;
 mod syntax;
+mod troubles;
 mod uses;
 mod walks;
 mod weight;
+
+use std::collections::BTreeSet;
 
 use rhai::{AST, Dynamic, Position};
 
@@ -70,6 +73,12 @@ impl Compiled {
     pub fn asks(&self, names: &[&str]) -> bool {
         uses::any_of(&self.filter, names)
     }
+}
+
+/// The names of fields that stand anywhere in a script: `x.name`, `x["name"]`.
+#[must_use]
+pub fn named_fields(ast: &AST) -> BTreeSet<String> {
+    syntax::named_fields(ast)
 }
 
 /// Whether the function, or one of the script's that it calls, calls something of one of these names.

@@ -79,10 +79,10 @@ impl Prefilter {
         if !self.needs.iter().all(|(at, was)| captured.get(*at).is_some_and(|is| is_same(is, was))) {
             return None;
         }
-        if event.told().is_some() && !self.asked.iter().all(|name| event.tells(name)) {
+        if !self.asked.iter().all(|name| event.tells(name)) {
             return None;
         }
-        let holds = self.filter.evaluate(event.record()).ok()?.matches();
+        let holds = self.filter.evaluate_from(event.record(), event.skipped()).ok()?.matches();
         let Some([so, not]) = &self.follows else { return Some(Follows::Value(holds)) };
         let body = if holds { so } else { not };
         Some(body.as_ref().map_or(Follows::Nothing, Follows::Body))

@@ -4,6 +4,8 @@
 //! no place in a filter is refused here, at its position. Of a callback's first question it gives the question as
 //! such a tree, and what follows as Rhai has it.
 
+use std::collections::BTreeSet;
+
 use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, FnPtr, Position, Stmt, StmtBlock};
 
 use super::refusal::{Misfit, Refusal};
@@ -228,6 +230,25 @@ fn called(ast: &AST, name: &str) -> Vec<String> {
         ) = path.last()
         {
             names.push(call.name.to_string());
+        }
+        true
+    });
+    names
+}
+
+/// The names of fields that stand anywhere in a text: `x.name`, `x["name"]`.
+#[must_use]
+pub fn named_fields(ast: &AST) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    ast.walk(&mut |path| {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Property(property, ..))) => drop(names.insert(property.2.to_string())),
+            Some(ASTNode::Expr(Expr::Index(parts, ..))) => {
+                if let Expr::StringConstant(text, ..) = &parts.rhs {
+                    names.insert(text.to_string());
+                }
+            }
+            _ => {}
         }
         true
     });

@@ -7,7 +7,7 @@
 use super::{
     automaton::{Ending, LARGEST, Outcome, QUESTIONS, Table, TooLarge},
     ir::{self, Binding, Bool, Decision, Filter, Formula, Int, Place, Test, Text, Texts, Value},
-    questions,
+    questions, troubles,
     weight::{self, Weight},
 };
 
@@ -160,9 +160,9 @@ impl Lowering {
             Bool::Not(inner) => ir::not(self.bool(inner)),
             Bool::And(parts) => {
                 let parts = ir::whole_globs(parts, |text, test| self.wants(text, test));
-                ir::and(joined(parts.iter().map(|part| self.bool(part)), false))
+                joined(parts.iter().map(|part| self.bool(part)), false)
             }
-            Bool::Or(parts) => ir::or(joined(parts.iter().map(|part| self.bool(part)), true)),
+            Bool::Or(parts) => joined(parts.iter().map(|part| self.bool(part)), true),
             Bool::If(a, b, c) => {
                 let [a, b, c] = [a, b, c].map(|part| Box::new(self.bool(part)));
                 Bool::If(a, b, c)
@@ -184,24 +184,37 @@ fn is_search(text: &Text, test: &Test) -> bool {
 }
 
 /// Parts joined by `||` (`or`) or `&&`, in which all that is asked of one text is one question: there that one of them
-/// holds, here that none does.
-fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Vec<Bool> {
+/// holds, here that none does. Not beyond what may be in trouble by itself, which then comes first.
+fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Bool {
     let mut list: Vec<Bool> = Vec::new();
+    let mut is_moved = false;
     for mut part in parts {
         let Some((text, tests)) = asked_in(&mut part, or) else {
             list.push(part);
             continue;
         };
-        let same = |known| asked_in(known, or).filter(|(other, _)| *other == text).map(|(_, known)| known);
-        match list.iter_mut().find_map(same) {
-            Some(known) => {
+        let near = list.iter().rev().take_while(|known| !troubles::may_be_in(known, text)).count();
+        // The one before those may be the one that is sought.
+        let begin = list.len() - (near + 1).min(list.len());
+        let is_same = |known: &mut Bool| asked_in(known, or).is_some_and(|(other, _)| *other == *text);
+        let same = (begin..list.len()).find(|at| is_same(&mut list[*at]));
+        match same.and_then(|at| Some((at, asked_in(&mut list[at], or)?.1))) {
+            Some((at, known)) => {
                 tests.retain(|test| !known.contains(test));
                 known.append(tests);
+                is_moved |= at + 1 < list.len();
             }
             None => list.push(part),
         }
     }
-    list.into_iter().map(divided).collect()
+    let list = list.into_iter().map(divided);
+    match (or, is_moved) {
+        (true, false) => ir::or(list),
+        (false, false) => ir::and(list),
+        // What was moved ahead and cannot be told must not keep what stood before it from settling all.
+        (true, true) => ir::either(list),
+        (false, true) => ir::not(ir::either(list.map(ir::not))),
+    }
 }
 
 /// The question that a part is, or (of parts joined by `&&`) denies.

@@ -15,6 +15,7 @@ use crate::{
         names::{
             identity,
             iterators::{self, Iterators},
+            processes::{self, Processes},
         },
     },
     system::limits,
@@ -29,6 +30,8 @@ pub struct Kernel {
     pub(in crate::kernel) door: Option<Door>,
     /// Made at the first attach, with those of the kernel's types that the catalogue names.
     iterators: OnceCell<Iterators>,
+    /// What is kept of processes, from the first probe on that asks for it.
+    pub(in crate::kernel) processes: OnceCell<Processes>,
     /// Reads the ring buffers, on a thread of its own.
     pub(in crate::kernel) runtime: Runtime,
 }
@@ -41,7 +44,13 @@ impl Kernel {
     pub fn open(catalogue: Catalogue, door: Option<Door>) -> Result<Self, KernelError> {
         limits::lift_locked_memory();
         limits::lift_files_to_hard();
-        Ok(Kernel { catalogue, door, iterators: OnceCell::new(), runtime: reading_thread()? })
+        Ok(Kernel {
+            catalogue,
+            door,
+            iterators: OnceCell::new(),
+            processes: OnceCell::new(),
+            runtime: reading_thread()?,
+        })
     }
 
     /// Whether a program that is no LSM program loads and runs here.
@@ -64,6 +73,7 @@ impl Kernel {
         }
         let mut wanted = Wanted::default();
         wanted.add(iterators::OBJECT);
+        wanted.add(processes::OBJECT);
         self.catalogue.iter().for_each(|template| wanted.add_names(&template.names));
         let types = kernel_types::types(wanted)?;
         Ok(self.iterators.get_or_init(|| Iterators::new(types)))

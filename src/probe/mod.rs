@@ -15,9 +15,11 @@ pub mod summary;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use self::needs::Need;
 use crate::{
+    event::Told,
     filter::Compiled,
-    template::{Stack, Template},
+    template::{Field, Stack, Template},
     values::Signal,
 };
 
@@ -47,6 +49,8 @@ pub struct Spec {
     pub stacks: Vec<Stack>,
     /// What an event tells, if not everything.
     pub fields: Option<Arc<[String]>>,
+    /// Fields of the origin that it tells besides everything else, since something in the script names them.
+    pub origin: Arc<[String]>,
 }
 
 /// What an enforcing probe answers when it could not find out what it needs to
@@ -111,13 +115,29 @@ impl Spec {
             keys: aggregation::KEYS,
             stacks: Vec::new(),
             fields: None,
+            origin: Vec::new().into(),
         }
     }
 
     /// Whether an event tells one of these fields.
     #[must_use]
     pub fn tells(&self, names: &[&str]) -> bool {
-        self.fields.as_ref().is_none_or(|told| told.iter().any(|name| names.contains(&name.as_str())))
+        let told = self.told();
+        names.iter().any(|name| told.tells(&self.template, name))
+    }
+
+    /// What its events tell.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        match &self.fields {
+            Some(fields) => Told::Only(Arc::clone(fields)),
+            None => Told::All(Arc::clone(&self.origin)),
+        }
+    }
+
+    /// Names the fields of the origin that are needed for that.
+    pub fn origin_for(&self, need: Need) -> impl Iterator<Item = &Field> {
+        self.template.origin_fields().filter(move |field| self.needs(&[&field.name], need))
     }
 
     /// Whether a summary is about one of these fields.

@@ -44,8 +44,9 @@ impl Spec {
         let template = &self.template;
         let early = template.layout.early.iter().map(|field| field.name.as_str());
         let costly = [Cost::Executable, Cost::Directory].into_iter().flat_map(|cost| template.costing(cost));
+        let origin = template.origin_fields().map(|field| field.name.as_str());
         let path = PATH.into_iter().filter(|name| template.field(name).is_some());
-        early.chain(costly).chain(path).filter(|name| self.needs(&[name], need)).collect()
+        early.chain(costly).chain(path).chain(origin).filter(|name| self.needs(&[name], need)).collect()
     }
 
     /// Returns whether all that is asked of the probe is a count by little of the task: then it is made before any memory

@@ -16,7 +16,10 @@ use serde_json::Value;
 pub use self::functions::{Function, Property, is_method_type, plain_types, summary};
 use self::functions::{LANGUAGE_TYPES, METHOD_TYPES, function, is_for_scripts, plain_name, property};
 use crate::{
-    event::{CMDLINE, CMDLINE_DOC, has_cmdline},
+    event::{
+        CMDLINE, CMDLINE_DOC, has_cmdline,
+        origin::{self, ANCESTORS, ANCESTORS_DOC, RELATIVES, Relative},
+    },
     template::{Catalogue, Param, ParamKind, Template},
     values::nearest,
 };
@@ -228,6 +231,12 @@ impl Index {
         if name == CMDLINE && self.templates(of).any(has_cmdline) {
             lines.push(format!("e.{name}: text\n    {CMDLINE_DOC}"));
         }
+        if let Some(relative) = Relative::named(name) {
+            lines.push(format!("e.{name}: a part of every event\n    {}", relative.doc));
+        }
+        if name == ANCESTORS {
+            lines.push(format!("e.{name}: a list\n    {ANCESTORS_DOC}"));
+        }
         for template in self.templates(of) {
             if let Some(field) = template.field(name) {
                 let unit = field.unit.as_ref().map_or_else(String::new, |u| format!(" [{u}]"));
@@ -295,7 +304,7 @@ pub fn template_page(template: &Template) -> String {
         let _ = writeln!(text, "  {}", param_line(param).replace('\n', "\n  "));
     }
     text.push_str("\nFields of an event:\n");
-    for field in &template.fields {
+    for field in template.fields.iter().filter(|field| !field.is_of_origin()) {
         let unit = field.unit.as_ref().map_or_else(String::new, |u| format!(" [{u}]"));
         let _ = writeln!(
             text,
@@ -307,6 +316,14 @@ pub fn template_page(template: &Template) -> String {
     }
     if has_cmdline(template) {
         let _ = writeln!(text, "  {CMDLINE:<12} {:<7} {CMDLINE_DOC}", "text");
+    }
+    let _ = writeln!(text, "\nWhere it comes from, told where something names it:");
+    for Relative { name, doc, .. } in &RELATIVES {
+        let _ = writeln!(text, "  {name:<12} {:<7} {doc}", "part");
+    }
+    let _ = writeln!(text, "  {ANCESTORS:<12} {:<7} {ANCESTORS_DOC}", "[...]");
+    for field in template.origin_fields().filter(|field| !origin::is_member(&field.name)) {
+        let _ = writeln!(text, "  {:<12} {:<7} {}", field.name, field.kind.type_name(field.size), field.doc);
     }
     let _ = writeln!(text, "\nNot seen:\n  {}", template.not_seen);
     let _ = writeln!(text, "\nIn use:\n  {}", template.example);

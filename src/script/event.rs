@@ -57,7 +57,7 @@ impl ScriptEvent {
     /// If there is none of that name, or it is not known.
     pub fn field(&self, name: &str) -> Fallible<Dynamic> {
         if name == CMDLINE && has_cmdline(self.event.template()) {
-            return self.cmdline();
+            return self.joined(ARGV);
         }
         match name {
             "probe" => return Ok(self.event.probe().to_owned().into()),
@@ -68,17 +68,9 @@ impl ScriptEvent {
             _ if self.reading == Reading::Strict && self.event.may_go_on(name) => return Ok(self.cut(name)),
             _ => {}
         }
-        if let Some(told) = self.event.told()
-            && !self.event.tells(name)
-            && self
-                .event
-                .template()
-                .field(name)
-                .is_some_and(|field| !matches!(field.kind, FieldKind::Stack(_)))
-        {
-            let told = told.join(", ");
-            let text = format!("this probe's events do not tell `{name}`; by `.fields(…)` they tell: {told}");
-            return Err(Fault::script(text).about(name).into());
+        let field = self.event.template().field(name);
+        if !self.event.tells(name) && field.is_some_and(|field| !matches!(field.kind, FieldKind::Stack(_))) {
+            return Err(self.not_told(name).about(name).into());
         }
         self.event.get(name).map(from_event).ok_or_else(|| {
             let template = self.event.template();
@@ -96,9 +88,22 @@ impl ScriptEvent {
         })
     }
 
-    /// The arguments as one text, a blank between two.
-    fn cmdline(&self) -> Fallible<Dynamic> {
-        let argv = self.field(ARGV)?;
+    fn not_told(&self, name: &str) -> Fault {
+        let text = format!("this probe's events do not tell `{name}`");
+        match self.event.told() {
+            Some(told) => Fault::script(format!("{text}; by `.fields(…)` they tell: {}", told.join(", "))),
+            None => Fault {
+                advice: Some(format!(
+                    "it is told where something names it before the attach: `.on_event(|e| … e.{name} …)`, `.when(…)`, or `.fields([…, \"{name}\"])`"
+                )),
+                ..Fault::script(text)
+            },
+        }
+    }
+
+    /// The texts of a list as one text, a blank between two.
+    pub fn joined(&self, list: &str) -> Fallible<Dynamic> {
+        let argv = self.field(list)?;
         if let Some(list) = argv.read_lock::<CutList>() {
             let seen = list.items.join(" ");
             return Ok(Dynamic::from(CutText { seen, known: Known::Beginning }));

@@ -14,6 +14,7 @@
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! checks       named assertions, one at a time, and what they came to
+//! origin       what an event tells of where its operation comes from
 //! correlation  sequences, thresholds and memories, as scripts hold them
 //! recent       the events delivered last
 //! docs         the index that help and completion share
@@ -40,6 +41,7 @@ mod json;
 mod key;
 mod limits;
 mod matcher;
+mod origin;
 mod policy;
 mod program;
 mod receivers;

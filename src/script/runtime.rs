@@ -192,6 +192,7 @@ impl Runtime {
             Ok(Ruling::Do) => &*self.backend,
             _ => &DryRun,
         };
+        probe.settle_origin(&self.program()?.ast);
         if !self.probes.attach(probe, backend, &self.events.0)? {
             return Ok(());
         }

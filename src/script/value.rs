@@ -9,6 +9,7 @@ use super::{
     event::ScriptEvent,
     file::ScriptFile,
     handle::ProbeHandle,
+    origin::{ScriptAncestor, ScriptRelative},
     summary::ScriptSummary,
     timers::TimerHandle,
 };
@@ -20,6 +21,10 @@ pub fn to_json(value: &Dynamic) -> Value {
         Value::Null
     } else if let Some(event) = value.read_lock::<ScriptEvent>() {
         crate::report::event_json(event.inner()).into()
+    } else if let Some(part) = value.read_lock::<ScriptRelative>() {
+        Value::Object(to_object(&part.members()))
+    } else if let Some(ancestor) = value.read_lock::<ScriptAncestor>() {
+        Value::Object(to_object(&ancestor.members()))
     } else if let Some(summary) = value.read_lock::<ScriptSummary>() {
         summary.rows().into()
     } else if let Some(probe) = value.read_lock::<ProbeHandle>() {

@@ -140,6 +140,11 @@ fn methods(receiver: &Receiver, vocabulary: &Vocabulary, variables: &[Variable])
     {
         return fields;
     }
+    if let Receiver::Field(_, part) = receiver
+        && let Some(members) = vocabulary.members(part)
+    {
+        return members;
+    }
     let of = type_of(receiver, vocabulary, variables);
     let mut words = vocabulary.methods(of.as_deref());
     // What a function gives as one record: `cmdline().`.

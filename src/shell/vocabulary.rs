@@ -13,7 +13,10 @@ use std::{
 
 use super::lexer;
 use crate::{
-    event::{CMDLINE, CMDLINE_DOC, has_cmdline},
+    event::{
+        CMDLINE, CMDLINE_DOC, has_cmdline,
+        origin::{ANCESTORS, ANCESTORS_DOC, Member, RELATIVES, Relative},
+    },
     facts,
     probe::scope::Kind,
     reaction,
@@ -186,7 +189,25 @@ impl Vocabulary {
     #[must_use]
     pub fn derived(&self, template: Option<&str>) -> Vec<Word> {
         let has = template.and_then(|name| self.template(name)).is_some_and(|template| has_cmdline(template));
-        has.then(|| Word::new(CMDLINE, "text", CMDLINE_DOC)).into_iter().collect()
+        let cmdline = has.then(|| Word::new(CMDLINE, "text", CMDLINE_DOC));
+        let relatives = RELATIVES.iter().map(|relative| Word::new(relative.name, "part", relative.doc));
+        let ancestors = Word::new(ANCESTORS, "[process]", ANCESTORS_DOC);
+        cmdline.into_iter().chain(relatives).chain([ancestors]).collect()
+    }
+
+    /// What can be asked of a part of an event: `e.parent`.
+    #[must_use]
+    pub fn members(&self, part: &str) -> Option<Vec<Word>> {
+        let relative = Relative::named(part)?;
+        let word = |name| {
+            let field = match relative.member(name)? {
+                Member::Field(field) => field,
+                Member::Joined(_) => return Some(Word::new(name, "text", CMDLINE_DOC)),
+            };
+            let field = self.catalogue.iter().find_map(|template| template.field(field))?;
+            Some(Word::new(name, field.kind.type_name(field.size), &field.doc))
+        };
+        Some(sorted(relative.names().filter_map(word)))
     }
 
     /// The type that a script finds in a field.
@@ -203,6 +224,9 @@ impl Vocabulary {
                 | FieldKind::Stack(_) => "array",
             })
         };
+        if name == ANCESTORS {
+            return Some("array");
+        }
         match template {
             Some(template) => self.template(template).and_then(of),
             // What every template's events have is of one type.

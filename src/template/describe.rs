@@ -46,16 +46,25 @@ fn read(object: &[u8]) -> Fallible<Template> {
 
     let (event_id, event) = types.structure("event")?;
     let about = types.tags(event_id, None);
+    let (origin_id, origin) = types.structure("krsi_origin")?;
+    let mut of_origin = Vec::new();
+    types.fields(origin_id, &origin, 0, &mut of_origin)?;
     let mut fields = Vec::new();
-    types.fields(event_id, &event, 0, &mut fields)?;
-    let packed_from = types.packed_from(&event, &fields)?;
+    types.fields(event_id, &event, origin.size(), &mut fields)?;
+    let packed_from = types.packed_from(&event, origin.size(), &fields)? + of_origin.len();
+    let header = types.header(&event, origin.size(), &fields)?;
+    let own = fields.split_off(header);
+    let header = header + of_origin.len();
+    fields.extend(of_origin);
+    fields.extend(own);
     check_counts(&fields)?;
     check_limits(&fields)?;
 
     check_subject(&fields)?;
-    let header = types.header(&event, &fields)?;
 
-    let layout = Layout { packed_from, header, by_task: by_task(&elf), ..types.layout(&sections)? };
+    let origin_size = origin.size();
+    let layout =
+        Layout { packed_from, header, origin_size, by_task: by_task(&elf), ..types.layout(&sections)? };
     if layout.programs.is_empty() {
         return Err("no program in a section `lsm/HOOK`".into());
     }
@@ -74,7 +83,7 @@ fn read(object: &[u8]) -> Fallible<Template> {
         scope_required: about.has("scope-required"),
         params: types.params()?,
         fields,
-        event_size: event.size(),
+        event_size: origin_size + event.size(),
         layout,
         names: KernelNames {
             types: types.named()?,
@@ -231,12 +240,14 @@ fn known(tags: &Tags<'_>) -> Fallible<Known> {
     }
 }
 
-fn costs(tags: &Tags<'_>) -> Fallible<Option<Cost>> {
-    match tags.get("costs") {
-        None => Ok(None),
-        Some("exe") => Ok(Some(Cost::Executable)),
-        Some("cwd") => Ok(Some(Cost::Directory)),
-        Some(other) => Err(format!("its tag `costs` is `{other}`, which means nothing")),
+fn costs(tags: &Tags<'_>, origin: &[NamedValue]) -> Fallible<Option<Cost>> {
+    let Some(name) = tags.get("costs") else { return Ok(None) };
+    let part = origin.iter().find(|part| part.name == name).and_then(|part| u32::try_from(part.value).ok());
+    match (name, part) {
+        ("exe", _) => Ok(Some(Cost::Executable)),
+        ("cwd", _) => Ok(Some(Cost::Directory)),
+        (_, Some(part)) => Ok(Some(Cost::Origin(part))),
+        (other, None) => Err(format!("its tag `costs` is `{other}`, which means nothing")),
     }
 }
 
@@ -250,6 +261,8 @@ struct Types {
     btf: Btf,
     /// By type id and member index.
     tags: HashMap<(u32, Option<u32>), Vec<String>>,
+    /// The parts of the origin.
+    origin: Vec<NamedValue>,
 }
 
 impl Types {
@@ -266,7 +279,9 @@ impl Types {
                 tags.entry((target, tag.component_index())).or_default().push(text.to_owned());
             }
         }
-        Ok(Types { btf, tags })
+        let mut types = Types { btf, tags, origin: Vec::new() };
+        types.origin = types.enumeration("krsi_origin_part")?;
+        Ok(types)
     }
 
     /// The names of structs, unions, enums and typedefs, each once.
@@ -338,12 +353,12 @@ impl Types {
     }
 
     /// How many of an event's fields are in its first member, which is the header.
-    fn header(&self, event: &Struct, fields: &[Field]) -> Fallible<usize> {
+    fn header(&self, event: &Struct, base: usize, fields: &[Field]) -> Fallible<usize> {
         let none = "struct event does not begin with a `struct krsi_header header`";
         let first = event.members.first().and_then(BtfType::get_type_id).ok_or(none)?;
         match self.kind(first)? {
             Type::Struct(header) if self.name(&header)? == "krsi_header" => {
-                Ok(fields.iter().take_while(|field| field.offset < header.size()).count())
+                Ok(fields.iter().take_while(|field| field.offset < base + header.size()).count())
             }
             _ => Err(none.into()),
         }
@@ -351,13 +366,13 @@ impl Types {
 
     /// The first of the fields of which only what is in use is sent: so nothing but texts may stand there. An event that
     /// is sent whole has none.
-    fn packed_from(&self, event: &Struct, fields: &[Field]) -> Fallible<usize> {
+    fn packed_from(&self, event: &Struct, base: usize, fields: &[Field]) -> Fallible<usize> {
         let sent = self.enumeration("krsi_sent")?;
         let always = sent.iter().find(|n| n.name == "always").and_then(|n| usize::try_from(n.value).ok());
         let from = match always {
             Some(always) if always == event.size() => fields.len(),
             Some(always) => {
-                fields.iter().position(|f| f.offset == always).ok_or("no field is packed first")?
+                fields.iter().position(|f| f.offset == base + always).ok_or("no field is packed first")?
             }
             None => return Err("it does not say how much of an event is always sent".into()),
         };
@@ -435,7 +450,7 @@ impl Types {
             doc: tags.need("doc", &of)?,
             limits: limits(tags),
             known: known(tags).map_err(named)?,
-            costs: costs(tags).map_err(named)?,
+            costs: costs(tags, &self.origin).map_err(named)?,
             is_subject: tags.has("subject"),
             offset,
             size,
@@ -579,6 +594,7 @@ impl Types {
             by_task: Vec::new(),
             packed_from: 0,
             header: 0,
+            origin_size: 0,
         })
     }
 }

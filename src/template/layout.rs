@@ -34,8 +34,10 @@ pub struct Layout {
     /// Index of the field from which on only what is in use is sent, one packed behind the other; without a path, the
     /// number of fields.
     pub packed_from: usize,
-    /// How many of the fields are the header's; they come first.
+    /// How many of the fields are the header's or the origin's; they come first.
     pub header: usize,
+    /// Size of the origin, which stands before the event.
+    pub origin_size: usize,
     /// What observes where LSM programs cannot be had.
     pub observers: Vec<Observer>,
 }

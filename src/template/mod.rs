@@ -50,10 +50,11 @@ pub struct Template {
     /// Its hooks are asked so often that a probe needs a scope, or has to say that every task is meant.
     pub scope_required: bool,
     pub params: Vec<Param>,
-    /// The header's fields first, then the template's own.
+    /// The header's fields first, then those of the origin, then the template's own.
     pub fields: Vec<Field>,
-    /// Size of the whole event struct in bytes. A record may be shorter: of the path and
-    /// what comes behind it only the used part is sent (`Layout::packed_from`).
+    /// Size of the origin and the event struct together, in bytes. A record may be shorter: of the origin, which comes first,
+    /// only the end is sent from the first field on that is told; of the path and what comes behind it only the used part
+    /// (`Layout::packed_from`).
     pub event_size: usize,
     pub layout: Layout,
     /// What it names of the kernel.
@@ -116,6 +117,11 @@ impl Template {
     #[must_use]
     pub fn costing(&self, cost: Cost) -> Vec<&str> {
         self.fields.iter().filter(|f| f.costs == Some(cost)).map(|f| f.name.as_str()).collect()
+    }
+
+    /// Returns the fields of the origin.
+    pub fn origin_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.is_of_origin())
     }
 
     #[must_use]
@@ -230,10 +236,18 @@ pub struct Field {
     pub costs: Option<Cost>,
     /// Whether it is what an event is about.
     pub is_subject: bool,
-    /// Byte offset in the event struct.
+    /// Byte offset in the origin and the event struct behind it.
     pub offset: usize,
     /// Size in bytes; for text the capacity, terminating NUL included.
     pub size: usize,
+}
+
+impl Field {
+    /// Whether it is told of where an operation comes from, and only where it is named.
+    #[must_use]
+    pub fn is_of_origin(&self) -> bool {
+        matches!(self.costs, Some(Cost::Origin(_)))
+    }
 }
 
 /// When a field has its value.
@@ -257,6 +271,8 @@ pub enum Cost {
     Executable,
     /// The directory that the task is in.
     Directory,
+    /// A part of the origin, by its number (`enum krsi_origin_part` of the templates): told only where it is named.
+    Origin(u32),
 }
 
 /// How a field's bytes are read.

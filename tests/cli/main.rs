@@ -59,7 +59,9 @@ struct Directory(TempDir);
 
 impl Directory {
     fn new() -> Self {
-        Directory(tempfile::Builder::new().prefix("krsi-sh-cli").tempdir().unwrap())
+        // Whatever the umask is, which a test beside this one may have changed.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        Directory(tempfile::Builder::new().prefix("krsi-sh-cli").permissions(mode).tempdir().unwrap())
     }
 
     fn with(name: &str, content: impl AsRef<[u8]>) -> Self {

@@ -64,7 +64,7 @@ fn template() -> Arc<Template> {
 pub fn producer() -> Result<Producer, TestRunError> {
     let template = template();
     let path = template.field("path").expect("a path");
-    let mut record = vec![0; path.offset];
+    let mut record = vec![0; path.offset - template.layout.origin_size];
     record.extend(PATH);
     Producer::new(&template, &record, RING_SIZE)
 }

@@ -301,8 +301,9 @@ fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
                 format!("e.{list}.{how}(|a| {not}({asked}) {and})")
             });
         let of_item = list.clone().prop_flat_map(|list| walked(format!("e.{list}[1]")));
-        let joined = (walked("e.cmdline".to_owned()), word(), any::<bool>()).prop_map(|(asked, word, same)| {
-            if same { format!("e.cmdline == {word:?}") } else { asked }
+        let of = if template.field("argv").is_some() { "e.cmdline" } else { "e.process.cmdline" };
+        let joined = (walked(of.to_owned()), word(), any::<bool>()).prop_map(move |(asked, word, same)| {
+            if same { format!("{of} == {word:?}") } else { asked }
         });
         prop_oneof![3 => some, 2 => member, 1 => length, 3 => item, 1 => bare, 3 => mixed, 1 => of_item, 2 => joined].boxed()
     });
@@ -317,14 +318,42 @@ fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
         let item = (number_list.clone(), 0..8_usize, number())
             .prop_map(|(list, at, n)| format!("e.{list}[{at}] < {n}"));
         let any =
-            (number_list, number()).prop_map(|(list, n)| format!("e.{list}.any(|p| p > {n} || p == least)"));
+            (number_list.clone(), number()).prop_map(|(list, n)| format!("e.{list}.any(|p| p > {n} || p == least)"));
         let named = (select(names), quoted()).prop_map(|(list, word)| {
             format!("({word} in e.{list} || e.{list}.some(|c| c.ends_with({word}) || c.len() > 9))")
         });
-        let length = Just("e.process_pids.len() > 2".to_owned());
+        let length = number_list.clone().prop_map(|list| format!("e.{list}.len() > 2"));
         prop_oneof![inside, item, any, named, length].boxed()
     });
-    texts.or(listed)
+    match (texts, listed) {
+        (Some(texts), Some(listed)) => Some(prop_oneof![texts, listed].boxed()),
+        (texts, listed) => texts.or(listed),
+    }
+}
+
+/// Where the operation comes from, under names of its own.
+fn origin_test() -> BoxedStrategy<String> {
+    let relative = select(vec!["process", "parent", "leader"]);
+    let own = (relative, select(vec!["starts_with", "ends_with", "contains"]), quoted())
+        .prop_map(|(of, how, word)| format!("e.{of}.exe.{how}({word})"));
+    let lines = select(vec!["process", "parent"]);
+    let walked = lines.prop_flat_map(|of| walked(format!("e.{of}.cmdline")));
+    let above = (select(vec!["any", "all", "none"]), quoted(), number(), any::<[bool; 2]>()).prop_map(
+        |(how, word, pid, [exe, both])| {
+            let first = if exe { format!("p.exe.ends_with({word})") } else { format!("p.comm == {word}") };
+            let second = if both { format!(" && p.pid < {pid}") } else { String::new() };
+            format!("e.ancestors.{how}(|p| {first}{second})")
+        },
+    );
+    let others = select(vec![
+        "e.stdin.kind == \"socket\"",
+        "e.stdout.peer in lan",
+        "e.parent.uid == e.uid",
+        "e.leader.pid == e.pid",
+        "e.ancestors.len() > 2",
+        "e.ancestors.is_empty()",
+    ]);
+    prop_oneof![2 => own, 1 => walked, 2 => above, 1 => others.prop_map(str::to_owned)].boxed()
 }
 
 fn address_tests(template: &Template) -> Option<BoxedStrategy<String>> {
@@ -392,6 +421,7 @@ fn condition(template: &Template) -> BoxedStrategy<String> {
     let own = list_tests(template).or(address_tests(template)).unwrap_or(Just("sure".to_owned()).boxed());
     let leaf = prop_oneof![
         4 => own,
+        2 => origin_test(),
         4 => compared, 1 => ranged, 1 => member, 1 => called, 6 => text_test(template), 2 => named_test(template),
         1 => any::<bool>().prop_map(|b| b.to_string()),
     ];

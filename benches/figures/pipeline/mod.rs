@@ -113,6 +113,8 @@ impl Bench {
         let path = template.field("path").ok_or("no path")?;
         let length = record[path.offset..].iter().position(|byte| *byte == 0).unwrap_or_default();
         record.truncate(path.offset + length + 1);
+        // Nothing of the origin is told.
+        record.drain(..template.layout.origin_size);
         let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
         Ok(Bench { template: Arc::clone(template), record, directory })
     }

@@ -6,7 +6,10 @@ use rhai::Position;
 
 use super::{Checker, Element, Fallible, List, Term};
 use crate::{
-    event::{ARGV, CMDLINE, has_cmdline},
+    event::{
+        ARGV, CMDLINE, has_cmdline,
+        origin::{self, ANCESTORS, Member, OF_ANCESTORS, Relative},
+    },
     filter::ir::{
         self, Address, Between, Bool, Case, Comparison, Int, Length, Note, Number, Packed, Place, Text, Texts,
     },
@@ -30,18 +33,13 @@ impl Checker<'_> {
             );
         }
         if name == CMDLINE && has_cmdline(self.template) {
-            let texts = match self.field(ARGV, at)? {
-                Term::Texts(texts) => texts,
-                other => return self.no_method(&other, name, at),
-            };
-            return Ok(Term::Text(Text {
-                name: name.to_owned(),
-                size: texts.size + 1,
-                place: Place::Joined(texts),
-                case: Case::AsIs,
-                unreadable: None,
-                cut: None,
-            }));
+            return self.joined(name, ARGV, at);
+        }
+        if let Some(relative) = Relative::named(name).filter(|_| self.template.field(name).is_none()) {
+            return Ok(Term::Relative(relative));
+        }
+        if name == ANCESTORS {
+            return Ok(Term::Ancestors);
         }
         let Some(field) = self.template.field(name) else {
             let derived = has_cmdline(self.template).then_some(CMDLINE);
@@ -77,7 +75,7 @@ impl Checker<'_> {
                 );
             }
             FieldKind::Unsigned | FieldKind::Signed => Term::Int(Int::Field(whole())),
-            FieldKind::Texts { length } => match (self.packed(field), self.template.field(length)) {
+            FieldKind::Texts { length } => match (self.list_place(field), self.template.field(length)) {
                 (Some(packed), Some(length)) => Term::Texts(Texts {
                     name: field.name.clone(),
                     packed,
@@ -107,7 +105,7 @@ impl Checker<'_> {
                         place: Place::Padded(at),
                         size: *element_size,
                         case: Case::AsIs,
-                        unreadable: None,
+                        unreadable: self.unreadable(field),
                         cut: None,
                     })),
                     kind @ (FieldKind::Unsigned | FieldKind::Signed) => {
@@ -129,6 +127,63 @@ impl Checker<'_> {
         })
     }
 
+    /// The texts of a list as one text.
+    fn joined(&self, name: &str, list: &str, at: Position) -> Fallible<Term> {
+        let texts = match self.field(list, at)? {
+            Term::Texts(texts) => texts,
+            other => return self.no_method(&other, name, at),
+        };
+        Ok(Term::Text(Text {
+            name: name.to_owned(),
+            size: texts.size + 1,
+            place: Place::Joined(texts),
+            case: Case::AsIs,
+            unreadable: None,
+            cut: None,
+        }))
+    }
+
+    /// `e.parent.exe`
+    pub(super) fn of_relative(&self, of: &'static Relative, name: &str, at: Position) -> Fallible<Term> {
+        match of.member(name) {
+            Some(Member::Field(field)) => self.field(field, at),
+            Some(Member::Joined(list)) => self.joined(&format!("{}.{name}", of.name), list, at),
+            None => {
+                let (text, advice) =
+                    origin::no_member(&format!("e.{}", of.name), name, &of.names().collect::<Vec<_>>());
+                self.misfit(at, text, &advice)
+            }
+        }
+    }
+
+    /// What is asked of one of the ancestors: an element of the list that has it.
+    pub(super) fn of_ancestor(&self, index: usize, name: &str, at: Position) -> Fallible<Term> {
+        let Some((_, list)) = OF_ANCESTORS.iter().find(|(member, _)| *member == name) else {
+            let (text, advice) =
+                origin::no_member("an ancestor", name, &OF_ANCESTORS.map(|(member, _)| member));
+            return self.misfit(at, text, &advice);
+        };
+        match self.field(list, at)? {
+            Term::List(list) => match list.elements.into_iter().nth(index) {
+                Some(Element::Text(text)) => Ok(Term::Text(text)),
+                Some(Element::Number(number)) => Ok(Term::Int(Int::Field(number))),
+                None => self.misfit(at, "there are never so many ancestors", "write a smaller index"),
+            },
+            other => self.no_method(&other, name, at),
+        }
+    }
+
+    /// Where a list of texts is: of the origin's each has a place of its own.
+    fn list_place(&self, field: &Field) -> Option<Packed> {
+        match field.is_of_origin() {
+            true => {
+                let at = field.offset;
+                Some(Packed { path: at, length: None, between: Vec::new(), most: at })
+            }
+            false => self.packed(field),
+        }
+    }
+
     /// Where a field is that stands behind the path.
     fn packed(&self, field: &Field) -> Option<Packed> {
         let fields = self.template.fields.get(self.template.layout.packed_from..)?;
@@ -140,7 +195,7 @@ impl Checker<'_> {
         });
         Some(Packed {
             path: path.offset,
-            length: self.template.field(&format!("{}_length", path.name))?.offset,
+            length: Some(self.template.field(&format!("{}_length", path.name))?.offset),
             between: between.collect::<Option<_>>()?,
             most: field.offset,
         })

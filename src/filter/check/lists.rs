@@ -3,6 +3,7 @@
 use rhai::Position;
 
 use super::{Checker, Element, Fallible, Kind, Node, Term};
+use crate::event::origin::OF_ANCESTORS;
 use crate::filter::ir::{self, Bool, Case, Comparison, Formula, Int, Place, Test, Text, Texts, Value};
 
 /// What is asked about the elements of a list.
@@ -25,8 +26,15 @@ impl Checker<'_> {
                 let room = Int::Constant(i64::try_from(list.elements.len()).unwrap_or(i64::MAX));
                 let count = Int::Field(list.count);
                 let fewer = ir::compare(Comparison::Less, count.clone(), room.clone());
-                Int::If(Box::new(fewer), Box::new(count), Box::new(room))
+                let length = Int::If(Box::new(fewer), Box::new(count), Box::new(room));
+                match list.elements.first().and_then(readable) {
+                    Some(readable) => {
+                        Int::If(Box::new(readable), Box::new(length), Box::new(Int::Constant(0)))
+                    }
+                    None => length,
+                }
             }
+
             _ => Int::Constant(0),
         }
     }
@@ -78,12 +86,12 @@ impl Checker<'_> {
                 Ok(Bool::Any(texts, vec![(Case::AsIs, test)]))
             }
             (Term::List(list), item @ (Term::Words(_) | Term::Int(_))) => {
-                let mut parts = Vec::new();
+                let (mut parts, readable) = (Vec::new(), list.elements.first().and_then(readable));
                 for (index, element) in list.elements.into_iter().enumerate() {
                     let same = self.compared(Comparison::Equal, term(element), item.clone(), at)?;
                     parts.push(ir::and([in_use(&list.count, index), same]));
                 }
-                Ok(ir::or(parts))
+                Ok(ir::and(readable.into_iter().chain([ir::or(parts)])))
             }
             (_, item) => {
                 let text = format!("{} is never in this list", item.what());
@@ -117,10 +125,21 @@ impl Checker<'_> {
                 }
             }
             Term::List(list) => {
-                let mut parts = Vec::new();
+                let (mut parts, readable) = (Vec::new(), list.elements.first().and_then(readable));
                 for (index, element) in list.elements.into_iter().enumerate() {
                     let asked = as_wanted(self.closure(name, captured.clone(), term(element), at)?);
                     parts.push(ir::and([in_use(&list.count, index), asked]));
+                }
+                Ok(ir::and(readable.into_iter().chain([ir::or(parts)])))
+            }
+            Term::Ancestors => {
+                let Term::List(pids) = self.field(OF_ANCESTORS[2].1, at)? else {
+                    return self.no_method(&Term::Ancestors, "any", at);
+                };
+                let mut parts = Vec::new();
+                for index in 0..pids.elements.len() {
+                    let asked = self.closure(name, captured.clone(), Term::Ancestor(index), at)?;
+                    parts.push(ir::and([in_use(&pids.count, index), as_wanted(asked)]));
                 }
                 Ok(ir::or(parts))
             }
@@ -169,6 +188,16 @@ fn term(element: Element) -> Term {
     match element {
         Element::Number(number) => Term::Int(Int::Field(number)),
         Element::Text(text) => Term::Text(text),
+    }
+}
+
+/// Holds; and cannot be told, if the list of this element could not be read.
+fn readable(element: &Element) -> Option<Bool> {
+    match element {
+        Element::Text(text) if text.unreadable.is_some() => {
+            Some(Bool::Text(text.clone(), Test::StartsWith(vec![])))
+        }
+        _ => None,
     }
 }
 

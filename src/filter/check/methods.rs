@@ -9,6 +9,7 @@ use super::{
     lists::{Quantifier, is_any},
 };
 use crate::{
+    event::origin::OF_ANCESTORS,
     filter::{
         automaton::{Pattern, PatternError},
         glob::Glob,
@@ -90,15 +91,21 @@ impl Checker<'_> {
             (Term::Networks(networks), "contains", Term::Address(address)) => {
                 Ok(Term::Bool(Bool::Within(address, Networks(networks).matching())))
             }
-            (list @ (Term::Texts(_) | Term::List(_)), "any" | "some", Term::Closure(name, captured)) => {
-                self.any(list, &name, captured, Quantifier::Any, at).map(Term::Bool)
-            }
-            (list @ (Term::Texts(_) | Term::List(_)), "none", Term::Closure(name, captured)) => {
-                self.any(list, &name, captured, Quantifier::Any, at).map(|any| Term::Bool(ir::not(any)))
-            }
-            (list @ (Term::Texts(_) | Term::List(_)), "all", Term::Closure(name, captured)) => {
-                self.any(list, &name, captured, Quantifier::Unlike, at).map(|any| Term::Bool(ir::not(any)))
-            }
+            (
+                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors),
+                "any" | "some",
+                Term::Closure(name, captured),
+            ) => self.any(list, &name, captured, Quantifier::Any, at).map(Term::Bool),
+            (
+                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors),
+                "none",
+                Term::Closure(name, captured),
+            ) => self.any(list, &name, captured, Quantifier::Any, at).map(|any| Term::Bool(ir::not(any))),
+            (
+                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors),
+                "all",
+                Term::Closure(name, captured),
+            ) => self.any(list, &name, captured, Quantifier::Unlike, at).map(|any| Term::Bool(ir::not(any))),
             (list @ (Term::Texts(_) | Term::List(_)), "contains", item) => {
                 self.has_element(list, item, at).map(Term::Bool)
             }
@@ -141,6 +148,10 @@ impl Checker<'_> {
                 Term::Bool(ir::compare(Comparison::Equal, Int::Field(number), Int::Constant(0)))
             }
             (list @ (Term::Texts(_) | Term::List(_)), "len") => Term::Int(Self::length(list)),
+            (Term::Ancestors, "len" | "is_empty") => {
+                let ids = self.field(OF_ANCESTORS[2].1, at)?;
+                return self.asked(ids, name, at);
+            }
             (Term::Texts(texts), "is_empty") => Term::Bool(ir::not(is_any(texts))),
             (list @ Term::List(_), "is_empty") => {
                 Term::Bool(ir::compare(Comparison::Equal, Self::length(list), Int::Constant(0)))
@@ -199,10 +210,15 @@ impl Checker<'_> {
             (Term::Decision(_), _) => "a verdict is what a filter ends with, and nothing is asked of it",
             (Term::Array(_) | Term::Range(..), _) => "a set can be asked: `x in set`",
             (Term::Event, _) => "an event has fields: `e.uid`",
+            (Term::Relative(_), _) => "ask for one of its fields: `e.parent.exe`, `e.stdin.kind`",
+            (Term::Ancestors, _) => {
+                "ask all of them: `e.ancestors.any(|p| p.exe == \"/usr/sbin/sshd\")`, all, none"
+            }
+            (Term::Ancestor(_), _) => "an ancestor has fields: `p.exe`, `p.comm`, `p.pid`",
         };
         let known: &[&str] = match of {
             Term::Text(_) => &TEXT_METHODS,
-            Term::Texts(_) | Term::List(_) => &LIST_METHODS,
+            Term::Texts(_) | Term::List(_) | Term::Ancestors => &LIST_METHODS,
             _ => &[],
         };
         let near = nearest(name, known.iter().copied()).filter(|near| *near != name);

@@ -38,8 +38,13 @@ pub(super) enum Limit {
 impl Emitter<'_> {
     /// `START` of what is packed behind the path. Uses r3, r4 and r6.
     fn begin(&mut self, packed: &Packed) {
-        self.to.load(4, START, EVENT, offset(packed.length));
-        self.to.alu_immediate(Alu::Add, START, small(packed.path + 1));
+        match packed.length {
+            Some(length) => {
+                self.to.load(4, START, EVENT, offset(length));
+                self.to.alu_immediate(Alu::Add, START, small(packed.path + 1));
+            }
+            None => self.to.alu_immediate(Alu::Move, START, small(packed.path)),
+        }
         for between in &packed.between {
             match between {
                 Between::Text(size) => {
@@ -76,7 +81,8 @@ impl Emitter<'_> {
     /// What the verifier wants to be told: it begins behind the path, and inside of the event.
     fn bounded(&mut self, packed: &Packed) {
         self.to.jump_immediate(Jump::Greater, START, small(packed.most), self.trouble);
-        self.to.jump_immediate(Jump::Less, START, small(packed.path + 1), self.trouble);
+        let least = packed.path + usize::from(packed.length.is_some());
+        self.to.jump_immediate(Jump::Less, START, small(least), self.trouble);
     }
 
     /// `START` and `LEFT` of a list.

@@ -71,7 +71,7 @@ impl Attachment {
         let delivery = Arc::new(Delivery::default());
         let stacks = KeptStacks::open(&object, spec)?.map(Arc::new);
         let outlet = Outlet {
-            source: Source::new(Arc::clone(&template), spec.name.as_str().into(), spec.fields.clone()).into(),
+            source: Source::new(Arc::clone(&template), spec.name.as_str().into(), spec.told()).into(),
             stacks: stacks.clone(),
             events: events.clone(),
             delivery: Arc::clone(&delivery),

@@ -1,5 +1,7 @@
 //! By which door a probe is attached: the best that is to be had, or the one that was chosen.
 
+use std::{os::fd::OwnedFd, sync::Arc};
+
 use crate::{
     backend::{Door, Request},
     kernel::{
@@ -11,7 +13,9 @@ use crate::{
         },
         host,
         load::{self, Loaded},
+        names::processes::Processes,
     },
+    probe::Spec,
 };
 
 impl Kernel {
@@ -83,10 +87,24 @@ impl Kernel {
         Attachment::new(self, loaded, request, scope, door, no_better)
     }
 
+    /// What is kept of processes, if the probe asks for it; from then on it is kept.
+    pub(super) fn processes_for(&self, spec: &Spec) -> Result<Option<Arc<OwnedFd>>, KernelError> {
+        if !plan::asks_for_processes(spec) {
+            return Ok(None);
+        }
+        if let Some(kept) = self.processes.get() {
+            return Ok(Some(kept.map()));
+        }
+        let kept = Processes::keep(self.types()?, plan::slots())?;
+        Ok(Some(self.processes.get_or_init(|| kept).map()))
+    }
+
     fn load(&self, request: Request<'_>, scope: &Resolved, door: Door) -> Result<Loaded, KernelError> {
         let Request { id, spec, .. } = request;
         let own = Own { id, generation: 0, door };
         let types = self.types()?;
-        load::load(types, &plan::plan(spec, own, scope, types)?, &plan::sizes(spec, scope.size()))
+        let processes = self.processes_for(spec)?;
+        let plan = plan::plan(spec, own, scope, types, processes)?;
+        load::load(types, &plan, &plan::sizes(spec, scope.size()))
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! In: a checked [`Spec`]. Out: what `load` is handed, which knows objects and not probes.
 
+use std::{os::fd::OwnedFd, sync::Arc};
+
 use crate::{
     backend::Door,
     kernel::{
@@ -14,7 +16,7 @@ use crate::{
         host::{self, preemption},
         load::{
             Plan,
-            constants::{Constants, Fields, FindsExe, FindsPath},
+            constants::{Constants, Fields, FindsExe, FindsPath, Origin},
             kernel_types::KernelTypes,
             object::Size,
         },
@@ -24,7 +26,7 @@ use crate::{
         ParamValue, Spec,
         needs::{Need, PATH},
     },
-    template::Cost,
+    template::{Cost, Field},
 };
 
 /// What is not in the spec.
@@ -44,12 +46,14 @@ pub fn plan<'s>(
     own: Own,
     scope: &Resolved,
     types: &KernelTypes,
+    processes: Option<Arc<OwnedFd>>,
 ) -> Result<Plan<'s>, KernelError> {
     let layout = &spec.template.layout;
     aggregations::check(&spec.aggregations, types.version)?;
     Ok(Plan {
         template: &spec.template,
         filter: spec.filter.as_ref(),
+        processes,
         constants: Constants {
             probe_id: own.id,
             kernel: types.version,
@@ -63,6 +67,7 @@ pub fn plan<'s>(
             slots: slots(),
             fields: fields(spec),
             path: finds_path(spec),
+            origin: origin(spec),
             first: aggregations::first(spec),
             scope: scope.constants(types.version),
         },
@@ -91,7 +96,7 @@ pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
 
 /// Tasks that can be in a probe's hooks at once: one on each processor, and where the kernel may put a task aside while it
 /// is there, many. One that finds no room is an error of the probe, so there is plenty.
-fn slots() -> u32 {
+pub fn slots() -> u32 {
     /// `KRSI_SLOTS` of the templates: no more is looked at.
     const MOST: u32 = 256;
     const LEAST: u32 = 8;
@@ -128,6 +133,29 @@ fn fields(spec: &Spec) -> Fields {
         summaries: mask(&needs(Need::Summaries)),
         events: mask(&tells),
     }
+}
+
+/// Which parts of the origin are needed for what.
+fn origin(spec: &Spec) -> Origin {
+    let parts = |need: Need| {
+        let costs = spec.origin_for(need).filter_map(|field| field.costs);
+        costs.fold(0, |all, cost| if let Cost::Origin(part) = cost { all | 1 << part } else { all })
+    };
+    let sent = spec.template.layout.origin_size - spec.told().skipped(&spec.template);
+    Origin {
+        filter: parts(Need::Filter),
+        summaries: parts(Need::Summaries),
+        events: if spec.quiet { 0 } else { parts(Need::Events) },
+        sent: u32::try_from(sent).unwrap_or_default(),
+    }
+}
+
+/// Whether the probe asks for what is kept of processes.
+pub fn asks_for_processes(spec: &Spec) -> bool {
+    const NOTE: &str = "no-process";
+    let is_kept = |field: &&Field| field.limits.unreadable.as_deref() == Some(NOTE);
+    let kept: Vec<_> = spec.template.origin_fields().filter(is_kept).map(|field| field.costs).collect();
+    Need::ALL.into_iter().any(|need| spec.origin_for(need).any(|field| kept.contains(&field.costs)))
 }
 
 /// Fields that each event has, whatever it is to tell.

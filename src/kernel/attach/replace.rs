@@ -36,7 +36,7 @@ impl Attachment {
         let types = kernel.types()?;
         let generation = self.generation.wrapping_add(1);
         let own = Own { id: self.id, generation, door: self.door };
-        let plan = plan::plan(spec, own, &self.scope, types)?;
+        let plan = plan::plan(spec, own, &self.scope, types, kernel.processes_for(spec)?)?;
         let sizes = plan::sizes(spec, self.scope.size());
         let loaded = load::load_over(types, &plan, &sizes, &self.hooks.object)?;
         let mut newer = Hooks { object: loaded.object, programs: loaded.programs };

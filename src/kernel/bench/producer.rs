@@ -13,7 +13,7 @@ use aya_obj::generated::{bpf_cmd, bpf_map_type};
 use tokio::runtime::Runtime;
 
 use crate::{
-    event::{Source, queue::Sender},
+    event::{Source, Told, queue::Sender},
     kernel::{
         KernelError,
         bench::test_run::{self, EXIT, MAY_GOTO, Program, TestRunError},
@@ -71,7 +71,7 @@ impl Notes {
 }
 
 impl Producer {
-    /// For records of this template. `record` is one as the kernel would write it, `ring_size` a power of two.
+    /// For records of this template. `record` is one as the kernel would write it where nothing of the origin is told, `ring_size` a power of two.
     ///
     /// # Errors
     /// If the host runs no such program.
@@ -80,7 +80,9 @@ impl Producer {
         let ring = test_run::map(bpf_map_type::BPF_MAP_TYPE_RINGBUF, (0, 0), ring_size).map_err(host)?;
         let notes = Notes::behind(record.len());
         let value = test_run::one_value(notes.size).map_err(host)?;
-        let number = template.field("seq").and_then(|field| i16::try_from(field.offset).ok());
+        let number = template
+            .field("seq")
+            .and_then(|field| i16::try_from(field.offset - template.layout.origin_size).ok());
         let number =
             number.ok_or_else(|| host(io::Error::other("events of this template have no number")))?;
         let code = code(&value, &ring, record.len(), &notes, number);
@@ -141,7 +143,7 @@ impl Producer {
         let map = Map::RingBuf(MapData::from_fd(ring).map_err(|e| unreadable(chain(&e)))?);
         let delivery = Arc::new(Delivery::default());
         let outlet = Outlet {
-            source: Source::new(Arc::clone(template), probe.into(), None).into(),
+            source: Source::new(Arc::clone(template), probe.into(), Told::All(Vec::new().into())).into(),
             events,
             stacks: None,
             delivery: Arc::clone(&delivery),

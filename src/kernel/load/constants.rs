@@ -24,6 +24,7 @@ pub struct Constants {
     pub slots: u32,
     pub fields: Fields,
     pub path: FindsPath,
+    pub origin: Origin,
     /// `krsi_first_by` of the templates: what is counted before memory is taken, if all that is counted can be.
     pub first: Option<Vec<u8>>,
     pub scope: ScopeConstants,
@@ -35,6 +36,16 @@ pub struct Fields {
     pub filter: u32,
     pub summaries: u32,
     pub events: u32,
+}
+
+/// Which parts of the origin are gathered for what, a bit for each (`enum krsi_origin_part` of the templates), and how many
+/// bytes of its end are sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin {
+    pub filter: u32,
+    pub summaries: u32,
+    pub events: u32,
+    pub sent: u32,
 }
 
 /// `enum krsi_path_for` of the templates: when the path of the hook's file is found.
@@ -79,7 +90,7 @@ pub const SUMMARIES: &str = "krsi_summaries";
 
 impl Constants {
     /// Those that are a number, by name.
-    pub fn numbers(&self) -> [(&'static str, u32); 14] {
+    pub fn numbers(&self) -> [(&'static str, u32); 18] {
         [
             ("krsi_probe_id", self.probe_id),
             ("krsi_kernel", self.kernel),
@@ -94,6 +105,10 @@ impl Constants {
             ("krsi_summary_fields", self.fields.summaries),
             ("krsi_event_fields", self.fields.events),
             ("krsi_path_for", self.path as u32),
+            ("krsi_filter_origin", self.origin.filter),
+            ("krsi_summary_origin", self.origin.summaries),
+            ("krsi_event_origin", self.origin.events),
+            ("krsi_origin_sent", self.origin.sent),
             ("krsi_counts_first", u32::from(self.first.is_some())),
         ]
     }

@@ -6,7 +6,7 @@ mod fold;
 mod instruction;
 pub mod kernel_types;
 pub mod object;
-mod patch;
+pub mod patch;
 pub mod program;
 mod refused;
 mod sections;
@@ -14,7 +14,7 @@ pub mod sets;
 mod target;
 pub mod types;
 
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use self::{
     constants::Constants,
@@ -42,6 +42,8 @@ pub struct Plan<'s> {
     pub template: &'s Template,
     pub filter: Option<&'s Compiled>,
     pub constants: Constants,
+    /// What is kept of processes, if the probe asks for it.
+    pub processes: Option<Arc<OwnedFd>>,
 }
 
 /// A verified object: its hooks are ready to attach, and the maps that they name exist.
@@ -71,7 +73,19 @@ pub struct MissingHook {
 pub fn load(types: &KernelTypes, plan: &Plan<'_>, sizes: &[Size<'_>]) -> Result<Loaded, KernelError> {
     let patched = patch(plan)?;
     let object = Object::new(&patched.bytes, patched.sets, types, sizes);
-    load_programs(types, plan, object.map_err(|e| object_error(plan.template, &e))?)
+    load_programs(types, plan, with_processes(plan, object.map_err(|e| object_error(plan.template, &e))?)?)
+}
+
+/// The map in which all probes find what is kept of processes.
+pub const PROCESSES: &str = "krsi_processes";
+
+fn with_processes(plan: &Plan<'_>, mut object: Object) -> Result<Object, KernelError> {
+    if let Some(map) = &plan.processes {
+        let clone = map.try_clone();
+        let failed = |error| KernelError::Host { what: "share what is kept of processes".into(), error };
+        object.share(PROCESSES, clone.map_err(failed)?);
+    }
+    Ok(object)
 }
 
 /// Loads another generation of a probe's programs, over the maps of the first.
@@ -86,7 +100,7 @@ pub fn load_over(
 ) -> Result<Loaded, KernelError> {
     let patched = patch(plan)?;
     let object = Object::over(&patched.bytes, patched.sets, types, sizes, previous);
-    load_programs(types, plan, object.map_err(|e| object_error(plan.template, &e))?)
+    load_programs(types, plan, with_processes(plan, object.map_err(|e| object_error(plan.template, &e))?)?)
 }
 
 /// Relocates the object; no program is loaded yet, and no map made.

@@ -198,6 +198,22 @@ impl Object {
         Ok(object)
     }
 
+    /// Takes this map for that of this name, instead of making one.
+    pub fn share(&mut self, name: &str, map: OwnedFd) {
+        if let Some(entry) = self.maps.iter_mut().find(|entry| entry.name == name) {
+            entry.made = Some(map);
+        }
+    }
+
+    /// The descriptor of a map that a loaded program names.
+    ///
+    /// # Errors
+    /// If none does, or this process has no descriptor left.
+    pub fn descriptor(&self, name: &str) -> io::Result<OwnedFd> {
+        let made = self.maps.iter().find(|entry| entry.name == name).and_then(|entry| entry.made.as_ref());
+        made.ok_or_else(|| io::Error::other(format!("the object has no map `{name}`")))?.try_clone()
+    }
+
     /// Has the kernel verify a program that is to be attached to `target`, and makes the maps that it names.
     ///
     /// # Errors

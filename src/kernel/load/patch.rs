@@ -56,6 +56,19 @@ pub fn patch(
     Ok(bytes)
 }
 
+/// An object that is no template's with these constants in it.
+///
+/// # Errors
+/// If it has no such constant.
+pub fn with_numbers(object: &[u8], numbers: &[(&str, u32)]) -> Result<Vec<u8>, String> {
+    let places = places(object)?;
+    let mut bytes = object.to_vec();
+    for (name, value) in numbers {
+        put(&mut bytes, &places, name, &value.to_ne_bytes())?;
+    }
+    Ok(bytes)
+}
+
 /// Where in the file the bytes of each symbol lie.
 type Places = HashMap<String, Range<usize>>;
 

@@ -8,3 +8,4 @@ pub mod identity;
 pub mod iterators;
 pub mod lineage;
 pub mod links;
+pub mod processes;

@@ -47,7 +47,7 @@ impl Prompt {
             put("pid", &pid.to_le_bytes());
             put("start_ns", &u64::from(*pid).to_le_bytes());
             put("mono_ns", &time.to_le_bytes());
-            let source = Arc::new(Source::new(template, (*probe).into(), None));
+            let source = Arc::new(Source::of_whole(template, (*probe).into()));
             let (reserved, mut spare) = (sender.reserve(1), Spare::default());
             let mut batch = sender.batch(&source, 0, &mut spare);
             batch.push(&record, 1, None::<fn(&Event) -> Stacks>).unwrap();

@@ -140,8 +140,19 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 9] =
-    ["Probe", "Event", "Summary", "Sequence", "Threshold", "State", "Timer", "Files", "Scratch"];
+pub const METHOD_TYPES: [&str; 11] = [
+    "Probe",
+    "Event",
+    "EventPart",
+    "Ancestor",
+    "Summary",
+    "Sequence",
+    "Threshold",
+    "State",
+    "Timer",
+    "Files",
+    "Scratch",
+];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
     ["string", "array", "map", "int", "float", "char", "blob", "range", "function"];
@@ -199,6 +210,8 @@ pub fn plain_types(types: &str) -> String {
             "ProbeHandle" => "Probe",
             "Answer" => "Verdict",
             "ScriptEvent" => "Event",
+            "ScriptRelative" => "EventPart",
+            "ScriptAncestor" => "Ancestor",
             "ScriptSummary" => "Summary",
             "SequenceHandle" => "Sequence",
             "ThresholdHandle" => "Threshold",

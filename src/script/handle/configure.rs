@@ -1,8 +1,14 @@
 //! What is decided before a probe is attached.
 
+use std::collections::BTreeSet;
+
+use rhai::AST;
+
 use super::{Fault, ProbeHandle};
 use crate::{
-    probe::{self, OnError, Scope},
+    event::origin,
+    filter,
+    probe::{self, OnError, Scope, needs::Need},
     template::Stack,
 };
 
@@ -43,6 +49,23 @@ impl ProbeHandle {
         }
         state.spec.fields = Some(names.into());
         Ok(())
+    }
+
+    /// Settles which fields of the origin its events tell, if it is not attached: those that its functions, its filter or the
+    /// text at hand name.
+    pub fn settle_origin(&self, text: &AST) {
+        let mut state = self.0.borrow_mut();
+        if state.attachment.is_some() {
+            return;
+        }
+        let callbacks = state.callback.iter().chain(&state.condition).map(|callback| &callback.program.ast);
+        let named: BTreeSet<String> = callbacks.chain([text]).flat_map(filter::named_fields).collect();
+        let spec = &state.spec;
+        let mut origin = origin::meant(&spec.template, |word| named.contains(word));
+        let asked = spec.template.origin_fields().map(|field| field.name.clone());
+        let asked: Vec<_> = asked.filter(|name| spec.needs(&[name], Need::Filter)).collect();
+        origin.extend(asked.into_iter().filter(|name| !origin.contains(name)).collect::<Vec<_>>());
+        state.spec.origin = origin.into();
     }
 
     /// # Errors

@@ -120,8 +120,14 @@ impl State {
             _ if spec.quiet => {}
             Some(told) => all.push(format!("for events: {}", told.join(", "))),
             None => {
-                let (fields, bytes) = (spec.template.fields.len(), spec.template.event_size);
-                all.push(format!("for events: all {fields} fields, {bytes} bytes at most"));
+                let of_origin = spec.template.origin_fields().count();
+                let fields = spec.template.fields.len() - of_origin;
+                let bytes = spec.template.event_size - spec.told().skipped(&spec.template);
+                let origin = match &spec.origin[..] {
+                    [] => String::new(),
+                    told => format!(", and {}", told.join(", ")),
+                };
+                all.push(format!("for events: all {fields} fields{origin}, {bytes} bytes at most"));
             }
         }
         all

@@ -51,6 +51,7 @@ mod names;
 mod namespaces;
 mod net;
 mod netlink;
+mod origin;
 mod output;
 mod pace;
 mod panic;
@@ -210,6 +211,14 @@ fn special() -> impl IntoIterator<Item = Step> {
             "sought by one walk: expressions, globs, hundreds of words, in paths of every length" => walks::of_paths,
             "sought by one walk: the command line, all and none of the arguments" => walks::of_arguments,
             "sought by one walk: what is cut cannot be told" => walks::of_cut_arguments,
+            "origin: arguments of the process, of one forked from it, and of its parent" => origin::arguments,
+            "origin: what ran before the probe, and threads" => origin::before_the_probe,
+            "origin: ancestors, and an orphan's parent" => origin::ancestors,
+            "origin: terminal, session and descriptors" => origin::descriptors,
+            "origin: capabilities, the parent's user, the id in its namespace" => origin::credentials,
+            "origin: containers by their cgroups' names" => origin::container,
+            "origin: a storm of processes mixes nothing up" => origin::storm,
+            "origin: callbacks read what filters read" => origin::callbacks,
             "an attack refused: reverse shells" => walks::reverse_shells,
             "an attack refused: a download piped to a shell" => walks::pipe_to_shell,
             "an attack refused: a server that spawns a shell" => walks::shell_of_a_server,

@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Case, Claim, Performed, Ruling, by_function,
-    session::{Done, Session},
+    session::{Done, Session, own_executable},
 };
+use krsi_sh::template::Catalogue;
+
 use crate::guest::{
     Outcome, holds, same,
     shell::balance,
@@ -144,12 +146,27 @@ fn tells(event: &Value, performed: &Performed, decision: Value) -> Outcome {
     let expected: BTreeSet<_> =
         known.as_object().into_iter().chain([of_task]).flat_map(names).chain(times).collect();
     let found: BTreeSet<_> = event.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+    let found = without_origin(event, found)?;
     let (unknown, missing): (Vec<_>, Vec<_>) =
         (found.difference(&expected).collect(), expected.difference(&found).collect());
     holds(
         unknown.is_empty() && missing.is_empty(),
         format!("fields: unknown {unknown:?}, missing {missing:?}"),
     )
+}
+
+/// The names without those of the origin's fields, which are told since the filter asks for them; this process is among the
+/// ancestors, by its id and its executable.
+fn without_origin(event: &Value, mut names: BTreeSet<String>) -> Result<BTreeSet<String>, String> {
+    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let template = event["template"].as_str().and_then(|name| catalogue.get(name)).ok_or("no such template")?;
+    let told = template.origin_fields().filter(|field| names.remove(&field.name)).count();
+    holds(told > 10, format!("{told} fields of the origin are told"))?;
+    let list = |name: &str| event[name].as_array().cloned().unwrap_or_default();
+    let (ids, executables) = (list("ancestors_pid"), list("ancestors_exe"));
+    let own = ids.iter().position(|id| *id == std::process::id()).ok_or_else(|| format!("not in {ids:?}"))?;
+    same("the ancestor's executable", executables.get(own), Some(&json!(own_executable())))?;
+    Ok(names)
 }
 
 /// A time is known in ticks, and told in nanoseconds.

@@ -7,6 +7,7 @@
 
 mod judge;
 mod session;
+pub use session::own_executable;
 
 use std::{
     collections::BTreeSet,

@@ -59,8 +59,25 @@ impl Session {
 fn attaching(case: &Case) -> String {
     let Case { template, params, .. } = case;
     format!(
-        "probes.push(probe(\"{template}\", #{{{params}}}).scope(#{{comm: \"{template}\"}}).name(\"{template}\").attach());"
+        "probes.push(probe(\"{template}\", #{{{params}}}).scope(#{{comm: \"{template}\"}}).when({}).name(\"{template}\").attach());",
+        origin()
     )
+}
+
+/// A filter that asks for every part of what an event tells of its origin, and holds for what this process's children do.
+fn origin() -> String {
+    format!(
+        "|e| e.ancestors.any(|p| p.pid == {} && p.exe == {:?}) && e.process.argv.len() > 0 && e.parent.cmdline != \"?\" \
+         && e.parent.exe != \"?\" && e.leader.exe != \"?\" && e.stdin.kind != \"socket\" && e.tty != \"?\" && e.ns_pid > 0 \
+         && e.container.is_empty()",
+        std::process::id(),
+        own_executable()
+    )
+}
+
+/// The executable of this process.
+pub fn own_executable() -> String {
+    fs::read_link("/proc/self/exe").map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 /// Of one probe that fails the others are not to suffer.
