@@ -43,6 +43,14 @@ static __always_inline void count_lost(void)
 		__sync_fetch_and_add(lost, 1);
 }
 
+/* What the process executes now. */
+static __always_inline u64 execution_of(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+
+	return READ(leader, self_exec_id);
+}
+
 /* When it was made, and by whom: no two at once. */
 static __always_inline u64 new_number(void)
 {
@@ -64,16 +72,21 @@ static __always_inline void gather_argv(struct krsi_process *process, struct mm_
 	}
 }
 
+/* Attached several times where the kernel may pass one over: the first that is run does it. */
 SEC("tp_btf/sched_process_exec")
 int krsi_process_exec(u64 *context)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct krsi_process *process = bpf_map_lookup_elem(&krsi_processes, &pid);
+	u64 execution = execution_of(task);
 	struct mm_struct *mm = READ(task, mm);
 	struct file *file = READ(mm, exe_file);
-	struct scratch *scratch = krsi_take_memory();
-	struct krsi_process *process;
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct scratch *scratch;
 
+	if (process && process->execution == execution)
+		return 0;
+	scratch = krsi_take_memory();
 	if (!scratch) {
 		count_lost();
 		return 0;
@@ -82,6 +95,7 @@ int krsi_process_exec(u64 *context)
 	/* What cannot be read is zero. */
 	bpf_probe_read_kernel(process, sizeof(*process), NULL);
 	process->number = new_number();
+	process->execution = execution;
 	krsi_walk_to(scratch, process->exe, sizeof(process->exe), READ(file, f_path.mnt), READ(file, f_path.dentry));
 	gather_argv(process, mm);
 	if (bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY)) {
@@ -93,19 +107,34 @@ int krsi_process_exec(u64 *context)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int krsi_process_fork(u64 *context)
+/* The child's record is its parent's: not that of a process which had its id before. */
+static __always_inline void inherit(u32 parent, struct task_struct *child)
 {
-	struct task_struct *child = ARG(context, 1, struct task_struct *);
-	u32 pid = READ(child, tgid), parent = bpf_get_current_pid_tgid() >> 32;
+	u32 pid = READ(child, tgid);
 	struct krsi_process *process;
 
 	/* A thread has its process's record. */
-	if (READ(child, pid) != READ(child, tgid))
-		return 0;
+	if (parent == pid)
+		return;
 	process = bpf_map_lookup_elem(&krsi_processes, &parent);
-	if (process && bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY))
+	if (!process)
+		bpf_map_delete_elem(&krsi_processes, &pid);
+	else if (bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY))
 		count_lost();
+}
+
+/* One of these is attached: krsi_subtrees.bpf.h says when which. */
+SEC("tp_btf/sched_process_fork")
+int krsi_process_fork(u64 *context)
+{
+	inherit(bpf_get_current_pid_tgid() >> 32, ARG(context, 1, struct task_struct *));
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int krsi_process_woken(u64 *context)
+{
+	inherit(bpf_get_current_pid_tgid() >> 32, ARG(context, 0, struct task_struct *));
 	return 0;
 }
 
@@ -126,6 +155,7 @@ struct unknown_process {
 	u32 pid;
 	u32 own_pid; /* in the shell's own pid namespace */
 	u64 start_ns;
+	u64 execution;
 };
 
 KRSI_KEPT(struct unknown_process, unknown_process);
@@ -158,6 +188,7 @@ int krsi_unknown_processes(struct bpf_iter__task *context)
 		return 0;
 	found.own_pid = number_in(task, level, (u64)READ(numbers + level, ns));
 	found.start_ns = READ(task, start_boottime);
+	found.execution = execution_of(task);
 	bpf_seq_write(context->meta->seq, &found, sizeof(found));
 	return 0;
 }

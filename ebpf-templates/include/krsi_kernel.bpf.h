@@ -255,6 +255,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct hlist_node pid_links[1];
 	struct signal_struct *signal;
+	u64 self_exec_id;
 } __relocated;
 
 /* include/linux/sched.h */

@@ -216,39 +216,46 @@ __noinline u64 krsi_gather_descriptors(u32 slot)
 			      (record) ? (const void *)(record)->member : NULL)
 
 /*
- * Whether the record is still that of the process. One that has gone meanwhile may have made room for another, under our
- * eyes: then what was copied is of both.
+ * Whether the record is that of what the process, or thread, executes now, and still the same. One that has gone meanwhile may have
+ * made room for another, under our eyes: then what was copied is of both. And the kernel may pass over the program that would
+ * have made a newer one.
  */
-static __always_inline bool krsi_is_still(u32 pid, struct krsi_process *record, u64 number)
+static __always_inline bool krsi_is_still(struct task_struct *task, struct krsi_process *record, u64 number)
 {
+	struct task_struct *leader = READ(task, group_leader);
+	u32 pid = READ(leader, tgid);
 	struct krsi_process *now = bpf_map_lookup_elem(&krsi_processes, &pid);
 	u64 is = now ? now->number : 0;
 
 	/* Looked at first: 5.10 does not see that what equals a record is one. */
 	asm volatile("" : "+r"(is));
-	return now && is == number && now == record;
+	return now && is == number && now->execution == READ(leader, self_exec_id) && now == record;
 }
 
-/* The executable, to that place. Gives whether it is known. */
-__noinline u64 krsi_take_exe(u32 slot, u32 pid, u32 at)
+/* The executable of a process, to that place. Gives whether it is known. */
+__noinline u64 krsi_take_exe(u32 slot, u64 address, u32 at)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct task_struct *task = (struct task_struct *)address;
+	u32 pid = READ(task, tgid);
 	struct krsi_process *record = bpf_map_lookup_elem(&krsi_processes, &pid);
 	u64 number = record ? record->number : 0;
 
 	if (!scratch || at > sizeof(struct krsi_origin) - KRSI_PROCESS_EXE)
 		return 0;
 	KRSI_TAKE_RECORD(scratch, at, record, exe);
-	return record && krsi_is_still(pid, record, number);
+	return record && krsi_is_still(task, record, number);
 }
 
 #define KRSI_ARGV_KNOWN (1ULL << 32)
 #define KRSI_ARGV_CUT (1ULL << 33)
 
-/* The arguments, to that place. Gives their length, and what else is known of them. */
-__noinline u64 krsi_take_argv(u32 slot, u32 pid, u32 at)
+/* Its arguments, to that place. Gives their length, and what else is known of them. */
+__noinline u64 krsi_take_argv(u32 slot, u64 address, u32 at)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	struct task_struct *task = (struct task_struct *)address;
+	u32 pid = READ(task, tgid);
 	struct krsi_process *record = bpf_map_lookup_elem(&krsi_processes, &pid);
 	u64 number = record ? record->number : 0;
 	u64 length = record ? record->argv_length : 0;
@@ -257,7 +264,7 @@ __noinline u64 krsi_take_argv(u32 slot, u32 pid, u32 at)
 	if (!scratch || at > sizeof(struct krsi_origin) - KRSI_PROCESS_ARGV)
 		return 0;
 	KRSI_TAKE_RECORD(scratch, at, record, argv);
-	if (!record || !krsi_is_still(pid, record, number))
+	if (!record || !krsi_is_still(task, record, number))
 		return 0;
 	return length | KRSI_ARGV_KNOWN | (cut ? KRSI_ARGV_CUT : 0);
 }
@@ -272,7 +279,7 @@ static __always_inline bool krsi_has_record(struct task_struct *task)
 
 #define KRSI_GATHER_ARGV(scratch, task, member)                                                            \
 	do {                                                                                               \
-		u64 argv_ = krsi_take_argv((scratch)->slot, READ(task, tgid), KRSI_ORIGIN_AT(member));     \
+		u64 argv_ = krsi_take_argv((scratch)->slot, ADDRESS(task), KRSI_ORIGIN_AT(member));         \
                                                                                                            \
 		(scratch)->origin.member##_length = argv_;                                                 \
 		(scratch)->origin.member##_cut = !!(argv_ & KRSI_ARGV_CUT);                                \
@@ -282,7 +289,7 @@ static __always_inline bool krsi_has_record(struct task_struct *task)
 
 static __always_inline void krsi_gather_exe_of(struct scratch *scratch, struct task_struct *task, u32 at)
 {
-	if (!krsi_take_exe(scratch->slot, READ(task, tgid), at) && krsi_has_record(task))
+	if (!krsi_take_exe(scratch->slot, ADDRESS(task), at) && krsi_has_record(task))
 		scratch->event.header.notes |= KRSI_NOTE_NO_PROCESS;
 }
 

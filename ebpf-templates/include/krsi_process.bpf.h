@@ -10,6 +10,7 @@
 
 struct krsi_process {
 	u64 number; /* of the record: no other has had it */
+	u64 execution; /* of the process: task_struct.self_exec_id, which each exec raises */
 	u32 argv_length;
 	u32 argv_cut; /* 1: there are more arguments */
 	char exe[KRSI_PROCESS_EXE]; /* cut after 255 bytes */

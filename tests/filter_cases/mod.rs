@@ -317,8 +317,8 @@ fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
         let inside = (number_list.clone(), number()).prop_map(|(list, n)| format!("{n} in e.{list}"));
         let item = (number_list.clone(), 0..8_usize, number())
             .prop_map(|(list, at, n)| format!("e.{list}[{at}] < {n}"));
-        let any =
-            (number_list.clone(), number()).prop_map(|(list, n)| format!("e.{list}.any(|p| p > {n} || p == least)"));
+        let any = (number_list.clone(), number())
+            .prop_map(|(list, n)| format!("e.{list}.any(|p| p > {n} || p == least)"));
         let named = (select(names), quoted()).prop_map(|(list, word)| {
             format!("({word} in e.{list} || e.{list}.some(|c| c.ends_with({word}) || c.len() > 9))")
         });

@@ -44,9 +44,9 @@ pub fn follow(
     }
     // The order matters: what is forked from here on is seen by the tracepoint, and what
     // was forked before is found in /proc.
-    for (program, tracepoint) in
-        [("krsi_scope_fork", "sched_process_fork"), ("krsi_scope_exit", "sched_process_exit")]
-    {
+    // An exit that is not seen leaves an entry behind, which goes when another process has the id.
+    let fork = types.forks("krsi_scope_fork", "krsi_scope_woken");
+    for (tracepoint, program) in [fork, ("sched_process_exit", "krsi_scope_exit")] {
         track(object, types, tracepoint, program)?;
     }
     let mut table: HashMap<MapData, u32, u8> = HashMap::try_from(take(object, TABLE)?)

@@ -102,6 +102,8 @@ struct Program {
     code: Code,
     loaded: Option<OwnedFd>,
     link: Option<OwnedFd>,
+    /// More of it, each with its link.
+    copies: Vec<(OwnedFd, OwnedFd)>,
 }
 
 struct MapEntry {
@@ -162,7 +164,10 @@ impl Object {
                     .map(|info| Function { start: info.insn_off as usize, type_id: info.type_id })
                     .collect(),
             };
-            programs.insert(name.clone(), Program { sort, sleepable, code, loaded: None, link: None });
+            programs.insert(
+                name.clone(),
+                Program { sort, sleepable, code, loaded: None, link: None, copies: Vec::new() },
+            );
         }
         let maps = maps.into_iter().map(|(name, mut definition)| {
             let size = sizes.iter().find(|size| size.map == name);
@@ -234,6 +239,39 @@ impl Object {
         target: &str,
         kernel: &KernelTypes,
     ) -> Result<(), ObjectError> {
+        let loaded = self.verified(name, sort, target, kernel)?;
+        if let Some(program) = self.programs.get_mut(name) {
+            program.loaded = Some(loaded);
+        }
+        Ok(())
+    }
+
+    /// Loads a program once more and attaches it, until this is dropped or the program is detached.
+    ///
+    /// # Errors
+    /// As for `load`, or if the kernel has no room for it.
+    pub fn attach_copy(&mut self, name: &str, target: &str, kernel: &KernelTypes) -> Result<(), ObjectError> {
+        let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
+        let loaded = self.verified(name, program.sort, target, kernel)?;
+        let refused = |error| ObjectError::Program {
+            name: name.to_owned(),
+            refused: Refused { error, log: String::new() },
+        };
+        let link = program::attach(&loaded).map_err(refused)?;
+        if let Some(program) = self.programs.get_mut(name) {
+            program.copies.push((loaded, link));
+        }
+        Ok(())
+    }
+
+    /// A program that the kernel has verified.
+    fn verified(
+        &mut self,
+        name: &str,
+        sort: Sort,
+        target: &str,
+        kernel: &KernelTypes,
+    ) -> Result<OwnedFd, ObjectError> {
         let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
         let other_door = matches!(sort, Sort::ModifyReturn | Sort::Function);
         if program.sort != sort && !(other_door && matches!(program.sort, Sort::Lsm | Sort::ModifyReturn)) {
@@ -255,9 +293,7 @@ impl Object {
                 one.immediate = self.made(one.immediate)?;
             }
         }
-        let Some(program) = self.programs.get_mut(name) else {
-            return Err(ObjectError::NoProgram(name.to_owned()));
-        };
+        let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
         let request = Request {
             name,
             sort,
@@ -267,10 +303,8 @@ impl Object {
             license: &self.license,
             types: &self.types,
         };
-        let loaded = program::load(&request, &code);
-        program.loaded =
-            Some(loaded.map_err(|refused| ObjectError::Program { name: name.to_owned(), refused })?);
-        Ok(())
+        program::load(&request, &code)
+            .map_err(|refused| ObjectError::Program { name: name.to_owned(), refused })
     }
 
     /// The descriptor of a map, which is made if it has none.
@@ -313,6 +347,7 @@ impl Object {
         if let Some(program) = self.programs.get_mut(name) {
             program.link = None;
             program.loaded = None;
+            program.copies.clear();
         }
     }
 

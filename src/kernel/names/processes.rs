@@ -25,11 +25,8 @@ use crate::{
 pub static OBJECT: &[u8] = include_bytes!("../../../ebpf-templates/objects/_processes.bpf.o");
 
 /// Tracepoint and program of what keeps the records.
-const KEEPERS: [(&str, &str); 3] = [
-    ("sched_process_exit", "krsi_process_exit"),
-    ("sched_process_fork", "krsi_process_fork"),
-    ("sched_process_exec", "krsi_process_exec"),
-];
+const EXIT: (&str, &str) = ("sched_process_exit", "krsi_process_exit");
+const EXEC: (&str, &str) = ("sched_process_exec", "krsi_process_exec");
 const UNKNOWN: &str = "krsi_unknown_processes";
 
 /// How often /proc is read, at most: a process that is started meanwhile by one without a record has none either.
@@ -38,7 +35,8 @@ const PASSES: usize = 8;
 /// `struct krsi_process` of the templates.
 const EXE: usize = 256;
 const ARGV: usize = 1024;
-const SIZE: usize = 16 + EXE + ARGV;
+const FIXED: usize = 24;
+const SIZE: usize = FIXED + EXE + ARGV;
 
 /// The programs that keep records of processes, and their table.
 pub struct Processes {
@@ -59,11 +57,16 @@ impl Processes {
         let sizes = [size("krsi_scratch"), size("krsi_claims")];
         let mut object =
             Object::new(&bytes, Vec::new(), types, &sizes).map_err(|error| failed(explained(&error)))?;
-        for (tracepoint, program) in KEEPERS {
+        let fork = types.forks("krsi_process_fork", "krsi_process_woken");
+        for (tracepoint, program) in [EXIT, fork, EXEC] {
             object.load(program, tracepoint, types).map_err(|error| failed(explained(&error)))?;
         }
-        for (_, program) in KEEPERS {
+        for (_, program) in [EXIT, fork, EXEC] {
             object.attach(program).map_err(|error| failed(chain(&error)))?;
+        }
+        // What one passes over, another one does not.
+        for _ in 0..types.copies() {
+            object.attach_copy(EXEC.1, EXEC.0, types).map_err(|error| failed(explained(&error)))?;
         }
         object.load(UNKNOWN, "task", types).map_err(|error| failed(explained(&error)))?;
         let table = object.map(PROCESSES).map_err(|error| failed(chain(&error)))?;
@@ -111,14 +114,20 @@ struct Unknown {
     pid: u32,
     own_pid: u32,
     start_ns: u64,
+    execution: u64,
 }
 
 impl Unknown {
-    const SIZE: usize = 16;
+    const SIZE: usize = 24;
 
     fn read(bytes: &[u8]) -> Self {
         let half = |at: usize| number(&bytes[at..at + 4]) as u32;
-        Unknown { pid: half(0), own_pid: half(4), start_ns: number(&bytes[8..Self::SIZE]) }
+        Unknown {
+            pid: half(0),
+            own_pid: half(4),
+            start_ns: number(&bytes[8..16]),
+            execution: number(&bytes[16..Self::SIZE]),
+        }
     }
 
     /// Whether /proc has this process still, and not another of its id.
@@ -149,11 +158,12 @@ fn record(of: &Unknown) -> Option<[u8; SIZE]> {
     }
     let mut record = [0; SIZE];
     let length = argv.len().min(ARGV);
-    record[8..12].copy_from_slice(&u32::try_from(length).ok()?.to_ne_bytes());
-    record[12..16].copy_from_slice(&u32::from(argv.len() > ARGV).to_ne_bytes());
+    record[8..16].copy_from_slice(&of.execution.to_ne_bytes());
+    record[16..20].copy_from_slice(&u32::try_from(length).ok()?.to_ne_bytes());
+    record[20..FIXED].copy_from_slice(&u32::from(argv.len() > ARGV).to_ne_bytes());
     let shown = exe.len().min(EXE - 1);
-    record[16..16 + shown].copy_from_slice(&exe[..shown]);
-    record[16 + EXE..16 + EXE + length].copy_from_slice(&argv[..length]);
+    record[FIXED..FIXED + shown].copy_from_slice(&exe[..shown]);
+    record[FIXED + EXE..FIXED + EXE + length].copy_from_slice(&argv[..length]);
     Some(record)
 }
 
@@ -166,9 +176,7 @@ mod tests {
     fn records_are_the_templates_own() {
         let shapes = Shapes::of("file_open");
         let at = |member: &str| shapes.offset("krsi_process", member);
-        assert_eq!(
-            [at("number"), at("argv_length"), at("argv_cut"), at("exe"), at("argv")],
-            [0, 8, 12, 16, 16 + EXE]
-        );
+        let fixed = [at("number"), at("execution"), at("argv_length"), at("argv_cut")];
+        assert_eq!((fixed, at("exe"), at("argv")), ([0, 8, 16, 20], FIXED, FIXED + EXE));
     }
 }

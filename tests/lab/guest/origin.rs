@@ -117,7 +117,9 @@ pub fn ancestors() -> Outcome {
     same("too far above", nested(9)?, false)?;
     let status = "/tmp/origin/status";
     let _ = fs::remove_file(status);
-    let orphan = format!("(while [ -d /proc/$$ ]; do :; done; {READ}; echo $? >{status}.new; mv {status}.new {status}) &");
+    let orphan = format!(
+        "(while [ -d /proc/$$ ]; do :; done; {READ}; echo $? >{status}.new; mv {status}.new {status}) &"
+    );
     is_refused(sh(&orphan))?;
     until("the orphan has ended", Duration::from_secs(20), || Ok(Path::new(status).exists()))?;
     same("an orphan's", fs::read_to_string(status).map_err(|e| e.to_string())?.trim(), "1")?;
@@ -206,19 +208,22 @@ pub fn container() -> Outcome {
 /// Hundreds of processes that come and go at once: what each was executed with is never another's.
 pub fn storm() -> Outcome {
     const EACH: usize = 60;
-    let shell = refusing("|e| e.process.argv.any(|a| a == \"bs=9\") && e.parent.cmdline.contains(\"storm\")")?;
+    let shell =
+        refusing("|e| e.process.argv.any(|a| a == \"bs=9\") && e.parent.cmdline.contains(\"storm\")")?;
     let script = format!(
         ": storm; n=0; wrong=0; while [ $n -lt {EACH} ]; do n=$((n+1)); {READ} || wrong=$((wrong+1)); {} && wrong=$((wrong+1)); done; exit $wrong",
         READ.replace("bs=7", "bs=9")
     );
     let children: Result<Vec<_>, _> = (0..4).map(|_| sh(&script).spawn()).collect();
+    let mut codes = Vec::new();
     for mut child in children.map_err(|e| e.to_string())? {
-        let code = child.wait().map_err(|e| e.to_string())?.code();
-        holds(code == Some(0), format!("so many were wrong: {code:?}"))?;
+        codes.push(child.wait().map_err(|e| e.to_string())?.code());
     }
     let ended = shell.stop()?;
-    same("refused", ended.books("t")?["deny"].as_u64(), Some(4 * EACH as u64))?;
-    same("no trouble", ended.books("t")?["errors"].as_u64(), Some(0))?;
+    let books = ended.books("t")?;
+    holds(codes.iter().all(|code| *code == Some(0)), format!("so many were wrong: {codes:?}; {books}"))?;
+    same("refused", books["deny"].as_u64(), Some(4 * EACH as u64))?;
+    same("no trouble", books["errors"].as_u64(), Some(0))?;
     ended.well()
 }
 
@@ -241,6 +246,10 @@ pub fn callbacks() -> Outcome {
     same("its command line", told[0].as_str(), Some(read))?;
     same("the parent's executable", told[1].as_str(), Some("/bin/busybox"))?;
     holds(told[2].as_str().is_some_and(|line| line.starts_with("sh -c : marked")), format!("{told}"))?;
-    same("the rest", told.as_array().map(|all| all[3..].to_vec()), serde_json::json!(["busybox", true, "device", "", ""]).as_array().cloned())?;
+    same(
+        "the rest",
+        told.as_array().map(|all| all[3..].to_vec()),
+        serde_json::json!(["busybox", true, "device", "", ""]).as_array().cloned(),
+    )?;
     ends(shell)
 }

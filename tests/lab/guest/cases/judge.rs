@@ -159,7 +159,8 @@ fn tells(event: &Value, performed: &Performed, decision: Value) -> Outcome {
 /// ancestors, by its id and its executable.
 fn without_origin(event: &Value, mut names: BTreeSet<String>) -> Result<BTreeSet<String>, String> {
     let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
-    let template = event["template"].as_str().and_then(|name| catalogue.get(name)).ok_or("no such template")?;
+    let template =
+        event["template"].as_str().and_then(|name| catalogue.get(name)).ok_or("no such template")?;
     let told = template.origin_fields().filter(|field| names.remove(&field.name)).count();
     holds(told > 10, format!("{told} fields of the origin are told"))?;
     let list = |name: &str| event[name].as_array().cloned().unwrap_or_default();
