@@ -3,11 +3,12 @@
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use krsi_sh::{
+    event::origin::{ANCESTORS, ANCESTORS_DOC, RELATIVES},
     script::{
         docs::{Function, Index, terms},
         index,
     },
-    template::{Catalogue, ParamKind, Template},
+    template::{Catalogue, Field, ParamKind, Template},
 };
 
 use super::{heading, written};
@@ -51,6 +52,19 @@ pub fn page() -> String {
     roff.control("EE", []);
     functions(&mut roff, &index);
     roff.extend([heading("SH", "Templates")]);
+    if let Some(first) = catalogue.iter().next() {
+        let common = first.fields.get(..first.layout.header).unwrap_or_default();
+        let (origin, header): (Vec<_>, Vec<_>) = common.iter().partition(|field| field.is_of_origin());
+        roff.extend([heading("SS", "Fields of every event")]);
+        fields(&mut roff, header);
+        roff.extend([heading("SS", "Where it comes from")]);
+        roff.text([roman("Told where something names it, and not gathered elsewhere.")]);
+        for relative in &RELATIVES {
+            entry(&mut roff, &format!("e.{}", relative.name), relative.doc);
+        }
+        entry(&mut roff, &format!("e.{ANCESTORS}"), ANCESTORS_DOC);
+        fields(&mut roff, origin);
+    }
     for one in catalogue.iter() {
         template(&mut roff, one);
     }
@@ -107,8 +121,12 @@ fn template(roff: &mut Roff, template: &Template) {
         let term = format!("{}: {} (default: {})", param.name, param.kind.type_name(), param.default);
         entry(roff, &term, &doc);
     }
-    roff.control("PP", []).text([italic("Fields of an event")]);
-    for field in &template.fields {
+    roff.control("PP", []).text([italic("Fields of an event, beside those of every one")]);
+    fields(roff, template.own_fields());
+}
+
+fn fields<'f>(roff: &mut Roff, fields: impl IntoIterator<Item = &'f Field>) {
+    for field in fields {
         let unit = field.unit.as_ref().map_or_else(String::new, |unit| format!(" [{unit}]"));
         entry(roff, &format!("{}: {}{unit}", field.name, field.kind.type_name(field.size)), &field.doc);
     }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use krsi_sh::template::{Catalogue, Field, FieldKind, NamedValue, ParamKind, Template};
+use krsi_sh::{
+    event::origin::{ANCESTORS, ANCESTORS_DOC, RELATIVES},
+    template::{Catalogue, Field, FieldKind, NamedValue, ParamKind, Template},
+};
 
 const HEAD: &str = "# Templates
 
@@ -30,8 +33,19 @@ pub fn page() -> String {
         );
     }
     if let Some(first) = catalogue.iter().next() {
+        let common = first.fields.get(..first.layout.header).unwrap_or_default();
+        let (origin, header): (Vec<_>, Vec<_>) = common.iter().partition(|field| field.is_of_origin());
         page.push_str("\n## Fields of every event\n\n");
-        fields(&mut page, first.fields.get(..first.layout.header).unwrap_or_default());
+        fields(&mut page, header);
+        page.push_str(
+            "\n## Where it comes from\n\nTold where something names it, and not gathered elsewhere.\n\n",
+        );
+        page.push_str("| part | meaning |\n|---|---|\n");
+        for relative in &RELATIVES {
+            _ = writeln!(page, "| `e.{}` | {} |", relative.name, cell(relative.doc));
+        }
+        _ = writeln!(page, "| `e.{ANCESTORS}` | {} |\n", cell(ANCESTORS_DOC));
+        fields(&mut page, origin);
     }
     for one in catalogue.iter() {
         template(&mut page, one);
@@ -62,7 +76,7 @@ fn template(page: &mut String, template: &Template) {
     fields(page, template.own_fields());
 }
 
-fn fields(page: &mut String, fields: &[Field]) {
+fn fields<'f>(page: &mut String, fields: impl IntoIterator<Item = &'f Field>) {
     page.push_str("| field | type | unit | meaning |\n|---|---|---|---|\n");
     for field in fields {
         let names = match &field.kind {
