@@ -352,6 +352,7 @@ fn an_event_without_a_path_is_sent_whole() {
         "krsi_summary_fields",
         "krsi_event_fields",
         "krsi_path_for",
+        "krsi_origin_parts",
         "krsi_filter_origin",
         "krsi_summary_origin",
         "krsi_event_origin",

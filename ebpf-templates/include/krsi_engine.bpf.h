@@ -131,16 +131,12 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	krsi_write_answer(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none) {
 		krsi_gather_header(scratch, krsi_summary_fields, krsi_filter_fields);
-		if (krsi_summary_origin & ~krsi_filter_origin)
-			krsi_gather_origin(slot, krsi_summary_origin & ~krsi_filter_origin);
 		krsi_summarize(slot, settings->control.epoch);
 	}
 	if (quiet || KRSI_IS_REPEATED(slot, answer.verdict)) {
 		krsi_count(krsi_counter_suppressed);
 	} else {
 		krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
-		if (krsi_event_origin & ~(krsi_filter_origin | krsi_summary_origin))
-			krsi_gather_origin(slot, krsi_event_origin & ~(krsi_filter_origin | krsi_summary_origin));
 		scratch->event.header.notes |= krsi_notes_of_path(slot);
 		krsi_emit(scratch);
 	}
@@ -162,6 +158,7 @@ static __always_inline int krsi_decide(void *context, struct scratch *scratch, e
 	result = krsi_consider(scratch->slot, hook, match);
 	if (result) {
 		krsi_gather_stacks(context, scratch);
+		krsi_gather_rest(scratch->slot);
 		errno = krsi_conclude(scratch->slot, result, KRSI_IN_TIME);
 	}
 	krsi_give_back(scratch);

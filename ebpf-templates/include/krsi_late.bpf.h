@@ -132,8 +132,10 @@ static __always_inline void krsi_late_decide(u32 slot, enum krsi_hook hook, enum
 {
 	u64 result = krsi_consider(slot, hook, match);
 
-	if (result)
+	if (result) {
+		krsi_gather_rest(slot);
 		krsi_conclude(slot, result, KRSI_TOO_LATE);
+	}
 }
 
 #endif

@@ -7,14 +7,14 @@
 #include "krsi_origin_members.bpf.h"
 #include "krsi_process.bpf.h"
 #include "krsi_scratch.bpf.h"
+#include "krsi_settings.bpf.h"
 #include "krsi_socket_kind.bpf.h"
 
-/* The plan: which parts are needed for what, a bit for each (KRSI_PART). Set before the load. */
-const volatile u32 krsi_filter_origin = 0;
-const volatile u32 krsi_summary_origin = 0;
-const volatile u32 krsi_event_origin = 0;
-
-#define KRSI_ORIGIN (krsi_filter_origin | krsi_summary_origin | krsi_event_origin)
+/* The plan: which parts are gathered when, a bit for each (KRSI_PART), each part once. Set before the load. */
+const volatile u32 krsi_origin_parts = 0;   /* all of them */
+const volatile u32 krsi_filter_origin = 0;  /* before the filter */
+const volatile u32 krsi_summary_origin = 0; /* once it has said yes */
+const volatile u32 krsi_event_origin = 0;   /* and if there is to be an event */
 
 /* ---- the task ------------------------------------------------------------ */
 
@@ -370,23 +370,37 @@ __noinline u64 krsi_gather_origin(u32 slot, u32 parts)
 
 	if (!scratch)
 		return 0;
-	if (KRSI_ORIGIN & KRSI_PART(task) && parts & KRSI_PART(task))
+	if (krsi_origin_parts & KRSI_PART(task) && parts & KRSI_PART(task))
 		krsi_gather_task(&scratch->origin, task);
-	if (KRSI_ORIGIN & KRSI_PART(descriptors) && parts & KRSI_PART(descriptors))
+	if (krsi_origin_parts & KRSI_PART(descriptors) && parts & KRSI_PART(descriptors))
 		krsi_gather_descriptors(slot);
-	if (KRSI_ORIGIN & KRSI_PART(container) && parts & KRSI_PART(container))
+	if (krsi_origin_parts & KRSI_PART(container) && parts & KRSI_PART(container))
 		krsi_gather_container(slot);
-	if (KRSI_ORIGIN & KRSI_PART(process) && parts & KRSI_PART(process))
+	if (krsi_origin_parts & KRSI_PART(process) && parts & KRSI_PART(process))
 		KRSI_GATHER_ARGV(scratch, task, process_argv);
-	if (KRSI_ORIGIN & KRSI_PART(parent) && parts & KRSI_PART(parent)) {
+	if (krsi_origin_parts & KRSI_PART(parent) && parts & KRSI_PART(parent)) {
 		KRSI_GATHER_ARGV(scratch, parent, parent_argv);
 		krsi_gather_exe_of(scratch, parent, KRSI_ORIGIN_AT(parent_exe));
 	}
-	if (KRSI_ORIGIN & KRSI_PART(leader) && parts & KRSI_PART(leader))
+	if (krsi_origin_parts & KRSI_PART(leader) && parts & KRSI_PART(leader))
 		krsi_gather_leader(scratch, task);
-	if (KRSI_ORIGIN & KRSI_PART(ancestors) && parts & KRSI_PART(ancestors))
+	if (krsi_origin_parts & KRSI_PART(ancestors) && parts & KRSI_PART(ancestors))
 		krsi_gather_ancestors(slot);
 	return 1;
+}
+
+/* What is not gathered for the filter. From the hook's own program: from a function of its stack there would be too little left. */
+static __always_inline void krsi_gather_rest(u32 slot)
+{
+	volatile struct settings *settings;
+
+	if (krsi_summary_origin)
+		krsi_gather_origin(slot, krsi_summary_origin);
+	if (krsi_event_origin) {
+		settings = krsi_read_settings();
+		if (settings && !settings->control.quiet)
+			krsi_gather_origin(slot, krsi_event_origin);
+	}
 }
 
 #endif

@@ -142,10 +142,14 @@ fn origin(spec: &Spec) -> Origin {
         costs.fold(0, |all, cost| if let Cost::Origin(part) = cost { all | 1 << part } else { all })
     };
     let sent = spec.template.layout.origin_size - spec.told().skipped(&spec.template);
+    let filter = parts(Need::Filter);
+    let summaries = parts(Need::Summaries) & !filter;
+    // Whether there are events may change while it runs.
+    let events = parts(Need::Events) & !(filter | summaries);
     Origin {
-        filter: parts(Need::Filter),
-        summaries: parts(Need::Summaries),
-        events: if spec.quiet { 0 } else { parts(Need::Events) },
+        filter,
+        summaries,
+        events,
         sent: u32::try_from(sent).unwrap_or_default(),
     }
 }

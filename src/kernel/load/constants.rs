@@ -38,7 +38,7 @@ pub struct Fields {
     pub events: u32,
 }
 
-/// Which parts of the origin are gathered for what, a bit for each (`enum krsi_origin_part` of the templates), and how many
+/// Which parts of the origin are gathered when, each once, a bit for each (`enum krsi_origin_part` of the templates), and how many
 /// bytes of its end are sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Origin {
@@ -90,7 +90,7 @@ pub const SUMMARIES: &str = "krsi_summaries";
 
 impl Constants {
     /// Those that are a number, by name.
-    pub fn numbers(&self) -> [(&'static str, u32); 18] {
+    pub fn numbers(&self) -> [(&'static str, u32); 19] {
         [
             ("krsi_probe_id", self.probe_id),
             ("krsi_kernel", self.kernel),
@@ -105,6 +105,7 @@ impl Constants {
             ("krsi_summary_fields", self.fields.summaries),
             ("krsi_event_fields", self.fields.events),
             ("krsi_path_for", self.path as u32),
+            ("krsi_origin_parts", self.origin.filter | self.origin.summaries | self.origin.events),
             ("krsi_filter_origin", self.origin.filter),
             ("krsi_summary_origin", self.origin.summaries),
             ("krsi_event_origin", self.origin.events),
