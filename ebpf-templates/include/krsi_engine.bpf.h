@@ -138,7 +138,7 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	} else {
 		krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
 		scratch->event.header.notes |= krsi_notes_of_path(slot);
-		krsi_emit(scratch);
+		krsi_emit(slot);
 	}
 	return krsi_enforce(&answer);
 }

@@ -10,22 +10,12 @@ pub const COLLECTIONS: [&str; 6] = ["falco", "tetragon", "tracee", "kunai", "bpf
 
 /// Why a rule cannot be said, or not in full: there are no other reasons.
 pub const REASONS: &[(&str, &str)] = &[
-    ("ancestors beyond the parent", "An event tells the parent's name, and nothing of those before."),
-    ("own arguments outside of exec", "Which arguments the task was started with is known to `exec` alone."),
-    ("the parent's arguments", "An event tells the parent's name, and no more of it."),
-    ("the container's image, name or labels", "The kernel knows namespaces and cgroups, and no containers."),
+    ("the container's image, name or labels", "The container's id is told; its image, name and labels only the runtime knows."),
     (
         "capabilities that the task has",
-        "They are told where they are set or used, and not beside other operations.",
-    ),
-    ("whether there is a terminal", "Neither the terminal nor whether somebody sits there is told."),
-    ("the leader of the session", "Sessions and process groups are not told."),
-    (
-        "the process id within the namespace",
-        "Ids are those of the initial namespace; which process is a container's first is not told.",
+        "Which it has now is told, and not which it had when it was executed.",
     ),
     ("whether a file came with the image", "Which layer of an overlay a file is on is not told."),
-    ("what standard input and output are", "A task's open files are not looked at."),
     ("the path as the task wrote it", "A path is told as it is resolved, without `..` and links."),
     (
         "what fails, and how it ends",
