@@ -42,7 +42,8 @@ enum krsi_descriptor { KRSI_DESCRIPTORS(KRSI_MEMBER) };
 
 /*
  * It stands before the event, and only its end is sent: from the first member on that the probe tells. So what is asked
- * for most comes last.
+ * for most comes last. Before each list of texts stands a text, whose last byte is always zero: where an element is searched for,
+ * the byte before it has to be.
  */
 struct krsi_origin {
 	char ancestors_exe[KRSI_ANCESTORS][KRSI_PROCESS_EXE]
@@ -57,11 +58,11 @@ struct krsi_origin {
 		KRSI_DOC("Executable of the process that leads the session (setsid(2)): the login shell, mostly; cut after "
 			 "255 bytes, and empty if it is gone.")
 		KRSI_UNREADABLE("no-process") KRSI_CUT("255") KRSI_COSTS("leader");
-	char leader_comm[16] KRSI_DOC("Name of the process that leads the session.") KRSI_COSTS("leader");
 	char parent_argv[KRSI_PROCESS_ARGV]
 		KRSI_DOC("Arguments that the parent was executed with, 1024 bytes at most.")
 		KRSI_TEXTS("parent_argv_length") KRSI_UNREADABLE("no-process") KRSI_CUT("parent_argv_cut")
 		KRSI_COSTS("parent");
+	char leader_comm[16] KRSI_DOC("Name of the process that leads the session.") KRSI_COSTS("leader");
 	char process_argv[KRSI_PROCESS_ARGV]
 		KRSI_DOC("Arguments that the process was executed with, 1024 bytes at most: as they were then, whatever it "
 			 "has made of them since.")
