@@ -97,7 +97,7 @@ fn colours_of_a_line_being_typed() {
 #[test]
 fn help_about_a_template() {
     let home = home();
-    let mut terminal = Setup { rows: 90, ..window(&home) }.prompted();
+    let mut terminal = Setup { rows: 130, ..window(&home) }.prompted();
     terminal.enter_with("?exec_unlink", "Example");
     shows(&terminal, "help-template");
 }
