@@ -187,33 +187,37 @@ fn is_search(text: &Text, test: &Test) -> bool {
 /// holds, here that none does. Not beyond what may be in trouble by itself, which then comes first.
 fn joined(parts: impl Iterator<Item = Bool>, or: bool) -> Bool {
     let mut list: Vec<Bool> = Vec::new();
-    let mut is_moved = false;
     for mut part in parts {
         let Some((text, tests)) = asked_in(&mut part, or) else {
             list.push(part);
             continue;
         };
-        let near = list.iter().rev().take_while(|known| !troubles::may_be_in(known, text)).count();
+        // What may be cut is not asked ahead of anything: that it cannot be told must not keep that from settling all.
+        let near = match can_be_cut(text) {
+            true => 0,
+            false => list.iter().rev().take_while(|known| !troubles::may_be_in(known, text)).count(),
+        };
         // The one before those may be the one that is sought.
         let begin = list.len() - (near + 1).min(list.len());
         let is_same = |known: &mut Bool| asked_in(known, or).is_some_and(|(other, _)| *other == *text);
         let same = (begin..list.len()).find(|at| is_same(&mut list[*at]));
-        match same.and_then(|at| Some((at, asked_in(&mut list[at], or)?.1))) {
-            Some((at, known)) => {
+        match same.and_then(|at| Some(asked_in(&mut list[at], or)?.1)) {
+            Some(known) => {
                 tests.retain(|test| !known.contains(test));
                 known.append(tests);
-                is_moved |= at + 1 < list.len();
             }
             None => list.push(part),
         }
     }
     let list = list.into_iter().map(divided);
-    match (or, is_moved) {
-        (true, false) => ir::or(list),
-        (false, false) => ir::and(list),
-        // What was moved ahead and cannot be told must not keep what stood before it from settling all.
-        (true, true) => ir::either(list),
-        (false, true) => ir::not(ir::either(list.map(ir::not))),
+    if or { ir::or(list) } else { ir::and(list) }
+}
+
+/// Whether the answer may lie behind where the text is cut.
+fn can_be_cut(text: &Text) -> bool {
+    match &text.place {
+        Place::Joined(texts) | Place::Element(texts, _) => texts.cut.is_some(),
+        _ => text.cut.is_some(),
     }
 }
 

@@ -10,7 +10,10 @@ pub const COLLECTIONS: [&str; 6] = ["falco", "tetragon", "tracee", "kunai", "bpf
 
 /// Why a rule cannot be said, or not in full: there are no other reasons.
 pub const REASONS: &[(&str, &str)] = &[
-    ("the container's image, name or labels", "The container's id is told; its image, name and labels only the runtime knows."),
+    (
+        "the container's image, name or labels",
+        "The container's id is told; its image, name and labels only the runtime knows.",
+    ),
     (
         "capabilities that the task has",
         "Which it has now is told, and not which it had when it was executed.",

@@ -146,12 +146,7 @@ fn origin(spec: &Spec) -> Origin {
     let summaries = parts(Need::Summaries) & !filter;
     // Whether there are events may change while it runs.
     let events = parts(Need::Events) & !(filter | summaries);
-    Origin {
-        filter,
-        summaries,
-        events,
-        sent: u32::try_from(sent).unwrap_or_default(),
-    }
+    Origin { filter, summaries, events, sent: u32::try_from(sent).unwrap_or_default() }
 }
 
 /// Whether the probe asks for what is kept of processes.
