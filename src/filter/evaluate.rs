@@ -197,9 +197,7 @@ impl Evaluation<'_> {
     }
 
     fn unsigned(&self, offset: usize, size: usize) -> u64 {
-        let begin = offset.checked_sub(self.skipped).unwrap_or(usize::MAX);
-        let bytes = self.bytes.get(begin..).unwrap_or_default();
-        bytes.iter().take(size).rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
+        self.within(offset, size).iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
     }
 
     /// What there is of a text, and how much of it that is.

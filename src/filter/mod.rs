@@ -39,6 +39,7 @@ mod troubles;
 mod uses;
 mod walks;
 mod weight;
+mod whole_globs;
 
 use std::collections::BTreeSet;
 

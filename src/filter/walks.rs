@@ -9,6 +9,7 @@ use super::{
     ir::{self, Binding, Bool, Decision, Filter, Formula, Int, Place, Test, Text, Texts, Value},
     questions, troubles,
     weight::{self, Weight},
+    whole_globs::whole_globs,
 };
 
 /// Texts that are searched for in one text, one by one: a search looks at eight bytes at a time, a walk at one.
@@ -159,7 +160,7 @@ impl Lowering {
             Bool::OneOf(of, ranges) => Bool::OneOf(self.int(of), ranges.clone()),
             Bool::Not(inner) => ir::not(self.bool(inner)),
             Bool::And(parts) => {
-                let parts = ir::whole_globs(parts, |text, test| self.wants(text, test));
+                let parts = whole_globs(parts, |text, test| self.wants(text, test));
                 joined(parts.iter().map(|part| self.bool(part)), false)
             }
             Bool::Or(parts) => joined(parts.iter().map(|part| self.bool(part)), true),

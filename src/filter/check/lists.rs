@@ -3,8 +3,9 @@
 use rhai::Position;
 
 use super::{Checker, Element, Fallible, Kind, Node, Term};
-use crate::event::origin::OF_ANCESTORS;
+use crate::event::origin::ANCESTOR_IDS;
 use crate::filter::ir::{self, Bool, Case, Comparison, Formula, Int, Place, Test, Text, Texts, Value};
+use crate::filter::whole_globs::whole_globs;
 
 /// What is asked about the elements of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl Checker<'_> {
                 Ok(ir::and(readable.into_iter().chain([ir::or(parts)])))
             }
             Term::Ancestors => {
-                let Term::List(pids) = self.field(OF_ANCESTORS[2].1, at)? else {
+                let Term::List(pids) = self.field(ANCESTOR_IDS, at)? else {
                     return self.no_method(&Term::Ancestors, "any", at);
                 };
                 let mut parts = Vec::new();
@@ -249,7 +250,7 @@ fn formula(asked: &Bool) -> Option<Formula> {
         Bool::Constant(known) => Some(Formula::Constant(*known)),
         Bool::Text(text, test) if is_element(text) => Some(Formula::Test(text.case, test.clone())),
         Bool::Not(inner) => Some(Formula::Not(Box::new(formula(inner)?))),
-        Bool::And(parts) => all(&ir::whole_globs(parts, |_, _| true)).map(Formula::And),
+        Bool::And(parts) => all(&whole_globs(parts, |_, _| true)).map(Formula::And),
         Bool::Or(parts) => all(parts).map(Formula::Or),
         Bool::If(condition, then, otherwise) => {
             let (condition, then, otherwise) = (formula(condition)?, formula(then)?, formula(otherwise)?);

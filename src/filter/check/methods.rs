@@ -9,7 +9,7 @@ use super::{
     lists::{Quantifier, is_any},
 };
 use crate::{
-    event::origin::OF_ANCESTORS,
+    event::origin::ANCESTOR_IDS,
     filter::{
         automaton::{Pattern, PatternError},
         glob::Glob,
@@ -149,7 +149,7 @@ impl Checker<'_> {
             }
             (list @ (Term::Texts(_) | Term::List(_)), "len") => Term::Int(Self::length(list)),
             (Term::Ancestors, "len" | "is_empty") => {
-                let ids = self.field(OF_ANCESTORS[2].1, at)?;
+                let ids = self.field(ANCESTOR_IDS, at)?;
                 return self.asked(ids, name, at);
             }
             (Term::Texts(texts), "is_empty") => Term::Bool(ir::not(is_any(texts))),
