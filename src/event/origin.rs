@@ -3,7 +3,7 @@
 //! Each is another way to write a field: `e.parent.exe` is `e.parent_exe`.
 
 use super::ARGV;
-use crate::{template::Template, values::nearest};
+use crate::values::nearest;
 
 /// What `e.NAME` is when it is no field of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,9 @@ pub struct Relative {
 pub const ANCESTORS: &str = "ancestors";
 /// The members of an ancestor, and in which list each is.
 pub const OF_ANCESTORS: [(&str, &str); 3] =
-    [("exe", "ancestors_exe"), ("comm", "ancestors_comm"), ("pid", "ancestors_pid")];
+    [("exe", "ancestors_exe"), ("comm", "ancestors_comm"), ("pid", ANCESTOR_IDS)];
+/// The list that has an element for each ancestor, whatever is known of it.
+pub const ANCESTOR_IDS: &str = "ancestors_pid";
 
 pub const RELATIVES: [Relative; 6] = [
     Relative {
@@ -117,20 +119,16 @@ pub fn is_member(field: &str) -> bool {
     helps || is_it(&OF_ANCESTORS) || RELATIVES.iter().any(|relative| is_it(relative.members))
 }
 
-/// Names the fields of the origin that a script means which uses these words as names of fields.
+/// Whether a script which uses these words as names of fields means this field of the origin.
 #[must_use]
-pub fn meant<'w>(template: &Template, words: impl Fn(&str) -> bool + 'w) -> Vec<String> {
-    let by_relative = |field: &str| {
-        RELATIVES.iter().any(|relative| {
-            words(relative.name)
-                && relative.members.iter().any(|(member, known)| {
-                    *known == field && (words(member) || *member == ARGV && words(super::CMDLINE))
-                })
-        })
+pub fn is_meant(field: &str, words: impl Fn(&str) -> bool) -> bool {
+    let by_relative = |relative: &Relative| {
+        words(relative.name)
+            && relative.members.iter().any(|(member, known)| {
+                *known == field && (words(member) || *member == ARGV && words(super::CMDLINE))
+            })
     };
-    let by_ancestors =
-        |field: &str| words(ANCESTORS) && OF_ANCESTORS.iter().any(|(_, known)| *known == field);
-    let is_meant = |name: &str| words(name) || by_relative(name) || by_ancestors(name);
-    let fields = template.origin_fields().map(|field| field.name.as_str());
-    fields.filter(|name| is_meant(name)).map(str::to_owned).collect()
+    words(field)
+        || RELATIVES.iter().any(by_relative)
+        || words(ANCESTORS) && OF_ANCESTORS.iter().any(|(_, known)| *known == field)
 }

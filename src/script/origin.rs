@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Map};
 
 use super::{Fault, event::ScriptEvent, fault::Fallible};
-use crate::event::origin::{self, ANCESTORS, Member, OF_ANCESTORS, Relative};
+use crate::event::origin::{self, ANCESTOR_IDS, ANCESTORS, Member, OF_ANCESTORS, Relative};
 
 /// Reads what an event has under this name: a field, a part, or its ancestors.
 ///
@@ -22,7 +22,7 @@ pub fn read(event: &ScriptEvent, name: &str) -> Fallible<Dynamic> {
 
 /// The processes above.
 fn ancestors(event: &ScriptEvent) -> Fallible<Dynamic> {
-    let count = event.field(OF_ANCESTORS[2].1)?.into_array().unwrap_or_default().len();
+    let count = event.field(ANCESTOR_IDS)?.into_array().unwrap_or_default().len();
     let ancestor = |index| Dynamic::from(ScriptAncestor { event: event.clone(), index });
     Ok((0..count).map(ancestor).collect::<Vec<_>>().into())
 }

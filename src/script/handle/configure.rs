@@ -61,11 +61,12 @@ impl ProbeHandle {
         let callbacks = state.callback.iter().chain(&state.condition).map(|callback| &callback.program.ast);
         let named: BTreeSet<String> = callbacks.chain([text]).flat_map(filter::named_fields).collect();
         let spec = &state.spec;
-        let mut origin = origin::meant(&spec.template, |word| named.contains(word));
-        let asked = spec.template.origin_fields().map(|field| field.name.clone());
-        let asked: Vec<_> = asked.filter(|name| spec.needs(&[name], Need::Filter)).collect();
-        origin.extend(asked.into_iter().filter(|name| !origin.contains(name)).collect::<Vec<_>>());
-        state.spec.origin = origin.into();
+        let is_told = |name: &str| {
+            origin::is_meant(name, |word| named.contains(word)) || spec.needs(&[name], Need::Filter)
+        };
+        let fields = spec.template.origin_fields().map(|field| &field.name);
+        let told: Vec<String> = fields.filter(|name| is_told(name)).cloned().collect();
+        state.spec.origin = told.into();
     }
 
     /// # Errors
