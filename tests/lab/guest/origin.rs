@@ -1,7 +1,7 @@
 //! Claims about where an operation comes from: the process at length, and those above it.
 
 use std::{
-    fs,
+    fs, io,
     net::{TcpListener, TcpStream},
     os::{
         fd::OwnedFd,
@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use nix::unistd::{setsid, setuid};
+use nix::{
+    libc,
+    pty::openpty,
+    unistd::{setsid, setuid},
+};
 
 use super::{Outcome, holds, pace::until, same, shell::Shell};
 
@@ -126,11 +130,33 @@ pub fn ancestors() -> Outcome {
     ends(shell)
 }
 
-/// The terminal, the session, and what the first descriptors are.
+/// A process with a controlling terminal, and one that only has it open.
+pub fn terminal() -> Outcome {
+    let shell = refusing("|e| e.tty.starts_with(\"pts/\")")?;
+    for controls in [true, false] {
+        let pty = openpty(None, None).map_err(|e| e.to_string())?;
+        let mut reads = read_quietly();
+        reads.stdin(pty.slave);
+        let begin = move || {
+            setsid()?;
+            // SAFETY: TIOCSCTTY takes a number; standard input is the terminal by now.
+            match controls && unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) } != 0 {
+                true => Err(io::Error::last_os_error()),
+                false => Ok(()),
+            }
+        };
+        // SAFETY: setsid and ioctl are async-signal-safe.
+        unsafe { reads.pre_exec(begin) };
+        same(if controls { "at a terminal" } else { "beside one" }, is_refused(reads)?, controls)?;
+    }
+    ends(shell)
+}
+
+/// The session, and what the first descriptors are.
 pub fn descriptors() -> Outcome {
     let shell = refusing(
         "|e| (e.stdin.kind == \"socket\" && e.stdin.peer in cidr(\"127.0.0.0/8\")) || (e.stdout.kind == \"pipe\" && e.stdin.kind == \"file\") \
-         || (e.leader.pid == e.parent.pid && e.leader.exe.ends_with(\"/busybox\") && e.leader.comm == \"busybox\") || e.tty.starts_with(\"pts/\")",
+         || (e.leader.pid == e.parent.pid && e.leader.exe.ends_with(\"/busybox\") && e.leader.comm == \"busybox\")",
     )?;
     let read = || sh(&format!("dd if={FILE} bs=7 count=1 2>/dev/null; exit $?"));
     let with = |stdin: Stdio, stdout: Stdio| {
@@ -172,9 +198,13 @@ pub fn credentials() -> Outcome {
     same("without capabilities", is_refused(nobody)?, true)?;
     same("with all of them", is_refused(read_quietly())?, false)?;
     let mut first = Command::new("/bin/busybox");
-    first.args(["unshare", "-p", "-f", "busybox", "sh", "-c", &format!("read x <{FILE}")]);
+    first.args(["unshare", "-p", "-f", "busybox", "sh", "-c", &format!(": <{FILE}")]);
     first.stdin(Stdio::null()).stderr(Stdio::null());
     same("the first of a namespace", is_refused(first)?, true)?;
+    let mut second = Command::new("/bin/busybox");
+    second.args(["unshare", "-p", "-f", "busybox", "sh", "-c", &format!("{READ}; exit $?")]);
+    second.stdin(Stdio::null()).stderr(Stdio::null());
+    same("the second of one", is_refused(second)?, false)?;
     ends(shell)
 }
 
