@@ -11,6 +11,7 @@ use crate::{
         KernelError,
         attach::trackers::track,
         errno::chain,
+        host::tracepoints,
         load::{kernel_types::KernelTypes, object::Object},
         maps::{full, take},
     },
@@ -45,7 +46,7 @@ pub fn follow(
     // The order matters: what is forked from here on is seen by the tracepoint, and what
     // was forked before is found in /proc.
     // An exit that is not seen leaves an entry behind, which goes when another process has the id.
-    let fork = types.forks("krsi_scope_fork", "krsi_scope_woken");
+    let fork = tracepoints::forks(types.version, "krsi_scope_fork", "krsi_scope_woken");
     for (tracepoint, program) in [fork, ("sched_process_exit", "krsi_scope_exit")] {
         track(object, types, tracepoint, program)?;
     }

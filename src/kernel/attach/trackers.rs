@@ -5,6 +5,7 @@ use crate::{
     kernel::{
         KernelError,
         errno::chain,
+        host::tracepoints,
         load::{explained, kernel_types::KernelTypes, object::Object},
     },
     template::Layout,
@@ -18,11 +19,9 @@ use crate::{
 pub fn start(object: &mut Object, types: &KernelTypes, layout: &Layout) -> Result<(), KernelError> {
     for (tracepoint, program) in &layout.trackers {
         track(object, types, tracepoint, program)?;
-        for _ in 0..types.copies() {
-            object
-                .attach_copy(program, tracepoint, types)
-                .map_err(|error| failed(tracepoint, explained(&error)))?;
-        }
+        object
+            .attach_copies(program, tracepoint, types, tracepoints::copies(types.version))
+            .map_err(|error| failed(tracepoint, explained(&error)))?;
     }
     for (iterator, program) in &layout.seeds {
         seed(object, types, iterator, program).map_err(|error| KernelError::Program {

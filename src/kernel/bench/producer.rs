@@ -71,7 +71,8 @@ impl Notes {
 }
 
 impl Producer {
-    /// For records of this template. `record` is one as the kernel would write it where nothing of the origin is told, `ring_size` a power of two.
+    /// For records of this template. `record` is one as the kernel would write it where nothing of the origin is told,
+    /// `ring_size` a power of two.
     ///
     /// # Errors
     /// If the host runs no such program.

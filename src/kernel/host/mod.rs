@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod preemption;
+pub mod tracepoints;
 
 use std::{fs, io, path::Path};
 

@@ -31,24 +31,6 @@ pub struct KernelTypes {
 }
 
 impl KernelTypes {
-    /// Whether a task may be put aside while it is inside a program on a tracepoint: the kernel then passes the program over for
-    /// whoever comes by on that processor meanwhile (seen on 7.3, not on 6.18).
-    fn passes_over(&self) -> bool {
-        self.version > (6 << 16 | 18 << 8 | 255)
-    }
-
-    /// The tracepoint by which each fork is seen, and which of these two programs is for it: `fork`, for `sched_process_fork`; or
-    /// `woken`, for `sched_wakeup_new`, where nobody is put aside.
-    pub fn forks<'p>(&self, fork: &'p str, woken: &'p str) -> (&'static str, &'p str) {
-        if self.passes_over() { ("sched_wakeup_new", woken) } else { ("sched_process_fork", fork) }
-    }
-
-    /// How many more of a program there should be on other tracepoints, so that hardly ever all of them are passed over.
-    pub fn copies(&self) -> usize {
-        const MORE: usize = 2;
-        if self.passes_over() { MORE } else { 0 }
-    }
-
     /// What a program is attached to, by its name there ([`type_name`](super::target::type_name)).
     pub fn target(&self, type_name: &str) -> Option<Target> {
         self.targets.get(type_name).copied()

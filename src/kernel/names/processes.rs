@@ -11,6 +11,7 @@ use crate::{
     kernel::{
         KernelError,
         errno::chain,
+        host::tracepoints,
         load::{
             PROCESSES, explained,
             kernel_types::KernelTypes,
@@ -40,7 +41,8 @@ const SIZE: usize = FIXED + EXE + ARGV;
 
 /// The programs that keep records of processes, and their table.
 pub struct Processes {
-    _object: Object,
+    /// Its programs are attached as long as it is here.
+    _attached: Object,
     map: Arc<OwnedFd>,
 }
 
@@ -57,7 +59,7 @@ impl Processes {
         let sizes = [size("krsi_scratch"), size("krsi_claims")];
         let mut object =
             Object::new(&bytes, Vec::new(), types, &sizes).map_err(|error| failed(explained(&error)))?;
-        let fork = types.forks("krsi_process_fork", "krsi_process_woken");
+        let fork = tracepoints::forks(types.version, "krsi_process_fork", "krsi_process_woken");
         for (tracepoint, program) in [EXIT, fork, EXEC] {
             object.load(program, tracepoint, types).map_err(|error| failed(explained(&error)))?;
         }
@@ -65,15 +67,15 @@ impl Processes {
             object.attach(program).map_err(|error| failed(chain(&error)))?;
         }
         // What one passes over, another one does not.
-        for _ in 0..types.copies() {
-            object.attach_copy(EXEC.1, EXEC.0, types).map_err(|error| failed(explained(&error)))?;
-        }
+        object
+            .attach_copies(EXEC.1, EXEC.0, types, tracepoints::copies(types.version))
+            .map_err(|error| failed(explained(&error)))?;
         object.load(UNKNOWN, "task", types).map_err(|error| failed(explained(&error)))?;
         let table = object.map(PROCESSES).map_err(|error| failed(chain(&error)))?;
         let table = table.ok_or_else(|| failed(format!("it has no map `{PROCESSES}`")))?;
         find_others(&object, table).map_err(failed)?;
         let map = object.descriptor(PROCESSES).map_err(|error| failed(chain(&error)))?;
-        Ok(Processes { _object: object, map: map.into() })
+        Ok(Processes { _attached: object, map: map.into() })
     }
 
     /// The table of the records.
