@@ -26,23 +26,6 @@ KRSI_CLEARED_TO(process);
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* Records that found no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u64);
-} krsi_processes_lost SEC(".maps");
-
-static __always_inline void count_lost(void)
-{
-	u32 zero = 0;
-	u64 *lost = bpf_map_lookup_elem(&krsi_processes_lost, &zero);
-
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
-
 /* What the process executes now. */
 static __always_inline u64 execution_of(struct task_struct *task)
 {
@@ -87,10 +70,8 @@ int krsi_process_exec(u64 *context)
 	if (process && process->execution == execution)
 		return 0;
 	scratch = krsi_take_memory();
-	if (!scratch) {
-		count_lost();
+	if (!scratch)
 		return 0;
-	}
 	process = &scratch->event.process;
 	/* What cannot be read is zero. */
 	bpf_probe_read_kernel(process, sizeof(*process), NULL);
@@ -98,11 +79,8 @@ int krsi_process_exec(u64 *context)
 	process->execution = execution;
 	krsi_walk_to(scratch, process->exe, sizeof(process->exe), READ(file, f_path.mnt), READ(file, f_path.dentry));
 	gather_argv(process, mm);
-	if (bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY)) {
-		/* Rather none than that of the program before. */
-		bpf_map_delete_elem(&krsi_processes, &pid);
-		count_lost();
-	}
+	/* Where there is no room the record is none, or that of another execution, which is none either. */
+	bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY);
 	krsi_give_back(scratch);
 	return 0;
 }
@@ -117,10 +95,8 @@ static __always_inline void inherit(u32 parent, struct task_struct *child)
 	if (parent == pid)
 		return;
 	process = bpf_map_lookup_elem(&krsi_processes, &parent);
-	if (!process)
+	if (!process || bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY))
 		bpf_map_delete_elem(&krsi_processes, &pid);
-	else if (bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY))
-		count_lost();
 }
 
 /* One of these is attached: krsi_subtrees.bpf.h says when which. */

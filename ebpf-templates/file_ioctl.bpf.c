@@ -118,10 +118,6 @@ static __always_inline u64 bit_of(u32 command)
 	}
 }
 
-struct inode___node {
-	u32 i_rdev;
-} __relocated;
-
 static __always_inline int decide(u64 *context, enum krsi_hook hook)
 {
 	struct file *file = ARG(context, 0, struct file *);
@@ -158,7 +154,7 @@ static __always_inline int decide(u64 *context, enum krsi_hook hook)
 	event->number = command & 0xff;
 	event->direction = command >> 30;
 	event->device = READ(super, s_dev);
-	event->node = READ((struct inode___node *)inode, i_rdev);
+	event->node = READ(inode, i_rdev);
 	event->file_type = krsi_file_type(READ(inode, i_mode));
 	return krsi_decide(context, scratch, hook, krsi_match_path(settings, scratch, inode));
 }

@@ -145,6 +145,7 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	u32 i_nlink;
+	u32 i_rdev;
 	s64 i_size;
 	void *i_private;
 } __relocated;

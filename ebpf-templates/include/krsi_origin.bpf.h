@@ -3,7 +3,9 @@
 #ifndef KRSI_ORIGIN_BPF_H
 #define KRSI_ORIGIN_BPF_H
 
+#include "krsi_addresses.bpf.h"
 #include "krsi_container.bpf.h"
+#include "krsi_credentials.bpf.h"
 #include "krsi_origin_members.bpf.h"
 #include "krsi_process.bpf.h"
 #include "krsi_scratch.bpf.h"
@@ -31,12 +33,6 @@ struct signal_struct___origin {
 	struct tty_struct *tty;
 } __relocated;
 
-struct cred___origin {
-	struct {
-		u32 words[2];
-	} cap_effective;
-} __relocated;
-
 static __always_inline struct pid *krsi_pid_of(struct task_struct *task, const u32 type)
 {
 	struct signal_struct___origin *signal = (struct signal_struct___origin *)READ(task, signal);
@@ -60,26 +56,38 @@ static __always_inline u32 krsi_own_number(struct task_struct *leader)
 	return READ(numbers + (level & 31), nr);
 }
 
+/* As the terminal is named below /dev: the kernel calls pts/0 pts0. */
+static __always_inline void krsi_gather_terminal(struct krsi_origin *origin, struct tty_struct *tty)
+{
+	const char *name = (const char *)__builtin_preserve_access_index(&tty->name);
+	u64 *words = (u64 *)origin->tty;
+
+	words[0] = words[1] = 0;
+	if (!tty)
+		return;
+	bpf_probe_read_kernel_str(origin->tty, sizeof(origin->tty), name);
+	if (origin->tty[0] == 'p' && origin->tty[1] == 't' && origin->tty[2] == 's') {
+		origin->tty[3] = '/';
+		bpf_probe_read_kernel_str(origin->tty + 4, sizeof(origin->tty) - 4, name + 3);
+	}
+}
+
 static __always_inline void krsi_gather_task(struct krsi_origin *origin, struct task_struct *task)
 {
 	struct task_struct *leader = READ(task, group_leader);
 	struct task_struct *parent = READ(leader, real_parent);
 	struct task_struct *first = READ(parent, group_leader);
 	struct signal_struct___origin *signal = (struct signal_struct___origin *)READ(task, signal);
-	struct tty_struct *tty = READ(signal, tty);
 	struct cred *parents = READ(parent, real_cred);
-	struct cred___origin *own = (struct cred___origin *)READ(task, cred);
-	u64 *words = (u64 *)origin->tty;
+	struct cred___whole *own = krsi_own_credentials();
 
-	origin->caps = krsi_capability_set(__builtin_preserve_access_index(&own->cap_effective));
+	origin->caps = KRSI_CAPABILITY_SET(own, cap_effective);
 	origin->parent_start_ns = READ(first, start_boottime);
 	origin->parent_uid = READ(parents, uid.val);
 	origin->leader_pid = krsi_first_number(krsi_pid_of(task, KRSI_PIDTYPE_SESSION));
 	origin->group_pid = krsi_first_number(krsi_pid_of(task, KRSI_PIDTYPE_GROUP));
 	origin->ns_pid = krsi_own_number(leader);
-	words[0] = words[1] = 0;
-	if (tty)
-		bpf_probe_read_kernel_str(origin->tty, sizeof(origin->tty), __builtin_preserve_access_index(&tty->name));
+	krsi_gather_terminal(origin, READ(signal, tty));
 }
 
 /* ---- what its first descriptors are -------------------------------------- */
@@ -95,10 +103,6 @@ struct files_struct {
 
 struct task_struct___origin {
 	struct files_struct *files;
-} __relocated;
-
-struct inode___origin {
-	u32 i_rdev;
 } __relocated;
 
 struct file___origin {
@@ -124,7 +128,6 @@ static __always_inline bool krsi_is_terminal(u32 device)
 static __always_inline enum krsi_descriptor krsi_kind_of(struct file *file)
 {
 	struct inode *inode = READ(file, f_inode);
-	struct inode___origin *other = (struct inode___origin *)inode;
 
 	switch (READ(inode, i_mode) & KRSI_S_IFMT) {
 	case KRSI_S_IFREG:
@@ -136,7 +139,7 @@ static __always_inline enum krsi_descriptor krsi_kind_of(struct file *file)
 	case KRSI_S_IFSOCK:
 		return KRSI_DESCRIPTOR_SOCKET;
 	case KRSI_S_IFCHR:
-		return krsi_is_terminal(READ(other, i_rdev)) ? KRSI_DESCRIPTOR_TTY : KRSI_DESCRIPTOR_DEVICE;
+		return krsi_is_terminal(READ(inode, i_rdev)) ? KRSI_DESCRIPTOR_TTY : KRSI_DESCRIPTOR_DEVICE;
 	case KRSI_S_IFBLK:
 		return KRSI_DESCRIPTOR_DEVICE;
 	}
@@ -152,22 +155,13 @@ static __always_inline void krsi_gather_peer(struct krsi_address *peer, struct f
 	u16 family = READ(sock, __sk_common.skc_family);
 	u32 *words = (u32 *)peer->bytes;
 
-	if (family == AF_INET) {
-		words[2] = 0xffff0000; /* in memory 00 00 ff ff */
-		words[3] = READ(sock, __sk_common.skc_daddr);
-		peer->version = words[3] ? 4 : 0;
-	} else if (family == AF_INET6 && EXISTS(sock, __sk_common.skc_v6_daddr)) {
-		bpf_probe_read_kernel(peer->bytes, sizeof(peer->bytes),
-				      __builtin_preserve_access_index(&sock->__sk_common.skc_v6_daddr));
-		if (words[0] || words[1])
-			peer->version = 6;
-		else if (words[2] == 0xffff0000)
-			peer->version = 4;
-		else
-			peer->version = words[2] || words[3] ? 6 : 0;
-	}
-	if (!peer->version)
-		words[0] = words[1] = words[2] = words[3] = 0;
+	if (family == AF_INET)
+		krsi_read_v4(__builtin_preserve_access_index(&sock->__sk_common.skc_daddr), peer);
+	else if (family == AF_INET6 && EXISTS(sock, __sk_common.skc_v6_daddr))
+		krsi_read_v6(__builtin_preserve_access_index(&sock->__sk_common.skc_v6_daddr), peer);
+	/* To nobody yet: 0.0.0.0 or ::. */
+	if (!words[0] && !words[1] && !words[3])
+		peer->version = words[2] = 0;
 }
 
 static __always_inline enum krsi_descriptor krsi_gather_descriptor(struct task_struct *task, u32 number,
@@ -232,41 +226,31 @@ static __always_inline bool krsi_is_still(struct task_struct *task, struct krsi_
 	return now && is == number && now->execution == READ(leader, self_exec_id) && now == record;
 }
 
-/* The executable of a process, to that place. Gives whether it is known. */
-__noinline u64 krsi_take_exe(u32 slot, u64 address, u32 at)
+/* What krsi_take_record says. */
+#define KRSI_RECORD_KNOWN (1ULL << 32)
+#define KRSI_RECORD_CUT (1ULL << 33)
+
+/* The arguments of a process, or its executable, to that place. Gives what is known of them, and the arguments' length. */
+__noinline u64 krsi_take_record(u32 slot, u64 address, u32 at, u32 arguments)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	struct task_struct *task = (struct task_struct *)address;
 	u32 pid = READ(task, tgid);
 	struct krsi_process *record = bpf_map_lookup_elem(&krsi_processes, &pid);
 	u64 number = record ? record->number : 0;
+	u64 known = KRSI_RECORD_KNOWN;
 
 	if (!scratch || at > sizeof(struct krsi_origin) - KRSI_PROCESS_EXE)
 		return 0;
-	KRSI_TAKE_RECORD(scratch, at, record, exe);
-	return record && krsi_is_still(task, record, number);
-}
-
-#define KRSI_ARGV_KNOWN (1ULL << 32)
-#define KRSI_ARGV_CUT (1ULL << 33)
-
-/* Its arguments, to that place. Gives their length, and what else is known of them. */
-__noinline u64 krsi_take_argv(u32 slot, u64 address, u32 at)
-{
-	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
-	struct task_struct *task = (struct task_struct *)address;
-	u32 pid = READ(task, tgid);
-	struct krsi_process *record = bpf_map_lookup_elem(&krsi_processes, &pid);
-	u64 number = record ? record->number : 0;
-	u64 length = record ? record->argv_length : 0;
-	bool cut = record && record->argv_cut;
-
-	if (!scratch || at > sizeof(struct krsi_origin) - KRSI_PROCESS_ARGV)
+	if (!arguments)
+		KRSI_TAKE_RECORD(scratch, at, record, exe);
+	else if (at <= sizeof(struct krsi_origin) - KRSI_PROCESS_ARGV)
+		KRSI_TAKE_RECORD(scratch, at, record, argv);
+	if (!record)
 		return 0;
-	KRSI_TAKE_RECORD(scratch, at, record, argv);
-	if (!record || !krsi_is_still(task, record, number))
-		return 0;
-	return length | KRSI_ARGV_KNOWN | (cut ? KRSI_ARGV_CUT : 0);
+	if (arguments)
+		known |= record->argv_length | (record->argv_cut ? KRSI_RECORD_CUT : 0);
+	return krsi_is_still(task, record, number) ? known : 0;
 }
 
 /* Threads of the kernel have no executable, and nothing of them is unknown; nor of what there is not. */
@@ -279,17 +263,17 @@ static __always_inline bool krsi_has_record(struct task_struct *task)
 
 #define KRSI_GATHER_ARGV(scratch, task, member)                                                            \
 	do {                                                                                               \
-		u64 argv_ = krsi_take_argv((scratch)->slot, ADDRESS(task), KRSI_ORIGIN_AT(member));         \
+		u64 argv_ = krsi_take_record((scratch)->slot, ADDRESS(task), KRSI_ORIGIN_AT(member), true); \
                                                                                                            \
 		(scratch)->origin.member##_length = argv_;                                                 \
-		(scratch)->origin.member##_cut = !!(argv_ & KRSI_ARGV_CUT);                                \
-		if (!(argv_ & KRSI_ARGV_KNOWN) && krsi_has_record(task))                                   \
+		(scratch)->origin.member##_cut = !!(argv_ & KRSI_RECORD_CUT);                                \
+		if (!(argv_ & KRSI_RECORD_KNOWN) && krsi_has_record(task))                                   \
 			(scratch)->event.header.notes |= KRSI_NOTE_NO_PROCESS;                             \
 	} while (0)
 
 static __always_inline void krsi_gather_exe_of(struct scratch *scratch, struct task_struct *task, u32 at)
 {
-	if (!krsi_take_exe(scratch->slot, ADDRESS(task), at) && krsi_has_record(task))
+	if (!krsi_take_record(scratch->slot, ADDRESS(task), at, false) && krsi_has_record(task))
 		scratch->event.header.notes |= KRSI_NOTE_NO_PROCESS;
 }
 

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd};
+use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_1, bpf_cmd};
 use nix::libc;
 
 /// One command. Every pointer in the attributes belongs to the caller, and outlives the call.
@@ -15,6 +15,15 @@ pub fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
         libc::syscall(libc::SYS_bpf, command as libc::c_long, &raw mut *attributes, size_of::<bpf_attr>())
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Makes a map. `describe` is given its attributes, all zero.
+pub fn create_map(describe: impl FnOnce(&mut bpf_attr__bindgen_ty_1)) -> io::Result<OwnedFd> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_CREATE reads this variant.
+    describe(unsafe { &mut attributes.__bindgen_anon_1 });
+    descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))
 }
 
 /// Writes an element of a map. Key and value are as long as the map says.

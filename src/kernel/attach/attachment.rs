@@ -11,7 +11,7 @@ use crate::{
     event::Source,
     kernel::{
         Kernel, KernelError,
-        attach::{exempt, hooks::Hooks, scope::Resolved, trackers},
+        attach::{exempt, hooks::Hooks, replace::Older, scope::Resolved, trackers},
         host::preemption,
         load::{Loaded, MissingHook, object::Object},
         maps::{
@@ -46,6 +46,7 @@ pub struct Attachment {
     settings: Settings,
     pub(super) id: u32,
     pub(super) generation: u32,
+    pub(super) older: Older,
     pub(super) template: Arc<Template>,
     on_error: OnError,
     pub(super) scope: Resolved,
@@ -90,6 +91,7 @@ impl Attachment {
             first: None,
             id,
             generation: 0,
+            older: Older::default(),
             template,
             on_error: spec.on_error,
             scope,
@@ -134,7 +136,7 @@ impl Attachment {
         self.settings.store(word(&self.template.layout.control), value)
     }
 
-    fn load(&self, word: impl Fn(&Control) -> usize) -> Result<u64, KernelError> {
+    pub(super) fn load(&self, word: impl Fn(&Control) -> usize) -> Result<u64, KernelError> {
         self.settings.load(word(&self.template.layout.control))
     }
 
@@ -234,11 +236,13 @@ impl Attachment {
         self.settings.store(param.offset, word)
     }
 
-    /// Looks whether what the scope and the params name is something else now, and follows. Gives what has changed.
+    /// Looks whether what the scope and the params name is something else now, and follows; and ends what takes its time.
+    /// Gives what has changed.
     ///
     /// # Errors
     /// If something cannot be looked at, or a table has no room; what was meant before then still is.
     pub fn follow(&mut self, kernel: &Kernel, now: Instant) -> Result<Vec<Followed>, KernelError> {
+        self.settle(now)?;
         let iterators = kernel.iterators()?;
         let mut events = self.scope.follow(iterators, now)?;
         events.extend(self.tables.follow(iterators)?);
@@ -248,7 +252,7 @@ impl Attachment {
     /// Whether there is anything to follow.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.scope.follows() || self.tables.follows()
+        self.older.is_there() || self.scope.follows() || self.tables.follows()
     }
 
     /// What was resolved once and for all, or is not there yet, and what its door cannot do: a sentence each.
@@ -290,7 +294,7 @@ impl Attachment {
     /// # Errors
     /// If the counters map cannot be read.
     pub fn counters(&self) -> Result<Counters, KernelError> {
-        Ok(Counters { missed: self.missed + self.hooks.missed(), ..self.books.read()? })
+        Ok(Counters { missed: self.missed + self.older.missed() + self.hooks.missed(), ..self.books.read()? })
     }
 
     /// Detaches, reads what is left in the ring buffer, and closes the books; what the aggregations have come
@@ -299,7 +303,8 @@ impl Attachment {
     /// # Errors
     /// If a table cannot be read; the probe is detached all the same.
     pub fn detach(mut self) -> Result<(Counters, Vec<Summary>), KernelError> {
-        self.missed += self.hooks.missed();
+        self.missed += self.older.missed() + self.hooks.missed();
+        self.older = Older::default();
         self.hooks.detach();
         self.first = None;
         self.reader.stop();

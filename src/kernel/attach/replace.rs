@@ -1,10 +1,18 @@
 //! Another filter for an attached probe.
 //!
 //! A filter is part of the hooks' programs, so these are loaded once more, over the same maps: params, tables, books,
-//! events and aggregations go on. The new generation is attached while the settings say that it is not its turn;
-//! then the turn passes, in steps between which every program that read the previous word has ended;
-//! then the previous generation leaves. At no moment does neither decide, and no operation is decided twice
+//! events and aggregations go on. The turn passes, the new generation is attached beside the previous one, and that
+//! leaves. At no moment does neither decide, and no operation is decided twice
 //! (ebpf-templates/include/krsi_turns.bpf.h). If anything fails before, the previous one has never stopped.
+//!
+//! Where trampolines call programs it leaves late: a task may have come to the hook before the new one was there, and be put
+//! aside before it is asked. From Linux 7 on (seen on 7.3) the kernel then skips programs that have left, also in
+//! what is under way.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use crate::{
     kernel::{
@@ -22,11 +30,40 @@ use crate::{
 
 /// `enum krsi_change` of the templates, above a generation's number.
 const NEWER_FIRST: u64 = 1 << 32;
-const OLDER_TELLS: u64 = 2 << 32;
-const NEWER_ASKS: u64 = 3 << 32;
+const OLDER_ALONE: u64 = 2 << 32;
+const OLDER_FIRST: u64 = 3 << 32;
+const OLDER_LEAVES: u64 = 4 << 32;
+
+/// A task that came to a hook so long ago, and was put aside there between two programs, has been asked by now. One that
+/// was put aside inside a program is waited for.
+const PASSES: Duration = Duration::from_secs(1);
+/// Generations that may wait for that at once: a hook has room for 38 programs (BPF_MAX_TRAMP_LINKS), of all probes.
+const WAITING: usize = 4;
+
+/// The generations before the one that decides.
+#[derive(Default)]
+pub(super) struct Older {
+    /// Still attached, and when each leaves; the oldest first.
+    waiting: VecDeque<(Hooks, Instant)>,
+    /// When notes need be left no more, since all have left.
+    settles: Option<Instant>,
+}
+
+impl Older {
+    /// Whether there is something to be done yet.
+    pub fn is_there(&self) -> bool {
+        !self.waiting.is_empty() || self.settles.is_some()
+    }
+
+    /// How many operations the kernel has let pass unasked by those that are still attached.
+    pub fn missed(&self) -> u64 {
+        self.waiting.iter().map(|(hooks, _)| hooks.missed()).sum()
+    }
+}
 
 impl Attachment {
-    /// Puts the filter of `spec`, which is else as it was attached, in the place of the previous one.
+    /// Puts the filter of `spec`, which is else as it was attached, in the place of the previous one. Takes up to a second
+    /// where filters change several times a second.
     ///
     /// # Errors
     /// If the kernel refuses the new programs, or has no room for them beside the previous ones; then those still decide.
@@ -40,36 +77,85 @@ impl Attachment {
         let sizes = plan::sizes(spec, self.scope.size());
         let loaded = load::load_over(types, &plan, &sizes, &self.hooks.object)?;
         let mut newer = Hooks { object: loaded.object, programs: loaded.programs };
+        let order = newer.order().ok_or_else(|| impossible("its hooks are of two kinds".into()))?;
+        self.make_room()?;
+        let was = self.load(|control| control.turn)?;
         let turn = u64::from(generation);
-        let steps: &[u64] = match newer.order() {
-            Some(Order::NewerFirst) => &[NEWER_FIRST],
-            Some(Order::OlderFirst) => &[OLDER_TELLS, NEWER_ASKS],
-            None => return Err(impossible("its hooks are of two kinds".into())),
+        let passed = match order {
+            Order::NewerFirst => {
+                self.store(|control| control.turn, NEWER_FIRST | turn).and_then(|()| newer.attach())
+            }
+            Order::OlderFirst => self.pass_at_tracepoint(&mut newer, turn),
         };
-        newer.attach()?;
-        let mut words = steps.iter().map(|step| step | turn).chain([turn]);
-        if let Err(error) = words.try_for_each(|word| self.pass_turn(word)) {
-            // Before the newer one leaves, or there would be a moment in which neither decides.
-            self.store(|control| control.turn, self.generation.into())?;
+        if let Err(error) = passed {
+            self.store(|control| control.turn, was)?;
             return Err(error);
         }
         self.generation = generation;
-        let mut older = std::mem::replace(&mut self.hooks, newer);
+        let older = std::mem::replace(&mut self.hooks, newer);
+        let leaves = Instant::now() + PASSES;
+        match order {
+            Order::NewerFirst => self.older.waiting.push_back((older, leaves)),
+            Order::OlderFirst => self.let_leave(older),
+        }
+        self.older.settles = Some(leaves);
+        Ok(())
+    }
+
+    fn pass_at_tracepoint(&self, newer: &mut Hooks, turn: u64) -> Result<(), KernelError> {
+        let pass = |change: u64| self.store(|control| control.turn, change | turn);
+        pass(OLDER_ALONE)?;
+        newer.attach()?;
+        pass(OLDER_FIRST)?;
+        wait_for_programs()?;
+        pass(OLDER_LEAVES)
+    }
+
+    fn let_leave(&mut self, mut older: Hooks) {
         self.keep_missed(&older);
         older.detach();
         // The first generation's object also follows what the tables are about.
         self.first.get_or_insert(older.object);
+    }
+
+    /// Waits until not too many generations are attached.
+    fn make_room(&mut self) -> Result<(), KernelError> {
+        self.settle(Instant::now())?;
+        while self.older.waiting.len() >= WAITING {
+            let first = self.older.waiting.front().map(|(_, leaves)| *leaves);
+            std::thread::sleep(first.map_or(Duration::ZERO, |leaves| leaves - Instant::now()));
+            self.settle(Instant::now())?;
+        }
         Ok(())
     }
 
-    fn pass_turn(&self, word: u64) -> Result<(), KernelError> {
-        self.store(|control| control.turn, word)?;
-        grace::wait_for_programs()
-            .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
+    /// Lets previous generations leave that nobody has ahead of it any more.
+    ///
+    /// # Errors
+    /// If programs cannot be waited for; they stay then, and decide nothing.
+    pub(super) fn settle(&mut self, now: Instant) -> Result<(), KernelError> {
+        if self.older.waiting.front().is_some_and(|(_, leaves)| *leaves <= now) {
+            wait_for_programs()?;
+        }
+        while let Some((older, _)) = self.older.waiting.pop_front_if(|(_, leaves)| *leaves <= now) {
+            self.let_leave(older);
+            self.older.settles = Some(now + PASSES);
+        }
+        if self.older.waiting.is_empty() && self.older.settles.is_some_and(|settles| settles <= now) {
+            self.store(|control| control.turn, self.generation.into())?;
+            self.older.settles = None;
+        }
+        Ok(())
     }
 }
 
+fn wait_for_programs() -> Result<(), KernelError> {
+    grace::wait_for_programs()
+        .map_err(|error| KernelError::Host { what: "wait for programs that are running".into(), error })
+}
+
 /// Which of two generations an operation comes by first.
+#[derive(Clone, Copy)]
 enum Order {
     NewerFirst,
     OlderFirst,
@@ -99,7 +185,8 @@ mod tests {
         let change = |name: &str| shapes.number("krsi_change", name) << 32;
         assert_eq!(change("KRSI_STEADY"), 0);
         assert_eq!(NEWER_FIRST, change("KRSI_NEWER_FIRST"));
-        assert_eq!(OLDER_TELLS, change("KRSI_OLDER_TELLS"));
-        assert_eq!(NEWER_ASKS, change("KRSI_NEWER_ASKS"));
+        assert_eq!(OLDER_ALONE, change("KRSI_OLDER_ALONE"));
+        assert_eq!(OLDER_FIRST, change("KRSI_OLDER_FIRST"));
+        assert_eq!(OLDER_LEAVES, change("KRSI_OLDER_LEAVES"));
     }
 }

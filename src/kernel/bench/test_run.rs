@@ -13,7 +13,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
 use crate::{
     filter::{Code, MARGIN},
     kernel::{
-        call::{bpf, descriptor},
+        call::{bpf, create_map, descriptor},
         load::sets,
     },
 };
@@ -207,15 +207,10 @@ pub(in crate::kernel) fn map(
     entries: u32,
 ) -> io::Result<OwnedFd> {
     crate::system::limits::lift_locked_memory();
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // SAFETY: BPF_MAP_CREATE reads this variant.
-    let map = unsafe { &mut attributes.__bindgen_anon_1 };
-    map.map_type = kind as u32;
-    map.key_size = key;
-    map.value_size = value;
-    map.max_entries = entries;
-    descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))
+    create_map(|map| {
+        map.map_type = kind as u32;
+        (map.key_size, map.value_size, map.max_entries) = (key, value, entries);
+    })
 }
 
 /// Writes the one value, or reads it. `value` is as long as the map says.

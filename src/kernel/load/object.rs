@@ -19,7 +19,7 @@ use aya_obj::{
 };
 
 use crate::kernel::{
-    call::{bpf, descriptor, freeze, put},
+    call::{bpf, create_map, descriptor, freeze, put},
     load::{
         casts,
         fold::{self, Code, Function, Stray},
@@ -246,11 +246,21 @@ impl Object {
         Ok(())
     }
 
-    /// Loads a program once more and attaches it, until this is dropped or the program is detached.
+    /// Loads a program so many times more and attaches each, until this is dropped or the program is detached.
     ///
     /// # Errors
     /// As for `load`, or if the kernel has no room for it.
-    pub fn attach_copy(&mut self, name: &str, target: &str, kernel: &KernelTypes) -> Result<(), ObjectError> {
+    pub fn attach_copies(
+        &mut self,
+        name: &str,
+        target: &str,
+        kernel: &KernelTypes,
+        count: usize,
+    ) -> Result<(), ObjectError> {
+        (0..count).try_for_each(|_| self.attach_copy(name, target, kernel))
+    }
+
+    fn attach_copy(&mut self, name: &str, target: &str, kernel: &KernelTypes) -> Result<(), ObjectError> {
         let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
         let loaded = self.verified(name, program.sort, target, kernel)?;
         let refused = |error| ObjectError::Program {
@@ -434,33 +444,30 @@ fn load_types(types: &[u8]) -> io::Result<OwnedFd> {
 fn make(entry: &MapEntry, types: &OwnedFd) -> io::Result<OwnedFd> {
     let MapEntry { name, definition, key, .. } = entry;
     use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_STACK_TRACE};
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // SAFETY: BPF_MAP_CREATE reads this variant.
-    let map = unsafe { &mut attributes.__bindgen_anon_1 };
-    map.map_type = definition.map_type();
-    map.key_size = definition.key_size();
-    map.value_size = definition.value_size();
-    map.max_entries = definition.max_entries();
-    map.map_flags = definition.map_flags();
-    // These take no types of key and value.
-    let untyped = [BPF_MAP_TYPE_RINGBUF as u32, BPF_MAP_TYPE_STACK_TRACE as u32];
-    if let aya_obj::Map::Btf(described) = definition
-        && !untyped.contains(&map.map_type)
-    {
-        map.btf_fd = types.as_raw_fd().cast_unsigned();
-        map.btf_key_type_id = described.def.btf_key_type_id;
-        map.btf_value_type_id = described.def.btf_value_type_id;
-    }
-    if let Some((size, number)) = key {
-        (map.key_size, map.btf_key_type_id) = (*size, *number);
-    }
-    let room = map.map_name.len() - 1;
-    // The kernel wants letters, digits, `_` and `.`.
-    for (to, from) in map.map_name[..room].iter_mut().zip(name.bytes()) {
-        *to = from.cast_signed();
-    }
-    let made = descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))?;
+    let made = create_map(|map| {
+        map.map_type = definition.map_type();
+        map.key_size = definition.key_size();
+        map.value_size = definition.value_size();
+        map.max_entries = definition.max_entries();
+        map.map_flags = definition.map_flags();
+        // These take no types of key and value.
+        let untyped = [BPF_MAP_TYPE_RINGBUF as u32, BPF_MAP_TYPE_STACK_TRACE as u32];
+        if let aya_obj::Map::Btf(described) = definition
+            && !untyped.contains(&map.map_type)
+        {
+            map.btf_fd = types.as_raw_fd().cast_unsigned();
+            map.btf_key_type_id = described.def.btf_key_type_id;
+            map.btf_value_type_id = described.def.btf_value_type_id;
+        }
+        if let Some((size, number)) = key {
+            (map.key_size, map.btf_key_type_id) = (*size, *number);
+        }
+        let room = map.map_name.len() - 1;
+        // The kernel wants letters, digits, `_` and `.`.
+        for (to, from) in map.map_name[..room].iter_mut().zip(name.bytes()) {
+            *to = from.cast_signed();
+        }
+    })?;
     if !definition.data().is_empty() {
         put(&made, &0_u32.to_ne_bytes(), definition.data())?;
         if definition.section_kind() == EbpfSectionKind::Rodata {

@@ -9,11 +9,11 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
+use aya_obj::generated::bpf_map_type;
 
 use crate::{
     filter::{Code, Set},
-    kernel::call::{bpf, descriptor, freeze, put},
+    kernel::call::{create_map, freeze, put},
 };
 
 const RDONLY_PROG: u32 = 1 << 7;
@@ -59,15 +59,12 @@ fn create_table(bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 fn make(kind: bpf_map_type, name: &[u8], key: u32, value: u32, entries: u32) -> io::Result<OwnedFd> {
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // SAFETY: BPF_MAP_CREATE reads this variant.
-    let map = unsafe { &mut attributes.__bindgen_anon_1 };
-    map.map_type = kind as u32;
-    (map.key_size, map.value_size, map.max_entries) = (key, value, entries);
-    map.map_flags = RDONLY_PROG;
-    for (to, from) in map.map_name.iter_mut().zip(name) {
-        *to = from.cast_signed();
-    }
-    descriptor(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes))
+    create_map(|map| {
+        map.map_type = kind as u32;
+        (map.key_size, map.value_size, map.max_entries) = (key, value, entries);
+        map.map_flags = RDONLY_PROG;
+        for (to, from) in map.map_name.iter_mut().zip(name) {
+            *to = from.cast_signed();
+        }
+    })
 }

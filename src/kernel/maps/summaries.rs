@@ -254,7 +254,7 @@ fn wait_for_programs() -> Result<(), KernelError> {
     grace::wait_for_programs().map_err(|error| KernelError::Table {
         table: TOTALS,
         reason: format!(
-            "this kernel cannot wait for its programs (membarrier: {error}), so nothing can be taken without a loss; \
+            "this kernel cannot wait for its programs ({error}), so nothing can be taken without a loss; \
              read without taking: `.counts()`"
         ),
     })
