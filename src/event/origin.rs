@@ -14,6 +14,11 @@ pub struct Relative {
     members: &'static [(&'static str, &'static str)],
 }
 
+/// Processes whose executable and arguments are kept from their exec on, once a probe asks for them.
+pub const RECORDS: usize = 8192;
+/// What that takes of the kernel's memory, in bytes: a record, its key, and `struct htab_elem` (kernel/bpf/hashtab.c), each.
+pub const RECORDS_SIZE: usize = RECORDS * (1304 + 8 + 48);
+
 /// The processes above, of which each has the members of one: `exe`, `comm`, `pid`.
 pub const ANCESTORS: &str = "ancestors";
 /// The members of an ancestor, and in which list each is.

@@ -2,7 +2,7 @@
 //! is not in the programs that are loaded.
 
 use super::{Spec, aggregation::Kind};
-use crate::template::Cost;
+use crate::template::{Cost, Field};
 
 /// For what a field is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,15 @@ impl Spec {
     #[must_use]
     pub fn first_need(&self, names: &[&str]) -> Option<Need> {
         Need::ALL.into_iter().find(|need| self.needs(names, *need))
+    }
+
+    /// Returns whether what is kept of processes from their exec on is needed for anything.
+    #[must_use]
+    pub fn asks_for_records(&self) -> bool {
+        const NOTE: &str = "no-process";
+        let is_kept = |field: &&Field| field.limits.unreadable.as_deref() == Some(NOTE);
+        let kept: Vec<_> = self.template.origin_fields().filter(is_kept).map(|field| field.costs).collect();
+        Need::ALL.into_iter().any(|need| self.origin_for(need).any(|field| kept.contains(&field.costs)))
     }
 
     /// Names the fields that are found out for that: those of the task, its executable and its directory, and the path of

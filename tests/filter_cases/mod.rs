@@ -334,8 +334,12 @@ fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
 /// Where the operation comes from, under names of its own.
 fn origin_test() -> BoxedStrategy<String> {
     let relative = select(vec!["process", "parent", "leader"]);
-    let own = (relative, select(vec!["starts_with", "ends_with", "contains"]), quoted())
+    let asked = select(vec!["starts_with", "ends_with", "contains"]);
+    let own = (relative.clone(), asked.clone(), quoted())
         .prop_map(|(of, how, word)| format!("e.{of}.exe.{how}({word})"));
+    let each = (select(vec!["any", "all", "none"]), vec(quoted(), 0..4), relative, asked).prop_map(
+        |(which, words, of, how)| format!("[{}].{which}(|w| e.{of}.exe.{how}(w))", words.join(", ")),
+    );
     let lines = select(vec!["process", "parent"]);
     let walked = lines.prop_flat_map(|of| walked(format!("e.{of}.cmdline")));
     let above = (select(vec!["any", "all", "none"]), quoted(), number(), any::<[bool; 2]>()).prop_map(
@@ -353,7 +357,7 @@ fn origin_test() -> BoxedStrategy<String> {
         "e.ancestors.len() > 2",
         "e.ancestors.is_empty()",
     ]);
-    prop_oneof![2 => own, 1 => walked, 2 => above, 1 => others.prop_map(str::to_owned)].boxed()
+    prop_oneof![2 => own, 1 => each, 1 => walked, 2 => above, 1 => others.prop_map(str::to_owned)].boxed()
 }
 
 fn address_tests(template: &Template) -> Option<BoxedStrategy<String>> {

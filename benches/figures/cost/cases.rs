@@ -153,6 +153,16 @@ pub const CASES: &[Case] = &[
     )
     .within(Added(2500.0))
     .beside(&[PATH_FENTRY]),
+    case(
+        "open+close, filter on the parent's executable, no match",
+        Open,
+        Probe(r#"probe("file_open").when(|e| e.parent.exe == "/usr/bin/nothing")"#, Filtered),
+    ),
+    case(
+        "open+close, filter on the ancestors' executables, no match",
+        Open,
+        Probe(r#"probe("file_open").when(|e| e.ancestors.any(|p| p.exe == "/usr/bin/nothing"))"#, Filtered),
+    ),
     case("open+close, ten files as rules, no match", Open, Probe(RULES, Filtered)).within(Added(1200.0)),
     case("open+close, ten prefixes as rules, no match", Open, Probe(PREFIXES, Filtered))
         .within(Added(2000.0)),
@@ -228,6 +238,12 @@ pub const CASES: &[Case] = &[
         Exec,
         Probe(r#"probe("exec").when(|e| e.uid == 4242 && e.exe != "/bin/sh")"#, Filtered),
     ),
+    case(
+        "exec, filter on the parent's executable, no match",
+        Exec,
+        Probe(r#"probe("exec").when(|e| e.parent.exe == "/usr/bin/nothing")"#, Filtered),
+    )
+    .within(Ratio(1.03)),
     case("exec, observing", Exec, Probe(r#"probe("exec")"#, Delivered)),
     case(ENVIRONMENT, Exec, Probe(r#"probe("exec", #{ env: ["LD_PRELOAD"] })"#, Delivered))
         .within(Ratio(1.03)),

@@ -144,6 +144,14 @@ impl Checker<'_> {
                 }
                 Ok(ir::or(parts))
             }
+            // What is known now: the function with each.
+            Term::Array(items) => {
+                let mut parts = Vec::new();
+                for item in items {
+                    parts.push(as_wanted(self.closure(name, captured.clone(), item, at)?));
+                }
+                Ok(ir::or(parts))
+            }
             of => self.no_method(&of, "any", at),
         }
     }

@@ -92,17 +92,17 @@ impl Checker<'_> {
                 Ok(Term::Bool(Bool::Within(address, Networks(networks).matching())))
             }
             (
-                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors),
+                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors | Term::Array(_)),
                 "any" | "some",
                 Term::Closure(name, captured),
             ) => self.any(list, &name, captured, Quantifier::Any, at).map(Term::Bool),
             (
-                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors),
+                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors | Term::Array(_)),
                 "none",
                 Term::Closure(name, captured),
             ) => self.any(list, &name, captured, Quantifier::Any, at).map(|any| Term::Bool(ir::not(any))),
             (
-                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors),
+                list @ (Term::Texts(_) | Term::List(_) | Term::Ancestors | Term::Array(_)),
                 "all",
                 Term::Closure(name, captured),
             ) => self.any(list, &name, captured, Quantifier::Unlike, at).map(|any| Term::Bool(ir::not(any))),
@@ -208,7 +208,10 @@ impl Checker<'_> {
             (Term::Int(_), _) => "a number can be asked: == != < <= > >=, in, + - * / % & | ^ << >>",
             (Term::Bool(_), _) => "it can be asked: && || ! == !=",
             (Term::Decision(_), _) => "a verdict is what a filter ends with, and nothing is asked of it",
-            (Term::Array(_) | Term::Range(..), _) => "a set can be asked: `x in set`",
+            (Term::Array(_), _) => {
+                "a set can be asked: `x in set`, `set.any(|x| e.path.contains(x))`, all, none"
+            }
+            (Term::Range(..), _) => "a set can be asked: `x in set`",
             (Term::Event, _) => "an event has fields: `e.uid`",
             (Term::Relative(_), _) => "ask for one of its fields: `e.parent.exe`, `e.stdin.kind`",
             (Term::Ancestors, _) => {
@@ -219,6 +222,7 @@ impl Checker<'_> {
         let known: &[&str] = match of {
             Term::Text(_) => &TEXT_METHODS,
             Term::Texts(_) | Term::List(_) | Term::Ancestors => &LIST_METHODS,
+            Term::Array(_) => &["any", "all", "none"],
             _ => &[],
         };
         let near = nearest(name, known.iter().copied()).filter(|near| *near != name);

@@ -11,7 +11,7 @@ use crate::{
     event::Source,
     kernel::{
         Kernel, KernelError,
-        attach::{exempt, hooks::Hooks, replace::Older, scope::Resolved, trackers},
+        attach::{exempt, hooks::Hooks, older::Older, scope::Resolved, trackers},
         host::preemption,
         load::{Loaded, MissingHook, object::Object},
         maps::{

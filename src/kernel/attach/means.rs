@@ -89,7 +89,7 @@ impl Kernel {
 
     /// What is kept of processes, if the probe asks for it; from then on it is kept.
     pub(super) fn processes_for(&self, spec: &Spec) -> Result<Option<Arc<OwnedFd>>, KernelError> {
-        if !plan::asks_for_processes(spec) {
+        if !spec.asks_for_records() {
             return Ok(None);
         }
         if let Some(kept) = self.processes.get() {

@@ -6,6 +6,7 @@ mod cgroups;
 mod exempt;
 mod hooks;
 mod means;
+mod older;
 mod plan;
 mod preview;
 mod replace;

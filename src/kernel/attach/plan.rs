@@ -26,7 +26,7 @@ use crate::{
         ParamValue, Spec,
         needs::{Need, PATH},
     },
-    template::{Cost, Field},
+    template::Cost,
 };
 
 /// What is not in the spec.
@@ -147,14 +147,6 @@ fn origin(spec: &Spec) -> Origin {
     // Whether there are events may change while it runs.
     let events = parts(Need::Events) & !(filter | summaries);
     Origin { filter, summaries, events, sent: u32::try_from(sent).unwrap_or_default() }
-}
-
-/// Whether the probe asks for what is kept of processes.
-pub fn asks_for_processes(spec: &Spec) -> bool {
-    const NOTE: &str = "no-process";
-    let is_kept = |field: &&Field| field.limits.unreadable.as_deref() == Some(NOTE);
-    let kept: Vec<_> = spec.template.origin_fields().filter(is_kept).map(|field| field.costs).collect();
-    Need::ALL.into_iter().any(|need| spec.origin_for(need).any(|field| kept.contains(&field.costs)))
 }
 
 /// Fields that each event has, whatever it is to tell.

@@ -9,10 +9,7 @@
 //! aside before it is asked. From Linux 7 on (seen on 7.3) the kernel then skips programs that have left, also in
 //! what is under way.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
     kernel::{
@@ -39,27 +36,6 @@ const OLDER_LEAVES: u64 = 4 << 32;
 const PASSES: Duration = Duration::from_secs(1);
 /// Generations that may wait for that at once: a hook has room for 38 programs (BPF_MAX_TRAMP_LINKS), of all probes.
 const WAITING: usize = 4;
-
-/// The generations before the one that decides.
-#[derive(Default)]
-pub(super) struct Older {
-    /// Still attached, and when each leaves; the oldest first.
-    waiting: VecDeque<(Hooks, Instant)>,
-    /// When notes need be left no more, since all have left.
-    settles: Option<Instant>,
-}
-
-impl Older {
-    /// Whether there is something to be done yet.
-    pub fn is_there(&self) -> bool {
-        !self.waiting.is_empty() || self.settles.is_some()
-    }
-
-    /// How many operations the kernel has let pass unasked by those that are still attached.
-    pub fn missed(&self) -> u64 {
-        self.waiting.iter().map(|(hooks, _)| hooks.missed()).sum()
-    }
-}
 
 impl Attachment {
     /// Puts the filter of `spec`, which is else as it was attached, in the place of the previous one. Takes up to a second
@@ -93,12 +69,10 @@ impl Attachment {
         }
         self.generation = generation;
         let older = std::mem::replace(&mut self.hooks, newer);
-        let leaves = Instant::now() + PASSES;
         match order {
-            Order::NewerFirst => self.older.waiting.push_back((older, leaves)),
+            Order::NewerFirst => self.older.wait(older, Instant::now() + PASSES),
             Order::OlderFirst => self.let_leave(older),
         }
-        self.older.settles = Some(leaves);
         Ok(())
     }
 
@@ -114,6 +88,7 @@ impl Attachment {
     fn let_leave(&mut self, mut older: Hooks) {
         self.keep_missed(&older);
         older.detach();
+        self.older.settle_at(Instant::now() + PASSES);
         // The first generation's object also follows what the tables are about.
         self.first.get_or_insert(older.object);
     }
@@ -121,9 +96,10 @@ impl Attachment {
     /// Waits until not too many generations are attached.
     fn make_room(&mut self) -> Result<(), KernelError> {
         self.settle(Instant::now())?;
-        while self.older.waiting.len() >= WAITING {
-            let first = self.older.waiting.front().map(|(_, leaves)| *leaves);
-            std::thread::sleep(first.map_or(Duration::ZERO, |leaves| leaves - Instant::now()));
+        while self.older.count() >= WAITING
+            && let Some(leaves) = self.older.next_leaves()
+        {
+            std::thread::sleep(leaves.saturating_duration_since(Instant::now()));
             self.settle(Instant::now())?;
         }
         Ok(())
@@ -134,16 +110,14 @@ impl Attachment {
     /// # Errors
     /// If programs cannot be waited for; they stay then, and decide nothing.
     pub(super) fn settle(&mut self, now: Instant) -> Result<(), KernelError> {
-        if self.older.waiting.front().is_some_and(|(_, leaves)| *leaves <= now) {
+        if self.older.next_leaves().is_some_and(|leaves| leaves <= now) {
             wait_for_programs()?;
         }
-        while let Some((older, _)) = self.older.waiting.pop_front_if(|(_, leaves)| *leaves <= now) {
+        while let Some(older) = self.older.take_due(now) {
             self.let_leave(older);
-            self.older.settles = Some(now + PASSES);
         }
-        if self.older.waiting.is_empty() && self.older.settles.is_some_and(|settles| settles <= now) {
+        if self.older.take_settled(now) {
             self.store(|control| control.turn, self.generation.into())?;
-            self.older.settles = None;
         }
         Ok(())
     }

@@ -172,7 +172,7 @@ fn record(of: &Unknown) -> Option<[u8; SIZE]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::shapes::Shapes;
+    use crate::{event::origin, template::shapes::Shapes};
 
     #[test]
     fn records_are_the_templates_own() {
@@ -180,5 +180,10 @@ mod tests {
         let at = |member: &str| shapes.offset("krsi_process", member);
         let fixed = [at("number"), at("execution"), at("argv_length"), at("argv_cut")];
         assert_eq!((fixed, at("exe"), at("argv")), ([0, 8, 16, 20], FIXED, FIXED + EXE));
+        let object = aya_obj::Object::parse(OBJECT).unwrap();
+        let table = &object.maps[PROCESSES];
+        let sizes = [table.max_entries(), table.value_size()].map(|size| size as usize);
+        assert_eq!(sizes, [origin::RECORDS, SIZE]);
+        assert_eq!(origin::RECORDS_SIZE, origin::RECORDS * (SIZE + 56));
     }
 }

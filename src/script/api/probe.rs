@@ -213,7 +213,8 @@ mod functions {
     /// ends_with, contains, like, is_empty, len, to_ascii_lower, and `matches`, which takes a regular expression
     /// (``e.cmdline.matches(`/dev/tcp/`)``; `e.cmdline` are the arguments as one text); user and group ids with names
     /// (`e.uid == "alice"`), IP addresses with == and `in cidr("10.0.0.0/8")`; lists with len, `in`, `e.argv[1]`, and
-    /// `e.argv.any(|a| a == "-c")`, `all`, `none`; use `let`, `if … else`, `return`; and call functions of the script that
+    /// `e.argv.any(|a| a == "-c")`, `all`, `none`, also of an array
+    /// that is known before (`words.any(|w| e.path.contains(w))`); use `let`, `if … else`, `return`; and call functions of the script that
     /// could be filters themselves. Much that is sought in one text costs no more than little: one walk over it answers
     /// all. Instead of true it may return a verdict, which counts where the mode enforces:
     /// `allow()`, `deny("EACCES")`, `kill("SIGKILL")`. Variables from outside keep the value they have at `.attach()`.

@@ -81,6 +81,12 @@ mod functions {
         wait(&context, &*runtime(&context)?, time)
     }
 
+    /// Waits for a time, and delivers events and calls timers meanwhile: `sleep("200ms")`.
+    #[rhai_fn(name = "sleep", return_raw)]
+    pub fn sleep_text(context: NativeCallContext, time: &str) -> Fallible<()> {
+        wait(&context, &*runtime(&context)?, duration::parse(time).map_err(Fault::from)?)
+    }
+
     /// Returns the local time, formatted as by strftime(3): `strftime("%H:%M:%S")`.
     #[rhai_fn(return_raw)]
     pub fn strftime(format: &str) -> Fallible<String> {

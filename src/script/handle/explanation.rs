@@ -2,6 +2,7 @@
 
 use super::{ProbeHandle, State};
 use crate::{
+    event::origin,
     filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
     probe::{Mode, needs::Need},
     script::{
@@ -78,6 +79,16 @@ impl State {
             stages.push(kernel("counting", format!("{counted}: {how}")));
         }
         stages.extend(self.gathering().into_iter().map(|does| kernel("gathering", does)));
+        if spec.asks_for_records() {
+            stages.push(kernel(
+                "records",
+                format!(
+                    "executable and arguments of {} processes, from their exec on: {:.0} MB, once for all probes",
+                    origin::RECORDS,
+                    origin::RECORDS_SIZE as f64 / 1e6
+                ),
+            ));
+        }
         if let Some(compiled) = &spec.filter {
             let at = self.when.as_ref().and_then(|when| {
                 place(&when.program, when.function.fn_name(), when.function.curry().len() + 1)

@@ -206,6 +206,7 @@ const HARMLESS: &[&str] = &[
     "show(Summary)",
     "sleep(float)",
     "sleep(int)",
+    "sleep(string)",
     "sort(array, function)",
     "sort_by(array, function)",
     "split(string)",
