@@ -46,6 +46,8 @@ pub struct Attachment {
     settings: Settings,
     pub(super) id: u32,
     pub(super) generation: u32,
+    /// The generation that was attached last, or was to be.
+    pub(super) latest: u32,
     pub(super) older: Older,
     pub(super) template: Arc<Template>,
     on_error: OnError,
@@ -91,6 +93,7 @@ impl Attachment {
             first: None,
             id,
             generation: 0,
+            latest: 0,
             older: Older::default(),
             template,
             on_error: spec.on_error,

@@ -47,16 +47,22 @@ impl Attachment {
         let impossible =
             |error: String| KernelError::Program { what: "put another filter in place".into(), error };
         let types = kernel.types()?;
-        let generation = self.generation.wrapping_add(1);
+        let order = self.hooks.order().ok_or_else(|| impossible("its hooks are of two kinds".into()))?;
+        let generation = match order {
+            // Notes tell of one that could not be attached everywhere, too: its number is not used again.
+            Order::NewerFirst => self.latest.wrapping_add(1),
+            // One number ahead is the newer one.
+            Order::OlderFirst => self.generation.wrapping_add(1),
+        };
         let own = Own { id: self.id, generation, door: self.door };
         let plan = plan::plan(spec, own, &self.scope, types, kernel.processes_for(spec)?)?;
         let sizes = plan::sizes(spec, self.scope.size());
         let loaded = load::load_over(types, &plan, &sizes, &self.hooks.object)?;
         let mut newer = Hooks { object: loaded.object, programs: loaded.programs };
-        let order = newer.order().ok_or_else(|| impossible("its hooks are of two kinds".into()))?;
         self.make_room()?;
         let was = self.load(|control| control.turn)?;
         let turn = u64::from(generation);
+        self.latest = generation;
         let passed = match order {
             Order::NewerFirst => {
                 self.store(|control| control.turn, NEWER_FIRST | turn).and_then(|()| newer.attach())
