@@ -42,7 +42,7 @@ struct krsi_control {
 	u64 quiet;
 	/* Which set of summaries is being added to; the shell moves on and takes the former. */
 	u64 epoch;
-	/* Which generation of programs decides (krsi_turns.bpf.h): bits 0-31 its number, 32-33 an enum krsi_change. */
+	/* Which generation of programs decides (krsi_turns.bpf.h): bits 0-31 its number, above it an enum krsi_change. */
 	u64 turn;
 };
 

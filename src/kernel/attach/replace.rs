@@ -6,8 +6,7 @@
 //! (ebpf-templates/include/krsi_turns.bpf.h). If anything fails before, the previous one has never stopped.
 //!
 //! Where trampolines call programs it leaves late: a task may have come to the hook before the new one was there, and be put
-//! aside before it is asked. From Linux 7 on (seen on 7.3) the kernel then skips programs that have left, also in
-//! what is under way.
+//! aside before it is asked. On 7.3 the kernel then skips programs that have left, also in what is under way.
 
 use std::time::{Duration, Instant};
 
