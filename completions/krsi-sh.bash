@@ -5,6 +5,10 @@ _krsi__sh_templates() {
     done
 }
 
+_krsi__sh_scripts() {
+    krsi-sh scripts --names 2>/dev/null
+}
+
 _krsi__sh_kernels() {
     local directory="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
     for kernel in "${directory}"/*; do
@@ -53,8 +57,14 @@ _krsi__sh() {
             krsi__sh,run)
                 cmd="krsi__sh__subcmd__run"
                 ;;
+            krsi__sh,scripts)
+                cmd="krsi__sh__subcmd__scripts"
+                ;;
             krsi__sh,templates)
                 cmd="krsi__sh__subcmd__templates"
+                ;;
+            krsi__sh,why)
+                cmd="krsi__sh__subcmd__why"
                 ;;
             krsi__sh__subcmd__help,check)
                 cmd="krsi__sh__subcmd__help__subcmd__check"
@@ -77,8 +87,14 @@ _krsi__sh() {
             krsi__sh__subcmd__help,run)
                 cmd="krsi__sh__subcmd__help__subcmd__run"
                 ;;
+            krsi__sh__subcmd__help,scripts)
+                cmd="krsi__sh__subcmd__help__subcmd__scripts"
+                ;;
             krsi__sh__subcmd__help,templates)
                 cmd="krsi__sh__subcmd__help__subcmd__templates"
+                ;;
+            krsi__sh__subcmd__help,why)
+                cmd="krsi__sh__subcmd__help__subcmd__why"
                 ;;
             *)
                 ;;
@@ -87,12 +103,16 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-i -e -q -v -h -V --no-init --format --color --audit --door --template-dir --for --quiet --verbose --help --version run check explain templates doctor panic lab help"
+            opts="-i -c -p -e -q -v -h -V --no-init --format --color --audit --door --template-dir --for --quiet --verbose --help --version run check explain why scripts templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -e)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -275,7 +295,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__explain)
-            opts="-e -q -v -h --instructions --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-e -q -v -h --instructions --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -316,7 +336,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__help)
-            opts="run check explain templates doctor panic lab help"
+            opts="run check explain why scripts templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -427,6 +447,20 @@ _krsi__sh() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        krsi__sh__subcmd__help__subcmd__scripts)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         krsi__sh__subcmd__help__subcmd__templates)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -441,8 +475,22 @@ _krsi__sh() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        krsi__sh__subcmd__help__subcmd__why)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         krsi__sh__subcmd__lab)
-            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -529,12 +577,16 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__panic)
-            opts="-q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-q -v -h --reason --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0
@@ -566,13 +618,62 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__run)
-            opts="-i -e -q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-i -c -p -e -q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__scripts)
+            opts="-q -v -h --tag --severity --names --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --severity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -613,6 +714,47 @@ _krsi__sh() {
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --door)
+                    COMPREPLY=($(compgen -W "lsm fmod_ret observe" -- "${cur}"))
+                    return 0
+                    ;;
+                --template-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        krsi__sh__subcmd__why)
+            opts="-p -q -v -h --stack --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "auto text json ndjson junit tap sarif html" -- "${cur}"))
                     return 0

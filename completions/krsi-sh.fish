@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n i e= no-init format= color= audit door= template-dir= for= q/quiet v/verbose h/help V/version
+    string join \n i c p= e= no-init format= color= audit door= template-dir= for= q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -24,6 +24,7 @@ function __fish_krsi_sh_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -33,7 +34,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -42,8 +43,9 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -51,11 +53,14 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s V -l version -d 'Print 
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script: a file, code, or standard input'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "check" -d 'Run scripts of checks, and report what passes and what fails'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "why" -d 'Tell for each system call that is refused which layer has said no'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "scripts" -d 'List the scripts that are found by name, or describe one'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out what this machine can do, by trying each hook'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -65,7 +70,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -74,7 +79,8 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -98,7 +104,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -108,7 +114,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l template-dir -
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l list -d 'List the checks instead of running them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l changed -d 'Say only what is different from the last run with the same paths'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -121,7 +127,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -130,10 +136,55 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l instructions -d 'Show the filters\' instructions too'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s p -d 'Watch this process and all that descends from it, until it ends' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l stack -d 'Tell also where in the program each of these calls was made, innermost first'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l tag -d 'Those with this id of ATT&CK, or with a part of it (T1055 is T1055.008, too); may be repeated' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l severity -d 'Those that are at least so severe: info, low, medium, high or critical' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l names -d 'Names alone, as shells complete them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
@@ -142,7 +193,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -150,7 +201,7 @@ fmod_ret\t'On the functions that ask these hooks; refuses as well'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -162,7 +213,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -170,10 +221,11 @@ fmod_ret\t'On the functions that ask these hooks; refuses as well'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l reason -d 'Why, which is noted with who, when, and what was attached' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
@@ -182,7 +234,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -190,7 +242,7 @@ fmod_ret\t'On the functions that ask these hooks; refuses as well'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -209,7 +261,7 @@ junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
 tap\t'Of `check` alone. The Test Anything Protocol, version 14'
 sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
 html\t'Of `check` alone. One page that needs nothing else'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Whether text may carry colour' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
@@ -218,18 +270,20 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report every deny, kill and signal of the script instead of doing it; programs it runs do run'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "why" -d 'Tell for each system call that is refused which layer has said no'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 function __fish_krsi_sh_templates
     for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]
@@ -249,4 +303,8 @@ function __fish_krsi_sh_kernels
     end
 end
 
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -a "(krsi-sh scripts --names 2>/dev/null)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -a "(krsi-sh scripts --names 2>/dev/null)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -a "(krsi-sh scripts --names 2>/dev/null)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -f -a "(krsi-sh scripts --names 2>/dev/null)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -f -a "(__fish_krsi_sh_templates)"

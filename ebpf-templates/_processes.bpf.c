@@ -55,6 +55,26 @@ static __always_inline void gather_argv(struct krsi_process *process, struct mm_
 	}
 }
 
+/* Last byte first: a function of its own, so that the verifier looks at the loop once. Gives the length. */
+__noinline u64 reverse_exe(u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	u32 length = 0;
+
+	if (!scratch)
+		return 0;
+	for (u32 i = 0; i < KRSI_PROCESS_EXE && scratch->event.process.exe[i]; i++)
+		length = i + 1;
+	for (u32 i = 0; i < KRSI_PROCESS_EXE && i < length; i++) {
+		u32 from = length - 1 - i;
+
+		/* The verifier has to see that it is within, on 5.10 too. */
+		asm volatile("%0 &= 255" : "+r"(from));
+		scratch->event.process.reversed_exe[i] = scratch->event.process.exe[from];
+	}
+	return length;
+}
+
 /* Attached several times where the kernel may pass one over: the first that is run does it. */
 SEC("tp_btf/sched_process_exec")
 int krsi_process_exec(u64 *context)
@@ -78,6 +98,8 @@ int krsi_process_exec(u64 *context)
 	process->number = new_number();
 	process->execution = execution;
 	krsi_walk_to(scratch, process->exe, sizeof(process->exe), READ(file, f_path.mnt), READ(file, f_path.dentry));
+	process->exe_bits = 8 * reverse_exe(scratch->slot);
+	process->reversed_bits = process->exe_bits;
 	gather_argv(process, mm);
 	/* Where there is no room the record is none, or that of another execution, which is none either. */
 	bpf_map_update_elem(&krsi_processes, &pid, process, BPF_ANY);

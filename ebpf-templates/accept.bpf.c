@@ -188,7 +188,7 @@ int accept_graft(u64 *context)
 	gather_peer(&scratch->event, sock, &side);
 	wanted = krsi_wants_address(&side, settings->params.peer, settings->params.not_peer, 0, false, false);
 	krsi_gather_stacks(context, scratch);
-	krsi_late_decide(scratch->slot, krsi_hook_sock_graft, wanted ? KRSI_MATCH : KRSI_NO_MATCH);
+	krsi_late_decide(scratch, krsi_hook_sock_graft, wanted ? KRSI_MATCH : KRSI_NO_MATCH);
 	krsi_give_back(scratch);
 	return 0;
 }

@@ -45,7 +45,8 @@ struct event {
 } KRSI_TEMPLATE("cap_use", "Capabilities being used", "T1548 T1068")
 	KRSI_SCOPE_REQUIRED
 	KRSI_EXAMPLE("probe(\"cap_use\").scope(#{uid: 33}).count_by([\"comm\", \"capability\"]).attach();")
-	KRSI_NOT_SEEN("What root may by its user id alone. "
+	KRSI_CANNOT_ASK("whoever asks for a capability only hears yes or no, and the system call goes on or ends with an errno of its own")
+KRSI_NOT_SEEN("What root may by its user id alone. "
 		      "Capabilities that the kernel asks about and the task does not have. "
 		      "By default: later uses of one that the process has used before; they are counted as suppressed.");
 

@@ -26,6 +26,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define CHANGES(X)                                                                                         \
 	X(CHANGE_MODE, "mode", 1) X(CHANGE_OWNER, "owner", 2) X(CHANGE_GROUP, "group", 4)                  \
@@ -65,6 +66,7 @@ struct event {
 	u32 owner KRSI_DOC("The same, as it is to be; through an idmapped mount, as that mount shows it.");
 	u32 old_group KRSI_DOC("Group id before the change, in the initial user namespace.");
 	u32 group KRSI_DOC("The same, as it is to be; through an idmapped mount, as that mount shows it.");
+	KRSI_FILE_UPPER("")
 	bool backwards KRSI_DOC("Whether the time of the last modification is set to an earlier one than it is.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("chmod", "Permissions, owners and times of files being changed: allow, deny or kill by path and by what is changed",
@@ -222,6 +224,8 @@ static __always_inline void gather(struct event *event, struct inode *inode, con
 	event->old_group = changing->old_group;
 	event->group = changing->group;
 	event->backwards = goes_backwards(changing);
+	if (krsi_file_told)
+		event->file_upper = krsi_is_upper(inode);
 }
 
 SEC("lsm/path_chmod")

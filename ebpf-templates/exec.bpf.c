@@ -45,6 +45,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define FLAGS(X)                                                                                           \
 	X(EXEC_MEMFD, "memfd", 1)                                                                          \
@@ -75,6 +76,17 @@ struct params {
 	krsi_flag args KRSI_DOC("true: tell the arguments. They are known once the new image is in place, so the probe "
 				"decides then, and a denial kills (by SIGKILL) before the program's first instruction.")
 		KRSI_DEFAULT("false") KRSI_LATE("bprm_committed_creds");
+	krsi_asked argv KRSI_DOC("Only executions one of whose arguments is one of these, whole: `-e`. As with args, a "
+				 "denial kills before the first instruction. Of argv, argv_prefix, argv_contains and "
+				 "cmdline_like any one match is enough.")
+		KRSI_DEFAULT("every execution") KRSI_ASKS("argv equals") KRSI_LATE("bprm_committed_creds");
+	krsi_asked argv_prefix KRSI_DOC("Only executions one of whose arguments begins with one of these: `--checkpoint-action=`.")
+		KRSI_DEFAULT("every execution") KRSI_ASKS("argv starts_with") KRSI_LATE("bprm_committed_creds");
+	krsi_asked argv_contains KRSI_DOC("Only executions one of whose arguments has one of these in it: `/dev/tcp/`.")
+		KRSI_DEFAULT("every execution") KRSI_ASKS("argv contains") KRSI_LATE("bprm_committed_creds");
+	krsi_asked cmdline_like KRSI_DOC("Only executions whose arguments, joined by blanks, are as one of these patterns, in which "
+					 "`*` is any text and `?` any character: `*curl *|*sh*`.")
+		KRSI_DEFAULT("every execution") KRSI_ASKS("cmdline like") KRSI_LATE("bprm_committed_creds");
 	krsi_variables env KRSI_DOC("Environment variables to tell, one event for each and every execution, also if "
 				    "it is not set. As with args, a denial kills before the first instruction.")
 		KRSI_DEFAULT("none") KRSI_LATE("bprm_committed_creds");
@@ -91,6 +103,7 @@ struct event {
 	u32 flags KRSI_DOC("memfd: lives in memory only; deleted: the name it is executed by is gone, or it "
 			   "has none at all (another link may be left); setuid, setgid: will "
 			   "change the credentials; interpreter: asked for a script's sake.") KRSI_BITS(FLAGS(KRSI_NAME));
+	KRSI_FILE_MEMBERS("")
 	u32 argc KRSI_DOC("How many arguments there are, the program's own name included; 0 without the param "
 			  "`args` or `env`.");
 	u32 argv_length KRSI_DOC("Length of the arguments told, with a NUL each.") KRSI_UNIT("bytes");
@@ -400,6 +413,7 @@ static __always_inline void gather(volatile struct settings *settings, struct sc
 		return;
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
+	KRSI_GATHER_FILE(event, inode);
 	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), bprm->filename);
 	if (is_interpreter(bprm))
 		bpf_probe_read_kernel_str(event->interpreter, sizeof(event->interpreter), bprm->interp);
@@ -409,7 +423,8 @@ static __always_inline void gather(volatile struct settings *settings, struct sc
 
 static __always_inline bool decides_late(volatile struct settings *settings)
 {
-	return settings->params.args || settings->params.env;
+	return settings->params.args || settings->params.env || settings->params.argv || settings->params.argv_prefix ||
+	       settings->params.argv_contains || settings->params.cmdline_like;
 }
 
 static __always_inline enum krsi_match match_program(volatile struct settings *settings, struct scratch *scratch,
@@ -512,7 +527,7 @@ __noinline u64 exec_decide(u32 slot, u32 index)
 		if (wanted && !(state & wanted))
 			match = scratch->event.header.notes & KRSI_NOTE_NO_ARGS ? KRSI_UNKNOWN : KRSI_NO_MATCH;
 	}
-	krsi_late_decide(slot, krsi_hook_bprm_committed_creds, match);
+	krsi_late_decide(scratch, krsi_hook_bprm_committed_creds, match);
 	return 1;
 }
 

@@ -14,8 +14,10 @@
  * is asked about the overlay's inode first, which is the one that the process has.
  *
  * Going through the processes takes a while, so it is done only for an inode that was seen to be
- * executed: an iterator notes the executables of all tasks at the attach, a tracepoint each one
- * from then on. What is noted is never taken out (it might be executed again); when there is no room for more,
+ * executed: an iterator notes the executables of all tasks at the attach, a program at the entry of
+ * security_bprm_check (fs/exec.c, search_binary_handler) each one from then on: before the process has it. The tracepoint of an
+ * exec comes after that (between the two the process runs it, and its parent may go on), so it is only there in case the
+ * kernel has passed the other program over. What is noted is never taken out (it might be executed again); when there is no room for more,
  * every file that loses a name is looked for.
  *
  * Not seen: names removed beneath an overlay's merged directory, a file that is mapped but not
@@ -31,6 +33,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 struct params {
 	KRSI_PATH_PARAMS
@@ -43,6 +46,7 @@ struct event {
 	u64 inode KRSI_DOC("Inode of the file that is being executed.");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
+	KRSI_FILE_MEMBERS("")
 	u32 links KRSI_DOC("Names the file has, this one included.");
 	u32 processes KRSI_DOC("How many processes execute the file.");
 	u32 process_pids[NAMED] KRSI_DOC("Ids of the first of them, at most 8.") KRSI_COUNT("processes");
@@ -89,9 +93,8 @@ static __always_inline u64 executable_of(struct mm_struct *mm)
 	return (u64)READ(file, f_inode);
 }
 
-static __always_inline void note_executable(struct task_struct *task)
+static __always_inline void note_executable(u64 inode)
 {
-	u64 inode = executable_of(READ(task, mm));
 	u32 zero = 0, full = 1;
 	u8 noted = 1;
 
@@ -101,10 +104,23 @@ static __always_inline void note_executable(struct task_struct *task)
 		bpf_map_update_elem(&exec_unlink_full, &zero, &full, BPF_ANY);
 }
 
-SEC("tp_btf/sched_process_exec")
-int exec_unlink_track(u64 *context)
+/* Of a script first the script, then its interpreter. */
+SEC("fentry/security_bprm_check")
+int exec_unlink_check_track(u64 *context)
 {
-	note_executable(ARG(context, 0, struct task_struct *));
+	struct linux_binprm *bprm = ARG(context, 0, struct linux_binprm *);
+	struct file *file = READ(bprm, file);
+
+	note_executable(READ_ADDRESS(file, f_inode));
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int exec_unlink_exec_track(u64 *context)
+{
+	struct task_struct *task = ARG(context, 0, struct task_struct *);
+
+	note_executable(executable_of(READ(task, mm)));
 	return 0;
 }
 
@@ -114,7 +130,7 @@ int exec_unlink_seed(struct bpf_iter__task *context)
 	struct task_struct *task = context->task;
 
 	if (task)
-		note_executable(task);
+		note_executable(executable_of(READ(task, mm)));
 	return 0;
 }
 
@@ -163,6 +179,9 @@ __noinline u64 exec_unlink_mm(u64 leader_address)
 			return mm;
 		node = READ(node, next);
 	}
+	/* All of them have left by now. */
+	if (node == head)
+		return 0;
 	return NOT_FOUND;
 }
 
@@ -275,6 +294,7 @@ static __always_inline int decide(void *context, enum krsi_hook hook, struct den
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
 	event->links = READ(inode, i_nlink);
+	KRSI_GATHER_FILE(event, inode);
 	if (event->processes == 0)
 		return krsi_decide(context, scratch, hook, complete ? KRSI_NO_MATCH : KRSI_UNKNOWN);
 	if (source && !krsi_walk_to(scratch, event->source, sizeof(event->source), scratch->mount,

@@ -46,6 +46,7 @@ struct event {
 	KRSI_EXAMPLE("probe(\"exit\", #{signal: [\"SIGSEGV\", \"SIGABRT\", \"SIGILL\", \"SIGBUS\", \"SIGSYS\"]}).attach();")
 	KRSI_NOT_SEEN("Threads that end while others of their process live. "
 		      "When the parent asks for a zombie, if it ever does. "
+		      "On a preemptible kernel, an end while another thread on the processor is interrupted in the middle of being looked at: it is counted as missed. "
 		      "Who sent the signal: the template `signal` sees that.");
 
 KRSI_SENT_WHOLE;

@@ -17,6 +17,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define ACCESSES(X) X(ACCESS_READ, "read", 1) X(ACCESS_WRITE, "write", 2)
 
@@ -34,11 +35,12 @@ struct event {
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
 	u32 access KRSI_DOC("What it is open for.") KRSI_BITS(ACCESSES(KRSI_NAME));
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the receiver's root; of sockets and the like what the kernel calls them.")
 		KRSI_SUBJECT;
 } KRSI_TEMPLATE("fd_receive", "Open files received from other processes: by path, file and access", "T1134 T1559 T1611")
 KRSI_EXAMPLE("probe(\"fd_receive\", #{path: [\"/etc/shadow\", \"/var/run/docker.sock\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
+KRSI_CANNOT_ASK("the message is taken from the socket by then, and its descriptors would be lost")
 KRSI_NOT_SEEN("Files that a child inherits or an execution keeps, and those that io_uring has registered. Who sent the file.");
 
 KRSI_PACKED_FROM(path);
@@ -77,6 +79,6 @@ int fd_receive_file(u64 *context)
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
 	event->access = access;
-	event->file_mode = READ(inode, i_mode);
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, krsi_hook_file_receive, krsi_match_path(settings, scratch, inode));
 }

@@ -22,6 +22,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 #include "include/krsi_file_types.bpf.h"
 
 /* As X(name, command, bit of the param). */
@@ -90,6 +91,7 @@ struct event {
 	krsi_device node KRSI_DOC("The device that a char or block file stands for; 0:0 for all else.")
 		KRSI_UNIT("major:minor");
 	u32 file_type KRSI_DOC("What kind of file it is.") KRSI_FILE_TYPE_NAMES;
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root; socket:[…], pipe:[…] and the like for what is in no tree.")
 		KRSI_SUBJECT;
 } KRSI_TEMPLATE("file_ioctl", "Commands to devices and files (ioctl): allow, deny or kill by command, path and kind of file",
@@ -156,6 +158,7 @@ static __always_inline int decide(u64 *context, enum krsi_hook hook)
 	event->device = READ(super, s_dev);
 	event->node = READ(inode, i_rdev);
 	event->file_type = krsi_file_type(READ(inode, i_mode));
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, hook, krsi_match_path(settings, scratch, inode));
 }
 

@@ -26,6 +26,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define ACCESSES(X)                                                                                        \
 	X(ACCESS_READ, "read", 1)                                                                          \
@@ -56,7 +57,7 @@ struct event {
 			  "O_NONBLOCK=2048 O_DSYNC=4096 FASYNC=8192 O_DIRECT=16384 O_LARGEFILE=32768 "
 			  "O_DIRECTORY=65536 O_NOFOLLOW=131072 O_NOATIME=262144 O_CLOEXEC=524288 "
 			  "__O_SYNC=1048576 O_PATH=2097152 __O_TMPFILE=4194304");
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
 		"T1005 T1083 T1552.001 T1565.001")
@@ -66,6 +67,10 @@ KRSI_NOT_SEEN("O_PATH opens, and files that are open already: inherited or passe
 
 KRSI_PACKED_FROM(path);
 
+/* That it grows makes it no other file. */
+#define KRSI_PASSING size
+/* A file that this open has just made is there already when it is opened again: O_EXCL would fail, and O_TMPFILE make another. */
+#define KRSI_CANNOT_HOLD(event) ((event)->access & ACCESS_CREATE || (event)->flags & 020000000 /* __O_TMPFILE */)
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_path_params.bpf.h"
 
@@ -126,7 +131,7 @@ static __always_inline int decide(void *context, struct file *file)
 	event->device = READ(super, s_dev);
 	event->access = access_of(file);
 	event->flags = file->f_flags;
-	event->file_mode = READ(inode, i_mode);
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, krsi_hook_file_open, krsi_match_path(settings, scratch, inode));
 }
 

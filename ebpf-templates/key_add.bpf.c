@@ -33,6 +33,7 @@ struct event {
 	char name[256] KRSI_DOC("Its description; cut after 255 bytes.") KRSI_CUT("255") KRSI_SUBJECT;
 } KRSI_TEMPLATE("key_add", "Keys and keyrings being made in the kernel's key store: by type and description", "T1552 T1556")
 KRSI_EXAMPLE("probe(\"key_add\", #{type: [\"asymmetric\", \"logon\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
+KRSI_CANNOT_ASK("the kernel makes keys in the midst of other work, which then fails in ways of its own")
 KRSI_NOT_SEEN("Reading, changing, linking and revoking keys, another payload for one that is there, and what is in keys.");
 
 KRSI_SENT_WHOLE;

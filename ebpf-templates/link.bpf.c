@@ -26,6 +26,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 #include "include/krsi_file_types.bpf.h"
 
 #define KINDS(X) X(KIND_HARD, "hard", 1) X(KIND_SYMBOLIC, "symbolic", 2)
@@ -48,8 +49,7 @@ struct event {
 	krsi_device device KRSI_DOC("Device of the file system the link is made on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
 	u32 kind KRSI_DOC("Which kind of link.") KRSI_NAMES(KINDS(KRSI_NAME));
-	u32 file_mode KRSI_DOC("Type and permissions of the file that a hard link leads to (st_mode); 0 for a symbolic link.");
-	u32 file_uid KRSI_DOC("Owner of that file, in the initial user namespace; 0 for a symbolic link.");
+	KRSI_FILE_MEMBERS(" that a hard link leads to")
 	u32 links KRSI_DOC("Names that file has so far; 0 for one without a name (O_TMPFILE), and for a symbolic link.");
 	struct krsi_path path KRSI_DOC("The name that is made, from the task's root.") KRSI_SUBJECT;
 	char target[KRSI_PATH_SIZE] KRSI_DOC("What it leads to: a hard link's file, from the task's root; the text in a symbolic link, "
@@ -90,8 +90,7 @@ static __always_inline void gather(struct scratch *scratch, const struct linking
 		return;
 	inode = krsi_inode_of(linking->target);
 	event->inode = READ(inode, i_ino);
-	event->file_mode = READ(inode, i_mode);
-	event->file_uid = READ(inode, i_uid.val);
+	KRSI_GATHER_FILE(event, inode);
 	event->links = READ(inode, i_nlink);
 }
 

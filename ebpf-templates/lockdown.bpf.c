@@ -58,6 +58,7 @@ struct event {
 } KRSI_TEMPLATE("lockdown", "What could change the running kernel or read its memory: refused by reason, without lockdown",
 		"T1014 T1068 T1542")
 KRSI_EXAMPLE("probe(\"lockdown\", #{reason: [\"dev_mem\", \"ioport\", \"msr\", \"kexec\", \"kcore\"]}).scope(#{not_pid_ns: \"host\"}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
+KRSI_CANNOT_ASK("the kernel asks in the midst of other work, which then fails in ways of its own")
 KRSI_NOT_SEEN("The use of what was opened before. The same harm done by other means, as a signed module that is vulnerable. Reads of "
 	      "the kernel's memory by eBPF on kernels before 5.13 (5.10.46).");
 

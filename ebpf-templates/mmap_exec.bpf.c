@@ -21,6 +21,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define KINDS(X) X(KIND_FILE, "file", 1) X(KIND_ANONYMOUS, "anonymous", 2)
 
@@ -46,11 +47,12 @@ struct event {
 			  "MAP_DENYWRITE=2048 MAP_EXECUTABLE=4096 MAP_LOCKED=8192 MAP_NORESERVE=16384 MAP_POPULATE=32768 "
 			  "MAP_NONBLOCK=65536 MAP_STACK=131072 MAP_HUGETLB=262144 MAP_SYNC=524288 "
 			  "MAP_FIXED_NOREPLACE=1048576 MAP_UNINITIALIZED=67108864");
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root; empty without one.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("mmap_exec", "Executable memory being mapped: libraries and plugins by path, code without a file",
 		"T1574.006 T1129 T1620 T1055.001")
 KRSI_EXAMPLE("probe(\"mmap_exec\", #{path_prefix: [\"/tmp/\", \"/dev/shm/\", \"/var/tmp/\", \"/memfd:\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
+KRSI_CANNOT_ASK("an execution maps its program when there is no way back, and would be killed")
 KRSI_NOT_SEEN("Memory that becomes executable later (template mprotect), code that an interpreter reads, and what is written into the file "
 	      "or the memory once it is mapped. Which part of a file is mapped, and where.");
 
@@ -117,7 +119,7 @@ static __always_inline int decide(void *context, struct file *file, u64 protecti
 	event->kind = KIND_FILE;
 	event->protection = protection;
 	event->flags = flags;
-	event->file_mode = READ(inode, i_mode);
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, krsi_hook_mmap_file, krsi_match_path(settings, scratch, inode));
 }
 

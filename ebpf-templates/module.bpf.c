@@ -32,6 +32,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define FROMS(X) X(FROM_REQUEST, "request", 1) X(FROM_FILE, "file", 2) X(FROM_MEMORY, "memory", 4)
 
@@ -72,11 +73,13 @@ struct event {
 	u32 kind KRSI_DOC("What it is that the kernel is given.") KRSI_NAMES(KINDS(KRSI_NAME));
 	u32 from KRSI_DOC("How: modprobe is to find it, a file is read, or it comes from a task's memory.")
 		KRSI_NAMES(FROMS(KRSI_NAME));
+	KRSI_FILE_MEMBERS("")
 	char name[64] KRSI_DOC("The module that is requested, often by an alias; empty otherwise.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root; empty without one.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("module", "What the kernel is given: modules requested and loaded, firmware, kernels for kexec",
 		"T1547.006 T1014 T1068")
 KRSI_EXAMPLE("probe(\"module\", #{from: \"request\", name_prefix: [\"net-pf-\", \"xfrm-type-\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
+KRSI_CANNOT_ASK("the kernel asks for modules in the midst of other work, which then fails in ways of its own")
 KRSI_NOT_SEEN("Modules that are part of the kernel or loaded already; unloading, for which there is no hook; whether a request comes to "
 	      "anything. Firmware is mostly read by a worker of the kernel's, and not by the task that has caused it. "
 	      "Programs of eBPF: template bpf.");
@@ -182,6 +185,7 @@ int module_read(u64 *context)
 	event->device = READ(super, s_dev);
 	event->kind = kind;
 	event->from = FROM_FILE;
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, krsi_hook_kernel_read_file, krsi_match_path(settings, scratch, inode));
 }
 

@@ -93,6 +93,8 @@ KRSI_NOT_SEEN("Mounts that stay descriptors (fsmount, open_tree) and are given n
 
 KRSI_PACKED_FROM(path);
 
+/* What is cut may go on in any way. */
+#define KRSI_CANNOT_HOLD(event) ((event)->source[sizeof((event)->source) - 2] != 0)
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_names.bpf.h"
 #include "include/krsi_path_params.bpf.h"

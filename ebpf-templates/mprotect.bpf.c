@@ -22,6 +22,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define PROTECTIONS(X) X(PROT_READ, "read", 1) X(PROT_WRITE, "write", 2) X(PROT_EXEC, "exec", 4)
 #define REGIONS(X)                                                                                         \
@@ -55,6 +56,7 @@ struct event {
 	u32 region KRSI_DOC("What the memory is.") KRSI_NAMES(REGIONS(KRSI_NAME));
 	u32 modified KRSI_DOC("yes: pages of the mapping are the process's own: it, or a parent of it, has written there.")
 		KRSI_NAMES("no=0 yes=1");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The mapped file, from the task's root; empty without one.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("mprotect", "Protection of memory being changed: written memory made executable, executable heaps and stacks",
 		"T1055 T1620 T1106")
@@ -163,6 +165,7 @@ int mprotect_change(u64 *context)
 	event->after = after;
 	event->region = region;
 	event->modified = modified;
+	KRSI_GATHER_FILE(event, inode);
 	if (file && (krsi_tells_path(settings) || krsi_names_files(settings)))
 		krsi_gather_name(scratch, READ(file, f_path.mnt), READ(file, f_path.dentry));
 	return krsi_decide(context, scratch, krsi_hook_file_mprotect, krsi_match_path(settings, scratch, inode));

@@ -25,6 +25,7 @@ enum krsi_hook {
 
 #include "include/krsi.bpf.h"
 #include "include/krsi_capabilities.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define GAINS(X) X(GAINS_UID, "setuid", 1) X(GAINS_GID, "setgid", 2) X(GAINS_CAPABILITIES, "capabilities", 4)
 
@@ -49,6 +50,7 @@ struct event {
 	u32 new_euid KRSI_DOC("Effective user id that the process will have, in the initial user namespace; `euid` is that before.");
 	u32 old_egid KRSI_DOC("Effective group id that it has, in the initial user namespace.");
 	u32 new_egid KRSI_DOC("Effective group id that it will have.");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The program.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("privileged_exec", "Executions that gain privilege: set-uid, set-gid, file capabilities", "T1548.001 T1068")
 	KRSI_EXAMPLE("probe(\"privileged_exec\").when(|e| !e.path.starts_with(\"/usr/\") && !e.path.starts_with(\"/bin/\")).shadow().attach();")
@@ -88,6 +90,7 @@ static __always_inline void gather(struct event *event, u32 gains, struct inode 
 	event->new_euid = READ(new, euid.val);
 	event->old_egid = READ(old, egid.val);
 	event->new_egid = READ(new, egid.val);
+	KRSI_GATHER_FILE(event, inode);
 }
 
 SEC("lsm/bprm_creds_from_file")

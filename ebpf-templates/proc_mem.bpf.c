@@ -68,6 +68,7 @@ struct event {
 } KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009")
 KRSI_EXAMPLE("probe(\"proc_mem\").scope(#{uid: 1000, not_comm: \"gdb\"}).deny(\"EPERM\").attach();")
+KRSI_CANNOT_ASK("where it is about ptrace, whoever asks only hears yes or no, and the system call ends with an errno of its own")
 KRSI_NOT_SEEN("What is written: the access is asked about once, when it begins. A process's writes to its own memory, "
 	      "memory that two processes share, and tracers that were attached before.");
 

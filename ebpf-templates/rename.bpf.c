@@ -28,6 +28,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 #include "include/krsi_file_types.bpf.h"
 
 #define SIDES(X) X(OLD_NAME, "old", 1) X(NEW_NAME, "new", 2)
@@ -58,7 +59,7 @@ struct event {
 		KRSI_UNIT("major:minor");
 	u32 flags KRSI_DOC("Flags of renameat2(2).") KRSI_BITS(RENAME_FLAGS(KRSI_NAME));
 	u32 file_type KRSI_DOC("What kind of file is renamed.") KRSI_FILE_TYPE_NAMES;
-	u32 file_mode KRSI_DOC("Type and permissions of the file that is renamed (st_mode).");
+	KRSI_FILE_MEMBERS(" that is renamed")
 	u32 replaced_mode KRSI_DOC("Type and permissions of the file that has the new name so far; 0: none has.");
 	u32 replaced_links KRSI_DOC("Names that file has: with 1 it goes with this one. 0: none has the name.");
 	struct krsi_path path KRSI_DOC("The old name, from the task's root.") KRSI_SUBJECT;
@@ -137,8 +138,8 @@ static __always_inline void gather(struct scratch *scratch, const struct renamin
 
 	event->inode = READ(inode, i_ino);
 	event->device = READ(super, s_dev);
-	event->file_mode = READ(inode, i_mode);
-	event->file_type = krsi_file_type(event->file_mode);
+	event->file_type = krsi_file_type(READ(inode, i_mode));
+	KRSI_GATHER_FILE(event, inode);
 	event->flags = renaming->flags;
 	if (replaced) {
 		event->replaced_inode = READ(replaced, i_ino);

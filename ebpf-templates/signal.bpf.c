@@ -49,7 +49,8 @@ struct event {
 } KRSI_TEMPLATE("signal", "Signals being sent from process to process: kill, tkill, sigqueue", "T1489 T1562.001")
 	KRSI_EXAMPLE("probe(\"signal\", #{signal: [\"SIGKILL\", \"SIGTERM\", \"SIGSTOP\"], to_others: true})"
 		     ".when(|e| e.target_comm in [\"auditd\", \"falco\", \"osqueryd\"]).shadow().attach();")
-	KRSI_NOT_SEEN("Signals of the kernel's own: faults, timers, Ctrl-C at a terminal, the out-of-memory killer, a child's end. "
+	KRSI_CANNOT_ASK("a signal that goes to several processes is not sent again to those that did not get it")
+KRSI_NOT_SEEN("Signals of the kernel's own: faults, timers, Ctrl-C at a terminal, the out-of-memory killer, a child's end. "
 		      "Signals that a file sends for its owner (F_SETOWN). "
 		      "Whether the target blocks or ignores it.");
 

@@ -20,6 +20,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 #include "include/krsi_file_types.bpf.h"
 
 struct params {
@@ -34,8 +35,7 @@ struct event {
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
 	u32 file_type KRSI_DOC("What kind of file it is.") KRSI_FILE_TYPE_NAMES;
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
-	u32 file_uid KRSI_DOC("Owner of the file, in the initial user namespace.");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("stat", "What is known of files being asked for (stat): allow, deny or kill by path, file and kind",
 		"T1083 T1518")
@@ -47,6 +47,8 @@ KRSI_SCOPE_REQUIRED;
 
 KRSI_PACKED_FROM(path);
 
+/* That it grows makes it no other file. */
+#define KRSI_PASSING size
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_entries.bpf.h"
 
@@ -82,8 +84,7 @@ int stat_getattr(u64 *context)
 	event->inode = READ(inode, i_ino);
 	event->size = READ(inode, i_size);
 	event->device = READ(super, s_dev);
-	event->file_mode = READ(inode, i_mode);
-	event->file_type = krsi_file_type(event->file_mode);
-	event->file_uid = READ(inode, i_uid.val);
+	event->file_type = krsi_file_type(READ(inode, i_mode));
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, krsi_hook_inode_getattr, krsi_match_path(settings, scratch, inode));
 }

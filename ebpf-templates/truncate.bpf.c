@@ -19,6 +19,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 struct params {
 	KRSI_PATH_PARAMS
@@ -30,8 +31,7 @@ struct event {
 	u64 size KRSI_DOC("Size of the file, as it is before.") KRSI_UNIT("bytes");
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
-	u32 file_uid KRSI_DOC("Owner of the file, in the initial user namespace.");
+	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("truncate", "Files being cut or emptied: allow, deny or kill by path and size",
 		"T1070.002 T1070.003 T1485 T1565.001")
@@ -42,6 +42,8 @@ KRSI_NOT_SEEN("The size that a file is to have: the kernel does not tell. Conten
 
 KRSI_PACKED_FROM(path);
 
+/* That it grows makes it no other file. */
+#define KRSI_PASSING size
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_entries.bpf.h"
 
@@ -70,8 +72,7 @@ static __always_inline int decide(u64 *context, enum krsi_hook hook, struct path
 	event->inode = READ(inode, i_ino);
 	event->size = READ(inode, i_size);
 	event->device = READ(super, s_dev);
-	event->file_mode = READ(inode, i_mode);
-	event->file_uid = READ(inode, i_uid.val);
+	KRSI_GATHER_FILE(event, inode);
 	return krsi_decide(context, scratch, hook, krsi_match_path(settings, scratch, inode));
 }
 

@@ -25,6 +25,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 #include "include/krsi_file_types.bpf.h"
 
 struct params {
@@ -39,8 +40,7 @@ struct event {
 	krsi_device device KRSI_DOC("Device of the file system the file is on, as the kernel has it.")
 		KRSI_UNIT("major:minor");
 	u32 file_type KRSI_DOC("What kind of file it is.") KRSI_FILE_TYPE_NAMES;
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
-	u32 file_uid KRSI_DOC("Owner of the file, in the initial user namespace.");
+	KRSI_FILE_MEMBERS("")
 	u32 links KRSI_DOC("Names the file has, this one included: with 1 it is the last. Of a directory what its file "
 			   "system counts.");
 	struct krsi_path path KRSI_DOC("The name that is removed, from the task's root.") KRSI_SUBJECT;
@@ -54,20 +54,20 @@ KRSI_NOT_SEEN("A name that another file takes over is a rename. A file that is e
 
 KRSI_PACKED_FROM(path);
 
+/* That it grows makes it no other file. */
+#define KRSI_PASSING size
 #include "include/krsi_engine.bpf.h"
 #include "include/krsi_entries.bpf.h"
 
 static __always_inline void gather(struct event *event, struct inode *inode)
 {
 	struct super_block *super = READ(inode, i_sb);
-	u32 mode = READ(inode, i_mode);
 
 	event->inode = READ(inode, i_ino);
 	event->size = READ(inode, i_size);
 	event->device = READ(super, s_dev);
-	event->file_type = krsi_file_type(mode);
-	event->file_mode = mode;
-	event->file_uid = READ(inode, i_uid.val);
+	event->file_type = krsi_file_type(READ(inode, i_mode));
+	KRSI_GATHER_FILE(event, inode);
 	event->links = READ(inode, i_nlink);
 }
 

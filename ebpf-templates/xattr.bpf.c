@@ -28,6 +28,7 @@ enum krsi_hook {
 };
 
 #include "include/krsi.bpf.h"
+#include "include/krsi_file.bpf.h"
 
 #define ACTIONS(X) X(ACTION_SET, "set", 1) X(ACTION_REMOVE, "remove", 2)
 #define NAMESPACES(X)                                                                                      \
@@ -71,8 +72,7 @@ struct event {
 	u32 flags KRSI_DOC("Flags of setxattr(2): only if it is not there yet, only if it is. Not told of access control lists from "
 			   "Linux 6.2 on.")
 		KRSI_BITS("CREATE=1 REPLACE=2");
-	u32 file_mode KRSI_DOC("Type and permissions of the file (st_mode).");
-	u32 file_uid KRSI_DOC("Owner of the file, in the initial user namespace.");
+	KRSI_FILE_MEMBERS("")
 	char name[256] KRSI_DOC("The attribute's name: security.capability, system.posix_acl_access, user.… and others.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
 } KRSI_TEMPLATE("xattr", "Extended attributes being set and removed: capabilities of programs, access control lists, labels",
@@ -155,8 +155,7 @@ static __always_inline void gather(struct scratch *scratch, const struct attribu
 	event->device = READ(super, s_dev);
 	event->action = attribute->action;
 	event->flags = attribute->flags;
-	event->file_mode = READ(inode, i_mode);
-	event->file_uid = READ(inode, i_uid.val);
+	KRSI_GATHER_FILE(event, inode);
 	bpf_probe_read_kernel_str(event->name, sizeof(event->name), attribute->name);
 }
 

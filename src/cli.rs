@@ -17,14 +17,14 @@ use std::{
     io::{self, IsTerminal, Write as _},
 };
 
-use clap::{CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
+use clap::{ArgMatches, CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
 
 use crate::{
     attempt,
     commands::{self, Command},
     exit,
     globals::{self, Asked, Globals},
-    kernel::too_few_files,
+    kernel::{WAKER, too_few_files},
 };
 
 /// A shell for security probes: eBPF LSM programs that observe, shadow, deny and kill
@@ -51,7 +51,7 @@ struct Cli {
     #[command(flatten)]
     run: commands::run::RunArgs,
     /// The interactive shell does not evaluate the start-up file
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_init: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -67,6 +67,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     // No command of people's: it stands in no table, and so in no help and no completion.
     if arguments.get(1).is_some_and(|word| word == attempt::COMMAND) {
         return commands::keep_scratch::run();
+    }
+    if arguments.get(1).is_some_and(|word| word == WAKER) {
+        return commands::wake_held::run();
     }
     let cli = match parse(&arguments, std::env::var_os(globals::VARIABLE)) {
         Ok(cli) => cli,
@@ -86,9 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
     match &cli.command {
         Some(command) => command.run(&cli.globals),
-        None if cli.run.script.names_a_script() => {
-            commands::run::bare(&cli.run, &subcommands(), &cli.globals)
-        }
+        None if cli.run.names_something() => commands::run::bare(&cli.run, &subcommands(), &cli.globals),
         None if io::stdin().is_terminal() => commands::shell::run(&cli.globals, !cli.no_init),
         None => commands::run::standard_input(&cli.globals),
     }
@@ -106,8 +107,7 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
     if cli.globals.quiet && cli.globals.verbose > 0 {
         return Err(table.error(ErrorKind::ArgumentConflict, "--quiet and --verbose contradict each other"));
     }
-    if cli.run.script.code.is_some() && cli.command.is_some() {
-        let text = "a subcommand cannot follow -e CODE; words for the script stand after `--`";
+    if let Some(text) = of_no_subcommand(&cli, &matches) {
         return Err(table.error(ErrorKind::ArgumentConflict, text));
     }
     if let (Asked::Report(document), false) =
@@ -123,6 +123,21 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
             Asked::by_variable(variable).map_err(|text| table.error(ErrorKind::InvalidValue, text))?;
     }
     Ok(cli)
+}
+
+/// Why an option of the shell's own cannot stand before this subcommand: it would say nothing to it.
+fn of_no_subcommand(cli: &Cli, matches: &ArgMatches) -> Option<String> {
+    let (name, _) = matches.subcommand()?;
+    let own = [("code", "-e CODE"), ("then_prompt", "-i"), ("command", "-c"), ("pid", "-p PID")];
+    let is_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let (id, option) = own.into_iter().find(|(id, _)| is_said(id))?;
+    Some(match (id, &cli.command) {
+        ("code", _) => "a subcommand cannot follow -e CODE; words for the script stand after `--`".to_owned(),
+        (_, Some(Command::Run(_))) => format!("{option} stands behind `run`: krsi-sh run {option} …"),
+        _ => format!(
+            "a subcommand cannot follow {option}; a script or program of that name is written ./{name}"
+        ),
+    })
 }
 
 /// An interpreter line is passed as one word, blanks and all.
@@ -204,6 +219,11 @@ pub const SECTIONS: &[Section] = &[
                 "krsi-sh check --changed /etc/krsi-sh/checks",
                 "what is different from the last run, such as from cron",
             ),
+            ("krsi-sh run hunts/ld-preload --since 1h", "a script of the library, with a parameter"),
+            ("krsi-sh scripts --tag T1055", "what the library has about an id of ATT&CK"),
+            ("krsi-sh -c npm install", "what a command does, from its first instruction on"),
+            ("krsi-sh -c jail.rhai -- npm install", "the same, for a script to watch or to hold"),
+            ("krsi-sh why -- npm install", "which layer of the kernel refuses what it asks for"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
         ],
@@ -219,16 +239,23 @@ pub const SECTIONS: &[Section] = &[
                 "this machine lacks something: privilege, BPF LSM, QEMU; or output was lost, to a full disk for instance;",
             ),
             ("", "the message has cause and fix"),
-            ("4", "a check failed (`check`, or a script with checks)"),
-            ("5", "a check could not be decided, or is at fault: worse than a failure"),
+            ("4", "a check failed (`check`, or a script with checks), or a hunt has found something"),
+            (
+                "5",
+                "a check could not be decided, or is at fault: worse than a failure; or a hunt has found nothing while events were lost",
+            ),
             ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
-            ("other", "what the script gave to exit()"),
+            (
+                "other",
+                "what the script gave to exit(), or the command of -c ended with; 126, 127: it could not be executed, is not there",
+            ),
         ],
     },
     Section {
         title: "Environment",
         entries: &[
             ("KRSI_SH_FORMAT", "auto, text or json: what --format is, if it is not given"),
+            ("KRSI_SH_SCRIPTS", "directory in which scripts are looked for by name before all others"),
             ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
             ("TERM", "dumb: no colour"),
             ("KRSI_KERNELS", "directory of the lab's kernels"),
@@ -250,6 +277,10 @@ pub const SECTIONS: &[Section] = &[
         entries: &[
             ("FILE", "a script: UTF-8, at most 4 MiB; for root to run it, it must belong to root, and"),
             ("", "be writable by root only (mode and access list), and so must its directories"),
+            (
+                "~/.config/krsi-sh/scripts, /etc/krsi-sh/scripts, PREFIX/share/krsi-sh",
+                "where scripts are found by name, in this order",
+            ),
             ("/sys/kernel/security/lsm", "the kernel's active LSMs; `bpf` must be among them"),
             ("/sys/kernel/btf/vmlinux", "the kernel's types; without it no probe can be loaded"),
         ],
@@ -286,6 +317,17 @@ mod tests {
         assert_eq!(script_words(&["a.rhai", "--format", "x", "-v", "lab"]).len(), 5);
         assert_eq!(script_words(&["a.rhai", "--", "-q"]), ["a.rhai", "--", "-q"]);
         assert_eq!(script_words(&["--", "lab", "-q"]), ["lab", "-q"]);
+    }
+
+    #[test]
+    fn no_subcommand_follows_an_option_of_the_shells_own() {
+        for option in [&["-i"][..], &["-c"], &["-p", "1"], &["-e", "1"]] {
+            for command in ["run", "why", "explain"] {
+                let words: Vec<&str> = option.iter().chain(&[command, "x"]).copied().collect();
+                assert_eq!(parsed(&words).err(), Some(ErrorKind::ArgumentConflict), "{words:?}");
+            }
+            assert!(parsed(&[option, &["./run"]].concat()).is_ok(), "{option:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,10 @@ pub const USAGE: i32 = 2;
 pub const ENVIRONMENT: i32 = 3;
 /// Added to a signal's number, as shells do.
 pub const BY_SIGNAL: i32 = 128;
+/// A command that was to be started is not there, as shells say it.
+pub const NOT_FOUND: i32 = 127;
+/// It is there, and could not be executed.
+pub const NOT_EXECUTED: i32 = 126;
 /// 128 and SIGINT's number, as shells say it.
 pub const INTERRUPTED: i32 = 130;
 /// A check failed, and nothing is worse.

@@ -34,3 +34,4 @@ pub mod symbols;
 pub mod system;
 pub mod template;
 pub mod values;
+pub mod why;

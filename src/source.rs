@@ -9,6 +9,7 @@
 //! is a word of the environment, and a rule that lets that user run one script
 //! as root would let them run any.
 
+pub mod library;
 mod trust;
 
 use std::{

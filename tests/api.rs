@@ -69,9 +69,11 @@ fn fit(kind: &str) -> &'static str {
         "blob" => "blob(3)",
         "timestamp" => "timestamp()",
         "Probe" => "probe(\"exec\")",
+        "Reply" => "allow(\"10s\")",
         "Files" => "files(\"/etc/cron.d/*\")",
         "Sequence" => "sequence(\"10s\")",
         "Threshold" => "threshold(2, \"10s\")",
+        "Child" => "start([\"true\"])",
         "Timer" => "every(\"1h\", || 1)",
         _ => "()",
     }

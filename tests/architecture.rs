@@ -17,6 +17,7 @@ const STREET: &[&str] = &[
     "cli",
     "commands",
     "shell",
+    "why",
     "doctor",
     "lab",
     "runner",
@@ -48,8 +49,8 @@ const ORDER: &[(&str, &[&str])] = &[
     (
         "kernel",
         &[
-            "live", "attach", "bench", "programs", "sessions", "maps", "running", "names", "load", "host",
-            "error", "verifier", "errno", "call",
+            "denials", "live", "attach", "bench", "programs", "sessions", "waker", "maps", "running",
+            "names", "load", "host", "error", "verifier", "errno", "label", "call",
         ],
     ),
     ("report", &["document", "reporter", "sink", "format", "record", "printable"]),

@@ -57,6 +57,19 @@ fn what_an_event_tells_and_the_stacks_are_told() {
 }
 
 #[test]
+fn who_is_asked_and_how_long_is_told() {
+    let code =
+        r#"probe("exec").scope(#{uid: 1000}).ask(|e| allow(), #{timeout: "10s", otherwise: deny("EACCES")})"#;
+    let stages = probes(code)[0]["stages"].clone();
+    let does = |name: &str| {
+        let found = stages.as_array().unwrap().iter().find(|stage| stage["stage"] == name);
+        found.map(|stage| stage["does"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(does("answer").as_deref(), Some("ask, otherwise deny(EACCES); held up to 10s, 64 at once"));
+    assert_eq!(does("ask").as_deref(), Some("decides about each operation that is held"));
+}
+
+#[test]
 fn what_a_callback_asks_first_is_told() {
     let told = |name: &str, code: &str| {
         let stages = probes(code)[0]["stages"].clone();

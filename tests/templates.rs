@@ -171,14 +171,20 @@ fn a_late_param_names_a_hook_of_its_template() {
     let catalogue = catalogue();
     let exec = catalogue.get("exec").expect("exec is there");
     let late: Vec<_> = exec.params.iter().filter(|p| p.late.is_some()).map(|p| p.name.as_str()).collect();
-    assert_eq!(late, ["args", "env"]);
+    assert_eq!(late, ["args", "argv", "argv_prefix", "argv_contains", "cmdline_like", "env"]);
 }
 
 #[test]
 fn what_tracks_and_what_observes_are_told_apart() {
     let catalogue = catalogue();
     let unlink = &catalogue.get("exec_unlink").expect("exec_unlink is there").layout;
-    assert_eq!(unlink.trackers, [("sched_process_exec".to_owned(), "exec_unlink_track".to_owned())]);
+    assert_eq!(
+        unlink.trackers,
+        [
+            ("sched_process_exec".to_owned(), "exec_unlink_exec_track".to_owned()),
+            ("security_bprm_check".to_owned(), "exec_unlink_check_track".to_owned()),
+        ]
+    );
     assert_eq!(unlink.seeds, [("task".to_owned(), "exec_unlink_seed".to_owned())]);
     assert!(unlink.observers.is_empty());
     let exec = &catalogue.get("exec").expect("exec is there").layout;

@@ -14,6 +14,7 @@
 //! size      a probe's maps and programs in the kernel; the objects in the binary
 //! cost      instructions for an open and an execution, beside bpftrace and auditd
 //! filters   a decision of a filter, beside the same condition in C
+//! asks      how long an operation is held that a function decides about
 //! walks     what a walk over a text costs, however much is sought in it
 //! pipeline  events a second from the ring buffer to a callback, beside libbpf and bpftrace
 //! visit     one boot, with this program in a role
@@ -22,6 +23,7 @@
 //! What it must never do: give a figure for something that did not happen. A probe's
 //! books, and auditd's own records, have to show every operation that was measured.
 
+mod asks;
 mod boot;
 mod cost;
 mod document;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         cost::ROLE => cost::measure(&word(2)),
         filters::ROLE => filters::measure(),
         walks::ROLE => walks::measure(),
+        asks::ROLE => asks::measure(),
+        asks::WORKER => asks::work(),
         cost::WORKER => cost::work(&word(2), &word(3)),
         _ => host::main(),
     }

@@ -35,6 +35,11 @@
  */
 #define KRSI_OBSERVES_ONLY KRSI_TAG("observe-only")
 /*
+ * Besides, if an operation cannot be made again after its hook has refused it with ERESTARTNOINTR: why, as the end of a sentence. Its
+ * probes have no mode ask.
+ */
+#define KRSI_CANNOT_ASK(why) KRSI_TAG("cannot-ask:" why)
+/*
  * Besides, if its hooks are hot, asked about so often that a probe of every task slows the whole machine: a probe needs a
  * scope then, or `.everywhere()`.
  */
@@ -87,6 +92,13 @@
 #define KRSI_BEGINS(characters) KRSI_TAG("begins:" characters)
 #define KRSI_LONGEST(bytes) KRSI_TAG("longest:" bytes)
 
+/*
+ * On a param of texts (krsi_asked): the shell makes a question of the filter out of it, "argv contains" for one: whether
+ * one of the texts of that list, or that text, is as one of the param's texts says (equals, starts_with, ends_with, contains, like). Of
+ * several such params any one is enough. Its word is 1 while it is set, and no table has its texts.
+ */
+#define KRSI_ASKS(question) KRSI_TAG("asks:" question)
+
 /* Keeps a type in the object's BTF, from which the shell reads numbers and checks its own. */
 #define KRSI_KEPT(type, name) const volatile type krsi_kept_##name
 
@@ -108,6 +120,7 @@ typedef u64 krsi_not_addresses; /* networks, none of which has */
 typedef u64 krsi_ports;         /* ports and ranges of them */
 typedef u64 krsi_names;         /* texts, whole */
 typedef u64 krsi_name_prefixes; /* beginnings of texts */
+typedef u64 krsi_asked;         /* texts that the filter asks about (KRSI_ASKS) */
 
 /* The three params that every template with a file has; krsi_path_params.bpf.h matches by them. */
 #define KRSI_PATH_PARAMS                                                                                   \
@@ -169,13 +182,13 @@ struct krsi_path {
 
 #define KRSI_VERDICTS(X)                                                                                   \
 	X(KRSI_ALLOW, "allow", 0) X(KRSI_WOULD_DENY, "would-deny", 1) X(KRSI_DENY, "deny", 2)              \
-	X(KRSI_KILL, "kill", 3)
+	X(KRSI_KILL, "kill", 3) X(KRSI_ASK, "ask", 4) X(KRSI_WOULD_ASK, "would-ask", 5)
 
 enum krsi_verdict { KRSI_VERDICTS(KRSI_MEMBER) };
 
 #define KRSI_MODES(X)                                                                                      \
 	X(KRSI_MODE_OBSERVE, "observe", 0) X(KRSI_MODE_SHADOW, "shadow", 1) X(KRSI_MODE_DENY, "deny", 2)   \
-	X(KRSI_MODE_KILL, "kill", 3)
+	X(KRSI_MODE_KILL, "kill", 3) X(KRSI_MODE_ASK, "ask", 4)
 
 enum krsi_mode { KRSI_MODES(KRSI_MEMBER) };
 
@@ -197,7 +210,11 @@ enum krsi_mode { KRSI_MODES(KRSI_MEMBER) };
 	X(KRSI_NOTE_UNREACHABLE, "unreachable", 8192)                                                      \
 	X(KRSI_NOTE_EXE_UNLINKED, "exe-unlinked", 16384)                                                   \
 	X(KRSI_NOTE_FMOD_RET, "fmod-ret", 32768)                                                           \
-	X(KRSI_NOTE_NO_PROCESS, "no-process", 65536)
+	X(KRSI_NOTE_NO_PROCESS, "no-process", 65536)                                                        \
+	X(KRSI_NOTE_OTHERWISE, "otherwise", 131072)                                                        \
+	X(KRSI_NOTE_CROWDED, "crowded", 262144)                                                            \
+	X(KRSI_NOTE_TIMED_OUT, "timed-out", 524288)                                                        \
+	X(KRSI_NOTE_ANSWERED, "answered", 1048576)
 
 enum krsi_note { KRSI_NOTES(KRSI_MEMBER) };
 
@@ -237,7 +254,9 @@ struct krsi_header {
 			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
 			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
 			   "gives is gone; fmod-ret: decided in the kernel function that asks the LSM hooks; no-process: of "
-			   "the process, or of one above it, nothing has been kept that tells its executable or arguments.")
+			   "the process, or of one above it, nothing has been kept that tells its executable or arguments; "
+			   "answered: decided by the answer to a question; timed-out: nobody answered in time; otherwise: it could "
+			   "not be asked about; crowded: since as many operations as may be were held.")
 		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");

@@ -5,6 +5,9 @@
 
 #include "krsi.bpf.h"
 
+/* A port, between the network's order and the other. */
+#define KRSI_SWAPPED(number) ((u16)((number) << 8 | (number) >> 8))
+
 /* 1 for each byte of the prefix that IPv4 addresses have as IPv6 ones. */
 #define KRSI_MAPPED_PREFIX 12
 

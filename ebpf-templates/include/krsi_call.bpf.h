@@ -9,6 +9,7 @@
 #define KRSI_THREAD_SIZE 16384
 
 struct pt_regs___call {
+	unsigned long ax;
 	unsigned long si;
 	unsigned long orig_ax;
 } __relocated;

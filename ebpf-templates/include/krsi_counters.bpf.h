@@ -7,7 +7,7 @@
 
 /*
  * What follows from others is not counted: what was seen is out of scope, filtered or matched; what matched has one of
- * four verdicts.
+ * six verdicts. What was asked was answered, or timed out, or withdrawn, or is held still.
  */
 enum krsi_counter {
 	krsi_counter_out_of_scope,
@@ -23,6 +23,12 @@ enum krsi_counter {
 	krsi_counter_lapsed,
 	krsi_counter_guarded,
 	krsi_counter_overflow,
+	krsi_counter_would_ask,
+	krsi_counter_asked,
+	krsi_counter_answered,
+	krsi_counter_timed_out,
+	krsi_counter_withdrawn,
+	krsi_counter_otherwise,
 	KRSI_COUNTERS, /* how many */
 };
 

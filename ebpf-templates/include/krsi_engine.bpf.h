@@ -37,9 +37,11 @@
 #ifndef KRSI_ENGINE_BPF_H
 #define KRSI_ENGINE_BPF_H
 
+#include "krsi_ask.bpf.h"
 #include "krsi_counters.bpf.h"
 #include "krsi_enter.bpf.h"
 #include "krsi_event.bpf.h"
+#include "krsi_file.bpf.h"
 #include "krsi_origin.bpf.h"
 #include "krsi_preview.bpf.h"
 #include "krsi_scratch.bpf.h"
@@ -81,8 +83,10 @@ __noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
 	krsi_gather_header(scratch, krsi_filter_fields, 0);
 	if (krsi_exe == KRSI_EXE_FOR_FILTER)
 		krsi_gather_exe(scratch);
-	if (krsi_filter_origin)
+	if (krsi_filter_origin) {
 		krsi_gather_origin(slot, krsi_filter_origin);
+		krsi_gather_directory(scratch, krsi_filter_origin);
+	}
 	/* A filter looks for texts behind the path: what was not gathered is empty, not left over. */
 	end = KRSI_IS_PACKED ? krsi_tail(scratch, sizeof(struct event) - KRSI_FIXED_SIZE - 1) : NULL;
 	if (end)
@@ -124,20 +128,32 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	if (!scratch || !settings)
 		return 0;
 	quiet = settings->control.quiet;
-	if (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet))
+	if (!krsi_asks && (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet)))
 		krsi_gather_exe(scratch);
 	answer = krsi_answer(settings, when, result);
+	if (krsi_asks) {
+		scratch->event.header.notes |= krsi_notes_of_path(slot);
+		if (answer.verdict == KRSI_ASK)
+			krsi_resolve(slot, &answer);
+	}
 	krsi_send(&answer, when);
 	krsi_write_answer(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none) {
-		krsi_gather_header(scratch, krsi_summary_fields, krsi_filter_fields);
+		krsi_gather_header(scratch, krsi_summary_fields,
+				   krsi_filter_fields | (krsi_asks ? krsi_event_fields : 0));
 		krsi_summarize(slot, settings->control.epoch);
 	}
-	if (quiet || KRSI_IS_REPEATED(slot, answer.verdict)) {
+	if (krsi_asks && answer.verdict == KRSI_ASK) {
+		/* Whatever else is told: somebody has to answer. */
+		if (!krsi_emit(slot))
+			krsi_hurry(slot);
+	} else if (quiet || KRSI_IS_REPEATED(slot, answer.verdict)) {
 		krsi_count(krsi_counter_suppressed);
 	} else {
-		krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
-		scratch->event.header.notes |= krsi_notes_of_path(slot);
+		if (!krsi_asks) {
+			krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
+			scratch->event.header.notes |= krsi_notes_of_path(slot);
+		}
 		krsi_emit(slot);
 	}
 	return krsi_enforce(&answer);
@@ -159,6 +175,8 @@ static __always_inline int krsi_decide(void *context, struct scratch *scratch, e
 	if (result) {
 		krsi_gather_stacks(context, scratch);
 		krsi_gather_rest(scratch->slot);
+		if (krsi_asks)
+			krsi_identify(scratch->slot);
 		errno = krsi_conclude(scratch->slot, result, KRSI_IN_TIME);
 	}
 	krsi_give_back(scratch);

@@ -99,7 +99,7 @@ static __always_inline void krsi_write_answer(struct krsi_header *header, const 
 {
 	header->verdict = answer->verdict;
 	header->mode = answer->mode;
-	header->errno = answer->verdict >= KRSI_DENY ? answer->errno : 0;
+	header->errno = answer->verdict == KRSI_DENY || answer->verdict == KRSI_KILL ? answer->errno : 0;
 	header->notes |= answer->notes;
 	if (krsi_door == KRSI_DOOR_FMOD_RET)
 		header->notes |= KRSI_NOTE_FMOD_RET;
@@ -110,7 +110,7 @@ static __always_inline void krsi_write_answer(struct krsi_header *header, const 
 /* How many bytes of the origin are sent before the event. Set before the load. */
 const volatile u32 krsi_origin_sent = 0;
 
-/* A function of its own: its stack is no part of that on the way to a path. */
+/* Gives whether it was sent. A function of its own: its stack is no part of that on the way to a path. */
 __noinline u64 krsi_emit(u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
@@ -122,10 +122,11 @@ __noinline u64 krsi_emit(u32 slot)
 	scratch->event.header.seq = krsi_next_number();
 	if (size > sizeof(struct event))
 		size = sizeof(struct event);
-	if (bpf_ringbuf_output(&krsi_events, (char *)&scratch->event - krsi_origin_sent, krsi_origin_sent + size, 0))
+	if (bpf_ringbuf_output(&krsi_events, (char *)&scratch->event - krsi_origin_sent, krsi_origin_sent + size, 0)) {
 		krsi_count(krsi_counter_lost_ring);
-	else
-		krsi_count(krsi_counter_emitted);
+		return 0;
+	}
+	krsi_count(krsi_counter_emitted);
 	return 1;
 }
 

@@ -222,6 +222,7 @@ struct css_set {
 struct signal_struct {
 	atomic_t live;
 	struct list_head thread_head;
+	u32 flags;
 } __relocated;
 
 struct thread_info {
@@ -236,6 +237,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
 	u32 flags;
+	u32 ptrace;
 	struct list_head tasks;
 	struct list_head thread_node;
 	int pid;
@@ -347,6 +349,7 @@ static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) =
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
 static long (*const bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static long (*const bpf_send_signal_thread)(u32 signal) = (void *)117;
 static u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;

@@ -128,8 +128,9 @@ static __always_inline struct scratch *krsi_late_take(void)
 }
 
 /* One decision. */
-static __always_inline void krsi_late_decide(u32 slot, enum krsi_hook hook, enum krsi_match match)
+static __always_inline void krsi_late_decide(struct scratch *scratch, enum krsi_hook hook, enum krsi_match match)
 {
+	u32 slot = scratch->slot;
 	u64 result = krsi_consider(slot, hook, match);
 
 	if (result) {

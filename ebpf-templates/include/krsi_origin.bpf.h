@@ -11,6 +11,7 @@
 #include "krsi_scratch.bpf.h"
 #include "krsi_settings.bpf.h"
 #include "krsi_socket_kind.bpf.h"
+#include "krsi_walk.bpf.h"
 
 /* The plan: which parts are gathered when, a bit for each (KRSI_PART), each part once. Set before the load. */
 const volatile u32 krsi_origin_parts = 0;   /* all of them */
@@ -147,13 +148,14 @@ static __always_inline enum krsi_descriptor krsi_kind_of(struct file *file)
 }
 
 /* Of a socket of the Internet that is connected; else there is none. */
-static __always_inline void krsi_gather_peer(struct krsi_address *peer, struct file *file)
+static __always_inline void krsi_gather_peer(struct krsi_address *peer, u32 *port, struct file *file)
 {
 	struct file___origin *other = (struct file___origin *)file;
 	struct socket *socket = READ(other, private_data);
 	struct sock *sock = READ(socket, sk);
 	u16 family = READ(sock, __sk_common.skc_family);
 	u32 *words = (u32 *)peer->bytes;
+	u16 there;
 
 	if (family == AF_INET)
 		krsi_read_v4(__builtin_preserve_access_index(&sock->__sk_common.skc_daddr), peer);
@@ -162,10 +164,12 @@ static __always_inline void krsi_gather_peer(struct krsi_address *peer, struct f
 	/* To nobody yet: 0.0.0.0 or ::. */
 	if (!words[0] && !words[1] && !words[3])
 		peer->version = words[2] = 0;
+	there = READ(sock, __sk_common.skc_dport);
+	*port = peer->version ? KRSI_SWAPPED(there) : 0;
 }
 
 static __always_inline enum krsi_descriptor krsi_gather_descriptor(struct task_struct *task, u32 number,
-								   struct krsi_address *peer)
+								   struct krsi_address *peer, u32 *port)
 {
 	struct task_struct___origin *other = (struct task_struct___origin *)task;
 	struct files_struct *files = READ(other, files);
@@ -177,13 +181,14 @@ static __always_inline enum krsi_descriptor krsi_gather_descriptor(struct task_s
 
 	for (u32 i = 0; i < sizeof(*peer) / sizeof(u32); i++)
 		words[i] = 0;
+	*port = 0;
 	if (number < READ(table, max_fds))
 		bpf_probe_read_kernel(&file, sizeof(file), descriptors + number);
 	if (!file)
 		return KRSI_DESCRIPTOR_NONE;
 	kind = krsi_kind_of(file);
 	if (kind == KRSI_DESCRIPTOR_SOCKET)
-		krsi_gather_peer(peer, file);
+		krsi_gather_peer(peer, port, file);
 	return kind;
 }
 
@@ -196,9 +201,9 @@ __noinline u64 krsi_gather_descriptors(u32 slot)
 	if (!scratch)
 		return 0;
 	origin = &scratch->origin;
-	origin->stdin_kind = krsi_gather_descriptor(task, 0, &origin->stdin_peer);
-	origin->stdout_kind = krsi_gather_descriptor(task, 1, &origin->stdout_peer);
-	origin->stderr_kind = krsi_gather_descriptor(task, 2, &origin->stderr_peer);
+	origin->stdin_kind = krsi_gather_descriptor(task, 0, &origin->stdin_peer, &origin->stdin_peer_port);
+	origin->stdout_kind = krsi_gather_descriptor(task, 1, &origin->stdout_peer, &origin->stdout_peer_port);
+	origin->stderr_kind = krsi_gather_descriptor(task, 2, &origin->stderr_peer, &origin->stderr_peer_port);
 	return 1;
 }
 
@@ -362,14 +367,43 @@ __noinline u64 krsi_gather_origin(u32 slot, u32 parts)
 		krsi_gather_container(slot);
 	if (krsi_origin_parts & KRSI_PART(process) && parts & KRSI_PART(process))
 		KRSI_GATHER_ARGV(scratch, task, process_argv);
-	if (krsi_origin_parts & KRSI_PART(parent) && parts & KRSI_PART(parent)) {
-		KRSI_GATHER_ARGV(scratch, parent, parent_argv);
+	if (krsi_origin_parts & KRSI_PART(parent) && parts & KRSI_PART(parent))
 		krsi_gather_exe_of(scratch, parent, KRSI_ORIGIN_AT(parent_exe));
-	}
+	if (krsi_origin_parts & KRSI_PART(parent_argv) && parts & KRSI_PART(parent_argv))
+		KRSI_GATHER_ARGV(scratch, parent, parent_argv);
 	if (krsi_origin_parts & KRSI_PART(leader) && parts & KRSI_PART(leader))
 		krsi_gather_leader(scratch, task);
 	if (krsi_origin_parts & KRSI_PART(ancestors) && parts & KRSI_PART(ancestors))
 		krsi_gather_ancestors(slot);
+	return 1;
+}
+
+/*
+ * The directory that the task is in, if it is among these parts. Where they are gathered together it would be one call too
+ * deep for the kernel. Mount and dentry go where the walk looks for them: on the way to a path there is no stack left.
+ */
+static __always_inline void krsi_gather_directory(struct scratch *scratch, u32 parts)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = READ(task, fs);
+	char *to = scratch->origin.process_cwd;
+
+	if (!(krsi_origin_parts & KRSI_PART(directory) && parts & KRSI_PART(directory)))
+		return;
+	bpf_probe_read_kernel(to, KRSI_PROCESS_EXE, NULL);
+	bpf_probe_read_kernel(&scratch->walk.mount, sizeof(struct path), __builtin_preserve_access_index(&fs->pwd));
+	if (!krsi_walk_up(scratch->slot) || bpf_probe_read_kernel_str(to, KRSI_PROCESS_EXE, krsi_walked(scratch)) < 1)
+		scratch->event.header.notes |= KRSI_NOTE_NO_CWD;
+}
+
+/* The same in a function of its own: it takes nothing of the stack of a hook's program. */
+__noinline u64 krsi_gather_directory_apart(u32 slot, u32 parts)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+
+	if (!scratch)
+		return 0;
+	krsi_gather_directory(scratch, parts);
 	return 1;
 }
 
@@ -378,12 +412,16 @@ static __always_inline void krsi_gather_rest(u32 slot)
 {
 	volatile struct settings *settings;
 
-	if (krsi_summary_origin)
+	if (krsi_summary_origin) {
 		krsi_gather_origin(slot, krsi_summary_origin);
+		krsi_gather_directory_apart(slot, krsi_summary_origin);
+	}
 	if (krsi_event_origin) {
 		settings = krsi_read_settings();
-		if (settings && !settings->control.quiet)
+		if (settings && !settings->control.quiet) {
 			krsi_gather_origin(slot, krsi_event_origin);
+			krsi_gather_directory_apart(slot, krsi_event_origin);
+		}
 	}
 }
 

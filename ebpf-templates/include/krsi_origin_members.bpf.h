@@ -16,6 +16,8 @@ enum krsi_origin_part {
 	krsi_origin_part_parent,
 	krsi_origin_part_leader,
 	krsi_origin_part_ancestors,
+	krsi_origin_part_parent_argv,
+	krsi_origin_part_directory,
 };
 
 KRSI_KEPT(enum krsi_origin_part, origin_part);
@@ -39,6 +41,8 @@ enum krsi_descriptor { KRSI_DESCRIPTORS(KRSI_MEMBER) };
 #define KRSI_PEER_DOC(name)                                                                                \
 	KRSI_DOC("The IP address that the process's " name " is connected to, if it is such a socket.")    \
 	KRSI_COSTS("descriptors")
+#define KRSI_PEER_PORT_DOC(name)                                                                           \
+	KRSI_DOC("The port there, where " name " has a peer; 0 otherwise.") KRSI_COSTS("descriptors")
 
 /*
  * It stands before the event, and only its end is sent: from the first member on that the probe tells. So what is asked
@@ -61,13 +65,16 @@ struct krsi_origin {
 	char parent_argv[KRSI_PROCESS_ARGV]
 		KRSI_DOC("Arguments that the parent was executed with, 1024 bytes at most.")
 		KRSI_TEXTS("parent_argv_length") KRSI_UNREADABLE("no-process") KRSI_CUT("parent_argv_cut")
-		KRSI_COSTS("parent");
+		KRSI_COSTS("parent_argv");
 	char leader_comm[16] KRSI_DOC("Name of the process that leads the session.") KRSI_COSTS("leader");
 	char process_argv[KRSI_PROCESS_ARGV]
 		KRSI_DOC("Arguments that the process was executed with, 1024 bytes at most: as they were then, whatever it "
 			 "has made of them since.")
 		KRSI_TEXTS("process_argv_length") KRSI_UNREADABLE("no-process") KRSI_CUT("process_argv_cut")
 		KRSI_COSTS("process");
+	char process_cwd[KRSI_PROCESS_EXE]
+		KRSI_DOC("Directory that the task is in, from its root; cut after 255 bytes.")
+		KRSI_UNREADABLE("no-cwd") KRSI_CUT("255") KRSI_COSTS("directory");
 	char parent_exe[KRSI_PROCESS_EXE]
 		KRSI_DOC("Executable of the parent, as it was executed; cut after 255 bytes, and empty for a thread of the "
 			 "kernel.")
@@ -91,11 +98,14 @@ struct krsi_origin {
 	struct krsi_address stdin_peer KRSI_PEER_DOC("standard input");
 	struct krsi_address stdout_peer KRSI_PEER_DOC("standard output");
 	struct krsi_address stderr_peer KRSI_PEER_DOC("standard error");
+	u32 stdin_peer_port KRSI_PEER_PORT_DOC("standard input");
+	u32 stdout_peer_port KRSI_PEER_PORT_DOC("standard output");
+	u32 stderr_peer_port KRSI_PEER_PORT_DOC("standard error");
 	u32 ancestors_count KRSI_DOC("How many ancestors are told.") KRSI_COSTS("ancestors");
 	u32 process_argv_length KRSI_DOC("Length of process_argv, with a NUL each.") KRSI_UNIT("bytes") KRSI_COSTS("process");
-	u32 parent_argv_length KRSI_DOC("Length of parent_argv, with a NUL each.") KRSI_UNIT("bytes") KRSI_COSTS("parent");
+	u32 parent_argv_length KRSI_DOC("Length of parent_argv, with a NUL each.") KRSI_UNIT("bytes") KRSI_COSTS("parent_argv");
 	bool process_argv_cut KRSI_DOC("Whether process_argv is not all.") KRSI_COSTS("process");
-	bool parent_argv_cut KRSI_DOC("Whether parent_argv is not all.") KRSI_COSTS("parent");
+	bool parent_argv_cut KRSI_DOC("Whether parent_argv is not all.") KRSI_COSTS("parent_argv");
 };
 
 #endif

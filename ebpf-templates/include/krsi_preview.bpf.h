@@ -24,6 +24,11 @@ int krsi_preview(struct bpf_iter__task *context)
 
 	if (!task || READ(task, pid) != READ(task, tgid))
 		return 0;
+	struct signal_struct *signal = READ(task, signal);
+
+	/* It is over, and only waits for its parent to hear so. */
+	if (READ(signal, live.counter) <= 0)
+		return 0;
 	if (krsi_in_scope(task) == KRSI_OUT_OF_SCOPE)
 		return 0;
 

@@ -13,7 +13,11 @@ struct krsi_process {
 	u64 execution; /* of the process: task_struct.self_exec_id, which each exec raises */
 	u32 argv_length;
 	u32 argv_cut; /* 1: there are more arguments */
+	/* The executable, and the same last byte first: each a key of a trie (struct krsi_exe_key), which is looked up in place. */
+	u32 exe_bits;
 	char exe[KRSI_PROCESS_EXE]; /* cut after 255 bytes */
+	u32 reversed_bits;
+	char reversed_exe[KRSI_PROCESS_EXE];
 	char argv[KRSI_PROCESS_ARGV]; /* a NUL behind each; behind the last, zeros */
 };
 

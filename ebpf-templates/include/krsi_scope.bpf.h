@@ -4,12 +4,10 @@
 #define KRSI_SCOPE_BPF_H
 
 #include "krsi_cgroups.bpf.h"
+#include "krsi_executables.bpf.h"
 #include "krsi_scope_members.bpf.h"
 #include "krsi_subtrees.bpf.h"
 #include "krsi_task.bpf.h"
-
-/* Which kinds of scope are in force: a bit for each, and KRSI_SCOPE_NOT bits further up one for its negation. */
-const volatile u64 krsi_scope_kinds = 0;
 
 /* Members of a kind that are a number and so few that they stand in the program. */
 #define KRSI_FEW 4
@@ -22,12 +20,6 @@ struct krsi_few {
 
 /* Of each kind, as it is and negated. */
 const volatile struct krsi_few krsi_scope_few[2 * KRSI_SCOPE_KINDS] = {};
-
-/* Whether a kind is in force, in either polarity. */
-static __always_inline bool krsi_scope_asks(enum krsi_scope_kind kind)
-{
-	return krsi_scope_kinds & (1ULL << kind | 1ULL << (kind + KRSI_SCOPE_NOT));
-}
 
 static __always_inline bool krsi_scope_has(enum krsi_scope_kind kind, struct krsi_scope_key *key)
 {
@@ -74,13 +66,6 @@ static __always_inline bool krsi_scope_admits_comm(struct task_struct *task)
 	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), __builtin_preserve_access_index(&task->comm));
 	return krsi_scope_admits(krsi_scope_kind_comm, &key);
 }
-
-/* What a scope says of a task. */
-enum krsi_scope {
-	KRSI_OUT_OF_SCOPE,
-	KRSI_IN_SCOPE,
-	KRSI_SCOPE_UNKNOWN,
-};
 
 static __always_inline enum krsi_scope krsi_scope_of_pid(struct task_struct *task)
 {
@@ -228,14 +213,6 @@ static __always_inline bool krsi_scope_admits_executables(struct task_struct *ta
 	return true;
 }
 
-/* Of two answers the one that counts: who is out by one of them is out. */
-static __always_inline enum krsi_scope krsi_scope_and(enum krsi_scope one, enum krsi_scope other)
-{
-	if (one == KRSI_OUT_OF_SCOPE || other == KRSI_OUT_OF_SCOPE)
-		return KRSI_OUT_OF_SCOPE;
-	return one == KRSI_SCOPE_UNKNOWN ? one : other;
-}
-
 static __always_inline bool krsi_scope_admits_others(struct task_struct *task)
 {
 	return (!krsi_scope_asks(krsi_scope_kind_loginuid) ||
@@ -259,6 +236,8 @@ static __always_inline enum krsi_scope krsi_scope_of_task(struct task_struct *ta
 		scope = krsi_scope_of_pid(task);
 	if (scope == KRSI_OUT_OF_SCOPE || !krsi_scope_admits_others(task))
 		return KRSI_OUT_OF_SCOPE;
+	if (KRSI_SCOPE_ASKS_NAMES)
+		scope = krsi_scope_and(scope, krsi_scope_of_names(task));
 	return scope;
 }
 

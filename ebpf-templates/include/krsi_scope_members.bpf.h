@@ -21,12 +21,40 @@ enum krsi_scope_kind {
 	krsi_scope_kind_mnt_ns,
 	krsi_scope_kind_exe,
 	krsi_scope_kind_parent_exe,
+	krsi_scope_kind_exe_prefix,
+	krsi_scope_kind_exe_suffix,
+	krsi_scope_kind_parent_exe_prefix,
+	krsi_scope_kind_parent_exe_suffix,
 	krsi_scope_kind_cgroup,
 	KRSI_SCOPE_KINDS, /* how many */
 	KRSI_SCOPE_NOT = 32,
 };
 
 KRSI_KEPT(enum krsi_scope_kind, scope_kind);
+
+/* Which kinds of scope are in force: a bit for each, and KRSI_SCOPE_NOT bits further up one for its negation. */
+const volatile u64 krsi_scope_kinds = 0;
+
+/* Whether a kind is in force, in either polarity. */
+static __always_inline bool krsi_scope_asks(enum krsi_scope_kind kind)
+{
+	return krsi_scope_kinds & (1ULL << kind | 1ULL << (kind + KRSI_SCOPE_NOT));
+}
+
+/* What a scope says of a task. */
+enum krsi_scope {
+	KRSI_OUT_OF_SCOPE,
+	KRSI_IN_SCOPE,
+	KRSI_SCOPE_UNKNOWN,
+};
+
+/* Of two answers the one that counts: who is out by one of them is out. */
+static __always_inline enum krsi_scope krsi_scope_and(enum krsi_scope one, enum krsi_scope other)
+{
+	if (one == KRSI_OUT_OF_SCOPE || other == KRSI_OUT_OF_SCOPE)
+		return KRSI_OUT_OF_SCOPE;
+	return one == KRSI_SCOPE_UNKNOWN ? one : other;
+}
 
 struct krsi_scope_key {
 	u32 kind;   /* KRSI_SCOPE_NOT more for a member of the negation */

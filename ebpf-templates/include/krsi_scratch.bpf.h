@@ -57,6 +57,7 @@ struct scratch {
 	/* Whose path the event's is; 0: nobody's, such as a socket's name. */
 	u64 path_mount;
 	u64 path_dentry;
+	u64 hash[4]; /* of the operation, in the making */
 	KRSI_SCRATCH
 	struct krsi_reversed reversed;
 	struct krsi_walk walk;
@@ -115,8 +116,12 @@ static __always_inline void krsi_clear(struct scratch *scratch)
 	u64 *words = (u64 *)&scratch->event;
 
 #pragma clang loop unroll(full)
-	for (u32 i = 0; i < KRSI_FIXED_SIZE / sizeof(u64) + KRSI_IS_PACKED; i++)
+	for (u32 i = 0; i < KRSI_FIXED_SIZE / sizeof(u64) + KRSI_IS_PACKED; i++) {
 		words[i] = 0;
+		/* More than 128 words in a row clang takes for memset, which BPF has not. */
+		if (i % 128 == 127)
+			asm volatile("" ::: "memory");
+	}
 	scratch->used = KRSI_IS_PACKED; /* a NUL */
 	scratch->path_dentry = 0;
 }

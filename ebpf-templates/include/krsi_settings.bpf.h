@@ -20,6 +20,8 @@ enum krsi_door {
 };
 
 const volatile enum krsi_door krsi_door = KRSI_DOOR_LSM;
+/* Whether the probe has mode ask, or rehearses it. */
+const volatile u32 krsi_asks = 0;
 /* Whether the directory of the task is used. */
 const volatile u32 krsi_cwd = 1;
 
@@ -34,7 +36,8 @@ const volatile enum krsi_path_for krsi_path_for = KRSI_PATH_ALWAYS;
 
 struct krsi_control {
 	/* One word, so that a reader never sees half a change:
-	 * bits 0-7 mode, 8-15 signal, 16-31 errno, 32 deny on error. */
+	 * bits 0-7 mode, 8-15 signal, 16-31 errno, 32 deny on error, 33 hold nothing. In mode ask signal and errno are those of what
+	 * cannot be asked about; neither: that is allowed. */
 	u64 mode;
 	/* On the monotonic clock; enforcement lapses after it. 0: never. */
 	u64 lease_ns;

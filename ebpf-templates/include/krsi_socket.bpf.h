@@ -226,8 +226,6 @@ static __always_inline void krsi_read_own(struct sock *sock, u16 family, struct 
 	own->port = READ(sock, __sk_common.skc_num);
 }
 
-#define KRSI_SWAPPED(number) ((u16)((number) << 8 | (number) >> 8))
-
 /* The one that it is connected to. */
 static __always_inline void krsi_read_peer(struct sock *sock, u16 family, struct krsi_destination *peer)
 {

@@ -79,7 +79,8 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	};
 
 	if (answer.mode == KRSI_MODE_SHADOW && KRSI_FILTER_VERDICT(result) != KRSI_FILTER_ALLOW)
-		answer.verdict = KRSI_WOULD_DENY;
+		answer.verdict = krsi_asks && KRSI_FILTER_VERDICT(result) == KRSI_FILTER_MODE ? KRSI_WOULD_ASK :
+											KRSI_WOULD_DENY;
 	if (answer.mode < KRSI_MODE_DENY || KRSI_FILTER_VERDICT(result) == KRSI_FILTER_ALLOW)
 		return answer;
 	if (lease && bpf_ktime_get_ns() > lease) {
@@ -93,6 +94,8 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 	answer.signal = word >> 8 & 0xff;
 	answer.errno = word >> 16 & 0xffff;
 	answer.verdict = answer.mode == KRSI_MODE_KILL ? KRSI_KILL : KRSI_DENY;
+	if (krsi_asks && answer.mode == KRSI_MODE_ASK)
+		answer.verdict = KRSI_ASK;
 	if (KRSI_FILTER_VERDICT(result) == KRSI_FILTER_DENY) {
 		answer.verdict = KRSI_DENY;
 		answer.errno = KRSI_FILTER_ARGUMENT(result);
@@ -110,6 +113,21 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 		answer.errno = 0;
 	}
 	return answer;
+}
+
+/* What the probe was told to do with what cannot be asked about: bits 0-7 an enum krsi_verdict, 8-15 signal, 16-31 errno. */
+static __always_inline u64 krsi_otherwise(volatile struct settings *settings)
+{
+	u64 word = settings->control.mode & 0xffffff00;
+	u64 verdict = word & 0xff00 ? KRSI_KILL : word ? KRSI_DENY : KRSI_ALLOW;
+
+	return word | verdict;
+}
+
+static __always_inline void krsi_take_otherwise(volatile struct settings *settings, struct krsi_answer *answer)
+{
+	answer->verdict = krsi_otherwise(settings) & 0xff;
+	answer->notes |= KRSI_NOTE_OTHERWISE;
 }
 
 /*
@@ -141,6 +159,14 @@ static __always_inline u32 krsi_enforce(const struct krsi_answer *answer)
 		krsi_count(krsi_counter_would_deny);
 		return 0;
 	}
+	if (krsi_asks && answer->verdict == KRSI_WOULD_ASK) {
+		krsi_count(krsi_counter_would_ask);
+		return 0;
+	}
+	if (krsi_asks && answer->verdict == KRSI_ASK) {
+		krsi_count(krsi_counter_asked);
+		return answer->errno;
+	}
 	krsi_count(answer->verdict == KRSI_KILL ? krsi_counter_kill : krsi_counter_deny);
 	return answer->errno;
 }
@@ -168,11 +194,15 @@ __noinline u64 krsi_fail(u32 when)
 		return 0;
 	answer = krsi_answer(settings, when, KRSI_FILTER_MODE);
 	krsi_count(krsi_counter_errors);
-	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY) {
+	if (krsi_asks && answer.verdict == KRSI_ASK)
+		krsi_take_otherwise(settings, &answer);
+	if (!krsi_denies_on_error(settings) || answer.verdict < KRSI_DENY || answer.verdict == KRSI_WOULD_ASK) {
 		krsi_count(krsi_counter_filtered);
 		return 0;
 	}
 	krsi_count(krsi_counter_suppressed);
+	if (krsi_asks && answer.mode == KRSI_MODE_ASK)
+		krsi_count(krsi_counter_otherwise);
 	krsi_send(&answer, when);
 	return krsi_enforce(&answer);
 }

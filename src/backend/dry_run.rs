@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use super::{Attached, Backend, BackendError, Door, Followed, InScope, Request};
 use crate::{
     facts::bpf::Program,
-    probe::{Counters, Mode, ParamValue, Spec, Summary},
+    probe::{
+        Counters, Mode, ParamValue, Scope, Spec, Summary,
+        ask::{Reply, Standing},
+    },
     template::Param,
 };
 
@@ -60,8 +63,18 @@ impl Attached for Rehearsed {
         Vec::new()
     }
 
+    fn say(&mut self, _: &str) {}
+
     fn set_mode(&mut self, _: Mode) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    fn standing(&self, _: u32, _: u64) -> Standing {
+        Standing::Over
+    }
+
+    fn answer(&mut self, _: u32, _: u64, _: Reply) -> Result<bool, BackendError> {
+        Ok(false)
     }
 
     fn only_observes(&self) -> Result<bool, BackendError> {
@@ -77,6 +90,10 @@ impl Attached for Rehearsed {
     }
 
     fn set_filter(&mut self, _: &Spec) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn set_scope(&mut self, _: &Scope) -> Result<(), BackendError> {
         Ok(())
     }
 

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use crate::{
     event::queue::Sender,
     facts::bpf::Program,
-    probe::{Counters, Mode, ParamValue, Spec, Summary},
+    probe::{
+        Counters, Mode, ParamValue, Scope, Spec, Summary,
+        ask::{Reply, Standing},
+    },
     template::Param,
 };
 
@@ -72,11 +75,24 @@ pub trait Attached {
     /// Returns what a name in this param means here that its text does not say: a sentence each.
     fn param_remarks(&self, param: &str) -> Vec<String>;
 
+    /// Says this of itself to other processes that ask whose it is, as far as that can be said.
+    fn say(&mut self, text: &str);
+
     /// Changes what is answered, from the next decision on.
     ///
     /// # Errors
     /// If the probe can only observe, and this enforces.
     fn set_mode(&mut self, mode: Mode) -> Result<(), BackendError>;
+
+    /// Tells what has become of the question that an event with verdict `ask` was, by its thread and its time on the kernel's
+    /// monotonic clock. What was answered before it stopped goes on by this.
+    fn standing(&self, tid: u32, asked_ns: u64) -> Standing;
+
+    /// Answers it, and lets it go on. Returns whether it was still held.
+    ///
+    /// # Errors
+    /// If the answer cannot be given; then the operation waits until its time is up.
+    fn answer(&mut self, tid: u32, asked_ns: u64, reply: Reply) -> Result<bool, BackendError>;
 
     /// Returns whether it refuses nothing now, whatever this session has set: another process may have changed it.
     ///
@@ -102,6 +118,13 @@ pub trait Attached {
     /// # Errors
     /// If the new one is refused; then the old one still decides.
     fn set_filter(&mut self, spec: &Spec) -> Result<(), BackendError>;
+
+    /// Replaces the members of its scope that may change while it is attached: what is new is added before what is gone is
+    /// taken out.
+    ///
+    /// # Errors
+    /// If a table has no room; what was meant before then still is.
+    fn set_scope(&mut self, scope: &Scope) -> Result<(), BackendError>;
 
     /// Replaces a param's value; `None` removes it.
     ///

@@ -151,9 +151,10 @@ fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
                     argv.push("-".to_owned());
                 }
                 (None, Some(script)) => {
-                    let guest = lab::guest_path(script);
+                    let script = super::script_args::path_of(script);
+                    let guest = lab::guest_path(&script);
                     argv.push(in_lab(&guest));
-                    files.push(extra(script, guest)?);
+                    files.push(extra(&script, guest)?);
                 }
                 (None, None) => {}
             }

@@ -9,6 +9,8 @@ pub mod keep_scratch;
 mod progress;
 pub mod script_args;
 pub mod shell;
+mod target;
+pub mod wake_held;
 
 use std::{
     fmt::Display,
@@ -46,6 +48,8 @@ commands! {
     run: Run(RunArgs),
     check: Check(CheckArgs),
     explain: Explain(ExplainArgs),
+    why: Why(WhyArgs),
+    scripts: Scripts(ScriptsArgs),
     templates: Templates(TemplatesArgs),
     doctor: Doctor(DoctorArgs),
     panic: Panic(PanicArgs),

@@ -4,6 +4,8 @@
 //! which a session cannot refuse, be it stopped or hung. Then the sessions are ended, since only that takes
 //! their programs off the hooks: by SIGTERM, so that they close their books, and by SIGKILL if they do not go.
 
+mod trail;
+
 use std::{
     collections::BTreeSet,
     thread,
@@ -17,6 +19,7 @@ use nix::{
 };
 use procfs::process::Process;
 
+use self::trail::Ending;
 use super::{answer, complain};
 use crate::{
     exit,
@@ -42,7 +45,13 @@ use crate::{
 /// Exit code 0: nothing is attached any more. 3: privilege is missing, or something is still
 /// attached, which then only observes.
 #[derive(Debug, Clone, clap::Args)]
-pub struct PanicArgs {}
+pub struct PanicArgs {
+    /// Why, which is noted with who, when, and what was attached
+    ///
+    /// A line of JSON in /var/lib/krsi-sh/panic.ndjson; without one, all but the reason is noted.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
 
 /// How long sessions have to close their books.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -52,8 +61,8 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs the command; gives the process's exit code.
 #[must_use]
-pub fn run(_: &PanicArgs, _: &Globals) -> i32 {
-    match let_go() {
+pub fn run(args: &PanicArgs, _: &Globals) -> i32 {
+    match let_go(args.reason.as_deref()) {
         Ok((said, code)) => match answer(&said) {
             exit::FINE => code,
             other => other,
@@ -65,9 +74,10 @@ pub fn run(_: &PanicArgs, _: &Globals) -> i32 {
     }
 }
 
-fn let_go() -> Result<(String, i32), KernelError> {
+fn let_go(reason: Option<&str>) -> Result<(String, i32), KernelError> {
     let mut said = String::new();
-    let probes = sessions::programs().map(|found| found.values().collect::<BTreeSet<_>>().len());
+    let found = sessions::programs();
+    let probes = found.as_ref().map(|found| found.values().collect::<BTreeSet<_>>().len());
     match sessions::observe() {
         Err(error @ KernelError::Privilege) => return Err(error),
         // The others observe, and all sessions still go.
@@ -80,6 +90,8 @@ fn let_go() -> Result<(String, i32), KernelError> {
             }
         }
     }
+    let attached = found.as_ref().map_or_else(|_| BTreeSet::new(), sessions::labels);
+    let mut ended = BTreeSet::new();
     // Otherwise an id of /proc is another process's here, and that one would be ended.
     let signals: &[Signal] =
         if namespaces::lists_our_ids() { &[Signal::SIGTERM, Signal::SIGKILL] } else { &[] };
@@ -87,11 +99,19 @@ fn let_go() -> Result<(String, i32), KernelError> {
         let keepers = keepers();
         for (pid, _) in keepers.iter().filter(|keeper| end(keeper, signal)) {
             said += &format!("session {pid} told to end ({signal})\n");
+            ended.insert(*pid);
         }
         wait_for(&keepers, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE });
     }
-    match sessions::programs()?.len() {
-        0 if said.is_empty() => Ok(("nothing was attached\n".into(), exit::FINE)),
+    let left = sessions::programs()?.len();
+    if left == 0 && said.is_empty() {
+        return Ok(("nothing was attached\n".into(), exit::FINE));
+    }
+    match trail::keep(&Ending { reason, sessions: ended.into_iter().collect(), probes: attached, left }) {
+        Ok(file) => said += &format!("noted in {}\n", file.display()),
+        Err(why) => complain(why),
+    }
+    match left {
         0 => Ok((said + "nothing is attached any more\n", exit::FINE)),
         left => {
             let why = match namespaces::process_ids() {

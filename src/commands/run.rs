@@ -4,13 +4,14 @@
 //! and exit code. What a script may say, and what comes of it, is `script/`'s.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{self, IsTerminal},
 };
 
 use super::{
     catalogue, complain,
     script_args::{ScriptArgs, ScriptError},
+    target::{self, TargetArgs, TargetError},
 };
 use crate::{
     exit,
@@ -31,7 +32,31 @@ pub struct RunArgs {
     #[arg(short = 'i')]
     pub then_prompt: bool,
     #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
     pub script: ScriptArgs,
+}
+
+/// A script, its words, and the command that it is about.
+type Read = (Source, Vec<String>, Vec<OsString>);
+
+impl RunArgs {
+    /// Whether there is anything to run.
+    #[must_use]
+    pub fn names_something(&self) -> bool {
+        self.script.names_a_script() || self.target.is_asked()
+    }
+
+    fn read(&self) -> Result<Read, ScriptError> {
+        let (own, command) = self.target.split(&self.script.words);
+        let script = ScriptArgs { words: own, ..self.script.clone() };
+        if self.target.is_asked() && !script.names_a_script() {
+            let usual = Source { name: "the usual probes".to_owned(), text: target::USUAL.to_owned() };
+            return Ok((usual, Vec::new(), command));
+        }
+        let (source, words) = script.read("run")?;
+        Ok((source, words, command))
+    }
 }
 
 /// Why a word that stands where a script may stand is none.
@@ -49,6 +74,8 @@ enum RunError {
     NoTerminal,
     #[error(transparent)]
     Script(#[from] ScriptError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {
@@ -58,24 +85,24 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &RunArgs, globals: &Globals) -> i32 {
-    started(args, args.script.read("run").map_err(RunError::from), globals)
+    started(args, args.read().map_err(RunError::from), globals)
 }
 
 /// Runs what a command line without a subcommand names: a word that is no script
 /// may be a mistyped one of `subcommands`.
 #[must_use]
 pub fn bare(args: &RunArgs, subcommands: &[String], globals: &Globals) -> i32 {
-    started(args, args.script.read("run").map_err(|error| or_mistyped(error, subcommands)), globals)
+    started(args, args.read().map_err(|error| or_mistyped(error, subcommands)), globals)
 }
 
 /// Runs it, and then prompts if that is asked for.
-fn started(args: &RunArgs, script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> i32 {
+fn started(args: &RunArgs, script: Result<Read, RunError>, globals: &Globals) -> i32 {
     if !args.then_prompt {
-        return start(script, globals);
+        return start(&args.target, script, globals);
     }
     let script = if io::stdin().is_terminal() { script } else { Err(RunError::NoTerminal) };
     match script {
-        Ok((source, words)) => super::shell::run_after(source, words, globals),
+        Ok((source, words, _)) => super::shell::run_after(source, words, globals),
         Err(error) => {
             complain(error);
             exit::USAGE
@@ -86,13 +113,15 @@ fn started(args: &RunArgs, script: Result<(Source, Vec<String>), RunError>, glob
 /// Runs what comes from standard input.
 #[must_use]
 pub fn standard_input(globals: &Globals) -> i32 {
-    let script = source::standard_input().map(|source| (source, Vec::new()));
-    start(script.map_err(|error| ScriptError::from(error).into()), globals)
+    let script = source::standard_input().map(|source| (source, Vec::new(), Vec::new()));
+    start(&TargetArgs::default(), script.map_err(|error| ScriptError::from(error).into()), globals)
 }
 
-fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> i32 {
-    let (source, args) = match script {
-        Ok(script) => script,
+fn start(target: &TargetArgs, script: Result<Read, RunError>, globals: &Globals) -> i32 {
+    // The command waits before anything else is begun, so that it has nothing of it.
+    let ready = script.and_then(|(source, words, command)| Ok((source, words, target.target(&command)?)));
+    let (source, args, target) = match ready {
+        Ok(ready) => ready,
         Err(error) => {
             complain(error);
             return exit::USAGE;
@@ -100,7 +129,11 @@ fn start(script: Result<(Source, Vec<String>), RunError>, globals: &Globals) -> 
     };
     let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let backend = Box::new(Live::new(catalogue.clone(), globals.door));
-    Session::new(catalogue, globals.options(args), backend, Box::new(Streams::new())).run(&source).code
+    let mut session = Session::new(catalogue, globals.options(args), backend, Box::new(Streams::new()));
+    if let Some(target) = target {
+        session.follow(target);
+    }
+    session.run(&source).code
 }
 
 fn or_mistyped(error: ScriptError, subcommands: &[String]) -> RunError {

@@ -2,12 +2,15 @@
 //!
 //! In: the words of the command line. Out: the script's text and its own arguments.
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     report::printable,
     script::Source,
-    source::{self, SourceError},
+    source::{self, SourceError, library::Library},
 };
 
 /// A script's whereabouts, and its arguments.
@@ -63,9 +66,22 @@ impl ScriptArgs {
         }
         let (script, rest) = self.words.split_first().ok_or(ScriptError::Nothing { command })?;
         let own = texts(without_dashes(rest)?)?;
-        let source = if script == "-" { source::standard_input()? } else { source::file(Path::new(script))? };
+        let source = if script == "-" { source::standard_input()? } else { file(Path::new(script))? };
         Ok((source, own))
     }
+}
+
+/// Gives the file that a word names: the one of that path, or else the one of the library that has this name.
+#[must_use]
+pub fn path_of(word: &Path) -> PathBuf {
+    let by_name =
+        || word.to_str().and_then(|name| Library::of_this_user().find(name)).map(|entry| entry.path);
+    if word.exists() { word.to_owned() } else { by_name().unwrap_or_else(|| word.to_owned()) }
+}
+
+/// The script that a word names: a file, or else one of the library.
+fn file(path: &Path) -> Result<Source, SourceError> {
+    source::file(&path_of(path))
 }
 
 /// The script's own words: behind `--`, or all of them if there is none.

@@ -21,7 +21,7 @@ use crate::{
 /// List the templates, or describe one: hooks, params, event fields
 ///
 /// With --format json, one JSON array of the templates (or of the one that is named):
-/// name, summary, attack, hooks, can_deny, example, not_seen, scope_required, params (name, type, doc, default),
+/// name, summary, attack, hooks, can_deny, can_ask, example, not_seen, scope_required, params (name, type, doc, default),
 /// fields (name, type, unit, doc).
 #[derive(Debug, Clone, clap::Args)]
 pub struct TemplatesArgs {
@@ -68,6 +68,7 @@ struct TemplateJson<'a> {
     attack: &'a [String],
     hooks: &'a [String],
     can_deny: bool,
+    can_ask: bool,
     example: &'a str,
     not_seen: &'a str,
     scope_required: bool,
@@ -113,6 +114,7 @@ impl<'a> From<&'a Template> for TemplateJson<'a> {
             attack: &template.attack,
             hooks: &template.hooks,
             can_deny: template.can_deny,
+            can_ask: template.can_deny && template.cannot_ask.is_none(),
             example: &template.example,
             not_seen: &template.not_seen,
             scope_required: template.scope_required,
@@ -154,7 +156,11 @@ impl Style {
 
     fn page(&self, template: &Template) -> String {
         let verdicts = if template.can_deny {
-            "observe, shadow, deny, kill"
+            if template.cannot_ask.is_none() {
+                "observe, shadow, deny, kill, ask"
+            } else {
+                "observe, shadow, deny, kill"
+            }
         } else {
             "observe only: its hook has no verdict"
         };
@@ -163,6 +169,10 @@ impl Style {
         let hooks = format!("hooks     {}", template.hooks.join(", "));
         _ = writeln!(page, "{}", self.paragraph(&hooks));
         _ = writeln!(page, "  modes     {verdicts}");
+        if let Some(why) = template.cannot_ask.as_ref().filter(|_| template.can_deny) {
+            let why = format!("no ask    {why}");
+            _ = writeln!(page, "{}", self.paragraph(&why));
+        }
         if template.scope_required {
             _ = writeln!(page, "  scope     required, or `.everywhere()`: its hooks are hot");
         }

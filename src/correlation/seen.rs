@@ -44,6 +44,12 @@ impl Seen {
         self.see(key, now).is_none_or(|before| now.saturating_sub(before) > within)
     }
 
+    /// Returns whether a key is remembered.
+    #[must_use]
+    pub fn remembers(&self, key: &str) -> bool {
+        self.sights.contains_key(key)
+    }
+
     /// Forgets a key. Returns whether it was remembered.
     pub fn forget(&mut self, key: &str) -> bool {
         let Some((key, time)) = self.sights.remove_entry(key) else { return false };

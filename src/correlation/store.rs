@@ -39,8 +39,8 @@ pub struct Store {
     /// When the file was last as the memory is.
     saved: Instant,
     unsaved: Unsaved,
-    /// Held as long as this is. The kernel lets go of it however the process ends.
-    _lock: Flock<File>,
+    /// Held as long as this is. The kernel lets go of it however the process ends. Nothing of what is in memory alone.
+    lock: Option<Flock<File>>,
 }
 
 /// What is in memory, and not in the file.
@@ -87,16 +87,24 @@ impl Store {
     /// # Errors
     /// If somebody else has it, could have written it, or it cannot be read.
     pub fn open(directory: &Path, name: &str) -> Result<Self, StoreError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
-            return Err(StoreError::Name(name.to_owned()));
-        }
+        check_name(name)?;
         whole_file::private_directory(directory).map_err(|error| StoreError::file(directory, error))?;
         let lock = lock(&directory.join(format!("{name}.lock")), name)?;
         let path = directory.join(format!("{name}.json"));
         let seen = read(&path).map_err(|error| StoreError::file(&path, error))?;
         let (saved, unsaved) = (Instant::now(), Unsaved::Nothing);
-        Ok(Store { name: name.to_owned(), path, seen, saved, unsaved, _lock: lock })
+        Ok(Store { name: name.to_owned(), path, seen, saved, unsaved, lock: Some(lock) })
+    }
+
+    /// Makes one that remembers nothing of before, and whose file is neither read nor written.
+    ///
+    /// # Errors
+    /// If the name cannot be one.
+    pub fn in_memory(directory: &Path, name: &str) -> Result<Self, StoreError> {
+        check_name(name)?;
+        let path = directory.join(format!("{name}.json"));
+        let (seen, saved, unsaved) = (Seen::default(), Instant::now(), Unsaved::Nothing);
+        Ok(Store { name: name.to_owned(), path, seen, saved, unsaved, lock: None })
     }
 
     #[must_use]
@@ -121,6 +129,12 @@ impl Store {
         let change = if before.is_some() { Unsaved::Again } else { Unsaved::New };
         self.unsaved = self.unsaved.max(change);
         before.is_none_or(|before| now.saturating_sub(before) > within)
+    }
+
+    /// See [`Seen::remembers`].
+    #[must_use]
+    pub fn remembers(&self, key: &str) -> bool {
+        self.seen.remembers(key)
     }
 
     /// See [`Seen::forget`].
@@ -150,7 +164,7 @@ impl Store {
     /// # Errors
     /// If it cannot be written. Everything stays in memory, and the next attempt may do it.
     pub fn save(&mut self) -> Result<(), StoreError> {
-        if self.unsaved == Unsaved::Nothing {
+        if self.unsaved == Unsaved::Nothing || self.lock.is_none() {
             return Ok(());
         }
         // What has failed is not tried again at once either.
@@ -163,6 +177,12 @@ impl Store {
         self.unsaved = Unsaved::Nothing;
         Ok(())
     }
+}
+
+fn check_name(name: &str) -> Result<(), StoreError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_one = !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(plain);
+    if is_one { Ok(()) } else { Err(StoreError::Name(name.to_owned())) }
 }
 
 fn lock(path: &Path, name: &str) -> Result<Flock<File>, StoreError> {

@@ -1,7 +1,7 @@
 //! What the host says of itself, judged, each with its fix.
 
 use super::{Check, Status};
-use crate::kernel::Facts;
+use crate::{kernel::Facts, system::host_switch};
 
 /// In the order in which they make each other pointless.
 pub(super) fn of(facts: &Facts) -> Vec<Check> {
@@ -14,6 +14,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
         lockdown(facts),
         jit(facts),
         cgroup2(facts),
+        host_switch(),
     ]
 }
 
@@ -105,6 +106,19 @@ fn lockdown(facts: &Facts) -> Check {
             "boot with `lockdown=integrity`, or with Secure Boot's lockdown set to integrity",
         ),
         Some(mode) => check("lockdown", Status::Ok, mode, ""),
+    }
+}
+
+fn host_switch() -> Check {
+    const NAME: &str = "host-switch";
+    match host_switch::reason() {
+        None => check(NAME, Status::Ok, format!("no {}: probes may enforce", host_switch::FILE), ""),
+        Some(reason) => check(
+            NAME,
+            Status::Warn,
+            format!("{} is there, so that nothing enforces: {reason}", host_switch::FILE),
+            "whoever keeps this host may remove the file",
+        ),
     }
 }
 

@@ -206,6 +206,12 @@ impl Event {
         }
     }
 
+    /// Whether its operation is held until somebody has decided.
+    #[must_use]
+    pub fn is_question(&self) -> bool {
+        matches!(self.get("verdict"), Some(Value::Name(name)) if name == "ask")
+    }
+
     /// A numeric field; 0 if there is none.
     #[must_use]
     pub fn number(&self, name: &str) -> u64 {
@@ -359,6 +365,7 @@ mod tests {
             hooks: vec![],
             can_deny: true,
             scope_required: false,
+            cannot_ask: None,
             params: vec![],
             fields,
             event_size,

@@ -17,7 +17,7 @@ pub struct Relative {
 /// Processes whose executable and arguments are kept from their exec on, once a probe asks for them.
 pub const RECORDS: usize = 8192;
 /// What that takes of the kernel's memory, in bytes: a record, its key, and `struct htab_elem` (kernel/bpf/hashtab.c), each.
-pub const RECORDS_SIZE: usize = RECORDS * (1304 + 8 + 48);
+pub const RECORDS_SIZE: usize = RECORDS * (1568 + 8 + 48);
 
 /// The processes above, of which each has the members of one: `exe`, `comm`, `pid`.
 pub const ANCESTORS: &str = "ancestors";
@@ -30,7 +30,7 @@ pub const ANCESTOR_IDS: &str = "ancestors_pid";
 pub const RELATIVES: [Relative; 6] = [
     Relative {
         name: "process",
-        doc: "The process: exe, argv, cmdline (as it was executed), comm, pid, uid, start_ns.",
+        doc: "The process: exe, argv, cmdline (as it was executed), comm, pid, uid, start_ns, cwd.",
         members: &[
             ("exe", "exe"),
             (ARGV, "process_argv"),
@@ -38,6 +38,7 @@ pub const RELATIVES: [Relative; 6] = [
             ("pid", "pid"),
             ("uid", "uid"),
             ("start_ns", "start_ns"),
+            ("cwd", "process_cwd"),
         ],
     },
     Relative {
@@ -59,18 +60,18 @@ pub const RELATIVES: [Relative; 6] = [
     },
     Relative {
         name: "stdin",
-        doc: "Standard input: kind, peer.",
-        members: &[("kind", "stdin_kind"), ("peer", "stdin_peer")],
+        doc: "Standard input: kind, peer, peer_port.",
+        members: &[("kind", "stdin_kind"), ("peer", "stdin_peer"), ("peer_port", "stdin_peer_port")],
     },
     Relative {
         name: "stdout",
-        doc: "Standard output: kind, peer.",
-        members: &[("kind", "stdout_kind"), ("peer", "stdout_peer")],
+        doc: "Standard output: kind, peer, peer_port.",
+        members: &[("kind", "stdout_kind"), ("peer", "stdout_peer"), ("peer_port", "stdout_peer_port")],
     },
     Relative {
         name: "stderr",
-        doc: "Standard error: kind, peer.",
-        members: &[("kind", "stderr_kind"), ("peer", "stderr_peer")],
+        doc: "Standard error: kind, peer, peer_port.",
+        members: &[("kind", "stderr_kind"), ("peer", "stderr_peer"), ("peer_port", "stderr_peer_port")],
     },
 ];
 

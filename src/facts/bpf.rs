@@ -25,5 +25,7 @@ record! {
         tag: String,
         /// Whether it is one of krsi-sh's, of this session or another.
         ours: bool,
+        /// The probe that it is of, in a line: its name, template, mode and rule; `()` if it is of none.
+        probe: Option<String>,
     }
 }

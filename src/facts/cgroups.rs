@@ -1,6 +1,6 @@
 //! The tree of cgroups, version 2.
 
-use std::ffi::OsString;
+use std::{cell::RefCell, collections::HashMap, ffi::OsString, os::unix::fs::MetadataExt};
 
 use super::{FactError, Reader, error::if_there, record::record};
 use crate::raw;
@@ -70,6 +70,39 @@ pub fn numbers(reader: Reader<'_>, path: &str) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
+/// Returns the path of the cgroup that has this id, the inode of its directory; `None` if it is gone. What was found once
+/// is looked at first.
+///
+/// # Errors
+/// If version 2 is not mounted there.
+pub fn path_of(reader: Reader<'_>, id: u64) -> Result<Option<String>, FactError> {
+    thread_local! {
+        static FOUND: RefCell<HashMap<u64, String>> = RefCell::default();
+    }
+    let is_it = |path: &str| {
+        let place = reader.root().locate(at(path, ""), super::root::Links::Followed);
+        place.and_then(std::fs::metadata).is_ok_and(|found| found.ino() == id)
+    };
+    let known = FOUND.with_borrow(|found| found.get(&id).cloned());
+    if let Some(path) = known.filter(|path| is_it(path)) {
+        return Ok(Some(if path.is_empty() { "/".to_owned() } else { path }));
+    }
+    let mut found = None;
+    walk(reader, &mut |path| {
+        if found.is_none() && is_it(path) {
+            found = Some(path.to_owned());
+        }
+    })?;
+    let Some(path) = found else { return Ok(None) };
+    FOUND.with_borrow_mut(|found| {
+        if found.len() >= MOST {
+            found.clear();
+        }
+        found.insert(id, path.clone());
+    });
+    Ok(Some(if path.is_empty() { "/".to_owned() } else { path }))
+}
+
 /// Calls `each` with the path of every cgroup, from the top down.
 ///
 /// # Errors
@@ -135,6 +168,13 @@ mod tests {
         assert_eq!((found[2].frozen, found[2].memory_max, found[2].pids_max), (Some(true), None, Some(5)));
         assert_eq!((&found[0].pids, found[0].frozen, found[1].populated), (&vec![1, 2], None, false));
         assert!(cgroups(MadeUp::new(&[]).reader()).is_err());
+        let id = |path: &str| std::fs::metadata(made.at(path)).unwrap().ino();
+        for _ in 0..2 {
+            let found = path_of(made.reader(), id("/sys/fs/cgroup/b/c")).unwrap();
+            assert_eq!(found.as_deref(), Some("/b/c"));
+        }
+        assert_eq!(path_of(made.reader(), id("/sys/fs/cgroup")).unwrap().as_deref(), Some("/"));
+        assert_eq!(path_of(made.reader(), u64::MAX).unwrap(), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@
 
 pub mod accounts;
 pub mod bpf;
-mod cgroups;
+pub mod cgroups;
 pub mod checksum;
 mod cron;
 mod error;

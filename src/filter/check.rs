@@ -9,19 +9,24 @@ mod lists;
 mod methods;
 mod never;
 
-use std::{cell::OnceCell, collections::HashMap, rc::Rc};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
 
 use rhai::{AST, Dynamic, Position};
 
 use self::compare::range;
 use super::{
+    asked::Asked,
     ir::{self, Address, Answer, Binding, Bool, Decision, Filter, Int, Number, Place, Text, Texts, Value},
     refusal::{Misfit, Refusal},
     syntax::{self, Function, Kind, Node, Question, Statement},
 };
 use crate::{
     event::origin::Relative,
-    template::{NamedValue, Template},
+    template::{Asks, NamedValue, Template},
     values::{Network, Networks},
 };
 
@@ -181,6 +186,26 @@ pub fn question(
     let mut checker = Checker::new(ast, template, name, scope, Accounts::Numbered);
     let condition = checker.condition(&question.asked)?;
     Ok(Filter { body: Decision::of(condition), slots: checker.slots })
+}
+
+/// Reads what params ask: whether one of all the texts is met.
+///
+/// # Errors
+/// If the event has no such text, or a pattern is none.
+pub fn asked(asked: &[Asked<'_>], template: &Template) -> Fallible<Bool> {
+    let nothing = AST::empty();
+    let checker = Checker::new(&nothing, template, "", Vec::new(), Accounts::Numbered);
+    // All that is asked about one text is one question.
+    let mut about: BTreeMap<&str, Vec<(Asks, &str)>> = BTreeMap::new();
+    for Asked { question, texts } in asked {
+        let sought = texts.iter().map(|text| (question.test, text.as_str()));
+        about.entry(&question.of).or_default().extend(sought);
+    }
+    let mut parts = Vec::new();
+    for (of, sought) in about {
+        parts.push(checker.asked_of(&checker.field(of, Position::NONE)?, &sought)?);
+    }
+    Ok(ir::either(parts))
 }
 
 /// What may stand at the end of a filter.

@@ -16,12 +16,14 @@
 //! stages     what of it is asked before anything is gathered
 //! emit       IR ─▶ eBPF, in the form that verifiers follow easily
 //! explain    all of it, for reading
+//! asked      what params ask, said as a filter would
 //! guard      what a callback asks first, answered on an event's bytes as well
 //! ```
 //!
 //! A filter has one meaning, computed in three ways (Rhai on the event, the IR's evaluator, the
 //! generated code), and a property test holds them together: `tests/filter.rs`.
 
+mod asked;
 mod assembler;
 mod automaton;
 mod check;
@@ -48,6 +50,7 @@ use rhai::{AST, Dynamic, Position};
 use crate::template::Template;
 
 pub use self::{
+    asked::Asked,
     automaton::{Pattern, PatternError, Table},
     emit::{CAPACITY, Code, MARGIN, STEPS, Set, TooLarge, UNKNOWN},
     glob::{Glob, GlobError},
@@ -61,6 +64,8 @@ pub use self::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
     pub filter: Filter,
+    /// What of it the script's closure says, if there is one; the rest is asked by params.
+    pub when: Option<Filter>,
     pub code: Code,
     /// What of it is asked first, about the task alone.
     pub first: Option<First>,
@@ -107,7 +112,8 @@ pub fn account_by_name(ast: &AST, name: &str, arguments: usize) -> Option<Refusa
     })
 }
 
-/// Compiles the function `name` of the script, which takes `captured` and then the event.
+/// Compiles the function `name` of the script, which takes `captured` and then the event; what is asked besides is asked
+/// first.
 ///
 /// # Errors
 /// What cannot be compiled, with its place.
@@ -115,17 +121,54 @@ pub fn compile(
     ast: &AST,
     name: &str,
     captured: &[Dynamic],
+    asked: &[Asked<'_>],
     template: &Template,
 ) -> Result<Compiled, Refusal> {
-    let (checked, never) = check::check(ast, name, captured, template)?;
+    let (said, never) = check::check(ast, name, captured, template)?;
+    let filter = match asked {
+        [] => said.clone(),
+        _ => asked_before(asked, &said, template)?,
+    };
+    let compiled = coded(&filter, template).map_err(|error| Refusal {
+        function: name.to_owned(),
+        position: syntax::begins(ast, name, captured.len() + 1),
+        ..too_large(&error)
+    })?;
+    let when = if asked.is_empty() { compiled.filter.clone() } else { said };
+    Ok(Compiled { when: Some(when), never, ..compiled })
+}
+
+/// Compiles what params ask, where there is no closure.
+///
+/// # Errors
+/// What cannot be compiled.
+pub fn compile_asked(asked: &[Asked<'_>], template: &Template) -> Result<Compiled, Refusal> {
+    let everything = Filter { body: ir::Decision::Answer(Answer::Match), slots: 0 };
+    coded(&asked_before(asked, &everything, template)?, template).map_err(|error| too_large(&error))
+}
+
+/// A filter that matches where one of these questions is answered with yes and `filter` matches.
+fn asked_before(asked: &[Asked<'_>], filter: &Filter, template: &Template) -> Result<Filter, Refusal> {
+    let condition = check::asked(asked, template)?;
+    let body = ir::decide(condition, filter.body.clone(), ir::Decision::Answer(Answer::NoMatch));
+    Ok(Filter { body, slots: filter.slots })
+}
+
+fn coded(checked: &Filter, template: &Template) -> Result<Compiled, TooLarge> {
     let emitted = |plan| {
-        let filter = walks::lowered(&checked, plan);
+        let filter = walks::lowered(checked, plan);
         filter.emit().map(|code| (filter, code))
     };
     // A walk over a text costs its bytes, however much is sought; a few short texts are cheaper to compare.
-    let found = emitted(walks::Plan::WhereCheaper)
-        .or_else(|error| emitted(walks::Plan::Everywhere).map_err(|_| error));
-    let (filter, code) = found.map_err(|error| Refusal {
+    let (filter, code) = emitted(walks::Plan::WhereCheaper)
+        .or_else(|error| emitted(walks::Plan::Everywhere).map_err(|_| error))?;
+    // One that is too large is no loss: all of it is in the filter as well.
+    let first = stages::first(&filter, template).unwrap_or_default();
+    Ok(Compiled { filter, when: None, code, first, never: None })
+}
+
+fn too_large(error: &TooLarge) -> Refusal {
+    Refusal {
         text: error.to_string(),
         advice: Some(match error {
             TooLarge::Table => {
@@ -133,10 +176,7 @@ pub fn compile(
             }
             _ => "put sets into params of the probe, or use two probes".into(),
         }),
-        function: name.to_owned(),
-        position: syntax::begins(ast, name, captured.len() + 1),
-    })?;
-    // One that is too large is no loss: all of it is in the filter as well.
-    let first = stages::first(&filter, template).unwrap_or_default();
-    Ok(Compiled { filter, code, first, never })
+        function: String::new(),
+        position: Position::NONE,
+    }
 }

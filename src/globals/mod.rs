@@ -30,11 +30,13 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "auto", overrides_with = "format")]
     pub format: Asked,
 
-    /// Whether text may carry colour
+    /// Colour in text
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
     pub color: Color,
 
-    /// Report every deny, kill and signal of the script instead of doing it; programs it runs do run
+    /// Report denials, kills and signals instead of doing them
+    ///
+    /// Programs that the script runs do run.
     #[arg(long, global = true, overrides_with = "audit")]
     pub audit: bool,
 
@@ -109,6 +111,7 @@ impl Globals {
             verbose: self.verbose,
             checks: script::CheckOptions::default(),
             door: self.door,
+            answering: script::Answering::default(),
         }
     }
 

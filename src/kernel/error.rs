@@ -106,6 +106,10 @@ pub enum KernelError {
     UserNamespace,
     #[error("scope pid {pid}: {reason}")]
     Pid { pid: u32, reason: String },
+    #[error(
+        "the probe was attached without `.ask(…)`, so its programs cannot hold anything\nfix: detach it, say `.ask(…)`, and attach it again"
+    )]
+    NotLoadedToAsk,
     #[error("cannot {what}: {}", errno::chain(.error))]
     Host { what: Cow<'static, str>, error: io::Error },
 }

@@ -10,7 +10,10 @@ use super::{Attachment, Kernel, KernelError, programs};
 use crate::{
     backend::{Attached, Backend, BackendError, Door, Followed, InScope, Request},
     facts::bpf::Program,
-    probe::{Counters, Mode, ParamValue, Spec, Summary},
+    probe::{
+        Counters, Mode, ParamValue, Scope, Spec, Summary,
+        ask::{Reply, Standing},
+    },
     raw,
     template::{Catalogue, Param},
 };
@@ -85,8 +88,20 @@ impl Attached for LiveProbe {
         self.attachment.param_remarks(param)
     }
 
+    fn say(&mut self, text: &str) {
+        self.attachment.say(text);
+    }
+
     fn set_mode(&mut self, mode: Mode) -> Result<(), BackendError> {
         Ok(self.attachment.set_mode(mode)?)
+    }
+
+    fn standing(&self, tid: u32, asked_ns: u64) -> Standing {
+        self.attachment.standing(tid, asked_ns)
+    }
+
+    fn answer(&mut self, tid: u32, asked_ns: u64, reply: Reply) -> Result<bool, BackendError> {
+        Ok(self.attachment.answer(tid, asked_ns, reply)?)
     }
 
     fn only_observes(&self) -> Result<bool, BackendError> {
@@ -103,6 +118,10 @@ impl Attached for LiveProbe {
 
     fn set_filter(&mut self, spec: &Spec) -> Result<(), BackendError> {
         Ok(self.attachment.set_filter(&self.kernel, spec)?)
+    }
+
+    fn set_scope(&mut self, scope: &Scope) -> Result<(), BackendError> {
+        Ok(self.attachment.set_scope(scope)?)
     }
 
     fn set_param(&mut self, param: &Param, value: Option<&ParamValue>) -> Result<(), BackendError> {

@@ -12,9 +12,11 @@ mod attach;
 #[doc(hidden)]
 pub mod bench;
 mod call;
+pub mod denials;
 mod errno;
 mod error;
 mod host;
+mod label;
 mod live;
 mod load;
 mod maps;
@@ -23,6 +25,7 @@ mod programs;
 mod running;
 pub mod sessions;
 mod verifier;
+mod waker;
 
 pub use self::{
     attach::Attachment,
@@ -34,4 +37,5 @@ pub use self::{
     },
     live::Live,
     running::Kernel,
+    waker::{COMMAND as WAKER, serve as serve_as_waker},
 };

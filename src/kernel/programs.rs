@@ -2,12 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::fd::{AsFd as _, AsRawFd as _, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     time::UNIX_EPOCH,
 };
 
 use aya::programs::{ProgramError, ProgramInfo, loaded_links, loaded_programs};
-use aya_obj::generated::{bpf_attr, bpf_btf_info, bpf_cmd, bpf_prog_info};
+use aya_obj::generated::{bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_prog_info};
 use btf_rs::{Btf, Type};
 use procfs::process::{FDTarget, Process, all_processes};
 
@@ -18,7 +18,7 @@ use crate::{
         KernelError,
         call::{bpf, descriptor},
         errno::chain,
-        host,
+        host, label,
     },
     raw,
 };
@@ -62,6 +62,7 @@ pub fn programs() -> Result<Vec<Program>, KernelError> {
             uid: info.created_by_uid(),
             tag: raw_info.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
             ours: ours.contains_key(&id),
+            probe: label::of(&info).filter(|_| ours.contains_key(&id)),
         });
     }
     Ok(found)
@@ -74,6 +75,22 @@ fn raw_info(program: &ProgramInfo) -> Option<bpf_prog_info> {
     let mut info = unsafe { std::mem::zeroed::<bpf_prog_info>() };
     info_of(descriptor.as_fd().as_raw_fd(), &mut info)?;
     Some(info)
+}
+
+/// A program, and the number of its own function's type in its types; `None` if it has no types, or has gone meanwhile.
+pub(in crate::kernel) fn function_of(id: u32) -> Option<(OwnedFd, u32)> {
+    // SAFETY: zeros are a value of it.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    attributes.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
+    let program = descriptor(bpf(bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attributes)).ok()?;
+    let mut function = bpf_func_info { insn_off: 0, type_id: 0 };
+    // SAFETY: it is plain numbers, and zeros are a value of it.
+    let mut info = unsafe { std::mem::zeroed::<bpf_prog_info>() };
+    info.func_info = (&raw mut function).addr() as u64;
+    info.nr_func_info = 1;
+    info.func_info_rec_size = size_of::<bpf_func_info>() as u32;
+    info_of(program.as_raw_fd(), &mut info)?;
+    (function.type_id != 0).then_some((program, function.type_id))
 }
 
 /// The kernel's function that it is attached to, by the kernel's own types: before 5.17 that is not told. The types are

@@ -18,7 +18,7 @@ use aya::{
 use nix::errno::Errno;
 use procfs::process::{FDTarget, Process, all_processes};
 
-use crate::kernel::{KernelError, errno::chain, host, maps::settings::Settings};
+use crate::kernel::{KernelError, errno::chain, host, label, maps::settings::Settings};
 
 const SETTINGS: &str = "krsi_settings";
 /// Where the mode stands in each template's settings, and its value that refuses nothing.
@@ -64,6 +64,14 @@ pub fn programs() -> Result<Programs, KernelError> {
         }
     }
     Ok(ours)
+}
+
+/// What the probes of these programs say of themselves, a line each, as far as the kernel tells.
+#[must_use]
+pub fn labels(programs: &Programs) -> BTreeSet<String> {
+    let ours =
+        loaded_programs().filter_map(Result::ok).filter(|program| programs.contains_key(&program.id()));
+    ours.filter_map(|program| label::of(&program)).collect()
 }
 
 /// The other processes that hold a link to one of these programs.

@@ -7,6 +7,7 @@
 //! once, at the edge, into types that cannot be wrong.
 
 pub mod aggregation;
+pub mod ask;
 pub mod mode;
 pub mod needs;
 pub mod param;
@@ -18,12 +19,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use self::needs::Need;
 use crate::{
     event::Told,
-    filter::Compiled,
-    template::{Field, Stack, Template},
+    filter::{Asked, Compiled},
+    template::{Field, ParamKind, Stack, Template},
     values::Signal,
 };
 
-pub use self::{aggregation::Aggregation, mode::Mode, param::ParamValue, scope::Scope, summary::Summary};
+pub use self::{
+    aggregation::Aggregation, ask::Ask, mode::Mode, param::ParamValue, scope::Scope, summary::Summary,
+};
 
 /// Everything a script has said about one probe.
 #[derive(Debug, Clone)]
@@ -36,9 +39,11 @@ pub struct Spec {
     /// Set by `.everywhere()`: that it is about every task is meant.
     pub everywhere: bool,
     pub mode: Mode,
+    /// How it asks, if it has been told to: its programs can hold operations then, whatever the mode is now.
+    pub ask: Option<Ask>,
     pub lease: Option<Duration>,
     pub on_error: OnError,
-    /// What `.when(…)` asks of an event.
+    /// What `.when(…)` and [params](Spec::asked) ask of an event.
     pub filter: Option<Compiled>,
     pub aggregations: Vec<Aggregation>,
     /// No events are sent.
@@ -95,6 +100,15 @@ pub enum SpecError {
          add `.scope(#{{…}})` (uid, cgroup, exe, …), or say `.everywhere()` if that is meant"
     )]
     HotWithoutScope { template: String, hooks: String },
+    #[error(
+        "template `{template}` cannot ask: {why}; use `.deny()`, or a filter that decides (`.when(|e| … deny(\"EACCES\"))`)"
+    )]
+    CannotAsk { template: String, why: String },
+    #[error(
+        "with `{param}` the probe decides once the new program is in place, and nothing can be held there; \
+         ask without `{param}`, or use `.deny()`"
+    )]
+    AsksTooLate { param: String },
 }
 
 impl Spec {
@@ -107,6 +121,7 @@ impl Spec {
             scope: Scope::default(),
             everywhere: false,
             mode: Mode::Observe,
+            ask: None,
             lease: None,
             on_error: OnError::default(),
             filter: None,
@@ -174,6 +189,20 @@ impl Spec {
         self.params.iter().find(late).map(|(name, _)| name.as_str())
     }
 
+    /// Returns what its params ask of an event by the filter.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked<'_>> {
+        let mut asked = Vec::new();
+        for (name, value) in &self.params {
+            if let Some(ParamKind::Asked(question)) = self.template.param(name).map(|param| &param.kind)
+                && let ParamValue::Texts(texts) = value
+            {
+                asked.push(Asked { question, texts });
+            }
+        }
+        asked
+    }
+
     /// Whether nobody could log in while this is in force: every program, or every file, is refused to every task.
     #[must_use]
     pub fn locks_out(&self) -> bool {
@@ -206,6 +235,9 @@ impl Spec {
         if !can_deny && self.mode != Mode::Observe {
             return Err(SpecError::CannotDeny { template: name.clone(), mode: self.mode });
         }
+        if self.ask.is_some() {
+            self.check_ask()?;
+        }
         if *scope_required && !self.everywhere && !self.scope.narrows() {
             return Err(SpecError::HotWithoutScope { template: name.clone(), hooks: hooks.join(", ") });
         }
@@ -226,6 +258,20 @@ impl Spec {
         }
         Ok(())
     }
+
+    /// Whether its operations can be held.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_ask(&self) -> Result<(), SpecError> {
+        if let Some(why) = &self.template.cannot_ask {
+            return Err(SpecError::CannotAsk { template: self.template.name.clone(), why: why.clone() });
+        }
+        match self.late() {
+            Some(param) => Err(SpecError::AsksTooLate { param: param.to_owned() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A probe's books (DESIGN.md, invariant 4). All are counts of decisions
@@ -240,6 +286,21 @@ pub struct Counters {
     pub would_deny: u64,
     pub deny: u64,
     pub kill: u64,
+    /// Rehearsed: would have been asked about.
+    pub would_ask: u64,
+    /// Held, and asked about; again, if somebody else has continued them.
+    pub asked: u64,
+    /// Of these, went on with an answer.
+    pub answered: u64,
+    /// Of these, nobody answered in time.
+    pub timed_out: u64,
+    /// Of these, were asked about again, or came to nothing: the process ended, or did something else, or the probe went.
+    pub withdrawn: u64,
+    /// Of these, are held still.
+    pub held: u64,
+    /// Decisions about what should have been asked about, and could not be (not a part of the books: they are among the
+    /// verdicts).
+    pub otherwise: u64,
     pub emitted: u64,
     pub suppressed: u64,
     pub lost_ring: u64,
@@ -272,6 +333,13 @@ impl std::ops::Add for Counters {
             would_deny: self.would_deny + other.would_deny,
             deny: self.deny + other.deny,
             kill: self.kill + other.kill,
+            would_ask: self.would_ask + other.would_ask,
+            asked: self.asked + other.asked,
+            answered: self.answered + other.answered,
+            timed_out: self.timed_out + other.timed_out,
+            withdrawn: self.withdrawn + other.withdrawn,
+            held: self.held + other.held,
+            otherwise: self.otherwise + other.otherwise,
             emitted: self.emitted + other.emitted,
             suppressed: self.suppressed + other.suppressed,
             lost_ring: self.lost_ring + other.lost_ring,
@@ -287,11 +355,13 @@ impl std::ops::Add for Counters {
 }
 
 impl Counters {
-    /// Whether the four sums of invariant 4 hold.
+    /// Whether the sums of invariant 4 hold.
     #[must_use]
     pub fn balanced(&self) -> bool {
         self.seen == self.out_of_scope + self.filtered + self.matched
-            && self.matched == self.allow + self.would_deny + self.deny + self.kill
+            && self.matched
+                == self.allow + self.would_deny + self.deny + self.kill + self.would_ask + self.asked
+            && self.asked == self.answered + self.timed_out + self.withdrawn + self.held
             && self.matched == self.emitted + self.suppressed + self.lost_ring
             && self.emitted == self.delivered + self.lost_queue
     }

@@ -1,7 +1,8 @@
-//! What the kernel answers: observe, shadow, deny(errno), kill(signal).
+//! What the kernel answers: observe, shadow, deny(errno), kill(signal), or what it is told when it asks.
 
 use std::fmt;
 
+use super::ask::Ruling;
 use crate::values::{Errno, Signal};
 
 /// A probe's mode. Changes live.
@@ -17,13 +18,15 @@ pub enum Mode {
     /// Send this signal to the task's process, and refuse the operation with EPERM. Where it is too late to refuse, the
     /// kernel side sends SIGKILL whatever this says.
     Kill(Signal),
+    /// Hold the operation until the script, or somebody at the prompt, has decided; what cannot be held is dealt with like this.
+    Ask(Ruling),
 }
 
 impl Mode {
     /// Whether the mode changes what the system does.
     #[must_use]
     pub fn enforces(self) -> bool {
-        matches!(self, Mode::Deny(_) | Mode::Kill(_))
+        matches!(self, Mode::Deny(_) | Mode::Kill(_) | Mode::Ask(_))
     }
 
     /// The mode that `--audit` puts in place of this one.
@@ -40,6 +43,7 @@ impl fmt::Display for Mode {
             Mode::Shadow => f.write_str("shadow"),
             Mode::Deny(errno) => write!(f, "deny({errno})"),
             Mode::Kill(signal) => write!(f, "kill({signal})"),
+            Mode::Ask(otherwise) => write!(f, "ask, otherwise {otherwise}"),
         }
     }
 }

@@ -43,7 +43,10 @@ impl Spec {
         const NOTE: &str = "no-process";
         let is_kept = |field: &&Field| field.limits.unreadable.as_deref() == Some(NOTE);
         let kept: Vec<_> = self.template.origin_fields().filter(is_kept).map(|field| field.costs).collect();
-        Need::ALL.into_iter().any(|need| self.origin_for(need).any(|field| kept.contains(&field.costs)))
+        self.scope.asks_for_paths()
+            || Need::ALL
+                .into_iter()
+                .any(|need| self.origin_for(need).any(|field| kept.contains(&field.costs)))
     }
 
     /// Names the fields that are found out for that: those of the task, its executable and its directory, and the path of
@@ -52,7 +55,9 @@ impl Spec {
     pub fn gathered_for(&self, need: Need) -> Vec<&str> {
         let template = &self.template;
         let early = template.layout.early.iter().map(|field| field.name.as_str());
-        let costly = [Cost::Executable, Cost::Directory].into_iter().flat_map(|cost| template.costing(cost));
+        let costly = [Cost::Executable, Cost::Directory, Cost::File]
+            .into_iter()
+            .flat_map(|cost| template.costing(cost));
         let origin = template.origin_fields().map(|field| field.name.as_str());
         let path = PATH.into_iter().filter(|name| template.field(name).is_some());
         early.chain(costly).chain(path).chain(origin).filter(|name| self.needs(&[name], need)).collect()

@@ -3,14 +3,18 @@
 use serde_json::Value;
 
 use crate::{
+    filter::Glob,
     raw,
-    template::{NameRule, Param, ParamKind, Template},
-    values::{Network, NetworkError, PortError, Ports, nearest},
+    template::{Asks, NameRule, Param, ParamKind, Question, Template},
+    values::{Network, NetworkError, PortError, Ports, nearest, not_in_a_path},
 };
 
 /// Longest text that the prefix and suffix tables hold, in bytes: the kernel's
 /// LPM trie takes keys up to 256 (`LPM_DATA_SIZE_MAX`), and one byte ends the path.
 pub const LONGEST_TEXT: usize = 255;
+
+/// Longest text that a param of the filter's may ask for, in bytes: as long as what it is looked for in.
+pub const LONGEST_ASKED: usize = 4096;
 
 /// KRSI's own limits on a variable's name, and how many of them one probe looks for
 /// (`NAME_SIZE`, `VARIABLES` of the template).
@@ -73,6 +77,8 @@ pub enum ParamError {
     Port { param: String, given: String, error: PortError },
     #[error("param `{param}` takes at most {MOST_VARIABLES} variables, not {given}")]
     TooMany { param: String, given: usize },
+    #[error("param `{param}`: {given:?}: {reason}")]
+    Pattern { param: String, given: String, reason: String },
     #[error("param `{param}` has no `{given}`{}; allowed: {allowed}", did_you_mean(.nearest))]
     UnknownFlag { param: String, given: String, nearest: Option<String>, allowed: String },
 }
@@ -140,6 +146,12 @@ impl ParamValue {
             }
             ParamKind::Variables => variables(param, texts).map(Some),
             ParamKind::Networks | ParamKind::NotNetworks => networks(param, &texts).map(Some),
+            ParamKind::Asked(question) => {
+                for text in &texts {
+                    check_asked(param, question, text)?;
+                }
+                Ok(Some(ParamValue::Texts(texts)))
+            }
             kind => {
                 for text in &texts {
                     check_text(param, kind, text)?;
@@ -221,13 +233,33 @@ fn check_text(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamEr
     check_plain(param, kind, text)
 }
 
+/// A text that is asked for anywhere in another may be any.
+fn check_asked(param: &Param, question: &Question, text: &str) -> Result<(), ParamError> {
+    let (name, given) = (|| param.name.clone(), || text.to_owned());
+    if text.is_empty() {
+        return Err(ParamError::EmptyText { param: name() });
+    }
+    if text.contains('\0') {
+        return Err(ParamError::Nul { param: name() });
+    }
+    let length = raw::bytes(text).len();
+    if length > LONGEST_ASKED {
+        return Err(ParamError::TooLong { param: name(), length, longest: LONGEST_ASKED });
+    }
+    if question.test == Asks::Like
+        && let Err(error) = Glob::parse(text)
+    {
+        return Err(ParamError::Pattern { param: name(), given: given(), reason: error.to_string() });
+    }
+    Ok(())
+}
+
 /// A path of the kernel's is absolute and has each name once. A whole `path` is made so at the attach; of a prefix
 /// or suffix only a part is known.
 fn check_plain(param: &Param, kind: &ParamKind, text: &str) -> Result<(), ParamError> {
-    const PARTS: [&str; 3] = ["//", "/./", "/../"];
     let given = || (param.name.clone(), text.to_owned());
     if matches!(kind, ParamKind::Prefixes | ParamKind::Suffixes)
-        && let Some(part) = PARTS.into_iter().find(|part| text.contains(part))
+        && let Some(part) = not_in_a_path(text)
     {
         let (param, given) = given();
         return Err(ParamError::NotPlain { param, given, part });

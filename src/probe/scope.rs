@@ -18,9 +18,11 @@ use super::param::{describe, one_or_many};
 use crate::{
     raw,
     system::accounts::{Account, NoAccount},
-    values::nearest,
+    values::{nearest, not_in_a_path},
 };
 
+/// What is kept of an executable's path, in bytes (`KRSI_PROCESS_EXE` of the templates, and its NUL).
+const LONGEST_PART: usize = 255;
 /// The kernel's `task_struct.comm` with its NUL (TASK_COMM_LEN).
 const LONGEST_COMM: usize = 15;
 
@@ -37,11 +39,15 @@ pub enum Kind {
     MntNs,
     Exe,
     ParentExe,
+    ExePrefix,
+    ExeSuffix,
+    ParentExePrefix,
+    ParentExeSuffix,
     Cgroup,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Cgroup,
         Kind::Uid,
         Kind::Gid,
@@ -50,6 +56,10 @@ impl Kind {
         Kind::Comm,
         Kind::Exe,
         Kind::ParentExe,
+        Kind::ExePrefix,
+        Kind::ExeSuffix,
+        Kind::ParentExePrefix,
+        Kind::ParentExeSuffix,
         Kind::PidNs,
         Kind::MntNs,
         Kind::UserNs,
@@ -69,6 +79,10 @@ impl Kind {
             Kind::MntNs => "mnt_ns",
             Kind::Exe => "exe",
             Kind::ParentExe => "parent_exe",
+            Kind::ExePrefix => "exe_prefix",
+            Kind::ExeSuffix => "exe_suffix",
+            Kind::ParentExePrefix => "parent_exe_prefix",
+            Kind::ParentExeSuffix => "parent_exe_suffix",
             Kind::Cgroup => "cgroup",
         }
     }
@@ -93,6 +107,18 @@ impl Kind {
             Kind::ParentExe => {
                 "The executable the parent process runs, by inode; one that is replaced is followed within a second."
             }
+            Kind::ExePrefix => {
+                "How the path of the executable begins, as it was executed: `/usr/lib/jvm/`. Changes live, by `.scope(…)` again."
+            }
+            Kind::ExeSuffix => {
+                "How the path of the executable ends, as it was executed: `/nginx`. Changes live, by `.scope(…)` again."
+            }
+            Kind::ParentExePrefix => {
+                "How the path of the parent's executable begins. Changes live, by `.scope(…)` again."
+            }
+            Kind::ParentExeSuffix => {
+                "How the path of the parent's executable ends. Changes live, by `.scope(…)` again."
+            }
             Kind::Cgroup => {
                 "Cgroup v2 directories; each stands for its whole subtree, and for one created again under its path."
             }
@@ -112,8 +138,28 @@ impl Kind {
                 "a namespace or an array of them: \"host\", an inode number, or a file such as \"/proc/42/ns/mnt\""
             }
             Kind::Exe | Kind::ParentExe => "the path of an executable or an array of them",
+            Kind::ExePrefix | Kind::ParentExePrefix => "the beginning of a path or an array of them",
+            Kind::ExeSuffix | Kind::ParentExeSuffix => "the end of a path or an array of them",
             Kind::Cgroup => "a path or an array of paths",
         }
+    }
+
+    /// Whether it is about how the path of an executable begins or ends: its members may change while a probe is attached.
+    #[must_use]
+    pub fn is_of_path(self) -> bool {
+        self.is_prefix() || matches!(self, Kind::ExeSuffix | Kind::ParentExeSuffix)
+    }
+
+    /// Whether it is about how such a path begins.
+    #[must_use]
+    pub fn is_prefix(self) -> bool {
+        matches!(self, Kind::ExePrefix | Kind::ParentExePrefix)
+    }
+
+    /// Whether that is the executable of the parent.
+    #[must_use]
+    pub fn is_of_parents_path(self) -> bool {
+        matches!(self, Kind::ParentExePrefix | Kind::ParentExeSuffix)
     }
 
     /// What its ids are of, where they have names.
@@ -174,6 +220,8 @@ pub enum Member {
     Number(u32),
     /// In the form of [`raw`].
     Comm(String),
+    /// The beginning or the end of an executable's path, in the form of [`raw`].
+    Part(String),
     /// Absolute: a cgroup's directory, an executable, a namespace's file.
     Path(PathBuf),
     /// The host's own namespace.
@@ -211,6 +259,18 @@ pub enum ScopeError {
     LongComm { key: Condition, given: String },
     #[error("scope `{key}`: a text must be neither empty nor contain a NUL byte")]
     Text { key: Condition },
+    #[error(
+        "scope `{key}`: {given:?} never matches: the kernel has no `{part}` in a path; write the path without it"
+    )]
+    NotPlain { key: Condition, given: String, part: &'static str },
+    #[error(
+        "scope `{key}`: {given:?} never matches: no path ends with `/`; for what is in a directory: {}: {given:?}", key.kind.prefix()
+    )]
+    Directory { key: Condition, given: String },
+    #[error("scope `{key}`: `*`, `?` and `[` stand for themselves in {given:?}; for patterns: `.when(|e| e.{}.like({given:?}))`", key.kind.field())]
+    Pattern { key: Condition, given: String },
+    #[error("scope `{key}`: a text of {length} bytes is too long; the longest is {LONGEST_PART}")]
+    LongPart { key: Condition, length: usize },
     #[error("scope `{key}`: {error}")]
     Account { key: Condition, error: NoAccount },
     #[error("scope `{key}`: {given:?} ends with a newline, and no name does; take it off: `text.trim()`")]
@@ -241,6 +301,22 @@ impl Scope {
                 !members.iter().any(|member| has_everybody(condition.kind, member))
             }
         })
+    }
+
+    /// Whether it asks how the path of an executable begins or ends.
+    #[must_use]
+    pub fn asks_for_paths(&self) -> bool {
+        self.conditions.keys().any(|condition| condition.kind.is_of_path())
+    }
+
+    /// Whether `other` differs in nothing but the members of what may change while a probe is attached.
+    #[must_use]
+    pub fn differs_in_parts_only(&self, other: &Scope) -> bool {
+        let same = |((one, members), (other, others)): ((&Condition, &_), (&Condition, &_))| {
+            one == other && (one.kind.is_of_path() || members == others)
+        };
+        self.conditions.len() == other.conditions.len()
+            && self.conditions.iter().zip(&other.conditions).all(same)
     }
 
     /// Every condition with its members.
@@ -285,6 +361,16 @@ impl Scope {
 }
 
 impl Kind {
+    /// The kind that is about the beginning of the same path.
+    fn prefix(self) -> &'static str {
+        if self.is_of_parents_path() { "parent_exe_prefix" } else { "exe_prefix" }
+    }
+
+    /// The event's field that has the same path.
+    fn field(self) -> &'static str {
+        if self.is_of_parents_path() { "parent.exe" } else { "exe" }
+    }
+
     fn is_namespace(self) -> bool {
         matches!(self, Kind::UserNs | Kind::PidNs | Kind::MntNs)
     }
@@ -298,6 +384,8 @@ fn is_hosts(member: &Member) -> bool {
 fn has_everybody(kind: Kind, member: &Member) -> bool {
     match (kind, member) {
         (Kind::Pid, Member::Number(pid)) => *pid == 1,
+        // Every path begins with it.
+        (Kind::ExePrefix | Kind::ParentExePrefix, Member::Part(part)) => part == "/",
         (Kind::Cgroup, Member::Path(path)) => is_top(path),
         (kind, Member::Host) => kind.is_namespace(),
         (kind, Member::Number(number)) if kind.is_namespace() => {
@@ -348,6 +436,9 @@ fn member(key: Condition, value: &Value) -> Result<Member, ScopeError> {
             None => number(value).map(Member::Number).ok_or_else(refuse),
         },
         Kind::Exe | Kind::ParentExe | Kind::Cgroup => path(key, value.as_str().ok_or_else(refuse)?),
+        Kind::ExePrefix | Kind::ExeSuffix | Kind::ParentExePrefix | Kind::ParentExeSuffix => {
+            part(key, value.as_str().ok_or_else(refuse)?)
+        }
     }
 }
 
@@ -382,11 +473,39 @@ fn path(key: Condition, text: &str) -> Result<Member, ScopeError> {
     }
 }
 
+/// The beginning or the end of a path as the kernel has it: absolute, with each name once.
+fn part(key: Condition, text: &str) -> Result<Member, ScopeError> {
+    let given = || text.to_owned();
+    if text.is_empty() || text.contains('\0') {
+        return Err(ScopeError::Text { key });
+    }
+    if text.ends_with('\n') {
+        return Err(ScopeError::Newline { key, given: given() });
+    }
+    let length = raw::bytes(text).len();
+    if length > LONGEST_PART {
+        return Err(ScopeError::LongPart { key, length });
+    }
+    if text.contains(['*', '?', '[']) {
+        return Err(ScopeError::Pattern { key, given: given() });
+    }
+    if let Some(part) = not_in_a_path(text) {
+        return Err(ScopeError::NotPlain { key, given: given(), part });
+    }
+    if key.kind.is_prefix() && !text.starts_with('/') {
+        return Err(ScopeError::Relative { key, given: given() });
+    }
+    if !key.kind.is_prefix() && text.ends_with('/') {
+        return Err(ScopeError::Directory { key, given: given() });
+    }
+    Ok(Member::Part(given()))
+}
+
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Member::Number(number) => number.fmt(f),
-            Member::Comm(comm) => comm.escape_debug().fmt(f),
+            Member::Comm(text) | Member::Part(text) => text.escape_debug().fmt(f),
             Member::Path(path) => raw::from_os(path).escape_debug().fmt(f),
             Member::Host => f.write_str("host"),
         }

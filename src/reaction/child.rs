@@ -133,7 +133,7 @@ impl Drop for Child {
 }
 
 /// Tells when the process has ended, and leaves it to be waited for: until then its id is nobody else's.
-fn watch(id: u32) -> io::Result<Receiver<()>> {
+pub(super) fn watch(id: u32) -> io::Result<Receiver<()>> {
     let (tell, over) = bounded(1);
     let pid = Pid::from_raw(id.cast_signed());
     thread::Builder::new().name("krsi-child".into()).spawn(move || {
@@ -144,14 +144,15 @@ fn watch(id: u32) -> io::Result<Receiver<()>> {
 }
 
 /// One stream of a child's, read on a thread of its own.
-struct Output {
+#[derive(Debug)]
+pub(super) struct Output {
     kept: Arc<Mutex<Vec<u8>>>,
     more: Arc<AtomicBool>,
     at_end: Receiver<()>,
 }
 
 impl Output {
-    fn of(pipe: Option<impl Read + Send + 'static>) -> io::Result<Self> {
+    pub(super) fn of(pipe: Option<impl Read + Send + 'static>) -> io::Result<Self> {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let more = Arc::new(AtomicBool::new(false));
         let (tell, at_end) = bounded(1);
@@ -165,7 +166,7 @@ impl Output {
         Ok(Output { kept, more, at_end })
     }
 
-    fn take(&self) -> (Vec<u8>, bool) {
+    pub(super) fn take(&self) -> (Vec<u8>, bool) {
         // A thread that has ended without a word is at the end as well.
         let _ = self.at_end.recv_timeout(LAST_OUTPUT);
         let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));

@@ -7,13 +7,17 @@
 
 mod capabilities;
 mod child;
+mod continued;
 mod executable;
+mod held;
 mod process;
 mod signal;
 
 pub use self::{
     capabilities::{capabilities, capability, effective},
     child::{Child, Ended, StartError},
+    continued::{continue_process, has_process, has_thread, is_stopped, spare_from_oom},
     executable::{Executed, open_executable},
+    held::{Held, Streams},
     signal::{Deed, SignalError, signal},
 };

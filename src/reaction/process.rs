@@ -9,10 +9,15 @@ use crate::system::clock::{self, TICK_NS};
 pub fn this_one(pid: i32, start_ns: Option<u64>) -> Option<Process> {
     let process = Process::new(pid).ok()?;
     let same = match start_ns {
-        Some(start) => is_start(process.stat().ok()?.starttime, start, clock::start_offset_ns()),
+        Some(start) => began(process.stat().ok()?.starttime, start),
         None => true,
     };
     same.then_some(process)
+}
+
+/// Whether what /proc shows, in ticks, is this start time (nanoseconds since boot on the kernel's clock).
+pub fn began(ticks: u64, start_ns: u64) -> bool {
+    is_start(ticks, start_ns, clock::start_offset_ns())
 }
 
 /// Whether /proc shows this start time, which is as far off the kernel's as the time namespace is. That offset is

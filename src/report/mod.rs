@@ -27,11 +27,11 @@ pub use self::{
     document::{Document, Look, text::sum as sum_of_checks},
     format::{
         Format, Lines, Renderer,
-        json::{event as event_json, safe as safe_json, summary_row},
+        json::{event as event_json, line_of as line_json, safe as safe_json, summary_row},
         text::{check_lines, duration, summary_text, wrapped},
     },
     printable::{Painted, printable, printable_lines, quoted, screened},
-    record::{Books, Evaluated, Finding, Record, Stream},
+    record::{Books, Evaluated, Finding, Hunted, Purpose, Record, Rule, Stream},
     reporter::Reporter,
     sink::{Notice, Sink, Streams, Target, Writer, allows_color, columns},
 };

@@ -21,11 +21,19 @@ pub enum Record<'r> {
     /// An event from the kernel that no callback has taken.
     Event(&'r Event),
     /// An alert of the script's, about an event or none.
-    Alert { at: Timestamp, severity: Severity, text: &'r str, event: Option<&'r Event> },
+    Alert {
+        at: Timestamp,
+        severity: Severity,
+        text: &'r str,
+        event: Option<&'r Event>,
+        rule: Option<Rule<'r>>,
+    },
     /// A signal that `--audit` kept from being sent.
     WouldSignal { pid: i32, signal: Signal },
     /// A check, and what it came to.
     Check(&'r Finished),
+    /// What a hunt has come to.
+    Hunted(&'r Hunted<'r>),
     /// A record of the script's own making.
     Emit(&'r Map<String, Value>),
     /// What a probe has kept count of.
@@ -84,6 +92,7 @@ impl Record<'_> {
         match self {
             Record::Event(_) | Record::Alert { .. } | Record::WouldSignal { .. } => Stream::Event,
             Record::Check(_)
+            | Record::Hunted(_)
             | Record::Emit(_)
             | Record::Summary(_)
             | Record::Value(_)
@@ -97,12 +106,82 @@ impl Record<'_> {
 
     /// Whether `--quiet` leaves it out.
     pub(super) fn is_optional(&self) -> bool {
-        matches!(self, Record::Note(_) | Record::Books(_))
+        match self {
+            Record::Note(_) | Record::Books(_) => true,
+            Record::Hunted(hunted) => hunted.findings == 0 && hunted.doubts.is_empty(),
+            _ => false,
+        }
     }
 
     /// Whether it is output that a program may read, and not only what was explained meanwhile.
     pub(super) fn is_output(&self) -> bool {
         self.stream() != Stream::Log && !matches!(self, Record::Help(_))
+    }
+}
+
+/// What a script of the library is for. Each finds something; a guard and a mitigation refuse it as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Hunt,
+    /// Keeps something from happening, for as long as somebody wants that.
+    Guard,
+    /// Keeps a fault of the kernel's from being used until it is mended.
+    Mitigation,
+}
+
+impl Purpose {
+    pub const ALL: [Purpose; 3] = [Purpose::Hunt, Purpose::Guard, Purpose::Mitigation];
+
+    /// Returns its name, which begins the header of such a script.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Purpose::Hunt => "hunt",
+            Purpose::Guard => "guard",
+            Purpose::Mitigation => "mitigation",
+        }
+    }
+
+    /// Whether such a script refuses what it finds.
+    #[must_use]
+    pub fn enforces(self) -> bool {
+        self != Purpose::Hunt
+    }
+}
+
+/// The hunt by which an alert was raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule<'r> {
+    pub purpose: Purpose,
+    pub name: &'r str,
+    /// Ids of MITRE ATT&CK.
+    pub attack: &'r [String],
+}
+
+/// What a hunt has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hunted<'r> {
+    pub rule: Rule<'r>,
+    pub findings: u64,
+    /// Events that never came to the script.
+    pub lost: u64,
+    /// Operations of which the kernel could not tell whether they match.
+    pub undecided: u64,
+    /// Why nothing is no answer, in words.
+    pub doubts: Vec<String>,
+    /// How long it has hunted, in seconds.
+    pub seconds: f64,
+}
+
+impl Hunted<'_> {
+    /// Returns it in a word: found, nothing, inconclusive.
+    #[must_use]
+    pub fn result(&self) -> &'static str {
+        match (self.findings, self.doubts.is_empty()) {
+            (0, true) => "nothing",
+            (0, false) => "inconclusive",
+            _ => "found",
+        }
     }
 }
 

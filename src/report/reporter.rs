@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     format::{Format, Renderer},
-    record::Record,
+    record::{Record, Rule},
     sink::Sink,
 };
 use crate::{event::Event, probe::Summary, values::Severity};
@@ -86,7 +86,18 @@ impl Reporter {
     }
 
     pub fn alert(&mut self, severity: Severity, text: &str, event: Option<&Event>) -> io::Result<()> {
-        self.emit(Record::Alert { at: Timestamp::now(), severity, text, event })
+        self.emit(Record::Alert { at: Timestamp::now(), severity, text, event, rule: None })
+    }
+
+    /// An alert by a hunt.
+    pub fn finding(
+        &mut self,
+        severity: Severity,
+        text: &str,
+        event: Option<&Event>,
+        rule: Rule<'_>,
+    ) -> io::Result<()> {
+        self.emit(Record::Alert { at: Timestamp::now(), severity, text, event, rule: Some(rule) })
     }
 
     pub fn summary(&mut self, summary: &Summary) -> io::Result<()> {

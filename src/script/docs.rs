@@ -142,6 +142,7 @@ impl Index {
             ("Methods of a timer", Some("Timer"), false),
             ("Methods of files", Some("Files"), false),
             ("Methods of a scratch", Some("Scratch"), false),
+            ("Methods of a child", Some("Child"), false),
             ("Verdicts of a filter (`help(\"when\")`)", None, true),
         ] {
             let _ = writeln!(text, "\n{title}:");
@@ -296,6 +297,9 @@ pub fn template_page(template: &Template) -> String {
     let _ = writeln!(text, "  hooks   {}", template.hooks.join(", "));
     let _ = writeln!(text, "  ATT&CK  {}", template.attack.join(", "));
     let _ = writeln!(text, "  denies  {}", if template.can_deny { "yes" } else { "no: observe only" });
+    if let Some(why) = template.cannot_ask.as_ref().filter(|_| template.can_deny) {
+        let _ = writeln!(text, "  asks    no: {why}");
+    }
     if template.scope_required {
         text.push_str("  scope   required, or `.everywhere()`: its hooks are hot\n");
     }

@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, OptimizationLevel, module_resolvers::DummyModuleReso
 use super::{
     api,
     docs::Index,
-    limits::{CALL_DEPTH, EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH, FUNCTIONS, VARIABLES},
+    limits::{CALL_DEPTH, EXPRESSION_DEPTH, FUNCTIONS, VARIABLES},
     runtime::Runtime,
 };
 use crate::{report::Record, template::Catalogue};
@@ -41,7 +41,7 @@ pub fn bare() -> Engine {
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
         .set_max_call_levels(CALL_DEPTH)
-        .set_max_expr_depths(EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH)
+        .set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH)
         .set_max_variables(VARIABLES)
         // Not the sizes of values, which Rhai would measure at each step: see `crate::memory`.
         .set_max_functions(FUNCTIONS);

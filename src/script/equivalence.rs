@@ -42,7 +42,7 @@ impl Closure {
     /// # Errors
     /// What cannot be compiled.
     pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
-        filter::compile(&self.ast, self.function.fn_name(), self.function.curry(), template)
+        filter::compile(&self.ast, self.function.fn_name(), self.function.curry(), &[], template)
     }
 
     /// What Rhai says about an event.

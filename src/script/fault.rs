@@ -101,7 +101,8 @@ impl From<ParamError> for Fault {
             | ParamError::UnknownFlag { given, .. }
             | ParamError::Newline { given, .. }
             | ParamError::NotPlain { given, .. }
-            | ParamError::Directory { given, .. } => given,
+            | ParamError::Directory { given, .. }
+            | ParamError::Pattern { given, .. } => given,
             ParamError::Type { param, .. }
             | ParamError::Empty { param }
             | ParamError::EmptyText { param }
@@ -130,7 +131,11 @@ impl From<ScopeError> for Fault {
             ScopeError::RelativeCgroup(given)
             | ScopeError::Relative { given, .. }
             | ScopeError::Newline { given, .. }
-            | ScopeError::LongComm { given, .. } => given.clone(),
+            | ScopeError::LongComm { given, .. }
+            | ScopeError::NotPlain { given, .. }
+            | ScopeError::Directory { given, .. }
+            | ScopeError::Pattern { given, .. } => given.clone(),
+            ScopeError::LongPart { key, .. } => key.to_string(),
             ScopeError::Account { error, .. } => error.given.clone(),
             ScopeError::Nobody(kind) => kind.to_string(),
         };

@@ -6,9 +6,11 @@
 
 mod accounting;
 mod aggregation;
+mod asking;
 mod configure;
 mod explanation;
 mod live;
+mod rehearsal;
 mod remarks;
 
 use std::{
@@ -24,8 +26,12 @@ use super::{
 use crate::{
     backend::{Attached, Backend, Door, InScope, Request},
     event::queue::Sender,
+    filter::{self, Compiled},
     probe::{Counters, Mode, Spec, Summary},
+    template::ParamKind,
 };
+
+pub use self::{asking::Asker, rehearsal::Rehearsal};
 
 /// A probe that a script holds; clones are the same probe.
 #[derive(Clone)]
@@ -56,6 +62,8 @@ struct State {
     callback: Option<Rc<Callback>>,
     /// Asked about each event that the kernel has sent, before anything is done about it.
     condition: Option<Rc<Callback>>,
+    /// Who decides about what it holds.
+    asker: Option<Asker>,
     /// How many sequences and thresholds take its events.
     listeners: usize,
     /// Compiled again at each attach, since captured variables may have changed.
@@ -76,6 +84,10 @@ struct State {
     held: bool,
     /// When the lease that the script has set runs out.
     lease_ends: Option<Instant>,
+    /// It only tells at first.
+    rehearsal: Option<Rehearsal>,
+    /// When that is over.
+    rehearsal_ends: Option<Instant>,
     /// That it has run out has been said.
     lapse_told: bool,
     /// It had run out when the probe was detached.
@@ -104,6 +116,27 @@ impl State {
         }
     }
 
+    /// Returns the filter of what params and the closure ask, if there is one.
+    ///
+    /// # Errors
+    /// If the closure is no filter for the template, or a param cannot be asked by one.
+    pub(super) fn compiled(&self, spec: &Spec, when: Option<&When>) -> Result<Option<Compiled>, Fault> {
+        let (asked, template) = (spec.asked(), &spec.template);
+        match when {
+            Some(when) => Ok(Some(when.compile(&asked, template)?)),
+            None if asked.is_empty() => Ok(None),
+            None => {
+                let is_asked = |name: &&str| {
+                    spec.template.param(name).is_some_and(|param| matches!(param.kind, ParamKind::Asked(_)))
+                };
+                let names =
+                    spec.params.keys().map(String::as_str).filter(is_asked).collect::<Vec<_>>().join(", ");
+                let compiled = filter::compile_asked(&asked, template);
+                compiled.map(Some).map_err(|error| Fault::script(format!("params {names}: {error}")))
+            }
+        }
+    }
+
     /// Whether it would enforce now, had its lease not run out.
     fn has_lapsed(&self) -> bool {
         let over = self.lease_ends.is_some_and(|end| end <= Instant::now());
@@ -119,6 +152,7 @@ impl ProbeHandle {
             attachment: None,
             callback: None,
             condition: None,
+            asker: None,
             listeners: 0,
             when: None,
             events: None,
@@ -129,6 +163,8 @@ impl ProbeHandle {
             has_books: false,
             held: false,
             lease_ends: None,
+            rehearsal: None,
+            rehearsal_ends: None,
             lapse_told: false,
             closed_lapsed: false,
             disarmed: false,
@@ -231,7 +267,7 @@ impl ProbeHandle {
         let mut state = self.0.borrow_mut();
         state.looked_at();
         state.spec.check()?;
-        state.spec.filter = state.when.as_ref().map(|when| when.compile(&state.spec.template)).transpose()?;
+        state.spec.filter = state.compiled(&state.spec, state.when.as_ref())?;
         Ok(())
     }
 
@@ -248,8 +284,13 @@ impl ProbeHandle {
         state.attachment = Some(attachment);
         state.has_books = true;
         state.lease_ends = state.spec.lease.and_then(|lease| Instant::now().checked_add(lease));
+        state.rehearsal_ends =
+            state.rehearsal.and_then(|rehearsal| Instant::now().checked_add(rehearsal.lasts));
         (state.lapse_told, state.closed_lapsed, state.disarmed) = (false, false, false);
-        state.hold()
+        state.hold()?;
+        drop(state);
+        self.say_what_it_is();
+        Ok(())
     }
 
     /// Detaches; nothing happens if it is not attached. Its books stay.

@@ -14,6 +14,7 @@
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! checks       named assertions, one at a time, and what they came to
+//! header       what a hunt says of itself, hunt: what it has found, params: what it can be told
 //! origin       what an event tells of where its operation comes from
 //! correlation  sequences, thresholds and memories, as scripts hold them
 //! recent       the events delivered last
@@ -36,12 +37,15 @@ pub mod explanation;
 mod fault;
 mod file;
 mod handle;
+mod header;
+mod hunt;
 mod interrupt;
 mod json;
 mod key;
 mod limits;
 mod matcher;
 mod origin;
+mod params;
 mod policy;
 mod program;
 mod receivers;
@@ -53,6 +57,7 @@ mod scratch;
 mod session;
 mod stop;
 mod summary;
+mod target;
 #[cfg(test)]
 mod testing;
 mod timers;
@@ -65,13 +70,17 @@ use crate::{backend::Door, facts::Root, report::Format};
 
 pub use self::checks::CheckOptions;
 pub use self::engine::index;
+pub use self::header::{Header, HeaderError};
+pub use self::params::{Param, listed as listed_params};
 pub use self::policy::Policy;
+pub use self::runtime::Answering;
 pub use self::session::{
     LAST_VALUE, Session, completeness,
     glance::{Glance, Watch},
     parses,
     shell::{Stance, Variable},
 };
+pub use self::target::Target;
 
 /// What the command line says about a session.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +108,8 @@ pub struct Options {
     pub checks: CheckOptions,
     /// By which door alone probes are attached; none: by the best.
     pub door: Option<Door>,
+    /// By which keys questions are answered at the prompt.
+    pub answering: Answering,
 }
 
 /// A script and where it came from, for diagnostics.

@@ -4,8 +4,8 @@
 //! (`/proc`, counters) asks nothing. A test at the end knows every function of the registry, and fails for one that
 //! nobody has judged.
 
-use super::stop::Stop;
-use crate::probe::Mode;
+use super::{Fault, stop::Stop};
+use crate::{probe::Mode, system::host_switch};
 
 /// What the command line allows a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,18 +83,46 @@ impl Policy {
         }
     }
 
+    /// Says whether this host lets a probe have this mode: where it only observes, none that enforces. What `--audit` or `explain`
+    /// make of the mode refuses nothing.
+    ///
+    /// # Errors
+    /// If the host only observes, with its reason.
+    pub fn permit(self, asked: Mode) -> Result<(), Fault> {
+        if self.extent == Extent::Runs && self.mode(asked).enforces() { permitted() } else { Ok(()) }
+    }
+
+    /// The same of a signal.
+    ///
+    /// # Errors
+    /// As for [`Policy::permit`].
+    pub fn permit_signal(self) -> Result<(), Fault> {
+        match (self.extent, self.enforcement) {
+            (Extent::Runs, Enforcement::Real) => permitted(),
+            _ => Ok(()),
+        }
+    }
+
     /// Rules on an effect.
     ///
     /// # Errors
     /// If the script is only explained, and cannot go on without it.
     pub fn rule(self, effect: Effect) -> Result<Ruling, Stop> {
         match (self.extent, self.enforcement, effect) {
-            (Extent::Explained, _, Effect::Attach) => Ok(Ruling::Rehearse),
+            (Extent::Explained, _, Effect::Attach | Effect::Remember) => Ok(Ruling::Rehearse),
             (Extent::Explained, _, other) => Err(Stop::OnlyExplained(other.in_words())),
             (Extent::Runs, Enforcement::Shadow, Effect::Signal) => Ok(Ruling::Rehearse),
             (Extent::Runs, ..) => Ok(Ruling::Do),
         }
     }
+}
+
+fn permitted() -> Result<(), Fault> {
+    let Some(reason) = host_switch::reason() else { return Ok(()) };
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let text = format!("this host only observes ({} is there{reason})", host_switch::FILE);
+    let advice = "`.shadow()` tells what would be refused, and --audit does so for a whole script; whoever keeps the host may remove the file";
+    Err(Fault { advice: Some(advice.to_owned()), ..Fault::environment(text) })
 }
 
 impl Effect {

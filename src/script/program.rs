@@ -6,7 +6,7 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
 use super::{Fault, Source, call::Resolved, event::ScriptEvent};
 use crate::{
-    filter::{self, Compiled, Follows, Prefilter, Refusal},
+    filter::{self, Asked, Compiled, Follows, Prefilter, Refusal},
     template::Template,
 };
 
@@ -157,13 +157,13 @@ pub struct When {
 }
 
 impl When {
-    /// The filter, with the values that captured variables have now.
+    /// The filter, with the values that captured variables have now, behind what is asked besides.
     ///
     /// # Errors
     /// What cannot be compiled, or can never be, at its place.
-    pub fn compile(&self, template: &Template) -> Result<Compiled, Refusal> {
+    pub fn compile(&self, asked: &[Asked<'_>], template: &Template) -> Result<Compiled, Refusal> {
         let (ast, captured) = (&self.program.ast, self.function.curry());
-        let compiled = filter::compile(ast, self.function.fn_name(), captured, template);
+        let compiled = filter::compile(ast, self.function.fn_name(), captured, asked, template);
         // A filter may nest deeper than a value may.
         let _ = crate::memory::was_too_deep();
         let mut compiled = compiled?;

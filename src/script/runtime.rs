@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! serve     the loop over events, timers and signals; a callback is never interrupted by another one
+//! ask       what is decided about operations that are held
+//! questions those that somebody at the prompt is to answer
 //! calls     the script's own functions
 //! correlate what comes to sequences and thresholds
 //! check     one check, from what it says of itself to what it came to
@@ -12,6 +14,7 @@
 //! output    the reporter
 //! ```
 
+mod ask;
 mod calls;
 pub mod check;
 mod correlate;
@@ -19,11 +22,12 @@ mod end;
 mod follow;
 mod lapse;
 mod output;
+mod questions;
 mod serve;
 mod stopping;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
@@ -31,14 +35,15 @@ use std::{
 
 use rhai::{EvalAltResult, ParseError};
 
-use self::{calls::Failed, follow::Following, output::Output};
+use self::{calls::Failed, follow::Following, output::Output, questions::Asked};
 use super::{
     Fault, Options, Source,
     checks::Checks,
     correlation::Correlations,
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
-    handle::ProbeHandle,
+    handle::{Asker, ProbeHandle},
+    hunt::Hunt,
     interrupt::Interrupts,
     policy::{Effect, Ruling},
     program::{Callback, Program, Texts},
@@ -46,6 +51,7 @@ use super::{
     registry::Registry,
     scratch::Scratches,
     stop::Stop,
+    target::Target,
     timers::Timers,
 };
 use crate::{
@@ -58,6 +64,7 @@ use crate::{
 
 pub use self::{
     end::Heard,
+    questions::{Answering, LETTERS},
     serve::{Turn, Until},
 };
 
@@ -80,10 +87,15 @@ pub struct Runtime {
     make_index: MakeIndex,
     pub probes: Registry,
     pub checks: Checks,
+    pub hunt: Hunt,
+    /// The process that the session is about, if there is one.
+    pub target: OnceCell<Target>,
     pub scratches: Scratches,
     /// Sequences, thresholds, and what the script remembers.
     pub correlations: Correlations,
     pub timers: RefCell<Timers>,
+    /// What somebody at the prompt is asked.
+    asked: Asked,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
@@ -136,6 +148,8 @@ impl Runtime {
                 Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
             ),
             checks: Checks::new(options.checks.clone()),
+            hunt: Hunt::default(),
+            target: OnceCell::new(),
             facts: Rc::new(Facts::new(options.root.clone())),
             options,
             catalogue,
@@ -145,6 +159,7 @@ impl Runtime {
             scratches: Scratches::default(),
             correlations: Correlations::default(),
             timers: RefCell::default(),
+            asked: Asked::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
             recent: RefCell::default(),
@@ -192,13 +207,30 @@ impl Runtime {
             Ok(Ruling::Do) => &*self.backend,
             _ => &DryRun,
         };
+        if matches!(probe.asker(), Some(Asker::Person)) && !self.options.interactive && backend.is_live() {
+            return Err(Fault::script(format!(
+                "probe `{}` asks whoever sits at the prompt, and there is none; give it a function that decides: `.ask(|e| if … {{ allow() }} else {{ deny(\"EACCES\") }})`",
+                probe.name()
+            )));
+        }
+        if backend.is_live() {
+            // The host may have changed its mind since the mode was set.
+            self.options.policy.permit(probe.mode())?;
+        }
         probe.settle_origin(&self.program()?.ast);
         if !self.probes.attach(probe, backend, &self.events.0)? {
             return Ok(());
         }
         if backend.is_live() {
             let described = probe.describe();
-            self.note(&format!("attached {described}"));
+            // Whoever runs a hunt has not written its filters: `explain` tells them.
+            let terse = self.hunt.header().is_some() && self.options.verbose == 0;
+            self.note(&format!("attached {}", if terse { probe.name() } else { described.clone() }));
+            if terse {
+                self.introduced.borrow_mut().push(described);
+                self.note_door(probe);
+                return Ok(());
+            }
             self.introduced.borrow_mut().push(described);
         }
         self.notes(&probe.remarks());

@@ -21,10 +21,13 @@ use super::{
     engine,
     event::ScriptEvent,
     handle::ProbeHandle,
+    header::Header,
+    hunt,
     program::Program,
     receivers::Receivers,
     runtime::{Heard, Runtime, Turn, Until},
     stop::Stop,
+    target::Target,
     value,
 };
 use crate::{
@@ -99,6 +102,14 @@ impl Session {
         Session { started }
     }
 
+    /// Makes a process what the session is about: the script has `target`, and the session ends with the process.
+    pub fn follow(&mut self, target: Target) {
+        if let Ok(started) = &mut self.started {
+            started.scope.push_constant("target", target.scope());
+            let _ = started.runtime.target.set(target);
+        }
+    }
+
     /// Runs a whole script: its text, then, while probes are attached or timers
     /// are pending, the event loop; then `on_exit`, detach, closing books.
     /// Errors are reported through the sink.
@@ -110,6 +121,12 @@ impl Session {
             }
             Err(error) => unusable(error),
         }
+    }
+
+    /// Takes note of what a script is whose text is the first line at a prompt, by its header. Returns whether it may be evaluated: a
+    /// header that is none is said.
+    pub fn introduce(&mut self, source: &Source) -> bool {
+        self.started.as_ref().map_or(true, |started| started.begin_hunt(source).is_ok())
     }
 
     /// Waits until everything is written that was said; gives how the session ended, which is no success if
@@ -221,6 +238,9 @@ impl Started {
     }
 
     fn run(&mut self, source: &Source) -> Outcome {
+        if let Err(code) = self.begin_hunt(source) {
+            return self.finish(code, End::Own);
+        }
         let (code, end) = match self.evaluate(source) {
             Ok(_) => {
                 self.note_forgotten();
@@ -243,10 +263,28 @@ impl Started {
         self.finish(code, end)
     }
 
+    /// Takes note that the script is a hunt, if its header says so.
+    ///
+    /// # Errors
+    /// If the header is none, which is said; the exit code.
+    fn begin_hunt(&self, source: &Source) -> Result<(), i32> {
+        match Header::of(&source.text) {
+            Ok(Some(header)) => self.runtime.hunt.begin(source, header),
+            Ok(None) => {}
+            Err(error) => {
+                self.runtime.diagnose(&Diagnostic::sentence(&format!("{}: {error}", source.name)));
+                return Err(exit::FAILED);
+            }
+        }
+        Ok(())
+    }
+
     /// Says what keeps a session whose script is done, and what would end it; unless the script has seen to that.
     fn say_what_stays(&self) {
         let runtime = &self.runtime;
-        let ends = runtime.options.lasts.is_some() || !runtime.timers.borrow().is_empty();
+        let ends = runtime.target.get().is_some()
+            || runtime.options.lasts.is_some()
+            || !runtime.timers.borrow().is_empty();
         let stay = match self.attached().count() {
             0 => return,
             1 => "1 probe stays attached".to_owned(),
@@ -387,10 +425,18 @@ impl Started {
         let heard = if ended_by == Some(Stop::OutputClosed) { Heard::No } else { Heard::Yes };
         let books = self.runtime.close(&self.engine, heard);
         self.runtime.report(|reporter| reporter.emit(Record::Books(&books)));
+        // Who waits for the command must not take its end for success.
+        let cut_short = self.runtime.target.get().and_then(Target::cut_short);
+        let code = cut_short.filter(|_| code == exit::FINE && end == End::Told).unwrap_or(code);
         // At a prompt a failed check has been seen.
-        let of_checks =
-            if self.runtime.options.interactive { exit::FINE } else { self.runtime.checks.exit_code() };
-        Outcome { code: if code == exit::FINE { of_checks } else { code } }
+        if self.runtime.options.interactive || code != exit::FINE {
+            return Outcome { code };
+        }
+        let of_hunt = self.runtime.hunt.outcome(&books).map_or(exit::FINE, |hunted| {
+            self.runtime.report(|reporter| reporter.emit(Record::Hunted(&hunted)));
+            hunt::exit_code(&hunted)
+        });
+        Outcome { code: self.runtime.checks.exit_code().max(of_hunt) }
     }
 
     /// Calls what the script has for its end. Gives the exit code that comes of it, and who has ended the session:

@@ -13,6 +13,8 @@ use std::{
 
 use nix::libc;
 
+use crate::exit;
+
 /// What a shell gives if there is no such program.
 const NOT_FOUND: i32 = 127;
 /// Leaves at once if everything fits, keeps colours, leaves the text on the screen.
@@ -62,6 +64,24 @@ pub fn command(line: &str) -> Result<(), String> {
         }
         Ok(status) => Err(format!("it ended with {status}")),
         Err(error) => Err(format!("cannot start /bin/sh: {error}")),
+    }
+}
+
+/// Runs a command of this program's own, until it ends or is interrupted.
+///
+/// # Errors
+/// What there is to say about its end; what went wrong it has said itself.
+pub fn own(arguments: &[String]) -> Result<(), String> {
+    const EXECUTABLE: &str = "/proc/self/exe";
+    match Command::new(EXECUTABLE).args(arguments).status() {
+        Ok(status) if status.code() == Some(exit::INTERRUPTED) => {
+            // The terminal has written `^C`, and no newline.
+            let _ = writeln!(io::stderr());
+            Ok(())
+        }
+        Ok(status) if status.code().is_some() => Ok(()),
+        Ok(status) => Err(format!("it ended with {status}")),
+        Err(error) => Err(format!("cannot start {EXECUTABLE}: {error}")),
     }
 }
 

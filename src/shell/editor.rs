@@ -39,7 +39,7 @@ use super::{
     recall::Recall,
     vocabulary::Vocabulary,
 };
-use crate::script::Variable;
+use crate::script::{Answering, Variable};
 
 /// Either kind of reader.
 pub enum Reader {
@@ -81,6 +81,7 @@ pub struct Setting {
     /// Standard output is elsewhere: prompt on the controlling terminal.
     pub own_terminal: bool,
     pub history: Option<PathBuf>,
+    pub answering: Answering,
 }
 
 /// Entries kept.
@@ -111,7 +112,7 @@ impl RichReader {
             .color_mode(ColorMode::Forced)
             .behavior(if setting.own_terminal { Behavior::PreferTerm } else { Behavior::Stdio })
             .build();
-        let keys = keys::Shared::default();
+        let keys = keys::Shared { answering: setting.answering.clone(), ..keys::Shared::default() };
         let shelf = Shelf::new(&config, keys.recall.clone());
         let mut editor = Editor::with_history(config, shelf)?;
         keys::bind(&mut editor, &keys);

@@ -16,7 +16,7 @@ use super::{
     margin, meta,
     recall::{Recall, Way},
 };
-use crate::script::{Completeness, completeness};
+use crate::script::{Answering, Completeness, completeness};
 
 /// What the keys share with the editor's other parts.
 #[derive(Debug, Clone, Default)]
@@ -28,13 +28,20 @@ pub struct Shared {
     pub interrupted: Arc<AtomicBool>,
     pub recall: Recall,
     pub listing: Listing,
+    /// Of what probes ask.
+    pub answering: Answering,
 }
 
 /// Binds the keys.
 pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>, shared: &Shared) {
     let plain = |code| KeyEvent(code, Modifiers::NONE);
     let mut on = |event: Event, inner: Option<Box<dyn ConditionalEventHandler>>| {
-        let handler = Answered { listing: shared.listing.clone(), inner };
+        let handler = Answered {
+            listing: shared.listing.clone(),
+            answering: shared.answering.clone(),
+            question: Arc::clone(&shared.question),
+            inner,
+        };
         editor.bind_sequence(event, EventHandler::Conditional(Box::new(handler)));
     };
     on(Event::Any, None);
@@ -74,16 +81,30 @@ fn is_given_up(text: &str) -> bool {
     blank(last.next()) && blank(last.next()) && last.next().is_some()
 }
 
-/// A key that answers the question of a list of candidates, if one stands, and else does what it is for.
+/// A key that answers the question of a list of candidates, or of a probe, if one stands, and else does what it is for.
 struct Answered {
     listing: Listing,
+    answering: Answering,
+    question: Arc<AtomicBool>,
     inner: Option<Box<dyn ConditionalEventHandler>>,
 }
 
 impl ConditionalEventHandler for Answered {
     fn handle(&self, event: &Event, n: RepeatCount, positive: bool, context: &EventContext) -> Option<Cmd> {
         let answer = event.get(0).and_then(|key| self.listing.answer(*key));
+        if answer.is_none() && event.get(0).is_some_and(|key| self.answers(*key, context.line())) {
+            return Some(Cmd::Noop);
+        }
         answer.or_else(|| self.inner.as_ref()?.handle(event, n, positive, context))
+    }
+}
+
+impl Answered {
+    /// A letter answers what a probe asks where nothing else is being typed; with Alt it does in any case.
+    fn answers(&self, KeyEvent(key, modifiers): KeyEvent, line: &str) -> bool {
+        let KeyCode::Char(letter) = key else { return false };
+        let alone = modifiers == Modifiers::ALT || (line.is_empty() && modifiers == Modifiers::NONE);
+        !self.question.load(Ordering::Relaxed) && self.answering.take(letter, alone)
     }
 }
 

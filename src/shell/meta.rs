@@ -51,7 +51,7 @@ struct Command {
     run: fn(&mut Shell, &str) -> Flow,
 }
 
-const COMMANDS: [Command; 22] = [
+const COMMANDS: [Command; 24] = [
     Command {
         name: "help",
         argument: Argument::Topic,
@@ -102,6 +102,13 @@ const COMMANDS: [Command; 22] = [
         run: probes::detach,
     },
     Command {
+        name: "answer",
+        argument: Argument::Code,
+        usage: ":answer LETTER",
+        help: "answer what a probe asks, by the letter that it tells",
+        run: probes::answer,
+    },
+    Command {
         name: "panic",
         argument: Argument::None,
         usage: ":panic",
@@ -114,6 +121,13 @@ const COMMANDS: [Command; 22] = [
         usage: ":doctor",
         help: "what this machine can do, each hook tried",
         run: probes::doctor,
+    },
+    Command {
+        name: "why",
+        argument: Argument::Code,
+        usage: ":why PID",
+        help: "which layer refuses what a process asks for",
+        run: probes::why,
     },
     Command {
         name: "history",

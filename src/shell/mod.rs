@@ -188,6 +188,7 @@ fn rich(
         color: options.color,
         own_terminal: terminal.is_output_elsewhere(),
         history,
+        answering: options.answering.clone(),
     };
     let mut reader = RichReader::new(setting, printer.gate())?;
     let above = reader.above()?;
@@ -333,6 +334,7 @@ impl Shell {
     fn begin(&mut self, begin: Begin) -> Flow {
         let flow = if begin.init { self.init() } else { Flow::Stay };
         match (flow, begin.script) {
+            (Flow::Stay, Some(script)) if !self.session.introduce(&script) => Flow::Stay,
             (Flow::Stay, Some(script)) => self.evaluate(&script.text),
             (flow, _) => flow,
         }

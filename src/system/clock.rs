@@ -60,6 +60,19 @@ pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Readin
     });
 }
 
+/// Takes the offsets that another process of the same time namespace has learned.
+pub fn adopt(offsets: [i64; 2]) {
+    let [monotonic, boottime] = offsets;
+    OFFSETS.get_or_init(|| Offsets { monotonic, boottime });
+}
+
+/// Returns the offsets that this process has learned, for [`adopt`].
+#[must_use]
+pub fn learned() -> [i64; 2] {
+    let Offsets { monotonic, boottime } = offsets();
+    [monotonic, boottime]
+}
+
 /// `None` if what the kernel tells is not about this process, or it tells nothing.
 fn told() -> Option<Offsets> {
     let namespace = |name| fs::read_link(format!("/proc/self/ns/{name}")).ok();

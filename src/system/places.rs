@@ -16,6 +16,8 @@ pub struct Places {
     pub lock: PathBuf,
     /// What the last runs came to.
     pub history: PathBuf,
+    /// What `krsi-sh panic` has ended.
+    pub trail: PathBuf,
     /// The directory of what scripts remember: `state("name")`.
     pub remembered: PathBuf,
 }
@@ -45,6 +47,7 @@ impl Places {
         Places {
             lock: runtime.join("check.lock"),
             history: state.join("check.json"),
+            trail: state.join("panic.ndjson"),
             remembered: state.join("state"),
         }
     }

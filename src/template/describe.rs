@@ -14,7 +14,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use super::{
     Control, Cost, CounterIndex, Cut, EarlyField, Field, FieldKind, Function, KernelNames, Known,
     LONGEST_NAME, Layout, Limits, NameRule, NamedValue, Object as Stored, ObservedAt, Observer, Param,
-    ParamKind, Stack, SummaryKinds, Template,
+    ParamKind, Question, Stack, SummaryKinds, Template,
 };
 
 /// An object that is not a template.
@@ -81,6 +81,7 @@ fn read(object: &[u8]) -> Fallible<Template> {
         hooks: layout.programs.iter().map(|(hook, _)| hook.clone()).collect(),
         can_deny: !about.has("observe-only"),
         scope_required: about.has("scope-required"),
+        cannot_ask: about.get("cannot-ask").map(str::to_owned),
         params: types.params()?,
         fields,
         event_size: origin_size + event.size(),
@@ -125,8 +126,9 @@ fn by_task(elf: &object::File<'_>) -> Vec<String> {
 
 /// What is attached to functions of the kernel's and is no observer: at their entry, or in place of what they return.
 fn functions(sections: &[(String, String)]) -> Vec<(Function, String)> {
+    let has_another_purpose = |program: &str| program.ends_with("_observed") || program.ends_with("_track");
     let at_entry =
-        of_kind(sections, "fentry", "").into_iter().filter(|(_, program)| !program.ends_with("_observed"));
+        of_kind(sections, "fentry", "").into_iter().filter(|(_, program)| !has_another_purpose(program));
     let in_place = of_kind(sections, "fmod_ret", "_function").into_iter();
     let each = |refuses| move |(name, program): (String, String)| (Function { name, refuses }, program);
     at_entry.map(each(false)).chain(in_place.map(each(true))).collect()
@@ -246,6 +248,7 @@ fn costs(tags: &Tags<'_>, origin: &[NamedValue]) -> Fallible<Option<Cost>> {
     match (name, part) {
         ("exe", _) => Ok(Some(Cost::Executable)),
         ("cwd", _) => Ok(Some(Cost::Directory)),
+        ("file", _) => Ok(Some(Cost::File)),
         (_, Some(part)) => Ok(Some(Cost::Origin(part))),
         (other, None) => Err(format!("its tag `costs` is `{other}`, which means nothing")),
     }
@@ -542,6 +545,10 @@ impl Types {
             "krsi_ports" => Ok(ParamKind::Ports),
             "krsi_names" => Ok(ParamKind::Names(name_rule(tags)?)),
             "krsi_name_prefixes" => Ok(ParamKind::NamePrefixes(name_rule(tags)?)),
+            "krsi_asked" => {
+                let asks = tags.need("asks", "a param of type krsi_asked")?;
+                Question::parse(&asks).map(ParamKind::Asked).ok_or_else(|| format!("`{asks}` is no question"))
+            }
             "krsi_flags" => {
                 tags.named_values("bits")?.map(ParamKind::Flags).ok_or("no tag `krsi:bits:…`".into())
             }
@@ -589,7 +596,10 @@ impl Types {
             functions: functions(sections).into_iter().map(|(function, _)| function).collect(),
             doors: of_kind(sections, "fmod_ret", ""),
             observers: observers(sections),
-            trackers: of_kind(sections, "tp_btf", "_track"),
+            trackers: ["tp_btf", "fentry"]
+                .iter()
+                .flat_map(|kind| of_kind(sections, kind, "_track"))
+                .collect(),
             seeds: of_kind(sections, "iter", "_seed"),
             by_task: Vec::new(),
             packed_from: 0,

@@ -102,6 +102,12 @@ numbers! {
         lapsed,
         guarded,
         overflow,
+        would_ask,
+        asked,
+        answered,
+        timed_out,
+        withdrawn,
+        otherwise,
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Template {
     pub can_deny: bool,
     /// Its hooks are asked so often that a probe needs a scope, or has to say that every task is meant.
     pub scope_required: bool,
+    /// Why its operations cannot be held until somebody has decided, if so: the end of a sentence.
+    pub cannot_ask: Option<String>,
     pub params: Vec<Param>,
     /// The header's fields first, then those of the origin, then the template's own.
     pub fields: Vec<Field>,
@@ -172,6 +174,43 @@ pub enum ParamKind {
     Names(NameRule),
     /// Byte prefixes of texts.
     NamePrefixes(NameRule),
+    /// Texts that the filter asks about.
+    Asked(Question),
+}
+
+/// What a param of texts asks of an event, of which one of its texts is enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The list, of which one text is enough; or the text.
+    pub of: String,
+    pub test: Asks,
+}
+
+/// How a text is to be to one of a param's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asks {
+    Equals,
+    StartsWith,
+    EndsWith,
+    Contains,
+    /// A pattern with `*` and `?`.
+    Like,
+}
+
+impl Question {
+    /// Reads the tag's text: `argv contains`.
+    fn parse(text: &str) -> Option<Self> {
+        let (of, test) = text.split_once(' ')?;
+        let test = match test {
+            "equals" => Asks::Equals,
+            "starts_with" => Asks::StartsWith,
+            "ends_with" => Asks::EndsWith,
+            "contains" => Asks::Contains,
+            "like" => Asks::Like,
+            _ => return None,
+        };
+        Some(Question { of: of.to_owned(), test })
+    }
 }
 
 /// Longest name that the table of names holds, in bytes: the kernel's LPM trie takes keys up to 256
@@ -202,6 +241,13 @@ impl ParamKind {
             ParamKind::Ports => "set of ports",
             ParamKind::Names(_) => "set of names",
             ParamKind::NamePrefixes(_) => "set of name prefixes",
+            ParamKind::Asked(Question { test, .. }) => match test {
+                Asks::Equals => "set of texts",
+                Asks::StartsWith => "set of prefixes",
+                Asks::EndsWith => "set of suffixes",
+                Asks::Contains => "set of parts",
+                Asks::Like => "set of patterns",
+            },
         }
     }
 }
@@ -271,6 +317,8 @@ pub enum Cost {
     Executable,
     /// The directory that the task is in.
     Directory,
+    /// Owner and permissions of the hook's file, and the layer that it is on.
+    File,
     /// A part of the origin, by its number (`enum krsi_origin_part` of the templates): told only where it is named.
     Origin(u32),
 }

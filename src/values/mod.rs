@@ -6,6 +6,7 @@
 mod codes;
 pub mod duration;
 pub mod network;
+mod path;
 mod port;
 mod severity;
 mod suggest;
@@ -14,6 +15,7 @@ pub use self::{
     codes::{CodeError, Errno, Signal},
     duration::DurationError,
     network::{Network, NetworkError, Networks},
+    path::not_in_a_path,
     port::{PortError, Ports},
     severity::{Severity, SeverityError},
     suggest::nearest,

@@ -13,12 +13,14 @@ mod foreign;
 mod generated;
 mod help;
 mod lab;
+mod library;
 mod limits;
 mod output;
 mod refusals;
 mod scripts;
 mod templates;
 mod trust;
+mod why;
 
 use std::{
     ffi::OsStr,

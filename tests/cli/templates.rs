@@ -25,6 +25,7 @@ fn json_has_what_was_promised() {
                 "attack",
                 "hooks",
                 "can_deny",
+                "can_ask",
                 "example",
                 "not_seen",
                 "scope_required",

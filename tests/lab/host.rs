@@ -20,14 +20,37 @@ use crate::{
 };
 
 /// The matrix: fewer than these is a failure under `make test`.
-const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.3", "5.10-fmod_ret", "6.12-fmod_ret"];
+const KERNELS: &[&str] = &[
+    "5.10",
+    "6.1",
+    "6.12",
+    "6.18",
+    "7.3",
+    "5.10-fmod_ret",
+    "6.12-fmod_ret",
+    "5.10-modules",
+    "6.12-modules",
+    "7.3-modules",
+    "5.10-selinux",
+    "7.3-selinux",
+];
 /// Behind a kernel's name: booted without `bpf` in `lsm=`, so that probes are attached by fmod_ret.
 const WITHOUT_BPF: &str = "-fmod_ret";
 /// Its active LSMs.
 const OTHER_LSMS: &str = "landlock,lockdown,yama";
+/// Behind a kernel's name: booted with security modules that refuse by rules of their own, for the claims about them alone.
+const WITH_MODULES: &str = "-modules";
+const MODULES: &str = "landlock,lockdown,yama,apparmor,bpf";
+/// The same with the module that is not there together with AppArmor.
+const WITH_SELINUX: &str = "-selinux";
+const SELINUX: &str = "lockdown,yama,selinux,bpf";
+/// Columns for claims that are made in no other.
+const APART: [(&str, &str); 2] = [(WITH_MODULES, guest::why::MODULES), (WITH_SELINUX, guest::why::SELINUX)];
 /// Those on which everything is claimed in each run: the oldest and the newest. On the others it is what every template
 /// has in common, unless `KRSI_LAB_ALL` is set (`make matrix`) or a claim is asked for by its name.
 const WHOLE: &[&str] = &["5.10", "7.3"];
+/// Those on which the hunts are put to the test, whatever else is: it is not the kernel that makes them right.
+const HUNTED: &[(&str, &str)] = &[(guest::hunts::TEMPLATE, "6.12"), (guest::hunts::OLDEST, "5.10")];
 /// Guests at a time; each has one CPU, and waits for a lease or a clock now and then. Three suites and then two keep two
 /// cores busier than two, two and one.
 const PARALLEL: usize = 3;
@@ -85,7 +108,14 @@ impl Extent {
     }
 
     /// Whether this claim is run on this kernel.
-    fn has(self, kernel: &str, step: &str) -> bool {
+    fn has(self, kernel: &str, template: &str, step: &str) -> bool {
+        if let Some((_, hunted)) = HUNTED.iter().find(|(hunts, _)| *hunts == template) {
+            return *hunted == kernel;
+        }
+        let apart = |(suffix, claims): &&(&str, &str)| template == *claims || kernel.ends_with(suffix);
+        if let Some((suffix, claims)) = APART.iter().find(apart) {
+            return template == *claims && kernel.ends_with(suffix);
+        }
         let common = step.starts_with(guest::COMMON);
         // By the other door, what all templates have in common is enough: they decide alike.
         if image_of(kernel).1.is_some() {
@@ -108,7 +138,7 @@ fn trials(rows: &[Row], extent: Extent, skipped: Option<&str>) -> Vec<Trial> {
                 Some(_) => Ok(()),
                 None => Err(Failed::from("no result")),
             });
-            trial.with_ignored_flag(skipped.is_some() || !extent.has(kernel, step))
+            trial.with_ignored_flag(skipped.is_some() || !extent.has(kernel, template, step))
         })
         .collect()
 }
@@ -117,9 +147,22 @@ fn find<'r>(rows: &'r [Row], kernel: &str, template: &str, step: &str) -> Option
     rows.iter().find(|r| r.kernel == kernel && r.template == template && r.step == step)
 }
 
+/// Stands between parts of a filter, of which any is enough.
+const ALSO: char = '\n';
+
 /// Whether a claim is made in a column, and asked for.
 pub fn is_wanted(kernel: &str, step: &guest::Step, filter: &str) -> bool {
-    Extent::Everything.has(kernel, step.name) && name(kernel, step.template, step.name).contains(filter)
+    let name = name(kernel, step.template, step.name);
+    Extent::Everything.has(kernel, step.template, step.name)
+        && filter.split(ALSO).any(|part| name.contains(part))
+}
+
+/// What is asked for on a kernel that is not in [`WHOLE`].
+fn elsewhere() -> String {
+    let of = |template: &str| format!("::{template}::");
+    let apart = APART.iter().map(|(_, claims)| of(claims));
+    let parts = [guest::COMMON.to_owned(), of(guest::hunts::TEMPLATE)].into_iter().chain(apart);
+    parts.collect::<Vec<_>>().join(&ALSO.to_string())
 }
 
 /// What a trial is called, and found by: `cargo test --test lab -- 6.12::exec`.
@@ -136,10 +179,10 @@ fn boot_all(filter: &str, extent: Extent) -> Vec<Row> {
                 loop {
                     let Some(job) = waiting.lock().unwrap().pop() else { break };
                     let found = match job {
-                        Job::Suite(kernel) if extent == Extent::Everything || extent.has(kernel, "") => {
+                        Job::Suite(kernel) if extent == Extent::Everything || extent.has(kernel, "", "") => {
                             boot(kernel, filter)
                         }
-                        Job::Suite(kernel) => boot(kernel, guest::COMMON),
+                        Job::Suite(kernel) => boot(kernel, &elsewhere()),
                         Job::Alone(kernel, boot) => boot.run(kernel),
                     };
                     rows.lock().unwrap().extend(found);
@@ -167,7 +210,9 @@ fn jobs(filter: &str, extent: Extent) -> Vec<Job> {
     let is_suite = |kernel: &&&'static str| guest::STEPS.iter().any(|step| is_wanted(kernel, step, filter));
     let boots = |kernel: &'static str, boots: &'static [Boot]| {
         let any = move |boot: &&Boot| {
-            boot.claims.iter().any(|c| wanted(kernel, c.template, c.name) && extent.has(kernel, c.name))
+            boot.claims
+                .iter()
+                .any(|c| wanted(kernel, c.template, c.name) && extent.has(kernel, c.template, c.name))
         };
         boots.iter().filter(any).map(move |boot| Job::Alone(kernel, boot))
     };
@@ -225,6 +270,9 @@ fn boot(kernel: &'static str, filter: &str) -> Vec<Row> {
         .filter_map(|line| serde_json::from_str::<Row>(line).ok())
         .map(|row| ((row.template.clone(), row.step.clone()), row))
         .collect();
+    if let Err(error) = keep_findings(kernel, &stdout.bytes) {
+        eprintln!("cannot keep what the hunts have found: {error}");
+    }
     // 0: every step passed; 1: some failed, and said so. Anything else is the guest's trouble.
     let trouble = match verdict {
         Ok(verdict) if verdict.exit_code <= 1 => None,
@@ -249,6 +297,18 @@ fn boot(kernel: &'static str, filter: &str) -> Vec<Row> {
         .collect()
 }
 
+/// Keeps what each hunt has said of its case: its header shows one of these as a sample.
+fn keep_findings(kernel: &str, output: &[u8]) -> std::io::Result<()> {
+    let text = String::from_utf8_lossy(output);
+    let found: Vec<_> = text.lines().filter(|line| line.starts_with("{\"hunt\":")).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab");
+    fs::create_dir_all(&directory)?;
+    fs::write(directory.join(format!("hunts-{kernel}.ndjson")), found.join("\n") + "\n")
+}
+
 fn run_guest(
     kernel: &str,
     filter: &str,
@@ -266,12 +326,15 @@ fn run_guest(
         guest: guest::active::LIBRARY.into(),
         mode: 0o644,
     };
+    let policy = kernel.ends_with(WITH_SELINUX).then(selinux_policy).transpose()?;
+    let scripts = guest::hunts::scripts()?;
+    let scripts = scripts.into_iter().map(|(host, guest)| Extra { host, guest, mode: 0o644 });
     let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).to_vec();
     let request = Request {
         kernel: Some(image.to_owned()),
         lsm: lsm.map(str::to_owned),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
-        files: [suite, active].into_iter().chain(modules).collect(),
+        files: [suite, active].into_iter().chain(modules).chain(policy).chain(scripts).collect(),
         // What happens at once has to happen at once.
         cpus: 2,
         timeout: Duration::from_secs(3600),
@@ -280,16 +343,35 @@ fn run_guest(
     Ok(lab::run(&request, streams)?)
 }
 
+/// The policy of tests/lab/selinux.conf as the kernel takes it.
+fn selinux_policy() -> Result<Extra, Box<dyn std::error::Error>> {
+    /// The oldest version that all kernels of the matrix read.
+    const VERSION: &str = "31";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = root.join("target/lab/selinux.policy");
+    fs::create_dir_all(root.join("target/lab"))?;
+    let mut checkpolicy = std::process::Command::new("checkpolicy");
+    let ran = checkpolicy
+        .args(["-U", "allow", "-c", VERSION, "-o"])
+        .arg(&made)
+        .arg(root.join("tests/lab/selinux.conf"))
+        .output()
+        .map_err(|error| format!("checkpolicy: {error}; run: scripts/setup lab"))?;
+    if !ran.status.success() {
+        return Err(format!("checkpolicy: {}", String::from_utf8_lossy(&ran.stderr)).into());
+    }
+    Ok(Extra { host: made, guest: guest::why::POLICY.into(), mode: 0o600 })
+}
+
 fn cached(kernel: &str) -> bool {
     kernels::find(&kernels::cache(), Some(image_of(kernel).0)).is_ok()
 }
 
 /// A column's kernel, and its LSMs if they are not the usual ones.
 fn image_of(column: &str) -> (&str, Option<&'static str>) {
-    match column.strip_suffix(WITHOUT_BPF) {
-        Some(kernel) => (kernel, Some(OTHER_LSMS)),
-        None => (column, None),
-    }
+    let others = [(WITHOUT_BPF, OTHER_LSMS), (WITH_MODULES, MODULES), (WITH_SELINUX, SELINUX)];
+    let known = others.iter().find_map(|(suffix, lsms)| Some((column.strip_suffix(suffix)?, Some(*lsms))));
+    known.unwrap_or((column, None))
 }
 
 fn row(kernel: &str, step: &guest::Step, result: &str, reason: String) -> Row {
@@ -337,7 +419,7 @@ fn print_table(rows: &[Row], extent: Extent) {
     for (template, step) in steps() {
         let cells = KERNELS.iter().map(|kernel| match find(rows, kernel, template, step) {
             Some(row) => row.result.as_str(),
-            None if extent.has(kernel, step) => "fail",
+            None if extent.has(kernel, template, step) => "fail",
             None => "not run",
         });
         table.add_row([template, step].into_iter().chain(cells));

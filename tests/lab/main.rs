@@ -18,6 +18,8 @@ mod filter_needles;
 mod gaps;
 mod guest;
 mod host;
+#[path = "../hunts/cases.rs"]
+mod hunt_cases;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,9 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("--guest") => guest::main(),
         Some(guest::exec_unlink::LEADERLESS) => guest::exec_unlink::leave(),
+        Some(guest::exec_unlink::CRUMBLING) => guest::exec_unlink::crumble(),
+        Some(guest::why::REFUSED) => guest::why::act(&std::env::args().nth(2).unwrap_or_default()),
+        Some(guest::deeds::DEED) => guest::deeds::main(&std::env::args().nth(2).unwrap_or_default()),
         _ => host::main(),
     }
 }

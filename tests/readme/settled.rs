@@ -10,6 +10,8 @@ pub fn settled<'l>(lines: impl Iterator<Item = &'l str>) -> String {
         let line = release(line.trim_end());
         let line = number(&line, "pid ", &mut pids);
         let line = number(&line, "krsi-sh[", &mut pids);
+        let line = number(&line, "busybox[", &mut pids);
+        let line = time_left(&line);
         text.push_str(&time(&line));
         text.push('\n');
     }
@@ -25,6 +27,13 @@ fn number(line: &str, before: &str, known: &mut Vec<String>) -> String {
         known.len() - 1
     });
     format!("{head}{before}{}{}", 100 + position, &tail[digits.len()..])
+}
+
+/// `(29 s, otherwise`: how long a question has still waited depends on how fast it was shown.
+fn time_left(line: &str) -> String {
+    const AFTER: &str = " s, otherwise";
+    let Some((head, tail)) = line.split_once(AFTER) else { return line.to_owned() };
+    format!("{}29{AFTER}{tail}", head.trim_end_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// `18:14:32.220` at a line's beginning.

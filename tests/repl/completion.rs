@@ -49,7 +49,7 @@ fn what_is_counted_is_completed_to_the_events_fields() {
     terminal.last_row("krsi>");
     completes(&mut terminal, "p.count_by(\"addr", "p.count_by(\"address");
     completes(&mut terminal, "probe(\"exec\").hist(\"argc", "probe(\"exec\").hist(\"argc");
-    completes(&mut terminal, "probe(\"exec\").top(5, [\"file", "probe(\"exec\").top(5, [\"filename");
+    completes(&mut terminal, "probe(\"exec\").top(5, [\"filen", "probe(\"exec\").top(5, [\"filename");
     completes(&mut terminal, "p.fields([\"pid\", \"ppi", "p.fields([\"pid\", \"ppid");
     completes(&mut terminal, ":set color ne", ":set color never");
     completes(&mut terminal, ":stats p", ":stats p");

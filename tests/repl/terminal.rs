@@ -31,7 +31,7 @@ use tempfile::TempDir;
 /// For a busy machine; nothing takes a hundredth of it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// As many as the longest page of help has, and then some.
-pub const ROWS: u16 = 400;
+pub const ROWS: u16 = 600;
 
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";

@@ -6,6 +6,7 @@ use super::{Checker, Element, Fallible, Kind, Node, Term};
 use crate::event::origin::ANCESTOR_IDS;
 use crate::filter::ir::{self, Bool, Case, Comparison, Formula, Int, Place, Test, Text, Texts, Value};
 use crate::filter::whole_globs::whole_globs;
+use crate::template::Asks;
 
 /// What is asked about the elements of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +154,34 @@ impl Checker<'_> {
                 Ok(ir::or(parts))
             }
             of => self.no_method(&of, "any", at),
+        }
+    }
+
+    /// Whether a text, or one of a list, is as one of these says.
+    pub(in crate::filter) fn asked_of(&self, of: &Term, sought: &[(Asks, &str)]) -> Fallible<Bool> {
+        let text = match of {
+            Term::Texts(texts) => element(texts.clone(), ANY),
+            Term::Text(text) => text.clone(),
+            of => return self.no_method(of, "any", Position::NONE),
+        };
+        let mut parts = Vec::new();
+        for (test, words) in sought {
+            let needle = || self.sought(&text, words, Position::NONE);
+            parts.push(match test {
+                Asks::Equals => Bool::Text(text.clone(), Test::Equals(needle()?)),
+                Asks::StartsWith => Bool::Text(text.clone(), Test::StartsWith(needle()?)),
+                Asks::EndsWith => Bool::Text(text.clone(), Test::EndsWith(needle()?)),
+                Asks::Contains => Bool::Text(text.clone(), Test::containing(needle()?, 0, 0)),
+                Asks::Like => self.like(text.clone(), words, Position::NONE)?,
+            });
+        }
+        let Term::Texts(texts) = of else { return Ok(ir::either(parts)) };
+        let one = ir::or(parts);
+        match one_of_them(texts, &one)
+            .or_else(|| formula(&one).map(|formula| Bool::Some(texts.clone(), formula)))
+        {
+            Some(any) => Ok(any),
+            None => self.no_method(of, "any", Position::NONE),
         }
     }
 

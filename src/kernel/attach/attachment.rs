@@ -6,17 +6,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aya::maps::Map;
+
 use crate::{
     backend::{Door, Followed, Request},
     event::Source,
     kernel::{
         Kernel, KernelError,
         attach::{exempt, hooks::Hooks, older::Older, scope::Resolved, trackers},
+        errno::chain,
         host::preemption,
+        label::Label,
         load::{Loaded, MissingHook, object::Object},
         maps::{
             counters::{Books, Delivery},
+            grace,
             params::{self, Tables},
+            questions::{self, Questions},
             ring::{Outlet, Reader},
             settings::Settings,
             stacks::KeptStacks,
@@ -24,8 +30,12 @@ use crate::{
             take,
         },
         names::{iterators::Iterators, lineage::lineage},
+        waker::{self, Registration, Watched},
     },
-    probe::{Counters, Mode, OnError, ParamValue, Summary},
+    probe::{
+        Counters, Mode, OnError, ParamValue, Scope, Summary,
+        ask::{Reply, Ruling, Standing},
+    },
     system::clock,
     template::{Control, Param, ParamKind, Template},
 };
@@ -58,6 +68,12 @@ pub struct Attachment {
     no_better: Option<String>,
     /// Decisions that the kernel passed over in programs that have left.
     missed: u64,
+    /// What it says of itself, if it has said so.
+    label: Option<Label>,
+    /// What it holds, if it asks.
+    questions: Option<Questions>,
+    /// That the waker is spared, and looks at what is held.
+    _waker: Registration,
 }
 
 impl Attachment {
@@ -81,7 +97,11 @@ impl Attachment {
         };
         let iterators = kernel.iterators()?;
         scope.apply(&mut object, iterators.types())?;
-        exempt::set(take(&object, "krsi_guard")?, &lineage(iterators)?)?;
+        let spared = exempt::set(take(&object, "krsi_guard")?, &lineage(iterators)?)?;
+        let questions = spec.ask.map(|_| Questions::open(&object)).transpose()?;
+        let watched =
+            questions.as_ref().map(|questions| watched(&object, &template, questions)).transpose()?;
+        let waker = waker::register(spared, watched)?;
         let mut attachment = Attachment {
             reader: Reader::start(take(&object, "krsi_events")?, outlet, &kernel.runtime)?,
             books: Books::new(take(&object, "krsi_counters")?, &template.layout, delivery)?,
@@ -102,6 +122,9 @@ impl Attachment {
             door,
             no_better,
             missed: 0,
+            label: None,
+            questions,
+            _waker: waker,
         };
         attachment.set_quiet(spec.quiet)?;
         attachment.set_lease(spec.lease)?;
@@ -151,7 +174,38 @@ impl Attachment {
         if !self.door.refuses() && mode.enforces() {
             return Err(KernelError::audit_only(&self.template, mode, self.no_better.as_deref()));
         }
-        self.store(|control| control.mode, mode_word(mode, self.on_error))
+        if matches!(mode, Mode::Ask(_)) && self.questions.is_none() {
+            return Err(KernelError::NotLoadedToAsk);
+        }
+        let asked =
+            self.load(|control| control.mode)? & 0xff == mode_word(Mode::Ask(Ruling::Allow), self.on_error);
+        self.store(|control| control.mode, mode_word(mode, self.on_error))?;
+        if asked && !matches!(mode, Mode::Ask(_)) {
+            self.let_go();
+        }
+        Ok(())
+    }
+
+    /// Lets everything go on that is held, once those programs are through that could hold more.
+    fn let_go(&mut self) {
+        let Some(questions) = &mut self.questions else { return };
+        // Without the wait the waker finds what comes late.
+        let _ = grace::wait_for_programs();
+        questions.release();
+    }
+
+    /// What has become of the question that this thread's event of this time was.
+    #[must_use]
+    pub fn standing(&self, tid: u32, asked_ns: u64) -> Standing {
+        self.questions.as_ref().map_or(Standing::Over, |questions| questions.standing(tid, asked_ns))
+    }
+
+    /// Answers it. False if it is not held any more.
+    ///
+    /// # Errors
+    /// If the kernel takes no answer.
+    pub fn answer(&mut self, tid: u32, asked_ns: u64, reply: Reply) -> Result<bool, KernelError> {
+        self.questions.as_mut().map_or(Ok(false), |questions| questions.answer(tid, asked_ns, reply))
     }
 
     /// Whether the kernel was told to refuse nothing, by this session or another.
@@ -207,6 +261,14 @@ impl Attachment {
         taken
     }
 
+    /// Replaces what the scope names of executables' paths.
+    ///
+    /// # Errors
+    /// If a table has no room; then it says what it did before.
+    pub fn set_scope(&mut self, scope: &Scope) -> Result<(), KernelError> {
+        self.scope.replace_parts(scope)
+    }
+
     /// Replaces a param's value; `None` takes it back.
     ///
     /// # Errors
@@ -249,13 +311,17 @@ impl Attachment {
         let iterators = kernel.iterators()?;
         let mut events = self.scope.follow(iterators, now)?;
         events.extend(self.tables.follow(iterators)?);
+        if let Some(questions) = &mut self.questions {
+            questions.sweep();
+            events.extend(waker::take_trouble().map(Followed::Gone));
+        }
         Ok(events)
     }
 
     /// Whether there is anything to follow.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.older.is_there() || self.scope.follows() || self.tables.follows()
+        self.older.is_there() || self.scope.follows() || self.tables.follows() || self.questions.is_some()
     }
 
     /// What was resolved once and for all, or is not there yet, and what its door cannot do: a sentence each.
@@ -266,14 +332,34 @@ impl Attachment {
     }
 
     /// The kernel passes a tracing program over while another task is in it on the same processor (`__bpf_prog_enter_recur` of
-    /// kernel/bpf/trampoline.c), which takes a task that was interrupted there.
+    /// kernel/bpf/trampoline.c), which takes a task that was interrupted there. Many threads on one processor bring that about
+    /// as they like; to forbid preemption inside the program does not help, since its end is where it is made up for.
     fn door_remark(&self) -> Option<String> {
         let may_miss = self.door == Door::FmodRet && preemption::is_possible();
         may_miss.then(|| {
-            "this kernel is preemptible, and by fmod_ret it lets an operation pass unasked if another task on the same \
-             processor was interrupted in the middle of being asked; each such operation is counted as `missed`"
+            "this kernel is preemptible, and by fmod_ret it lets an operation pass unasked while another task on the same \
+             processor is interrupted in the middle of being asked; a program of many threads can bring that about. Each such \
+             operation is counted as `missed`; `bpf` in lsm= has no such gap"
                 .to_owned()
         })
+    }
+
+    /// Says this of itself to other processes, as far as the kernel lets.
+    pub fn say(&mut self, text: &str) {
+        if self.label.is_none() {
+            self.label = Label::new().ok();
+        }
+        // Whoever asks is otherwise told in fewer words.
+        let _ = self.label.as_ref().map(|label| label.write(text));
+        self.label_programs();
+    }
+
+    /// Lets the programs that decide now hold what is said.
+    pub(super) fn label_programs(&self) {
+        let Some(label) = &self.label else { return };
+        for program in self.hooks.object.loaded() {
+            let _ = label.bind(program);
+        }
     }
 
     /// Keeps counted what was passed over in hooks that are about to leave.
@@ -297,7 +383,11 @@ impl Attachment {
     /// # Errors
     /// If the counters map cannot be read.
     pub fn counters(&self) -> Result<Counters, KernelError> {
-        Ok(Counters { missed: self.missed + self.older.missed() + self.hooks.missed(), ..self.books.read()? })
+        let (held, taken) = self.questions.as_ref().map_or((0, 0), |asked| (asked.held(), asked.withdrawn()));
+        let counters = self.books.read()?;
+        let withdrawn = counters.withdrawn + taken;
+        let missed = self.missed + self.older.missed() + self.hooks.missed();
+        Ok(Counters { missed, held, withdrawn, ..counters })
     }
 
     /// Detaches, reads what is left in the ring buffer, and closes the books; what the aggregations have come
@@ -310,6 +400,7 @@ impl Attachment {
         self.older = Older::default();
         self.hooks.detach();
         self.first = None;
+        self.let_go();
         self.reader.stop();
         // A task may have been inside the program when it left the hook; nothing tells
         // when the last one is through but the books themselves.
@@ -326,6 +417,36 @@ impl Attachment {
     }
 }
 
+/// What the waker looks at.
+fn watched(object: &Object, template: &Template, questions: &Questions) -> Result<Watched, KernelError> {
+    let settings_size = template.layout.settings_size;
+    let map = take(object, "krsi_settings")?;
+    let unknown = |reason: String| KernelError::Table { table: "krsi_settings", reason };
+    let settings_id = match &map {
+        Map::Array(map) => map.info().map(|info| info.id()).map_err(|error| unknown(chain(&error)))?,
+        _ => return Err(unknown("it is no array".into())),
+    };
+    Ok(Watched {
+        held: questions.id()?,
+        settings_id,
+        settings_size,
+        mode: template.layout.control.mode,
+        lease: template.layout.control.lease_ns,
+        settings: Settings::new(map, settings_size)?,
+    })
+}
+
+impl Drop for Attachment {
+    /// Nothing stays held by a probe that is gone.
+    fn drop(&mut self) {
+        if self.questions.is_some() {
+            self.hooks.detach();
+            self.older = Older::default();
+            self.let_go();
+        }
+    }
+}
+
 /// `struct krsi_control.mode` of the templates.
 fn mode_word(mode: Mode, on_error: OnError) -> u64 {
     let word = match mode {
@@ -333,6 +454,7 @@ fn mode_word(mode: Mode, on_error: OnError) -> u64 {
         Mode::Shadow => 1,
         Mode::Deny(errno) => 2 | u64::from(errno.number().unsigned_abs()) << 16,
         Mode::Kill(signal) => 3 | u64::from(signal.number().unsigned_abs()) << 8 | 1 << 16,
+        Mode::Ask(otherwise) => 4 | questions::arguments(otherwise),
     };
     word | u64::from(on_error == OnError::Deny) << 32
 }
@@ -353,6 +475,7 @@ mod tests {
             (Mode::Shadow, "KRSI_MODE_SHADOW"),
             (Mode::Deny(Errno::from_number(13).unwrap()), "KRSI_MODE_DENY"),
             (Mode::Kill(Signal::from_number(9).unwrap()), "KRSI_MODE_KILL"),
+            (Mode::Ask(Ruling::Allow), "KRSI_MODE_ASK"),
         ] {
             assert_eq!(mode_word(mode, OnError::Allow) & 0xff, shapes.number("krsi_mode", name), "{mode}");
         }

@@ -3,6 +3,7 @@
 mod aggregations;
 mod attachment;
 mod cgroups;
+mod executables;
 mod exempt;
 mod hooks;
 mod means;

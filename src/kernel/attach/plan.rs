@@ -20,7 +20,7 @@ use crate::{
             kernel_types::KernelTypes,
             object::Size,
         },
-        maps::{params, stacks, summaries},
+        maps::{params, questions, stacks, summaries},
     },
     probe::{
         ParamValue, Spec,
@@ -60,7 +60,8 @@ pub fn plan<'s>(
             generation: own.generation,
             door: own.door,
             exe: finds_exe(spec),
-            cwd: wants_directory(spec),
+            cwd: wants(spec, Cost::Directory),
+            file: wants(spec, Cost::File),
             stacks: stacks::wanted(spec),
             summaries: aggregations::constant(&spec.aggregations, layout.summary_kinds),
             casts: types.casts.is_some(),
@@ -70,6 +71,7 @@ pub fn plan<'s>(
             origin: origin(spec),
             first: aggregations::first(spec),
             scope: scope.constants(types.version),
+            ask: spec.ask.map(questions::constants).transpose()?,
         },
     })
 }
@@ -86,6 +88,7 @@ pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
         size(params::INODES, inodes(spec)),
         size("krsi_scratch", slots()),
         size("krsi_claims", slots()),
+        size(questions::HELD, spec.ask.map_or(1, |ask| ask.held)),
         stacks::size(spec),
     ];
     sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
@@ -131,7 +134,8 @@ fn fields(spec: &Spec) -> Fields {
     Fields {
         filter: mask(&needs(Need::Filter)),
         summaries: mask(&needs(Need::Summaries)),
-        events: mask(&tells),
+        // Which operation it is depends on all of them.
+        events: if spec.ask.is_some() { mask(&|_| true) } else { mask(&tells) },
     }
 }
 
@@ -153,6 +157,9 @@ fn origin(spec: &Spec) -> Origin {
 const ALWAYS: [&str; 3] = ["pid", "start_ns", "mono_ns"];
 
 fn finds_path(spec: &Spec) -> FindsPath {
+    if spec.ask.is_some() {
+        return FindsPath::Always;
+    }
     match spec.first_need(&PATH) {
         Some(Need::Filter | Need::Summaries) => FindsPath::Always,
         Some(Need::Events) => FindsPath::ForEvents,
@@ -165,12 +172,12 @@ fn finds_exe(spec: &Spec) -> FindsExe {
     match spec.first_need(&spec.template.costing(Cost::Executable)) {
         Some(Need::Filter) => FindsExe::ForFilter,
         Some(Need::Summaries) => FindsExe::ForSummaries,
+        _ if spec.ask.is_some() => FindsExe::ForSummaries,
         Some(Need::Events) => FindsExe::ForEvents,
         None => FindsExe::Never,
     }
 }
 
-fn wants_directory(spec: &Spec) -> bool {
-    let fields = spec.template.costing(Cost::Directory);
-    spec.tells(&fields) || spec.needs(&fields, Need::Filter)
+fn wants(spec: &Spec, cost: Cost) -> bool {
+    spec.ask.is_some() || spec.first_need(&spec.template.costing(cost)).is_some()
 }

@@ -53,7 +53,7 @@ fn preview(kernel: &Kernel, spec: &Spec) -> Result<Vec<InScope>, KernelError> {
     let types = iterators.types();
     let mut scope = Resolved::new(&spec.scope, layout, iterators)?;
     let own = Own { id: 0, generation: 0, door: Door::Lsm };
-    let plan = plan::plan(spec, own, &scope, types, None)?;
+    let plan = plan::plan(spec, own, &scope, types, kernel.processes_for(spec)?)?;
     let mut object = load::open(types, &plan, &plan::sizes(spec, scope.size()))?;
     let failed = |error: String| KernelError::Program { what: "list the processes in scope".into(), error };
     object.load(PROGRAM, "task", types).map_err(|e| failed(explained(&e)))?;

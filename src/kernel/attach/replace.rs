@@ -74,6 +74,7 @@ impl Attachment {
         }
         self.generation = generation;
         let older = std::mem::replace(&mut self.hooks, newer);
+        self.label_programs();
         match order {
             Order::NewerFirst => self.older.wait(older, Instant::now() + PASSES),
             Order::OlderFirst => self.let_leave(older),

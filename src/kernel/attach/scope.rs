@@ -20,6 +20,7 @@ use crate::{
         KernelError,
         attach::{
             cgroups::{self, Ways},
+            executables::Parts,
             subtree::{self, Tree},
         },
         errno::chain,
@@ -80,6 +81,7 @@ pub struct Resolved {
     processes: Vec<(Condition, u32)>,
     cgroups: Vec<(u32, cgroups::Named)>,
     ways: Ways,
+    parts: Parts,
     /// Their descriptors keep executables from being freed and their inode numbers from being reused.
     executables: Vec<(Condition, u32, NamedFile)>,
     /// What was pinned to what, a sentence each.
@@ -94,7 +96,7 @@ impl Resolved {
     /// # Errors
     /// If something does not exist, or is not what it should be.
     pub fn new(scope: &Scope, layout: &Layout, iterators: &Iterators) -> Result<Self, KernelError> {
-        let mut resolved = Resolved::default();
+        let mut resolved = Resolved { parts: Parts::new(scope), ..Resolved::default() };
         for (condition, members) in scope.conditions() {
             let number = number_of(condition, layout)?;
             resolved.word |= 1 << number;
@@ -104,6 +106,7 @@ impl Resolved {
                     resolved.add_executables(condition, number, members, iterators)?;
                 }
                 Kind::Cgroup => resolved.add_cgroups(condition, number, members)?,
+                kind if kind.is_of_path() => {}
                 _ => resolved.add_members(condition, number, members)?,
             }
         }
@@ -233,6 +236,7 @@ impl Resolved {
     /// If a table refuses an entry, or a process named does not exist.
     pub fn apply(&mut self, object: &mut Object, types: &KernelTypes) -> Result<(), KernelError> {
         self.ways.load(object, types)?;
+        self.parts.apply(object)?;
         if !self.members.is_empty() || self.has_names() {
             let mut table: HashMap<MapData, Key, u8> = HashMap::try_from(take(object, TABLE)?)
                 .map_err(|e| KernelError::Table { table: TABLE, reason: chain(&e) })?;
@@ -243,6 +247,14 @@ impl Resolved {
         }
         self.ways.follow(object)?;
         if self.roots.is_empty() { Ok(()) } else { subtree::follow(object, types, &self.roots) }
+    }
+
+    /// Replaces what it names of executables' paths; nothing else of it changes.
+    ///
+    /// # Errors
+    /// If a table has no room; then it says what it did before.
+    pub fn replace_parts(&mut self, scope: &Scope) -> Result<(), KernelError> {
+        self.parts.replace(scope)
     }
 
     /// Looks whether the names mean something else now, and if so has the tables say it: what is new is added
@@ -399,7 +411,7 @@ fn number_of(condition: Condition, layout: &Layout) -> Result<u32, KernelError> 
 fn key(number: u32, condition: Condition, member: &Member) -> Result<Key, KernelError> {
     let value = match (member, condition.kind) {
         (Member::Number(id), _) => u64::from(*id),
-        (Member::Comm(comm), _) => return Ok(comm_key(number, comm)),
+        (Member::Comm(text) | Member::Part(text), _) => return Ok(comm_key(number, text)),
         (Member::Path(path), kind) => namespace(condition, kind, path)?,
         (Member::Host, kind) => host_namespace(condition, kind)?,
     };

@@ -14,6 +14,8 @@ pub struct Constants {
     pub exe: FindsExe,
     /// Whether the directory of the task is found.
     pub cwd: bool,
+    /// Whether owner, permissions and layer of the hook's file are found.
+    pub file: bool,
     /// `enum krsi_stack` of the templates: which stacks are kept.
     pub stacks: u32,
     /// `krsi_summaries` of the templates; nothing if nothing is counted.
@@ -28,6 +30,18 @@ pub struct Constants {
     /// `krsi_first_by` of the templates: what is counted before memory is taken, if all that is counted can be.
     pub first: Option<Vec<u8>>,
     pub scope: ScopeConstants,
+    pub ask: Option<AskConstants>,
+}
+
+/// What a probe needs to know that asks.
+#[derive(Debug, Clone, Copy)]
+pub struct AskConstants {
+    /// How long an operation is held at most, in milliseconds.
+    pub milliseconds: u32,
+    /// This process, in the initial pid namespace.
+    pub shell: u32,
+    /// Of the hash that says which operation it is.
+    pub key: [u64; 2],
 }
 
 /// Which fields of the task are gathered for what, a bit for each (`enum krsi_early_field` of the templates).
@@ -76,6 +90,10 @@ pub enum FindsExe {
     Never = 3,
 }
 
+fn key_bytes(key: [u64; 2]) -> Vec<u8> {
+    key.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
 /// `enum krsi_door` of the templates.
 fn door_number(door: Door) -> u32 {
     match door {
@@ -90,7 +108,7 @@ pub const SUMMARIES: &str = "krsi_summaries";
 
 impl Constants {
     /// Those that are a number, by name.
-    pub fn numbers(&self) -> [(&'static str, u32); 19] {
+    pub fn numbers(&self) -> [(&'static str, u32); 23] {
         [
             ("krsi_probe_id", self.probe_id),
             ("krsi_kernel", self.kernel),
@@ -98,6 +116,7 @@ impl Constants {
             ("krsi_door", door_number(self.door)),
             ("krsi_exe", self.exe as u32),
             ("krsi_cwd", u32::from(self.cwd)),
+            ("krsi_file_told", u32::from(self.file)),
             ("krsi_stacks_wanted", self.stacks),
             ("krsi_casts", u32::from(self.casts)),
             ("krsi_slots", self.slots),
@@ -111,17 +130,21 @@ impl Constants {
             ("krsi_event_origin", self.origin.events),
             ("krsi_origin_sent", self.origin.sent),
             ("krsi_counts_first", u32::from(self.first.is_some())),
+            ("krsi_asks", u32::from(self.ask.is_some())),
+            ("krsi_ask_ms", self.ask.map_or(0, |ask| ask.milliseconds)),
+            ("krsi_ask_shell", self.ask.map_or(0, |ask| ask.shell)),
         ]
     }
 
     /// Those that are more than a number, by name; what is shorter than its place begins it.
-    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 5] {
+    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 6] {
         [
             (SUMMARIES, self.summaries.clone()),
             ("krsi_first_by", self.first.clone().unwrap_or_default()),
             ("krsi_scope_kinds", self.scope.kinds.to_ne_bytes().to_vec()),
             ("krsi_scope_few", self.scope.few.clone()),
             ("krsi_scope_depths", self.scope.depths.clone()),
+            ("krsi_ask_key", self.ask.map_or_else(Vec::new, |ask| key_bytes(ask.key))),
         ]
     }
 }

@@ -5,13 +5,14 @@ pub mod constants;
 mod fold;
 mod instruction;
 pub mod kernel_types;
+mod numbered;
 pub mod object;
 pub mod patch;
 pub mod program;
 mod refused;
 mod sections;
 pub mod sets;
-mod target;
+pub mod target;
 pub mod types;
 
 use std::{os::fd::OwnedFd, sync::Arc};
@@ -110,7 +111,7 @@ pub fn load_over(
 pub fn open(types: &KernelTypes, plan: &Plan<'_>, sizes: &[Size<'_>]) -> Result<Object, KernelError> {
     let patched = patch(plan)?;
     let object = Object::new(&patched.bytes, patched.sets, types, sizes);
-    object.map_err(|e| object_error(plan.template, &e))
+    with_processes(plan, object.map_err(|e| object_error(plan.template, &e))?)
 }
 
 fn load_programs(types: &KernelTypes, plan: &Plan<'_>, object: Object) -> Result<Loaded, KernelError> {

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     ffi::CString,
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use aya::maps::{Map, MapData, MapError};
@@ -25,8 +25,11 @@ use crate::kernel::{
         fold::{self, Code, Function, Stray},
         instruction::{Instruction, pseudo},
         kernel_types::KernelTypes,
+        numbered,
         program::{self, Refused, Request, Sort},
-        refused, sections, target, types,
+        refused, sections,
+        target::{self, Target},
+        types,
     },
 };
 
@@ -79,6 +82,24 @@ pub struct Size<'s> {
     pub entries: u32,
     /// Bytes of a key; `None`: as the object says.
     pub key: Option<u32>,
+}
+
+/// What a program is to be attached to.
+#[derive(Debug, Clone, Copy)]
+struct Place<'p> {
+    sort: Sort,
+    target: Target,
+    /// The program that it is attached to, if it is one.
+    of_program: Option<BorrowedFd<'p>>,
+    /// By which what is attached there is told from the same elsewhere.
+    number: u32,
+}
+
+/// Another program, at whose exit one is to be attached.
+#[derive(Debug, Clone, Copy)]
+pub struct OtherProgram<'p> {
+    pub program: BorrowedFd<'p>,
+    pub target: Target,
 }
 
 /// The number by which the first of a filter's maps stands in a program; the object's own come before.
@@ -239,7 +260,7 @@ impl Object {
         target: &str,
         kernel: &KernelTypes,
     ) -> Result<(), ObjectError> {
-        let loaded = self.verified(name, sort, target, kernel)?;
+        let loaded = self.verified(name, self.place(name, sort, target, kernel)?, kernel)?;
         if let Some(program) = self.programs.get_mut(name) {
             program.loaded = Some(loaded);
         }
@@ -262,7 +283,43 @@ impl Object {
 
     fn attach_copy(&mut self, name: &str, target: &str, kernel: &KernelTypes) -> Result<(), ObjectError> {
         let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
-        let loaded = self.verified(name, program.sort, target, kernel)?;
+        let place = self.place(name, program.sort, target, kernel)?;
+        self.attach_at(name, place, kernel)
+    }
+
+    /// Loads a program once more, for the exit of a function, with a number of its own, and attaches it.
+    ///
+    /// # Errors
+    /// If the kernel has no such function, or refuses the program.
+    pub fn attach_at_exit(
+        &mut self,
+        name: &str,
+        function: &str,
+        number: u32,
+        kernel: &KernelTypes,
+    ) -> Result<(), ObjectError> {
+        let place = self.place(name, Sort::Exit, function, kernel)?;
+        self.attach_at(name, Place { number, ..place }, kernel)
+    }
+
+    /// The same for the exit of another program.
+    ///
+    /// # Errors
+    /// If the kernel refuses it.
+    pub fn attach_at_program(
+        &mut self,
+        name: &str,
+        other: OtherProgram<'_>,
+        number: u32,
+        kernel: &KernelTypes,
+    ) -> Result<(), ObjectError> {
+        let OtherProgram { program, target } = other;
+        let place = Place { sort: Sort::Exit, target, of_program: Some(program), number };
+        self.attach_at(name, place, kernel)
+    }
+
+    fn attach_at(&mut self, name: &str, place: Place<'_>, kernel: &KernelTypes) -> Result<(), ObjectError> {
+        let loaded = self.verified(name, place, kernel)?;
         let refused = |error| ObjectError::Program {
             name: name.to_owned(),
             refused: Refused { error, log: String::new() },
@@ -274,30 +331,43 @@ impl Object {
         Ok(())
     }
 
-    /// A program that the kernel has verified.
-    fn verified(
-        &mut self,
+    /// What a program of the object's is attached to as this.
+    fn place(
+        &self,
         name: &str,
         sort: Sort,
         target: &str,
         kernel: &KernelTypes,
-    ) -> Result<OwnedFd, ObjectError> {
+    ) -> Result<Place<'static>, ObjectError> {
         let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
-        let other_door = matches!(sort, Sort::ModifyReturn | Sort::Function);
+        let other_door = matches!(sort, Sort::ModifyReturn | Sort::Function | Sort::Exit);
         if program.sort != sort && !(other_door && matches!(program.sort, Sort::Lsm | Sort::ModifyReturn)) {
             return Err(ObjectError::Sort(name.to_owned()));
         }
         let sought = target::type_name(sort, target);
-        let target = kernel.target(&sought).ok_or_else(|| ObjectError::NoTarget(sought.clone()))?;
+        let target = kernel.target(&sought).ok_or(ObjectError::NoTarget(sought))?;
+        Ok(Place { sort, target, of_program: None, number: 0 })
+    }
+
+    /// A program that the kernel has verified.
+    fn verified(
+        &mut self,
+        name: &str,
+        place: Place<'_>,
+        kernel: &KernelTypes,
+    ) -> Result<OwnedFd, ObjectError> {
+        let Place { sort, target, of_program, number } = place;
+        let program = self.programs.get(name).ok_or_else(|| ObjectError::NoProgram(name.to_owned()))?;
         let mut code = fold::fold(&program.code, |map, at, width| constant(&self.maps, map, at, width))
             .map_err(|error| ObjectError::Code { name: name.to_owned(), error })?;
         if let Some(casts) = &kernel.casts {
             casts::resolve(&mut code.instructions, casts);
         }
         if refused::is_asked(&code.instructions) {
-            let prototype = target.prototype.ok_or(ObjectError::NoPrototype(sought))?;
+            let prototype = target.prototype.ok_or_else(|| ObjectError::NoPrototype(name.to_owned()))?;
             refused::resolve(&mut code.instructions, prototype.arguments);
         }
+        numbered::resolve(&mut code.instructions, number);
         for one in &mut code.instructions {
             if one.is_wide() && matches!(one.src, pseudo::MAP | pseudo::MAP_VALUE) {
                 one.immediate = self.made(one.immediate)?;
@@ -310,6 +380,7 @@ impl Object {
             // Of other functions than hooks the kernel lists those in which a program may wait.
             sleepable: program.sleepable && sort == program.sort,
             target: target.number,
+            of_program,
             license: &self.license,
             types: &self.types,
         };
@@ -364,6 +435,11 @@ impl Object {
     /// What sort of program it is, if there is one.
     pub fn sort(&self, name: &str) -> Option<Sort> {
         self.programs.get(name).map(|program| program.sort)
+    }
+
+    /// The programs that are loaded.
+    pub fn loaded(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.programs.values().filter_map(|program| program.loaded.as_ref()).map(AsFd::as_fd)
     }
 
     pub fn is_loaded(&self, name: &str) -> bool {

@@ -4,7 +4,7 @@ use std::{
     ffi::CStr,
     fs::File,
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_func_info, bpf_prog_info, bpf_prog_type};
@@ -23,13 +23,16 @@ pub enum Sort {
     Tracepoint,
     /// Of a function's entry.
     Function,
+    /// Of a function's exit, or that of another program.
+    Exit,
     Iterator,
 }
 
 impl Sort {
     fn kernel(self) -> (bpf_prog_type, bpf_attach_type) {
         use bpf_attach_type::{
-            BPF_LSM_MAC, BPF_MODIFY_RETURN, BPF_TRACE_FENTRY, BPF_TRACE_ITER, BPF_TRACE_RAW_TP,
+            BPF_LSM_MAC, BPF_MODIFY_RETURN, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER,
+            BPF_TRACE_RAW_TP,
         };
         use bpf_prog_type::{BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_TRACING};
         match self {
@@ -37,6 +40,7 @@ impl Sort {
             Sort::ModifyReturn => (BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN),
             Sort::Tracepoint => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP),
             Sort::Function => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY),
+            Sort::Exit => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT),
             Sort::Iterator => (BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER),
         }
     }
@@ -50,6 +54,8 @@ pub struct Request<'r> {
     pub sleepable: bool,
     /// The number of the kernel's type that it is attached to.
     pub target: u32,
+    /// The program whose type it is, if it is not the kernel's.
+    pub of_program: Option<BorrowedFd<'r>>,
     pub license: &'r CStr,
     /// The object's types.
     pub types: &'r OwnedFd,
@@ -112,6 +118,9 @@ fn load_once(request: &Request<'_>, code: &Code, log: &mut [u8]) -> io::Result<O
     load.insn_cnt = u32::try_from(code.instructions.len()).map_err(io::Error::other)?;
     load.license = request.license.as_ptr() as u64;
     load.attach_btf_id = request.target;
+    if let Some(program) = request.of_program {
+        load.__bindgen_anon_1.attach_prog_fd = program.as_raw_fd().cast_unsigned();
+    }
     load.prog_btf_fd = request.types.as_raw_fd().cast_unsigned();
     load.func_info = functions.as_ptr() as u64;
     load.func_info_cnt = u32::try_from(functions.len()).map_err(io::Error::other)?;

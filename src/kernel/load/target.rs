@@ -38,7 +38,7 @@ pub fn type_name(sort: Sort, target: &str) -> String {
     match sort {
         Sort::Lsm => format!("bpf_lsm_{target}"),
         Sort::Tracepoint => format!("btf_trace_{target}"),
-        Sort::Function | Sort::ModifyReturn => target.to_owned(),
+        Sort::Function | Sort::ModifyReturn | Sort::Exit => target.to_owned(),
         Sort::Iterator => format!("bpf_iter_{target}"),
     }
 }

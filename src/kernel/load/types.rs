@@ -46,6 +46,11 @@ impl Wanted {
         }
     }
 
+    /// Adds functions that programs are to be attached to.
+    pub fn add_functions<'f>(&mut self, names: impl IntoIterator<Item = &'f str>) {
+        self.functions.extend(names.into_iter().map(str::to_owned));
+    }
+
     /// Adds what a template names, as it says.
     pub fn add_names(&mut self, names: &KernelNames) {
         names.sections.iter().for_each(|section| self.add_section(section));

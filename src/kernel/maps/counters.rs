@@ -62,7 +62,8 @@ impl Books {
         let (out_of_scope, filtered) = (count(index.out_of_scope), count(index.filtered));
         let [allow, would_deny, deny, kill] =
             [index.allow, index.would_deny, index.deny, index.kill].map(count);
-        let matched = allow + would_deny + deny + kill;
+        let [would_ask, asked] = [index.would_ask, index.asked].map(count);
+        let matched = allow + would_deny + deny + kill + would_ask + asked;
         Ok(Counters {
             seen: out_of_scope + filtered + matched,
             out_of_scope,
@@ -72,6 +73,13 @@ impl Books {
             would_deny,
             deny,
             kill,
+            would_ask,
+            asked,
+            answered: count(index.answered),
+            timed_out: count(index.timed_out),
+            withdrawn: count(index.withdrawn),
+            held: 0,
+            otherwise: count(index.otherwise),
             emitted: count(index.emitted),
             suppressed: count(index.suppressed),
             lost_ring: count(index.lost_ring),

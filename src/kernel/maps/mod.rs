@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod counters;
 pub mod grace;
 pub mod params;
+pub mod questions;
 pub mod ring;
 pub mod settings;
 pub mod stacks;

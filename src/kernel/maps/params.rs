@@ -526,8 +526,9 @@ fn entries(param: &Param, texts: &[String], iterators: &Iterators) -> Result<Ent
         }
         ParamKind::Names(_) => entries.members = bytes().map(|text| name(&whole(&text))).collect(),
         ParamKind::NamePrefixes(_) => entries.members = bytes().map(|text| name(&text)).collect(),
-        // None of texts.
-        ParamKind::Flags(_)
+        // None of texts, or the filter has them.
+        ParamKind::Asked(_)
+        | ParamKind::Flags(_)
         | ParamKind::Flag
         | ParamKind::Networks
         | ParamKind::NotNetworks

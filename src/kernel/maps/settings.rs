@@ -25,6 +25,9 @@ pub struct Settings {
     _map: MapData,
 }
 
+// SAFETY: the mapping belongs to the process and not to a thread, and is only read and written by whole words, atomically.
+unsafe impl Send for Settings {}
+
 impl Settings {
     /// # Errors
     /// If the map is not one that can be mapped.

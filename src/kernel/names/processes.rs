@@ -36,8 +36,11 @@ const PASSES: usize = 8;
 /// `struct krsi_process` of the templates.
 const EXE: usize = 256;
 const ARGV: usize = 1024;
-const FIXED: usize = 24;
-const SIZE: usize = FIXED + EXE + ARGV;
+/// Where its texts begin.
+const EXE_AT: usize = 28;
+const REVERSED_AT: usize = EXE_AT + EXE + 4;
+const ARGV_AT: usize = REVERSED_AT + EXE;
+const SIZE: usize = ARGV_AT + ARGV;
 
 /// The programs that keep records of processes, and their table.
 pub struct Processes {
@@ -162,10 +165,15 @@ fn record(of: &Unknown) -> Option<[u8; SIZE]> {
     let length = argv.len().min(ARGV);
     record[8..16].copy_from_slice(&of.execution.to_ne_bytes());
     record[16..20].copy_from_slice(&u32::try_from(length).ok()?.to_ne_bytes());
-    record[20..FIXED].copy_from_slice(&u32::from(argv.len() > ARGV).to_ne_bytes());
+    record[20..24].copy_from_slice(&u32::from(argv.len() > ARGV).to_ne_bytes());
     let shown = exe.len().min(EXE - 1);
-    record[FIXED..FIXED + shown].copy_from_slice(&exe[..shown]);
-    record[FIXED + EXE..FIXED + EXE + length].copy_from_slice(&argv[..length]);
+    let mut path = exe[..shown].to_vec();
+    for at in [EXE_AT, REVERSED_AT] {
+        record[at - 4..at].copy_from_slice(&u32::try_from(8 * shown).ok()?.to_ne_bytes());
+        record[at..at + shown].copy_from_slice(&path);
+        path.reverse();
+    }
+    record[ARGV_AT..ARGV_AT + length].copy_from_slice(&argv[..length]);
     Some(record)
 }
 
@@ -179,7 +187,9 @@ mod tests {
         let shapes = Shapes::of("file_open");
         let at = |member: &str| shapes.offset("krsi_process", member);
         let fixed = [at("number"), at("execution"), at("argv_length"), at("argv_cut")];
-        assert_eq!((fixed, at("exe"), at("argv")), ([0, 8, 16, 20], FIXED, FIXED + EXE));
+        assert_eq!(fixed, [0, 8, 16, 20]);
+        let texts = [at("exe_bits") + 4, at("exe"), at("reversed_bits") + 4, at("reversed_exe"), at("argv")];
+        assert_eq!(texts, [EXE_AT, EXE_AT, REVERSED_AT, REVERSED_AT, ARGV_AT]);
         let object = aya_obj::Object::parse(OBJECT).unwrap();
         let table = &object.maps[PROCESSES];
         let sizes = [table.max_entries(), table.value_size()].map(|size| size as usize);

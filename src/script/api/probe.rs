@@ -1,16 +1,20 @@
 //! Probes: configure, attach, change, read, detach.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, plugin::*};
 
 use super::{Fallible, runtime};
 use crate::{
     backend::InScope,
-    probe::{Mode, OnError, Scope, Spec},
+    filter::Answer,
+    probe::{
+        Ask, Mode, OnError, Scope, Spec,
+        ask::{LONGEST, MOST_HELD, Ruling},
+    },
     script::{
         Fault, docs,
-        handle::ProbeHandle,
+        handle::{Asker, ProbeHandle},
         json,
         policy::Effect,
         program::{Callback, When},
@@ -49,13 +53,81 @@ fn signal(name: &str) -> Result<Mode, Fault> {
 }
 
 /// Changes the mode, as far as the policy lets, and says what there is to say about it.
-fn set_mode(context: &NativeCallContext, probe: &ProbeHandle, mode: Mode) -> Fallible<()> {
+pub(super) fn set_mode(context: &NativeCallContext, probe: &ProbeHandle, mode: Mode) -> Fallible<()> {
     let runtime = runtime(context)?;
     runtime.notes(&probe.set_mode(runtime.options.policy, mode)?);
     if runtime.options.policy.mode(mode) != mode {
         runtime.checks.rehearsed(&format!("--audit: probe `{}` did not enforce", probe.name()));
     }
     Ok(())
+}
+
+/// Lets a probe ask a function, or whoever sits at the prompt.
+fn set_ask(
+    context: &NativeCallContext,
+    probe: &ProbeHandle,
+    function: Option<FnPtr>,
+    settings: &Map,
+) -> Fallible<()> {
+    let runtime = runtime(context)?;
+    let ask = ask_settings(settings)?;
+    let asker = match function {
+        Some(function) => Asker::Function(Callback::new(function, runtime.program()?, 1, "ask")?),
+        None => Asker::Person,
+    };
+    runtime.notes(&probe.set_ask(runtime.options.policy, ask, asker)?);
+    if runtime.options.policy.mode(Mode::Ask(ask.otherwise)) != Mode::Ask(ask.otherwise) {
+        runtime.checks.rehearsed(&format!("--audit: probe `{}` did not enforce", probe.name()));
+    }
+    Ok(())
+}
+
+fn ask_settings(settings: &Map) -> Result<Ask, Fault> {
+    /// The shortest: whoever continues what is held looks at it twenty times a second.
+    const SHORTEST: Duration = Duration::from_secs(1);
+    let mut ask = Ask::default();
+    for (name, value) in settings {
+        let refuse = |allowed: &str| {
+            Err(Fault::script(format!("`{name}` of `ask` takes no `{value}`; allowed: {allowed}"))
+                .about(name))
+        };
+        match name.as_str() {
+            "timeout" => match value.clone().into_string().ok().map(|text| duration::parse(&text)) {
+                Some(Ok(lasts)) if (SHORTEST..=LONGEST).contains(&lasts) => ask.timeout = lasts,
+                Some(Err(error)) => return Err(error.into()),
+                _ => return refuse("a time from \"1s\" to \"1h\""),
+            },
+            "otherwise" => match otherwise(value) {
+                Some(ruling) => ask.otherwise = ruling,
+                None => {
+                    return refuse("\"allow\", \"deny\", \"kill\", or a verdict: deny(\"EACCES\")");
+                }
+            },
+            "held" => match value.as_int().ok().and_then(|held| u32::try_from(held).ok()) {
+                Some(held @ 1..=MOST_HELD) => ask.held = held,
+                _ => return refuse("a number from 1 to 4096"),
+            },
+            other => {
+                let near = nearest(other, ["timeout", "otherwise", "held"]);
+                let near = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+                let text = format!("`ask` has no setting `{other}`{near}; allowed: timeout, otherwise, held");
+                return Err(Fault::script(text).about(other));
+            }
+        }
+    }
+    Ok(ask)
+}
+
+fn otherwise(value: &Dynamic) -> Option<Ruling> {
+    if let Some(answer) = value.clone().try_cast::<Answer>() {
+        return Ruling::of(answer);
+    }
+    match value.clone().into_string().ok()?.as_str() {
+        "allow" => Some(Ruling::Allow),
+        "deny" => Some(Ruling::Deny(Errno::EPERM)),
+        "kill" => Some(Ruling::Kill(Signal::KILL)),
+        _ => None,
+    }
 }
 
 #[export_module]
@@ -81,11 +153,14 @@ mod functions {
     }
 
     /// Restricts the probe to some tasks: `.scope(#{ uid: [1000, 1001], cgroup: "/sys/fs/cgroup/web.slice" })`.
-    /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
+    /// Kinds: cgroup, uid, gid, loginuid, pid, comm, exe, parent_exe, exe_prefix, exe_suffix, parent_exe_prefix,
+    /// parent_exe_suffix, pid_ns, mnt_ns, user_ns; each also as `not_uid` …
     /// Different kinds must all hold; of one kind any is enough. Users and groups are ids or names (`uid: "alice"`). A
     /// cgroup or pid stands for its whole subtree, an exe is known by its inode, a namespace is `"host"`, an inode or a
     /// file: `not_mnt_ns: "host"` is every container. A cgroup created again under its path is in scope from its first task
     /// on; an executable that is replaced is followed within a second, and what still runs the former one stays in scope.
+    /// exe_prefix and exe_suffix are about the path by which it was executed: `exe_prefix: "/usr/lib/jvm/"`. These and those of
+    /// the parent change while the probe is attached: `p.scope(#{ exe_prefix: […] })` with everything else as it was.
     /// Enforcement needs a scope that names who is meant: `not_…` alone, `pid: 1`, the top of the cgroups and
     /// `pid_ns: "host"` count as none.
     #[rhai_fn(return_raw)]
@@ -159,6 +234,52 @@ mod functions {
     pub fn kill_number(context: NativeCallContext, probe: ProbeHandle, number: i64) -> Fallible<ProbeHandle> {
         let mode = Mode::Kill(Signal::from_number(number).map_err(Fault::from)?);
         set_mode(&context, &probe, mode)?;
+        Ok(probe)
+    }
+
+    /// Holds each operation that matches until the function has decided about it: `.ask(|e| if e.uid == 0 { allow() } else { deny("EACCES") })`.
+    /// The process is stopped meanwhile (SIGSTOP), and its system call made again; what is there then is compared with what was
+    /// asked about, and asked about anew if it is not the same. The function returns `allow()`, `deny("EACCES")` or `kill("SIGKILL")` for this one
+    /// operation, or an answer that holds longer: `allow("1h")`, `deny("EACCES", "10m")`, each for this process, or with `.for_executable()` for all
+    /// that run the same. What is not answered within 30 s is refused; so is at once what cannot be held: kernel threads,
+    /// io_uring, what is traced or being created, children of this shell. A shell that waits for a job reports it as stopped. At a prompt a
+    /// function that returns `()` leaves the decision to whoever sits there.
+    #[rhai_fn(return_raw)]
+    pub fn ask(context: NativeCallContext, probe: ProbeHandle, function: FnPtr) -> Fallible<ProbeHandle> {
+        set_ask(&context, &probe, Some(function), &Map::new())?;
+        Ok(probe)
+    }
+
+    /// Asks a function, with settings: `.ask(|e| allow(), #{timeout: "10s", otherwise: "allow", held: 16})`. timeout: how long an operation is held
+    /// at most; otherwise: what becomes of one that nobody answers in time, or that cannot be held: "allow", "deny", "kill", or a verdict such as
+    /// `deny("EACCES")`; held: how many at once.
+    #[rhai_fn(name = "ask", return_raw)]
+    pub fn ask_with(
+        context: NativeCallContext,
+        probe: ProbeHandle,
+        function: FnPtr,
+        settings: Map,
+    ) -> Fallible<ProbeHandle> {
+        set_ask(&context, &probe, Some(function), &settings)?;
+        Ok(probe)
+    }
+
+    /// Holds each operation that matches until whoever sits at the prompt has decided about it, by one key: a allow, s allow in this session,
+    /// d deny, D deny in this session, k kill, m more.
+    #[rhai_fn(name = "ask", return_raw)]
+    pub fn ask_person(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
+        set_ask(&context, &probe, None, &Map::new())?;
+        Ok(probe)
+    }
+
+    /// Asks whoever sits at the prompt, with settings: `.ask(#{timeout: "2m", otherwise: "allow"})`.
+    #[rhai_fn(name = "ask", return_raw)]
+    pub fn ask_person_with(
+        context: NativeCallContext,
+        probe: ProbeHandle,
+        settings: Map,
+    ) -> Fallible<ProbeHandle> {
+        set_ask(&context, &probe, None, &settings)?;
         Ok(probe)
     }
 
@@ -321,7 +442,8 @@ mod functions {
     }
 
     /// Returns the probe's counters as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
-    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed.
+    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed. Of one that
+    /// asks also would_ask, asked, answered, timed_out, withdrawn, held, otherwise.
     #[rhai_fn(return_raw)]
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
         probe.flush();

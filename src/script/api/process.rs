@@ -42,7 +42,7 @@ pub(super) fn words(argv: &Array) -> Result<Vec<OsString>, Fault> {
     Ok(words.iter().map(|word| raw::os(word)).collect())
 }
 
-fn as_map(ended: &Ended) -> Map {
+pub(super) fn as_map(ended: &Ended) -> Map {
     let mut map = Map::new();
     let text = |bytes: &[u8]| Dynamic::from(raw::text(bytes));
     let named = |name: &Option<String>| name.clone().map_or(Dynamic::UNIT, Dynamic::from);
@@ -126,7 +126,9 @@ const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
 /// Sends the signal, or reports that it would have been sent, as the policy wants it. False if the process has gone.
 fn send(runtime: &Runtime, pid: i32, start_ns: Option<u64>, signal: Signal) -> Fallible<bool> {
-    let deed = match runtime.ask(Effect::Signal)? {
+    let ruling = runtime.ask(Effect::Signal)?;
+    runtime.options.policy.permit_signal()?;
+    let deed = match ruling {
         Ruling::Do => Deed::Send,
         Ruling::Rehearse => Deed::Try,
     };

@@ -77,7 +77,7 @@ mod functions {
         })
     }
 
-    /// Returns what probes can be made of, as an array of maps: name, summary, hooks, can_deny, scope_required,
+    /// Returns what probes can be made of, as an array of maps: name, summary, hooks, can_deny, can_ask, scope_required,
     /// params and fields.
     #[rhai_fn(return_raw)]
     pub fn templates(context: NativeCallContext) -> Fallible<Array> {
@@ -88,6 +88,8 @@ mod functions {
             map.insert("summary".into(), template.summary.clone().into());
             map.insert("hooks".into(), names(&template.hooks).into());
             map.insert("can_deny".into(), template.can_deny.into());
+            let can_ask = template.can_deny && template.cannot_ask.is_none();
+            map.insert("can_ask".into(), can_ask.into());
             map.insert("scope_required".into(), template.scope_required.into());
             let params: Vec<_> = template.params.iter().map(|p| p.name.clone()).collect();
             map.insert("params".into(), names(&params).into());

@@ -9,7 +9,12 @@ use crate::{
         Key,
         store::{Store, StoreError},
     },
-    script::{Fault, correlation::StateHandle, key, policy::Effect},
+    script::{
+        Fault,
+        correlation::StateHandle,
+        key,
+        policy::{Effect, Ruling},
+    },
     system::places::Places,
     values::duration,
 };
@@ -57,11 +62,16 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn state(context: NativeCallContext, name: &str) -> Fallible<StateHandle> {
         let runtime = runtime(&context)?;
-        runtime.ask(Effect::Remember)?;
+        let ruling = runtime.ask(Effect::Remember)?;
         if let Some(state) = runtime.correlations.state(name) {
             return Ok(state);
         }
-        let state = StateHandle::new(Store::open(&Places::of_this_user().remembered, name).map_err(fault)?);
+        let directory = Places::of_this_user().remembered;
+        let store = match ruling {
+            Ruling::Do => Store::open(&directory, name).map_err(fault)?,
+            Ruling::Rehearse => Store::in_memory(&directory, name).map_err(fault)?,
+        };
+        let state = StateHandle::new(store);
         runtime.correlations.keep_state(state.clone());
         Ok(state)
     }
@@ -73,6 +83,12 @@ mod functions {
     pub fn first_seen_in(state: StateHandle, within: &str, key: Dynamic) -> Fallible<bool> {
         let (within, key) = (milliseconds(within)?, super::key(&key, "first_seen")?);
         Ok(state.first(&key, now(), within))
+    }
+
+    /// Returns whether this key is remembered, and changes nothing: `state("approved").remembers(e.path)`.
+    #[rhai_fn(return_raw)]
+    pub fn remembers(state: StateHandle, key: Dynamic) -> Fallible<bool> {
+        Ok(state.remembers(&super::key(&key, "remembers")?))
     }
 
     /// Forgets a key, so that it is new again: `state("hunt").forget("/tmp/x")`. Returns false if it was not remembered.

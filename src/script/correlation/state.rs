@@ -38,6 +38,11 @@ impl StateHandle {
         self.0.store.borrow_mut().first(key, now, within)
     }
 
+    /// See [`Store::remembers`].
+    pub fn remembers(&self, key: &str) -> bool {
+        self.0.store.borrow().remembers(key)
+    }
+
     /// See [`Store::forget`].
     pub fn forget(&self, key: &str) -> bool {
         self.0.store.borrow_mut().forget(key)

@@ -140,7 +140,7 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 11] = [
+pub const METHOD_TYPES: [&str; 12] = [
     "Probe",
     "Event",
     "EventPart",
@@ -152,6 +152,7 @@ pub const METHOD_TYPES: [&str; 11] = [
     "Timer",
     "Files",
     "Scratch",
+    "Child",
 ];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
@@ -219,6 +220,7 @@ pub fn plain_types(types: &str) -> String {
             "TimerHandle" => "Timer",
             "ScriptFile" => "File",
             "ScratchHandle" => "Scratch",
+            "ChildHandle" => "Child",
             "CharsStream" | "BitRange" => "iterator",
             other if other.starts_with("StepRange") => "iterator",
             other => other,

@@ -50,7 +50,7 @@ const TERMS: &[Term] = &[
     term(
         "mode",
         "word",
-        "What the kernel answers where a probe matches: observe, shadow, deny or kill. It changes live, and `.mode` tells it.",
+        "What the kernel answers where a probe matches: observe, shadow, deny, kill or ask. It changes live, and `.mode` tells it.",
     ),
     term("observe", "mode", "Report, and allow. The default."),
     term(
@@ -69,9 +69,24 @@ const TERMS: &[Term] = &[
         "Send the task's process a signal, SIGKILL by default, and refuse the operation with EPERM: a program that ignores the signal does not get its way. Where nothing can be refused any more (`exec` with `args` or `env`), the signal is always SIGKILL, for every other one can be ignored. It needs a scope, or `.everywhere()` with a lease.",
     ),
     term(
+        "ask",
+        "mode",
+        "Hold the operation until a function of the script, or whoever sits at the prompt, has decided: `.ask(|e| if … { allow() } else { deny(\"EACCES\") })`, `.ask()`. The process is stopped by SIGSTOP meanwhile, and its system call made again; the answer counts if it is the same operation still. It needs a scope, or `.everywhere()` with a lease.",
+    ),
+    term(
         "verdict",
         "word",
-        "What one decision came to: allow, would-deny, deny or kill. An event tells it as `e.verdict`; a filter may end with one.",
+        "What one decision came to: allow, would-deny, deny, kill, ask or would-ask. An event tells it as `e.verdict`; a filter may end with one of allow, deny and kill.",
+    ),
+    term(
+        "would-ask",
+        "verdict",
+        "The operation was allowed, and would have been asked about: a probe with `.ask(…)` is in mode shadow.",
+    ),
+    term(
+        "ask",
+        "verdict",
+        "The process was stopped, and somebody is to decide; another event with the note `answered` or `timed-out` says what came of it.",
     ),
     term(
         "allow",
@@ -108,12 +123,30 @@ const TERMS: &[Term] = &[
     term(
         "books",
         "word",
-        "What became of everything a probe has seen; `.stats()`, `:stats`, and the closing table.\nseen = out_of_scope + filtered + matched; matched = allow + would_deny + deny + kill;\nmatched = emitted + suppressed + lost_ring; emitted = delivered + lost_queue.",
+        "What became of everything a probe has seen; `.stats()`, `:stats`, and the closing table.\nseen = out_of_scope + filtered + matched; matched = allow + would_deny + deny + kill + would_ask + asked;\nasked = answered + timed_out + withdrawn + held;\nmatched = emitted + suppressed + lost_ring; emitted = delivered + lost_queue.",
     ),
     term("seen", "count", "Decisions that the probe's hooks were asked for."),
     term("out_of_scope", "count", "Of the seen: by tasks that the scope leaves out."),
     term("filtered", "count", "Of the seen: in scope, but the params or the filter say no."),
     term("matched", "count", "Of the seen: the mode decided about these."),
+    term("asked", "count", "Of the matched: were held, and somebody was asked."),
+    term("answered", "count", "Of the asked: went on with an answer, and are among the verdicts once more."),
+    term(
+        "timed_out",
+        "count",
+        "Of the asked: nobody answered in time; `otherwise` decided, and they are among the verdicts once more.",
+    ),
+    term(
+        "withdrawn",
+        "count",
+        "Of the asked: were asked about again, since somebody else had continued the process; or the process ended or did something else, or the probe went.",
+    ),
+    term("held", "count", "Of the asked: are held now."),
+    term(
+        "otherwise",
+        "count",
+        "Decided as `otherwise` says, since they could not be held (the note says so); they are among the verdicts.",
+    ),
     term("emitted", "count", "Of the matched: an event was sent."),
     term("suppressed", "count", "Of the matched: no event is wanted, since they are only counted."),
     term("delivered", "count", "Of the emitted: the script was given the event."),
@@ -138,6 +171,11 @@ const TERMS: &[Term] = &[
         "overflow",
         "count",
         "Events that an aggregation had no room for: there are more groups than `.max_keys(…)` allows for.",
+    ),
+    term(
+        "target",
+        "word",
+        "With -c COMMAND or -p PID on the command line, a scope for that process and all it starts: `.scope(target)`, `.scope(target + #{ uid: 0 })`.",
     ),
     term(
         "guard",

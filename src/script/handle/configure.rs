@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use rhai::AST;
 
-use super::{Fault, ProbeHandle};
+use super::{Asker, Fault, ProbeHandle};
 use crate::{
     event::origin,
     filter,
-    probe::{self, OnError, Scope, needs::Need},
+    probe::{self, OnError, needs::Need},
     template::Stack,
 };
 
@@ -23,14 +23,6 @@ impl ProbeHandle {
         let mut state = self.0.borrow_mut();
         name.clone_into(&mut state.spec.name);
         name.clone_into(&mut state.birth.name.borrow_mut());
-        Ok(())
-    }
-
-    /// # Errors
-    /// If the probe is attached.
-    pub fn set_scope(&self, scope: Scope) -> Result<(), Fault> {
-        self.before_attach("scope")?;
-        self.0.borrow_mut().spec.scope = scope;
         Ok(())
     }
 
@@ -58,7 +50,12 @@ impl ProbeHandle {
         if state.attachment.is_some() {
             return;
         }
-        let callbacks = state.callback.iter().chain(&state.condition).map(|callback| &callback.program.ast);
+        let asked = match &state.asker {
+            Some(Asker::Function(callback)) => Some(callback),
+            _ => None,
+        };
+        let callbacks =
+            state.callback.iter().chain(&state.condition).chain(asked).map(|callback| &callback.program.ast);
         let named: BTreeSet<String> = callbacks.chain([text]).flat_map(filter::named_fields).collect();
         let spec = &state.spec;
         let is_told = |name: &str| {

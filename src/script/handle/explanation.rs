@@ -1,6 +1,6 @@
 //! A probe explained, stage by stage.
 
-use super::{ProbeHandle, State};
+use super::{Asker, ProbeHandle, State};
 use crate::{
     event::origin,
     filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
@@ -152,22 +152,41 @@ impl State {
             }
             _ => spec.acting_mode(),
         };
+        if let (Mode::Ask(_), Some(ask)) = (spec.mode, spec.ask) {
+            let timeout = humantime::format_duration(ask.timeout);
+            text.push_str(&format!("; held up to {timeout}, {} at once", ask.held));
+        }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
         }
         text
     }
 
-    fn in_shell(&self) -> Vec<Stage> {
-        if self.spec.quiet {
-            return Vec::new();
+    /// Who decides about what is held.
+    fn decided(&self, called: &dyn Fn(&'static str, &str, &Callback) -> Stage) -> Option<Stage> {
+        match (&self.asker, self.spec.ask) {
+            (Some(Asker::Function(callback)), Some(_)) => {
+                Some(called("ask", "decides about each operation that is held", callback))
+            }
+            (Some(Asker::Person), Some(_)) => Some(stage(
+                Place::Shell,
+                "ask",
+                "whoever sits at the prompt decides about each operation that is held",
+            )),
+            _ => None,
         }
+    }
+
+    fn in_shell(&self) -> Vec<Stage> {
         let called = |name, what: &str, callback: &Callback| {
             let first = callback.prefilter(&self.spec.template).map_or_else(String::new, |prefilter| {
                 format!("; what it asks first is answered without Rhai: {}", prefilter.filter())
             });
             Stage { at: at(callback), ..stage(Place::Shell, name, format!("{what}{first}")) }
         };
+        if self.spec.quiet {
+            return self.decided(&called).into_iter().collect();
+        }
         let asked = self
             .condition
             .as_ref()
@@ -179,7 +198,7 @@ impl State {
             }
             None => stage(Place::Shell, "report", "each event is printed"),
         };
-        asked.into_iter().chain([given]).collect()
+        self.decided(&called).into_iter().chain(asked).chain([given]).collect()
     }
 }
 

@@ -9,8 +9,9 @@ use std::{
 use super::{Fault, HOLD, ProbeHandle, State};
 use crate::{
     backend::Followed,
-    probe::{Mode, ParamValue, Spec, param},
+    probe::{Mode, ParamValue, Scope, Spec, SpecError, param},
     script::{policy::Policy, program::When},
+    template::{Param, ParamKind},
     values::Signal,
 };
 
@@ -28,6 +29,29 @@ impl State {
     }
 }
 
+impl State {
+    /// Changes a param of what is attached. One that the filter asks about is set before the filter asks, and taken back
+    /// after: what it makes the hooks gather is there whenever it is asked for.
+    fn change_param(&mut self, param: &Param, value: Option<&ParamValue>, spec: &Spec) -> Result<(), Fault> {
+        let is_asked = matches!(param.kind, ParamKind::Asked(_));
+        let before = self.spec.params.get(&param.name).cloned();
+        let Some(attachment) = &mut self.attachment else { return Ok(()) };
+        if is_asked && value.is_none() {
+            attachment.set_filter(spec)?;
+        }
+        attachment.set_param(param, value)?;
+        if is_asked
+            && value.is_some()
+            && let Err(error) = attachment.set_filter(spec)
+        {
+            // What went wrong first is what is told.
+            let _ = attachment.set_param(param, before.as_ref());
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
 impl ProbeHandle {
     /// Sets the filter, now if it is attached: then it takes the old one's place, with no moment without either.
     /// `None` removes it. Returns what there is to say about it.
@@ -36,7 +60,7 @@ impl ProbeHandle {
     /// If the closure is no filter for this template, or the kernel refuses it; then the old one still decides.
     pub fn set_when(&self, when: Option<When>) -> Result<Vec<String>, Fault> {
         let mut state = self.0.borrow_mut();
-        let compiled = when.as_ref().map(|when| when.compile(&state.spec.template)).transpose();
+        let compiled = state.compiled(&state.spec, when.as_ref());
         if compiled.is_err() {
             state.looked_at();
         }
@@ -48,8 +72,11 @@ impl ProbeHandle {
         state.spec = spec;
         state.when = when;
         // Before the attach it is said there.
-        let remark = state.attachment.is_some().then(|| state.verdict_remark());
-        Ok(remark.flatten().into_iter().collect())
+        let remarks = [state.verdict_remark(), state.becoming_remark()];
+        let remarks = remarks.into_iter().flatten().filter(|_| state.attachment.is_some()).collect();
+        drop(state);
+        self.say_what_it_is();
+        Ok(remarks)
     }
 
     /// Changes what is answered, now if it is attached; the policy has the last word. Returns what there is to say about
@@ -58,6 +85,7 @@ impl ProbeHandle {
     /// # Errors
     /// If the spec may not have that mode; the old one still holds.
     pub fn set_mode(&self, policy: Policy, asked: Mode) -> Result<Vec<String>, Fault> {
+        policy.permit(asked)?;
         let mode = policy.mode(asked);
         let mut state = self.0.borrow_mut();
         let mut remarks = Vec::new();
@@ -71,6 +99,12 @@ impl ProbeHandle {
             attachment.set_mode(mode)?;
         }
         state.spec.mode = mode;
+        // Whoever sets a mode has decided.
+        state.rehearsal = None;
+        if state.attachment.is_none() && matches!(asked, Mode::Deny(_) | Mode::Kill(_)) {
+            // It will not hold anything.
+            (state.spec.ask, state.asker) = (None, None);
+        }
         state.lapse_told = false;
         // Before the attach it is said there.
         if let (Some(_), Mode::Kill(signal), Some(remark)) = (&state.attachment, mode, state.late_remark())
@@ -79,6 +113,8 @@ impl ProbeHandle {
             remarks.push(remark);
         }
         state.hold()?;
+        drop(state);
+        self.say_what_it_is();
         Ok(remarks)
     }
 
@@ -98,7 +134,35 @@ impl ProbeHandle {
         state.lease_ends =
             lease.filter(|_| state.attachment.is_some()).and_then(|lease| Instant::now().checked_add(lease));
         (state.lapse_told, state.held) = (false, false);
-        state.hold()
+        state.hold()?;
+        drop(state);
+        self.say_what_it_is();
+        Ok(())
+    }
+
+    /// Sets the scope; if it is attached, only what of it may change then.
+    ///
+    /// # Errors
+    /// If it is attached and more is to change, the spec may not have that scope, or a table has no room.
+    pub fn set_scope(&self, scope: Scope) -> Result<(), Fault> {
+        let mut state = self.0.borrow_mut();
+        let spec = Spec { scope, ..state.spec.clone() };
+        let may_change = spec.scope.differs_in_parts_only(&state.spec.scope);
+        if let Some(attachment) = &mut state.attachment {
+            if !may_change {
+                return Err(Fault::script(format!(
+                    "probe `{}` is attached, and `.scope(…)` is decided before that; detach it first (what exe_prefix, exe_suffix, \
+                     parent_exe_prefix and parent_exe_suffix name changes live, where the scope has them already)",
+                    spec.name
+                )));
+            }
+            spec.check()?;
+            attachment.set_scope(&spec.scope)?;
+        }
+        state.spec = spec;
+        drop(state);
+        self.say_what_it_is();
+        Ok(())
     }
 
     /// Sets a param, now if it is attached; `null` removes it. Returns what there is to say about it.
@@ -110,23 +174,37 @@ impl ProbeHandle {
         let template = Arc::clone(&state.spec.template);
         let param = param::find(&template, name)?;
         let value = ParamValue::parse(param, value)?;
+        if state.spec.ask.is_some()
+            && param.late.is_some()
+            && !matches!(value, None | Some(ParamValue::Flag(false)))
+        {
+            return Err(SpecError::AsksTooLate { param: name.to_owned() }.into());
+        }
+        let was_late = state.spec.late().is_some();
+        let mut spec = state.spec.clone();
+        match &value {
+            Some(value) => spec.params.insert(name.to_owned(), value.clone()),
+            None => spec.params.remove(name),
+        };
         let mut remarks = Vec::new();
-        if let Some(attachment) = &mut state.attachment {
-            attachment.set_param(param, value.as_ref())?;
-            remarks = attachment.param_remarks(name);
+        if state.attachment.is_some() {
+            if matches!(param.kind, ParamKind::Asked(_)) {
+                spec.filter = state.compiled(&spec, state.when.as_ref())?;
+            }
+            state.change_param(param, value.as_ref(), &spec)?;
+            remarks =
+                state.attachment.as_ref().map_or_else(Vec::new, |attached| attached.param_remarks(name));
         }
         for remark in &mut remarks {
             *remark = format!("{}: {remark}", state.spec.name);
         }
-        let was_late = state.spec.late().is_some();
-        match value {
-            Some(value) => state.spec.params.insert(name.to_owned(), value),
-            None => state.spec.params.remove(name),
-        };
+        state.spec = spec;
         // Before the attach it is said there.
         if state.attachment.is_some() && !was_late {
-            remarks.extend(state.late_remark());
+            remarks.extend([state.late_remark(), state.becoming_remark()].into_iter().flatten());
         }
+        drop(state);
+        self.say_what_it_is();
         Ok(remarks)
     }
 

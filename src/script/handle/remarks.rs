@@ -3,7 +3,7 @@
 use super::{HOLD, ProbeHandle, State};
 use crate::{
     backend::Door,
-    probe::{self, Mode},
+    probe::{self, Mode, needs::Need},
     system::namespaces,
     template::Stack,
 };
@@ -48,6 +48,17 @@ impl State {
         ))
     }
 
+    /// Says whose executable a filter asks about, where it decides when that is another.
+    pub(super) fn becoming_remark(&self) -> Option<String> {
+        const OF_THE_NEW: [&str; 3] = ["exe", "exe_inode", "comm"];
+        let param = self.spec.late()?;
+        let asked = OF_THE_NEW.into_iter().find(|name| self.spec.needs(&[name], Need::Filter))?;
+        Some(format!(
+            "{}: with `{param}` it decides once the new program is in place, so `{asked}` in the filter is that program's; who executes it is `e.parent.exe`, or in `.scope(#{{exe: …}})`",
+            self.spec.name
+        ))
+    }
+
     /// That it locks everybody out, if so.
     fn lockout_remark(&self) -> Option<String> {
         let name = &self.spec.name;
@@ -79,8 +90,8 @@ impl ProbeHandle {
         if !spec.scope.is_empty() {
             text.push_str(&format!(", scope {}", spec.scope));
         }
-        if let Some(compiled) = &spec.filter {
-            text.push_str(&format!(", when {}", compiled.filter));
+        if let Some(said) = spec.filter.as_ref().and_then(|compiled| compiled.when.as_ref()) {
+            text.push_str(&format!(", when {said}"));
         }
         for aggregation in &spec.aggregations {
             text.push_str(&format!(", {}", aggregation.describe()));
@@ -101,11 +112,20 @@ impl ProbeHandle {
         text
     }
 
+    /// Says [that line](Self::describe) to other processes, which ask whose a refusal was.
+    pub(super) fn say_what_it_is(&self) {
+        let text = self.describe();
+        if let Some(attachment) = &mut self.0.borrow_mut().attachment {
+            attachment.say(&text);
+        }
+    }
+
     /// What the probe cannot do, by this kernel or by its params; a sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let state = self.0.borrow();
         let of_spec = [
             state.late_remark(),
+            state.becoming_remark(),
             state.verdict_remark(),
             state.path_remark(),
             state.lockout_remark(),

@@ -35,6 +35,14 @@ enum Trial {
 /// All that have an effect on the system.
 const EFFECTS: &[(&str, Trial)] = &[
     ("attach(Probe)", Trial::Loads("probe(\"exec\").attach()")),
+    ("ask(Probe)", Trial::Enforces("p.ask()")),
+    ("ask(Probe, map)", Trial::Enforces("p.ask(#{timeout: \"5s\"})")),
+    ("ask(Probe, function)", Trial::Enforces("p.ask(|e| allow())")),
+    ("ask(Probe, function, map)", Trial::Enforces("p.ask(|e| allow(), #{otherwise: \"kill\"})")),
+    (
+        "armed(Probe, map, string)",
+        Trial::Enforces("p.armed(#{shadow: false, lease: \"1h\", cgroup: []}, \"EPERM\")"),
+    ),
     ("deny(Probe)", Trial::Enforces("p.deny()")),
     ("deny(Probe, string)", Trial::Enforces("p.deny(\"EACCES\")")),
     ("deny(Probe, int)", Trial::Enforces("p.deny(13)")),
@@ -54,6 +62,7 @@ const EFFECTS: &[(&str, Trial)] = &[
     ("scratch()", Trial::InScratch("scratch()")),
     ("scratch(map)", Trial::InScratch("scratch(#{})")),
     ("state(string)", Trial::Keeps("state(\"policy-test\")")),
+    ("start(array)", Trial::Runs("start([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"]).wait()")),
     ("run(array)", Trial::Runs("run([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"])")),
 ];
 
@@ -64,6 +73,7 @@ const HARMLESS: &[&str] = &[
     "alert(string, string)",
     "alert(string, string, Event)",
     "allow()",
+    "allow(string)",
     "any(array, function)",
     "as_string(blob)",
     "avg(Probe)",
@@ -79,6 +89,7 @@ const HARMLESS: &[&str] = &[
     "capabilities(int)",
     "capable(Event, string)",
     "capable(int, string)",
+    "cgroup_path(Event)",
     "cidr(array)",
     "cidr(string)",
     "clear(Probe)",
@@ -91,6 +102,7 @@ const HARMLESS: &[&str] = &[
     "dedup(array, function)",
     "deny()",
     "deny(string)",
+    "deny(string, string)",
     "detach(Probe)",
     "distinct(Probe)",
     "distinct(Probe, string)",
@@ -108,6 +120,7 @@ const HARMLESS: &[&str] = &[
     "fail_fast()",
     "fields(Event)",
     "fields(Probe, array)",
+    "for_executable(Reply)",
     "first_seen(State, string, any)",
     "first_seen(string, any)",
     "forget(State, any)",
@@ -353,6 +366,18 @@ const HARMLESS: &[&str] = &[
     "get$default_acl(File)",
     "get$sha256(File)",
     "check(string, string, function)",
+    "release(Child)",
+    "wait(Child)",
+    "get$pid(Child)",
+    "get$scope(Child)",
+    "to_string(Child)",
+    "to_debug(Child)",
+    "remembers(State, any)",
+    "found(string)",
+    "found(string, Event)",
+    "found(string, string, Event)",
+    "params(map)",
+    "seconds(string)",
     "check(string, string, map, function)",
     "each(any)",
     "equals(any)",
@@ -379,7 +404,9 @@ const HARMLESS: &[&str] = &[
     "skip(string)",
     "teardown(function)",
     "to_debug(Matcher)",
+    "to_debug(Reply)",
     "to_string(Matcher)",
+    "to_string(Reply)",
 ];
 
 fn registry() -> BTreeSet<String> {
@@ -507,7 +534,9 @@ fn without_either_it_is_done() {
             Trial::Enforces(code) => {
                 let (_, said) =
                     session(Policy::default(), &format!("let p = probe(\"exec\"); {code}; print(p.mode)"));
-                let is_mode = |line: &str| line.starts_with("deny(") || line.starts_with("kill(");
+                let is_mode = |line: &str| {
+                    ["deny(", "kill(", "ask, otherwise "].iter().any(|mode| line.starts_with(mode))
+                };
                 assert!(said.lines().any(is_mode), "{name}: {said}");
             }
             Trial::Kills(code) => {

@@ -29,6 +29,10 @@ pub(super) struct Failed {
 impl Runtime {
     pub(super) fn handle(&self, engine: &Engine, event: ScriptEvent) -> Result<(), Stop> {
         let probe = self.probes.named(event.inner().probe());
+        let put = match &probe {
+            Some(probe) => self.decide(engine, probe, &event)?,
+            None => false,
+        };
         if let Some(condition) = probe.as_ref().and_then(ProbeHandle::condition)
             && !self.passes(engine, &condition, &event)?
         {
@@ -46,7 +50,7 @@ impl Runtime {
                 self.call(engine, &callback, Some(event), &of)
             }
             // What comes of it is told, and not each event.
-            None if is_heard => self.pending_stop().map_or(Ok(()), Err),
+            None if is_heard || put => self.pending_stop().map_or(Ok(()), Err),
             None => {
                 self.report(|reporter| reporter.event(event.inner()));
                 self.pending_stop().map_or(Ok(()), Err)

@@ -3,7 +3,10 @@
 use rhai::Engine;
 
 use super::{QUEUE, Runtime};
-use crate::{report::Books, script::handle::ProbeHandle};
+use crate::{
+    report::Books,
+    script::{handle::ProbeHandle, target::Target},
+};
 
 /// Whether somebody reads what the session still has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,11 @@ impl Runtime {
     /// Unless nobody would hear of them, events are handled until the deadline; the books are given either way.
     pub fn close(&self, engine: &Engine, heard: Heard) -> Vec<Books> {
         self.timers.borrow_mut().clear();
+        // Before anything is detached: it never goes on without what holds it.
+        if let Some(told) = self.target.get().and_then(Target::end) {
+            self.note(&told);
+        }
+        self.doubt_the_hunt();
         for probe in self.probes.used().iter().rev() {
             if let Err(fault) = probe.detach() {
                 self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
@@ -42,7 +50,12 @@ impl Runtime {
             }
         }
         self.end_correlations();
+        let dropped = self.correlations.dropped();
+        if dropped > 0 {
+            self.hunt.doubt(format!("sequences or thresholds have let {dropped} go: there were more at once than `.limit(…)` allows"));
+        }
         for (of, failed) in self.failed_callbacks.borrow_mut().drain() {
+            self.hunt.doubt(format!("{of} failed"));
             if failed.times > failed.shown.len() as u64 {
                 self.note(&format!("{of} failed {} times", failed.times));
             }
@@ -57,6 +70,20 @@ impl Runtime {
         let books = self.probes.take_used().iter().filter_map(ProbeHandle::books).collect::<Vec<_>>();
         let missed = |books: &Books| undelivered.get(&books.probe).copied().unwrap_or_default();
         books.into_iter().map(|books| Books::without(books.clone(), missed(&books))).collect()
+    }
+
+    /// Takes note of hooks that this kernel lacks: nothing was seen there.
+    fn doubt_the_hunt(&self) {
+        for probe in self.probes.used() {
+            let missing = probe.missing_hooks();
+            if !missing.is_empty() {
+                self.hunt.doubt(format!(
+                    "probe `{}` sees nothing at {}: this kernel does not have it",
+                    probe.name(),
+                    missing.join(", ")
+                ));
+            }
+        }
     }
 
     /// Handles what is in the queue. From the deadline or a signal on, events are counted and nothing else is
@@ -82,6 +109,7 @@ impl Drop for Runtime {
         for probe in self.probes.used() {
             let _ = probe.set_callback(None);
             probe.set_condition(None);
+            probe.forget_asker();
             let _ = probe.detach();
         }
         self.correlations.stop_after(0);

@@ -1,4 +1,4 @@
-//! That enforcement goes on, or has ended: heartbeats, and what is said when a lease runs out.
+//! That enforcement goes on, begins after a rehearsal, or has ended: heartbeats, and what is said when a lease runs out.
 
 use std::time::{Duration, Instant};
 
@@ -44,15 +44,16 @@ impl Runtime {
         }
     }
 
-    /// When the next lease runs out, of those that enforce.
+    /// When the next lease runs out, of those that enforce, or the next rehearsal is over.
     pub(super) fn next_lapse(&self) -> Option<Instant> {
         self.next_lapse.get()
     }
 
-    /// Looks again for the next lease that runs out: one was set, or what it is about has changed.
+    /// Looks again for what comes next of these: a lease was set, or what it is about has changed.
     pub fn leases_changed(&self) {
-        let leases = self.probes.used().iter().filter_map(ProbeHandle::lapses_at).min();
-        self.next_lapse.set(leases);
+        let used = self.probes.used();
+        let next = used.iter().flat_map(|probe| [probe.lapses_at(), probe.armed_at()]).flatten().min();
+        self.next_lapse.set(next);
     }
 
     fn say_lapses(&self, now: Instant) {
@@ -60,6 +61,10 @@ impl Runtime {
         for probe in self.probes.used() {
             if let Some(lapsed) = probe.take_lapse(now) {
                 self.warn(&lapsed);
+            }
+            match probe.take_rehearsal(self.options.policy, now) {
+                Ok(remarks) => remarks.iter().for_each(|remark| self.warn(remark)),
+                Err(fault) => self.warn(&format!("error: probe `{}` goes on telling: {fault}", probe.name())),
             }
         }
         self.leases_changed();

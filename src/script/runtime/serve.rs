@@ -9,7 +9,8 @@ use signal_hook::consts::SIGINT;
 use super::{HEARTBEAT, QUEUE, Runtime, correlate::kernel_now};
 use crate::{
     event::Event,
-    script::{event::ScriptEvent, stop::Stop},
+    exit,
+    script::{event::ScriptEvent, stop::Stop, target::Target},
 };
 
 /// Events handled before signals and timers are looked at again.
@@ -44,8 +45,14 @@ impl Runtime {
         if !self.backend.is_live() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
+        let target = self.target.get();
+        // The script waits: whatever it wanted to be in force by then is.
+        target.inspect(|target| target.release());
         let delivering = !self.in_callback.get();
-        let (silent, deaf) = (never(), never());
+        let (silent, deaf, nobody) = (never(), never(), never());
+        let keys = if delivering { self.keys() } else { &nobody };
+        let (no_target, ended) = (never(), target.filter(|target| !target.has_ended()));
+        let ended = ended.map_or(&no_target, Target::over);
         let signals = if self.tears_down.get() { &deaf } else { self.interrupts.arrived() };
         loop {
             if let Some(stop) = self.pending_stop() {
@@ -58,6 +65,7 @@ impl Runtime {
             self.heartbeat();
             self.follow();
             if delivering {
+                self.look_at_questions();
                 self.run_timers(engine)?;
                 self.correlate(engine, BATCH)?;
             }
@@ -85,7 +93,19 @@ impl Runtime {
                 recv(signals) -> signal => if let Ok(signal) = signal {
                     // One that ends the session may stand behind it.
                     let ending = self.interrupts.take().filter(|s| *s != SIGINT);
+                    // At a terminal the command gets it as well, and does with it what it likes.
+                    if ending.is_none() && signal == SIGINT && target.is_some_and(Target::takes_interrupts) {
+                        continue;
+                    }
                     return Err(Stop::Signal(ending.unwrap_or(signal)));
+                },
+                recv(ended) -> _ => {
+                    self.settle(engine)?;
+                    return Err(self.target_has_ended());
+                },
+                recv(keys) -> key => if let Ok(key) = key {
+                    // What was answered meanwhile is not answered twice.
+                    let _ = self.answer_key(key);
                 },
                 recv(self.output.woken()) -> _ => self.tell_of_output(),
                 recv(other) -> received => {
@@ -98,17 +118,25 @@ impl Runtime {
         }
     }
 
+    /// Says how the session's process has ended; the session ends with its exit code.
+    fn target_has_ended(&self) -> Stop {
+        let (code, told) = self.target.get().map_or((exit::FINE, None), Target::ended);
+        told.inspect(|told| self.note(told));
+        Stop::Exit(code)
+    }
+
     fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
         let timer = if delivering { self.timers.borrow_mut().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
-        let due = due.chain(self.follow_due());
+        let due = due.chain(self.follow_due()).chain(self.question_due(now).filter(|_| delivering));
         let due = due.chain(self.correlate_due(now).filter(|_| delivering)).min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
     }
 
     pub(super) fn idle(&self) -> bool {
-        self.timers.borrow().is_empty() && !self.probes.any_attached()
+        let target = self.target.get().is_some_and(|target| !target.has_ended());
+        !target && self.timers.borrow().is_empty() && !self.probes.any_attached()
     }
 
     fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {

@@ -6,7 +6,7 @@ use crate::{
     exit,
     report::Sink,
     script::{
-        Options, Source,
+        Options, Param, Source,
         explanation::{Explained, Explanation},
         handle::ProbeHandle,
         stop::Stop,
@@ -20,6 +20,18 @@ impl Session {
     pub fn explaining(catalogue: Catalogue, options: Options, sink: Box<dyn Sink>) -> Self {
         let options = Options { policy: options.policy.explained(), ..options };
         Session::new(catalogue, options, Box::new(DryRun), sink)
+    }
+
+    /// Returns the parameters that a script declares, by evaluating it up to there. Errors are reported through the sink; the
+    /// exit code of such a one.
+    ///
+    /// # Errors
+    /// If the script fails before.
+    pub fn declared(&mut self, source: &Source) -> Result<Vec<Param>, i32> {
+        let started = self.started.as_mut().map_err(|error| unusable(error).code)?;
+        started.runtime.hunt.declare_only();
+        let code = guarded(started, |started| started.explanations(source).code, |outcome| outcome.code);
+        if code == exit::FINE { Ok(started.runtime.hunt.take_declared()) } else { Err(code) }
     }
 
     /// Explains every probe that the script makes, as far as it comes without doing anything. Errors are reported through
@@ -38,6 +50,9 @@ impl Session {
 
 impl Started {
     fn explanations(&mut self, source: &Source) -> Explained {
+        if let Err(code) = self.begin_hunt(source) {
+            return Explained { probes: vec![], ended: None, code };
+        }
         self.runtime.probes.keep_made();
         let (ended, code) = match self.evaluate(source) {
             Ok(_) => (None, exit::FINE),

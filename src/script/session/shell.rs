@@ -8,7 +8,7 @@ use rhai::Dynamic;
 use super::{LAST_VALUE, Session, Started};
 use crate::{
     report::{Format, Record},
-    script::{correlation::Rule, handle::ProbeHandle},
+    script::{correlation::Rule, handle::ProbeHandle, runtime::LETTERS},
     values::nearest,
 };
 
@@ -106,6 +106,21 @@ impl Session {
             started.runtime.report(|reporter| reporter.emit(Record::Stats(&books)));
         }
         Ok(books.len())
+    }
+
+    /// Answers what a probe asks, by a letter.
+    ///
+    /// # Errors
+    /// If nothing is asked, or nothing is answered by it.
+    pub fn answer(&self, letter: &str) -> Result<(), String> {
+        let mut letters = letter.trim().chars();
+        let (Some(letter), None) = (letters.next(), letters.next()) else {
+            return Err(format!("`:answer` takes one letter: {LETTERS}"));
+        };
+        match &self.started {
+            Ok(started) => started.runtime.answer_key(letter),
+            Err(_) => Err("nothing is asked".into()),
+        }
     }
 
     /// The sequences and thresholds that run, a line each.

@@ -2,7 +2,7 @@
 
 use crate::{
     doctor,
-    shell::{Flow, Shell, top},
+    shell::{Flow, Shell, child, top},
 };
 
 pub fn probes(shell: &mut Shell, _: &str) -> Flow {
@@ -30,6 +30,13 @@ pub fn stats(shell: &mut Shell, name: &str) -> Flow {
         for rule in shell.session.correlations() {
             shell.say(&format!("  {rule}"));
         }
+    }
+    Flow::Stay
+}
+
+pub fn answer(shell: &mut Shell, letter: &str) -> Flow {
+    if let Err(reason) = shell.session.answer(letter) {
+        shell.complain(&reason);
     }
     Flow::Stay
 }
@@ -69,6 +76,24 @@ pub fn panic(shell: &mut Shell, _: &str) -> Flow {
 }
 
 /// Each hook is tried, which takes some seconds.
+/// In a process of its own: this session's probes and events go on, and Ctrl-C ends it alone.
+pub fn why(shell: &mut Shell, pid: &str) -> Flow {
+    if !pid.parse::<i32>().is_ok_and(|pid| pid > 0) {
+        shell.complain("`:why` needs a process: `:why 1234`; for a command: `:sh krsi-sh why -- COMMAND`");
+        return Flow::Stay;
+    }
+    let color = if shell.color { "always" } else { "never" };
+    let arguments = ["why", "--color", color, "-p", pid].map(str::to_owned);
+    match shell.meanwhile(move || child::own(&arguments)) {
+        Ok(Ok(())) => Flow::Stay,
+        Ok(Err(reason)) => {
+            shell.complain(&reason);
+            Flow::Stay
+        }
+        Err(flow) => flow,
+    }
+}
+
 pub fn doctor(shell: &mut Shell, _: &str) -> Flow {
     let (catalogue, color) = (shell.catalogue.clone(), shell.color);
     match shell.meanwhile(move || doctor::page(&doctor::examine(&catalogue, &|_| ()), color)) {

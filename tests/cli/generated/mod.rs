@@ -50,7 +50,7 @@ fn with_scripts_among_commands(zsh: &str) -> String {
     let zsh = replaced(&zsh, end, &format!("            (*)\n_files && ret=0\n;;\n{end}"));
     let first = "\
 _krsi-sh_first() {
-    _alternative 'commands:command:_krsi-sh_commands' 'scripts:script:_files'
+    _alternative 'commands:command:_krsi-sh_commands' 'scripts:script:_krsi-sh_scripts'
 }
 
 (( $+functions[_krsi-sh_commands] )) ||

@@ -13,6 +13,10 @@ const BASH: &str = r#"_krsi__sh_templates() {
     done
 }
 
+_krsi__sh_scripts() {
+    krsi-sh scripts --names 2>/dev/null
+}
+
 _krsi__sh_kernels() {
     local directory="${KRSI_KERNELS:-${XDG_CACHE_HOME:-${HOME}/.cache}/krsi-sh/kernels}" kernel
     for kernel in "${directory}"/*; do
@@ -29,6 +33,13 @@ _krsi-sh_templates() {
     local -a expl templates
     templates=( ${${(f)"$(_call_program templates krsi-sh --format text templates 2>/dev/null)"}[2,-1]%% *} )
     _wanted templates expl template compadd -a templates
+}
+
+(( $+functions[_krsi-sh_scripts] )) ||
+_krsi-sh_scripts() {
+    local -aU scripts
+    scripts=( ${(f)"$(_call_program scripts krsi-sh scripts --names 2>/dev/null)"} )
+    _alternative 'files:script:_files' "names:name of a script:($scripts)"
 }
 
 (( $+functions[_krsi-sh_kernels] )) ||
@@ -59,6 +70,10 @@ function __fish_krsi_sh_kernels
     end
 end
 
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -a "(krsi-sh scripts --names 2>/dev/null)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -a "(krsi-sh scripts --names 2>/dev/null)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -a "(krsi-sh scripts --names 2>/dev/null)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -f -a "(krsi-sh scripts --names 2>/dev/null)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -f -a "(__fish_krsi_sh_templates)"
 "#;
 
@@ -76,6 +91,11 @@ pub fn bash(made: &str) -> String {
         "COMPREPLY=($(compgen -W \"$(_krsi__sh_kernels)\" -- \"${cur}\") $(compgen -f \"${cur}\"))",
     );
     let made = replaced(&made, files, &names);
+    let made = ["run", "explain", "lab", "scripts"].iter().fold(made, |made, command| {
+        let options =
+            between(&made, &format!("        krsi__sh__subcmd__{command})\n            opts=\""), "\"");
+        replaced(&made, options, &format!("{options} $(_krsi__sh_scripts)"))
+    });
     format!("{BASH}{made}")
 }
 
@@ -86,6 +106,16 @@ pub fn zsh(made: &str) -> String {
         "Template to describe; without one, all are listed:_krsi-sh_templates'",
     );
     let made = replaced(&made, "]:NAME|PATH:_files'", "]:NAME|PATH:_krsi-sh_kernels'");
+    let made = replaced(
+        &made,
+        "behind it what it finds in `args`:_files'",
+        "behind it what it finds in `args`:_krsi-sh_scripts'",
+    );
+    let made = replaced(
+        &made,
+        "without one, an interactive shell:_files'",
+        "without one, an interactive shell:_krsi-sh_scripts'",
+    );
     let first = "(( $+functions[_krsi-sh_commands] )) ||\n";
     replaced(&made, first, &format!("{ZSH}{first}"))
 }

@@ -89,6 +89,7 @@ fn functions(roff: &mut Roff, index: &Index) {
         ("Methods of a state", Some("State"), false),
         ("Methods of a timer", Some("Timer"), false),
         ("Methods of a scratch", Some("Scratch"), false),
+        ("Methods of a child", Some("Child"), false),
         ("Verdicts of a filter", None, true),
     ] {
         roff.extend([heading("SH", title)]);

@@ -13,22 +13,26 @@ What a probe can be made of. `krsi-sh templates NAME` and `help(\"NAME\")` say t
 (`KRSI_BLESS=1 cargo test --release --test cli -- committed`).
 
 Each is attached to its LSM hooks, or, where `bpf` is not among the active LSMs, by fmod_ret to the functions that ask these.
-A hook that a kernel lacks is left out, and the probe says so. **Denies**: whether the operation can be refused. **Scope**: *required* where the
+A hook that a kernel lacks is left out, and the probe says so. **Denies**: whether the operation can be refused. **Asks**: whether it can be
+held until somebody has decided. **Scope**: *required* where the
 hooks are asked so often that a probe of everybody would slow the machine.
 ";
 
 pub fn page() -> String {
     let catalogue = Catalogue::builtin().expect("the built-in catalogue");
     let mut page = String::from(HEAD);
-    page.push_str("\n| template | about | hooks | denies | scope | ATT&CK |\n|---|---|---|---|---|---|\n");
+    page.push_str(
+        "\n| template | about | hooks | denies | asks | scope | ATT&CK |\n|---|---|---|---|---|---|---|\n",
+    );
     for template in catalogue.iter() {
         let Template { name, summary, hooks, attack, .. } = &**template;
         let denies = if template.can_deny { "yes" } else { "no" };
+        let asks = if template.can_deny && template.cannot_ask.is_none() { "yes" } else { "no" };
         let scope = if template.scope_required { "required" } else { "" };
         let (hooks, attack) = (hooks.join(", "), attack.join(", "));
         _ = writeln!(
             page,
-            "| [{name}](#{name}) | {} | {hooks} | {denies} | {scope} | {attack} |",
+            "| [{name}](#{name}) | {} | {hooks} | {denies} | {asks} | {scope} | {attack} |",
             cell(summary)
         );
     }
@@ -57,6 +61,9 @@ fn template(page: &mut String, template: &Template) {
     _ = writeln!(page, "\n## {}\n\n{}.\n", template.name, template.summary);
     _ = writeln!(page, "```rhai\n{}\n```\n", template.example);
     _ = writeln!(page, "Not seen: {}\n", template.not_seen);
+    if let Some(why) = template.cannot_ask.as_ref().filter(|_| template.can_deny) {
+        _ = writeln!(page, "Cannot ask: {why}.\n");
+    }
     if !template.params.is_empty() {
         page.push_str("| param | type | default | meaning |\n|---|---|---|---|\n");
         for param in &template.params {

@@ -73,7 +73,7 @@ fn changed(
     let usual = json!({
         "inode": before.ino(), "old_file_mode": before.mode(), "file_mode": before.mode(), "gained": [],
         "old_owner": before.uid(), "owner": before.uid(), "old_group": before.gid(), "group": before.gid(),
-        "old_modified_ns": modified(&before)?, "modified_ns": modified(&before)?, "backwards": false,
+        "old_modified_ns": modified(&before)?, "modified_ns": modified(&before)?, "backwards": false, "file_upper": false,
     });
     let tells = with(with(usual, named(&path)?), special);
     let task = perform(&ACTOR, || deed(&path))?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    cases::{ACTOR, Act, Case, Performed},
+    cases::{ACTOR, Act, Case, Performed, keep},
     holds, same,
     shell::{Shell, attaching_to},
     task::{self, Deed, Identity, ME, Task, compare_header, exit_code},
@@ -283,12 +283,12 @@ pub const CASE: Case = Case {
     template: "connect",
     params: "",
     prepare: || {
-        let text = |error: std::io::Error| error.to_string();
-        let _ = fs::remove_file(SOCKET);
-        let tcp = TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)).map_err(text)?;
-        LISTENERS
-            .set((tcp, UnixListener::bind(SOCKET).map_err(text)?))
-            .map_err(|_| "prepared twice".to_owned())
+        keep(&LISTENERS, || {
+            let text = |error: std::io::Error| error.to_string();
+            let _ = fs::remove_file(SOCKET);
+            let tcp = TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)).map_err(text)?;
+            Ok((tcp, UnixListener::bind(SOCKET).map_err(text)?))
+        })
     },
     acts: &[
         Act::new("IPv4", "socket_connect", || {

@@ -1,8 +1,13 @@
 //! Claims about the ways in which a probe is attached.
 
-use std::{fs, os::unix::process::CommandExt, process::Command};
+use std::{fs, os::unix::process::CommandExt, process::Command, thread};
 
-use nix::{errno::Errno, sys::ptrace, unistd::Pid};
+use nix::{
+    errno::Errno,
+    sched::{CpuSet, sched_setaffinity},
+    sys::ptrace,
+    unistd::Pid,
+};
 use serde_json::json;
 
 use super::{
@@ -50,6 +55,42 @@ pub fn other_lsms_are_asked() -> Outcome {
     let _ = target.kill();
     let _ = target.wait();
     outcome
+}
+
+/// By fmod_ret the kernel asks no probe about an operation while another task is being asked on the same processor: what passes
+/// so is counted, and the session says beforehand that it may.
+pub fn passed_over() -> Outcome {
+    const FILE: &str = "/tmp/passed-over";
+    const PASSED: &str = "/tmp/passed";
+    const THREADS: u32 = 8;
+    const TIMES: u32 = 1000;
+    fs::write(FILE, "content").map_err(|e| e.to_string())?;
+    let script = format!(
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{comm: \"crowd\"}}).deny().name(\"t\").attach(); print(\"ready\");"
+    );
+    let shell = ready(Shell::start(&["--door", "fmod_ret", "-e", &script])?)?;
+    let crowd = Identity { comm: Some("crowd"), ..ME };
+    let deed = perform(&crowd, || {
+        let mut processor = CpuSet::new();
+        if processor.set(0).and_then(|()| sched_setaffinity(Pid::from_raw(0), &processor)).is_err() {
+            return 1;
+        }
+        let open = || (0..TIMES).filter(|_| fs::File::open(FILE).is_ok()).count();
+        let threads: Vec<_> = (0..THREADS).map(|_| thread::spawn(open)).collect();
+        let passed: Option<usize> = threads.into_iter().map(|thread| thread.join().ok()).sum();
+        i32::from(passed.is_none_or(|passed| fs::write(PASSED, passed.to_string()).is_err()))
+    })?;
+    same("the crowd", deed.deed, Deed::Done)?;
+    let ended = shell.stop()?;
+    let passed = fs::read_to_string(PASSED).map_err(|e| e.to_string())?;
+    let passed: u64 = passed.parse().map_err(|e| format!("{passed}: {e}"))?;
+    let books = ended.books("t")?;
+    let count = |name: &str| books[name].as_u64().ok_or_else(|| format!("no `{name}` in {books}"));
+    same("denied", count("deny")?, u64::from(THREADS * TIMES) - passed)?;
+    holds(passed <= count("missed")?, format!("{passed} passed, and counted were {}", count("missed")?))?;
+    let is_said = ended.stderr.contains("many threads can bring that about");
+    holds(passed == 0 || is_said, format!("{passed} passed; {}", ended.stderr))?;
+    ended.well()
 }
 
 fn ready(mut shell: Shell) -> Result<Shell, String> {

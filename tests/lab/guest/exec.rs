@@ -58,7 +58,7 @@ fn executed(identity: &Identity) -> Result<Performed, String> {
     let task = execute(identity, PROGRAM)?;
     let file = fs::metadata(PROGRAM).map_err(|e| e.to_string())?;
     let tells = json!({
-        "inode": file.ino(), "device": device(file.dev()), "flags": [], "filename": PROGRAM, "interpreter": "",
+        "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "inode": file.ino(), "device": device(file.dev()), "flags": [], "filename": PROGRAM, "interpreter": "",
         "path": PROGRAM, "path_length": PROGRAM.len(), "cwd": std::env::current_dir().map_err(|e| e.to_string())?,
         "argc": 0, "argv": [], "argv_length": 0, "argv_cut": false,
         "env_name": "", "env_value": "", "env_times": 0, "env_overflow": false,

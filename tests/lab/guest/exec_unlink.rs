@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    cases::{ACTOR, Act, Case, Performed},
+    cases::{ACTOR, Act, Case, Performed, keep},
     exec::{device, program},
     same,
     shell::Shell,
@@ -41,7 +41,7 @@ struct Running(Child);
 impl Running {
     fn start(program: &str) -> Result<Self, String> {
         let mut command = Command::new(program);
-        command.arg0("sleep").arg("600").stdout(Stdio::null());
+        command.arg0("sleep").arg("86400").stdout(Stdio::null());
         task::start(&mut command).map(Running)
     }
 }
@@ -86,10 +86,11 @@ pub const CASE: Case = Case {
     template: "exec_unlink",
     params: "path_prefix: [\"/tmp/programs/lost\", \"/tmp/programs/replaced\"]",
     prepare: || {
-        // A process of an earlier run may execute it.
-        let _ = fs::remove_file(LOST);
-        let running = Running::start(&program("lost")?)?;
-        FIRST.set(running).map_err(|_| "prepared twice".to_owned())
+        keep(&FIRST, || {
+            // A process of an earlier run may execute it.
+            let _ = fs::remove_file(LOST);
+            Running::start(&program("lost")?)
+        })
     },
     acts: &[Act::new("unlink", "inode_unlink", unlinked), Act::new("rename", "inode_rename", renamed_over)],
 };
@@ -125,7 +126,7 @@ fn renamed_over() -> Result<Performed, String> {
 fn lost(path: &str, source: &str) -> Result<Value, String> {
     let file = fs::metadata(path).map_err(|e| e.to_string())?;
     Ok(json!({
-        "inode": file.ino(), "device": device(file.dev()), "links": file.nlink(), "source": source, "path": path,
+        "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "inode": file.ino(), "device": device(file.dev()), "links": file.nlink(), "source": source, "path": path,
         "path_length": path.len(),
     }))
 }
@@ -309,6 +310,72 @@ pub fn leaderless() -> Outcome {
     let event = event_of(&mut shell, path)?;
     same("process_pids", &event["process_pids"], &json!([child.0.id()]))?;
     shell.stop()?.well()
+}
+
+/// A program that was just started is kept: as soon as /proc says that a process executes it, which is before the kernel says
+/// that the execution is over.
+pub fn just_started() -> Outcome {
+    const TIMES: usize = 100;
+    let shell = probe("path_prefix: \"/tmp/programs/instant\"", ".deny(\"EPERM\")")?;
+    let path = program("instant")?;
+    let task = task::perform(&ME, || {
+        let lost = (0..TIMES).filter_map(|turn| is_lost_at_once(&path, turn).ok()).filter(|lost| *lost);
+        i32::try_from(lost.count()).unwrap_or(i32::MAX)
+    })?;
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same(&format!("names that were lost; {books}"), task.deed, Deed::Done)?;
+    same("refused", &books["deny"], &json!(TIMES))?;
+    ended.well()
+}
+
+/// Whether a new program's name can be removed while it is started.
+fn is_lost_at_once(of: &str, turn: usize) -> std::io::Result<bool> {
+    let path = format!("{of}-{turn}");
+    // An inode that was never executed.
+    fs::copy(of, &path)?;
+    let child = Command::new(&path).arg0("sleep").arg("86400").stdout(Stdio::null()).spawn()?;
+    let child = Running(child);
+    let exe = format!("/proc/{}/exe", child.0.id());
+    while fs::read_link(&exe).is_ok_and(|exe| exe != std::path::Path::new(&path)) {}
+    let lost = fs::remove_file(&path).is_ok();
+    drop(child);
+    let _ = fs::remove_file(&path);
+    Ok(lost)
+}
+
+/// The argument that makes a copy of this suite a process of many threads, which end all at once.
+pub const CRUMBLING: &str = "--crumbling";
+
+pub fn crumble() -> ! {
+    for _ in 0..24 {
+        let builder = std::thread::Builder::new().stack_size(64 << 10);
+        let _ = builder.spawn(|| std::thread::sleep(std::time::Duration::from_secs(600)));
+    }
+    std::process::exit(0);
+}
+
+/// While others come and go, whose threads leave in any order, every name of a running executable is kept.
+pub fn in_a_storm() -> Outcome {
+    const TIMES: usize = 60;
+    let (path, source) = (program("replaced")?, program("usurper")?);
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let shell = probe("path_prefix: \"/tmp/programs/replaced\"", ".deny(\"EPERM\")")?;
+    let _running = Running::start(&path)?;
+    let again = format!("while {} {CRUMBLING}; do :; done", own.display());
+    let shell_loop = || Command::new("/bin/busybox").args(["sh", "-c", &again]).spawn().map(Running);
+    let storm: Result<Vec<_>, _> = (0..3).map(|_| shell_loop()).collect();
+    let storm = storm.map_err(|e| e.to_string())?;
+    let mut done = 0;
+    for _ in 0..TIMES {
+        done += u32::from(rename(&source, &path)?.deed == Deed::Done);
+    }
+    drop(storm);
+    let ended = shell.stop()?;
+    let books = ended.books("t")?;
+    same(&format!("renamed over; {books}"), done, 0)?;
+    same("errors", &books["errors"], &json!(0))?;
+    ended.well()
 }
 
 pub fn overlayfs() -> Outcome {

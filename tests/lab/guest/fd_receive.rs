@@ -49,7 +49,7 @@ pub const CASE: Case = Case {
         let file = fs::File::open(FILE).map_err(|e| e.to_string())?;
         let about = file.metadata().map_err(|e| e.to_string())?;
         let tells = json!({
-            "inode": about.ino(), "device": device(about.dev()), "access": ["read"], "file_mode": about.mode(),
+            "inode": about.ino(), "device": device(about.dev()), "access": ["read"], "file_mode": about.mode(), "file_uid": about.uid(), "file_gid": about.gid(), "file_upper": false,
             "path": FILE, "path_length": FILE.len(),
         });
         Ok(Performed { task: get_as(&ACTOR, &file)?, tells })

@@ -60,7 +60,7 @@ fn told(
 ) -> Result<Performed, String> {
     let file = entries::stat(path)?;
     let usual = json!({
-        "argument": argument, "inode": file.ino(), "direction": "none", "node": "0:0", "file_type": type_of(&file),
+        "argument": argument, "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "inode": file.ino(), "direction": "none", "node": "0:0", "file_type": type_of(&file),
     });
     let tells = with(with(usual, named(path)?), special.clone());
     Ok(Performed { task: perform(&ACTOR, || ioctl(path, command, argument))?, tells })

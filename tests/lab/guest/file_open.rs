@@ -69,7 +69,7 @@ pub const CASE: Case = Case {
 fn opened(task: Task, path: &str, access: &[&str], flags: &[&str]) -> Result<Performed, String> {
     let file = fs::metadata(path).map_err(|e| e.to_string())?;
     let tells = json!({
-        "inode": file.ino(), "size": file.len(), "device": device(file.dev()), "file_mode": file.mode(),
+        "inode": file.ino(), "size": file.len(), "device": device(file.dev()), "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false,
         "access": access, "flags": flags, "path": path, "path_length": path.len(),
     });
     Ok(Performed { task, tells })
@@ -152,6 +152,42 @@ pub fn overlayfs_beneath() -> Outcome {
             (&json!(1000), &json!(1000), &json!(1000)),
         )?;
         same("by root", open_file(&ME, "/tmp/merged/secret", OFlag::O_RDONLY)?.deed, Deed::Done)?;
+        shell.stop()?.well()
+    })
+}
+
+/// What a container has made or changed is told from what its image brought; and whose it is.
+pub fn owners_and_layers() -> Outcome {
+    with_overlay(|| {
+        let user = Identity { uid: 1000, gid: 1000, ..ME };
+        let made = |name: &str, uid: u32| {
+            let path = format!("/tmp/merged/{name}");
+            fs::write(&path, "text").and_then(|()| std::os::unix::fs::chown(&path, Some(uid), Some(7)))?;
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        };
+        for (name, uid) in [("roots", 0), ("users", 1000)] {
+            made(name, uid).map_err(|e| e.to_string())?;
+        }
+        let mut shell = Shell::ready(
+            "probe(\"file_open\", #{path_prefix: \"/tmp/merged/\"}).scope(#{uid: [0, 1000]}).when(|e| e.file_upper && e.file_uid == e.euid)\
+             .deny(\"EPERM\").name(\"t\").attach();\
+             probe(\"exec\").scope(#{uid: 0}).when(|e| e.file_upper).deny(\"EACCES\").name(\"x\").attach(); print(\"ready\");",
+        )?;
+        let read =
+            |who: &Identity, name: &str| open_file(who, &format!("/tmp/merged/{name}"), OFlag::O_RDONLY);
+        same("of the image", read(&ME, "secret")?.deed, Deed::Done)?;
+        let own = read(&ME, "roots")?;
+        same("made by root, by root", own.deed, REFUSED)?;
+        same("by another", read(&user, "roots")?.deed, Deed::Done)?;
+        same("the user's, by root", read(&ME, "users")?.deed, Deed::Done)?;
+        same("by the user", read(&user, "users")?.deed, REFUSED)?;
+        let told = shell.event(own.pid, "/tmp/merged/roots")?;
+        let facts = json!([told["file_uid"], told["file_gid"], told["file_mode"], told["file_upper"]]);
+        same("told", facts, json!([0, 7, 0o100_644, true]))?;
+        fs::copy("/bin/busybox", "/tmp/merged/busybox").map_err(|e| e.to_string())?;
+        let run = |path: &str| Command::new(path).arg("true").status().is_ok_and(|status| status.success());
+        same("an executable that was made there", run("/tmp/merged/busybox"), false)?;
+        same("another one", run("/bin/busybox"), true)?;
         shell.stop()?.well()
     })
 }

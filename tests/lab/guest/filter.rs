@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use krsi_sh::{kernel::bench::test_run::TestRun, script::equivalence::Closure, template::Catalogue};
+use krsi_sh::{kernel::bench::test_run::TestRun, script::equivalence::Closure};
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::Signal};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -252,7 +252,7 @@ pub fn largest() -> Outcome {
     let lists = "|e| e.env_value.to_ascii_lower().contains(\"evil\")";
     let largest = [("connect", texts), ("exec_unlink", numbers), ("exec", lists)];
     let usual = "|e| e.uid * e.pid > 7 && e.comm.ends_with(\"q\")";
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let catalogue = super::catalogue()?;
     let here = catalogue.iter().filter(|template| template.hooks.iter().any(|hook| has_hook(hook)));
     let others = here
         .map(|template| template.name.as_str())
@@ -272,7 +272,7 @@ pub fn equivalence() -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(20);
     const LEAST: usize = 10;
     const MOST: usize = 200;
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let catalogue = super::catalogue()?;
     let template = catalogue.get("file_open").ok_or("no file_open")?;
     let carrier = TestRun::new(template.event_size).map_err(|e| e.to_string())?;
     let mut runner = TestRunner::deterministic();
@@ -310,7 +310,7 @@ pub fn needles() -> Outcome {
     const LARGEST: usize = 3;
     const LEAST: usize = 6;
     const ONE_IN: usize = 12;
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let catalogue = super::catalogue()?;
     let template = catalogue.get("exec").ok_or("no exec")?;
     let carrier = TestRun::new(template.event_size).map_err(|e| e.to_string())?;
     let filters = filter_needles::filters(FILTERS);

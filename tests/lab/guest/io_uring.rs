@@ -19,6 +19,7 @@ use super::{
 
 const SQPOLL: u32 = 2;
 const NOP: u8 = 0;
+const OPENAT: u8 = 18;
 const URING_CMD: u8 = 46;
 
 /// struct io_uring_params, as words.
@@ -42,11 +43,23 @@ struct Ring {
 }
 
 /// What is to be done: struct io_uring_sqe, as far as it is used.
+#[derive(Default)]
 struct Entry {
     operation: u8,
     file: i32,
     command: u32,
+    address: u64,
     personality: u16,
+}
+
+/// Opens a file, for reading, by a ring.
+///
+/// # Errors
+/// What the ring says that it came to.
+pub fn open(path: &str) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+    let address = path.as_ptr().expose_provenance() as u64;
+    Ring::new()?.perform(&Entry { operation: OPENAT, file: libc::AT_FDCWD, address, ..Entry::default() })
 }
 
 impl Ring {
@@ -87,6 +100,7 @@ impl Ring {
         bytes[0] = entry.operation;
         bytes[4..8].copy_from_slice(&entry.file.to_ne_bytes());
         bytes[8..12].copy_from_slice(&entry.command.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&entry.address.to_ne_bytes());
         bytes[42..44].copy_from_slice(&entry.personality.to_ne_bytes());
         // SAFETY: the one entry, in a mapping that is never undone.
         unsafe { std::ptr::with_exposed_provenance_mut::<[u8; 64]>(self.entry).write(bytes) };
@@ -123,7 +137,7 @@ pub const CASE: Case = Case {
             let tells = json!({
                 "action": "override_creds", "new_uid": 0, "new_euid": 0, "command": 0, "path": "", "path_length": 0,
             });
-            let entry = Entry { operation: NOP, file: -1, command: 0, personality };
+            let entry = Entry { operation: NOP, file: -1, command: 0, personality, ..Entry::default() };
             Ok(Performed { task: task::perform(&ACTOR, || exit_code(ring.perform(&entry)))?, tells })
         }),
         Act::new("a driver's command", "uring_cmd", || {
@@ -139,7 +153,13 @@ pub const CASE: Case = Case {
                 "action": "cmd", "new_uid": 0, "new_euid": 0, "command": 4711, "path": NULL,
                 "path_length": NULL.len(),
             });
-            let entry = Entry { operation: URING_CMD, file: file.as_raw_fd(), command: 4711, personality: 0 };
+            let entry = Entry {
+                operation: URING_CMD,
+                file: file.as_raw_fd(),
+                command: 4711,
+                personality: 0,
+                ..Entry::default()
+            };
             Ok(Performed { task: task::perform(&ACTOR, || exit_code(ring.perform(&entry)))?, tells })
         }),
     ],
@@ -159,7 +179,7 @@ pub fn setup_is_refused() -> Outcome {
     ))?;
     let ring = Ring::new().map_err(|e| e.to_string())?;
     same("a ring", ring_as(&ME, 0)?.deed, if is_asked { REFUSED } else { Deed::Done })?;
-    let entry = Entry { operation: NOP, file: -1, command: 0, personality: 0 };
+    let entry = Entry { operation: NOP, file: -1, command: 0, personality: 0, ..Entry::default() };
     let used = task::perform(&ME, || exit_code(ring.perform(&entry)))?;
     same("one that is there", used.deed, Deed::Done)?;
     shell.stop()?.well()

@@ -28,14 +28,14 @@ pub const CASE: Case = Case {
             let target = file("target")?;
             let file = stat(&target)?;
             let tells = json!({
-                "kind": "hard", "inode": file.ino(), "file_mode": file.mode(), "file_uid": file.uid(),
+                "kind": "hard", "inode": file.ino(), "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false,
                 "links": file.nlink(), "target": target,
             });
             made("link-hard", tells, |path| fs::hard_link(format!("{PLACE}/target"), path))
         }),
         Act::new("a symbolic link", "path_symlink", || {
             let tells = json!({
-                "kind": "symbolic", "inode": 0, "file_mode": 0, "file_uid": 0, "links": 0, "target": TEXT,
+                "kind": "symbolic", "inode": 0, "file_mode": 0, "file_uid": 0, "file_gid": 0, "file_upper": false, "links": 0, "target": TEXT,
             });
             made("link-symbolic", tells, |path| symlink(TEXT, path))
         }),

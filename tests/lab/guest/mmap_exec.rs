@@ -54,14 +54,14 @@ pub const CASE: Case = Case {
             let file = fs::metadata(FILE).map_err(|e| e.to_string())?;
             let tells = json!({
                 "kind": "file", "protection": ["read", "exec"], "flags": ["MAP_PRIVATE"], "inode": file.ino(),
-                "device": device(file.dev()), "file_mode": file.mode(), "path": FILE, "path_length": FILE.len(),
+                "device": device(file.dev()), "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "path": FILE, "path_length": FILE.len(),
             });
             Ok(Performed { task: map_as(&ACTOR, Some(FILE), READ | EXEC)?, tells })
         }),
         Act::new("code of none", "mmap_file", || {
             let tells = json!({
                 "kind": "anonymous", "protection": ["read", "write", "exec"],
-                "flags": ["MAP_PRIVATE", "MAP_ANONYMOUS"], "inode": 0, "device": "0:0", "file_mode": 0, "path": "",
+                "flags": ["MAP_PRIVATE", "MAP_ANONYMOUS"], "inode": 0, "device": "0:0", "file_mode": 0, "file_uid": 0, "file_gid": 0, "file_upper": false, "path": "",
                 "path_length": 0,
             });
             Ok(Performed { task: map_as(&ACTOR, None, READ | WRITE | EXEC)?, tells })

@@ -6,6 +6,7 @@
 mod accept;
 pub mod active;
 mod aggregation;
+mod ask;
 mod attempts;
 mod bind;
 mod bpf;
@@ -18,6 +19,7 @@ mod connect;
 mod correlation;
 mod create;
 mod credentials;
+pub mod deeds;
 mod doctor;
 mod door;
 mod entries;
@@ -34,7 +36,10 @@ mod file_open;
 mod filter;
 mod filter_live;
 mod fork;
+mod guards;
+mod held;
 mod help;
+pub mod hunts;
 mod io_uring;
 mod ipc;
 mod key_add;
@@ -77,6 +82,7 @@ mod socket;
 mod stacks;
 mod stat;
 mod syslog;
+mod target;
 mod task;
 mod texts;
 mod truncate;
@@ -84,6 +90,7 @@ mod unix_connect;
 mod unlink;
 mod userns;
 mod walks;
+pub mod why;
 mod workers;
 mod xattr;
 
@@ -91,8 +98,10 @@ use std::{
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
 };
+
+use krsi_sh::template::Catalogue;
 
 use crate::host::{self, Row};
 use cases::{Case, Cases, Claim};
@@ -167,6 +176,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "env: the scope is the old image's" => exec_args::old_image_in_scope,
             "env: an execution that fails leaves nothing behind" => exec_args::failed_execution,
             "args and env change while attached" => exec_args::live,
+            "argv, argv_prefix, argv_contains, cmdline_like: by the filter, and live" => exec_args::texts_of_arguments,
             "env: that a denial kills is said everywhere" => exec_args::said_everywhere,
             "late: a thread that is not the first is killed as well" => exec_marks::by_a_thread,
             "late: an execution that failed says nothing about the next" => exec_marks::after_a_failure,
@@ -182,6 +192,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "prefixes and suffixes match" => file_open::prefix_and_suffix,
             "access narrows" => file_open::access,
             "overlayfs files are matched" => file_open::overlayfs,
+            "owner, group, permissions and overlay layer" => file_open::owners_and_layers,
             "hostile names reach no terminal raw" => file_open::hostile_name,
             "people read names and sizes" => file_open::for_people,
             "a path too long follows on_error" => file_open::too_long,
@@ -192,8 +203,27 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a stalled reader changes no verdict, and losses are counted" => faults::stalled_reader,
             "a loss leaves a gap in the numbers" => faults::gap_in_numbers,
         }
+        "ask" {
+            "common: executions are held, let go and refused, and the programs notice nothing" => ask::executed,
+            "the same by fmod_ret" => ask::executed_by_function,
+            "an answer holds for what it was about, as long and for whom it says" => ask::remembered,
+            "continued by somebody else it is asked about again; killed, it is withdrawn" => ask::continued_and_killed,
+            "without an answer, or where it cannot be held: otherwise" => ask::nobody_answers,
+            "when shell and waker are killed, nothing is left stopped" => ask::shell_is_killed,
+            "many threads: each is asked about, and no other call is disturbed" => ask::threads,
+            "rehearsed: what would be asked" => ask::rehearsed,
+            "whoever sits at the prompt is asked" => ask::at_the_prompt,
+            "whatever a template is about, that can ask: it is held, and goes on" => ask::every_template,
+            "shells are killed again and again while fifty are held" => held::shells_are_killed,
+            "wakers are killed again and again" => held::wakers_are_killed,
+            "an execution by a thread" => held::execution_by_a_thread,
+            "a lease that ends lets go what is held" => held::lease_ends,
+            "the first of a pid namespace, and rings, are not held" => held::cannot_be_held,
+            "below a shell with jobs, and timeout(1)" => held::parent_with_jobs,
+        }
         "door" {
             "common: by fmod_ret the other LSMs are asked all the same" => door::other_lsms_are_asked,
+            "what passes while another is asked by fmod_ret is counted" => door::passed_over,
             "common: one that only observes refuses to enforce" => door::an_observing_door_refuses_to_enforce,
         }
         "filter" {
@@ -213,6 +243,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "sought by one walk: what is cut cannot be told" => walks::of_cut_arguments,
             "origin: arguments of the process, of one forked from it, and of its parent" => origin::arguments,
             "origin: what ran before the probe, and threads" => origin::before_the_probe,
+            "origin: an exec by a thread" => origin::exec_in_a_thread,
             "origin: ancestors, and an orphan's parent" => origin::ancestors,
             "origin: a controlling terminal" => origin::terminal,
             "origin: session and descriptors" => origin::descriptors,
@@ -269,6 +300,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "comm: whole names" => scope_kinds::comm,
             "exe: the inode, under every name" => scope_kinds::exe,
             "parent_exe: children of that program" => scope_kinds::parent_exe,
+            "exe_prefix, exe_suffix and the parent's: by path, and live" => scope_kinds::executables_by_path,
             "namespaces: the host's, others, that of a file" => scope_kinds::namespaces,
             "not_cgroup and not_pid take subtrees out" => scope_kinds::not_below,
             "twelve thousand members" => scope_kinds::large,
@@ -293,6 +325,8 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a count leaves out what was executed once" => exec_unlink::counted,
             "a process whose first thread has left is found" => exec_unlink::leaderless,
             "among threads that have left, one not found follows on_error" => exec_unlink::crowded,
+            "a program that was just started keeps its name" => exec_unlink::just_started,
+            "while processes with many threads end, every name is kept" => exec_unlink::in_a_storm,
             "overlayfs files are found, once" => exec_unlink::overlayfs,
         }
         "proc_mem" {
@@ -482,11 +516,39 @@ fn special() -> impl IntoIterator<Item = Step> {
             "active checks pass where they should, and fail where they should" => active::both_ways,
             "a killed shell leaves no scratch, nor does a killed keeper" => attempts::killed,
         }
+        "why" {
+            "modes, lists, owners and capabilities are told with whose and which" => why::modes,
+            "mounts, flags, seccomp and Yama are told, and what is the call's own" => why::mounts_and_more,
+            "the program that refuses is told from another one on the hook" => why::programs,
+            "a process that is there is followed to its end" => why::process,
+        }
+        "why by security modules" {
+            "AppArmor, Landlock and lockdown are told" => why::modules,
+        }
+        "why by SELinux" {
+            "a label that its policy keeps from everybody is told" => why::selinux,
+        }
         "doctor" {
             "every hook is seen to fire" => doctor::all_fire,
             "as another user: privilege is missing" => doctor::unprivileged,
             "without the kernel's types: cause and fix" => doctor::without_types,
             "nothing stays attached" => doctor::leaves_nothing,
+        }
+        "hunts" {
+            "each finds what is done, and no look-alike: first quarter" => hunts::first_quarter,
+            "each finds what is done, and no look-alike: second quarter" => hunts::second_quarter,
+            "each finds what is done, and no look-alike: third quarter" => hunts::third_quarter,
+            "each finds what is done, and no look-alike: last quarter" => hunts::last_quarter,
+            "one that finds nothing says so, and is inconclusive if events were lost" => hunts::nothing_found,
+            "guards and mitigations refuse, let a look-alike be, and are rehearsed: first quarter" => guards::first_quarter,
+            "guards and mitigations refuse, let a look-alike be, and are rehearsed: second quarter" => guards::second_quarter,
+            "guards and mitigations refuse, let a look-alike be, and are rehearsed: third quarter" => guards::third_quarter,
+            "guards and mitigations refuse, let a look-alike be, and are rehearsed: last quarter" => guards::last_quarter,
+            "guards: a person approves new executables, once" => guards::executables,
+            "guards: a person approves first connections, once" => guards::connections,
+        }
+        "hunts on the oldest kernel" {
+            "the most demanding find what is done, and no look-alike" => hunts::demanding,
         }
         "shell" {
             "the shell itself is spared" => faults::guard,
@@ -499,6 +561,9 @@ fn special() -> impl IntoIterator<Item = Step> {
             "too few descriptors are named, and not the template" => limits::descriptors,
             "with capabilities alone, other people's scripts are refused" => limits::scripts_of_others,
             "what is typed at the prompt lapses when the shell is stopped" => prompt::lapses_when_stopped,
+            "a command is held from its first instruction on, and its exit code is the session's" => target::from_the_first_instruction,
+            "a command and its session end together, however either ends" => target::each_end,
+            "about a process that is there, and about a child that waits" => target::other_processes,
             "each template has a row of the common claims" => cases::complete,
             "the example in each template's help runs" => help::examples,
             "panic ends a deny-all of which it is part" => panic::ends_a_deny_all,
@@ -514,6 +579,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a lease lapses though the shell is stopped" => faults::stopped_shell,
             "a failed attach leaves nothing behind" => product::failed_attach,
             "audit turns deny into shadow" => product::audit,
+            "a host that only observes refuses what enforces, and says why" => product::host_switch,
             "without privilege: cause, fix, exit 3" => product::unprivileged,
             "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
             "standard output is NDJSON and nothing else" => product::ndjson,
@@ -564,6 +630,13 @@ fn outcome(step: &Step, cases: &Cases) -> Outcome {
 /// `Err` with what was expected and what came, if they differ.
 pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
     if found == expected { Ok(()) } else { Err(format!("{what}: found {found:?}, expected {expected:?}")) }
+}
+
+/// The templates, read once: that takes long here, and what is judged asks for them again and again.
+pub fn catalogue() -> Result<&'static Catalogue, String> {
+    static CATALOGUE: OnceLock<Result<Catalogue, String>> = OnceLock::new();
+    let read = || Catalogue::builtin().map_err(|error| error.to_string());
+    CATALOGUE.get_or_init(read).as_ref().map_err(Clone::clone)
 }
 
 /// `Err` with the sentence, unless it holds.

@@ -51,7 +51,7 @@ pub const CASE: Case = Case {
             let task = load_file(&ACTOR, FILE)?;
             let file = fs::metadata(FILE).map_err(|e| e.to_string())?;
             let tells = json!({
-                "kind": "module", "from": "file", "path": FILE, "path_length": FILE.len(), "inode": file.ino(),
+                "kind": "module", "from": "file", "path": FILE, "path_length": FILE.len(), "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "inode": file.ino(),
                 "size": file.len(), "device": device(file.dev()),
             });
             told(task, tells)
@@ -65,7 +65,7 @@ pub const CASE: Case = Case {
 /// What is said, and that the rest is empty.
 fn told(task: Task, said: Value) -> Result<Performed, String> {
     let mut tells = json!({
-        "kind": "", "from": "", "name": "", "path": "", "path_length": 0, "inode": 0, "size": 0, "device": "0:0",
+        "kind": "", "from": "", "name": "", "path": "", "path_length": 0, "file_mode": 0, "file_uid": 0, "file_gid": 0, "file_upper": false, "inode": 0, "size": 0, "device": "0:0",
     });
     for (field, value) in said.as_object().ok_or("nothing is said")? {
         tells[field] = value.clone();

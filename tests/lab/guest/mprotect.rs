@@ -71,7 +71,7 @@ pub const CASE: Case = Case {
             page.write();
             let tells = json!({
                 "start": page.0, "end": page.0 + PAGE, "before": ["read", "write"], "after": ["read", "exec"],
-                "region": "anonymous", "modified": "yes", "inode": 0, "device": "0:0", "path": "", "path_length": 0,
+                "region": "anonymous", "modified": "yes", "file_mode": 0, "file_uid": 0, "file_gid": 0, "file_upper": false, "inode": 0, "device": "0:0", "path": "", "path_length": 0,
             });
             Ok(Performed { task: by(&ACTOR, || page.protect(READ | EXEC))?, tells })
         }),
@@ -80,7 +80,7 @@ pub const CASE: Case = Case {
             let page = Page::new(Some(&file), READ).map_err(|e| e.to_string())?;
             let tells = json!({
                 "start": page.0, "end": page.0 + PAGE, "before": ["read"], "after": ["read", "write", "exec"],
-                "region": "file", "modified": "no", "inode": about.ino(), "device": device(about.dev()),
+                "region": "file", "modified": "no", "file_mode": about.mode(), "file_uid": about.uid(), "file_gid": about.gid(), "file_upper": false, "inode": about.ino(), "device": device(about.dev()),
                 "path": FILE, "path_length": FILE.len(),
             });
             Ok(Performed { task: by(&ACTOR, || page.protect(READ | WRITE | EXEC))?, tells })

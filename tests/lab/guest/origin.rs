@@ -1,6 +1,7 @@
 //! Claims about where an operation comes from: the process at length, and those above it.
 
 use std::{
+    ffi::CString,
     fs, io,
     net::{TcpListener, TcpStream},
     os::{
@@ -15,10 +16,16 @@ use std::{
 use nix::{
     libc,
     pty::openpty,
-    unistd::{setsid, setuid},
+    unistd::{execve, setsid, setuid},
 };
 
-use super::{Outcome, holds, pace::until, same, shell::Shell};
+use super::{
+    Outcome, holds,
+    pace::until,
+    same,
+    shell::Shell,
+    task::{self, Deed, ME},
+};
 
 const FILE: &str = "/tmp/origin/file";
 /// Reads the file, in a process that is executed: called by its name busybox's shell would only fork.
@@ -55,7 +62,7 @@ fn ends(shell: Shell) -> Outcome {
 pub fn arguments() -> Outcome {
     let shell = refusing(
         "|e| e.process.argv.any(|a| a == \"bs=9\") || e.process.cmdline.matches(\"^sh -c .*by-fork\") \
-         || (e.parent.exe.ends_with(\"/busybox\") && e.parent.cmdline.like(\"sh -c *by-parent*\"))",
+         || (e.parent.exe.ends_with(\"/busybox\") && e.parent.cmdline.like(\"sh -c *by-parent*\")) || e.process.cwd == \"/tmp/origin\"",
     )?;
     for (script, refused) in [
         (READ.to_owned(), false),
@@ -64,6 +71,9 @@ pub fn arguments() -> Outcome {
         // Two above: not the parent.
         (format!(": by-parent; sh -c '{READ}; exit $?'"), false),
         (format!(": by-fork; (: <{FILE}) 2>/dev/null"), true),
+        // Where it is.
+        (format!("cd /tmp/origin; {READ}"), true),
+        (format!("cd /tmp; {READ}"), false),
         (format!("(: <{FILE}) 2>/dev/null"), false),
     ] {
         // A shell executes its last command in its own place.
@@ -96,6 +106,24 @@ pub fn before_the_probe() -> Outcome {
     same("both threads would be refused", ended.books("t")?["guarded"].as_u64(), Some(2))?;
     same("no trouble", ended.books("t")?["errors"].as_u64(), Some(0))?;
     ended.well()
+}
+
+/// A thread that is not the first executes: it becomes the process, whose record is that of what it has executed.
+pub fn exec_in_a_thread() -> Outcome {
+    let shell = refusing("|e| e.process.argv.any(|a| a == \"bs=9\") && e.process.argv[0] == \"dd\"")?;
+    for (size, refused) in [("bs=9", true), ("bs=7", false)] {
+        let source = format!("if={FILE}");
+        let task = task::perform(&ME, move || {
+            let arguments = ["dd", &source, "of=/dev/null", size, "count=1"]
+                .map(|text| CString::new(text).unwrap_or_default());
+            let executes = std::thread::spawn(move || {
+                execve(c"/bin/busybox", &arguments, &[c"A=1"]).unwrap_err() as i32
+            });
+            executes.join().unwrap_or(97)
+        })?;
+        same(size, task.deed != Deed::Done, refused)?;
+    }
+    ends(shell)
 }
 
 /// Ancestors up to the eighth, by executable, name and id; and what there is once a parent has gone.
@@ -154,10 +182,18 @@ pub fn terminal() -> Outcome {
 
 /// The session, and what the first descriptors are.
 pub fn descriptors() -> Outcome {
-    let shell = refusing(
-        "|e| (e.stdin.kind == \"socket\" && e.stdin.peer in cidr(\"127.0.0.0/8\")) || (e.stdout.kind == \"pipe\" && e.stdin.kind == \"file\") \
+    let listening = || -> io::Result<_> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    let (_one, address) = listening().map_err(|e| e.to_string())?;
+    let (_another, elsewhere) = listening().map_err(|e| e.to_string())?;
+    let shell = refusing(&format!(
+        "|e| (e.stdin.kind == \"socket\" && e.stdin.peer in cidr(\"127.0.0.0/8\") && e.stdin.peer_port == {}) || (e.stdout.kind == \"pipe\" && e.stdin.kind == \"file\") \
          || (e.leader.pid == e.parent.pid && e.leader.exe.ends_with(\"/busybox\") && e.leader.comm == \"busybox\")",
-    )?;
+        address.port()
+    ))?;
     let read = || sh(&format!("dd if={FILE} bs=7 count=1 2>/dev/null; exit $?"));
     let with = |stdin: Stdio, stdout: Stdio| {
         let mut command = read();
@@ -165,11 +201,10 @@ pub fn descriptors() -> Outcome {
         is_refused(command)
     };
     let file = || fs::File::open("/etc/hostname").map(Stdio::from).map_err(|e| e.to_string());
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
+    let connected = |to| TcpStream::connect(to).map(OwnedFd::from).map_err(|e| e.to_string());
     let (pair, _other) = UnixStream::pair().map_err(|e| e.to_string())?;
-    same("a connection", with(OwnedFd::from(stream).into(), Stdio::null())?, true)?;
+    same("a connection", with(connected(address)?.into(), Stdio::null())?, true)?;
+    same("one to another port", with(connected(elsewhere)?.into(), Stdio::null())?, false)?;
     same("a unix socket", with(OwnedFd::from(pair).into(), Stdio::null())?, false)?;
     same("a file, and a pipe", with(file()?, Stdio::piped())?, true)?;
     same("a device, and a pipe", with(Stdio::null(), Stdio::piped())?, false)?;
@@ -264,7 +299,7 @@ pub fn callbacks() -> Outcome {
     let mut shell = Shell::ready(&format!(
         "let told = []; \
          probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{pid: {}}}).name(\"t\").on_event(|e| {{ \
-           told.push([e.process.cmdline, e.parent.exe, e.parent.cmdline, e.ancestors[0].comm, e.ancestors.any(|p| p.pid == {0}), e.stdin.kind, e.container, e.tty]); \
+           told.push([e.process.cmdline, e.parent.exe, e.parent.cmdline, e.ancestors[0].comm, e.ancestors.any(|p| p.pid == {0}), e.stdin.kind, e.container, e.tty, e.process.cwd, e.cgroup_path()]); \
            emit(#{{told: told[0]}}); \
          }}).attach(); print(\"ready\");",
         std::process::id()
@@ -279,7 +314,7 @@ pub fn callbacks() -> Outcome {
     same(
         "the rest",
         told.as_array().map(|all| all[3..].to_vec()),
-        serde_json::json!(["busybox", true, "device", "", ""]).as_array().cloned(),
+        serde_json::json!(["busybox", true, "device", "", "", "/", "/"]).as_array().cloned(),
     )?;
     ends(shell)
 }

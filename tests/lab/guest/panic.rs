@@ -7,6 +7,7 @@ use std::{
 };
 
 use nix::{fcntl::OFlag, sys::signal::Signal};
+use serde_json::{Value, json};
 
 use super::{
     Outcome, holds, same,
@@ -15,6 +16,7 @@ use super::{
 };
 
 const FILE: &str = "/tmp/panicked";
+const REASON: &str = "to see that it ends all";
 
 /// Every execution and every opening of a file, of everybody.
 const DENY_ALL: &str = r#"
@@ -36,7 +38,8 @@ fn denying(beside: &str) -> Result<Shell, String> {
 
 /// What it prints, and its exit code.
 fn panic() -> Result<(String, Option<i32>), String> {
-    let output = Command::new(SHELL).arg("panic").output().map_err(|e| e.to_string())?;
+    let output =
+        Command::new(SHELL).args(["panic", "--reason", REASON]).output().map_err(|e| e.to_string())?;
     let text = [output.stdout, output.stderr].concat();
     Ok((String::from_utf8_lossy(&text).into_owned(), output.status.code()))
 }
@@ -116,9 +119,18 @@ pub fn ends_every_session() -> Outcome {
     let stubborn = denying("")?;
     let frozen = Frozen::new(&stubborn)?;
     same("while they deny", read()?, REFUSED)?;
+    let pids = [stopped.pid(), busy.pid(), stubborn.pid()];
     let (said, code) = panic()?;
     holds(code == Some(0), format!("exit {code:?}: {said}"))?;
     holds(said.contains("3 probes made to observe"), said.clone())?;
+    let trail = fs::read_to_string("/var/lib/krsi-sh/panic.ndjson").map_err(|e| e.to_string())?;
+    let last: Value =
+        serde_json::from_str(trail.lines().last().unwrap_or_default()).map_err(|e| e.to_string())?;
+    same("why", &last["reason"], &json!(REASON))?;
+    let sessions = last["sessions"].as_array().cloned().unwrap_or_default();
+    holds(sessions.len() == 3 && pids.iter().all(|pid| sessions.contains(&json!(pid))), trail.clone())?;
+    let rule = format!("path \"{FILE}\", deny(EPERM)");
+    holds(last["probes"].to_string().replace("\\\"", "\"").contains(&rule), trail)?;
     same("afterwards", read()?, Deed::Done)?;
     // Two have closed their books, the third has been killed.
     stopped.end()?.well()?;

@@ -97,7 +97,7 @@ fn executed(
     let task = if powerless { powerless_execute(&ACTOR, &path)? } else { execute(&ACTOR, &path)? };
     let file = fs::metadata(&path).map_err(|e| e.to_string())?;
     let tells = json!({
-        "inode": file.ino(), "device": device(file.dev()), "gains": gains, "permitted_before": names(permitted_before),
+        "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "inode": file.ino(), "device": device(file.dev()), "gains": gains, "permitted_before": names(permitted_before),
         "permitted_after": names(permitted_after), "effective_after": names(effective_after),
         "new_euid": new_euid, "old_egid": ACTOR.gid, "new_egid": new_egid, "path": path, "path_length": path.len(),
     });

@@ -1,6 +1,8 @@
 //! Claims about the product around the templates.
 
-use serde_json::json;
+use std::fs;
+
+use serde_json::{Value, json};
 
 use super::{
     Outcome,
@@ -26,6 +28,44 @@ pub fn failed_attach() -> Outcome {
     holds(!ended.lines.iter().any(|l| l["text"] == "never"), "the script went on")?;
     let after = std::process::Command::new(&path).arg("true").status().map_err(|e| e.to_string())?;
     holds(after.success() || after.code().is_some(), "the program is still refused")
+}
+
+/// Where `/etc/krsi-sh/observe-only` is, whatever would enforce is refused with what it says, and what observes goes on.
+pub fn host_switch() -> Outcome {
+    const FILE: &str = "/etc/krsi-sh/observe-only";
+    const REASON: &str = "no changes before Monday";
+    let script = r#"
+        let p = probe("file_open", #{path: "/etc/hostname"}).scope(#{pid: getpid()}).name("t");
+        let refused = [];
+        for change in [|| p.deny("EPERM"), || p.kill("SIGKILL"), || p.ask(|e| deny()), || kill(2, "SIGCONT")] {
+            try { change.call(); refused.push(()); } catch (error) { refused.push(error.to_string()); }
+        }
+        p.shadow().attach();
+        let late = ();
+        try { p.deny("EPERM"); } catch (error) { late = error.to_string(); }
+        run(["cat", "/etc/hostname"]);
+        emit(#{refused: refused, late: late, would_deny: p.stats().would_deny});
+        p.detach();
+    "#;
+    fs::create_dir_all("/etc/krsi-sh").map_err(|e| e.to_string())?;
+    fs::write(FILE, format!("{REASON}\n")).map_err(|e| e.to_string())?;
+    let ended = run_with(&[], script);
+    let denying = "probe(\"exec\").scope(#{uid: 4242}).deny().attach(); print(\"attached\"); exit(0);";
+    let outright = run_with(&[], denying);
+    let audited = run_with(&["--audit"], denying);
+    fs::remove_file(FILE).map_err(|e| e.to_string())?;
+    let (ended, outright) = (ended?, outright?);
+    let emitted = ended.emitted()?;
+    let refused = emitted["refused"].as_array().cloned().unwrap_or_default();
+    let says =
+        |value: &Value| value.as_str().is_some_and(|text| text.contains(FILE) && text.contains(REASON));
+    holds(refused.len() == 4 && refused.iter().all(says) && says(&emitted["late"]), format!("{emitted}"))?;
+    same("told", &emitted["would_deny"], &json!(1))?;
+    same("a script that denies", outright.code, Some(3))?;
+    holds(!outright.lines.iter().any(|line| line["text"] == "attached"), "it went on")?;
+    audited?.well()?;
+    run_with(&[], denying)?.well()?;
+    ended.well()
 }
 
 pub fn audit() -> Outcome {

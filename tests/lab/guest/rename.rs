@@ -46,7 +46,7 @@ fn truth(old: &str, new: &str, flags: &[&str]) -> Result<Value, String> {
     let (file, replaced) = (stat(old)?, stat(new).ok());
     let of_replaced = |field: fn(&fs::Metadata) -> u64| replaced.as_ref().map_or(0, field);
     let tells = json!({
-        "inode": file.ino(), "file_type": type_of(&file), "file_mode": file.mode(), "flags": flags, "new_path": new,
+        "inode": file.ino(), "file_type": type_of(&file), "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "flags": flags, "new_path": new,
         "replaced_inode": of_replaced(|f| f.ino()), "replaced_mode": of_replaced(|f| f.mode().into()),
         "replaced_links": of_replaced(|f| f.nlink()),
     });

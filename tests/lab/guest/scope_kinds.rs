@@ -1,6 +1,6 @@
 //! Claims about the kinds of scope beyond user, cgroup and subtree, and about their negations.
 
-use std::{fs, os::unix::process::CommandExt, process::Command};
+use std::{fs, os::unix::process::CommandExt, process::Command, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -12,7 +12,9 @@ use nix::{
 use serde_json::json;
 
 use super::{
-    Outcome, exec, holds, same,
+    Outcome, exec, holds,
+    pace::until,
+    same,
     shell::Shell,
     task::{self, Deed, Identity, ME, REFUSED, open_file, refusal},
 };
@@ -135,6 +137,83 @@ pub fn parent_exe() -> Outcome {
     })?;
     same("a child of another program", grandchild.deed, Deed::Done)?;
     shell.stop()?.well()
+}
+
+/// By how the path of an executable begins or ends, and the parent's; and what of it changes while the probe is attached.
+pub fn executables_by_path() -> Outcome {
+    // Under such names the copies take an applet's name as their first argument.
+    let (a, b) = (exec::program("busybox-a")?, exec::program("busybox-b")?);
+    fs::write(FILE, "content").map_err(|e| e.to_string())?;
+    // A process that is over is in no scope, though it is still there.
+    let none = exec::program("none")?;
+    let mut over = Command::new(&none).arg0("true").spawn().map_err(|e| e.to_string())?;
+    let stat = format!("/proc/{}/stat", over.id());
+    until("a process is over", Duration::from_secs(5), || {
+        fs::read_to_string(&stat).map(|stat| stat.contains(") Z ")).map_err(|e| e.to_string())
+    })?;
+    let ended = super::shell::run(&format!(
+        r#"
+        let read = || [
+            run(["{a}", "cat", "{FILE}"]).code, run(["{b}", "cat", "{FILE}"]).code,
+            run(["{a}", "sh", "-c", "/bin/busybox cat {FILE}; exit $?"]).code
+        ];
+        let out = [];
+        for scope in [
+            #{{ exe_prefix: "{a}" }}, #{{ exe_suffix: "sybox-a" }}, #{{ parent_exe_suffix: "/busybox-a" }},
+            #{{ exe_prefix: "/tmp/", not_exe_suffix: "-a" }}, #{{ exe_prefix: ["/tmp/", "/bin/"], not_exe_prefix: "{a}" }},
+            #{{ exe_prefix: "/bin/", not_parent_exe_prefix: "{a}" }}, #{{ parent_exe_prefix: ["/tmp/programs/", "/no"], exe_prefix: "/" }},
+        ] {{
+            let p = probe("file_open", #{{ path: "{FILE}" }}).scope(scope).deny("EPERM").attach();
+            out.push(read.call());
+            p.detach();
+            out.push(p.stats().errors);
+        }}
+        let p = probe("file_open", #{{ path: "{FILE}" }}).scope(#{{ uid: 0, exe_prefix: "{a}" }}).deny("EPERM").name("t").attach();
+        out.push(read.call());
+        for parts in ["{b}", ["/none", "{b}", "{a}"], "/bin/", "{a}"] {{
+            p.scope(#{{ uid: 0, exe_prefix: parts }});
+            out.push(read.call());
+        }}
+        let refused = false;
+        try {{ p.scope(#{{ uid: 1, exe_prefix: "/bin/" }}); }} catch {{ refused = true; }}
+        out.push(refused);
+        out.push(read.call());
+        let commands = |scope| probe("file_open").scope(scope).preview().processes.map(|process| process.comm);
+        out.push(commands.call(#{{ exe_prefix: "{none}" }}));
+        out.push(commands.call(#{{ exe_prefix: "/", pid: getpid() }}));
+        emit(#{{ out: out }});
+        p.detach();
+        "#
+    ))?;
+    let each = json!([
+        [1, 0, 0],
+        0,
+        [1, 0, 0],
+        0,
+        [0, 0, 1],
+        0,
+        [0, 1, 0],
+        0,
+        [0, 1, 1],
+        0,
+        [0, 0, 0],
+        0,
+        [0, 0, 1],
+        0,
+        // Live.
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 1, 0],
+        [0, 0, 1],
+        [1, 0, 0],
+        true,
+        [1, 0, 0],
+        [],
+        ["krsi-sh"],
+    ]);
+    over.wait().map_err(|e| e.to_string())?;
+    same("what could not be read, of each scope", &ended.emitted()?["out"], &each)?;
+    ended.well()
 }
 
 /// `cat FILE` as the child of a shell that is this copy of busybox.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    cases::{Act, Case, Performed},
+    cases::{Act, Case, Performed, keep},
     net::{self, at, joined, kind, made, no_device, no_netlink, no_vsock, probe, tells, udp4},
     same,
     task::Deed,
@@ -22,11 +22,12 @@ pub const CASE: Case = Case {
     template: "sendto",
     params: "",
     prepare: || {
-        let text = |error: std::io::Error| error.to_string();
-        let _ = fs::remove_file(SOCKET);
-        let udp = UdpSocket::bind(("127.0.0.1", PORT)).map_err(text)?;
-        let unix = UnixDatagram::bind(SOCKET).map_err(text)?;
-        RECEIVERS.set((udp, unix)).map_err(|_| "prepared twice".to_owned())
+        keep(&RECEIVERS, || {
+            let text = |error: std::io::Error| error.to_string();
+            let _ = fs::remove_file(SOCKET);
+            let udp = UdpSocket::bind(("127.0.0.1", PORT)).map_err(text)?;
+            Ok((udp, UnixDatagram::bind(SOCKET).map_err(text)?))
+        })
     },
     acts: &[
         Act::new("IPv4", "socket_sendmsg", || {

@@ -245,7 +245,11 @@ pub fn balance(books: &Value) -> Outcome {
     let n = |name: &str| books[name].as_u64().ok_or_else(|| format!("no `{name}` in {books}"));
     let sums = [
         (n("seen")?, n("out_of_scope")? + n("filtered")? + n("matched")?),
-        (n("matched")?, n("allow")? + n("would_deny")? + n("deny")? + n("kill")?),
+        (
+            n("matched")?,
+            n("allow")? + n("would_deny")? + n("deny")? + n("kill")? + n("would_ask")? + n("asked")?,
+        ),
+        (n("asked")?, n("answered")? + n("timed_out")? + n("withdrawn")? + n("held")?),
         (n("matched")?, n("emitted")? + n("suppressed")? + n("lost_ring")?),
         (n("emitted")?, n("delivered")? + n("lost_queue")?),
     ];

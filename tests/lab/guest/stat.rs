@@ -41,7 +41,7 @@ fn looked(path: &str, deed: fn(&str) -> io::Result<()>) -> Result<Performed, Str
     let file = entries::stat(path)?;
     let tells = json!({
         "inode": file.ino(), "size": file.len(), "file_type": type_of(&file), "file_mode": file.mode(),
-        "file_uid": file.uid(),
+        "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false,
     });
     let tells = with(tells, named(path)?);
     Ok(Performed { task: perform(&ACTOR, || deed(path))?, tells })

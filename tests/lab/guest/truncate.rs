@@ -26,7 +26,7 @@ fn cut(name: &str, size: i64) -> Result<Performed, String> {
     let path = file(name)?;
     let before = stat(&path)?;
     let tells = json!({
-        "inode": before.ino(), "size": before.len(), "file_mode": before.mode(), "file_uid": before.uid(),
+        "inode": before.ino(), "size": before.len(), "file_mode": before.mode(), "file_uid": before.uid(), "file_gid": before.gid(), "file_upper": false,
     });
     let tells = with(tells, named(&path)?);
     let task = perform(&ACTOR, || Ok(nix::unistd::truncate(path.as_str(), size)?))?;

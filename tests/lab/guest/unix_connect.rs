@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    cases::{Act, Case, Performed},
+    cases::{Act, Case, Performed, keep},
     exec::device,
     holds,
     net::{self, made, net_ns, probe, soon, tells},
@@ -34,10 +34,7 @@ static LISTENING: OnceLock<(UnixListener, UnixDatagram)> = OnceLock::new();
 pub const CASE: Case = Case {
     template: "unix_connect",
     params: "",
-    prepare: || {
-        let bound = (listener(STREAM)?, datagram(DATAGRAM)?);
-        LISTENING.set(bound).map_err(|_| "prepared twice".to_owned())
-    },
+    prepare: || keep(&LISTENING, || Ok((listener(STREAM)?, datagram(DATAGRAM)?))),
     acts: &[
         Act::new("stream", "unix_stream_connect", || {
             let told = [file(STREAM)?, json!({"socket_type": "stream", "peer_pid": std::process::id()})];

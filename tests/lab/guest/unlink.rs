@@ -39,7 +39,7 @@ fn removed(path: &str, deed: fn(&str) -> std::io::Result<()>) -> Result<Performe
     let before = stat(path)?;
     let tells = json!({
         "inode": before.ino(), "size": before.len(), "file_type": type_of(&before), "file_mode": before.mode(),
-        "file_uid": before.uid(), "links": before.nlink(),
+        "file_uid": before.uid(), "file_gid": before.gid(), "file_upper": false, "links": before.nlink(),
     });
     let tells = with(tells, named(path)?);
     let task = perform(&ACTOR, || deed(path))?;

@@ -92,7 +92,7 @@ fn changed(name: &str, special: Value, deed: fn(&str) -> io::Result<()>) -> Resu
     set(&path, "trusted.removed", b"here", 0).map_err(|e| e.to_string())?;
     let file = stat(&path)?;
     let usual = json!({
-        "inode": file.ino(), "file_mode": file.mode(), "file_uid": file.uid(), "flags": [], "capabilities": [],
+        "inode": file.ino(), "file_mode": file.mode(), "file_uid": file.uid(), "file_gid": file.gid(), "file_upper": false, "flags": [], "capabilities": [],
     });
     let tells = with(with(usual, named(&path)?), special);
     Ok(Performed { task: perform(&ACTOR, || deed(&path))?, tells })

@@ -44,11 +44,15 @@ impl Renderer for Json {
         let stream = record.stream();
         let line = match *record {
             Record::Event(event) => line("event", named(&self::event(event))),
-            Record::Alert { at, severity, text, event } => {
+            Record::Alert { at, severity, text, event, rule } => {
                 let mut fields = Map::new();
                 fields.insert("time".into(), time(at));
                 fields.insert("severity".into(), severity.to_string().into());
                 fields.insert("text".into(), text.into());
+                if let Some(rule) = rule {
+                    fields.insert(rule.purpose.name().into(), rule.name.into());
+                    fields.insert("attack".into(), rule.attack.into());
+                }
                 if let Some(event) = event {
                     fields.insert("event".into(), self::event(event).into());
                 }
@@ -61,6 +65,20 @@ impl Renderer for Json {
                 line("would-signal", named(&fields))
             }
             Record::Check(finished) => check(finished),
+            Record::Hunted(hunted) => {
+                let purpose = hunted.rule.purpose.name();
+                let fields = json!({
+                    purpose: hunted.rule.name,
+                    "attack": hunted.rule.attack,
+                    "result": hunted.result(),
+                    "findings": hunted.findings,
+                    "lost": hunted.lost,
+                    "undecided": hunted.undecided,
+                    "doubts": hunted.doubts,
+                    "seconds": hunted.seconds,
+                });
+                line(purpose, named(&object_of(&fields)))
+            }
             Record::Emit(fields) => line("emit", named(fields)),
             Record::Summary(summary) => line("summary", named(&summary::record(summary))),
             Record::Value(Evaluated { raw, .. }) => line("value", iter::once(("value", raw))),
@@ -188,6 +206,12 @@ fn named(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> + 
 /// Writes a record of this type as a line. It has a time: its own, or now.
 fn line<'l>(kind: &'l str, fields: impl Iterator<Item = (&'l str, &'l Value)> + Clone) -> String {
     made_safe(serde_json::to_string(&Line { kind, fields }).unwrap_or_default())
+}
+
+/// Writes a record that no session has, of this type, as a line.
+#[must_use]
+pub fn line_of(kind: &str, fields: &Map<String, Value>) -> String {
+    line(kind, named(fields))
 }
 
 /// Type and time come first, whoever has set them, then the fields in their order.

@@ -12,7 +12,7 @@ use crate::{
 
 /// The columns of numbers. Those that no probe has anything in are left out, but for the few that
 /// one looks for first.
-const COLUMNS: [(&str, Shown, Count); 10] = [
+const COLUMNS: [(&str, Shown, Count); 15] = [
     ("seen", Shown::Always, |c| c.seen),
     ("out of scope", Shown::IfAny, |c| c.out_of_scope),
     ("filtered", Shown::IfAny, |c| c.filtered),
@@ -21,6 +21,11 @@ const COLUMNS: [(&str, Shown, Count); 10] = [
     ("would-deny", Shown::IfAny, |c| c.would_deny),
     ("deny", Shown::IfAny, |c| c.deny),
     ("kill", Shown::IfAny, |c| c.kill),
+    ("would-ask", Shown::IfAny, |c| c.would_ask),
+    ("asked", Shown::IfAny, |c| c.asked),
+    ("answered", Shown::IfAny, |c| c.answered),
+    ("timed-out", Shown::IfAny, |c| c.timed_out),
+    ("held", Shown::IfAny, |c| c.held),
     ("events", Shown::Always, |c| c.delivered),
     ("lost", Shown::Always, |c| c.lost_ring + c.lost_queue),
 ];
@@ -91,6 +96,11 @@ fn remarks(books: &Books) -> Vec<String> {
         (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
         (c.lapsed, "would have been enforced, had the lease not run out"),
         (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
+        (
+            c.withdrawn,
+            "were asked about and not answered: they were asked about again, or their process ended or did something else",
+        ),
+        (c.otherwise, "could not be asked about, and were dealt with as `otherwise` says"),
         (c.suppressed, "were only counted (no event sent)"),
         (
             c.missed,

@@ -75,7 +75,8 @@ fn verdict(event: &Event, paint: Paint) -> Option<String> {
 fn style_of(verdict: &str) -> Style {
     match verdict {
         "deny" | "kill" => Style::new().red().bold(),
-        "would-deny" => Style::new().yellow(),
+        "would-deny" | "would-ask" => Style::new().yellow(),
+        "ask" => Style::new().yellow().bold(),
         _ => Style::new().green(),
     }
 }
@@ -88,6 +89,7 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
     let own = event.template().own_fields().iter();
     let (lines, others): (Vec<_>, Vec<_>) = own.partition(|f| matches!(f.kind, FieldKind::Texts { .. }));
     let names = lines.iter().chain(&others).map(|f| f.name.as_str()).filter(|name| *name != subject);
+    let names = names.filter(|name| !is_of_root(event, name));
     let told = event.text(subject);
     let mut details = Vec::new();
     for name in names.filter(|name| event.tells(name)) {
@@ -100,6 +102,11 @@ fn details(event: &Event, subject: &str) -> Vec<(String, String)> {
     }
     details.extend(notes(event).map(|notes| ("notes".to_owned(), notes)));
     details
+}
+
+/// That a file is root's is told where it is asked for: most are.
+fn is_of_root(event: &Event, name: &str) -> bool {
+    matches!(name, "file_uid" | "file_gid") && event.number(name) == 0 && event.told().is_none()
 }
 
 /// A field's value, if there is something to tell.

@@ -4,6 +4,7 @@
 //! event     an event as a line
 //! check     a check and what it came to
 //! books     accounting as a table
+//! hunt      what a hunt finds, and what it comes to
 //! rows      a list of records as a table
 //! summary   what a probe has kept count of, as a table or drawn
 //! human     numbers as people read them
@@ -14,6 +15,7 @@ mod books;
 mod check;
 mod event;
 mod human;
+mod hunt;
 mod rows;
 mod summary;
 mod wrapped;
@@ -82,6 +84,10 @@ impl Renderer for Text {
         let stream = record.stream();
         let line = match *record {
             Record::Event(event) => event::line(event, self.paint),
+            Record::Alert { at, severity, text, event, rule: Some(rule) } => {
+                let text = hunt::finding(text, event, rule);
+                alert(severity, &text, at, self.paint)
+            }
             Record::Alert { at, severity, text, .. } => alert(severity, text, at, self.paint),
             Record::WouldSignal { pid, signal } => {
                 format!("--audit: would send {signal} to process {pid}")
@@ -89,6 +95,7 @@ impl Renderer for Text {
             Record::Check(finished) => {
                 return check::lines(finished, self.paint).iter().try_for_each(|line| out.line(stream, line));
             }
+            Record::Hunted(hunted) => hunt::line(hunted),
             Record::Emit(fields) => json::object(fields),
             Record::Summary(summary) => {
                 return summary_text(summary).iter().try_for_each(|line| out.line(stream, line));

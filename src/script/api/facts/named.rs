@@ -4,8 +4,8 @@ use rhai::{Array, Engine, plugin::*};
 
 use super::{Fallible, read};
 use crate::{
-    facts::{Fact, kernel, packages, sysctl},
-    script::{api::runtime, json::from_json},
+    facts::{Fact, cgroups, kernel, packages, sysctl},
+    script::{api::runtime, event::ScriptEvent, json::from_json},
 };
 
 #[export_module]
@@ -35,6 +35,16 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn kconfig(context: NativeCallContext, name: &str) -> Fallible<Dynamic> {
         let found = read(&*runtime(&context)?, |reader| kernel::config(reader, name))?;
+        Ok(found.map_or(Dynamic::UNIT, Dynamic::from))
+    }
+
+    /// Returns the path of the cgroup that the event's task is in, from the top of the tree (version 2): `e.cgroup_path()`.
+    /// `()` if it is gone by now. In the kernel `.scope(#{ cgroup: … })` asks for it.
+    #[rhai_fn(return_raw)]
+    pub fn cgroup_path(context: NativeCallContext, event: &mut ScriptEvent) -> Fallible<Dynamic> {
+        let _ = event.field("cgroup")?;
+        let id = event.inner().number("cgroup");
+        let found = read(&*runtime(&context)?, |reader| cgroups::path_of(reader, id))?;
         Ok(found.map_or(Dynamic::UNIT, Dynamic::from))
     }
 

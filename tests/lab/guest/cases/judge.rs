@@ -9,7 +9,6 @@ use super::{
     Case, Claim, Performed, Ruling, by_function,
     session::{Done, Session, own_executable},
 };
-use krsi_sh::template::Catalogue;
 
 use crate::guest::{
     Outcome, holds, same,
@@ -158,7 +157,7 @@ fn tells(event: &Value, performed: &Performed, decision: Value) -> Outcome {
 /// The names without those of the origin's fields, which are told since the filter asks for them; this process is among the
 /// ancestors, by its id and its executable.
 fn without_origin(event: &Value, mut names: BTreeSet<String>) -> Result<BTreeSet<String>, String> {
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let catalogue = crate::guest::catalogue()?;
     let template =
         event["template"].as_str().and_then(|name| catalogue.get(name)).ok_or("no such template")?;
     let told = template.origin_fields().filter(|field| names.remove(&field.name)).count();
@@ -187,6 +186,8 @@ fn books(session: &Session, case: &Case) -> Outcome {
     let count = |wanted: fn(Ruling) -> bool| of(session, case).filter(|done| wanted(done.ruling)).count();
     let decided = count(|ruling| ruling != Ruling::Detached);
     for (name, expected) in [
+        // First what would explain the others.
+        ("errors", 0),
         ("matched", decided),
         ("allow", count(|ruling| ruling == Ruling::Allow)),
         ("would_deny", count(|ruling| ruling == Ruling::WouldDeny)),
@@ -194,7 +195,6 @@ fn books(session: &Session, case: &Case) -> Outcome {
         ("kill", count(|ruling| matches!(ruling, Ruling::Kill(_)))),
         ("emitted", decided),
         ("delivered", decided),
-        ("errors", 0),
         ("guarded", 0),
         ("lapsed", 0),
     ] {

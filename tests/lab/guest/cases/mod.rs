@@ -14,7 +14,6 @@ use std::{
     sync::{LazyLock, Mutex, OnceLock, PoisonError},
 };
 
-use krsi_sh::template::Catalogue;
 use nix::errno::Errno;
 use serde_json::Value;
 
@@ -85,7 +84,7 @@ pub const OBSERVERS: &[&str] = &["exit"];
 
 /// No template is without a row, and each can deny that is not known to be without a verdict.
 pub fn complete() -> Outcome {
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let catalogue = crate::guest::catalogue()?;
     let rows: BTreeSet<_> = TABLE.iter().map(|case| case.template).collect();
     same("templates", catalogue.names().collect(), rows)?;
     let observers = catalogue.iter().filter(|template| !template.can_deny);
@@ -101,6 +100,14 @@ pub struct Case {
     /// Makes what the acts need, before the probe is attached.
     pub prepare: fn() -> Outcome,
     pub acts: &'static [Act],
+}
+
+/// Keeps for all acts what one preparation makes: a row is prepared once for each session that runs it.
+pub fn keep<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, String>) -> Outcome {
+    if place.get().is_none() {
+        let _ = place.set(make()?);
+    }
+    Ok(())
 }
 
 /// Whether this kernel has the hook, by its own list of symbols; what is no LSM hook is on every kernel.
@@ -124,12 +131,12 @@ pub fn by_function() -> bool {
 
 impl Case {
     /// Those of its acts that this kernel has a hook for.
-    fn acts(&self) -> impl Iterator<Item = &'static Act> + use<> {
+    pub fn acts(&self) -> impl Iterator<Item = &'static Act> + use<> {
         self.acts.iter().filter(|act| has_hook(act.hook) && (act.possible)())
     }
 
     /// Does something while this row is acted.
-    fn acting<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub fn acting<T>(&self, work: impl FnOnce() -> T) -> T {
         let set = |row| *ACTING.lock().unwrap_or_else(PoisonError::into_inner) = row;
         set(Some(self.template));
         let done = work();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{ACTOR, Act, Case, Performed, ROUNDS, Ruling};
-use krsi_sh::template::{Catalogue, Template};
+use krsi_sh::template::Template;
 
 use crate::guest::{
     Outcome,
@@ -89,7 +89,7 @@ fn for_each(change: &str) -> String {
 
 /// Attaches what each template gives as its example, and says whether that went well.
 fn examples(cases: &[&'static Case]) -> Result<String, String> {
-    let catalogue = Catalogue::builtin().map_err(|e| e.to_string())?;
+    let catalogue = crate::guest::catalogue()?;
     let tried = |case: &&&'static Case| {
         let template =
             catalogue.get(case.template).ok_or_else(|| format!("no template {}", case.template))?;

@@ -1,0 +1,105 @@
+//! What a script is run about: a command that is started with it (`-c`), or a process (`-p`).
+//!
+//! In: the words of the command line. Out: the script's words and the command's, told apart, and the process, which waits or is there.
+
+use std::ffi::OsString;
+
+use crate::{
+    reaction::{Held, StartError, Streams},
+    script::Target,
+};
+
+/// Whom the script is about.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TargetArgs {
+    /// Start the command behind `--` with the script, whose `target` it is
+    ///
+    /// `target` is a scope for the command and all it starts. The command executes nothing before the script waits or is done, so that
+    /// its probes are in force before the first instruction. The session ends with the command, and gives its exit code; a session that
+    /// ends before ends the command. Without `--`, all words are the command, and the usual probes are attached.
+    #[arg(short = 'c', conflicts_with_all = ["pid", "then_prompt"])]
+    pub command: bool,
+
+    /// Give the script this process as its `target`
+    ///
+    /// `target` is a scope for the process and all it starts; the session ends with it. Without a script, the usual probes are attached.
+    #[arg(short = 'p', value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+}
+
+/// What is attached if there is no script: what a process does to the system, one line each.
+pub const USUAL: &str = r#"for template in ["exec", "file_open", "create", "rename", "unlink", "link", "chmod", "connect", "listen", "setid"] {
+    probe(template).scope(target).name(template).attach();
+}
+"#;
+
+/// Why there is no process.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error(
+        "-c: no command\nallowed: krsi-sh -c COMMAND…, krsi-sh -c FILE [ARGS] -- COMMAND…, krsi-sh -c -e CODE -- COMMAND…"
+    )]
+    NoCommand,
+    #[error("-c: cannot start `{program}`: {why}")]
+    Start { program: String, why: String },
+    #[error("-p: there is no process {pid}: {why}")]
+    NoProcess { pid: i32, why: nix::errno::Errno },
+}
+
+impl TargetArgs {
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.command || self.pid.is_some()
+    }
+
+    /// Tells the script's words from the command's. Without `--` between them all are the command's.
+    #[must_use]
+    pub fn split(&self, words: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
+        if !self.command {
+            return (words.to_vec(), Vec::new());
+        }
+        match words.iter().position(|word| word == "--") {
+            Some(at) => (words[..at].to_vec(), words[at + 1..].to_vec()),
+            None => (Vec::new(), words.to_vec()),
+        }
+    }
+
+    /// Starts the command, which waits, or finds the process.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn target(&self, command: &[OsString]) -> Result<Option<Target>, TargetError> {
+        if let Some(pid) = self.pid {
+            return Target::of_process(pid).map(Some).map_err(|why| TargetError::NoProcess { pid, why });
+        }
+        if !self.command {
+            return Ok(None);
+        }
+        let program = command.first().ok_or(TargetError::NoCommand)?.to_string_lossy().into_owned();
+        let held = Held::start(command, Streams::Inherited).map_err(|error| match error {
+            StartError::Refused(ended) => {
+                TargetError::Start { program, why: ended.errno.unwrap_or_default() }
+            }
+            StartError::Io { error, .. } => TargetError::Start { program, why: error.to_string() },
+        })?;
+        Ok(Some(Target::of_command(held)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_words_stand_behind_the_dashes_or_are_all_there_are() {
+        let args = TargetArgs { command: true, pid: None };
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let split = |given: &[&str]| args.split(&words(given));
+        assert_eq!(split(&["npm", "install"]), (words(&[]), words(&["npm", "install"])));
+        assert_eq!(
+            split(&["a.rhai", "x", "--", "ls", "--"]),
+            (words(&["a.rhai", "x"]), words(&["ls", "--"]))
+        );
+        assert_eq!(TargetArgs::default().split(&words(&["a", "--", "b"])).0, words(&["a", "--", "b"]));
+    }
+}
