@@ -25,6 +25,7 @@ mod memory;
 pub mod probe;
 pub mod raw;
 pub mod reaction;
+pub mod recording;
 pub mod report;
 pub mod runner;
 pub mod script;

@@ -25,6 +25,7 @@ const STREET: &[&str] = &[
     "source",
     "script",
     "kernel",
+    "recording",
     "report",
     "exit",
     "check",

@@ -4,13 +4,17 @@
 //! with its cause and what to do. The running kernel implements this (`kernel/`), and so does a [dry run](DryRun), with
 //! which `explain` follows a script. `script/` knows no other way to a probe.
 
+mod clock;
 mod door;
 mod dry_run;
 
-use std::time::{Duration, Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    event::queue::Sender,
+    event::{Event, queue::Sender},
     facts::bpf::Program,
     probe::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
@@ -19,6 +23,7 @@ use crate::{
     template::Param,
 };
 
+pub use clock::Clock;
 pub use door::Door;
 pub use dry_run::DryRun;
 
@@ -56,6 +61,70 @@ pub trait Backend {
     fn is_live(&self) -> bool {
         true
     }
+
+    /// Returns the clock of what happens there. One that goes on in steps does so by the calls below.
+    fn clock(&self) -> Rc<Clock> {
+        Rc::default()
+    }
+
+    /// Hears of a step in the session's time.
+    fn passed(&self, _step: Passed<'_>) {}
+
+    /// Returns what events come from, if they have happened already.
+    fn recorded(&self) -> Option<&dyn Recorded> {
+        None
+    }
+}
+
+/// A step in the time of a session. Whoever writes them down can have the same session again.
+#[derive(Debug, Clone, Copy)]
+pub enum Passed<'p> {
+    /// What has arrived by now is handled, without a timer in between.
+    Group,
+    /// The script has asked what time it is.
+    Asked,
+    /// A timer is due, at this moment.
+    Due(Instant),
+    /// A wait until this moment is over; what has arrived by now is handled first.
+    Waits(Instant),
+    /// That is done.
+    Waited,
+    /// This event is handled.
+    Event(&'p Event),
+    /// The session ends: everything is detached, and what has arrived is handled.
+    Closes,
+}
+
+/// Events that have happened already, in the order in which they were handled.
+pub trait Recorded {
+    /// Sends the next event, and goes on to its time; or, if `due` comes first, goes on to that.
+    fn next(&self, due: Option<Instant>) -> Next;
+
+    /// Whether the next event was handled together with the last one.
+    fn is_in_group(&self) -> bool;
+
+    /// Whether a wait until this moment was over then, with events that were handled first.
+    fn settles(&self, until: Instant) -> bool;
+
+    /// Sends the next of those events; returns whether there was one.
+    fn next_settled(&self) -> bool;
+
+    /// Sends the next of the events that were handled while the session closed; returns whether there was one.
+    fn next_last(&self) -> bool;
+
+    /// Returns why something may be missing, a sentence each.
+    fn doubts(&self) -> Vec<String>;
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// An event is in the queue, or none of those that are attached wants it.
+    Event,
+    /// It is as late as it was to become.
+    Due,
+    /// The session that was recorded ended here.
+    Over,
 }
 
 /// A probe that is attached. Dropping it detaches it.

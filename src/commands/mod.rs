@@ -47,6 +47,8 @@ macro_rules! commands {
 commands! {
     run: Run(RunArgs),
     check: Check(CheckArgs),
+    record: Record(RecordArgs),
+    replay: Replay(ReplayArgs),
     explain: Explain(ExplainArgs),
     why: Why(WhyArgs),
     scripts: Scripts(ScriptsArgs),

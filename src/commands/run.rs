@@ -4,21 +4,21 @@
 //! and exit code. What a script may say, and what comes of it, is `script/`'s.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     io::{self, IsTerminal},
 };
 
 use super::{
     catalogue, complain,
     script_args::{ScriptArgs, ScriptError},
-    target::{self, TargetArgs, TargetError},
+    target::{self, Read, TargetArgs, TargetError},
 };
 use crate::{
     exit,
     globals::Globals,
     kernel::Live,
     report::{Streams, printable},
-    script::{Session, Source},
+    script::Session,
     source::{self, SourceError},
     values::nearest,
 };
@@ -37,9 +37,6 @@ pub struct RunArgs {
     pub script: ScriptArgs,
 }
 
-/// A script, its words, and the command that it is about.
-type Read = (Source, Vec<String>, Vec<OsString>);
-
 impl RunArgs {
     /// Whether there is anything to run.
     #[must_use]
@@ -48,14 +45,7 @@ impl RunArgs {
     }
 
     fn read(&self) -> Result<Read, ScriptError> {
-        let (own, command) = self.target.split(&self.script.words);
-        let script = ScriptArgs { words: own, ..self.script.clone() };
-        if self.target.is_asked() && !script.names_a_script() {
-            let usual = Source { name: "the usual probes".to_owned(), text: target::USUAL.to_owned() };
-            return Ok((usual, Vec::new(), command));
-        }
-        let (source, words) = script.read("run")?;
-        Ok((source, words, command))
+        target::read(&self.target, &self.script, "run")
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::ffi::OsString;
 
+use super::script_args::{ScriptArgs, ScriptError};
 use crate::{
     reaction::{Held, StartError, Streams},
-    script::Target,
+    script::{Source, Target},
 };
 
 /// Whom the script is about.
@@ -28,7 +29,7 @@ pub struct TargetArgs {
 }
 
 /// What is attached if there is no script: what a process does to the system, one line each.
-pub const USUAL: &str = r#"for template in ["exec", "file_open", "create", "rename", "unlink", "link", "chmod", "connect", "listen", "setid"] {
+const USUAL: &str = r#"for template in ["exec", "file_open", "create", "rename", "unlink", "link", "chmod", "connect", "listen", "setid"] {
     probe(template).scope(target).name(template).attach();
 }
 "#;
@@ -44,6 +45,24 @@ pub enum TargetError {
     Start { program: String, why: String },
     #[error("-p: there is no process {pid}: {why}")]
     NoProcess { pid: i32, why: nix::errno::Errno },
+}
+
+/// A script, its words, and the command that it is about.
+pub type Read = (Source, Vec<String>, Vec<OsString>);
+
+/// Reads the script that `command` is to do something with, or takes the usual one if there is none and somebody to be about.
+///
+/// # Errors
+/// As [`ScriptArgs::read`].
+pub fn read(target: &TargetArgs, script: &ScriptArgs, command: &'static str) -> Result<Read, ScriptError> {
+    let (own, started) = target.split(&script.words);
+    let script = ScriptArgs { words: own, ..script.clone() };
+    if target.is_asked() && !script.names_a_script() {
+        let usual = Source { name: "the usual probes".to_owned(), text: USUAL.to_owned() };
+        return Ok((usual, Vec::new(), started));
+    }
+    let (source, words) = script.read(command)?;
+    Ok((source, words, started))
 }
 
 impl TargetArgs {

@@ -29,6 +29,12 @@ impl Source {
         Source { template, probe, told, sizes, number, skipped }
     }
 
+    /// Of records that were made to tell `recorded`, of which `told` is wanted.
+    #[must_use]
+    pub fn of_recorded(template: Arc<Template>, probe: Arc<str>, told: Told, recorded: Told) -> Self {
+        Source { told, ..Self::new(template, probe, recorded) }
+    }
+
     /// Of records that tell everything.
     #[must_use]
     pub fn of_whole(template: Arc<Template>, probe: Arc<str>) -> Self {
@@ -77,6 +83,15 @@ impl Event {
         Ok(Event::new(&source, bytes, wall_offset_ns))
     }
 
+    /// Takes a record of this source.
+    ///
+    /// # Errors
+    /// If the record is shorter than all fields before the packed ones, or longer than the struct.
+    pub fn of_source(source: &Arc<Source>, bytes: &[u8], wall_offset_ns: i64) -> Result<Self, DecodeError> {
+        source.check(bytes)?;
+        Ok(Event::new(source, bytes, wall_offset_ns))
+    }
+
     /// Of a record that has been checked.
     pub(super) fn new(source: &Arc<Source>, bytes: &[u8], wall_offset_ns: i64) -> Self {
         Event { source: Arc::clone(source), bytes: bytes.into(), wall_offset_ns, stacks: None }
@@ -123,6 +138,12 @@ impl Event {
         Some(Value::List(
             frames.into_iter().map(|name| Value::Text(raw::bytes(&name).into_owned())).collect(),
         ))
+    }
+
+    /// Returns `CLOCK_REALTIME - CLOCK_MONOTONIC` when the record was read, in nanoseconds.
+    #[must_use]
+    pub fn wall_offset_ns(&self) -> i64 {
+        self.wall_offset_ns
     }
 
     #[must_use]

@@ -12,6 +12,8 @@ pub mod queue;
 
 use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{symbols::UserAddress, template::Template};
 
 pub use decode::{DecodeError, address, value};
@@ -107,7 +109,7 @@ pub struct Stacks {
 }
 
 /// A field's value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Value {
     Unsigned(u64),
     Signed(i64),

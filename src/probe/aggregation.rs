@@ -5,6 +5,8 @@
 //! (ebpf-templates/include/krsi_summaries.bpf.h) copies as the places say; what it has counted comes
 //! back as a [`crate::event::Summary`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     template::{Field, FieldKind, Known, Template},
     values::nearest,
@@ -23,7 +25,7 @@ pub const KEYS: u32 = 10_240;
 pub const KEYS_RANGE: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 
 /// What is made of the events of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     Count,
     Sum,

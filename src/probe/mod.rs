@@ -276,7 +276,8 @@ impl Spec {
 
 /// A probe's books (DESIGN.md, invariant 4). All are counts of decisions
 /// since the attach.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Counters {
     pub seen: u64,
     pub out_of_scope: u64,

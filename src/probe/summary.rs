@@ -3,6 +3,8 @@
 //! In: the entries' bytes. Out: a [`Summary`], a row for each group, the largest first. Texts are the
 //! kernel's bytes still; they are made printable where they are shown.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     event::{self, Value},
     probe::aggregation::{Aggregation, Kind},
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// One aggregation of one probe, as counted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub probe: String,
     pub kind: Kind,
@@ -27,7 +29,7 @@ pub struct Summary {
 }
 
 /// One group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// In the order of [`Summary::by`].
     pub group: Vec<Value>,
@@ -35,8 +37,10 @@ pub struct Row {
 }
 
 /// What a group has come to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Amount {
+    /// Written as text: JSON's readers have no numbers of this size.
+    #[serde(with = "as_text")]
     Number(u128),
     /// A sum of more than fits where it was added up.
     TooLarge,
@@ -48,11 +52,24 @@ pub enum Amount {
 }
 
 /// Values from `from` up to, but not including, `to`; `None`: there is no end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     pub from: u64,
     pub to: Option<u64>,
     pub count: u64,
+}
+
+/// A number of more than 64 bits, as text.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(number: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<u128, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl Amount {

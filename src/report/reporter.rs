@@ -1,15 +1,13 @@
 //! What a session reports: one record in, to the session's sink, in its format.
 
-use std::io;
-
-use jiff::Timestamp;
+use std::{io, rc::Rc};
 
 use super::{
     format::{Format, Renderer},
     record::{Record, Rule},
     sink::Sink,
 };
-use crate::{event::Event, probe::Summary, values::Severity};
+use crate::{backend::Clock, event::Event, probe::Summary, values::Severity};
 
 /// Writes a session's records.
 pub struct Reporter {
@@ -21,13 +19,15 @@ pub struct Reporter {
     /// How help is written as long as there has been no other output.
     help: Format,
     has_output: bool,
+    /// What time it is where that is written.
+    clock: Rc<Clock>,
 }
 
 impl Reporter {
     #[must_use]
     pub fn new(sink: Box<dyn Sink>, format: Format, color: bool, quiet: bool) -> Self {
         let renderer = format.renderer(color);
-        let mut reporter = Reporter { sink, format, renderer, color, quiet, help: format, has_output: false };
+        let mut reporter = Reporter { sink, format, renderer, color, quiet, help: format, has_output: false, clock: Rc::default() };
         reporter.renderer.prepare();
         reporter
     }
@@ -37,6 +37,13 @@ impl Reporter {
     #[must_use]
     pub fn with_help(mut self, help: Format) -> Self {
         self.help = help;
+        self
+    }
+
+    /// The same, with this time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Rc<Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -76,6 +83,9 @@ impl Reporter {
             return self.sink.emit(&record, &mut *self.help.renderer(self.color));
         }
         self.has_output |= record.is_output();
+        if self.clock.is_stepped() {
+            self.renderer.set_time(self.clock.wall());
+        }
         self.sink.emit(&record, &mut *self.renderer)
     }
 
@@ -86,7 +96,7 @@ impl Reporter {
     }
 
     pub fn alert(&mut self, severity: Severity, text: &str, event: Option<&Event>) -> io::Result<()> {
-        self.emit(Record::Alert { at: Timestamp::now(), severity, text, event, rule: None })
+        self.emit(Record::Alert { at: self.clock.wall(), severity, text, event, rule: None })
     }
 
     /// An alert by a hunt.
@@ -97,7 +107,7 @@ impl Reporter {
         event: Option<&Event>,
         rule: Rule<'_>,
     ) -> io::Result<()> {
-        self.emit(Record::Alert { at: Timestamp::now(), severity, text, event, rule: Some(rule) })
+        self.emit(Record::Alert { at: self.clock.wall(), severity, text, event, rule: Some(rule) })
     }
 
     pub fn summary(&mut self, summary: &Summary) -> io::Result<()> {

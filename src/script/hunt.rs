@@ -30,11 +30,12 @@ pub struct Hunt {
     told_help: Cell<bool>,
 }
 
-impl Default for Hunt {
-    fn default() -> Self {
+impl Hunt {
+    /// Makes one that begins now.
+    pub fn new(began: Instant) -> Self {
         Hunt {
             header: OnceCell::new(),
-            began: Instant::now(),
+            began,
             findings: Cell::new(0),
             doubts: RefCell::default(),
             only_declares: Cell::new(false),
@@ -42,9 +43,7 @@ impl Default for Hunt {
             told_help: Cell::new(false),
         }
     }
-}
 
-impl Hunt {
     /// Takes note of what the script is, by its header.
     pub fn begin(&self, source: &Source, header: Header) {
         // A session has one script; what is typed after it is none.
@@ -90,7 +89,7 @@ impl Hunt {
     }
 
     /// Gives what it has come to, once all probes are detached and all events handled; `None` if the script is no hunt.
-    pub fn outcome(&self, books: &[Books]) -> Option<Hunted<'_>> {
+    pub fn outcome(&self, books: &[Books], now: Instant) -> Option<Hunted<'_>> {
         let rule = self.rule().filter(|_| !self.told_help.get())?;
         let lost: u64 = books.iter().map(lost).sum();
         let undecided: u64 = books.iter().map(|books| books.counters.errors).sum();
@@ -109,7 +108,7 @@ impl Hunt {
             lost,
             undecided,
             doubts,
-            seconds: self.began.elapsed().as_secs_f64(),
+            seconds: now.saturating_duration_since(self.began).as_secs_f64(),
         })
     }
 }

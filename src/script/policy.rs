@@ -4,6 +4,8 @@
 //! (`/proc`, counters) asks nothing. A test at the end knows every function of the registry, and fails for one that
 //! nobody has judged.
 
+use rhai::EvalAltResult;
+
 use super::{Fault, stop::Stop};
 use crate::{probe::Mode, system::host_switch};
 
@@ -30,6 +32,8 @@ enum Extent {
     Runs,
     /// `explain`: up to the first thing that needs the system.
     Explained,
+    /// `replay`: what happens has happened, and nothing is done about it.
+    Replayed,
 }
 
 /// What a binding is about to do to the system.
@@ -74,6 +78,12 @@ impl Policy {
         Policy { extent: Extent::Explained, ..self }
     }
 
+    /// Lets a script do nothing that lasts: what it is about is over.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        Policy { extent: Extent::Replayed, ..self }
+    }
+
     /// Gives the mode that a probe may have for the one that the script asks for.
     #[must_use]
     pub fn mode(self, asked: Mode) -> Mode {
@@ -106,11 +116,18 @@ impl Policy {
     /// Rules on an effect.
     ///
     /// # Errors
-    /// If the script is only explained, and cannot go on without it.
-    pub fn rule(self, effect: Effect) -> Result<Ruling, Stop> {
+    /// If the script is only explained or replayed, and cannot go on without it.
+    pub fn rule(self, effect: Effect) -> Result<Ruling, Box<EvalAltResult>> {
         match (self.extent, self.enforcement, effect) {
             (Extent::Explained, _, Effect::Attach | Effect::Remember) => Ok(Ruling::Rehearse),
-            (Extent::Explained, _, other) => Err(Stop::OnlyExplained(other.in_words())),
+            (Extent::Explained, _, other) => Err(Stop::OnlyExplained(other.in_words()).into()),
+            (Extent::Replayed, _, Effect::Attach) => Ok(Ruling::Do),
+            (Extent::Replayed, _, Effect::Remember | Effect::Signal) => Ok(Ruling::Rehearse),
+            (Extent::Replayed, _, other) => Err(Fault::script(format!(
+                "{} and this is a replay: what the script is about is over, and nothing is done about it",
+                other.in_words()
+            ))
+            .into()),
             (Extent::Runs, Enforcement::Shadow, Effect::Signal) => Ok(Ruling::Rehearse),
             (Extent::Runs, ..) => Ok(Ruling::Do),
         }

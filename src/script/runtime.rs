@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! serve     the loop over events, timers and signals; a callback is never interrupted by another one
+//! replayed  the same over events that have happened already
 //! ask       what is decided about operations that are held
 //! questions those that somebody at the prompt is to answer
 //! calls     the script's own functions
@@ -23,6 +24,7 @@ mod follow;
 mod lapse;
 mod output;
 mod questions;
+mod replayed;
 mod serve;
 mod stopping;
 
@@ -55,7 +57,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    backend::{Backend, Door, DryRun},
+    backend::{Backend, Passed, Clock, Door, DryRun},
     event::queue,
     facts::Facts,
     report::{Record, Reporter, Sink},
@@ -81,6 +83,8 @@ pub struct Runtime {
     pub options: Options,
     pub catalogue: Catalogue,
     pub backend: Box<dyn Backend>,
+    /// What time it is for the session.
+    pub clock: Rc<Clock>,
     /// What there is on this system.
     pub facts: Rc<Facts>,
     /// Makes the index of everything a script can name.
@@ -121,6 +125,8 @@ pub struct Runtime {
     memory: Cell<usize>,
     /// When whatever runs is ended: the session's time is up, or that of its end.
     deadline: Cell<Option<Instant>>,
+    /// When a replay is ended, if it has a shorter time than the recording.
+    replays_until: Option<Instant>,
     /// The door of which it has been said last why no better one can be had.
     told_door: Cell<Option<Door>>,
     last_heartbeat: Cell<Instant>,
@@ -140,20 +146,28 @@ impl Runtime {
         make_index: MakeIndex,
         sink: Box<dyn Sink>,
     ) -> std::io::Result<Self> {
-        let deadline = options.lasts.and_then(|lasts| Instant::now().checked_add(lasts));
+        let clock = backend.clock();
+        let is_replay = backend.recorded().is_some();
+        let ends = |now: Instant| options.lasts.and_then(|lasts| now.checked_add(lasts));
+        let deadline = if is_replay { None } else { ends(Instant::now()) };
+        let replays_until = if is_replay { ends(clock.now()) } else { None };
         Ok(Runtime {
             output: Output::of(&*sink),
             deadline: Cell::new(deadline),
             reporter: RefCell::new(
-                Reporter::new(sink, options.format, options.color, options.quiet).with_help(options.help),
+                Reporter::new(sink, options.format, options.color, options.quiet)
+                    .with_help(options.help)
+                    .with_clock(Rc::clone(&clock)),
             ),
             checks: Checks::new(options.checks.clone()),
-            hunt: Hunt::default(),
+            hunt: Hunt::new(clock.now()),
             target: OnceCell::new(),
             facts: Rc::new(Facts::new(options.root.clone())),
             options,
             catalogue,
             backend,
+            clock,
+            replays_until,
             make_index,
             probes: Registry::default(),
             scratches: Scratches::default(),
@@ -190,11 +204,17 @@ impl Runtime {
         self.events.0.clone()
     }
 
+    /// Returns what time it is, for what begins now.
+    pub fn now(&self) -> Instant {
+        self.backend.passed(Passed::Asked);
+        self.clock.now()
+    }
+
     /// Asks the policy, before anything is done to the system.
     ///
     /// # Errors
-    /// If the script is only explained: that is as far as it goes.
-    pub fn ask(&self, effect: Effect) -> Result<Ruling, Stop> {
+    /// If the script is only explained: that is as far as it goes; or only replayed.
+    pub fn ask(&self, effect: Effect) -> Result<Ruling, Box<EvalAltResult>> {
         self.options.policy.rule(effect)
     }
 
@@ -207,7 +227,8 @@ impl Runtime {
             Ok(Ruling::Do) => &*self.backend,
             _ => &DryRun,
         };
-        if matches!(probe.asker(), Some(Asker::Person)) && !self.options.interactive && backend.is_live() {
+        let is_live = backend.is_live() && backend.recorded().is_none();
+        if matches!(probe.asker(), Some(Asker::Person)) && !self.options.interactive && is_live {
             return Err(Fault::script(format!(
                 "probe `{}` asks whoever sits at the prompt, and there is none; give it a function that decides: `.ask(|e| if … {{ allow() }} else {{ deny(\"EACCES\") }})`",
                 probe.name()

@@ -27,7 +27,7 @@ use super::{
     receivers::Receivers,
     runtime::{Heard, Runtime, Turn, Until},
     stop::Stop,
-    target::Target,
+    target::{self, Target},
     value,
 };
 use crate::{
@@ -107,6 +107,13 @@ impl Session {
         if let Ok(started) = &mut self.started {
             started.scope.push_constant("target", target.scope());
             let _ = started.runtime.target.set(target);
+        }
+    }
+
+    /// Gives the script a `target` that was one when this was recorded.
+    pub fn follow_recorded(&mut self, pid: i32) {
+        if let Ok(started) = &mut self.started {
+            started.scope.push_constant("target", target::scope_of(pid));
         }
     }
 
@@ -282,7 +289,8 @@ impl Started {
     /// Says what keeps a session whose script is done, and what would end it; unless the script has seen to that.
     fn say_what_stays(&self) {
         let runtime = &self.runtime;
-        let ends = runtime.target.get().is_some()
+        let ends = runtime.backend.recorded().is_some()
+            || runtime.target.get().is_some()
             || runtime.options.lasts.is_some()
             || !runtime.timers.borrow().is_empty();
         let stay = match self.attached().count() {
@@ -344,7 +352,11 @@ impl Started {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
             Stop::Signal(signal) => exit::BY_SIGNAL + signal,
-            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) | Stop::Decided => exit::FINE,
+            Stop::TimeUp
+            | Stop::OutputClosed
+            | Stop::OnlyExplained(_)
+            | Stop::Decided
+            | Stop::ReplayOver => exit::FINE,
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
                 exit::FAILED
@@ -432,7 +444,7 @@ impl Started {
         if self.runtime.options.interactive || code != exit::FINE {
             return Outcome { code };
         }
-        let of_hunt = self.runtime.hunt.outcome(&books).map_or(exit::FINE, |hunted| {
+        let of_hunt = self.runtime.hunt.outcome(&books, self.runtime.clock.now()).map_or(exit::FINE, |hunted| {
             self.runtime.report(|reporter| reporter.emit(Record::Hunted(&hunted)));
             hunt::exit_code(&hunted)
         });

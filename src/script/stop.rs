@@ -17,6 +17,8 @@ pub enum Stop {
     Limit(&'static str),
     /// The script is only explained, and this would do something; in words.
     OnlyExplained(&'static str),
+    /// The recording that is replayed has come to its end.
+    ReplayOver,
     /// The check that is being run has been decided.
     Decided,
     /// A callback failed under `fail_fast()`; it has been reported.

@@ -35,6 +35,11 @@ pub struct Target {
     cut_short: Cell<Option<i32>>,
 }
 
+/// What `target` is for this process: a scope.
+pub(super) fn scope_of(pid: i32) -> Map {
+    Map::from([("pid".into(), Dynamic::from(i64::from(pid)))])
+}
+
 impl Target {
     /// Makes one of a command that waits.
     #[must_use]
@@ -73,7 +78,7 @@ impl Target {
 
     /// What `target` is in the script: a scope.
     pub fn scope(&self) -> Map {
-        Map::from([("pid".into(), Dynamic::from(i64::from(self.pid)))])
+        scope_of(self.pid)
     }
 
     #[must_use]

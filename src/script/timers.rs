@@ -79,8 +79,8 @@ impl Timers {
         None
     }
 
-    /// Returns the callback most overdue, if one is due. Ticks that were missed are not made up for.
-    pub fn take_due(&mut self, now: Instant) -> Option<Rc<Callback>> {
+    /// Returns the callback most overdue, and when it was due, if one is. Ticks that were missed are not made up for.
+    pub fn take_due(&mut self, now: Instant) -> Option<(Instant, Rc<Callback>)> {
         if self.next_due()? > now {
             return None;
         }
@@ -94,7 +94,7 @@ impl Timers {
             }
             None => drop(self.timers.remove(&id)),
         }
-        Some(callback)
+        Some((due, callback))
     }
 }
 

@@ -6,9 +6,14 @@
 use std::{
     ffi::{CString, OsString},
     fs, io,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
     path::{Component, Path, PathBuf},
 };
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::raw;
 
@@ -16,6 +21,8 @@ use crate::raw;
 #[derive(Debug)]
 pub struct View {
     pid: u32,
+    /// Its root directory, held open: the process may end at any moment. `None` if it has ended already.
+    root: Option<OwnedFd>,
 }
 
 /// What is known of a file.
@@ -41,7 +48,9 @@ pub struct Mounted {
 
 impl View {
     pub fn of(pid: u32) -> Self {
-        View { pid }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(format!("/proc/{pid}/root"), flags, Mode::empty()).ok();
+        View { pid, root }
     }
 
     /// The label that a security module gives the process; `None` if that cannot be told, or it has ended.
@@ -66,13 +75,11 @@ impl View {
 
     /// The path by which this process reaches it.
     fn reached(&self, path: &Path) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.pid));
         // A path that stands alone would take the place of the root.
         let below: PathBuf = path.components().filter(|c| !matches!(c, Component::RootDir)).collect();
-        if fs::symlink_metadata(root.join(".")).is_ok() {
-            root.join(below)
-        } else {
-            Path::new("/").join(below)
+        match &self.root {
+            Some(root) => PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd())).join(below),
+            None => Path::new("/").join(below),
         }
     }
 
@@ -199,6 +206,18 @@ mod tests {
         assert_eq!(joined(b"/a", b"b"), Path::new("/a/b"));
         assert_eq!(joined(b"/a", b"/b"), Path::new("/b"));
         assert_eq!(joined(b"/a", b""), Path::new("/a"));
+    }
+
+    #[test]
+    fn what_a_process_saw_is_found_after_it_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let view = View::of(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(view.root.is_some());
+        assert_eq!(view.find(directory.path()).unwrap().path, directory.path());
+        assert!(View::of(child.id()).find(directory.path()).is_some());
     }
 
     #[test]

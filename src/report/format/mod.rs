@@ -23,6 +23,9 @@ pub trait Renderer {
     /// As [`Lines::line`].
     fn render(&mut self, record: &Record<'_>, out: &mut dyn Lines) -> io::Result<()>;
 
+    /// Sets what time it is, for records that have none of their own; without it, it is the system's.
+    fn set_time(&mut self, _now: Timestamp) {}
+
     /// Reads what rendering needs from the system, before a probe is there to observe that.
     fn prepare(&mut self) {}
 }

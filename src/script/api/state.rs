@@ -1,6 +1,5 @@
 //! What was seen before: in this session, or in a state that outlives it.
 
-use jiff::Timestamp;
 use rhai::{Engine, plugin::*};
 
 use super::{Fallible, runtime};
@@ -29,10 +28,6 @@ fn milliseconds(time: &str) -> Result<i64, Fault> {
     Ok(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
-}
-
 fn fault(error: StoreError) -> Fault {
     match &error {
         StoreError::Name(name) => {
@@ -52,7 +47,9 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn first_seen(context: NativeCallContext, within: &str, key: Dynamic) -> Fallible<bool> {
         let (within, key) = (milliseconds(within)?, super::key(&key, "first_seen")?);
-        Ok(runtime(&context)?.correlations.seen.borrow_mut().first(&key, now(), within))
+        let runtime = runtime(&context)?;
+        let now = runtime.clock.wall().as_millisecond();
+        Ok(runtime.correlations.seen.borrow_mut().first(&key, now, within))
     }
 
     /// Returns what is remembered under a name beyond the end of this session: `let known = state("hunt")`. Its file is
@@ -80,9 +77,13 @@ mod functions {
     /// it was: `if state("hunt").first_seen("5d", e.exe) { alert("low", "new here", e) }`. Of more than 50000 keys those seen
     /// longest ago are forgotten.
     #[rhai_fn(name = "first_seen", return_raw)]
-    pub fn first_seen_in(state: StateHandle, within: &str, key: Dynamic) -> Fallible<bool> {
+    pub fn first_seen_in(
+        context: NativeCallContext,
+        state: StateHandle,
+        within: &str, key: Dynamic) -> Fallible<bool> {
         let (within, key) = (milliseconds(within)?, super::key(&key, "first_seen")?);
-        Ok(state.first(&key, now(), within))
+        let now = runtime(&context)?.clock.wall().as_millisecond();
+        Ok(state.first(&key, now, within))
     }
 
     /// Returns whether this key is remembered, and changes nothing: `state("approved").remembers(e.path)`.

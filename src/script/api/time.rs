@@ -1,6 +1,6 @@
 //! Time: timers, waiting, the clock.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::never;
 use rhai::{Engine, FnPtr, plugin::*};
@@ -21,7 +21,8 @@ fn start(context: &NativeCallContext, time: &str, function: FnPtr, repeats: bool
     let delay = duration::parse(time).map_err(Fault::from)?;
     let name = if repeats { "every" } else { "after" };
     let callback = Callback::new(function, runtime.program()?, 0, name)?;
-    let added = runtime.timers.borrow_mut().add(Instant::now(), delay, repeats, callback);
+    let now = runtime.now();
+    let added = runtime.timers.borrow_mut().add(now, delay, repeats, callback);
     Ok(TimerHandle(added.map_err(Fault::script)?))
 }
 
@@ -37,7 +38,7 @@ fn seconds(given: impl std::fmt::Display, time: Option<Duration>) -> Fallible<Du
 }
 
 fn wait(context: &NativeCallContext, runtime: &Runtime, time: Duration) -> Fallible<()> {
-    runtime.serve::<()>(context.engine(), &never(), Until::Deadline(Instant::now() + time))?;
+    runtime.serve::<()>(context.engine(), &never(), Until::Deadline(runtime.now() + time))?;
     Ok(())
 }
 
@@ -89,8 +90,9 @@ mod functions {
 
     /// Returns the local time, formatted as by strftime(3): `strftime("%H:%M:%S")`.
     #[rhai_fn(return_raw)]
-    pub fn strftime(format: &str) -> Fallible<String> {
-        jiff::fmt::strtime::format(format, &jiff::ZonedDateTime::now()).map_err(|error| {
+    pub fn strftime(context: NativeCallContext, format: &str) -> Fallible<String> {
+        let now = runtime(&context)?.clock.wall().to_zoned_datetime(jiff::tz::TimeZone::system());
+        jiff::fmt::strtime::format(format, &now).map_err(|error| {
             Fault::script(format!("`{format}` is not a format of a time: {error}")).about(format).into()
         })
     }

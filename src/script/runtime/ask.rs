@@ -41,6 +41,8 @@ impl Runtime {
                     return Ok(false);
                 }
             }
+            // Whoever was asked has answered then.
+            Asker::Person if self.backend.recorded().is_some() => return Ok(false),
             Asker::Person => {}
         }
         let question = Question { probe: probe.clone(), event: event.clone(), tid, asked_ns, until_ns };

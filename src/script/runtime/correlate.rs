@@ -20,7 +20,6 @@ use crate::{
         program::Callback,
         stop::Stop,
     },
-    system::clock,
 };
 
 /// How long an event is held.
@@ -33,11 +32,6 @@ enum Keyed {
     LeftOut,
     /// It failed, which has been reported.
     Unknown,
-}
-
-/// The kernel's monotonic clock, which events have their time by.
-pub(super) fn kernel_now() -> u64 {
-    clock::monotonic_ns().cast_unsigned()
 }
 
 fn held() -> u64 {
@@ -55,7 +49,7 @@ impl Runtime {
         if self.correlations.horizon.get().is_some() {
             return Some(now);
         }
-        let left = earliest.saturating_add(held()).saturating_sub(kernel_now());
+        let left = earliest.saturating_add(held()).saturating_sub(self.clock.kernel_ns());
         now.checked_add(Duration::from_nanos(left))
     }
 
@@ -66,7 +60,7 @@ impl Runtime {
         let horizon = match self.correlations.horizon.get() {
             Some(horizon) => horizon,
             None => {
-                let time = kernel_now().saturating_sub(held());
+                let time = self.clock.kernel_ns().saturating_sub(held());
                 if earliest > time {
                     return Ok(());
                 }

@@ -4,6 +4,7 @@ use rhai::Engine;
 
 use super::{QUEUE, Runtime};
 use crate::{
+    backend::{Passed, Recorded},
     report::Books,
     script::{handle::ProbeHandle, target::Target},
 };
@@ -29,6 +30,7 @@ impl Runtime {
     /// Unless nobody would hear of them, events are handled until the deadline; the books are given either way.
     pub fn close(&self, engine: &Engine, heard: Heard) -> Vec<Books> {
         self.timers.borrow_mut().clear();
+        self.backend.passed(Passed::Closes);
         // Before anything is detached: it never goes on without what holds it.
         if let Some(told) = self.target.get().and_then(Target::end) {
             self.note(&told);
@@ -45,6 +47,11 @@ impl Runtime {
         if heard == Heard::Yes {
             self.last_events(engine);
             self.last_matches(engine);
+            let doubts = self.backend.recorded().map(Recorded::doubts).unwrap_or_default();
+            for doubt in doubts {
+                self.note(&doubt);
+                self.hunt.doubt(doubt);
+            }
             for summary in self.probes.used().iter().flat_map(ProbeHandle::untold_summaries) {
                 self.report(|reporter| reporter.summary(&summary));
             }
@@ -90,8 +97,14 @@ impl Runtime {
     /// done about them.
     fn last_events(&self, engine: &Engine) {
         let mut handling = true;
-        for _ in 0..QUEUE {
+        let is_replay = self.backend.recorded().is_some();
+        let mut is_first = true;
+        for _ in 0..if is_replay { usize::MAX } else { QUEUE } {
+            self.next_replayed_last();
             let Some(event) = self.events.1.try_next() else { break };
+            if std::mem::take(&mut is_first) {
+                self.backend.passed(Passed::Group);
+            }
             handling = handling && !self.overdue() && !self.interrupted();
             let name = event.probe().to_owned();
             if !handling {

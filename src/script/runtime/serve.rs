@@ -6,8 +6,9 @@ use crossbeam_channel::{Receiver, never, select};
 use rhai::Engine;
 use signal_hook::consts::SIGINT;
 
-use super::{HEARTBEAT, QUEUE, Runtime, correlate::kernel_now};
+use super::{HEARTBEAT, QUEUE, Runtime};
 use crate::{
+    backend::Passed,
     event::Event,
     exit,
     script::{event::ScriptEvent, stop::Stop, target::Target},
@@ -45,6 +46,9 @@ impl Runtime {
         if !self.backend.is_live() {
             return self.pending_stop().map_or(Ok(Turn::Over), Err);
         }
+        if let Some(recorded) = self.backend.recorded() {
+            return self.replay(engine, recorded, until);
+        }
         let target = self.target.get();
         // The script waits: whatever it wanted to be in force by then is.
         target.inspect(|target| target.release());
@@ -66,17 +70,17 @@ impl Runtime {
             self.follow();
             if delivering {
                 self.look_at_questions();
-                self.run_timers(engine)?;
+                self.run_timers(engine, until)?;
                 self.correlate(engine, BATCH)?;
             }
             let now = Instant::now();
             match until {
                 Until::Deadline(deadline) if deadline <= now => {
-                    self.settle(engine)?;
+                    self.settle_wait(engine, deadline)?;
                     return Ok(Turn::Over);
                 }
                 Until::Idle if self.idle() => {
-                    self.settle(engine)?;
+                    self.settle_wait(engine, now)?;
                     return Ok(Turn::Over);
                 }
                 _ => {}
@@ -88,7 +92,7 @@ impl Runtime {
             select! {
                 recv(events) -> batch => if let Ok(batch) = batch {
                     self.events.1.accept(batch);
-                    self.dispatch_some(engine, BATCH)?;
+                    self.dispatch_group(engine)?;
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal {
                     // One that ends the session may stand behind it.
@@ -112,7 +116,7 @@ impl Runtime {
                     return Ok(received.map_or(Turn::Disconnected, Turn::Received));
                 },
                 default(patience) => if opened {
-                    self.dispatch_some(engine, BATCH)?;
+                    self.dispatch_group(engine)?;
                 }
             }
         }
@@ -139,14 +143,24 @@ impl Runtime {
         !target && self.timers.borrow().is_empty() && !self.probes.any_attached()
     }
 
-    fn run_timers(&self, engine: &Engine) -> Result<(), Stop> {
+    fn run_timers(&self, engine: &Engine, until: Until) -> Result<(), Stop> {
         // What comes due meanwhile has its turn next time: a timer slower than its period must not
         // keep everything else from being heard.
-        let now = Instant::now();
+        let now = match until {
+            // What is due behind the wait's end comes behind it.
+            Until::Deadline(deadline) => deadline.min(Instant::now()),
+            _ => Instant::now(),
+        };
+        self.run_timers_due(engine, now)
+    }
+
+    /// Calls what is due by then.
+    pub(super) fn run_timers_due(&self, engine: &Engine, now: Instant) -> Result<(), Stop> {
         // Nor must many of them keep a signal from being heard.
         while !self.interrupts.pending() {
             let due = self.timers.borrow_mut().take_due(now);
-            let Some(callback) = due else { return Ok(()) };
+            let Some((due, callback)) = due else { return Ok(()) };
+            self.backend.passed(Passed::Due(due));
             self.call(engine, &callback, None, &|| "a timer".into())?;
         }
         Ok(())
@@ -157,18 +171,36 @@ impl Runtime {
     pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
         // What the script itself has changed is followed before it goes on.
         self.follow_own_changes();
-        let now = kernel_now();
+        let now = self.clock.kernel_ns();
         for probe in self.probes.used() {
             probe.flush();
         }
         if self.in_callback.get() {
             return Ok(());
         }
+        self.backend.passed(Passed::Group);
         self.dispatch_some(engine, QUEUE)?;
         self.correlate_until(engine, now)
     }
 
-    fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
+    /// The same, at the end of a wait.
+    fn settle_wait(&self, engine: &Engine, until: Instant) -> Result<(), Stop> {
+        self.backend.passed(Passed::Waits(until));
+        self.settle(engine)?;
+        self.backend.passed(Passed::Waited);
+        Ok(())
+    }
+
+    /// Handles events that have come; where time goes on in steps, after the timers that were due before.
+    fn dispatch_group(&self, engine: &Engine) -> Result<(), Stop> {
+        self.backend.passed(Passed::Group);
+        if self.clock.is_stepped() {
+            self.run_timers_due(engine, self.clock.now())?;
+        }
+        self.dispatch_some(engine, BATCH)
+    }
+
+    pub(super) fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
         for _ in 0..most {
             let Some(event) = self.events.1.try_next() else { break };
             // Many that each take a moment take long.
@@ -180,6 +212,7 @@ impl Runtime {
 
     pub(super) fn dispatch(&self, engine: &Engine, event: Event) -> Result<(), Stop> {
         self.correlations.one_dispatched();
+        self.backend.passed(Passed::Event(&event));
         self.reporter.borrow_mut().about(Some(event.probe()));
         let handled = self.handle(engine, ScriptEvent::new(event));
         self.reporter.borrow_mut().about(None);

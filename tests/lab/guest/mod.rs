@@ -68,6 +68,7 @@ mod proc_mem;
 mod product;
 mod prompt;
 mod ptrace;
+mod recording;
 mod rename;
 mod sched;
 mod scope;
@@ -549,6 +550,11 @@ fn special() -> impl IntoIterator<Item = Step> {
         }
         "hunts on the oldest kernel" {
             "the most demanding find what is done, and no look-alike" => hunts::demanding,
+        }
+        "recording" {
+            "a session is had again, byte for byte, and without privilege" => recording::same_again,
+            "another rule is asked of what was recorded, and what it cannot tell is refused" => recording::asked_anew,
+            "a recorder that is killed, or whose disk is full, loses nothing else" => recording::cut_off,
         }
         "shell" {
             "the shell itself is spared" => faults::guard,

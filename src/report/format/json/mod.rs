@@ -30,12 +30,14 @@ use crate::{
 pub struct Json {
     /// Of diagnostics, which are for people.
     color: bool,
+    /// What time it is for the session, if it is not the system's.
+    now: Option<Timestamp>,
 }
 
 impl Json {
     #[must_use]
     pub fn new(color: bool) -> Self {
-        Json { color }
+        Json { color, now: None }
     }
 }
 
@@ -43,7 +45,7 @@ impl Renderer for Json {
     fn render(&mut self, record: &Record<'_>, out: &mut dyn Lines) -> io::Result<()> {
         let stream = record.stream();
         let line = match *record {
-            Record::Event(event) => line("event", named(&self::event(event))),
+            Record::Event(event) => self.line("event", named(&self::event(event))),
             Record::Alert { at, severity, text, event, rule } => {
                 let mut fields = Map::new();
                 fields.insert("time".into(), time(at));
@@ -56,15 +58,15 @@ impl Renderer for Json {
                 if let Some(event) = event {
                     fields.insert("event".into(), self::event(event).into());
                 }
-                line("alert", named(&fields))
+                self.line("alert", named(&fields))
             }
             Record::WouldSignal { pid, signal } => {
                 let mut fields = Map::new();
                 fields.insert("pid".into(), pid.into());
                 fields.insert("signal".into(), signal.to_string().into());
-                line("would-signal", named(&fields))
+                self.line("would-signal", named(&fields))
             }
-            Record::Check(finished) => check(finished),
+            Record::Check(finished) => self.line("check", named(&object_of(finished))),
             Record::Hunted(hunted) => {
                 let purpose = hunted.rule.purpose.name();
                 let fields = json!({
@@ -77,26 +79,37 @@ impl Renderer for Json {
                     "doubts": hunted.doubts,
                     "seconds": hunted.seconds,
                 });
-                line(purpose, named(&object_of(&fields)))
+                self.line(purpose, named(&object_of(&fields)))
             }
-            Record::Emit(fields) => line("emit", named(fields)),
-            Record::Summary(summary) => line("summary", named(&summary::record(summary))),
-            Record::Value(Evaluated { raw, .. }) => line("value", iter::once(("value", raw))),
-            Record::Print(text) | Record::Help(text) => line("print", iter::once(("text", &text.into()))),
+            Record::Emit(fields) => self.line("emit", named(fields)),
+            Record::Summary(summary) => self.line("summary", named(&summary::record(summary))),
+            Record::Value(Evaluated { raw, .. }) => self.line("value", iter::once(("value", raw))),
+            Record::Print(text) | Record::Help(text) => self.line("print", iter::once(("text", &text.into()))),
             Record::Books(all) => {
-                return all.iter().try_for_each(|one| out.line(stream, &line("books", named(&books(one)))));
+                return all.iter().try_for_each(|one| out.line(stream, &self.line("books", named(&books(one)))));
             }
             Record::Stats(all) => {
                 return all.iter().try_for_each(|one| {
                     let mut fields = books(one);
                     fields.insert("attached".into(), one.attached.into());
-                    out.line(stream, &line("stats", named(&fields)))
+                    out.line(stream, &self.line("stats", named(&fields)))
                 });
             }
             Record::Note(text) | Record::Log(text) => return super::log(text, out),
             Record::Diagnostic(finding) => return super::diagnostic(finding, self.color, out),
         };
         out.line(stream, &line)
+    }
+
+    fn set_time(&mut self, now: Timestamp) {
+        self.now = Some(now);
+    }
+}
+
+impl Json {
+    /// Writes a record of this type as a line, with its own time or the session's.
+    fn line<'l>(&self, kind: &'l str, fields: impl Iterator<Item = (&'l str, &'l Value)> + Clone) -> String {
+        written(&Line { kind, fields, now: self.now })
     }
 }
 
@@ -205,7 +218,11 @@ fn named(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> + 
 
 /// Writes a record of this type as a line. It has a time: its own, or now.
 fn line<'l>(kind: &'l str, fields: impl Iterator<Item = (&'l str, &'l Value)> + Clone) -> String {
-    made_safe(serde_json::to_string(&Line { kind, fields }).unwrap_or_default())
+    written(&Line { kind, fields, now: None })
+}
+
+fn written(line: &impl Serialize) -> String {
+    made_safe(serde_json::to_string(line).unwrap_or_default())
 }
 
 /// Writes a record that no session has, of this type, as a line.
@@ -218,6 +235,7 @@ pub fn line_of(kind: &str, fields: &Map<String, Value>) -> String {
 struct Line<'l, F> {
     kind: &'l str,
     fields: F,
+    now: Option<Timestamp>,
 }
 
 impl<'l, F: Iterator<Item = (&'l str, &'l Value)> + Clone> Serialize for Line<'l, F> {
@@ -230,7 +248,7 @@ impl<'l, F: Iterator<Item = (&'l str, &'l Value)> + Clone> Serialize for Line<'l
         }
         match own("time") {
             Some(time) => line.serialize_entry("time", time)?,
-            None => line.serialize_entry("time", &time(Timestamp::now()))?,
+            None => line.serialize_entry("time", &time(self.now.unwrap_or_else(Timestamp::now)))?,
         }
         for (name, value) in self.fields.clone().filter(|(name, _)| !matches!(*name, "type" | "time")) {
             line.serialize_entry(name, value)?;

@@ -1,0 +1,298 @@
+//! Reads a recording, line by line.
+//!
+//! In: a file, plain or compressed. Out: its lines, checked. Nothing in it is trusted: a line has a longest length, and one that is none
+//! ends the reading with its number. A file that was not ended (its writer was killed) is read up to its last whole line.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    from_base64,
+    line::{Attach, Begin, EVENT, EventLine, Line, VERSION},
+};
+
+/// Longest line, in bytes: far more than a summary of all keys that a probe may have is not to be expected.
+const LONGEST: u64 = 256 << 20;
+/// How a file begins that zstd has compressed (RFC 8878).
+const PACKED: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Why a recording cannot be read, or not further.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("cannot read {}: {error}", .path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error(
+        "{} is no recording: its first line does not say so\nfix: record a session with `krsi-sh record -o FILE SCRIPT`", .0.display()
+    )]
+    NotOne(PathBuf),
+    #[error(
+        "{} is a recording of version {found}, and this program reads version {VERSION}\nfix: replay it with the krsi-sh that recorded it ({writer})", .path.display()
+    )]
+    Version { path: PathBuf, found: u32, writer: String },
+    #[error("line {line} of {} cannot be read: {why}", .path.display())]
+    Line { path: PathBuf, line: u64, why: String },
+}
+
+/// An event, as it was handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handled {
+    /// Number of its line, from 1.
+    pub line: u64,
+    pub by: u32,
+    pub at: u64,
+    pub wall_offset_ns: i64,
+    pub record: Vec<u8>,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadLine {
+    Event(Handled),
+    Other(Line),
+}
+
+/// A recording that is being read.
+pub struct Reader {
+    path: PathBuf,
+    lines: Box<dyn BufRead>,
+    buffer: Vec<u8>,
+    line: u64,
+    ahead: Option<ReadLine>,
+    /// The file ends, as far as it goes.
+    is_over: bool,
+    begin: Begin,
+    attached: Vec<Attach>,
+}
+
+/// How a file came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Got {
+    Line,
+    Nothing,
+}
+
+impl Reader {
+    /// Opens a recording, and looks through it for what was attached.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let attached = attached(path)?;
+        let mut reader = Self::begin(path)?;
+        reader.attached = attached;
+        Ok(reader)
+    }
+
+    fn begin(path: &Path) -> Result<Self, ReadError> {
+        let failed = |error| ReadError::File { path: path.to_owned(), error };
+        let mut file = File::open(path).map_err(failed)?;
+        let mut first = Vec::new();
+        (&mut file).take(PACKED.len() as u64).read_to_end(&mut first).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        let lines: Box<dyn BufRead> = match first == PACKED {
+            true => Box::new(BufReader::new(zstd::Decoder::new(file).map_err(failed)?)),
+            false => Box::new(BufReader::with_capacity(1 << 16, file)),
+        };
+        let mut reader = Reader {
+            path: path.to_owned(),
+            lines,
+            buffer: Vec::new(),
+            line: 0,
+            ahead: None,
+            is_over: false,
+            begin: Begin::default(),
+            attached: Vec::new(),
+        };
+        let begin = match reader.fill() {
+            Ok(Got::Line) => serde_json::from_slice::<Line>(&reader.buffer).ok(),
+            Ok(Got::Nothing) => None,
+            Err(error @ ReadError::File { .. }) => return Err(error),
+            Err(_) => None,
+        };
+        match begin {
+            Some(Line::Recording(begin)) if begin.version == VERSION => {
+                reader.begin = begin;
+                Ok(reader)
+            }
+            Some(Line::Recording(begin)) => Err(ReadError::Version {
+                path: path.to_owned(),
+                found: begin.version,
+                writer: begin.krsi_sh,
+            }),
+            _ => Err(ReadError::NotOne(path.to_owned())),
+        }
+    }
+
+    /// What the file says of itself.
+    #[must_use]
+    pub fn of(&self) -> &Begin {
+        &self.begin
+    }
+
+    /// Everything that was attached.
+    #[must_use]
+    pub fn attached(&self) -> &[Attach] {
+        &self.attached
+    }
+
+    /// Reads the next line into the buffer. What is cut off at the end is not there.
+    fn fill(&mut self) -> Result<Got, ReadError> {
+        self.buffer.clear();
+        if self.is_over {
+            return Ok(Got::Nothing);
+        }
+        let read = (&mut self.lines).take(LONGEST).read_until(b'\n', &mut self.buffer);
+        match read {
+            // Its writer did not come to close it.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.is_over = true,
+            Err(error) => return Err(ReadError::File { path: self.path.clone(), error }),
+            Ok(_) if self.buffer.last() == Some(&b'\n') => {
+                self.buffer.pop();
+                self.line += 1;
+                return Ok(Got::Line);
+            }
+            Ok(length) if length as u64 == LONGEST => {
+                self.line += 1;
+                return Err(self.broken(format!("it is longer than {LONGEST} bytes")));
+            }
+            Ok(_) => self.is_over = true,
+        }
+        Ok(Got::Nothing)
+    }
+
+    fn broken(&self, why: impl ToString) -> ReadError {
+        ReadError::Line { path: self.path.clone(), line: self.line, why: why.to_string() }
+    }
+
+    fn parse(&self) -> Result<ReadLine, ReadError> {
+        if !self.buffer.starts_with(EVENT.as_bytes()) {
+            return serde_json::from_slice(&self.buffer).map(ReadLine::Other).map_err(|error| self.broken(error));
+        }
+        let event = match EventLine::read(&self.buffer) {
+            Some(event) => event,
+            None => serde_json::from_slice(&self.buffer).map_err(|error| self.broken(error))?,
+        };
+        let EventLine { by, at, wall_offset_ns, record } = event;
+        let record = from_base64(record).ok_or_else(|| self.broken("its record is no base64"))?;
+        Ok(ReadLine::Event(Handled { line: self.line, by, at, wall_offset_ns, record }))
+    }
+
+    /// The next line, without taking it; `None` at the end.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn peek(&mut self) -> Result<Option<&ReadLine>, ReadError> {
+        if self.ahead.is_none() && self.fill()? == Got::Line {
+            self.ahead = Some(self.parse()?);
+        }
+        Ok(self.ahead.as_ref())
+    }
+
+    /// Takes the line that was looked at.
+    pub fn take(&mut self) -> Option<ReadLine> {
+        self.ahead.take()
+    }
+}
+
+/// Everything that was attached, in a look through the whole file.
+fn attached(path: &Path) -> Result<Vec<Attach>, ReadError> {
+    const BEGINS: &[u8] = br#"{"type":"attach","#;
+    let mut reader = Reader::begin(path)?;
+    let mut found = Vec::new();
+    while reader.fill()? == Got::Line {
+        if reader.buffer.starts_with(BEGINS)
+            && let Line::Attach(attach) =
+                serde_json::from_slice(&reader.buffer).map_err(|error| reader.broken(error))?
+        {
+            found.push(attach);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether this file is a recording, by how it begins.
+#[must_use]
+pub fn is_recording(path: &Path) -> bool {
+    Reader::begin(path).is_ok()
+}
+
+/// Opens a recording for looks at single events, by the numbers of their lines from the smaller to the larger; gives their fields.
+///
+/// # Errors
+/// If it cannot be read, or is none.
+pub fn event_at(
+    path: &Path,
+) -> Result<impl FnMut(u64) -> Result<Map<String, Value>, ReadError>, ReadError> {
+    let mut reader = Reader::begin(path)?;
+    Ok(move |line| {
+        while reader.line < line && reader.fill()? == Got::Line {}
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(&reader.buffer).map_err(|error| reader.broken(error))?;
+        for own in ["type", "by", "at", "wall_offset_ns", "record"] {
+            fields.shift_remove(own);
+        }
+        Ok(fields)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIRST: &str = r#"{"type":"recording","version":1,"krsi_sh":"0","at":5,"wall_offset_ns":0,"host":"","kernel":"","script":"","args":[]}"#;
+
+    fn file(text: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    /// Reads all; gives how many lines there were.
+    fn all(path: &Path) -> Result<usize, ReadError> {
+        let mut reader = Reader::open(path)?;
+        let mut count = 0;
+        while reader.peek()?.is_some() {
+            reader.take();
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_last_whole_line() {
+        let whole = format!("{FIRST}\n{}\n{}\n", r#"{"type":"time","at":6}"#, r#"{"type":"end","at":7,"events":0}"#);
+        assert_eq!(all(file(whole.as_bytes()).path()).unwrap(), 2);
+        assert_eq!(all(file(&whole.as_bytes()[..whole.len() - 3]).path()).unwrap(), 1);
+        let mut packed = zstd::encode_all(whole.as_bytes(), 3).unwrap();
+        assert_eq!(all(file(&packed).path()).unwrap(), 2);
+        packed.truncate(packed.len() - 1);
+        assert!(all(file(&packed).path()).unwrap() <= 2);
+    }
+
+    #[test]
+    fn what_is_no_recording_is_refused_and_a_line_that_is_none_is_named() {
+        let refused = |text: &str| all(file(text.as_bytes()).path()).unwrap_err().to_string();
+        assert!(refused("").contains("is no recording"));
+        assert!(refused("{}\n").contains("is no recording"));
+        assert!(refused(&FIRST.replace(":1,", ":9,")).contains("is no recording"), "it has no end");
+        assert!(refused(&(FIRST.replace(":1,", ":9,") + "\n")).contains("version 9"));
+        assert!(refused(&format!("{FIRST}\n{{\"type\":\"other\"}}\n")).contains("line 2"));
+        let event = r#"{"type":"event","by":1,"at":2,"wall_offset_ns":0,"record":"?"}"#;
+        assert!(refused(&format!("{FIRST}\n{event}\n")).contains("no base64"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_bring_it_down(tail in prop::collection::vec(any::<u8>(), 0..300)) {
+            let text = [FIRST.as_bytes(), b"\n", &tail].concat();
+            let _ = all(file(&text).path());
+        }
+    }
+}

@@ -1,0 +1,738 @@
+//! A backend whose events come from a recording. Nothing is attached, and nothing is decided any more.
+//!
+//! A probe is given the events of those that were recorded of its template: of the one that has its name, or of all that there are, if
+//! they have one name. If it selects what that one selected, it has just its events, counters and counts; otherwise its own scope, filter
+//! and mode are asked, and its verdicts are what it *would* have answered.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    judge::{Judgement, judge, obstacle, remark, told_by_both},
+    line::{Attach, Line, Rule, counts},
+    reader::{Handled, ReadError, ReadLine, Reader},
+    tally::Tally,
+};
+use crate::{
+    backend::{
+        Attached, Backend, BackendError, Clock, Door, Followed, InScope, Next, Passed, Recorded, Request,
+    },
+    event::{
+        Event, Source, Stacks,
+        queue::{Sender, Spare},
+    },
+    facts::bpf::Program,
+    probe::{
+        Counters, Mode, ParamValue, Scope, Spec, Summary,
+        ask::{Reply, Standing},
+    },
+    template::{FieldKind, Param},
+};
+
+/// A recording that is lived through again; clones are the same.
+#[derive(Clone)]
+pub struct Replay(Rc<State>);
+
+struct State {
+    clock: Rc<Clock>,
+    reader: RefCell<Reader>,
+    /// Everything that was attached, as it is now, by its number.
+    past: RefCell<HashMap<u32, Attach>>,
+    /// The names of probes, each with its template.
+    names: Vec<(String, String)>,
+    attached: RefCell<Vec<Rc<RefCell<Probe>>>>,
+    /// What is left of a group of events that were handled together began then.
+    group: Cell<Option<u64>>,
+    progress: Cell<Progress>,
+    /// What was detached when the session closed.
+    detached: RefCell<HashMap<u32, (Counters, Vec<Summary>)>>,
+    events: Cell<u64>,
+    /// Whether the recording was ended by its writer.
+    is_whole: Cell<bool>,
+    /// A line that is none.
+    trouble: RefCell<Option<ReadError>>,
+    /// Answers that are kept, if they are.
+    answers: Option<RefCell<Vec<Answered>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Goes,
+    /// The session closes where the recorded one did.
+    Closes,
+    /// It closes elsewhere: what comes behind is nothing of its.
+    ClosesElsewhere,
+}
+
+/// What a probe has answered about an event of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Answered {
+    /// Number of the event's line.
+    pub line: u64,
+    pub probe: String,
+    pub verdict: String,
+}
+
+/// A probe of the session that is going on.
+struct Probe {
+    spec: Spec,
+    rule: Rule,
+    /// Of whom its events are.
+    from: BTreeSet<u32>,
+    door: Door,
+    remarks: Vec<String>,
+    sources: HashMap<u32, Arc<Source>>,
+    sender: Sender,
+    spare: Spare,
+    counters: Counters,
+    tally: Tally,
+    is_over: bool,
+}
+
+impl Replay {
+    /// Opens a recording. If `keeps_answers`, what probes answer about each event is kept for [`Replay::answers`].
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none.
+    pub fn open(path: &Path, keeps_answers: bool) -> Result<Self, ReadError> {
+        let reader = Reader::open(path)?;
+        let begin = reader.of();
+        let clock = Rc::new(Clock::in_steps(begin.at, begin.wall_offset_ns));
+        let all = reader.attached();
+        let mut names: Vec<_> = all.iter().map(|past| (past.probe.clone(), past.template.clone())).collect();
+        names.sort();
+        names.dedup();
+        let past = all.iter().map(|past| (past.by, past.clone())).collect();
+        Ok(Replay(Rc::new(State {
+            clock,
+            past: RefCell::new(past),
+            names,
+            reader: RefCell::new(reader),
+            attached: RefCell::default(),
+            group: Cell::new(None),
+            progress: Cell::new(Progress::Goes),
+            detached: RefCell::default(),
+            events: Cell::new(0),
+            is_whole: Cell::new(false),
+            trouble: RefCell::default(),
+            answers: keeps_answers.then(RefCell::default),
+        })))
+    }
+
+    /// Returns the process that the recorded session was about.
+    #[must_use]
+    pub fn target(&self) -> Option<i32> {
+        self.0.reader.borrow().of().target
+    }
+
+    /// Returns how many of its events have come.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.0.events.get()
+    }
+
+    /// Returns why it was not read to its end, if that is for a line that is none.
+    #[must_use]
+    pub fn trouble(&self) -> Option<ReadError> {
+        self.0.trouble.take()
+    }
+
+    /// Returns what probes have answered, event by event.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Answered> {
+        let mut answers = self.0.answers.as_ref().map(RefCell::take).unwrap_or_default();
+        answers.sort();
+        answers
+    }
+}
+
+impl State {
+    /// Looks at the next line.
+    fn peek<T>(&self, look: impl FnOnce(&ReadLine) -> T) -> Option<T> {
+        match self.reader.borrow_mut().peek() {
+            Ok(line) => line.map(look),
+            Err(error) => {
+                self.trouble.borrow_mut().get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    /// Takes the next line, which is none of an event, and remembers what it says.
+    fn pass(&self) {
+        let taken = self.reader.borrow_mut().take();
+        match taken {
+            Some(ReadLine::Other(Line::Change { by, quiet, rule, .. })) => {
+                if let Some(past) = self.past.borrow_mut().get_mut(&by) {
+                    (past.rule, past.quiet) = (rule, quiet);
+                }
+            }
+            Some(ReadLine::Other(Line::Detach { by, at, counters, summaries })) => {
+                if self.progress.get() == Progress::Closes {
+                    self.clock.step(at);
+                }
+                self.detached.borrow_mut().insert(by, (counters, summaries));
+            }
+            Some(ReadLine::Other(Line::End { .. })) => self.is_whole.set(true),
+            _ => {}
+        }
+    }
+
+    /// Takes the next event.
+    fn event(&self) -> bool {
+        let taken = self.reader.borrow_mut().take();
+        let Some(ReadLine::Event(handled)) = taken else { return false };
+        self.clock.step(handled.at);
+        self.group.set(Some(handled.at));
+        self.events.set(self.events.get() + 1);
+        self.deliver(&handled);
+        true
+    }
+
+    fn deliver(&self, handled: &Handled) {
+        let past = self.past.borrow();
+        let Some(past) = past.get(&handled.by) else { return };
+        for probe in self.attached.borrow().iter() {
+            let mut probe = probe.borrow_mut();
+            if probe.is_over || !probe.from.contains(&handled.by) {
+                continue;
+            }
+            if let Some(verdict) = probe.take(past, handled)
+                && let Some(answers) = &self.answers
+            {
+                let answered = Answered { line: handled.line, probe: probe.spec.name.clone(), verdict };
+                answers.borrow_mut().push(answered);
+            }
+        }
+    }
+
+    /// When the next line was written.
+    fn next_at(&self) -> Option<u64> {
+        self.peek(|line| match line {
+            ReadLine::Event(handled) => handled.at,
+            ReadLine::Other(line) => line.at(),
+        })
+    }
+
+    /// Whether the next line is the answer to what a probe was asked that has these events.
+    fn answer<T>(
+        &self,
+        probe: &RefCell<Probe>,
+        take: impl FnOnce(&Line) -> Option<(u32, u64, T)>,
+    ) -> Option<T> {
+        let found = self.peek(|line| match line {
+            ReadLine::Other(line) => take(line),
+            ReadLine::Event(_) => None,
+        });
+        let (by, at, value) = found.flatten()?;
+        if !self.is_as_it_was(&probe.borrow(), by) {
+            return None;
+        }
+        self.pass();
+        self.clock.step(at);
+        Some(value)
+    }
+
+    /// Whether a probe selects and counts what that one did.
+    fn is_as_it_was(&self, probe: &Probe, by: u32) -> bool {
+        self.past.borrow().get(&by).is_some_and(|past| {
+            probe.from.contains(&by)
+                && past.probe == probe.spec.name
+                && past.rule.selects == probe.rule.selects
+                && past.counts == counts(&probe.spec)
+        })
+    }
+}
+
+impl Probe {
+    /// Takes an event of a probe that was recorded. Gives the verdict, if it has it.
+    fn take(&mut self, past: &Attach, handled: &Handled) -> Option<String> {
+        let Probe { spec, rule, sources, sender, spare, counters, tally, .. } = self;
+        let source = sources.entry(past.by).or_insert_with(|| {
+            let (template, name) = (Arc::clone(&spec.template), spec.name.as_str().into());
+            Arc::new(Source::of_recorded(template, name, told_by_both(spec, past), past.tells.told()))
+        });
+        let mut event = Event::of_source(source, &handled.record, handled.wall_offset_ns).ok()?;
+        counters.seen += 1;
+        let given = match judge(spec, rule, &past.rule, &event) {
+            Judgement::OutOfScope => {
+                counters.out_of_scope += 1;
+                return None;
+            }
+            Judgement::Filtered => {
+                counters.filtered += 1;
+                return None;
+            }
+            Judgement::CannotTell => {
+                (counters.filtered, counters.errors) = (counters.filtered + 1, counters.errors + 1);
+                return None;
+            }
+            Judgement::Matches(given) => given,
+        };
+        let mut record = Cow::Borrowed(&handled.record);
+        if let Some(verdict) = given {
+            set_verdict(&event, verdict, record.to_mut());
+            event = Event::of_source(source, &record, handled.wall_offset_ns).ok()?;
+        }
+        let verdict = event.text("verdict");
+        count(counters, &verdict);
+        tally.add(&event);
+        if spec.quiet {
+            counters.suppressed += 1;
+            return Some(verdict);
+        }
+        counters.emitted += 1;
+        let mut batch = sender.batch(source, handled.wall_offset_ns, spare);
+        let room = sender.reserve(1);
+        let pushed = room > 0 && batch.push(&record, 0, None::<fn(&Event) -> Stacks>).is_ok();
+        let sent = if pushed { sender.send(batch, room, spare) } else { 0 };
+        (counters.delivered, counters.lost_queue) =
+            (counters.delivered + sent as u64, counters.lost_queue + u64::from(sent == 0));
+        Some(verdict)
+    }
+}
+
+fn count(counters: &mut Counters, verdict: &str) {
+    counters.matched += 1;
+    let of = match verdict {
+        "would-deny" => &mut counters.would_deny,
+        "deny" => &mut counters.deny,
+        "kill" => &mut counters.kill,
+        "would-ask" => &mut counters.would_ask,
+        "ask" => {
+            counters.answered += 1;
+            &mut counters.asked
+        }
+        _ => &mut counters.allow,
+    };
+    *of += 1;
+}
+
+/// Writes a verdict into a record.
+fn set_verdict(event: &Event, verdict: &str, record: &mut [u8]) {
+    let Some(field) = event.template().field("verdict") else { return };
+    let FieldKind::Enum(names) = &field.kind else { return };
+    let number = names.iter().find(|name| name.name == verdict).map(|name| name.value.to_le_bytes());
+    let begin = field.offset.checked_sub(event.skipped());
+    let bytes = begin.and_then(|begin| record.get_mut(begin..begin + field.size));
+    if let (Some(bytes), Some(number)) = (bytes, number) {
+        bytes.iter_mut().zip(number).for_each(|(byte, new)| *byte = new);
+    }
+}
+
+fn refused(text: String) -> BackendError {
+    BackendError { text, about: None }
+}
+
+impl State {
+    /// The probes of the recording whose events a probe is given.
+    fn origin(&self, spec: &Spec) -> Result<Vec<Attach>, BackendError> {
+        let template = &spec.template.name;
+        let past = self.past.borrow();
+        let all: Vec<&Attach> = past.values().filter(|past| past.template == *template).collect();
+        let names: BTreeSet<&str> = all.iter().map(|past| past.probe.as_str()).collect();
+        let name = match names.len() {
+            _ if names.contains(spec.name.as_str()) => spec.name.as_str(),
+            1 => names.first().copied().unwrap_or_default(),
+            0 => {
+                let there: Vec<_> =
+                    self.names.iter().map(|(name, template)| format!("{name} ({template})")).collect();
+                let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+                return Err(refused(format!(
+                    "the recording has no probe of template `{template}`; its probes are: {there}"
+                )));
+            }
+            _ => {
+                let names: Vec<_> = names.into_iter().collect();
+                return Err(refused(format!(
+                    "the recording has several probes of template `{template}`: {}; give this one the `.name(…)` of the one whose events it is to have",
+                    names.join(", ")
+                )));
+            }
+        };
+        Ok(all.into_iter().filter(|past| past.probe == name).cloned().collect())
+    }
+}
+
+impl Backend for Replay {
+    fn attach(&self, request: Request<'_>) -> Result<Box<dyn Attached>, BackendError> {
+        let state = &self.0;
+        let spec = request.spec.clone();
+        let from = state.origin(&spec)?;
+        if let Some(why) = from.iter().find_map(|past| obstacle(&spec, past, &past.rule)) {
+            return Err(refused(why));
+        }
+        // The same session attaches when that one did.
+        let now = state.peek(|line| match line {
+            ReadLine::Other(Line::Attach(past)) if past.probe == spec.name => Some(past.at),
+            _ => None,
+        });
+        if let Some(at) = now.flatten() {
+            state.pass();
+            state.clock.step(at);
+        }
+        let mut remarks: Vec<String> = from.iter().filter_map(|past| remark(&spec, past)).collect();
+        remarks.dedup();
+        let probe = Rc::new(RefCell::new(Probe {
+            rule: Rule::of(&spec),
+            from: from.iter().map(|past| past.by).collect(),
+            door: from.first().and_then(|past| Door::from_name(&past.door)).unwrap_or(Door::Lsm),
+            remarks,
+            sources: HashMap::new(),
+            sender: request.events.clone(),
+            spare: Spare::default(),
+            counters: Counters::default(),
+            tally: Tally::new(&spec.aggregations, spec.keys),
+            is_over: false,
+            spec,
+        }));
+        state.attached.borrow_mut().push(Rc::clone(&probe));
+        let door = probe.borrow().door;
+        Ok(Box::new(Replayed { probe, door, replay: self.clone() }))
+    }
+
+    fn preview(&self, _: &Spec) -> Result<Vec<InScope>, BackendError> {
+        Err(refused("a recording does not tell which processes there were; `preview` asks the running kernel".into()))
+    }
+
+    fn programs(&self) -> Result<Vec<Program>, BackendError> {
+        Err(refused("a recording does not tell which BPF programs there were".into()))
+    }
+
+    fn clock(&self) -> Rc<Clock> {
+        Rc::clone(&self.0.clock)
+    }
+
+    fn passed(&self, step: Passed<'_>) {
+        let state = &self.0;
+        match step {
+            Passed::Asked => {
+                let at = state.peek(|line| match line {
+                    ReadLine::Other(Line::Time { at }) => Some(*at),
+                    _ => None,
+                });
+                if let Some(at) = at.flatten() {
+                    state.pass();
+                    state.clock.step(at);
+                }
+            }
+            Passed::Due(moment) => state.clock.step_to(moment),
+            Passed::Closes => {
+                let at = state.peek(|line| match line {
+                    ReadLine::Other(Line::Close { at }) => Some(*at),
+                    _ => None,
+                });
+                let is_here = at.flatten();
+                state.progress.set(match is_here {
+                    Some(at) => {
+                        state.pass();
+                        state.clock.step(at);
+                        Progress::Closes
+                    }
+                    None => Progress::ClosesElsewhere,
+                });
+            }
+            Passed::Group | Passed::Waits(_) | Passed::Waited | Passed::Event(_) => {}
+        }
+    }
+
+    fn recorded(&self) -> Option<&dyn Recorded> {
+        Some(self)
+    }
+}
+
+impl Recorded for Replay {
+    fn next(&self, due: Option<Instant>) -> Next {
+        let state = &self.0;
+        loop {
+            enum Ahead {
+                Event,
+                Close,
+                Other,
+            }
+            let ahead = state.peek(|line| match line {
+                ReadLine::Event(_) => Ahead::Event,
+                ReadLine::Other(Line::Close { .. } | Line::End { .. }) => Ahead::Close,
+                ReadLine::Other(_) => Ahead::Other,
+            });
+            let Some(ahead) = ahead else { return Next::Over };
+            let at = state.next_at();
+            let comes_first = due.filter(|due| {
+                !self.is_in_group() && at.is_none_or(|at| state.clock.ns_of(*due) <= at)
+            });
+            if let Some(due) = comes_first {
+                state.clock.step_to(due);
+                state.group.set(None);
+                return Next::Due;
+            }
+            match ahead {
+                Ahead::Event => {
+                    state.event();
+                    return Next::Event;
+                }
+                Ahead::Close => return Next::Over,
+                Ahead::Other => state.pass(),
+            }
+        }
+    }
+
+    fn is_in_group(&self) -> bool {
+        let state = &self.0;
+        let Some(group) = state.group.get() else { return false };
+        let is_next = state.peek(|line| matches!(line, ReadLine::Event(handled) if handled.at == group));
+        is_next.unwrap_or(false)
+    }
+
+    fn settles(&self, until: Instant) -> bool {
+        let state = &self.0;
+        let until = state.clock.ns_of(until);
+        let at = state.peek(|line| match line {
+            ReadLine::Other(Line::Settle { at, until: then }) if *then == until => Some(*at),
+            _ => None,
+        });
+        let Some(at) = at.flatten() else { return false };
+        state.pass();
+        state.clock.step(at);
+        true
+    }
+
+    fn next_settled(&self) -> bool {
+        let state = &self.0;
+        loop {
+            enum Ahead {
+                Event,
+                Settled(u64),
+                Other,
+            }
+            let ahead = state.peek(|line| match line {
+                ReadLine::Event(_) => Ahead::Event,
+                ReadLine::Other(Line::Settled { at }) => Ahead::Settled(*at),
+                ReadLine::Other(_) => Ahead::Other,
+            });
+            match ahead {
+                Some(Ahead::Event) => return state.event(),
+                Some(Ahead::Settled(at)) => {
+                    state.pass();
+                    state.clock.step(at);
+                    state.group.set(None);
+                    return false;
+                }
+                Some(Ahead::Other) => state.pass(),
+                None => return false,
+            }
+        }
+    }
+
+    fn next_last(&self) -> bool {
+        let state = &self.0;
+        if state.progress.get() != Progress::Closes {
+            return false;
+        }
+        loop {
+            match state.peek(|line| matches!(line, ReadLine::Event(_))) {
+                Some(true) => return state.event(),
+                Some(false) => state.pass(),
+                None => return false,
+            }
+        }
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let State { progress, is_whole, detached, past, trouble, .. } = &*self.0;
+        let mut doubts = Vec::new();
+        // Whoever ended before has not seen the end.
+        if progress.get() == Progress::Closes || self.next(None) == Next::Over {
+            while self.0.peek(|line| matches!(line, ReadLine::Other(_))) == Some(true) {
+                self.0.pass();
+            }
+            if !is_whole.get() && trouble.borrow().is_none() {
+                doubts.push("the recording has no end: whoever wrote it was killed, or could not write".to_owned());
+            }
+        }
+        for (by, (counters, _)) in detached.borrow().iter() {
+            let lost = counters.lost_ring + counters.lost_queue + counters.missed;
+            if let Some(past) = past.borrow().get(by).filter(|_| lost > 0) {
+                doubts.push(format!("`{}` lost {lost} events when this was recorded", past.probe));
+            }
+        }
+        doubts
+    }
+}
+
+/// A probe of the session, for its handle.
+struct Replayed {
+    probe: Rc<RefCell<Probe>>,
+    door: Door,
+    replay: Replay,
+}
+
+impl Replayed {
+    /// Makes it another one, if that can be had from the recording.
+    fn change(&self, change: impl FnOnce(&mut Spec)) -> Result<(), BackendError> {
+        let mut spec = self.probe.borrow().spec.clone();
+        change(&mut spec);
+        let past = self.replay.0.past.borrow();
+        let from = &self.probe.borrow().from;
+        if let Some(why) =
+            from.iter().filter_map(|by| past.get(by)).find_map(|past| obstacle(&spec, past, &past.rule))
+        {
+            // The same session changes its probe just now, and then that is what was recorded.
+            let own = Rule::of(&spec);
+            let is_then = self.replay.0.peek(|line| {
+                matches!(line, ReadLine::Other(Line::Change { by, rule, .. }) if from.contains(by) && rule.selects == own.selects)
+            });
+            if is_then != Some(true) {
+                return Err(refused(why));
+            }
+        }
+        drop(past);
+        let mut probe = self.probe.borrow_mut();
+        probe.rule = Rule::of(&spec);
+        probe.spec = spec;
+        let own = (probe.rule.clone(), probe.spec.quiet);
+        drop(probe);
+        let at = self.replay.0.peek(|line| match line {
+            ReadLine::Other(Line::Change { by, at, quiet, rule })
+                if self.probe.borrow().from.contains(by) && (rule, *quiet) == (&own.0, own.1) =>
+            {
+                Some(*at)
+            }
+            _ => None,
+        });
+        if let Some(at) = at.flatten() {
+            self.replay.0.pass();
+            self.replay.0.clock.step(at);
+        }
+        Ok(())
+    }
+}
+
+impl Attached for Replayed {
+    fn door(&self) -> Door {
+        self.door
+    }
+
+    fn no_better_door(&self) -> Option<&str> {
+        None
+    }
+
+    fn missing_hooks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.probe.borrow().remarks.clone()
+    }
+
+    fn param_remarks(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn say(&mut self, _: &str) {}
+
+    fn set_mode(&mut self, mode: Mode) -> Result<(), BackendError> {
+        self.change(|spec| spec.mode = mode)
+    }
+
+    /// The script's function decides once more; it has been done already.
+    fn standing(&self, _: u32, asked_ns: u64) -> Standing {
+        Standing::Open(asked_ns)
+    }
+
+    fn answer(&mut self, _: u32, _: u64, _: Reply) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn only_observes(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    fn set_lease(&mut self, _: Option<Duration>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
+        self.change(|spec| spec.quiet = quiet)
+    }
+
+    fn set_filter(&mut self, spec: &Spec) -> Result<(), BackendError> {
+        self.change(|own| *own = spec.clone())
+    }
+
+    fn set_scope(&mut self, scope: &Scope) -> Result<(), BackendError> {
+        self.change(|spec| spec.scope = scope.clone())
+    }
+
+    fn set_param(&mut self, param: &Param, value: Option<&ParamValue>) -> Result<(), BackendError> {
+        self.change(|spec| {
+            match value {
+                Some(value) => spec.params.insert(param.name.clone(), value.clone()),
+                None => spec.params.remove(&param.name),
+            };
+        })
+    }
+
+    fn follow(&mut self, _: Instant) -> Result<Vec<Followed>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    fn summaries(&self) -> Result<Vec<Summary>, BackendError> {
+        let told = self.replay.0.answer(&self.probe, |line| match line {
+            Line::Counted { by, at, summaries } => Some((*by, *at, summaries.clone())),
+            _ => None,
+        });
+        let probe = self.probe.borrow();
+        Ok(told.unwrap_or_else(|| probe.tally.summaries(&probe.spec.name)))
+    }
+
+    fn take_summaries(&mut self) -> Result<Vec<Summary>, BackendError> {
+        let summaries = self.summaries();
+        self.probe.borrow_mut().tally.clear();
+        summaries
+    }
+
+    fn flush(&self) {}
+
+    fn counters(&self) -> Result<Counters, BackendError> {
+        let told = self.replay.0.answer(&self.probe, |line| match line {
+            Line::Decided { by, at, counters } => Some((*by, *at, *counters)),
+            _ => None,
+        });
+        Ok(told.unwrap_or(self.probe.borrow().counters))
+    }
+
+    fn detach(self: Box<Self>) -> Result<(Counters, Vec<Summary>), BackendError> {
+        let Replayed { probe, replay, .. } = *self;
+        let state = &replay.0;
+        let closes = state.progress.get() == Progress::Closes;
+        // At the end all are detached before anything else.
+        loop {
+            let passes = state.peek(|line| match line {
+                ReadLine::Other(Line::Detach { by, .. }) => closes || state.is_as_it_was(&probe.borrow(), *by),
+                ReadLine::Other(_) => closes,
+                ReadLine::Event(_) => false,
+            });
+            if passes != Some(true) {
+                break;
+            }
+            state.pass();
+            if !closes {
+                break;
+            }
+        }
+        let mut detached = state.detached.borrow_mut();
+        let by = detached.keys().copied().filter(|by| state.is_as_it_was(&probe.borrow(), *by)).min();
+        let told = by.and_then(|by| detached.remove(&by));
+        let mut probe = probe.borrow_mut();
+        // What was under way then still comes.
+        probe.is_over = !closes;
+        Ok(told.unwrap_or_else(|| (probe.counters, probe.tally.summaries(&probe.spec.name))))
+    }
+}

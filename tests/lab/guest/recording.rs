@@ -1,0 +1,232 @@
+//! Claims about `record` and `replay`: a session is had again from its file, and what is asked anew is answered from it or refused.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::signal::Signal,
+};
+use serde_json::Value;
+
+use super::{
+    Outcome, holds,
+    pace::until,
+    same,
+    shell::{SHELL, Shell, run_command_as},
+};
+
+const PLACE: &str = "/tmp/recording";
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the command of a recorded session does.
+const DEEDS: &str =
+    "for n in 1 2 3 4 5; do /bin/true; echo x > /tmp/recording/made$n; /bin/busybox sleep 0.2; done; /bin/ls /";
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// A place without a file in it.
+fn fresh() -> Outcome {
+    let _ = fs::remove_dir_all(PLACE);
+    fs::create_dir_all(PLACE).map_err(text)
+}
+
+fn at(name: &str) -> String {
+    format!("{PLACE}/{name}")
+}
+
+fn run(words: &[&str]) -> Result<Output, String> {
+    Command::new(SHELL).args(words).stdin(Stdio::null()).output().map_err(text)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Records what the command does under this script.
+fn record(format: &str, name: &str, script: &str) -> Result<Output, String> {
+    let words =
+        ["--format", format, "record", "-o", &at(name), "-c", "-e", script, "--", "/bin/sh", "-c", DEEDS];
+    run(&words)
+}
+
+fn replay(format: &str, name: &str, script: &str) -> Result<Output, String> {
+    run(&["--format", format, "replay", &at(name), "-e", script])
+}
+
+/// Callbacks, timers, waits, counts, changes and accounts.
+const BUSY: &str = r#"
+    let watch = probe("exec").scope(target).name("watch").count_by("comm").on_event(|e| {
+        print(`${e.path} by ${e.comm}`);
+        if e.path.ends_with("/true") { alert("high", "true was executed", e); }
+    }).attach();
+    probe("create").scope(target).name("made").attach();
+    let ticks = 0;
+    every("150ms", || { ticks += 1; print(`tick ${ticks} at ${strftime("%H:%M:%S.%f")}`); });
+    after("600ms", || { print(watch.take()); watch.when(|e| e.path.ends_with("/ls")); });
+    run_for("400ms");
+    print(`${watch.stats().matched} so far`);
+    threshold(2, "10s").by(|e| e.uid).on_match(|events| print(`${events.len()} at once`));
+    sleep(0.3);
+    print("waits");
+"#;
+
+/// Standard output is the same, byte for byte, compressed or not; and for somebody without any privilege.
+pub fn same_again() -> Outcome {
+    for (format, name) in [("text", "busy.ndjson"), ("json", "busy.ndjson.zst")] {
+        fresh()?;
+        let live = record(format, name, BUSY)?;
+        same(format, live.status.code(), Some(0)).map_err(|why| format!("{why}: {}", stderr(&live)))?;
+        let told = stdout(&live);
+        for wanted in ["/bin/true by", "true was executed", "tick 3", "so far", "waits"] {
+            holds(told.contains(wanted), format!("no `{wanted}` in the live session: {told}"))?;
+        }
+        let mode = fs::metadata(at(name)).map_err(text)?.permissions().mode() & 0o777;
+        same("whose the file is", mode, 0o600)?;
+        let again = stdout(&replay(format, name, BUSY)?);
+        let differs = told.lines().zip(again.lines()).find(|(live, again)| live != again);
+        holds(told == again, format!("{format}: {differs:?} of\n{told}\n---\n{again}"))?;
+
+        for path in [PLACE, &at(name)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(text)?;
+        }
+        let words = ["--format", format, "replay", &at(name), "-e", BUSY];
+        let (_, by_user, errors) = run_command_as(1000, &words)?;
+        holds(told == by_user, format!("as a user: {by_user}\n{errors}"))?;
+    }
+    Ok(())
+}
+
+fn verdicts(output: &Output) -> Vec<(String, String)> {
+    let lines = stdout(output);
+    let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of = |event: Value| {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        (text("path"), text("verdict"))
+    };
+    events.filter(|line| line["type"] == "event").map(of).collect()
+}
+
+/// What was recorded by one rule is asked by another; what the recording cannot tell is refused, and says why.
+pub fn asked_anew() -> Outcome {
+    fresh()?;
+    let all = r#"probe("exec").scope(target).name("watch").attach();"#;
+    let live = record("json", "all", all)?;
+    let seen = verdicts(&live);
+    holds(seen.iter().filter(|(path, _)| path == "/bin/true").count() == 5, format!("{seen:?}"))?;
+    let deny = |condition: &str| {
+        format!(
+            r#"probe("exec").scope(target).name("watch").when(|e| {condition}).deny("EACCES").lease("10m").attach();"#
+        )
+    };
+    let denied = verdicts(&replay("json", "all", &deny(r#"e.path.ends_with("/true")"#))?);
+    same("what would be denied", denied, vec![("/bin/true".to_owned(), "would-deny".to_owned()); 5])?;
+    let scoped = |scope: &str| format!(r#"probe("exec").scope(#{{{scope}}}).name("watch").attach();"#);
+    same("a scope that is told", verdicts(&replay("json", "all", &scoped("uid: 0"))?).len(), seen.len())?;
+    same("and that nobody is in", verdicts(&replay("json", "all", &scoped("uid: 4242"))?).len(), 0)?;
+    for (script, wanted) in [
+        (scoped(r#"exe: "/bin/busybox""#), "scope `exe` cannot be decided from a recording"),
+        (
+            r#"probe("exec", #{path: "/bin/true"}).name("watch").attach();"#.to_owned(),
+            "param `path` cannot be decided from a recording",
+        ),
+        (r#"probe("file_open").attach()"#.to_owned(), "its probes are: watch (exec)"),
+        (r#"run(["/bin/touch", "/tmp/recording/never"])"#.to_owned(), "this is a replay"),
+    ] {
+        let refused = replay("json", "all", &script)?;
+        holds(!refused.status.success() && stderr(&refused).contains(wanted), format!("{script}: {}", stderr(&refused)))?;
+    }
+    holds(!Path::new(&at("never")).exists(), "a replay has run a program")?;
+
+    // The rule itself, as it was recorded: what it did is told as it was.
+    let live = record("json", "denied", &deny(r#"e.path.ends_with("/true")"#))?;
+    same("what is denied", verdicts(&live), vec![("/bin/true".to_owned(), "deny".to_owned()); 5])?;
+    let again = replay("json", "denied", &deny(r#"e.path.ends_with("/true")"#))?;
+    same("and told again", verdicts(&again), verdicts(&live))?;
+    let wider = replay("json", "denied", &deny("e.uid == 0"))?;
+    holds(
+        stderr(&wider).contains("the recording has only what `watch` selected"),
+        format!("nothing is said of what is not in it: {}", stderr(&wider)),
+    )?;
+
+    // What a change of the rule flips, and that one of its words does not.
+    let (old, new, same_rule) = (at("old.rhai"), at("new.rhai"), at("same.rhai"));
+    fs::write(&old, deny(r#"e.path.ends_with("/true")"#)).map_err(text)?;
+    fs::write(&new, deny(r#"e.path.ends_with("/ls")"#)).map_err(text)?;
+    fs::write(&same_rule, deny(r#"e.path == "/bin/true""#)).map_err(text)?;
+    let flips = run(&["--format", "json", "replay", "--against", &old, &new, &at("all")])?;
+    same("a review that flips something", flips.status.code(), Some(4)).map_err(|why| format!("{why}: {}", stderr(&flips)))?;
+    let told: Vec<Value> = stdout(&flips).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    same("what it flips", told.len(), 6)?;
+    holds(
+        told.iter().all(|flip| flip["type"] == "flip" && flip["event"]["path"].is_string()),
+        format!("{told:?}"),
+    )?;
+    let denies = told.iter().filter(|flip| flip["after"]["outcome"] == "denied");
+    same("what is denied newly", denies.map(|flip| flip["event"]["path"].clone()).collect::<Vec<_>>(), vec![Value::from("/bin/ls")])?;
+    let alike = run(&["--format", "text", "replay", "--against", &old, &same_rule, &at("all")])?;
+    same("a review that flips nothing", alike.status.code(), Some(0))?;
+    holds(stdout(&alike).contains("the two decide alike"), stdout(&alike))
+}
+
+const HUNT: &str = "// hunt: A program that nobody executes\n// about: For a test.\n// attack: T1204\n// severity: low\n// needs: exec\n\
+                    // false positives: None.\n// sample:\n//   none\n\
+                    probe(\"exec\").name(\"t\").when(|e| e.path == \"/never\").on_event(|e| found(\"it\", e)).attach();\n";
+
+/// A recorder that is killed leaves a readable file, and finding nothing in it is no answer; one whose disk is full goes on to enforce.
+pub fn cut_off() -> Outcome {
+    fresh()?;
+    let file = at("killed.zst");
+    let me = std::process::id();
+    let script = format!(r#"probe("exec").scope(#{{pid: {me}}}).name("t").attach(); print("ready");"#);
+    let mut shell = Shell::start(&["--format", "json", "record", "-o", &file, "-e", &script])?;
+    shell.wait_for(|line| line["type"] == "print")?;
+    for _ in 0..3 {
+        Command::new("/bin/true").status().map_err(text)?;
+    }
+    let read = |script: &str| run(&["--format", "json", "replay", &file, "-e", script]);
+    until("the events are in the file", PATIENCE, || {
+        let events = verdicts(&read(r#"probe("exec").name("t").attach();"#)?);
+        Ok(events.iter().filter(|(path, _)| path == "/bin/true").count() == 3)
+    })?;
+    shell.signal(Signal::SIGKILL)?;
+    let _ = shell.end();
+    let hunt = at("hunt.rhai");
+    fs::write(&hunt, HUNT).map_err(text)?;
+    let replayed = run(&["--format", "json", "replay", &file, &hunt])?;
+    same("a hunt in what was cut off", replayed.status.code(), Some(5)).map_err(|why| format!("{why}: {}", stderr(&replayed)))?;
+    holds(stdout(&replayed).contains("the recording has no end"), stdout(&replayed))?;
+
+    let disk = at("disk");
+    fs::create_dir_all(&disk).map_err(text)?;
+    mount(Some("none"), disk.as_str(), Some("tmpfs"), MsFlags::empty(), Some("size=16k")).map_err(text)?;
+    let outcome = full_disk(&format!("{disk}/file"));
+    umount2(disk.as_str(), MntFlags::MNT_DETACH).map_err(text)?;
+    outcome
+}
+
+fn full_disk(file: &str) -> Outcome {
+    let script = r#"probe("exec").scope(target).name("t").when(|e| e.path == "/bin/ls").deny("EPERM").lease("10m").attach();
+                    probe("exec").scope(target).name("all").attach();"#;
+    // It goes on long after the disk is full.
+    let deeds = "for n in $(/bin/busybox seq 1 200); do /bin/true; done; /bin/busybox sleep 2; \
+                 for n in $(/bin/busybox seq 1 50); do /bin/true; done; /bin/ls / && exit 9; exit 7";
+    let ended = run(&["--format", "json", "record", "-o", file, "-c", "-e", script, "--", "/bin/sh", "-c", deeds])?;
+    // What was refused at its end was refused.
+    same("the command's own exit code", ended.status.code(), Some(7)).map_err(|why| format!("{why}: {}", stderr(&ended)))?;
+    holds(stderr(&ended).contains("is not whole"), stderr(&ended))?;
+    holds(stderr(&ended).contains("No space left"), stderr(&ended))?;
+    let told = stdout(&ended);
+    let seen = told.lines().filter(|line| line.contains("\"probe\":\"all\"") && line.contains("\"type\":\"event\""));
+    holds(seen.count() > 250, "events are missing though only the file had no room")
+}
