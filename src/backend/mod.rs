@@ -79,8 +79,8 @@ pub trait Backend {
 /// A step in the time of a session. Whoever writes them down can have the same session again.
 #[derive(Debug, Clone, Copy)]
 pub enum Passed<'p> {
-    /// What has arrived by now is handled, without a timer in between.
-    Group,
+    /// Timers that were due by this moment have been called; what is handled next is so without one in between.
+    Looked(Instant),
     /// The script has asked what time it is.
     Asked,
     /// A timer is due, at this moment.
@@ -89,6 +89,8 @@ pub enum Passed<'p> {
     Waits(Instant),
     /// That is done.
     Waited,
+    /// Sequences and thresholds are given what happened until this time, on the kernel's monotonic clock.
+    Matches(u64),
     /// This event is handled.
     Event(&'p Event),
     /// The session ends: everything is detached, and what has arrived is handled.
@@ -100,14 +102,14 @@ pub trait Recorded {
     /// Sends the next event, and goes on to its time; or, if `due` comes first, goes on to that.
     fn next(&self, due: Option<Instant>) -> Next;
 
-    /// Whether the next event was handled together with the last one.
-    fn is_in_group(&self) -> bool;
+    /// Whether it tells when sequences and thresholds were given their events.
+    fn tells_matches(&self) -> bool;
 
     /// Whether a wait until this moment was over then, with events that were handled first.
     fn settles(&self, until: Instant) -> bool;
 
-    /// Sends the next of those events; returns whether there was one.
-    fn next_settled(&self) -> bool;
+    /// The same of what was handled before that wait was over.
+    fn next_settled(&self) -> Next;
 
     /// Sends the next of the events that were handled while the session closed; returns whether there was one.
     fn next_last(&self) -> bool;
@@ -121,9 +123,11 @@ pub trait Recorded {
 pub enum Next {
     /// An event is in the queue, or none of those that are attached wants it.
     Event,
+    /// Sequences and thresholds were given what had happened until this time.
+    Matches(u64),
     /// It is as late as it was to become.
     Due,
-    /// The session that was recorded ended here.
+    /// The wait, or the session that was recorded, ended here.
     Over,
 }
 

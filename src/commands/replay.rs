@@ -192,7 +192,9 @@ fn compare(
     let (before, old_code, _) = answers(&old)?;
     let (after, new_code, events) = answers(&new)?;
     // What a script that fails has not decided is no answer.
-    let failed = [old_code, new_code].into_iter().find(|code| matches!(*code, exit::FAILED | exit::USAGE | exit::ENVIRONMENT));
+    let failed = [old_code, new_code]
+        .into_iter()
+        .find(|code| matches!(*code, exit::FAILED | exit::USAGE | exit::ENVIRONMENT));
     if let Some(code) = failed {
         return Ok(code);
     }
@@ -211,7 +213,11 @@ fn compare(
     let mut recorded = event_at(&args.recording)?;
     for (line, before, after) in &flips {
         let event = recorded(*line)?;
-        text.push_str(&if is_json { json_line(*line, before, after, event) } else { text_line(before, after, &event) });
+        text.push_str(&if is_json {
+            json_line(*line, before, after, event)
+        } else {
+            text_line(before, after, &event)
+        });
         text.push('\n');
     }
     if !is_json {

@@ -46,17 +46,18 @@ pub fn obstacle(spec: &Spec, past: &Attach, now: &Rule) -> Option<String> {
     }
     let told = past.tells.told();
     if own.scope != now.scope
-        && let Some((condition, _)) =
-            spec.scope.conditions().find(|(condition, members)| !is_told(*condition, members, template, &told))
+        && let Some((condition, _)) = spec
+            .scope
+            .conditions()
+            .find(|(condition, members)| !is_told(*condition, members, template, &told))
     {
         return Some(format!(
             "scope `{condition}` cannot be decided from a recording of `{}`; record with it, or ask for it in `.when(…)`",
             past.probe
         ));
     }
-    let is_asked = |name: &String| {
-        template.param(name).is_some_and(|param| matches!(param.kind, ParamKind::Asked(_)))
-    };
+    let is_asked =
+        |name: &String| template.param(name).is_some_and(|param| matches!(param.kind, ParamKind::Asked(_)));
     if own.params != now.params
         && let Some(param) = spec.params.keys().find(|name| !is_asked(name))
     {
@@ -66,8 +67,7 @@ pub fn obstacle(spec: &Spec, past: &Attach, now: &Rule) -> Option<String> {
         ));
     }
     let untold = |name: &&str| {
-        !told.tells(template, name)
-            && spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&[name]))
+        !told.tells(template, name) && spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&[name]))
     };
     let field = template.fields.iter().map(|field| field.name.as_str()).find(untold)?;
     Some(format!("`when` asks for `{field}`, which `{}` did not tell when this was recorded", past.probe))

@@ -121,9 +121,18 @@ pub enum Line {
         counters: Counters,
         summaries: Vec<Summary>,
     },
+    /// Sequences and thresholds were given what had happened until then.
+    Match {
+        at: u64,
+        until: u64,
+        /// Timers that were due later were not called before.
+        looked: u64,
+    },
     /// The session ends; what is detached and handled from here on is so for that.
     Close {
         at: u64,
+        /// Timers that were due later were not called.
+        looked: u64,
     },
     /// Nothing is missing.
     End {
@@ -261,9 +270,10 @@ pub fn counts(spec: &Spec) -> String {
 }
 
 impl Line {
-    /// When it was written, on the kernel's monotonic clock, in nanoseconds.
+    /// Until when timers were called before it, on the kernel's monotonic clock, in nanoseconds.
     pub fn at(&self) -> u64 {
         match self {
+            Line::Match { looked, .. } | Line::Close { looked, .. } => *looked,
             Line::Recording(begin) => begin.at,
             Line::Attach(attach) => attach.at,
             Line::Change { at, .. }
@@ -273,7 +283,6 @@ impl Line {
             | Line::Counted { at, .. }
             | Line::Decided { at, .. }
             | Line::Detach { at, .. }
-            | Line::Close { at }
             | Line::End { at, .. } => *at,
         }
     }

@@ -4,6 +4,7 @@
 //! ends the reading with its number. A file that was not ended (its writer was killed) is read up to its last whole line.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek},
     path::{Path, PathBuf},
@@ -50,6 +51,7 @@ pub struct Handled {
 }
 
 /// What a line says.
+#[allow(clippy::large_enum_variant, reason = "one is there at a time, and nearly all are events")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReadLine {
     Event(Handled),
@@ -62,11 +64,13 @@ pub struct Reader {
     lines: Box<dyn BufRead>,
     buffer: Vec<u8>,
     line: u64,
-    ahead: Option<ReadLine>,
+    /// Lines that were looked at and not taken.
+    ahead: VecDeque<ReadLine>,
     /// The file ends, as far as it goes.
     is_over: bool,
     begin: Begin,
     attached: Vec<Attach>,
+    tells_matches: bool,
 }
 
 /// How a file came to its end.
@@ -82,9 +86,8 @@ impl Reader {
     /// # Errors
     /// If it cannot be read, or is none.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let attached = attached(path)?;
         let mut reader = Self::begin(path)?;
-        reader.attached = attached;
+        (reader.attached, reader.tells_matches) = looked_through(path)?;
         Ok(reader)
     }
 
@@ -103,10 +106,11 @@ impl Reader {
             lines,
             buffer: Vec::new(),
             line: 0,
-            ahead: None,
+            ahead: VecDeque::new(),
             is_over: false,
             begin: Begin::default(),
             attached: Vec::new(),
+            tells_matches: false,
         };
         let begin = match reader.fill() {
             Ok(Got::Line) => serde_json::from_slice::<Line>(&reader.buffer).ok(),
@@ -119,11 +123,9 @@ impl Reader {
                 reader.begin = begin;
                 Ok(reader)
             }
-            Some(Line::Recording(begin)) => Err(ReadError::Version {
-                path: path.to_owned(),
-                found: begin.version,
-                writer: begin.krsi_sh,
-            }),
+            Some(Line::Recording(begin)) => {
+                Err(ReadError::Version { path: path.to_owned(), found: begin.version, writer: begin.krsi_sh })
+            }
             _ => Err(ReadError::NotOne(path.to_owned())),
         }
     }
@@ -138,6 +140,12 @@ impl Reader {
     #[must_use]
     pub fn attached(&self) -> &[Attach] {
         &self.attached
+    }
+
+    /// Whether it tells when sequences and thresholds were given their events.
+    #[must_use]
+    pub fn tells_matches(&self) -> bool {
+        self.tells_matches
     }
 
     /// Reads the next line into the buffer. What is cut off at the end is not there.
@@ -171,7 +179,9 @@ impl Reader {
 
     fn parse(&self) -> Result<ReadLine, ReadError> {
         if !self.buffer.starts_with(EVENT.as_bytes()) {
-            return serde_json::from_slice(&self.buffer).map(ReadLine::Other).map_err(|error| self.broken(error));
+            return serde_json::from_slice(&self.buffer)
+                .map(ReadLine::Other)
+                .map_err(|error| self.broken(error));
         }
         let event = match EventLine::read(&self.buffer) {
             Some(event) => event,
@@ -187,24 +197,34 @@ impl Reader {
     /// # Errors
     /// If it is none.
     pub fn peek(&mut self) -> Result<Option<&ReadLine>, ReadError> {
-        if self.ahead.is_none() && self.fill()? == Got::Line {
-            self.ahead = Some(self.parse()?);
-        }
-        Ok(self.ahead.as_ref())
+        self.peek_at(0)
     }
 
-    /// Takes the line that was looked at.
+    /// The one so many lines behind the next.
+    ///
+    /// # Errors
+    /// If a line up to there is none.
+    pub fn peek_at(&mut self, distance: usize) -> Result<Option<&ReadLine>, ReadError> {
+        while self.ahead.len() <= distance && self.fill()? == Got::Line {
+            self.ahead.push_back(self.parse()?);
+        }
+        Ok(self.ahead.get(distance))
+    }
+
+    /// Takes the next line, if it was looked at.
     pub fn take(&mut self) -> Option<ReadLine> {
-        self.ahead.take()
+        self.ahead.pop_front()
     }
 }
 
-/// Everything that was attached, in a look through the whole file.
-fn attached(path: &Path) -> Result<Vec<Attach>, ReadError> {
+/// Everything that was attached, and whether something was matched, in a look through the whole file.
+fn looked_through(path: &Path) -> Result<(Vec<Attach>, bool), ReadError> {
+    const MATCHES: &[u8] = br#"{"type":"match","#;
     const BEGINS: &[u8] = br#"{"type":"attach","#;
     let mut reader = Reader::begin(path)?;
-    let mut found = Vec::new();
+    let (mut found, mut matches) = (Vec::new(), false);
     while reader.fill()? == Got::Line {
+        matches |= reader.buffer.starts_with(MATCHES);
         if reader.buffer.starts_with(BEGINS)
             && let Line::Attach(attach) =
                 serde_json::from_slice(&reader.buffer).map_err(|error| reader.broken(error))?
@@ -212,7 +232,7 @@ fn attached(path: &Path) -> Result<Vec<Attach>, ReadError> {
             found.push(attach);
         }
     }
-    Ok(found)
+    Ok((found, matches))
 }
 
 /// Whether this file is a recording, by how it begins.
@@ -225,9 +245,7 @@ pub fn is_recording(path: &Path) -> bool {
 ///
 /// # Errors
 /// If it cannot be read, or is none.
-pub fn event_at(
-    path: &Path,
-) -> Result<impl FnMut(u64) -> Result<Map<String, Value>, ReadError>, ReadError> {
+pub fn event_at(path: &Path) -> Result<impl FnMut(u64) -> Result<Map<String, Value>, ReadError>, ReadError> {
     let mut reader = Reader::begin(path)?;
     Ok(move |line| {
         while reader.line < line && reader.fill()? == Got::Line {}
@@ -267,7 +285,8 @@ mod tests {
 
     #[test]
     fn a_file_is_read_up_to_its_last_whole_line() {
-        let whole = format!("{FIRST}\n{}\n{}\n", r#"{"type":"time","at":6}"#, r#"{"type":"end","at":7,"events":0}"#);
+        let whole =
+            format!("{FIRST}\n{}\n{}\n", r#"{"type":"time","at":6}"#, r#"{"type":"end","at":7,"events":0}"#);
         assert_eq!(all(file(whole.as_bytes()).path()).unwrap(), 2);
         assert_eq!(all(file(&whole.as_bytes()[..whole.len() - 3]).path()).unwrap(), 1);
         let mut packed = zstd::encode_all(whole.as_bytes(), 3).unwrap();

@@ -32,7 +32,7 @@ pub struct Recording(Rc<State>);
 struct State {
     clock: Rc<Clock>,
     file: RefCell<Writer>,
-    /// When what is handled now was begun with.
+    /// Until when timers have been looked at before what is handled now.
     group: Cell<u64>,
     attachments: Cell<u32>,
     /// The last attachment of each probe.
@@ -51,12 +51,7 @@ impl Recording {
     ///
     /// # Errors
     /// If it cannot be made, or is there already.
-    pub fn create(
-        path: &Path,
-        script: &str,
-        args: &[String],
-        target: Option<i32>,
-    ) -> std::io::Result<Self> {
+    pub fn create(path: &Path, script: &str, args: &[String], target: Option<i32>) -> std::io::Result<Self> {
         let file = Writer::create(path)?;
         let (at, wall_offset_ns) = (clock::monotonic_ns().cast_unsigned(), clock::wall_offset_ns());
         let system = nix::sys::utsname::uname().ok();
@@ -166,7 +161,7 @@ impl Backend for Recorder {
         let recording = &self.recording;
         let State { clock, group, .. } = &*recording.0;
         match step {
-            Passed::Group => group.set(recording.step()),
+            Passed::Looked(moment) => group.set(clock.ns_of(moment)),
             Passed::Asked => {
                 let at = recording.step();
                 recording.line(&Line::Time { at });
@@ -181,11 +176,18 @@ impl Backend for Recorder {
                 let at = recording.step();
                 recording.line(&Line::Settled { at });
             }
-            Passed::Event(event) => recording.event(event),
+            Passed::Matches(until) => {
+                let at = recording.step();
+                recording.line(&Line::Match { at, until, looked: group.get() });
+            }
+            Passed::Event(event) => {
+                clock.step(group.get());
+                recording.event(event);
+            }
             Passed::Closes => {
                 let at = recording.step();
+                recording.line(&Line::Close { at, looked: group.get() });
                 group.set(at);
-                recording.line(&Line::Close { at });
             }
         }
     }

@@ -48,8 +48,8 @@ struct State {
     /// The names of probes, each with its template.
     names: Vec<(String, String)>,
     attached: RefCell<Vec<Rc<RefCell<Probe>>>>,
-    /// What is left of a group of events that were handled together began then.
-    group: Cell<Option<u64>>,
+    /// Whether it tells when sequences and thresholds were given their events.
+    tells_matches: bool,
     progress: Cell<Progress>,
     /// What was detached when the session closed.
     detached: RefCell<HashMap<u32, (Counters, Vec<Summary>)>>,
@@ -60,6 +60,18 @@ struct State {
     trouble: RefCell<Option<ReadError>>,
     /// Answers that are kept, if they are.
     answers: Option<RefCell<Vec<Answered>>>,
+}
+
+/// What the next line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    Event,
+    Match(u64, u64),
+    Settle(u64),
+    Settled(u64),
+    Close,
+    /// What only counts if somebody asks for it now.
+    Other,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +121,7 @@ impl Replay {
         let mut names: Vec<_> = all.iter().map(|past| (past.probe.clone(), past.template.clone())).collect();
         names.sort();
         names.dedup();
+        let tells_matches = reader.tells_matches();
         let past = all.iter().map(|past| (past.by, past.clone())).collect();
         Ok(Replay(Rc::new(State {
             clock,
@@ -116,7 +129,7 @@ impl Replay {
             names,
             reader: RefCell::new(reader),
             attached: RefCell::default(),
-            group: Cell::new(None),
+            tells_matches,
             progress: Cell::new(Progress::Goes),
             detached: RefCell::default(),
             events: Cell::new(0),
@@ -190,7 +203,6 @@ impl State {
         let taken = self.reader.borrow_mut().take();
         let Some(ReadLine::Event(handled)) = taken else { return false };
         self.clock.step(handled.at);
-        self.group.set(Some(handled.at));
         self.events.set(self.events.get() + 1);
         self.deliver(&handled);
         true
@@ -213,11 +225,20 @@ impl State {
         }
     }
 
-    /// When the next line was written.
-    fn next_at(&self) -> Option<u64> {
+    /// What the next line is, and until when timers were called before it.
+    fn ahead(&self) -> Option<(Ahead, u64)> {
         self.peek(|line| match line {
-            ReadLine::Event(handled) => handled.at,
-            ReadLine::Other(line) => line.at(),
+            ReadLine::Event(handled) => (Ahead::Event, handled.at),
+            ReadLine::Other(line) => {
+                let ahead = match line {
+                    Line::Close { .. } | Line::End { .. } => Ahead::Close,
+                    Line::Match { at, until, .. } => Ahead::Match(*at, *until),
+                    Line::Settle { at, .. } => Ahead::Settle(*at),
+                    Line::Settled { at } => Ahead::Settled(*at),
+                    _ => Ahead::Other,
+                };
+                (ahead, line.at())
+            }
         })
     }
 
@@ -399,7 +420,9 @@ impl Backend for Replay {
     }
 
     fn preview(&self, _: &Spec) -> Result<Vec<InScope>, BackendError> {
-        Err(refused("a recording does not tell which processes there were; `preview` asks the running kernel".into()))
+        Err(refused(
+            "a recording does not tell which processes there were; `preview` asks the running kernel".into(),
+        ))
     }
 
     fn programs(&self) -> Result<Vec<Program>, BackendError> {
@@ -426,7 +449,7 @@ impl Backend for Replay {
             Passed::Due(moment) => state.clock.step_to(moment),
             Passed::Closes => {
                 let at = state.peek(|line| match line {
-                    ReadLine::Other(Line::Close { at }) => Some(*at),
+                    ReadLine::Other(Line::Close { at, .. }) => Some(*at),
                     _ => None,
                 });
                 let is_here = at.flatten();
@@ -439,7 +462,8 @@ impl Backend for Replay {
                     None => Progress::ClosesElsewhere,
                 });
             }
-            Passed::Group | Passed::Waits(_) | Passed::Waited | Passed::Event(_) => {}
+            Passed::Looked(_) | Passed::Waits(_) | Passed::Waited | Passed::Matches(_) | Passed::Event(_) => {
+            }
         }
     }
 
@@ -452,24 +476,9 @@ impl Recorded for Replay {
     fn next(&self, due: Option<Instant>) -> Next {
         let state = &self.0;
         loop {
-            enum Ahead {
-                Event,
-                Close,
-                Other,
-            }
-            let ahead = state.peek(|line| match line {
-                ReadLine::Event(_) => Ahead::Event,
-                ReadLine::Other(Line::Close { .. } | Line::End { .. }) => Ahead::Close,
-                ReadLine::Other(_) => Ahead::Other,
-            });
-            let Some(ahead) = ahead else { return Next::Over };
-            let at = state.next_at();
-            let comes_first = due.filter(|due| {
-                !self.is_in_group() && at.is_none_or(|at| state.clock.ns_of(*due) <= at)
-            });
-            if let Some(due) = comes_first {
+            let Some((ahead, at)) = state.ahead() else { return Next::Over };
+            if let Some(due) = due.filter(|due| state.clock.ns_of(*due) <= at) {
                 state.clock.step_to(due);
-                state.group.set(None);
                 return Next::Due;
             }
             match ahead {
@@ -478,54 +487,59 @@ impl Recorded for Replay {
                     return Next::Event;
                 }
                 Ahead::Close => return Next::Over,
-                Ahead::Other => state.pass(),
+                Ahead::Match(at, until) => {
+                    state.pass();
+                    state.clock.step(at);
+                    return Next::Matches(until);
+                }
+                Ahead::Settle(_) | Ahead::Settled(_) | Ahead::Other => state.pass(),
             }
         }
     }
 
-    fn is_in_group(&self) -> bool {
-        let state = &self.0;
-        let Some(group) = state.group.get() else { return false };
-        let is_next = state.peek(|line| matches!(line, ReadLine::Event(handled) if handled.at == group));
-        is_next.unwrap_or(false)
+    fn tells_matches(&self) -> bool {
+        self.0.tells_matches
     }
 
     fn settles(&self, until: Instant) -> bool {
         let state = &self.0;
         let until = state.clock.ns_of(until);
-        let at = state.peek(|line| match line {
-            ReadLine::Other(Line::Settle { at, until: then }) if *then == until => Some(*at),
-            _ => None,
-        });
-        let Some(at) = at.flatten() else { return false };
-        state.pass();
-        state.clock.step(at);
-        true
+        // Matches that were due came first.
+        let mut reader = state.reader.borrow_mut();
+        (0..)
+            .find_map(|distance| match reader.peek_at(distance) {
+                Ok(Some(ReadLine::Other(Line::Match { .. }))) => None,
+                Ok(Some(ReadLine::Other(Line::Settle { until: then, .. }))) => Some(*then == until),
+                // One that is none is told by whoever comes to it.
+                _ => Some(false),
+            })
+            .unwrap_or(false)
     }
 
-    fn next_settled(&self) -> bool {
+    fn next_settled(&self) -> Next {
         let state = &self.0;
         loop {
-            enum Ahead {
-                Event,
-                Settled(u64),
-                Other,
-            }
-            let ahead = state.peek(|line| match line {
-                ReadLine::Event(_) => Ahead::Event,
-                ReadLine::Other(Line::Settled { at }) => Ahead::Settled(*at),
-                ReadLine::Other(_) => Ahead::Other,
-            });
-            match ahead {
-                Some(Ahead::Event) => return state.event(),
+            match state.ahead().map(|(ahead, _)| ahead) {
+                Some(Ahead::Event) => {
+                    state.event();
+                    return Next::Event;
+                }
+                Some(Ahead::Match(at, until)) => {
+                    state.pass();
+                    state.clock.step(at);
+                    return Next::Matches(until);
+                }
                 Some(Ahead::Settled(at)) => {
                     state.pass();
                     state.clock.step(at);
-                    state.group.set(None);
-                    return false;
+                    return Next::Over;
+                }
+                Some(Ahead::Settle(at)) => {
+                    state.pass();
+                    state.clock.step(at);
                 }
                 Some(Ahead::Other) => state.pass(),
-                None => return false,
+                Some(Ahead::Close) | None => return Next::Over,
             }
         }
     }
@@ -553,7 +567,9 @@ impl Recorded for Replay {
                 self.0.pass();
             }
             if !is_whole.get() && trouble.borrow().is_none() {
-                doubts.push("the recording has no end: whoever wrote it was killed, or could not write".to_owned());
+                doubts.push(
+                    "the recording has no end: whoever wrote it was killed, or could not write".to_owned(),
+                );
             }
         }
         for (by, (counters, _)) in detached.borrow().iter() {
@@ -579,7 +595,7 @@ impl Replayed {
         let mut spec = self.probe.borrow().spec.clone();
         change(&mut spec);
         let past = self.replay.0.past.borrow();
-        let from = &self.probe.borrow().from;
+        let from = self.probe.borrow().from.clone();
         if let Some(why) =
             from.iter().filter_map(|by| past.get(by)).find_map(|past| obstacle(&spec, past, &past.rule))
         {
@@ -715,7 +731,9 @@ impl Attached for Replayed {
         // At the end all are detached before anything else.
         loop {
             let passes = state.peek(|line| match line {
-                ReadLine::Other(Line::Detach { by, .. }) => closes || state.is_as_it_was(&probe.borrow(), *by),
+                ReadLine::Other(Line::Detach { by, .. }) => {
+                    closes || state.is_as_it_was(&probe.borrow(), *by)
+                }
                 ReadLine::Other(_) => closes,
                 ReadLine::Event(_) => false,
             });

@@ -10,9 +10,11 @@ pub fn schema() -> String {
     let number = |what: &str| json!({ "type": "integer", "minimum": 0, "description": what });
     let text = |what: &str| json!({ "type": "string", "description": what });
     let at = || number("When, on the kernel's monotonic clock, in nanoseconds.");
+    let looked = || number("Timers that were due later were not called before.");
     let by = || number("Number of the attachment, from 1, as its line `attach` has it.");
     let counts = |what: &str| json!({ "type": "array", "description": what });
-    let decisions = || json!({ "type": "object", "description": "The probe's accounting, as `books` of --format json." });
+    let decisions =
+        || json!({ "type": "object", "description": "The probe's accounting, as `books` of --format json." });
     let rule = [
         ("selects", text("The same for probes of one template that select the same events.")),
         ("scope", text("The same for the same scope.")),
@@ -21,7 +23,8 @@ pub fn schema() -> String {
         ("mode", text("observe, shadow, deny(ERRNO), kill(SIGNAL), ask …")),
     ];
     let with_rule = |own: &[(&'static str, Value)]| [own, &rule].concat();
-    let quiet = || json!({ "type": "boolean", "description": "Whether it sends no events, but only counts." });
+    let quiet =
+        || json!({ "type": "boolean", "description": "Whether it sends no events, but only counts." });
     let lines: Vec<Value> = [
         (
             "recording",
@@ -74,7 +77,8 @@ pub fn schema() -> String {
             "It was detached.",
             vec![("by", by()), ("at", at()), ("counters", decisions()), ("summaries", counts("Its last counts."))],
         ),
-        ("close", "The session ends.", vec![("at", at())]),
+        ("match", "Sequences and thresholds were given what had happened until then.", vec![("at", at()), ("until", at()), ("looked", looked())]),
+        ("close", "The session ends.", vec![("at", at()), ("looked", looked())]),
         ("end", "Nothing is missing.", vec![("at", at()), ("events", number("How many there were."))]),
     ]
     .into_iter()

@@ -27,7 +27,16 @@ impl Reporter {
     #[must_use]
     pub fn new(sink: Box<dyn Sink>, format: Format, color: bool, quiet: bool) -> Self {
         let renderer = format.renderer(color);
-        let mut reporter = Reporter { sink, format, renderer, color, quiet, help: format, has_output: false, clock: Rc::default() };
+        let mut reporter = Reporter {
+            sink,
+            format,
+            renderer,
+            color,
+            quiet,
+            help: format,
+            has_output: false,
+            clock: Rc::default(),
+        };
         reporter.renderer.prepare();
         reporter
     }

@@ -57,7 +57,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    backend::{Backend, Passed, Clock, Door, DryRun},
+    backend::{Backend, Clock, Door, DryRun, Passed},
     event::queue,
     facts::Facts,
     report::{Record, Reporter, Sink},

@@ -352,11 +352,9 @@ impl Started {
         match stop {
             Stop::Exit(code) | Stop::CallbackFailed(code) => *code,
             Stop::Signal(signal) => exit::BY_SIGNAL + signal,
-            Stop::TimeUp
-            | Stop::OutputClosed
-            | Stop::OnlyExplained(_)
-            | Stop::Decided
-            | Stop::ReplayOver => exit::FINE,
+            Stop::TimeUp | Stop::OutputClosed | Stop::OnlyExplained(_) | Stop::Decided | Stop::ReplayOver => {
+                exit::FINE
+            }
             Stop::Limit(text) => {
                 self.runtime.diagnose(&Diagnostic::sentence(text));
                 exit::FAILED
@@ -444,10 +442,11 @@ impl Started {
         if self.runtime.options.interactive || code != exit::FINE {
             return Outcome { code };
         }
-        let of_hunt = self.runtime.hunt.outcome(&books, self.runtime.clock.now()).map_or(exit::FINE, |hunted| {
-            self.runtime.report(|reporter| reporter.emit(Record::Hunted(&hunted)));
-            hunt::exit_code(&hunted)
-        });
+        let of_hunt =
+            self.runtime.hunt.outcome(&books, self.runtime.clock.now()).map_or(exit::FINE, |hunted| {
+                self.runtime.report(|reporter| reporter.emit(Record::Hunted(&hunted)));
+                hunt::exit_code(&hunted)
+            });
         Outcome { code: self.runtime.checks.exit_code().max(of_hunt) }
     }
 

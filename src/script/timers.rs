@@ -79,9 +79,9 @@ impl Timers {
         None
     }
 
-    /// Returns the callback most overdue, and when it was due, if one is. Ticks that were missed are not made up for.
-    pub fn take_due(&mut self, now: Instant) -> Option<(Instant, Rc<Callback>)> {
-        if self.next_due()? > now {
+    /// Returns the callback most overdue, and when it was due, if one was by then. Ticks that were missed are not made up for.
+    pub fn take_due(&mut self, by: Instant, now: Instant) -> Option<(Instant, Rc<Callback>)> {
+        if self.next_due()? > by {
             return None;
         }
         let Reverse((due, id)) = self.due.pop()?;

@@ -80,7 +80,9 @@ mod functions {
     pub fn first_seen_in(
         context: NativeCallContext,
         state: StateHandle,
-        within: &str, key: Dynamic) -> Fallible<bool> {
+        within: &str,
+        key: Dynamic,
+    ) -> Fallible<bool> {
         let (within, key) = (milliseconds(within)?, super::key(&key, "first_seen")?);
         let now = runtime(&context)?.clock.wall().as_millisecond();
         Ok(state.first(&key, now, within))

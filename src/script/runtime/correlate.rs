@@ -11,6 +11,7 @@ use rhai::{Dynamic, Engine};
 
 use super::{Runtime, calls::Given};
 use crate::{
+    backend::Passed,
     correlation::Key,
     script::{
         correlation::{self, Horizon, Rule, SequenceHandle, Step, ThresholdHandle},
@@ -20,6 +21,7 @@ use crate::{
         program::Callback,
         stop::Stop,
     },
+    system::clock,
 };
 
 /// How long an event is held.
@@ -43,13 +45,21 @@ fn array(events: &[ScriptEvent]) -> Dynamic {
 }
 
 impl Runtime {
+    /// What has happened by now has an earlier time than this, on the kernel's monotonic clock.
+    pub(super) fn kernel_now(&self) -> u64 {
+        match self.backend.recorded() {
+            Some(_) => self.clock.kernel_ns(),
+            None => clock::monotonic_ns().cast_unsigned(),
+        }
+    }
+
     /// When there is something to do for sequences and thresholds.
     pub(super) fn correlate_due(&self, now: Instant) -> Option<Instant> {
         let earliest = self.correlations.earliest()?;
         if self.correlations.horizon.get().is_some() {
             return Some(now);
         }
-        let left = earliest.saturating_add(held()).saturating_sub(self.clock.kernel_ns());
+        let left = earliest.saturating_add(held()).saturating_sub(self.kernel_now());
         now.checked_add(Duration::from_nanos(left))
     }
 
@@ -60,7 +70,7 @@ impl Runtime {
         let horizon = match self.correlations.horizon.get() {
             Some(horizon) => horizon,
             None => {
-                let time = self.clock.kernel_ns().saturating_sub(held());
+                let time = self.kernel_now().saturating_sub(held());
                 if earliest > time {
                     return Ok(());
                 }
@@ -74,6 +84,9 @@ impl Runtime {
         if horizon.left > 0 && !self.events.1.is_empty() {
             return Ok(());
         }
+        if self.correlations.earliest().is_some_and(|earliest| earliest <= horizon.time) {
+            self.backend.passed(Passed::Matches(horizon.time));
+        }
         for _ in 0..most {
             let Some(event) = self.correlations.release(horizon.time) else {
                 self.correlations.horizon.set(None);
@@ -86,6 +99,9 @@ impl Runtime {
 
     /// Gives sequences and thresholds all events up to this time: all of them have arrived.
     pub(super) fn correlate_until(&self, engine: &Engine, time: u64) -> Result<(), Stop> {
+        if self.correlations.earliest().is_some_and(|earliest| earliest <= time) {
+            self.backend.passed(Passed::Matches(time));
+        }
         while let Some(event) = self.correlations.release(time) {
             self.match_one(engine, &event)?;
         }

@@ -98,13 +98,9 @@ impl Runtime {
     fn last_events(&self, engine: &Engine) {
         let mut handling = true;
         let is_replay = self.backend.recorded().is_some();
-        let mut is_first = true;
         for _ in 0..if is_replay { usize::MAX } else { QUEUE } {
             self.next_replayed_last();
             let Some(event) = self.events.1.try_next() else { break };
-            if std::mem::take(&mut is_first) {
-                self.backend.passed(Passed::Group);
-            }
             handling = handling && !self.overdue() && !self.interrupted();
             let name = event.probe().to_owned();
             if !handling {

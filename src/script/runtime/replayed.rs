@@ -35,10 +35,6 @@ impl Runtime {
             if self.replays_until.is_some_and(|end| end <= now) {
                 return Err(Stop::TimeUp);
             }
-            if delivering && !recorded.is_in_group() {
-                self.run_timers_due(engine, now)?;
-                self.correlate(engine, usize::MAX)?;
-            }
             match until {
                 Until::Deadline(deadline) if deadline <= now => {
                     self.replay_settled(engine, recorded, deadline)?;
@@ -58,30 +54,39 @@ impl Runtime {
                 }
                 continue;
             }
-            match recorded.next(self.replay_due(now, deadline)) {
-                Next::Event => self.dispatch_some(engine, usize::MAX)?,
-                Next::Due => {}
-                Next::Over => return Err(Stop::ReplayOver),
+            let due = self.replay_due(recorded, deadline);
+            match (recorded.next(due), due) {
+                (Next::Event, _) => self.dispatch_some(engine, usize::MAX)?,
+                (Next::Matches(until), _) => self.correlate_until(engine, until)?,
+                (Next::Due, Some(due)) => {
+                    self.run_timers_due(engine, due)?;
+                    if !recorded.tells_matches() {
+                        self.correlate(engine, usize::MAX)?;
+                    }
+                }
+                (Next::Due, None) => {}
+                (Next::Over, _) => return Err(Stop::ReplayOver),
             }
         }
     }
 
-    fn replay_due(&self, now: Instant, deadline: Option<Instant>) -> Option<Instant> {
+    /// When something else is to be done than an event.
+    fn replay_due(&self, recorded: &dyn Recorded, deadline: Option<Instant>) -> Option<Instant> {
         let timer = self.timers.borrow_mut().next_due();
-        [timer, deadline, self.replays_until, self.correlate_due(now)].into_iter().flatten().min()
+        let matches = (!recorded.tells_matches()).then(|| self.correlate_due(self.clock.now())).flatten();
+        [timer, deadline, self.replays_until, matches].into_iter().flatten().min()
     }
 
     /// Handles what was handled when that wait was over.
-    fn replay_settled(
-        &self,
-        engine: &Engine,
-        recorded: &dyn Recorded,
-        until: Instant,
-    ) -> Result<(), Stop> {
+    fn replay_settled(&self, engine: &Engine, recorded: &dyn Recorded, until: Instant) -> Result<(), Stop> {
         let now = self.clock.kernel_ns();
         if !self.in_callback.get() && recorded.settles(until) {
-            while recorded.next_settled() {
-                self.dispatch_some(engine, usize::MAX)?;
+            loop {
+                match recorded.next_settled() {
+                    Next::Event => self.dispatch_some(engine, usize::MAX)?,
+                    Next::Matches(until) => self.correlate_until(engine, until)?,
+                    Next::Due | Next::Over => return Ok(()),
+                }
             }
         }
         self.correlate_until(engine, now)

@@ -104,6 +104,7 @@ impl Runtime {
                     return Err(Stop::Signal(ending.unwrap_or(signal)));
                 },
                 recv(ended) -> _ => {
+                    self.look_at_timers(engine)?;
                     self.settle(engine)?;
                     return Err(self.target_has_ended());
                 },
@@ -151,14 +152,16 @@ impl Runtime {
             Until::Deadline(deadline) => deadline.min(Instant::now()),
             _ => Instant::now(),
         };
-        self.run_timers_due(engine, now)
+        self.run_timers_due(engine, now)?;
+        self.backend.passed(Passed::Looked(now));
+        Ok(())
     }
 
     /// Calls what is due by then.
-    pub(super) fn run_timers_due(&self, engine: &Engine, now: Instant) -> Result<(), Stop> {
+    pub(super) fn run_timers_due(&self, engine: &Engine, by: Instant) -> Result<(), Stop> {
         // Nor must many of them keep a signal from being heard.
         while !self.interrupts.pending() {
-            let due = self.timers.borrow_mut().take_due(now);
+            let due = self.timers.borrow_mut().take_due(by, self.clock.now());
             let Some((due, callback)) = due else { return Ok(()) };
             self.backend.passed(Passed::Due(due));
             self.call(engine, &callback, None, &|| "a timer".into())?;
@@ -171,14 +174,13 @@ impl Runtime {
     pub fn settle(&self, engine: &Engine) -> Result<(), Stop> {
         // What the script itself has changed is followed before it goes on.
         self.follow_own_changes();
-        let now = self.clock.kernel_ns();
+        let now = self.kernel_now();
         for probe in self.probes.used() {
             probe.flush();
         }
         if self.in_callback.get() {
             return Ok(());
         }
-        self.backend.passed(Passed::Group);
         self.dispatch_some(engine, QUEUE)?;
         self.correlate_until(engine, now)
     }
@@ -191,13 +193,21 @@ impl Runtime {
         Ok(())
     }
 
-    /// Handles events that have come; where time goes on in steps, after the timers that were due before.
+    /// Handles events that have come.
     fn dispatch_group(&self, engine: &Engine) -> Result<(), Stop> {
-        self.backend.passed(Passed::Group);
-        if self.clock.is_stepped() {
-            self.run_timers_due(engine, self.clock.now())?;
-        }
+        self.look_at_timers(engine)?;
         self.dispatch_some(engine, BATCH)
+    }
+
+    /// Calls timers that were due before what is handled next: where that is written down, it must be in some order.
+    fn look_at_timers(&self, engine: &Engine) -> Result<(), Stop> {
+        if !self.clock.is_stepped() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        self.run_timers_due(engine, now)?;
+        self.backend.passed(Passed::Looked(now));
+        Ok(())
     }
 
     pub(super) fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {

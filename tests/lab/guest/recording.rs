@@ -24,8 +24,7 @@ use super::{
 const PLACE: &str = "/tmp/recording";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the command of a recorded session does.
-const DEEDS: &str =
-    "for n in 1 2 3 4 5; do /bin/true; echo x > /tmp/recording/made$n; /bin/busybox sleep 0.2; done; /bin/ls /";
+const DEEDS: &str = "for n in 1 2 3 4 5; do /bin/true; echo x > /tmp/recording/made$n; /bin/busybox sleep 0.2; done; /bin/ls / > /dev/null";
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
@@ -67,16 +66,17 @@ fn replay(format: &str, name: &str, script: &str) -> Result<Output, String> {
 /// Callbacks, timers, waits, counts, changes and accounts.
 const BUSY: &str = r#"
     let watch = probe("exec").scope(target).name("watch").count_by("comm").on_event(|e| {
-        print(`${e.path} by ${e.comm}`);
-        if e.path.ends_with("/true") { alert("high", "true was executed", e); }
+        print(`${e.filename} by ${e.comm}`);
+        if e.filename.ends_with("/true") { alert("high", "true was executed", e); }
     }).attach();
     probe("create").scope(target).name("made").attach();
+    let again = probe("exec").scope(target).name("again").attach();
+    threshold(2, "10s").of(again).by(|e| e.uid).on_match(|events| print(`${events.len()} at once`));
     let ticks = 0;
     every("150ms", || { ticks += 1; print(`tick ${ticks} at ${strftime("%H:%M:%S.%f")}`); });
-    after("600ms", || { print(watch.take()); watch.when(|e| e.path.ends_with("/ls")); });
+    after("600ms", || { print(watch.take()); watch.when(|e| e.filename.ends_with("/ls")); });
     run_for("400ms");
     print(`${watch.stats().matched} so far`);
-    threshold(2, "10s").by(|e| e.uid).on_match(|events| print(`${events.len()} at once`));
     sleep(0.3);
     print("waits");
 "#;
@@ -88,7 +88,7 @@ pub fn same_again() -> Outcome {
         let live = record(format, name, BUSY)?;
         same(format, live.status.code(), Some(0)).map_err(|why| format!("{why}: {}", stderr(&live)))?;
         let told = stdout(&live);
-        for wanted in ["/bin/true by", "true was executed", "tick 3", "so far", "waits"] {
+        for wanted in ["/bin/true by", "true was executed", "tick 3", "so far", "2 at once", "waits"] {
             holds(told.contains(wanted), format!("no `{wanted}` in the live session: {told}"))?;
         }
         let mode = fs::metadata(at(name)).map_err(text)?.permissions().mode() & 0o777;
@@ -112,7 +112,7 @@ fn verdicts(output: &Output) -> Vec<(String, String)> {
     let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let of = |event: Value| {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-        (text("path"), text("verdict"))
+        (text("filename"), text("verdict"))
     };
     events.filter(|line| line["type"] == "event").map(of).collect()
 }
@@ -129,7 +129,7 @@ pub fn asked_anew() -> Outcome {
             r#"probe("exec").scope(target).name("watch").when(|e| {condition}).deny("EACCES").lease("10m").attach();"#
         )
     };
-    let denied = verdicts(&replay("json", "all", &deny(r#"e.path.ends_with("/true")"#))?);
+    let denied = verdicts(&replay("json", "all", &deny(r#"e.filename.ends_with("/true")"#))?);
     same("what would be denied", denied, vec![("/bin/true".to_owned(), "would-deny".to_owned()); 5])?;
     let scoped = |scope: &str| format!(r#"probe("exec").scope(#{{{scope}}}).name("watch").attach();"#);
     same("a scope that is told", verdicts(&replay("json", "all", &scoped("uid: 0"))?).len(), seen.len())?;
@@ -144,14 +144,17 @@ pub fn asked_anew() -> Outcome {
         (r#"run(["/bin/touch", "/tmp/recording/never"])"#.to_owned(), "this is a replay"),
     ] {
         let refused = replay("json", "all", &script)?;
-        holds(!refused.status.success() && stderr(&refused).contains(wanted), format!("{script}: {}", stderr(&refused)))?;
+        holds(
+            !refused.status.success() && stderr(&refused).contains(wanted),
+            format!("{script}: {}", stderr(&refused)),
+        )?;
     }
     holds(!Path::new(&at("never")).exists(), "a replay has run a program")?;
 
     // The rule itself, as it was recorded: what it did is told as it was.
-    let live = record("json", "denied", &deny(r#"e.path.ends_with("/true")"#))?;
+    let live = record("json", "denied", &deny(r#"e.filename.ends_with("/true")"#))?;
     same("what is denied", verdicts(&live), vec![("/bin/true".to_owned(), "deny".to_owned()); 5])?;
-    let again = replay("json", "denied", &deny(r#"e.path.ends_with("/true")"#))?;
+    let again = replay("json", "denied", &deny(r#"e.filename.ends_with("/true")"#))?;
     same("and told again", verdicts(&again), verdicts(&live))?;
     let wider = replay("json", "denied", &deny("e.uid == 0"))?;
     holds(
@@ -161,19 +164,25 @@ pub fn asked_anew() -> Outcome {
 
     // What a change of the rule flips, and that one of its words does not.
     let (old, new, same_rule) = (at("old.rhai"), at("new.rhai"), at("same.rhai"));
-    fs::write(&old, deny(r#"e.path.ends_with("/true")"#)).map_err(text)?;
-    fs::write(&new, deny(r#"e.path.ends_with("/ls")"#)).map_err(text)?;
-    fs::write(&same_rule, deny(r#"e.path == "/bin/true""#)).map_err(text)?;
+    fs::write(&old, deny(r#"e.filename.ends_with("/true")"#)).map_err(text)?;
+    fs::write(&new, deny(r#"e.filename.ends_with("/ls")"#)).map_err(text)?;
+    fs::write(&same_rule, deny(r#"e.filename == "/bin/true""#)).map_err(text)?;
     let flips = run(&["--format", "json", "replay", "--against", &old, &new, &at("all")])?;
-    same("a review that flips something", flips.status.code(), Some(4)).map_err(|why| format!("{why}: {}", stderr(&flips)))?;
-    let told: Vec<Value> = stdout(&flips).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    same("a review that flips something", flips.status.code(), Some(4))
+        .map_err(|why| format!("{why}: {}", stderr(&flips)))?;
+    let told: Vec<Value> =
+        stdout(&flips).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     same("what it flips", told.len(), 6)?;
     holds(
-        told.iter().all(|flip| flip["type"] == "flip" && flip["event"]["path"].is_string()),
+        told.iter().all(|flip| flip["type"] == "flip" && flip["event"]["filename"].is_string()),
         format!("{told:?}"),
     )?;
     let denies = told.iter().filter(|flip| flip["after"]["outcome"] == "denied");
-    same("what is denied newly", denies.map(|flip| flip["event"]["path"].clone()).collect::<Vec<_>>(), vec![Value::from("/bin/ls")])?;
+    same(
+        "what is denied newly",
+        denies.map(|flip| flip["event"]["filename"].clone()).collect::<Vec<_>>(),
+        vec![Value::from("/bin/ls")],
+    )?;
     let alike = run(&["--format", "text", "replay", "--against", &old, &same_rule, &at("all")])?;
     same("a review that flips nothing", alike.status.code(), Some(0))?;
     holds(stdout(&alike).contains("the two decide alike"), stdout(&alike))
@@ -181,7 +190,7 @@ pub fn asked_anew() -> Outcome {
 
 const HUNT: &str = "// hunt: A program that nobody executes\n// about: For a test.\n// attack: T1204\n// severity: low\n// needs: exec\n\
                     // false positives: None.\n// sample:\n//   none\n\
-                    probe(\"exec\").name(\"t\").when(|e| e.path == \"/never\").on_event(|e| found(\"it\", e)).attach();\n";
+                    probe(\"exec\").name(\"t\").when(|e| e.filename == \"/never\").on_event(|e| found(\"it\", e)).attach();\n";
 
 /// A recorder that is killed leaves a readable file, and finding nothing in it is no answer; one whose disk is full goes on to enforce.
 pub fn cut_off() -> Outcome {
@@ -204,7 +213,8 @@ pub fn cut_off() -> Outcome {
     let hunt = at("hunt.rhai");
     fs::write(&hunt, HUNT).map_err(text)?;
     let replayed = run(&["--format", "json", "replay", &file, &hunt])?;
-    same("a hunt in what was cut off", replayed.status.code(), Some(5)).map_err(|why| format!("{why}: {}", stderr(&replayed)))?;
+    same("a hunt in what was cut off", replayed.status.code(), Some(5))
+        .map_err(|why| format!("{why}: {}", stderr(&replayed)))?;
     holds(stdout(&replayed).contains("the recording has no end"), stdout(&replayed))?;
 
     let disk = at("disk");
@@ -216,17 +226,20 @@ pub fn cut_off() -> Outcome {
 }
 
 fn full_disk(file: &str) -> Outcome {
-    let script = r#"probe("exec").scope(target).name("t").when(|e| e.path == "/bin/ls").deny("EPERM").lease("10m").attach();
+    let script = r#"probe("exec").scope(target).name("t").when(|e| e.filename == "/bin/ls").deny("EPERM").lease("10m").attach();
                     probe("exec").scope(target).name("all").attach();"#;
     // It goes on long after the disk is full.
     let deeds = "for n in $(/bin/busybox seq 1 200); do /bin/true; done; /bin/busybox sleep 2; \
-                 for n in $(/bin/busybox seq 1 50); do /bin/true; done; /bin/ls / && exit 9; exit 7";
-    let ended = run(&["--format", "json", "record", "-o", file, "-c", "-e", script, "--", "/bin/sh", "-c", deeds])?;
+                 for n in $(/bin/busybox seq 1 50); do /bin/true; done; /bin/ls / > /dev/null && exit 9; exit 7";
+    let ended =
+        run(&["--format", "json", "record", "-o", file, "-c", "-e", script, "--", "/bin/sh", "-c", deeds])?;
     // What was refused at its end was refused.
-    same("the command's own exit code", ended.status.code(), Some(7)).map_err(|why| format!("{why}: {}", stderr(&ended)))?;
+    same("the command's own exit code", ended.status.code(), Some(7))
+        .map_err(|why| format!("{why}: {}", stderr(&ended)))?;
     holds(stderr(&ended).contains("is not whole"), stderr(&ended))?;
     holds(stderr(&ended).contains("No space left"), stderr(&ended))?;
     let told = stdout(&ended);
-    let seen = told.lines().filter(|line| line.contains("\"probe\":\"all\"") && line.contains("\"type\":\"event\""));
+    let seen =
+        told.lines().filter(|line| line.contains("\"probe\":\"all\"") && line.contains("\"type\":\"event\""));
     holds(seen.count() > 250, "events are missing though only the file had no room")
 }

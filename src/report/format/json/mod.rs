@@ -84,9 +84,13 @@ impl Renderer for Json {
             Record::Emit(fields) => self.line("emit", named(fields)),
             Record::Summary(summary) => self.line("summary", named(&summary::record(summary))),
             Record::Value(Evaluated { raw, .. }) => self.line("value", iter::once(("value", raw))),
-            Record::Print(text) | Record::Help(text) => self.line("print", iter::once(("text", &text.into()))),
+            Record::Print(text) | Record::Help(text) => {
+                self.line("print", iter::once(("text", &text.into())))
+            }
             Record::Books(all) => {
-                return all.iter().try_for_each(|one| out.line(stream, &self.line("books", named(&books(one)))));
+                return all
+                    .iter()
+                    .try_for_each(|one| out.line(stream, &self.line("books", named(&books(one)))));
             }
             Record::Stats(all) => {
                 return all.iter().try_for_each(|one| {
