@@ -52,6 +52,8 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print hel
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s V -l version -d 'Print version'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script: a file, code, or standard input'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "record" -d 'Run a script, and keep all events in a file'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "replay" -d 'Run a script over what was recorded'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "why" -d 'Tell for each system call that is refused which layer has said no'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "scripts" -d 'List the scripts that are found by name, or describe one'
@@ -118,6 +120,53 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l audit -d 'Repo
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s o -l output -d 'File to make; compressed if its name ends with .zst. One that is there is not touched' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s p -d 'Give the script this process as its `target`' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s e -d 'Use this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l schema -d 'Print what a line may be, as JSON Schema, and do nothing else'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l against -d 'Compare with this script: print each event about which the two decide differently; exit code 4 if there is one' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s e -d 'Use this code instead of a file' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -274,16 +323,18 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "why" -d 'Tell for each system call that is refused which layer has said no'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check explain why scripts templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "replay" -d 'Run a script over what was recorded'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "why" -d 'Tell for each system call that is refused which layer has said no'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 function __fish_krsi_sh_templates
     for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]

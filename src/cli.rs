@@ -42,8 +42,7 @@ use crate::{
     version,
     max_term_width = 100,
     override_usage = "krsi-sh [OPTIONS]\n       \
-                      krsi-sh [OPTIONS] FILE [--] [ARGS]...\n       \
-                      krsi-sh [OPTIONS] -e CODE [--] [ARGS]...\n       \
+                      krsi-sh [OPTIONS] <FILE | -e CODE> [--] [ARGS]...\n       \
                       krsi-sh [OPTIONS] COMMAND",
     subcommand_value_name = "COMMAND"
 )]
@@ -224,6 +223,11 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh -c npm install", "what a command does, from its first instruction on"),
             ("krsi-sh -c jail.rhai -- npm install", "the same, for a script to watch or to hold"),
             ("krsi-sh why -- npm install", "which layer of the kernel refuses what it asks for"),
+            (
+                "krsi-sh record -o monday.ndjson.zst watch.rhai",
+                "every event that a script handles, in a file",
+            ),
+            ("krsi-sh replay monday.ndjson.zst stricter.rhai", "what another script would have made of them"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
         ],
@@ -239,7 +243,10 @@ pub const SECTIONS: &[Section] = &[
                 "this machine lacks something: privilege, BPF LSM, QEMU; or output was lost, to a full disk for instance;",
             ),
             ("", "the message has cause and fix"),
-            ("4", "a check failed (`check`, or a script with checks), or a hunt has found something"),
+            (
+                "4",
+                "a check failed (`check`, or a script with checks), a hunt has found something, or `replay --against` something that flips",
+            ),
             (
                 "5",
                 "a check could not be decided, or is at fault: worse than a failure; or a hunt has found nothing while events were lost",

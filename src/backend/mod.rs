@@ -105,8 +105,8 @@ pub trait Recorded {
     /// Whether it tells when sequences and thresholds were given their events.
     fn tells_matches(&self) -> bool;
 
-    /// Whether a wait until this moment was over then, with events that were handled first.
-    fn settles(&self, until: Instant) -> bool;
+    /// Whether a wait until this moment was over then, or any if it is none, with events that were handled first.
+    fn settles(&self, until: Option<Instant>) -> bool;
 
     /// The same of what was handled before that wait was over.
     fn next_settled(&self) -> Next;

@@ -16,7 +16,7 @@ use crate::{
     script::{Session, Target},
 };
 
-/// Run a script and write every event that it handles to a file
+/// Run a script, and keep all events in a file
 ///
 /// The file is one JSON object a line (NDJSON), and readable up to its last whole line whatever happens; `krsi-sh replay` has the
 /// session again from it. Its events have all that `--format json` shows, arguments and paths too, so only its owner may read it.

@@ -21,9 +21,9 @@ use crate::{
     template::Catalogue,
 };
 
-/// Run a script over a recording: on its events and its time, with no privilege and no effect
+/// Run a script over what was recorded
 ///
-/// A probe has the events of the one that was recorded under its name, or of the only one of its template. If it selects the same, it
+/// It has the recording's events and time, needs no privilege, and has no effect on the system. A probe has the events of the one that was recorded under its name, or of the only one of its template. If it selects the same, it
 /// has just what that one had; otherwise its own scope, filter and mode are asked. What cannot be told from the recording is refused.
 /// Nothing is denied: a verdict is what would have been.
 #[derive(Debug, Clone, clap::Args)]

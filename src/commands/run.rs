@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunArgs {
     /// After the script, go on at a prompt that has its variables, functions and probes
-    #[arg(short = 'i')]
+    #[arg(short = 'i', conflicts_with = "command")]
     pub then_prompt: bool,
     #[command(flatten)]
     pub target: TargetArgs,

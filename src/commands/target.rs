@@ -18,7 +18,7 @@ pub struct TargetArgs {
     /// `target` is a scope for the command and all it starts. The command executes nothing before the script waits or is done, so that
     /// its probes are in force before the first instruction. The session ends with the command, and gives its exit code; a session that
     /// ends before ends the command. Without `--`, all words are the command, and the usual probes are attached.
-    #[arg(short = 'c', conflicts_with_all = ["pid", "then_prompt"])]
+    #[arg(short = 'c', conflicts_with = "pid")]
     pub command: bool,
 
     /// Give the script this process as its `target`

@@ -31,7 +31,14 @@ pub struct Globals {
     pub format: Asked,
 
     /// Colour in text
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", overrides_with = "color")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        overrides_with = "color",
+        hide_short_help = true
+    )]
     pub color: Color,
 
     /// Report denials, kills and signals instead of doing them

@@ -501,15 +501,17 @@ impl Recorded for Replay {
         self.0.tells_matches
     }
 
-    fn settles(&self, until: Instant) -> bool {
+    fn settles(&self, until: Option<Instant>) -> bool {
         let state = &self.0;
-        let until = state.clock.ns_of(until);
+        let until = until.map(|until| state.clock.ns_of(until));
         // Matches that were due came first.
         let mut reader = state.reader.borrow_mut();
         (0..)
             .find_map(|distance| match reader.peek_at(distance) {
                 Ok(Some(ReadLine::Other(Line::Match { .. }))) => None,
-                Ok(Some(ReadLine::Other(Line::Settle { until: then, .. }))) => Some(*then == until),
+                Ok(Some(ReadLine::Other(Line::Settle { until: then, .. }))) => {
+                    Some(until.is_none_or(|until| *then == until))
+                }
                 // One that is none is told by whoever comes to it.
                 _ => Some(false),
             })

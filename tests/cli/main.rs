@@ -16,6 +16,7 @@ mod lab;
 mod library;
 mod limits;
 mod output;
+mod recording;
 mod refusals;
 mod scripts;
 mod templates;

@@ -35,24 +35,17 @@ impl Runtime {
             if self.replays_until.is_some_and(|end| end <= now) {
                 return Err(Stop::TimeUp);
             }
-            match until {
-                Until::Deadline(deadline) if deadline <= now => {
-                    self.replay_settled(engine, recorded, deadline)?;
-                    return Ok(Turn::Over);
-                }
-                Until::Idle if self.idle() => {
-                    self.replay_settled(engine, recorded, now)?;
-                    return Ok(Turn::Over);
-                }
-                _ => {}
+            if matches!(until, Until::Idle) && self.idle() {
+                self.replay_settled(engine, recorded, None)?;
+                return Ok(Turn::Over);
             }
             // What comes meanwhile waits.
             if !delivering {
-                match deadline {
-                    Some(deadline) => self.clock.step_to(deadline),
-                    None => return Ok(Turn::Over),
+                deadline.into_iter().for_each(|deadline| self.clock.step_to(deadline));
+                if deadline.is_some() && recorded.settles(deadline) {
+                    while recorded.next_settled() != Next::Over {}
                 }
-                continue;
+                return Ok(Turn::Over);
             }
             let due = self.replay_due(recorded, deadline);
             match (recorded.next(due), due) {
@@ -62,6 +55,10 @@ impl Runtime {
                     self.run_timers_due(engine, due)?;
                     if !recorded.tells_matches() {
                         self.correlate(engine, usize::MAX)?;
+                    }
+                    if deadline.is_some_and(|deadline| deadline <= due) {
+                        self.replay_settled(engine, recorded, deadline)?;
+                        return Ok(Turn::Over);
                     }
                 }
                 (Next::Due, None) => {}
@@ -77,8 +74,13 @@ impl Runtime {
         [timer, deadline, self.replays_until, matches].into_iter().flatten().min()
     }
 
-    /// Handles what was handled when that wait was over.
-    fn replay_settled(&self, engine: &Engine, recorded: &dyn Recorded, until: Instant) -> Result<(), Stop> {
+    /// Handles what was handled when that wait was over, or that the session had nothing to wait for.
+    fn replay_settled(
+        &self,
+        engine: &Engine,
+        recorded: &dyn Recorded,
+        until: Option<Instant>,
+    ) -> Result<(), Stop> {
         let now = self.clock.kernel_ns();
         if !self.in_callback.get() && recorded.settles(until) {
             loop {
