@@ -70,6 +70,11 @@ pub trait Backend {
     /// Hears of a step in the session's time.
     fn passed(&self, _step: Passed<'_>) {}
 
+    /// Returns what has to be known and was not said yet, in a sentence.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+
     /// Returns what events come from, if they have happened already.
     fn recorded(&self) -> Option<&dyn Recorded> {
         None

@@ -93,6 +93,10 @@ impl Reader {
 
     fn begin(path: &Path) -> Result<Self, ReadError> {
         let failed = |error| ReadError::File { path: path.to_owned(), error };
+        // Whoever opens a pipe waits for somebody to write to it.
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(ReadError::NotOne(path.to_owned()));
+        }
         let mut file = File::open(path).map_err(failed)?;
         let mut first = Vec::new();
         (&mut file).take(PACKED.len() as u64).read_to_end(&mut first).map_err(failed)?;

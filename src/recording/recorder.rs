@@ -38,6 +38,8 @@ struct State {
     /// The last attachment of each probe.
     by: RefCell<HashMap<String, u32>>,
     events: Cell<u64>,
+    /// That it cannot be written any further has been said.
+    told_trouble: Cell<bool>,
 }
 
 /// Writes a session down that goes on at another backend.
@@ -65,6 +67,7 @@ impl Recording {
             attachments: Cell::new(0),
             by: RefCell::default(),
             events: Cell::new(0),
+            told_trouble: Cell::new(false),
         }));
         recording.line(&Line::Recording(Begin {
             version: VERSION,
@@ -155,6 +158,16 @@ impl Backend for Recorder {
 
     fn clock(&self) -> Rc<Clock> {
         Rc::clone(&self.recording.0.clock)
+    }
+
+    fn notice(&self) -> Option<String> {
+        let State { file, told_trouble, .. } = &*self.recording.0;
+        if told_trouble.get() {
+            return None;
+        }
+        let why = file.borrow().trouble().why;
+        told_trouble.set(why.is_some());
+        why.map(|why| format!("the recording ends here: {why}; the session goes on"))
     }
 
     fn passed(&self, step: Passed<'_>) {

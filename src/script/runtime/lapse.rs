@@ -12,6 +12,9 @@ impl Runtime {
         if self.next_lapse.get().is_some_and(|next| next <= now) {
             self.say_lapses(now);
         }
+        if let Some(notice) = self.backend.notice() {
+            self.warn(&notice);
+        }
         let since = now.saturating_duration_since(self.last_heartbeat.get());
         if since < HEARTBEAT {
             return;

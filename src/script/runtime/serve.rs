@@ -26,6 +26,16 @@ pub enum Until {
     Never,
 }
 
+impl Until {
+    /// This moment, or the end of the wait if that comes first: what is due behind it comes behind it.
+    fn or_before(self, moment: Instant) -> Instant {
+        match self {
+            Until::Deadline(deadline) => deadline.min(moment),
+            Until::Idle | Until::Never => moment,
+        }
+    }
+}
+
 /// Why [`Runtime::serve`] came back.
 #[derive(Debug)]
 pub enum Turn<T> {
@@ -68,12 +78,13 @@ impl Runtime {
             self.leases_changed();
             self.heartbeat();
             self.follow();
+            // What comes due while callbacks run has its turn next time, the end of the wait too.
+            let now = Instant::now();
             if delivering {
                 self.look_at_questions();
-                self.run_timers(engine, until)?;
+                self.run_timers(engine, until.or_before(now))?;
                 self.correlate(engine, BATCH)?;
             }
-            let now = Instant::now();
             match until {
                 Until::Deadline(deadline) if deadline <= now => {
                     self.settle_wait(engine, deadline)?;
@@ -88,11 +99,12 @@ impl Runtime {
             // Of what has been received already nothing will be heard on the channel.
             let opened = delivering && self.events.1.opened();
             let events = if delivering && !opened { self.events.1.channel() } else { &silent };
-            let patience = if opened { Duration::ZERO } else { self.longest_wait(now, until, delivering) };
+            let patience =
+                if opened { Duration::ZERO } else { self.longest_wait(Instant::now(), until, delivering) };
             select! {
                 recv(events) -> batch => if let Ok(batch) = batch {
                     self.events.1.accept(batch);
-                    self.dispatch_group(engine)?;
+                    self.dispatch_group(engine, until)?;
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal {
                     // One that ends the session may stand behind it.
@@ -104,7 +116,7 @@ impl Runtime {
                     return Err(Stop::Signal(ending.unwrap_or(signal)));
                 },
                 recv(ended) -> _ => {
-                    self.look_at_timers(engine)?;
+                    self.look_at_timers(engine, until)?;
                     self.settle(engine)?;
                     return Err(self.target_has_ended());
                 },
@@ -117,7 +129,7 @@ impl Runtime {
                     return Ok(received.map_or(Turn::Disconnected, Turn::Received));
                 },
                 default(patience) => if opened {
-                    self.dispatch_group(engine)?;
+                    self.dispatch_group(engine, until)?;
                 }
             }
         }
@@ -144,16 +156,11 @@ impl Runtime {
         !target && self.timers.borrow().is_empty() && !self.probes.any_attached()
     }
 
-    fn run_timers(&self, engine: &Engine, until: Until) -> Result<(), Stop> {
-        // What comes due meanwhile has its turn next time: a timer slower than its period must not
-        // keep everything else from being heard.
-        let now = match until {
-            // What is due behind the wait's end comes behind it.
-            Until::Deadline(deadline) => deadline.min(Instant::now()),
-            _ => Instant::now(),
-        };
-        self.run_timers_due(engine, now)?;
-        self.backend.passed(Passed::Looked(now));
+    /// Calls what is due by then. What comes due meanwhile has its turn next time: a timer slower than its period must not keep
+    /// everything else from being heard.
+    fn run_timers(&self, engine: &Engine, by: Instant) -> Result<(), Stop> {
+        self.run_timers_due(engine, by)?;
+        self.backend.passed(Passed::Looked(by));
         Ok(())
     }
 
@@ -194,20 +201,23 @@ impl Runtime {
     }
 
     /// Handles events that have come.
-    fn dispatch_group(&self, engine: &Engine) -> Result<(), Stop> {
-        self.look_at_timers(engine)?;
+    fn dispatch_group(&self, engine: &Engine, until: Until) -> Result<(), Stop> {
+        self.look_at_timers(engine, until)?;
         self.dispatch_some(engine, BATCH)
     }
 
     /// Calls timers that were due before what is handled next: where that is written down, it must be in some order.
-    fn look_at_timers(&self, engine: &Engine) -> Result<(), Stop> {
+    fn look_at_timers(&self, engine: &Engine, until: Until) -> Result<(), Stop> {
         if !self.clock.is_stepped() {
             return Ok(());
         }
-        let now = Instant::now();
-        self.run_timers_due(engine, now)?;
-        self.backend.passed(Passed::Looked(now));
-        Ok(())
+        // The wait is not over yet, whatever time it is.
+        let before = |moment: Instant| moment.checked_sub(Duration::from_nanos(1)).unwrap_or(moment);
+        let by = match until {
+            Until::Deadline(deadline) => before(deadline).min(Instant::now()),
+            Until::Idle | Until::Never => Instant::now(),
+        };
+        self.run_timers(engine, by)
     }
 
     pub(super) fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
