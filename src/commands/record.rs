@@ -1,6 +1,6 @@
 //! `krsi-sh record`: a script's session, written down so that it can be had again.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     answer, catalogue, complain,
@@ -11,9 +11,10 @@ use crate::{
     exit,
     globals::Globals,
     kernel::Live,
-    recording::{Recording, Trouble, schema},
+    recording::{About, Parts, Recording, Trouble, schema},
     report::Streams,
     script::{Session, Target},
+    values,
 };
 
 /// Run a script, and keep all events in a file
@@ -35,6 +36,20 @@ pub struct RecordArgs {
     /// Print what a line may be, as JSON Schema, and do nothing else
     #[arg(long)]
     pub schema: bool,
+
+    /// Go on in another file when this one has so many bytes, such as 100M
+    ///
+    /// Files are FILE.ndjson, FILE.2.ndjson, FILE.3.ndjson and so on; each can be replayed by itself.
+    #[arg(long, value_name = "SIZE", value_parser = values::size::parse)]
+    pub max_size: Option<u64>,
+
+    /// Go on in another file when this one is so old, such as 1h
+    #[arg(long, value_name = "DURATION", value_parser = values::duration::parse)]
+    pub max_age: Option<Duration>,
+
+    /// Keep the last so many of these files, and remove those before
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
 
     #[command(flatten)]
     pub target: TargetArgs,
@@ -74,8 +89,10 @@ fn begin(args: &RecordArgs, globals: &Globals) -> Result<i32, RecordError> {
     let path = args.output.clone().unwrap_or_default();
     // The command waits before anything else is begun, so that it has nothing of it.
     let target = args.target.target(&command)?;
-    let about = target.as_ref().map(Target::pid);
-    let recording = Recording::create(&path, &source.name, &words, about).map_err(|error| {
+    let about =
+        About { script: source.name.clone(), args: words.clone(), target: target.as_ref().map(Target::pid) };
+    let parts = Parts { size: args.max_size, age: args.max_age, keep: args.keep };
+    let recording = Recording::create(&path, about, parts).map_err(|error| {
         let why = match error.kind() {
             std::io::ErrorKind::AlreadyExists => "it is there already, and is not touched".to_owned(),
             _ => error.to_string(),

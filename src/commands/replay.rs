@@ -1,31 +1,37 @@
 //! `krsi-sh replay`: a script over the events of a recording, and what a change of it would flip.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
-    io,
+    io::{self, Write as _},
+    ops::ControlFlow,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer, catalogue, complain,
+    answer, cannot_write, catalogue, complain,
     script_args::{ScriptArgs, ScriptError},
 };
 use crate::{
     exit,
     globals::Globals,
     recording::{Answered, ReadError, Replay, event_at, is_recording},
-    report::{Format, Record, Renderer, Sink, Streams, Writer, line_json, printable},
+    report::{
+        Format, Lines, Record, Renderer, Reporter, Sink, Stream, Streams, Writer, line_json, printable,
+    },
     script::{Session, Source},
     template::Catalogue,
 };
 
 /// Run a script over what was recorded
 ///
-/// It has the recording's events and time, needs no privilege, and has no effect on the system. A probe has the events of the one that was recorded under its name, or of the only one of its template. If it selects the same, it
-/// has just what that one had; otherwise its own scope, filter and mode are asked. What cannot be told from the recording is refused.
-/// Nothing is denied: a verdict is what would have been.
+/// It has the recording's events and time, needs no privilege, and has no effect on the system. A probe has the events of the one that was
+/// recorded under its name, or of the only one of its template. If it selects the same, it has just what that one had; otherwise its own
+/// scope, filter and mode are asked. What cannot be told from the recording is refused.
+/// Nothing is denied: a verdict is what would have been. Without a script, every event is shown as it was.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReplayArgs {
     /// Compare with this script: print each event about which the two decide differently; exit code 4 if there is one
@@ -82,6 +88,9 @@ impl ReplayArgs {
 }
 
 fn replay(args: &ReplayArgs, globals: &Globals, catalogue: &Catalogue) -> Result<i32, ReplayError> {
+    if !args.script.names_a_script() {
+        return show(&args.recording, globals, catalogue);
+    }
     let (source, words) = args.script.read("replay")?;
     let replay = Replay::open(&args.recording, false)?;
     let code = session(&replay, &source, words, globals, catalogue, Box::new(Streams::new()));
@@ -89,6 +98,46 @@ fn replay(args: &ReplayArgs, globals: &Globals, catalogue: &Catalogue) -> Result
         complain(format_args!("replayed {} events of {}", replay.events(), args.recording.display()));
     }
     Ok(told(&replay, code))
+}
+
+/// Standard output, for whoever has nothing else to do than to write to it.
+#[derive(Clone)]
+struct Plain(Rc<RefCell<io::BufWriter<io::Stdout>>>);
+
+impl Lines for Plain {
+    fn line(&mut self, _: Stream, line: &str) -> io::Result<()> {
+        writeln!(self.0.borrow_mut(), "{line}")
+    }
+}
+
+impl Sink for Plain {
+    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
+        renderer.render(record, self)
+    }
+}
+
+/// Shows every event as it was handled.
+fn show(recording: &Path, globals: &Globals, catalogue: &Catalogue) -> Result<i32, ReplayError> {
+    let replay = Replay::open(recording, false)?;
+    let out = Plain(Rc::new(RefCell::new(io::BufWriter::new(io::stdout()))));
+    let format = globals.format.for_session();
+    let mut reporter = Reporter::new(Box::new(out.clone()), format, globals.color(), globals.quiet);
+    let mut written = Ok(());
+    let unreadable = replay.each(catalogue, |event| {
+        written = reporter.event(event);
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    let written = written.and_then(|()| out.0.borrow_mut().flush());
+    if unreadable > 0 {
+        complain(format_args!(
+            "{unreadable} events are not shown: their template is unknown, or has other fields now"
+        ));
+    }
+    Ok(match written {
+        // A reader that has enough is content.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => cannot_write(&error),
+        _ => exit::FINE,
+    })
 }
 
 /// Says what kept the recording from being read to its end; gives the exit code.

@@ -27,7 +27,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use self::{
     reader::{ReadError, event_at, is_recording},
-    recorder::{Recorder, Recording},
+    recorder::{About, Parts, Recorder, Recording},
     replay::{Answered, Replay},
     schema::schema,
     writer::Trouble,

@@ -2,8 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
-    path::Path,
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -40,6 +40,57 @@ struct State {
     events: Cell<u64>,
     /// That it cannot be written any further has been said.
     told_trouble: Cell<bool>,
+    /// What else has to be said.
+    notice: RefCell<Option<String>>,
+    /// Of the files that are ended.
+    trouble: RefCell<Trouble>,
+    path: PathBuf,
+    parts: Cell<Parts>,
+    part: Cell<Part>,
+    /// What is attached now, for the beginning of the next file.
+    attached: RefCell<BTreeMap<u32, Attach>>,
+    /// How the first file begins.
+    begin: Begin,
+}
+
+/// What a session is.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The script's name.
+    pub script: String,
+    pub args: Vec<String>,
+    /// The process that it is about.
+    pub target: Option<i32>,
+}
+
+/// When a recording goes on in another file, and how many are kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts {
+    /// In bytes.
+    pub size: Option<u64>,
+    pub age: Option<Duration>,
+    /// The one that is being written is among them.
+    pub keep: Option<u32>,
+}
+
+/// The file that is being written.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// From 1.
+    number: u32,
+    begun: Instant,
+    events: u64,
+}
+
+/// `monday.ndjson.zst`, `monday.2.ndjson.zst` …
+fn part_path(path: &Path, number: u32) -> PathBuf {
+    if number <= 1 {
+        return path.to_owned();
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // A name may begin with a dot.
+    let stem = name[1.min(name.len())..].find('.').map_or(name.len(), |dot| dot + 1);
+    path.with_file_name(format!("{}.{number}{}", &name[..stem], &name[stem..]))
 }
 
 /// Writes a session down that goes on at another backend.
@@ -53,7 +104,7 @@ impl Recording {
     ///
     /// # Errors
     /// If it cannot be made, or is there already.
-    pub fn create(path: &Path, script: &str, args: &[String], target: Option<i32>) -> std::io::Result<Self> {
+    pub fn create(path: &Path, about: About, parts: Parts) -> std::io::Result<Self> {
         let file = Writer::create(path)?;
         let (at, wall_offset_ns) = (clock::monotonic_ns().cast_unsigned(), clock::wall_offset_ns());
         let system = nix::sys::utsname::uname().ok();
@@ -68,18 +119,25 @@ impl Recording {
             by: RefCell::default(),
             events: Cell::new(0),
             told_trouble: Cell::new(false),
+            path: path.to_owned(),
+            parts: Cell::new(parts),
+            part: Cell::new(Part { number: 1, begun: Instant::now(), events: 0 }),
+            attached: RefCell::default(),
+            notice: RefCell::default(),
+            trouble: RefCell::default(),
+            begin: Begin {
+                version: VERSION,
+                krsi_sh: env!("CARGO_PKG_VERSION").to_owned(),
+                at,
+                wall_offset_ns,
+                host: named(system.as_ref().map(nix::sys::utsname::UtsName::nodename)),
+                kernel: named(system.as_ref().map(nix::sys::utsname::UtsName::release)),
+                script: about.script,
+                args: about.args,
+                target: about.target,
+            },
         }));
-        recording.line(&Line::Recording(Begin {
-            version: VERSION,
-            krsi_sh: env!("CARGO_PKG_VERSION").to_owned(),
-            at,
-            wall_offset_ns,
-            host: named(system.as_ref().map(nix::sys::utsname::UtsName::nodename)),
-            kernel: named(system.as_ref().map(nix::sys::utsname::UtsName::release)),
-            script: script.to_owned(),
-            args: args.to_vec(),
-            target,
-        }));
+        recording.line(&Line::Recording(recording.0.begin.clone()));
         Ok(recording)
     }
 
@@ -92,11 +150,57 @@ impl Recording {
     /// Ends the file; returns how many events it has, and what could not be written.
     #[must_use]
     pub fn finish(&self) -> (u64, Trouble) {
-        let State { clock, file, events, .. } = &*self.0;
+        let State { events, trouble, .. } = &*self.0;
+        self.end_part();
+        (events.get(), trouble.borrow().clone())
+    }
+
+    /// Ends the file that is being written.
+    fn end_part(&self) {
+        let State { clock, file, part, trouble, .. } = &*self.0;
         if file.borrow().trouble() == Trouble::default() {
-            self.line(&Line::End { at: clock.kernel_ns(), events: events.get() });
+            self.line(&Line::End { at: clock.kernel_ns(), events: part.get().events });
         }
-        (events.get(), file.borrow_mut().finish())
+        let Trouble { why, unwritten } = file.borrow_mut().finish();
+        let mut trouble = trouble.borrow_mut();
+        trouble.unwritten += unwritten;
+        trouble.why = trouble.why.take().or(why);
+    }
+
+    /// Goes on in another file if this one is large or old enough.
+    fn turn_over(&self) {
+        let State { file, part, parts, path, begin, attached, clock, notice, .. } = &*self.0;
+        let (now, limits) = (part.get(), parts.get());
+        let is_full = limits.size.is_some_and(|most| file.borrow().size() >= most);
+        if !is_full && limits.age.is_none_or(|most| now.begun.elapsed() < most) {
+            return;
+        }
+        let number = now.number + 1;
+        let next = match Writer::create(&part_path(path, number)) {
+            Ok(next) => next,
+            Err(error) => {
+                parts.set(Parts::default());
+                *notice.borrow_mut() = Some(format!(
+                    "the recording goes on in the same file, however large it becomes: cannot make {}: {error}",
+                    part_path(path, number).display()
+                ));
+                return;
+            }
+        };
+        self.end_part();
+        *file.borrow_mut() = next;
+        part.set(Part { number, begun: Instant::now(), events: 0 });
+        let at = clock.kernel_ns();
+        self.line(&Line::Recording(Begin { at, ..begin.clone() }));
+        for attach in attached.borrow().values() {
+            self.line(&Line::Attach(Attach { at, ..attach.clone() }));
+        }
+        if let Some(oldest) =
+            limits.keep.and_then(|keep| number.checked_sub(keep)).filter(|oldest| *oldest > 0)
+        {
+            // One that has gone already is what is wanted.
+            let _ = std::fs::remove_file(part_path(path, oldest));
+        }
     }
 
     fn line(&self, line: &Line) {
@@ -118,7 +222,7 @@ impl Recording {
     }
 
     fn event(&self, event: &Event) {
-        let State { by, group, events, file, .. } = &*self.0;
+        let State { by, group, events, file, part, .. } = &*self.0;
         let by = by.borrow().get(event.probe()).copied().unwrap_or_default();
         let own = EventLine {
             by,
@@ -127,6 +231,7 @@ impl Recording {
             record: &super::base64(event.record()),
         };
         events.set(events.get() + 1);
+        part.set(Part { events: part.get().events + 1, ..part.get() });
         file.borrow().line(own.written(&line_json("event", &event_json(event))));
     }
 }
@@ -139,7 +244,9 @@ impl Backend for Recorder {
         attachments.set(number);
         by.borrow_mut().insert(request.spec.name.clone(), number);
         let at = self.recording.step();
-        self.recording.line(&Line::Attach(Attach::of(number, at, request.spec, inner.door())));
+        let attach = Attach::of(number, at, request.spec, inner.door());
+        self.recording.line(&Line::Attach(attach.clone()));
+        self.recording.0.attached.borrow_mut().insert(number, attach);
         let spec = request.spec.clone();
         Ok(Box::new(Watched { inner, by: number, spec, recording: self.recording.clone() }))
     }
@@ -161,7 +268,10 @@ impl Backend for Recorder {
     }
 
     fn notice(&self) -> Option<String> {
-        let State { file, told_trouble, .. } = &*self.recording.0;
+        let State { file, told_trouble, notice, .. } = &*self.recording.0;
+        if let Some(notice) = notice.take() {
+            return Some(notice);
+        }
         if told_trouble.get() {
             return None;
         }
@@ -174,7 +284,11 @@ impl Backend for Recorder {
         let recording = &self.recording;
         let State { clock, group, .. } = &*recording.0;
         match step {
-            Passed::Looked(moment) => group.set(clock.ns_of(moment)),
+            Passed::Looked(moment) => {
+                // Between two groups, so that none is torn.
+                recording.turn_over();
+                group.set(clock.ns_of(moment));
+            }
             Passed::Asked => {
                 let at = recording.step();
                 recording.line(&Line::Time { at });
@@ -220,7 +334,11 @@ impl Watched {
     fn changed(&mut self, change: impl FnOnce(&mut Spec)) {
         change(&mut self.spec);
         let (by, at, quiet) = (self.by, self.recording.step(), self.spec.quiet);
-        self.recording.line(&Line::Change { by, at, quiet, rule: Rule::of(&self.spec) });
+        let rule = Rule::of(&self.spec);
+        if let Some(attach) = self.recording.0.attached.borrow_mut().get_mut(&by) {
+            (attach.rule, attach.quiet) = (rule.clone(), quiet);
+        }
+        self.recording.line(&Line::Change { by, at, quiet, rule });
     }
 }
 
@@ -331,7 +449,63 @@ impl Attached for Watched {
         let Watched { inner, by, recording, .. } = *self;
         let (counters, summaries) = inner.detach()?;
         let at = recording.step();
+        recording.0.attached.borrow_mut().remove(&by);
         recording.line(&Line::Detach { by, at, counters, summaries: summaries.clone() });
         Ok((counters, summaries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{backend::DryRun, event::queue, recording::Replay, template::Catalogue};
+
+    #[test]
+    fn a_part_has_its_number_before_what_the_name_ends_with() {
+        let named = |path: &str, number| part_path(Path::new(path), number).to_string_lossy().into_owned();
+        assert_eq!(named("/a/monday.ndjson.zst", 1), "/a/monday.ndjson.zst");
+        assert_eq!(named("/a/monday.ndjson.zst", 12), "/a/monday.12.ndjson.zst");
+        assert_eq!([named("plain", 2), named(".hidden.zst", 2)], ["plain.2", ".hidden.2.zst"]);
+    }
+
+    #[test]
+    fn a_full_file_is_followed_by_another_and_each_can_be_replayed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file.ndjson");
+        let parts = Parts { size: Some(10_000), keep: Some(3), ..Parts::default() };
+        let recording = Recording::create(&path, About::default(), parts).unwrap();
+        let backend = recording.of(Box::new(DryRun));
+        let template = Arc::clone(Catalogue::builtin().unwrap().get("exec").unwrap());
+        let spec = Spec::new(Arc::clone(&template), "p".into());
+        let (events, _received) = queue::queue(10);
+        let attached = backend.attach(Request { id: 1, spec: &spec, events: &events }).unwrap();
+        let event = Event::decode(&template, &"p".into(), &vec![0; template.event_size], 0).unwrap();
+        let begun = Instant::now();
+        while recording.0.part.get().number < 5 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no other file was begun");
+            backend.passed(Passed::Looked(backend.clock().now()));
+            backend.passed(Passed::Event(&event));
+        }
+        drop(attached);
+        let (all, trouble) = recording.finish();
+        assert_eq!(trouble, Trouble::default());
+        let mut names: Vec<_> = std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["file.3.ndjson", "file.4.ndjson", "file.5.ndjson"]);
+        for name in names {
+            let replay = Replay::open(&directory.path().join(name), false).unwrap();
+            let probe = replay.attach(Request { id: 1, spec: &spec, events: &events }).unwrap();
+            use crate::backend::{Next, Recorded};
+            let count =
+                std::iter::from_fn(|| (replay.next(None) == Next::Event).then_some(())).count() as u64;
+            assert!(count > 0 && count < all, "{count} of {all}");
+            assert_eq!(replay.events(), count);
+            assert_eq!(probe.counters().unwrap().seen, count);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
     collections::{BTreeSet, HashMap},
+    ops::ControlFlow,
     path::Path,
     rc::Rc,
     sync::Arc,
@@ -16,7 +17,7 @@ use std::{
 
 use super::{
     judge::{Judgement, judge, obstacle, remark, told_by_both},
-    line::{Attach, Line, Rule, counts},
+    line::{Attach, Line, Rule, counts, layout},
     reader::{Handled, ReadError, ReadLine, Reader},
     tally::Tally,
 };
@@ -33,7 +34,7 @@ use crate::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
         ask::{Reply, Standing},
     },
-    template::{FieldKind, Param},
+    template::{Catalogue, FieldKind, Param},
 };
 
 /// A recording that is lived through again; clones are the same.
@@ -155,6 +156,48 @@ impl Replay {
     #[must_use]
     pub fn trouble(&self) -> Option<ReadError> {
         self.0.trouble.take()
+    }
+
+    /// Gives each event as it was handled, whichever probe sent it, until `each` has enough; returns how many there are that cannot be
+    /// read, since their template is unknown or has other fields now.
+    ///
+    /// # Errors
+    /// If a line is none.
+    pub fn each(
+        &self,
+        catalogue: &Catalogue,
+        mut each: impl FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<u64, ReadError> {
+        let state = &self.0;
+        let mut sources: HashMap<u32, Option<Arc<Source>>> = HashMap::new();
+        let mut unreadable = 0;
+        loop {
+            let is_event = match state.reader.borrow_mut().peek()? {
+                Some(line) => matches!(line, ReadLine::Event(_)),
+                None => return Ok(unreadable),
+            };
+            if !is_event {
+                state.pass();
+                continue;
+            }
+            let Some(ReadLine::Event(handled)) = state.reader.borrow_mut().take() else { continue };
+            state.events.set(state.events.get() + 1);
+            let source = sources.entry(handled.by).or_insert_with(|| {
+                let past = state.past.borrow();
+                let past = past.get(&handled.by)?;
+                let template = catalogue.get(&past.template).filter(|known| layout(known) == past.layout)?;
+                let name = past.probe.as_str().into();
+                Some(Arc::new(Source::new(Arc::clone(template), name, past.tells.told())))
+            });
+            let event = source
+                .as_ref()
+                .and_then(|source| Event::of_source(source, &handled.record, handled.wall_offset_ns).ok());
+            match event {
+                Some(event) if each(&event).is_break() => return Ok(unreadable),
+                Some(_) => {}
+                None => unreadable += 1,
+            }
+        }
     }
 
     /// Returns what probes have answered, event by event.

@@ -5,7 +5,10 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -24,6 +27,7 @@ pub struct Writer {
     lines: Option<Sender<String>>,
     thread: Option<JoinHandle<()>>,
     trouble: Arc<Mutex<Trouble>>,
+    size: Arc<AtomicU64>,
 }
 
 /// What has become of lines that could not be written.
@@ -34,9 +38,27 @@ pub struct Trouble {
     pub unwritten: u64,
 }
 
+/// A file, and how many bytes it has got.
+struct Counted {
+    file: File,
+    size: Arc<AtomicU64>,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.size.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 enum Out {
-    Plain(BufWriter<File>),
-    Packed(Box<zstd::Encoder<'static, BufWriter<File>>>),
+    Plain(BufWriter<Counted>),
+    Packed(Box<zstd::Encoder<'static, BufWriter<Counted>>>),
 }
 
 impl Out {
@@ -52,7 +74,7 @@ impl Out {
             Out::Plain(file) => file,
             Out::Packed(encoder) => encoder.finish()?,
         };
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.file.sync_all()
     }
 }
 
@@ -63,7 +85,8 @@ impl Writer {
     /// If it cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let file = BufWriter::new(file);
+        let size = Arc::new(AtomicU64::new(0));
+        let file = BufWriter::new(Counted { file, size: Arc::clone(&size) });
         let out = if path.extension().is_some_and(|suffix| suffix == PACKED) {
             Out::Packed(Box::new(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?))
         } else {
@@ -75,7 +98,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("recording".to_owned())
             .spawn(move || write_all(out, &waiting, &shared))?;
-        Ok(Writer { lines: Some(lines), thread: Some(thread), trouble })
+        Ok(Writer { lines: Some(lines), thread: Some(thread), trouble, size })
     }
 
     /// Writes a line, and waits if the disk is slower than the lines come.
@@ -83,6 +106,11 @@ impl Writer {
         if self.lines.as_ref().is_none_or(|lines| lines.send(line).is_err()) {
             lock(&self.trouble).unwritten += 1;
         }
+    }
+
+    /// Returns how many bytes the file has by now; what is under way is not among them.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
     }
 
     /// Returns what could not be written so far.
@@ -202,7 +230,8 @@ mod tests {
     fn a_full_disk_is_told_with_what_it_took() {
         let mut writer = Writer::create(Path::new("/dev/full")).err().map(|error| error.kind());
         assert_eq!(writer.take(), Some(io::ErrorKind::AlreadyExists));
-        let out = Out::Plain(BufWriter::new(OpenOptions::new().write(true).open("/dev/full").unwrap()));
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let out = Out::Plain(BufWriter::new(Counted { file, size: Arc::default() }));
         let (lines, waiting) = bounded(10);
         let trouble = Mutex::default();
         std::thread::scope(|scope| {

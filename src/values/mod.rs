@@ -9,6 +9,7 @@ pub mod network;
 mod path;
 mod port;
 mod severity;
+pub mod size;
 mod suggest;
 
 pub use self::{

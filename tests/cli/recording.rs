@@ -28,7 +28,7 @@ fn what_is_no_recording_is_refused() {
     let stderr = directory.run(&["replay", "absent", "-e", "1"]).refused();
     assert!(stderr.contains("cannot read absent: No such file"), "{stderr}");
     let stderr = directory.run(&["replay", "text"]).refused();
-    assert!(stderr.contains("replay FILE"), "{stderr}");
+    assert!(stderr.contains("text is no recording"), "{stderr}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod attempts;
 mod bind;
 mod bpf;
 mod bpf_object;
+mod bypasses;
 mod cap_use;
 mod capset;
 mod cases;
@@ -550,6 +551,11 @@ fn special() -> impl IntoIterator<Item = Step> {
         }
         "hunts on the oldest kernel" {
             "the most demanding find what is done, and no look-alike" => hunts::demanding,
+        }
+        "bypasses" {
+            "a file: by every way to open it" => bypasses::every_way_to_open,
+            "a file: what is no open, and the rule for it" => bypasses::round_an_open,
+            "a program: copies, memory and interpreters" => bypasses::copies_of_a_program,
         }
         "recording" {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,

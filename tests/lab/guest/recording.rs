@@ -125,6 +125,8 @@ pub fn asked_anew() -> Outcome {
     let live = record("json", "all", all)?;
     let seen = verdicts(&live);
     holds(seen.iter().filter(|(path, _)| path == "/bin/true").count() == 5, format!("{seen:?}"))?;
+    let shown = run(&["--format", "json", "replay", &at("all")])?;
+    same("shown without a script", verdicts(&shown), seen.clone())?;
     let deny = |condition: &str| {
         format!(
             r#"probe("exec").scope(target).name("watch").when(|e| {condition}).deny("EACCES").lease("10m").attach();"#
