@@ -658,7 +658,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__record)
-            opts="-o -c -p -e -q -v -h --output --schema --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-o -c -p -e -q -v -h --output --schema --max-size --max-age --keep --format --color --audit --door --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -692,6 +692,18 @@ _krsi__sh() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 -p)

@@ -121,6 +121,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s q -l quiet -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s o -l output -d 'File to make; compressed if its name ends with .zst. One that is there is not touched' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-size -d 'Go on in another file when this one has so many bytes, such as 100M' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-age -d 'Go on in another file when this one is so old, such as 1h' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l keep -d 'Keep the last so many of these files, and remove those before' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'

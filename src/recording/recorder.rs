@@ -460,7 +460,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{backend::DryRun, event::queue, recording::Replay, template::Catalogue};
+    use crate::{
+        backend::DryRun,
+        event::{Source, queue},
+        recording::Replay,
+        template::Catalogue,
+    };
 
     #[test]
     fn a_part_has_its_number_before_what_the_name_ends_with() {
@@ -481,7 +486,9 @@ mod tests {
         let spec = Spec::new(Arc::clone(&template), "p".into());
         let (events, _received) = queue::queue(10);
         let attached = backend.attach(Request { id: 1, spec: &spec, events: &events }).unwrap();
-        let event = Event::decode(&template, &"p".into(), &vec![0; template.event_size], 0).unwrap();
+        let record = vec![0; template.event_size - spec.told().skipped(&template)];
+        let source = Arc::new(Source::new(Arc::clone(&template), "p".into(), spec.told()));
+        let event = Event::of_source(&source, &record, 0).unwrap();
         let begun = Instant::now();
         while recording.0.part.get().number < 5 {
             assert!(begun.elapsed() < Duration::from_secs(60), "no other file was begun");

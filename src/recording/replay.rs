@@ -106,6 +106,8 @@ struct Probe {
     spare: Spare,
     counters: Counters,
     tally: Tally,
+    /// Events whose record is none of its template.
+    unreadable: u64,
     is_over: bool,
 }
 
@@ -318,12 +320,15 @@ impl State {
 impl Probe {
     /// Takes an event of a probe that was recorded. Gives the verdict, if it has it.
     fn take(&mut self, past: &Attach, handled: &Handled) -> Option<String> {
-        let Probe { spec, rule, sources, sender, spare, counters, tally, .. } = self;
+        let Probe { spec, rule, sources, sender, spare, counters, tally, unreadable, .. } = self;
         let source = sources.entry(past.by).or_insert_with(|| {
             let (template, name) = (Arc::clone(&spec.template), spec.name.as_str().into());
             Arc::new(Source::of_recorded(template, name, told_by_both(spec, past), past.tells.told()))
         });
-        let mut event = Event::of_source(source, &handled.record, handled.wall_offset_ns).ok()?;
+        let Ok(mut event) = Event::of_source(source, &handled.record, handled.wall_offset_ns) else {
+            *unreadable += 1;
+            return None;
+        };
         counters.seen += 1;
         let given = match judge(spec, rule, &past.rule, &event) {
             Judgement::OutOfScope => {
@@ -454,6 +459,7 @@ impl Backend for Replay {
             spare: Spare::default(),
             counters: Counters::default(),
             tally: Tally::new(&spec.aggregations, spec.keys),
+            unreadable: 0,
             is_over: false,
             spec,
         }));
@@ -615,6 +621,15 @@ impl Recorded for Replay {
                 doubts.push(
                     "the recording has no end: whoever wrote it was killed, or could not write".to_owned(),
                 );
+            }
+        }
+        for probe in self.0.attached.borrow().iter() {
+            let probe = probe.borrow();
+            if probe.unreadable > 0 {
+                doubts.push(format!(
+                    "{} records of the recording are none of template `{}`, and were left out",
+                    probe.unreadable, probe.spec.template.name
+                ));
             }
         }
         for (by, (counters, _)) in detached.borrow().iter() {
