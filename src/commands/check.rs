@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{catalogue, complain, progress::Progress};
 use crate::{
@@ -214,7 +214,9 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
         return Ok(list(&others, &finished, &request.selection));
     }
     if let Some((path, baseline)) = &baseline {
-        for remark in baseline.apply(&mut finished, jiff::ZonedDateTime::now().date(), &ids) {
+        let (today, behind) = today(&[path, &places.history], Timestamp::now());
+        behind.into_iter().for_each(|behind| complain(format_args!("check: {behind}")));
+        for remark in baseline.apply(&mut finished, today, &ids) {
             complain(format_args!("check: {}: {remark}", path.display()));
         }
     }
@@ -241,6 +243,27 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
         code = code.max(super::cannot_write(&error));
     }
     Ok(signal.map_or(code, |signal| exit::BY_SIGNAL + signal))
+}
+
+/// Returns the day it is, or the one on which one of these files was written, if the clock is behind that: what was accepted until a day is
+/// not accepted again because the clock was set back. Says so, if it is.
+fn today(written: &[&Path], now: Timestamp) -> (Date, Option<String>) {
+    /// Two clocks may be that far apart: a file may lie on another host.
+    const APART: Duration = Duration::from_secs(3600);
+    let day = |at: Timestamp| at.to_zoned_datetime(TimeZone::system()).date();
+    let time = |path: &&&Path| Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok();
+    let latest = written.iter().filter_map(|path| Some((time(&path)?, path))).max();
+    match latest.filter(|(at, _)| now.checked_add(APART).is_ok_and(|now| now < *at)) {
+        Some((at, path)) => {
+            let (day, now) = (day(at), day(now));
+            let behind = format!(
+                "the clock says {now}, and {} was written on {day}: what is accepted until a day is held to the later one",
+                path.display()
+            );
+            (day, Some(behind))
+        }
+        None => (day(now), None),
+    }
 }
 
 /// Runs one script here.

@@ -279,6 +279,25 @@ fn a_baseline_accepts_a_failure_until_its_day() {
     assert!(checks.run(&["--baseline", "known", "."]).refused().contains("line 1: `soon` is not a day"));
 }
 
+/// The clock is behind what was written here before.
+#[test]
+fn a_clock_that_was_set_back_accepts_nothing_again() {
+    let checks = Checks::with(&[("a.rhai", FAILS), ("known", "mode 2031-01-31 until the move\n")]);
+    assert_eq!(checks.run(&["--baseline", "known", "."]).code, Some(0));
+    let later = std::time::UNIX_EPOCH + Duration::from_secs(1_990_000_000);
+    let known = File::options().append(true).open(checks.0.path("known")).unwrap();
+    known.set_modified(later).unwrap();
+    let behind = checks.run(&["--baseline", "known", "--output", "report.json", "."]);
+    assert_eq!(behind.code, Some(4), "{}", behind.stderr);
+    assert!(behind.stderr.contains("known was written on 2033-01-2"), "{}", behind.stderr);
+    assert!(
+        behind.stderr.contains("`mode` was accepted until 2031-01-31, and fails still"),
+        "{}",
+        behind.stderr
+    );
+    assert!(checks.report("report.json").is_object());
+}
+
 #[test]
 fn one_run_at_a_time() {
     let checks = Checks::with(&[("a.rhai", PASSES)]);

@@ -592,6 +592,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a failed attach leaves nothing behind" => product::failed_attach,
             "audit turns deny into shadow" => product::audit,
             "a host that only observes refuses what enforces, and says why" => product::host_switch,
+            "checks with the clock set back: nothing is accepted again" => product::checks_with_the_clock_set_back,
             "without privilege: cause, fix, exit 3" => product::unprivileged,
             "an error in the kernel is exit 3, in the script 1" => product::exit_codes,
             "standard output is NDJSON and nothing else" => product::ndjson,

@@ -1,14 +1,18 @@
 //! Claims about the product around the templates.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
+use nix::{sys::time::TimeSpec, time::ClockId};
 use serde_json::{Value, json};
 
 use super::{
     Outcome,
     exec::program,
     holds, same,
-    shell::{run, run_as, run_with},
+    shell::{Shell, run, run_as, run_with},
 };
 
 pub fn failed_attach() -> Outcome {
@@ -202,4 +206,60 @@ pub fn preview() -> Outcome {
     same("of another user", &emitted["none"], &json!(0))?;
     same("would have denied", &emitted["after"]["would_deny"], &json!(1))?;
     ended.well()
+}
+
+/// The wall clock of the guest, which goes on where it would be when this is dropped.
+struct SetBack {
+    was: Duration,
+    since: Instant,
+}
+
+impl SetBack {
+    fn to(seconds: i64) -> Result<Self, String> {
+        let was = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
+        let clock = SetBack { was, since: Instant::now() };
+        set_clock(Duration::from_secs(seconds.unsigned_abs()))?;
+        Ok(clock)
+    }
+}
+
+impl Drop for SetBack {
+    fn drop(&mut self) {
+        let _ = set_clock(self.was + self.since.elapsed());
+    }
+}
+
+fn set_clock(to: Duration) -> Outcome {
+    let time = TimeSpec::from_duration(to);
+    nix::time::clock_settime(ClockId::CLOCK_REALTIME, time).map_err(|e| e.to_string())
+}
+
+/// As cron finds it when the battery of the clock is empty: results, reports and what is remembered are right, and what was accepted until a
+/// day is not accepted again.
+pub fn checks_with_the_clock_set_back() -> Outcome {
+    const FIRST_OF_2001: i64 = 978_307_200;
+    let directory = "/tmp/set-back";
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir_all(directory).map_err(|e| e.to_string())?;
+    let at = |name: &str| format!("{directory}/{name}");
+    let script =
+        "check(\"well\", \"w\", || expect(1, equals(1)));\ncheck(\"bad\", \"b\", || expect(1, equals(2)));\n";
+    fs::write(at("a.rhai"), script).map_err(|e| e.to_string())?;
+    // Accepted once, and no longer when this is written.
+    fs::write(at("known"), "bad 2020-01-31 it was so\n").map_err(|e| e.to_string())?;
+    let (known, report, script) = (at("known"), at("report.json"), at("a.rhai"));
+    let check =
+        || Shell::start(&["check", "--changed", "--baseline", &known, "--output", &report, &script])?.end();
+    same("before", check()?.code, Some(4))?;
+    let clock = SetBack::to(FIRST_OF_2001)?;
+    let ended = check()?;
+    let again = check()?;
+    drop(clock);
+    same("with the clock set back", ended.code, Some(4)).map_err(|why| format!("{why}: {}", ended.stderr))?;
+    holds(ended.stderr.contains("the clock says 2001-01-01"), ended.stderr)?;
+    same("nothing has changed by it", ended.lines.len(), 0)?;
+    same("and once more", (again.code, again.lines.len()), (Some(4), 0))?;
+    let report = fs::read(&report).map_err(|e| e.to_string())?;
+    let report: Value = serde_json::from_slice(&report).map_err(|e| e.to_string())?;
+    holds(report.is_object(), "no whole report")
 }
