@@ -7,6 +7,7 @@
 
 mod documents;
 mod machine;
+mod rpm;
 mod system;
 mod table;
 mod units;
