@@ -85,12 +85,6 @@ impl Clock {
         steps.begin_ns.saturating_add(since(moment, steps.begin))
     }
 
-    /// Returns a time on the kernel's monotonic clock, in nanoseconds, as a moment of this clock's; now, if it is the system's.
-    #[must_use]
-    pub fn moment(&self, at_ns: u64) -> Instant {
-        self.steps.as_ref().map_or_else(Instant::now, |steps| steps.moment(at_ns))
-    }
-
     /// Returns the time of day.
     #[must_use]
     pub fn wall(&self) -> Timestamp {
@@ -122,7 +116,7 @@ mod tests {
         clock.step(6_000);
         assert_eq!(clock.kernel_ns(), 7_000);
         assert_eq!(clock.now() - begin, Duration::from_nanos(2_000));
-        assert_eq!(clock.ns_of(clock.moment(9_000)), 9_000);
+        assert_eq!(clock.ns_of(begin + Duration::from_nanos(4_000)), 9_000);
         assert_eq!(clock.wall(), Timestamp::from_nanosecond(1_007_000).unwrap());
         clock.step_to(begin + Duration::from_nanos(4_000));
         assert_eq!(clock.kernel_ns(), 9_000);

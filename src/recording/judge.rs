@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::line::{Attach, Rule, layout};
+use super::line::{Attach, Rule, counts, layout};
 use crate::{
     event::{Event, Told},
     filter::Answer,
@@ -38,13 +38,24 @@ pub fn obstacle(spec: &Spec, past: &Attach, now: &Rule) -> Option<String> {
             template.name
         ));
     }
-    if past.quiet && !(own.selects == now.selects && spec.quiet) {
+    let counts_alike = past.counts == counts(spec);
+    if past.quiet && !(own.selects == now.selects && spec.quiet && counts_alike) {
         return Some(format!("`{}` only counted, and the recording has no events of it", past.probe));
+    }
+    let told = past.tells.told();
+    let untold = |uses: &dyn Fn(&str) -> bool| {
+        let names = template.fields.iter().map(|field| field.name.as_str());
+        names.filter(|name| !told.tells(template, name)).find(|name| uses(name))
+    };
+    if !counts_alike && let Some(field) = untold(&|name| spec.counts(&[name])) {
+        return Some(format!(
+            "`{field}` is counted, which `{}` did not tell when this was recorded",
+            past.probe
+        ));
     }
     if own.selects == now.selects {
         return None;
     }
-    let told = past.tells.told();
     if own.scope != now.scope
         && let Some((condition, _)) = spec
             .scope
@@ -66,10 +77,7 @@ pub fn obstacle(spec: &Spec, past: &Attach, now: &Rule) -> Option<String> {
             past.probe
         ));
     }
-    let untold = |name: &&str| {
-        !told.tells(template, name) && spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&[name]))
-    };
-    let field = template.fields.iter().map(|field| field.name.as_str()).find(untold)?;
+    let field = untold(&|name| spec.filter.as_ref().is_some_and(|compiled| compiled.asks(&[name])))?;
     Some(format!("`when` asks for `{field}`, which `{}` did not tell when this was recorded", past.probe))
 }
 
@@ -151,4 +159,50 @@ fn holds(of: Condition, members: &BTreeSet<Member>, event: &Event) -> bool {
         _ => false,
     };
     members.iter().any(is_one) != of.negated
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        backend::Door,
+        probe::aggregation::{Aggregation, Kind},
+        template::Catalogue,
+    };
+
+    fn spec(by: &[&str], told: Option<&[&str]>) -> Spec {
+        let template = Arc::clone(Catalogue::builtin().unwrap().get("exec").unwrap());
+        let by: Vec<String> = by.iter().map(|name| (*name).to_owned()).collect();
+        let mut spec = Spec::new(Arc::clone(&template), "p".into());
+        if !by.is_empty() {
+            spec.aggregations.push(Aggregation::new(&template, Kind::Count, None, &by).unwrap());
+        }
+        spec.fields = told.map(|told| told.iter().map(|name| (*name).to_owned()).collect());
+        spec
+    }
+
+    fn obstacle_of(asked: &Spec, recorded: &Spec) -> Option<String> {
+        let past = Attach::of(1, 0, recorded, Door::Lsm);
+        obstacle(asked, &past, &past.rule)
+    }
+
+    #[test]
+    fn what_was_not_told_is_not_counted_as_nothing() {
+        let recorded = spec(&[], Some(&["path"]));
+        assert_eq!(obstacle_of(&spec(&["path"], None), &recorded), None);
+        let refused = obstacle_of(&spec(&["cwd"], None), &recorded).unwrap();
+        assert!(refused.contains("`cwd` is counted, which `p` did not tell"), "{refused}");
+        assert_eq!(obstacle_of(&spec(&["cwd"], None), &spec(&[], None)), None);
+    }
+
+    #[test]
+    fn what_only_counted_has_no_other_counts() {
+        let quiet = |by: &[&str]| Spec { quiet: true, ..spec(by, None) };
+        assert_eq!(obstacle_of(&quiet(&["comm"]), &quiet(&["comm"])), None);
+        for asked in [quiet(&["path"]), spec(&["comm"], None)] {
+            assert!(obstacle_of(&asked, &quiet(&["comm"])).unwrap().contains("only counted"));
+        }
+    }
 }

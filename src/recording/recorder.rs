@@ -49,6 +49,8 @@ struct State {
     part: Cell<Part>,
     /// What is attached now, for the beginning of the next file.
     attached: RefCell<BTreeMap<u32, Attach>>,
+    /// Of these, what was detached since this file was begun.
+    ended: RefCell<Vec<u32>>,
     /// How the first file begins.
     begin: Begin,
 }
@@ -123,6 +125,7 @@ impl Recording {
             parts: Cell::new(parts),
             part: Cell::new(Part { number: 1, begun: Instant::now(), events: 0 }),
             attached: RefCell::default(),
+            ended: RefCell::default(),
             notice: RefCell::default(),
             trouble: RefCell::default(),
             begin: Begin {
@@ -169,7 +172,7 @@ impl Recording {
 
     /// Goes on in another file if this one is large or old enough.
     fn turn_over(&self) {
-        let State { file, part, parts, path, begin, attached, clock, notice, .. } = &*self.0;
+        let State { file, part, parts, path, begin, attached, ended, clock, notice, .. } = &*self.0;
         let (now, limits) = (part.get(), parts.get());
         let is_full = limits.size.is_some_and(|most| file.borrow().size() >= most);
         if !is_full && limits.age.is_none_or(|most| now.begun.elapsed() < most) {
@@ -192,8 +195,12 @@ impl Recording {
         part.set(Part { number, begun: Instant::now(), events: 0 });
         let at = clock.kernel_ns();
         self.line(&Line::Recording(Begin { at, ..begin.clone() }));
-        for attach in attached.borrow().values() {
+        let mut attached = attached.borrow_mut();
+        for attach in attached.values() {
             self.line(&Line::Attach(Attach { at, ..attach.clone() }));
+        }
+        for by in ended.take() {
+            attached.remove(&by);
         }
         if let Some(oldest) =
             limits.keep.and_then(|keep| number.checked_sub(keep)).filter(|oldest| *oldest > 0)
@@ -449,7 +456,8 @@ impl Attached for Watched {
         let Watched { inner, by, recording, .. } = *self;
         let (counters, summaries) = inner.detach()?;
         let at = recording.step();
-        recording.0.attached.borrow_mut().remove(&by);
+        // Events of its may still be under way.
+        recording.0.ended.borrow_mut().push(by);
         recording.line(&Line::Detach { by, at, counters, summaries: summaries.clone() });
         Ok((counters, summaries))
     }

@@ -55,6 +55,8 @@ struct State {
     /// What was detached when the session closed.
     detached: RefCell<HashMap<u32, (Counters, Vec<Summary>)>>,
     events: Cell<u64>,
+    /// Of them, those of no probe that the recording names.
+    strays: Cell<u64>,
     /// Whether the recording was ended by its writer.
     is_whole: Cell<bool>,
     /// A line that is none.
@@ -136,6 +138,7 @@ impl Replay {
             progress: Cell::new(Progress::Goes),
             detached: RefCell::default(),
             events: Cell::new(0),
+            strays: Cell::new(0),
             is_whole: Cell::new(false),
             trouble: RefCell::default(),
             answers: keeps_answers.then(RefCell::default),
@@ -255,7 +258,10 @@ impl State {
 
     fn deliver(&self, handled: &Handled) {
         let past = self.past.borrow();
-        let Some(past) = past.get(&handled.by) else { return };
+        let Some(past) = past.get(&handled.by) else {
+            self.strays.set(self.strays.get() + 1);
+            return;
+        };
         for probe in self.attached.borrow().iter() {
             let mut probe = probe.borrow_mut();
             if probe.is_over || !probe.from.contains(&handled.by) {
@@ -622,6 +628,12 @@ impl Recorded for Replay {
                     "the recording has no end: whoever wrote it was killed, or could not write".to_owned(),
                 );
             }
+        }
+        if self.0.strays.get() > 0 {
+            doubts.push(format!(
+                "{} events of the recording are of no probe that it names, and were left out",
+                self.0.strays.get()
+            ));
         }
         for probe in self.0.attached.borrow().iter() {
             let probe = probe.borrow();
