@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! recorder   a backend that writes down what happens at another one
-//! replay     a backend whose events come from a file
+//! replay     a backend whose events come from a file; beside it, one of its probes
 //! judge      whether a probe would have had an event of another one, and what it would have answered
 //! tally      what a probe would have counted
 //! reader     the lines of a file, one after the other
