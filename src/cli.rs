@@ -228,6 +228,10 @@ pub const SECTIONS: &[Section] = &[
                 "every event that a script handles, in a file",
             ),
             ("krsi-sh replay monday.ndjson.zst stricter.rhai", "what another script would have made of them"),
+            (
+                "krsi-sh learn -o npm.rhai -c npm install",
+                "what a command does, as a script that allows that alone",
+            ),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
         ],
@@ -249,7 +253,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             (
                 "5",
-                "a check could not be decided, or is at fault: worse than a failure; or a hunt has found nothing while events were lost",
+                "a check could not be decided, or is at fault: worse than a failure; a hunt has found nothing while events were lost, or what `learn` has written may lack something",
             ),
             ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
             (

@@ -21,6 +21,7 @@ pub mod filter;
 pub mod globals;
 pub mod kernel;
 pub mod lab;
+pub mod learning;
 mod memory;
 pub mod probe;
 pub mod raw;

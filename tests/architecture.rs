@@ -26,6 +26,7 @@ const STREET: &[&str] = &[
     "script",
     "kernel",
     "recording",
+    "learning",
     "report",
     "exit",
     "check",

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// The script is evaluated, but nothing is attached, no program is run, no signal sent, and nothing waited
 /// for; no privilege is needed. Where it would do one of these, or ends itself, the explanation ends, and a
-/// note says so. Exit code 0: explained; 1: the script has an error, and what it made before is explained.
+/// note says so. A script's `target`, the process of -c or -p, is the explaining process. Exit code 0: explained; 1: the script has an error, and what it made before is explained.
 /// With --format json, one object a probe: probe, template, hooks, attached, stages (where, stage, does, at),
 /// first and filter (understood, instructions, room, at_most, verifier_steps, verifier_limit, code).
 #[derive(Debug, Clone, clap::Args)]
@@ -47,6 +47,10 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
     };
     let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let mut session = Session::explaining(catalogue, globals.options(words), Box::new(OnlyLog));
+    // Of -c and -p there is nothing here, and a script that needs it can be explained all the same.
+    if source.text.contains("target") {
+        session.follow_recorded(std::process::id().cast_signed());
+    }
     let explained = session.explanations(&source);
     Writer::get().wait_until_written(LOG_PATIENCE);
     let text = match globals.format.for_answer() {

@@ -49,6 +49,7 @@ commands! {
     check: Check(CheckArgs),
     record: Record(RecordArgs),
     replay: Replay(ReplayArgs),
+    learn: Learn(LearnArgs),
     explain: Explain(ExplainArgs),
     why: Why(WhyArgs),
     scripts: Scripts(ScriptsArgs),

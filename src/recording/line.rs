@@ -218,6 +218,11 @@ impl Rule {
     pub fn is_everything(&self) -> bool {
         self.selects_in_words.is_empty()
     }
+
+    /// Whether it has asked for everything that its scope is about. If in doubt, it has not.
+    pub fn is_everything_in_scope(&self) -> bool {
+        self.params == digest("{}") && !self.selects_in_words.contains("when ")
+    }
 }
 
 impl Tells {

@@ -180,6 +180,24 @@ impl Replay {
         }
     }
 
+    /// Returns why something may be missing in what [`each`](Self::each) has given, a sentence each.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        Recorded::doubts(self)
+    }
+
+    /// Returns which probes did not tell everything about their scope when this was recorded, a sentence each.
+    #[must_use]
+    pub fn narrowed(&self) -> Vec<String> {
+        let past = self.0.past.borrow();
+        let mut all: Vec<_> = past.values().filter(|past| !past.rule.is_everything_in_scope()).collect();
+        all.sort_by_key(|past| past.by);
+        let sentence = |past: &Attach| {
+            format!("the recording has only what `{}` selected ({})", past.probe, past.rule.selects_in_words)
+        };
+        all.into_iter().map(sentence).collect()
+    }
+
     /// Returns what probes have answered, event by event.
     #[must_use]
     pub fn answers(&self) -> Vec<Answered> {

@@ -297,6 +297,11 @@ fn declared(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn undefined(name: &str, known: &[&str], functions: &Index) -> Option<String> {
+    if name == "target" {
+        let advice =
+            "`target` is the command behind -c, or the process of -p: krsi-sh run -c FILE -- COMMAND";
+        return Some(advice.to_owned());
+    }
     let names = functions.callable_names();
     if names.contains(&name) {
         let forms = functions.forms_of(name);

@@ -194,6 +194,11 @@ impl ProbeHandle {
         self.0.borrow().spec.name == name
     }
 
+    /// Whether it has a scope that names who is meant.
+    pub fn is_scoped(&self) -> bool {
+        self.0.borrow().spec.scope.narrows()
+    }
+
     pub fn template(&self) -> String {
         self.0.borrow().spec.template.name.clone()
     }

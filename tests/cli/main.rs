@@ -13,6 +13,7 @@ mod foreign;
 mod generated;
 mod help;
 mod lab;
+mod learning;
 mod library;
 mod limits;
 mod output;

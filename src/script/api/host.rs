@@ -92,6 +92,15 @@ mod functions {
         value.map_or(Dynamic::UNIT, |value| raw::text(&value.into_vec()).into())
     }
 
+    /// Returns the current directory, from the root: `cwd()`. Relative paths of `run`, `file` and their like are below it.
+    #[rhai_fn(return_raw)]
+    pub fn cwd() -> Fallible<String> {
+        let path = std::env::current_dir().map_err(|error| {
+            Fault::script(format!("`cwd`: the current directory cannot be told: {error}"))
+        })?;
+        Ok(raw::from_os(path))
+    }
+
     /// Returns this machine's name: `hostname()`.
     #[rhai_fn(return_raw)]
     pub fn hostname() -> Fallible<String> {

@@ -134,8 +134,8 @@ mod functions {
     }
 
     /// Arms a probe as the parameters of its script say, which every guard has: `probe("module").armed(p, "EPERM")`, with p what `params(…)` has
-    /// returned. It refuses with the errno for the time of `--lease`, processes of `--cgroup` or all; with `--shadow` it only tells what
-    /// it would refuse. So does a mitigation for the time of `--rehearse`, and begins to refuse when that is over.
+    /// returned. It refuses with the errno for the time of `--lease`, processes of `--cgroup` or all, or of the probe's own `.scope(…)`; with
+    /// `--shadow` it only tells what it would refuse. So does a mitigation for the time of `--rehearse`, and begins to refuse when that is over.
     #[rhai_fn(return_raw)]
     pub fn armed(
         context: NativeCallContext,
@@ -145,9 +145,14 @@ mod functions {
     ) -> Fallible<ProbeHandle> {
         let rehearsed = p.contains_key(OF_MITIGATIONS.0);
         let cgroups: Array = common(&p, "cgroup")?;
-        if cgroups.is_empty() {
+        let is_scoped = probe.is_scoped();
+        if cgroups.is_empty() && !is_scoped {
             probe.set_everywhere()?;
-        } else {
+        } else if !cgroups.is_empty() && is_scoped {
+            let text =
+                "the script says itself whom its probe is about, by `.scope(…)`, so `--cgroup` has no place";
+            return Err(Fault::script(text).about("armed").into());
+        } else if !cgroups.is_empty() {
             let scope = serde_json::json!({ "cgroup": value::to_json(&cgroups.into()) });
             let scope = scope.as_object().cloned().unwrap_or_default();
             probe.set_scope(Scope::parse(&scope).map_err(Fault::from)?)?;

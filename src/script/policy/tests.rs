@@ -290,6 +290,7 @@ const HARMLESS: &[&str] = &[
     "where_user(Probe, function)",
     "env(string)",
     "gid(string)",
+    "cwd()",
     "hostname()",
     "index$set$(Event, string, any)",
     "read_lines(string)",

@@ -48,7 +48,8 @@ const PROCESSORS: usize = 2;
 
 /// The library's scripts: where each is on the host, and in the guest.
 pub fn scripts() -> std::io::Result<Vec<(PathBuf, PathBuf)>> {
-    let mut paths = Vec::new();
+    let jail = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/jail.rhai");
+    let mut paths = vec![(jail, PathBuf::from(LIBRARY).join("jail.rhai"))];
     for directory in DIRECTORIES {
         let host = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts").join(directory);
         let guest = PathBuf::from(LIBRARY).join(directory);

@@ -44,6 +44,7 @@ pub mod hunts;
 mod io_uring;
 mod ipc;
 mod key_add;
+mod learning;
 mod limits;
 mod link;
 mod listen;
@@ -561,6 +562,12 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
             "another rule is asked of what was recorded, and what it cannot tell is refused" => recording::asked_anew,
             "a recorder that is killed, or whose disk is full, loses nothing else" => recording::cut_off,
+        }
+        "learning" {
+            "two runs of one thing make one profile, which allows that and refuses an intruder" => learning::of_a_command,
+            "a profile is refined by another run, and by a recording" => learning::refined,
+            "of a web server that is there already" => learning::of_a_server,
+            "a jailed command can do its work, and nothing else" => learning::jail,
         }
         "shell" {
             "the shell itself is spared" => faults::guard,
