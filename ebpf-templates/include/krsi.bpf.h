@@ -214,7 +214,8 @@ enum krsi_mode { KRSI_MODES(KRSI_MEMBER) };
 	X(KRSI_NOTE_OTHERWISE, "otherwise", 131072)                                                        \
 	X(KRSI_NOTE_CROWDED, "crowded", 262144)                                                            \
 	X(KRSI_NOTE_TIMED_OUT, "timed-out", 524288)                                                        \
-	X(KRSI_NOTE_ANSWERED, "answered", 1048576)
+	X(KRSI_NOTE_ANSWERED, "answered", 1048576)                                                         \
+	X(KRSI_NOTE_TRIPPED, "tripped", 2097152)
 
 enum krsi_note { KRSI_NOTES(KRSI_MEMBER) };
 
@@ -244,7 +245,7 @@ struct krsi_header {
 	enum krsi_mode mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES(KRSI_MODES(KRSI_NAME))
 		KRSI_KNOWN("decided");
 	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.") KRSI_KNOWN("decided");
-	u32 notes KRSI_DOC("lapsed: the lease had run out; guarded: the task is exempt from denials; no-path: "
+	u32 notes KRSI_DOC("lapsed: the lease had run out, or the breaker had tripped; guarded: the task is exempt from denials; no-path: "
 			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
 			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
 			   "no-args: arguments or environment could not be read to their end; "
@@ -256,7 +257,7 @@ struct krsi_header {
 			   "gives is gone; fmod-ret: decided in the kernel function that asks the LSM hooks; no-process: of "
 			   "the process, or of one above it, nothing has been kept that tells its executable or arguments; "
 			   "answered: decided by the answer to a question; timed-out: nobody answered in time; otherwise: it could "
-			   "not be asked about; crowded: since as many operations as may be were held.")
+			   "not be asked about; crowded: since as many operations as may be were held; tripped: more was refused than the breaker lets.")
 		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");

@@ -136,6 +136,7 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 		if (answer.verdict == KRSI_ASK)
 			krsi_resolve(slot, &answer);
 	}
+	krsi_break(settings, &answer);
 	krsi_send(&answer, when);
 	krsi_write_answer(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none) {

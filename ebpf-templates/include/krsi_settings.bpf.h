@@ -47,6 +47,10 @@ struct krsi_control {
 	u64 epoch;
 	/* Which generation of programs decides (krsi_turns.bpf.h): bits 0-31 its number, above it an enum krsi_change. */
 	u64 turn;
+	/* When the breaker has tripped last, on the monotonic clock (krsi_breaker.bpf.h): alone of these, the probe writes it. */
+	u64 tripped_ns;
+	/* Since when refusals count for it; if it has tripped before, that is over. */
+	u64 trip_from_ns;
 };
 
 struct settings {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
-/* What a match comes to: mode, lease, the exempt tasks, the filter's own verdict; and what becomes of an error. */
+/* What a match comes to: mode, lease, breaker, the exempt tasks, the filter's own verdict; and what becomes of an error. */
 #ifndef KRSI_VERDICT_BPF_H
 #define KRSI_VERDICT_BPF_H
 
+#include "krsi_breaker.bpf.h"
 #include "krsi_counters.bpf.h"
 #include "krsi_settings.bpf.h"
 
@@ -87,6 +88,10 @@ static __always_inline struct krsi_answer krsi_answer(volatile struct settings *
 		answer.notes |= KRSI_NOTE_LAPSED;
 		return answer;
 	}
+	if (krsi_has_tripped(settings)) {
+		answer.notes |= KRSI_NOTE_LAPSED | KRSI_NOTE_TRIPPED;
+		return answer;
+	}
 	if (krsi_guarded()) {
 		answer.notes |= KRSI_NOTE_GUARDED;
 		return answer;
@@ -128,6 +133,16 @@ static __always_inline void krsi_take_otherwise(volatile struct settings *settin
 {
 	answer->verdict = krsi_otherwise(settings) & 0xff;
 	answer->notes |= KRSI_NOTE_OTHERWISE;
+}
+
+/* Lets the breaker look at what is about to be refused: what is too much is allowed. */
+static __always_inline void krsi_break(volatile struct settings *settings, struct krsi_answer *answer)
+{
+	if (!krsi_trip_ns || (answer->verdict != KRSI_DENY && answer->verdict != KRSI_KILL) || !krsi_trips(settings))
+		return;
+	answer->verdict = KRSI_ALLOW;
+	answer->errno = 0;
+	answer->notes |= KRSI_NOTE_LAPSED | KRSI_NOTE_TRIPPED;
 }
 
 /*
@@ -203,6 +218,7 @@ __noinline u64 krsi_fail(u32 when)
 	krsi_count(krsi_counter_suppressed);
 	if (krsi_asks && answer.mode == KRSI_MODE_ASK)
 		krsi_count(krsi_counter_otherwise);
+	krsi_break(settings, &answer);
 	krsi_send(&answer, when);
 	return krsi_enforce(&answer);
 }

@@ -85,6 +85,16 @@ impl Attached for Rehearsed {
         Ok(())
     }
 
+    fn tripped(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    fn rearm(&mut self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn let_go(&mut self) {}
+
     fn set_quiet(&mut self, _: bool) -> Result<(), BackendError> {
         Ok(())
     }

@@ -184,6 +184,21 @@ pub trait Attached {
     /// If its settings cannot be written.
     fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), BackendError>;
 
+    /// Returns whether its breaker has tripped, so that it refuses nothing.
+    ///
+    /// # Errors
+    /// If its settings cannot be read.
+    fn tripped(&self) -> Result<bool, BackendError>;
+
+    /// Lets it refuse again, and begins to count refusals anew. Nothing happens if it has no breaker.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    fn rearm(&mut self) -> Result<(), BackendError>;
+
+    /// Lets everything go on that it holds.
+    fn let_go(&mut self);
+
     /// Sets whether its events are only counted, from the next decision on.
     ///
     /// # Errors

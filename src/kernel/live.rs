@@ -112,6 +112,18 @@ impl Attached for LiveProbe {
         Ok(self.attachment.set_lease(lease)?)
     }
 
+    fn tripped(&self) -> Result<bool, BackendError> {
+        Ok(self.attachment.tripped()?)
+    }
+
+    fn rearm(&mut self) -> Result<(), BackendError> {
+        Ok(self.attachment.rearm()?)
+    }
+
+    fn let_go(&mut self) {
+        self.attachment.let_go();
+    }
+
     fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
         Ok(self.attachment.set_quiet(quiet)?)
     }

@@ -13,6 +13,7 @@ pub mod needs;
 pub mod param;
 pub mod scope;
 pub mod summary;
+pub mod trip;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use crate::{
 
 pub use self::{
     aggregation::Aggregation, ask::Ask, mode::Mode, param::ParamValue, scope::Scope, summary::Summary,
+    trip::Trip,
 };
 
 /// Everything a script has said about one probe.
@@ -42,6 +44,8 @@ pub struct Spec {
     /// How it asks, if it has been told to: its programs can hold operations then, whatever the mode is now.
     pub ask: Option<Ask>,
     pub lease: Option<Duration>,
+    /// More refusals than that, and it observes.
+    pub trip: Option<Trip>,
     pub on_error: OnError,
     /// What `.when(…)` and [params](Spec::asked) ask of an event.
     pub filter: Option<Compiled>,
@@ -123,6 +127,7 @@ impl Spec {
             mode: Mode::Observe,
             ask: None,
             lease: None,
+            trip: None,
             on_error: OnError::default(),
             filter: None,
             aggregations: Vec::new(),
@@ -309,7 +314,7 @@ pub struct Counters {
     pub lost_queue: u64,
     /// Decisions for which something could not be gathered (not a part of the books).
     pub errors: u64,
-    /// Decisions that would have been enforced, had the lease not run out.
+    /// Decisions that would have been enforced, had the lease not run out, or the breaker tripped.
     pub lapsed: u64,
     /// Decisions that would have been enforced, had the task not been guarded.
     pub guarded: u64,

@@ -91,6 +91,11 @@ pub enum Line {
         #[serde(flatten)]
         rule: Rule,
     },
+    /// The breaker of a probe was seen to have tripped: from then on, or a little before, it refuses nothing until it is set again.
+    Tripped {
+        by: u32,
+        at: u64,
+    },
     /// The session asked what time it is.
     Time {
         at: u64,
@@ -282,6 +287,7 @@ impl Line {
             Line::Recording(begin) => begin.at,
             Line::Attach(attach) => attach.at,
             Line::Change { at, .. }
+            | Line::Tripped { at, .. }
             | Line::Time { at }
             | Line::Settle { at, .. }
             | Line::Settled { at }

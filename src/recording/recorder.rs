@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
@@ -51,6 +51,8 @@ struct State {
     attached: RefCell<BTreeMap<u32, Attach>>,
     /// Of these, what was detached since this file was begun.
     ended: RefCell<Vec<u32>>,
+    /// Whose breaker has tripped, of these.
+    tripped: RefCell<BTreeSet<u32>>,
     /// How the first file begins.
     begin: Begin,
 }
@@ -126,6 +128,7 @@ impl Recording {
             part: Cell::new(Part { number: 1, begun: Instant::now(), events: 0 }),
             attached: RefCell::default(),
             ended: RefCell::default(),
+            tripped: RefCell::default(),
             notice: RefCell::default(),
             trouble: RefCell::default(),
             begin: Begin {
@@ -198,6 +201,9 @@ impl Recording {
         let mut attached = attached.borrow_mut();
         for attach in attached.values() {
             self.line(&Line::Attach(Attach { at, ..attach.clone() }));
+        }
+        for by in self.0.tripped.borrow().iter().copied() {
+            self.line(&Line::Tripped { by, at });
         }
         for by in ended.take() {
             attached.remove(&by);
@@ -396,6 +402,25 @@ impl Attached for Watched {
         self.inner.set_lease(lease)
     }
 
+    fn tripped(&self) -> Result<bool, BackendError> {
+        let tripped = self.inner.tripped()?;
+        // Once, when it is seen.
+        if tripped && self.recording.0.tripped.borrow_mut().insert(self.by) {
+            let at = self.recording.step();
+            self.recording.line(&Line::Tripped { by: self.by, at });
+        }
+        Ok(tripped)
+    }
+
+    fn rearm(&mut self) -> Result<(), BackendError> {
+        self.recording.0.tripped.borrow_mut().remove(&self.by);
+        self.inner.rearm()
+    }
+
+    fn let_go(&mut self) {
+        self.inner.let_go();
+    }
+
     fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
         self.inner.set_quiet(quiet)?;
         self.changed(|spec| spec.quiet = quiet);
@@ -455,6 +480,7 @@ impl Attached for Watched {
     fn detach(self: Box<Self>) -> Result<(Counters, Vec<Summary>), BackendError> {
         let Watched { inner, by, recording, .. } = *self;
         let (counters, summaries) = inner.detach()?;
+        recording.0.tripped.borrow_mut().remove(&by);
         let at = recording.step();
         // Events of its may still be under way.
         recording.0.ended.borrow_mut().push(by);

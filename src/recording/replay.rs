@@ -65,6 +65,7 @@ enum Ahead {
     Match(u64, u64),
     Settle(u64),
     Settled(u64),
+    Tripped(u64),
     Close,
     /// What only counts if somebody asks for it now.
     Other,
@@ -228,6 +229,12 @@ impl State {
                     (past.rule, past.quiet) = (rule, quiet);
                 }
             }
+            Some(ReadLine::Other(Line::Tripped { by, .. })) => {
+                for probe in self.attached.borrow().iter() {
+                    let is_its = self.is_as_it_was(&probe.borrow(), by);
+                    probe.borrow_mut().tripped |= is_its;
+                }
+            }
             Some(ReadLine::Other(Line::Detach { by, at, counters, summaries })) => {
                 if self.progress.get() == Progress::Closes {
                     self.clock.step(at);
@@ -279,6 +286,7 @@ impl State {
                     Line::Match { at, until, .. } => Ahead::Match(*at, *until),
                     Line::Settle { at, .. } => Ahead::Settle(*at),
                     Line::Settled { at } => Ahead::Settled(*at),
+                    Line::Tripped { at, .. } => Ahead::Tripped(*at),
                     _ => Ahead::Other,
                 };
                 (ahead, line.at())
@@ -445,6 +453,11 @@ impl Recorded for Replay {
                     state.clock.step(at);
                     return Next::Matches(until);
                 }
+                Ahead::Tripped(at) => {
+                    state.pass();
+                    state.clock.step(at);
+                    return Next::Event;
+                }
                 Ahead::Settle(_) | Ahead::Settled(_) | Ahead::Other => state.pass(),
             }
         }
@@ -457,11 +470,11 @@ impl Recorded for Replay {
     fn settles(&self, until: Option<Instant>) -> bool {
         let state = &self.0;
         let until = until.map(|until| state.clock.ns_of(until));
-        // Matches that were due came first.
+        // Matches that were due came first, and what a breaker did.
         let mut reader = state.reader.borrow_mut();
         (0..)
             .find_map(|distance| match reader.peek_at(distance) {
-                Ok(Some(ReadLine::Other(Line::Match { .. }))) => None,
+                Ok(Some(ReadLine::Other(Line::Match { .. } | Line::Tripped { .. }))) => None,
                 Ok(Some(ReadLine::Other(Line::Settle { until: then, .. }))) => {
                     Some(until.is_none_or(|until| *then == until))
                 }
@@ -483,6 +496,11 @@ impl Recorded for Replay {
                     state.pass();
                     state.clock.step(at);
                     return Next::Matches(until);
+                }
+                Some(Ahead::Tripped(at)) => {
+                    state.pass();
+                    state.clock.step(at);
+                    return Next::Event;
                 }
                 Some(Ahead::Settled(at)) => {
                     state.pass();

@@ -57,6 +57,7 @@ pub fn schema() -> String {
             ]),
         ),
         ("change", "It selects or does something else.", with_rule(&[("by", by()), ("at", at()), ("quiet", quiet())])),
+        ("tripped", "Its breaker was seen to have tripped.", vec![("by", by()), ("at", at())]),
         (
             "event",
             "An event was handled. Besides, it has all fields as --format json shows them.",

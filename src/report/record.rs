@@ -194,6 +194,8 @@ pub struct Books {
     pub mode: String,
     /// Its lease has run out, so that it does not enforce any more.
     pub lease_over: bool,
+    /// Its breaker has tripped, so that it does not enforce any more.
+    pub tripped: bool,
     /// By what it was attached last.
     pub door: Option<Door>,
     /// It is in the kernel now.

@@ -7,6 +7,7 @@
 mod accounting;
 mod aggregation;
 mod asking;
+mod breaker;
 mod configure;
 mod explanation;
 mod live;
@@ -92,6 +93,10 @@ struct State {
     lapse_told: bool,
     /// It had run out when the probe was detached.
     closed_lapsed: bool,
+    /// That its breaker has tripped has been said.
+    trip_told: bool,
+    /// It had tripped when the probe was detached.
+    closed_tripped: bool,
     /// It was made to observe, since the session ends.
     disarmed: bool,
     /// By what it was attached last.
@@ -167,6 +172,8 @@ impl ProbeHandle {
             rehearsal_ends: None,
             lapse_told: false,
             closed_lapsed: false,
+            trip_told: false,
+            closed_tripped: false,
             disarmed: false,
             door: None,
             missing_hooks: Vec::new(),
@@ -216,7 +223,10 @@ impl ProbeHandle {
     /// Whether it denies or kills now.
     pub fn in_force(&self) -> bool {
         let Ok(state) = self.0.try_borrow() else { return true };
-        state.attachment.is_some() && state.spec.mode.enforces() && !state.has_lapsed()
+        state.attachment.is_some()
+            && state.spec.mode.enforces()
+            && !state.has_lapsed()
+            && !state.has_tripped()
     }
 
     pub fn callback(&self) -> Option<Rc<Callback>> {
@@ -292,6 +302,7 @@ impl ProbeHandle {
         state.rehearsal_ends =
             state.rehearsal.and_then(|rehearsal| Instant::now().checked_add(rehearsal.lasts));
         (state.lapse_told, state.closed_lapsed, state.disarmed) = (false, false, false);
+        (state.trip_told, state.closed_tripped) = (false, false);
         state.hold()?;
         drop(state);
         self.say_what_it_is();
@@ -306,6 +317,7 @@ impl ProbeHandle {
         let attachment = {
             let mut state = self.0.borrow_mut();
             state.closed_lapsed = state.has_lapsed();
+            state.closed_tripped |= state.has_tripped();
             state.attachment.take()
         };
         let Some(attachment) = attachment else { return Ok(()) };

@@ -130,6 +130,8 @@ pub struct Runtime {
     /// The door of which it has been said last why no better one can be had.
     told_door: Cell<Option<Door>>,
     last_heartbeat: Cell<Instant>,
+    /// When it is looked again whether a breaker has tripped.
+    next_breaker_look: Cell<Instant>,
     /// When the next lease runs out.
     next_lapse: Cell<Option<Instant>>,
     /// How often each has failed, and with which texts so far.
@@ -189,6 +191,7 @@ impl Runtime {
             memory: Cell::new(MEMORY),
             told_door: Cell::new(None),
             last_heartbeat: Cell::new(Instant::now()),
+            next_breaker_look: Cell::new(Instant::now()),
             next_lapse: Cell::new(None),
             failed_callbacks: RefCell::default(),
             undelivered: RefCell::default(),

@@ -83,6 +83,10 @@ numbers! {
         epoch,
         /// Which generation of programs decides.
         turn,
+        /// When the breaker has tripped last.
+        tripped_ns,
+        /// Since when refusals count for the breaker.
+        trip_from_ns,
     }
 }
 

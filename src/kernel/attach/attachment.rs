@@ -28,6 +28,7 @@ use crate::{
             stacks::KeptStacks,
             summaries::Summaries,
             take,
+            tokens::{self, Tokens},
         },
         names::{iterators::Iterators, lineage::lineage},
         waker::{self, Registration, Watched},
@@ -99,6 +100,9 @@ impl Attachment {
         scope.apply(&mut object, iterators.types())?;
         let spared = exempt::set(take(&object, "krsi_guard")?, &lineage(iterators)?)?;
         let questions = spec.ask.map(|_| Questions::open(&object)).transpose()?;
+        if let Some(trip) = spec.trip {
+            Tokens::new(take(&object, tokens::TABLE)?)?.fill(trip.refusals)?;
+        }
         let watched =
             questions.as_ref().map(|questions| watched(&object, &template, questions)).transpose()?;
         let waker = waker::register(spared, watched)?;
@@ -126,6 +130,7 @@ impl Attachment {
             questions,
             _waker: waker,
         };
+        attachment.rearm()?;
         attachment.set_quiet(spec.quiet)?;
         attachment.set_lease(spec.lease)?;
         attachment.set_mode(spec.mode)?;
@@ -187,7 +192,7 @@ impl Attachment {
     }
 
     /// Lets everything go on that is held, once those programs are through that could hold more.
-    fn let_go(&mut self) {
+    pub fn let_go(&mut self) {
         let Some(questions) = &mut self.questions else { return };
         // Without the wait the waker finds what comes late.
         let _ = grace::wait_for_programs();
@@ -226,6 +231,22 @@ impl Attachment {
             clock::monotonic_ns().unsigned_abs().saturating_add(lease)
         });
         self.store(|control| control.lease_ns, deadline)
+    }
+
+    /// Whether the breaker has tripped, if it has one.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn tripped(&self) -> Result<bool, KernelError> {
+        Ok(self.load(|control| control.tripped_ns)? > self.load(|control| control.trip_from_ns)?)
+    }
+
+    /// Lets it refuse again if its breaker has tripped, and begins to count refusals anew.
+    ///
+    /// # Errors
+    /// If the object's layout is broken.
+    pub fn rearm(&mut self) -> Result<(), KernelError> {
+        self.store(|control| control.trip_from_ns, clock::monotonic_ns().cast_unsigned())
     }
 
     /// Whether events are kept in the kernel, from the next decision on.

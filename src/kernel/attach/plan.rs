@@ -20,7 +20,7 @@ use crate::{
             kernel_types::KernelTypes,
             object::Size,
         },
-        maps::{params, questions, stacks, summaries},
+        maps::{params, questions, stacks, summaries, tokens},
     },
     probe::{
         ParamValue, Spec,
@@ -72,6 +72,7 @@ pub fn plan<'s>(
             first: aggregations::first(spec),
             scope: scope.constants(types.version),
             ask: spec.ask.map(questions::constants).transpose()?,
+            trip_ns: spec.trip.map_or(0, |trip| u64::try_from(trip.within.as_nanos()).unwrap_or(u64::MAX)),
         },
     })
 }
@@ -89,6 +90,7 @@ pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
         size("krsi_scratch", slots()),
         size("krsi_claims", slots()),
         size(questions::HELD, spec.ask.map_or(1, |ask| ask.held)),
+        size(tokens::TABLE, spec.trip.map_or(1, |trip| trip.refusals)),
         stacks::size(spec),
     ];
     sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));

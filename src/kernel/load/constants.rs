@@ -31,6 +31,8 @@ pub struct Constants {
     pub first: Option<Vec<u8>>,
     pub scope: ScopeConstants,
     pub ask: Option<AskConstants>,
+    /// How long a refusal counts for the breaker, in nanoseconds; 0: there is none.
+    pub trip_ns: u64,
 }
 
 /// What a probe needs to know that asks.
@@ -137,11 +139,12 @@ impl Constants {
     }
 
     /// Those that are more than a number, by name; what is shorter than its place begins it.
-    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 6] {
+    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 7] {
         [
             (SUMMARIES, self.summaries.clone()),
             ("krsi_first_by", self.first.clone().unwrap_or_default()),
             ("krsi_scope_kinds", self.scope.kinds.to_ne_bytes().to_vec()),
+            ("krsi_trip_ns", self.trip_ns.to_ne_bytes().to_vec()),
             ("krsi_scope_few", self.scope.few.clone()),
             ("krsi_scope_depths", self.scope.depths.clone()),
             ("krsi_ask_key", self.ask.map_or_else(Vec::new, |ask| key_bytes(ask.key))),

@@ -519,7 +519,9 @@ fn load_types(types: &[u8]) -> io::Result<OwnedFd> {
 
 fn make(entry: &MapEntry, types: &OwnedFd) -> io::Result<OwnedFd> {
     let MapEntry { name, definition, key, .. } = entry;
-    use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_STACK_TRACE};
+    use aya_obj::generated::bpf_map_type::{
+        BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_STACK_TRACE,
+    };
     let made = create_map(|map| {
         map.map_type = definition.map_type();
         map.key_size = definition.key_size();
@@ -527,7 +529,8 @@ fn make(entry: &MapEntry, types: &OwnedFd) -> io::Result<OwnedFd> {
         map.max_entries = definition.max_entries();
         map.map_flags = definition.map_flags();
         // These take no types of key and value.
-        let untyped = [BPF_MAP_TYPE_RINGBUF as u32, BPF_MAP_TYPE_STACK_TRACE as u32];
+        let untyped =
+            [BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_STACK_TRACE].map(|kind| kind as u32);
         if let aya_obj::Map::Btf(described) = definition
             && !untyped.contains(&map.map_type)
         {

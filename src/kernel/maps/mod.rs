@@ -9,6 +9,7 @@ pub mod ring;
 pub mod settings;
 pub mod stacks;
 pub mod summaries;
+pub mod tokens;
 
 use aya::maps::{Map, MapError};
 use nix::libc;

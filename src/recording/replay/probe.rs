@@ -44,6 +44,8 @@ pub(super) struct Probe {
     /// Events whose record is none of its template.
     pub(super) unreadable: u64,
     pub(super) is_over: bool,
+    /// Its breaker has tripped by now, when it was recorded.
+    pub(super) tripped: bool,
 }
 
 impl Probe {
@@ -63,6 +65,7 @@ impl Probe {
             tally: Tally::new(&spec.aggregations, spec.keys),
             unreadable: 0,
             is_over: false,
+            tripped: false,
             spec,
         }
     }
@@ -241,6 +244,23 @@ impl Attached for Replayed {
     fn set_lease(&mut self, _: Option<Duration>) -> Result<(), BackendError> {
         Ok(())
     }
+
+    fn tripped(&self) -> Result<bool, BackendError> {
+        let now = self.replay.0.answer(&self.probe, |line| match line {
+            Line::Tripped { by, at } => Some((*by, *at, ())),
+            _ => None,
+        });
+        let mut probe = self.probe.borrow_mut();
+        probe.tripped |= now.is_some();
+        Ok(probe.tripped)
+    }
+
+    fn rearm(&mut self) -> Result<(), BackendError> {
+        self.probe.borrow_mut().tripped = false;
+        Ok(())
+    }
+
+    fn let_go(&mut self) {}
 
     fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
         self.change(|spec| spec.quiet = quiet)

@@ -5,6 +5,7 @@
 
 mod aggregation;
 mod attempt;
+mod breaker;
 mod check;
 pub mod cut;
 pub mod event;
@@ -58,6 +59,7 @@ pub fn register(engine: &mut Engine) {
     check::register(engine);
     hunt::register(engine);
     attempt::register(engine);
+    breaker::register(engine);
     text::register(engine);
     list::register(engine);
     network::register(engine);

@@ -161,7 +161,11 @@ const TERMS: &[Term] = &[
         "count",
         "Decisions for which something could not be gathered, such as a path too long; `.on_error(…)` decides those.",
     ),
-    term("lapsed", "count", "Decisions that would have been enforced, had the lease not run out."),
+    term(
+        "lapsed",
+        "count",
+        "Decisions that would have been enforced, had the lease not run out, or the breaker tripped.",
+    ),
     term(
         "guarded",
         "count",

@@ -10,6 +10,7 @@ impl State {
             template: self.spec.template.name.clone(),
             mode: self.spec.acting_mode(),
             lease_over: self.has_lapsed() || self.closed_lapsed,
+            tripped: self.has_tripped() || self.closed_tripped,
             door: self.door,
             attached: self.attachment.is_some(),
             counters,

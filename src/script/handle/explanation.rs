@@ -159,6 +159,9 @@ impl State {
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
         }
+        if let Some(trip) = spec.trip {
+            text.push_str(&format!("; more than {trip}, and it observes"));
+        }
         text
     }
 

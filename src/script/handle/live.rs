@@ -95,6 +95,8 @@ impl ProbeHandle {
         if state.attachment.is_some() {
             Spec { mode, ..state.spec.clone() }.check()?;
         }
+        // Before it enforces, and not behind: what was refused before counts no more.
+        state.reset_breaker()?;
         if let Some(attachment) = &mut state.attachment {
             attachment.set_mode(mode)?;
         }

@@ -70,7 +70,11 @@ impl State {
     /// What the kernel answers, and whether it still does.
     fn mode_now(&self) -> String {
         let mode = self.spec.acting_mode();
-        if self.has_lapsed() || self.closed_lapsed { format!("{mode} lapsed") } else { mode }
+        match (self.has_lapsed() || self.closed_lapsed, self.has_tripped() || self.closed_tripped) {
+            (_, true) => format!("{mode} tripped"),
+            (true, false) => format!("{mode} lapsed"),
+            (false, false) => mode,
+        }
     }
 }
 
@@ -105,6 +109,9 @@ impl ProbeHandle {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
         } else if state.held {
             text.push_str(&format!(", expires {} s after this shell stops responding", HOLD.as_secs()));
+        }
+        if let Some(trip) = spec.trip {
+            text.push_str(&format!(", trips at more than {trip}"));
         }
         if state.attachment.is_none() {
             text.push_str(if state.has_books { ", detached" } else { ", not attached" });

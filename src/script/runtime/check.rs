@@ -250,6 +250,9 @@ impl Losses {
                 Ok(Some(books)) if concerned && books.lease_over => {
                     Some(format!("the lease of probe `{name}` has run out: it did not enforce to the end"))
                 }
+                Ok(Some(books)) if concerned && books.tripped => {
+                    Some(format!("the breaker of probe `{name}` has tripped: it did not enforce to the end"))
+                }
                 Ok(Some(_)) if concerned && !missing.is_empty() => Some(format!(
                     "probe `{name}` sees nothing at {}: this kernel does not have it",
                     missing.join(", ")
@@ -290,6 +293,7 @@ fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) ->
         }
     }
     // A probe that was attached inside of a check is the check's.
+    runtime.say_trips();
     for probe in runtime.probes.used().iter().filter(|probe| !before.attached.contains(&probe.id())) {
         if let Err(fault) = probe.detach() {
             wrong.get_or_insert_with(|| {

@@ -1,9 +1,16 @@
-//! That enforcement goes on, begins after a rehearsal, or has ended: heartbeats, and what is said when a lease runs out.
+//! That enforcement goes on, begins after a rehearsal, or has ended: heartbeats, and what is said when a lease runs out or a breaker
+//! trips.
 
 use std::time::{Duration, Instant};
 
 use super::{HEARTBEAT, Runtime};
-use crate::script::handle::{HOLD, ProbeHandle};
+use crate::{
+    script::handle::{HOLD, ProbeHandle},
+    values::Severity,
+};
+
+/// How often it is looked whether a breaker has tripped.
+const BREAKERS: Duration = Duration::from_millis(100);
 
 impl Runtime {
     /// Renews what hangs on this shell being alive, now and then; says which leases have run out, at once.
@@ -12,6 +19,7 @@ impl Runtime {
         if self.next_lapse.get().is_some_and(|next| next <= now) {
             self.say_lapses(now);
         }
+        self.look_at_breakers(now);
         if let Some(notice) = self.backend.notice() {
             self.warn(&notice);
         }
@@ -71,6 +79,24 @@ impl Runtime {
             }
         }
         self.leases_changed();
+    }
+
+    /// Says which breakers have tripped, if that is due.
+    pub(super) fn look_at_breakers(&self, now: Instant) {
+        // What has been recorded is looked at whenever something comes of it.
+        if self.next_breaker_look.get() <= now || self.backend.recorded().is_some() {
+            self.next_breaker_look.set(now + BREAKERS);
+            self.say_trips();
+        }
+    }
+
+    /// Says which breakers have tripped, and raises an alert about each.
+    pub fn say_trips(&self) {
+        for probe in self.probes.used() {
+            let Some([what, how]) = probe.take_trip() else { continue };
+            self.warn(&how);
+            self.report(|reporter| reporter.alert(Severity::High, &what, None));
+        }
     }
 
     /// On standard error, whatever was asked: enforcement never ends unsaid.

@@ -31,6 +31,7 @@ impl Runtime {
                 return Err(stop);
             }
             self.look_at_output();
+            self.look_at_breakers(Instant::now());
             let now = self.clock.now();
             if self.replays_until.is_some_and(|end| end <= now) {
                 return Err(Stop::TimeUp);
@@ -89,6 +90,7 @@ impl Runtime {
                     Next::Matches(until) => self.correlate_until(engine, until)?,
                     Next::Due | Next::Over => return Ok(()),
                 }
+                self.say_trips();
             }
         }
         self.correlate_until(engine, now)

@@ -16,6 +16,8 @@ pub struct Glance {
     pub mode: Mode,
     /// Its lease has run out: what it would refuse it allows.
     pub lapsed: bool,
+    /// Its breaker has tripped: the same.
+    pub tripped: bool,
     pub counters: Counters,
     /// Its aggregations, the largest groups first.
     pub summaries: Vec<Summary>,
@@ -57,6 +59,7 @@ impl Watch {
         Some(Glance {
             mode: probe.mode(),
             lapsed: probe.mode().enforces() && probe.lease_ends().is_some_and(|end| end <= now),
+            tripped: probe.tripped(),
             counters: probe.counters().ok()?,
             summaries: summaries.map(|(_, summaries)| summaries.clone()).unwrap_or_default(),
             name,

@@ -24,7 +24,7 @@ pub enum Stance {
         /// Until nothing is any more; `None` if something has no lease.
         all_left: Option<Duration>,
     },
-    /// What would be denied or killed is not any more: each lease has run out.
+    /// What would be denied or killed is not any more: each lease has run out, or each breaker tripped.
     Lapsed,
 }
 
@@ -70,7 +70,10 @@ impl Session {
             .attached()
             .iter()
             .filter(|probe| probe.mode().enforces())
-            .map(|probe| probe.lease_ends().map(|end| end.saturating_duration_since(now)))
+            .map(|probe| match probe.tripped() {
+                true => Some(Duration::ZERO),
+                false => probe.lease_ends().map(|end| end.saturating_duration_since(now)),
+            })
             .collect();
         let holds: Vec<_> = leases.iter().copied().filter(|left| *left != Some(Duration::ZERO)).collect();
         match (leases.is_empty(), holds.is_empty()) {
@@ -160,6 +163,7 @@ impl Session {
     pub fn detach(&mut self, name: &str) -> Result<String, String> {
         let Ok(started) = &self.started else { return Err(no_probe(name, &[])) };
         let probe = started.used(name)?;
+        started.runtime.say_trips();
         match probe.attached() {
             true => Ok(detached(&probe)),
             false => Err(format!("probe `{}` is detached already", probe.name())),
@@ -168,6 +172,9 @@ impl Session {
 
     /// Takes every probe out of the kernel, the last first; gives what was done, a line each.
     pub fn detach_all(&mut self) -> Vec<String> {
+        if let Ok(started) = &self.started {
+            started.runtime.say_trips();
+        }
         self.attached().iter().rev().map(detached).collect()
     }
 

@@ -118,7 +118,7 @@ impl Page {
             if drawn && let Some(history) = self.history.get(&glance.name) {
                 line.push_str(&sparkline(&history.rates, left));
             }
-            let armed = glance.mode.enforces() && !glance.lapsed;
+            let armed = glance.mode.enforces() && !glance.lapsed && !glance.tripped;
             let style = if armed { Style::new().red() } else { Style::new() };
             lines.push(self.line(line.trim_end(), style, columns));
         }
@@ -201,7 +201,11 @@ fn width(table: &[Column]) -> usize {
 }
 
 fn mode(glance: &Glance) -> String {
-    let lapsed = if glance.lapsed { ", lapsed" } else { "" };
+    let lapsed = match (glance.lapsed, glance.tripped) {
+        (_, true) => ", tripped",
+        (true, false) => ", lapsed",
+        (false, false) => "",
+    };
     format!("{}{lapsed}", glance.mode)
 }
 
@@ -260,7 +264,7 @@ mod tests {
 
     fn glance(name: &str, mode: Mode, matched: u64) -> Glance {
         let counters = Counters { seen: 2 * matched, matched, allow: matched, ..Counters::default() };
-        Glance { name: name.into(), mode, lapsed: false, counters, summaries: Vec::new() }
+        Glance { name: name.into(), mode, lapsed: false, tripped: false, counters, summaries: Vec::new() }
     }
 
     fn page(names: &[&str]) -> Page {

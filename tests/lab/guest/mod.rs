@@ -11,6 +11,7 @@ mod attempts;
 mod bind;
 mod bpf;
 mod bpf_object;
+mod breaker;
 mod bypasses;
 mod cap_use;
 mod capset;
@@ -557,6 +558,20 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a file: by every way to open it" => bypasses::every_way_to_open,
             "a file: what is no open, and the rule for it" => bypasses::round_an_open,
             "a program: copies, memory and interpreters" => bypasses::copies_of_a_program,
+        }
+        "breaker" {
+            "as many are refused as it says, and no more" => breaker::so_many_and_no_more,
+            "what is refused more slowly does not trip it" => breaker::slowly,
+            "however many processors refuse at once" => breaker::several_processors,
+            "a kill is a refusal" => breaker::kills,
+            "too late to refuse, too" => breaker::too_late,
+            "what an answer refuses is a refusal" => breaker::answers,
+            "by fmod_ret as by LSM" => breaker::by_fmod_ret,
+            "another filter goes on counting" => breaker::another_filter,
+            "a lease beside it, and either may end first" => breaker::with_a_lease,
+            "what is only rehearsed trips nothing" => breaker::rehearsed,
+            "it is said though the shell was busy, and by who is quiet" => breaker::said,
+            "a recording tells of it" => breaker::recorded,
         }
         "recording" {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,

@@ -61,7 +61,8 @@ pub(super) fn table(all: &[Books], when: When, paint: Paint) -> Vec<String> {
         // At the end all of them are.
         let detached = when == When::Meanwhile && !books.attached;
         let marks = [
-            (books.lease_over, " lapsed"),
+            (books.lease_over && !books.tripped, " lapsed"),
+            (books.tripped, " tripped"),
             (books.audit_only(), ", audit-only"),
             (books.door == Some(Door::FmodRet), ", by fmod_ret"),
             (detached, ", detached"),
@@ -94,7 +95,7 @@ fn remarks(books: &Books) -> Vec<String> {
     let c = &books.counters;
     let said = [
         (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
-        (c.lapsed, "would have been enforced, had the lease not run out"),
+        (c.lapsed, "would have been enforced, had the lease not run out, or the breaker tripped"),
         (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
         (
             c.withdrawn,

@@ -1,0 +1,101 @@
+//! A breaker of a probe's: set before the attach, looked at while it is attached, and reset.
+
+use super::{Fault, ProbeHandle, State};
+use crate::{probe::trip::Trip, script::policy::Policy};
+
+impl State {
+    /// Whether it would enforce now, had its breaker not tripped.
+    pub(super) fn has_tripped(&self) -> bool {
+        let Some(attachment) = self.attachment.as_ref().filter(|_| self.has_live_breaker()) else {
+            return false;
+        };
+        // What cannot be read is told of by whoever looks next at the settings.
+        attachment.tripped().unwrap_or(false)
+    }
+
+    fn has_live_breaker(&self) -> bool {
+        self.spec.trip.is_some() && self.spec.mode.enforces()
+    }
+
+    /// Begins to count anew, if it has a breaker.
+    pub(super) fn reset_breaker(&mut self) -> Result<(), Fault> {
+        self.trip_told = false;
+        match &mut self.attachment {
+            Some(attachment) if self.spec.trip.is_some() => Ok(attachment.rearm()?),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ProbeHandle {
+    /// Gives it a breaker, or none.
+    ///
+    /// # Errors
+    /// If the probe is attached.
+    pub fn set_trip(&self, trip: Option<Trip>) -> Result<(), Fault> {
+        self.before_attach("trip")?;
+        self.0.borrow_mut().spec.trip = trip;
+        Ok(())
+    }
+
+    /// Whether it would enforce now, had its breaker not tripped; of one that is detached, whether that was so at its end.
+    pub fn tripped(&self) -> bool {
+        let Ok(state) = self.0.try_borrow() else { return false };
+        state.has_tripped() || state.closed_tripped
+    }
+
+    /// Whether it has a breaker whose tripping has not been said yet.
+    pub fn may_trip(&self) -> bool {
+        let Ok(state) = self.0.try_borrow() else { return false };
+        state.attachment.is_some() && !state.trip_told && state.has_live_breaker()
+    }
+
+    /// Lets it refuse again, and begins to count anew.
+    ///
+    /// # Errors
+    /// If it has no breaker or is not attached, or the host lets nothing be enforced now.
+    pub fn rearm(&self, policy: Policy) -> Result<(), Fault> {
+        let mode = {
+            let state = self.0.borrow();
+            let name = &state.spec.name;
+            if state.spec.trip.is_none() {
+                return Err(Fault::script(format!(
+                    "probe `{name}` has no breaker to reset; `.trip(50, \"10s\")` gives it one, before the attach"
+                )));
+            }
+            if state.attachment.is_none() {
+                return Err(Fault::script(format!(
+                    "probe `{name}` is not attached, and `.attach()` begins with a breaker that has not tripped"
+                )));
+            }
+            state.spec.mode
+        };
+        policy.permit(mode)?;
+        self.0.borrow_mut().reset_breaker()?;
+        self.say_what_it_is();
+        Ok(())
+    }
+
+    /// That its breaker has tripped, in words, the first time this is asked since: what happened, and what to do about it.
+    pub fn take_trip(&self) -> Option<[String; 2]> {
+        if !self.may_trip() {
+            return None;
+        }
+        let mut state = self.0.try_borrow_mut().ok()?;
+        if !state.has_tripped() {
+            return None;
+        }
+        state.trip_told = true;
+        if let Some(attachment) = &mut state.attachment {
+            attachment.let_go();
+        }
+        let (name, mode, trip) = (&state.spec.name, state.spec.acting_mode(), state.spec.trip?);
+        let what = format!(
+            "the breaker of probe `{name}` tripped: there were more than {trip}, and {mode} is no longer enforced"
+        );
+        let how = format!("{what}; `.rearm()` enforces again");
+        drop(state);
+        self.say_what_it_is();
+        Some([what, how])
+    }
+}
