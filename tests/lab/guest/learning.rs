@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -32,15 +33,15 @@ for n in 1 2 3; do
 done
 for n in 1 2 3 4 5 6 7 8 9; do /bin/cat /tmp/learning/data/f$n > /dev/null; done
 /bin/cat /proc/self/status /etc/passwd > /dev/null
-/tmp/learning/tool true
-echo hello | /bin/nc 127.0.0.1 8471
+/tmp/learning/busybox-tool true
+/bin/busybox wget -q -O /dev/null http://127.0.0.1:8471/
 ";
 /// What somebody does who has come in: each step says whether it could be done.
 const INTRUSION: &str = "
 /bin/cat /etc/shadow > /dev/null 2>&1 && echo read
 echo x 2> /dev/null > /etc/passwd.new && echo written
-/tmp/learning/dropped true 2> /dev/null && echo executed
-echo x | /bin/nc 127.0.0.1 8472 2> /dev/null && echo connected
+/tmp/learning/busybox-dropped true 2> /dev/null && echo executed
+/bin/busybox wget -q -O /dev/null http://127.0.0.1:8472/ 2> /dev/null && echo connected
 /bin/cat /tmp/learning/data/new > /dev/null 2>&1 && echo like the rest
 exit 0
 ";
@@ -65,7 +66,7 @@ fn prepared() -> Result<(), String> {
     for (name, script) in [("work.sh", WORK), ("intrusion.sh", INTRUSION)] {
         fs::write(at(name), script).map_err(text)?;
     }
-    for program in ["tool", "dropped"] {
+    for program in ["busybox-tool", "busybox-dropped"] {
         let path = at(program);
         fs::copy("/bin/busybox", &path).map_err(text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(text)?;
@@ -74,12 +75,13 @@ fn prepared() -> Result<(), String> {
     LISTENING.get_or_init(|| [8471, 8472].into_iter().try_for_each(listens)).clone()
 }
 
-/// Takes connections, and reads what comes, for as long as the suite runs.
+/// Gives an empty page to whoever asks, for as long as the suite runs.
 fn listens(port: u16) -> Result<(), String> {
     let listener = TcpListener::bind(("127.0.0.1", port)).map_err(text)?;
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = std::io::copy(&mut &stream, &mut std::io::sink());
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
         }
     });
     Ok(())
@@ -148,7 +150,7 @@ pub fn of_a_command() -> Outcome {
     let differs = one.lines().zip(two.lines()).find(|(one, two)| one != two);
     holds(one == two, format!("two runs differ: {differs:?}\n{one}"))?;
     for wanted in [
-        "    \"/tmp/learning/tool\", // once, by /bin/busybox",
+        "    \"/tmp/learning/busybox-tool\", // once, by /bin/busybox",
         "    \"/tmp/learning/data/\", // a few times, by /bin/busybox",
         "    \"^/tmp/learning/scratch\\\\.[0-9A-Za-z_]{6}$\", // a few times, by /bin/busybox",
         "    \"^/tmp/learning/work/[0-9]+/out\\\\.o$\", // a few times, by /bin/busybox",
@@ -174,7 +176,7 @@ pub fn of_a_command() -> Outcome {
     for wanted in [
         "/etc/shadow is opened",
         "/etc/passwd.new is opened",
-        "/tmp/learning/dropped is executed",
+        "/tmp/learning/busybox-dropped is executed",
         "127.0.0.1 8472",
     ] {
         holds(
@@ -200,7 +202,9 @@ pub fn refined() -> Outcome {
         before.lines().all(|line| after.lines().any(|new| new == line)),
         format!("a line is gone:\n{after}"),
     )?;
-    for wanted in ["\"/etc/shadow\"", "\"/etc/passwd.new\"", "\"/tmp/learning/dropped\"", "e.port == 8472"] {
+    for wanted in
+        ["\"/etc/shadow\"", "\"/etc/passwd.new\"", "\"/tmp/learning/busybox-dropped\"", "e.port == 8472"]
+    {
         holds(added.iter().any(|line| line.contains(wanted)), format!("no {wanted} among {added:?}"))?;
     }
     let allowed = under("one.rhai", &["--shadow=false"], "intrusion.sh")?;
@@ -317,7 +321,7 @@ step shell /bin/kill -STOP $SHELL_PID
 step here /bin/touch /tmp/learning/here/made
 step scratch /bin/mktemp /tmp/jail.XXXXXX
 step read /bin/cat /etc/passwd
-step local /bin/nc -z 127.0.0.1 8471
+step local /bin/busybox wget -q -O /dev/null http://127.0.0.1:8471/
 step linked /bin/ln -s /etc/jail-there /tmp/learning/here/symbolic
 step through /bin/dd if=/bin/sh of=/tmp/learning/here/symbolic bs=1 count=1
 step moved /bin/mv /tmp/learning/here/made /tmp/learning/here/made2
