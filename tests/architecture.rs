@@ -74,7 +74,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
 const RHAI_INTERNALS: &[&str] =
     &["ASTNode", "Expr", "Stmt", "Caches", "GlobalRuntimeState", "FnCallExpr", "ASTFlags"];
 const RHAI_INTERNALS_IN: &[&str] =
-    &["filter/syntax.rs", "filter/prefilter.rs", "script/call.rs", "script/receivers.rs"];
+    &["filter/syntax.rs", "filter/prefilter.rs", "script/call.rs", "script/receivers.rs", "script/imports/scan.rs"];
 
 /// One name used at one place, as a path from the crate's root or from a library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
