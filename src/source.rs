@@ -124,7 +124,11 @@ pub enum Judged {
 ///
 /// # Errors
 /// As [`file`]; and if it is not regular, or stands elsewhere.
-pub fn imported_file(path: &Path, directory: &Path, judged: Judged) -> Result<(Source, PathBuf), SourceError> {
+pub fn imported_file(
+    path: &Path,
+    directory: &Path,
+    judged: Judged,
+) -> Result<(Source, PathBuf), SourceError> {
     let name = format!("import `{}`", shown(path));
     let unreadable = |error: io::Error| SourceError::Unreadable { name: name.clone(), error };
     // Nothing that somebody may have put there keeps the opening waiting.

@@ -199,8 +199,9 @@ const SCRIPTS: &str = "/etc/krsi-sh/scripts";
 /// The files that a script imports, in places where the guest finds them as this machine does. What is part of the program is there.
 fn imports(name: &str, text: &str, guest: &Path) -> Result<Vec<Extra>, LabError> {
     let source = Source { name: name.to_owned(), text: text.to_owned() };
-    let all = gather_imports(&source, &source::imports::unjudged())
-        .map_err(|error| LabError::io("gathering what the script imports", io::Error::other(error.to_string())))?;
+    let all = gather_imports(&source, &source::imports::unjudged()).map_err(|error| {
+        LabError::io("gathering what the script imports", io::Error::other(error.to_string()))
+    })?;
     let mut places: HashMap<String, PathBuf> = HashMap::new();
     let mut files: Vec<Extra> = Vec::new();
     for import in all {

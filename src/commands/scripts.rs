@@ -124,10 +124,9 @@ impl Found {
                 .iter()
                 .any(|id| *id == tag || id.strip_prefix(&*tag).is_some_and(|rest| rest.starts_with('.')))
         };
-        let severe =
-            args.severity.is_none_or(|least| {
-                self.header.as_ref().is_some_and(|h| !h.purpose.is_imported() && h.severity >= least)
-            });
+        let severe = args.severity.is_none_or(|least| {
+            self.header.as_ref().is_some_and(|h| !h.purpose.is_imported() && h.severity >= least)
+        });
         let said = [self.entry.name.as_str(), self.title(), self.header.as_ref().map_or("", |h| &h.about)];
         let said = format!("{} {}", said.join(" "), attack.join(" ")).to_lowercase();
         args.tag.iter().all(has)
@@ -155,7 +154,10 @@ fn table(all: &[&Found], columns: Option<u16>) -> String {
     let wide = |text: &dyn Fn(&Found) -> usize| all.iter().map(|found| text(found)).max().unwrap_or_default();
     let name = wide(&|found| found.entry.name.chars().count());
     let attack = |found: &Found| {
-        found.header.as_ref().map_or_else(String::new, |header| [&header.attack[..], &header.d3fend].concat().join(" "))
+        found
+            .header
+            .as_ref()
+            .map_or_else(String::new, |header| [&header.attack[..], &header.d3fend].concat().join(" "))
     };
     let ids = wide(&|found| attack(found).chars().count()).min(30);
     let line = |found: &&Found| {
@@ -225,7 +227,14 @@ fn describe(found: &Found, globals: &Globals) -> i32 {
         part("How it is used", &format!("import \"{}\" as {name};", found.entry.name));
         let functions = defined_functions(&found.source.text);
         let public = functions.into_iter().filter(|function| !function.is_private);
-        let lines = public.map(|function| format!("{name}::{}({})\n  {}", function.name, function.params.join(", "), function.about.replace('\n', " ")));
+        let lines = public.map(|function| {
+            format!(
+                "{name}::{}({})\n  {}",
+                function.name,
+                function.params.join(", "),
+                function.about.replace('\n', " ")
+            )
+        });
         part("What it has", &lines.collect::<Vec<_>>().join("\n"));
     } else if let Some(header) = &found.header {
         part("What it looks for", &header.about);

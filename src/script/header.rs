@@ -253,7 +253,10 @@ mod tests {
         assert_eq!((header.purpose, header.about.as_str()), (Purpose::Library, "What they are"));
         let reaction = "// reaction: Stops it\n// about: All of it\n// d3fend: D3-PS\n// needs: nothing\n// undo: `r.undo()`\n// sample:\n//   x\n";
         let header = Header::of(reaction).unwrap().unwrap();
-        assert_eq!((header.d3fend, header.needs, header.undo.as_str()), (vec!["D3-PS".to_owned()], vec![], "`r.undo()`"));
+        assert_eq!(
+            (header.d3fend, header.needs, header.undo.as_str()),
+            (vec!["D3-PS".to_owned()], vec![], "`r.undo()`")
+        );
         assert!(refused(&reaction.replace("D3-PS", "PS")).contains("no id of D3FEND"));
         assert!(refused(&reaction.replace("// d3fend", "// attack")).contains("there is no `attack`"));
     }

@@ -122,7 +122,8 @@ impl Module {
     pub fn new(found: &Found, scan: &Scan, others: &[Rc<Module>]) -> Result<Self, Misplaced> {
         let stem = found.label.rsplit('/').next().unwrap_or_default();
         let stem: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let stem = if stem.starts_with(|c: char| c.is_ascii_alphabetic()) { stem } else { format!("m{stem}") };
+        let stem =
+            if stem.starts_with(|c: char| c.is_ascii_alphabetic()) { stem } else { format!("m{stem}") };
         let taken = |prefix: &str| others.iter().any(|other| other.prefix == prefix);
         let numbered = (2..).map(|number| format!("{stem}{number}"));
         let prefix = std::iter::once(stem.clone()).chain(numbered).find(|prefix| !taken(prefix));
@@ -158,9 +159,12 @@ impl Module {
     /// The names that others can use: functions with their parameters, and constants.
     pub fn names(&self) -> Vec<String> {
         let functions = self.functions.iter().filter(|function| !function.is_private);
-        let functions = functions.map(|function| format!("{}({})", function.name, function.params.join(", ")));
+        let functions =
+            functions.map(|function| format!("{}({})", function.name, function.params.join(", ")));
         let constants = self.constants.iter().filter(|constant| constant.is_exported);
-        functions.chain(constants.map(|constant| constant.name.clone())).collect()
+        let mut functions: Vec<_> = functions.collect();
+        functions.sort();
+        functions.into_iter().chain(constants.map(|constant| constant.name.clone())).collect()
     }
 
     /// The name that one is a slip of.

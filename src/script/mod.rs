@@ -37,6 +37,7 @@ mod excerpt;
 pub mod explanation;
 mod fault;
 mod file;
+mod frozen;
 mod handle;
 mod header;
 mod hunt;
@@ -73,7 +74,10 @@ use crate::{backend::Door, facts::Root, report::Format};
 pub use self::checks::CheckOptions;
 pub use self::engine::index;
 pub use self::header::{Header, HeaderError};
-pub use self::imports::{Found, Function, GatherError, Import, Importer, Imports, NotFound, defined_functions, gather as gather_imports};
+pub use self::imports::{
+    Found, Function, GatherError, Import, Importer, Imports, NotFound, defined_functions,
+    gather as gather_imports,
+};
 pub use self::params::{Param, listed as listed_params};
 pub use self::policy::Policy;
 pub use self::runtime::Answering;

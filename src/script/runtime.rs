@@ -44,6 +44,7 @@ use super::{
     correlation::Correlations,
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
+    frozen::FrozenTrees,
     handle::{Asker, ProbeHandle},
     hunt::Hunt,
     interrupt::Interrupts,
@@ -95,6 +96,8 @@ pub struct Runtime {
     /// The process that the session is about, if there is one.
     pub target: OnceCell<Target>,
     pub scratches: Scratches,
+    /// Trees of processes that are stopped.
+    pub frozen: FrozenTrees,
     /// Sequences, thresholds, and what the script remembers.
     pub correlations: Correlations,
     pub timers: RefCell<Timers>,
@@ -173,6 +176,7 @@ impl Runtime {
             make_index,
             probes: Registry::default(),
             scratches: Scratches::default(),
+            frozen: FrozenTrees::default(),
             correlations: Correlations::default(),
             timers: RefCell::default(),
             asked: Asked::default(),

@@ -345,8 +345,12 @@ impl Started {
             self.runtime.diagnose(&self.runtime.explain_parse(&error, &source, &known));
             Failure::Reported(exit::FAILED)
         })?;
-        if let Some(taken) = compiled.iter_functions().find(|f| self.runtime.texts.imported(f.name).is_some()) {
-            let text = format!("`{}` is how the program calls a function that is imported; name yours otherwise", taken.name);
+        if let Some(taken) = compiled.iter_functions().find(|f| self.runtime.texts.imported(f.name).is_some())
+        {
+            let text = format!(
+                "`{}` is how the program calls a function that is imported; name yours otherwise",
+                taken.name
+            );
             self.runtime.diagnose(&Diagnostic::sentence(&text));
             return Err(Failure::Reported(exit::FAILED));
         }

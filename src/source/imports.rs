@@ -68,10 +68,8 @@ fn beside_of(beside: &str, from: &str, judged: Judged) -> Result<Found, NotFound
     if let Some(name) = from.strip_prefix(SHIPPED) {
         let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
         let name = format!("{directory}/{beside}");
-        return of_the_program(&name).ok_or_else(|| NotFound {
-            text: format!("there is no `{name}` in the program"),
-            advice: None,
-        });
+        return of_the_program(&name)
+            .ok_or_else(|| NotFound { text: format!("there is no `{name}` in the program"), advice: None });
     }
     let directory = Path::new(from).parent().filter(|directory| !directory.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
@@ -93,7 +91,8 @@ fn named(name: &str, library: &Library, judged: Judged) -> Result<Found, NotFoun
 fn nothing(name: &str, library: &Library) -> NotFound {
     let known: Vec<_> = library.entries().into_iter().map(|entry| entry.name).collect();
     let known = known.iter().map(String::as_str);
-    let near = nearest(name, known.chain(shipped::names().map(|name| -> &str { name }))).map(|near| format!("did you mean \"{near}\"? "));
+    let near = nearest(name, known.chain(shipped::names().map(|name| -> &str { name })))
+        .map(|near| format!("did you mean \"{near}\"? "));
     let looked: Vec<_> =
         library.directories().iter().map(|directory| directory.display().to_string()).collect();
     let advice = format!(
@@ -184,7 +183,10 @@ mod tests {
         assert_eq!(named("lib/net", &library, Judged::AsScripts).unwrap().source.text, "own");
         let NotFound { text, advice } = named("lib/nett", &library, Judged::AsScripts).unwrap_err();
         assert!(text.contains("lib/nett"), "{text}");
-        assert!(advice.as_ref().is_some_and(|advice| advice.contains("did you mean \"lib/net\"")), "{advice:?}");
+        assert!(
+            advice.as_ref().is_some_and(|advice| advice.contains("did you mean \"lib/net\"")),
+            "{advice:?}"
+        );
     }
 
     #[test]

@@ -14,6 +14,11 @@ const SHIPPED: &[(&str, &str)] = shipped! {
     "lib/processes",
     "lib/text",
     "lib/time",
+    "reactions/block-address",
+    "reactions/cut-network",
+    "reactions/freeze-tree",
+    "reactions/quarantine-file",
+    "reactions/snapshot-evidence",
 };
 
 /// The text of the one of this name.

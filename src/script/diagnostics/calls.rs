@@ -47,7 +47,8 @@ pub fn of_another_number(function: &Imported, signature: &str) -> Told {
     let types = signature.split_once(" (").map_or("", |(_, types)| types.trim_end_matches(')'));
     let given = docs::plain_types(types).split(", ").filter(|kind| !kind.is_empty()).count();
     let Imported { shown, params } = function;
-    let text = format!("`{shown}` takes {}, and is given {given}", params.len());
+    let arguments = if params.len() == 1 { "argument" } else { "arguments" };
+    let text = format!("`{shown}` takes {} {arguments}, and is given {given}", params.len());
     (text, Some(format!("allowed: {shown}({})", params.join(", "))))
 }
 

@@ -43,12 +43,15 @@ pub fn linked(
     for used in scan.uses.iter().filter(|used| used.alias != "global") {
         let Some(module) = imported.aliases.get(&used.alias) else {
             let known = imported.aliases.keys().map(String::as_str);
-            let near = crate::values::nearest(&used.alias, known).map(|near| format!("did you mean `{near}`?"));
+            let near =
+                crate::values::nearest(&used.alias, known).map(|near| format!("did you mean `{near}`?"));
             let import = format!("import \"lib/net\" as {};", used.alias);
             return Err(Misplaced::new(
                 used.at,
                 format!("nothing was imported as `{}`", used.alias),
-                near.unwrap_or_else(|| format!("what is used is named at the top of the script, such as: {import}")),
+                near.unwrap_or_else(|| {
+                    format!("what is used is named at the top of the script, such as: {import}")
+                }),
             ));
         };
         let mark = meaning(module, &used.name, used.is_call).map_err(|(text, advice)| Misplaced {
@@ -89,9 +92,10 @@ fn meaning(module: &Module, name: &str, is_call: bool) -> Result<Mark, (String, 
             Err((format!("`{name}` is a function of {label}, and is not called here"), whole))
         }
         (_, Some(constant)) if constant.is_exported => Ok(Mark::Constant(constant.word.clone())),
-        (_, Some(_)) => {
-            Err((format!("`{name}` is a constant that {label} does not export"), format!("there: export const {name} = …;")))
-        }
+        (_, Some(_)) => Err((
+            format!("`{name}` is a constant that {label} does not export"),
+            format!("there: export const {name} = …;"),
+        )),
         (None, None) => {
             let near = module.nearest(name).map(|near| format!("did you mean `{near}`? "));
             Err((format!("{label} has no `{name}`"), format!("{}{}", near.unwrap_or_default(), has())))

@@ -167,7 +167,8 @@ impl Scan {
             }),
             _ => {
                 let last = path.rsplit('/').next().unwrap_or_default();
-                let name: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+                let name: String =
+                    last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
                 Err(Misplaced::new(
                     at,
                     "an import needs a name by which it is used",
@@ -234,7 +235,8 @@ impl Scan {
             let Token::Identifier(name) = token else { return None };
             let name = names.iter().find(|constant| constant.name == name.as_str())?;
             let before = index.checked_sub(1).map(|index| &self.words[index].0);
-            let is_new = matches!(before, Some(Token::Const | Token::Let | Token::For | Token::As | Token::Fn));
+            let is_new =
+                matches!(before, Some(Token::Const | Token::Let | Token::For | Token::As | Token::Fn));
             let is_key = matches!(self.word(index + 1), Some((Token::Colon, _)));
             let other = is_new || is_key || self.is_member(index) || self.is_called(index);
             (!other).then_some((name.name.as_str(), *at))
@@ -301,7 +303,9 @@ impl Scan {
 
 fn does_something(statement: &Stmt) -> Misplaced {
     let (what, advice) = match statement {
-        Stmt::Var(..) => ("a variable", "`const` makes a constant; what changes is kept in a map that a function returns"),
+        Stmt::Var(..) => {
+            ("a variable", "`const` makes a constant; what changes is kept in a map that a function returns")
+        }
         _ => ("a statement", "put it into a function, which the script that imports it calls"),
     };
     let at = match statement {
@@ -373,7 +377,10 @@ mod tests {
 
     #[test]
     fn what_only_defines_is_told_from_what_does_something() {
-        let scan = Scan::of("/// Says it.\nfn f(a) { a }\nprivate fn g() { A }\nexport const A = 1;\nconst B = #{ A: A };").unwrap();
+        let scan = Scan::of(
+            "/// Says it.\nfn f(a) { a }\nprivate fn g() { A }\nexport const A = 1;\nconst B = #{ A: A };",
+        )
+        .unwrap();
         let functions = scan.functions();
         assert_eq!(functions.len(), 2);
         let f = functions.iter().find(|function| function.name == "f").unwrap();
@@ -390,10 +397,13 @@ mod tests {
 
     #[test]
     fn functions_are_found_where_they_are_meant() {
-        let scan = Scan::of("fn f() { 1 } fn g(l) { l.f(); f() + g(2); Fn(\"f\"); #{ f: 1 }; \"f\" }").unwrap();
+        let scan =
+            Scan::of("fn f() { 1 } fn g(l) { l.f(); f() + g(2); Fn(\"f\"); #{ f: 1 }; \"f\" }").unwrap();
         let functions = scan.functions();
-        let places: Vec<_> =
-            scan.places_of_functions(&functions).map(|(name, at, text)| (name, at.position().unwrap(), text)).collect();
+        let places: Vec<_> = scan
+            .places_of_functions(&functions)
+            .map(|(name, at, text)| (name, at.position().unwrap(), text))
+            .collect();
         assert_eq!(places.iter().filter(|(name, ..)| *name == "f").count(), 3, "{places:?}");
         assert_eq!(places.iter().filter(|(_, _, text)| *text).count(), 1, "{places:?}");
     }

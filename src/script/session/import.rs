@@ -55,7 +55,12 @@ impl Started {
                 && !Rc::ptr_eq(&other, &module)
             {
                 let text = format!("two imports have the name `{}`", statement.alias);
-                return Err(self.refused(source, statement.at, &text, Some("give one of them another".into())));
+                return Err(self.refused(
+                    source,
+                    statement.at,
+                    &text,
+                    Some("give one of them another".into()),
+                ));
             }
         }
         Ok(aliases)
@@ -140,8 +145,13 @@ impl Started {
         for (constant, place) in module.constants.iter().zip(scan.constants().unwrap_or_default()) {
             let value = scope.get_value::<Dynamic>(&constant.name).unwrap_or_default().flatten_clone();
             if !value::is_plain(&value) {
-                let text = format!("`{}` is {}, which a constant of an imported file cannot be", constant.name, api::a(&value));
-                let advice = "allowed: numbers, texts, true and false, ranges, networks, and arrays and maps of them";
+                let text = format!(
+                    "`{}` is {}, which a constant of an imported file cannot be",
+                    constant.name,
+                    api::a(&value)
+                );
+                let advice =
+                    "allowed: numbers, texts, true and false, ranges, networks, and arrays and maps of them";
                 return Err(self.refused(&source, place.at, &text, Some(advice.to_owned())));
             }
             if let Some(mut kept) = constant.value.clone().write_lock::<Dynamic>() {

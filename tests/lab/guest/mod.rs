@@ -69,6 +69,7 @@ mod proc_mem;
 mod product;
 mod prompt;
 mod ptrace;
+mod reactions;
 mod recording;
 mod rename;
 mod sched;
@@ -556,6 +557,15 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a file: by every way to open it" => bypasses::every_way_to_open,
             "a file: what is no open, and the rule for it" => bypasses::round_an_open,
             "a program: copies, memory and interpreters" => bypasses::copies_of_a_program,
+        }
+        "reactions" {
+            "what is imported is a filter, a callback and a timer, live and replayed" => reactions::imports,
+            "a process and all that it has started stand still, and go on" => reactions::freeze_tree,
+            "what a process is, is kept where nobody else looks" => reactions::snapshot_evidence,
+            "an address is blocked, and another is not" => reactions::block_address,
+            "a process tree has no network, and has it again" => reactions::cut_network,
+            "an executable is quarantined under every name" => reactions::quarantine_file,
+            "under --audit nothing is done, and it is said" => reactions::audited,
         }
         "recording" {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
