@@ -9,13 +9,16 @@
 //! is a word of the environment, and a rule that lets that user run one script
 //! as root would let them run any.
 
+pub mod imports;
 pub mod library;
+mod shipped;
 mod trust;
 
 use std::{
     env,
     fs::{self, File},
     io::{self, Read},
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -40,6 +43,10 @@ pub enum SourceError {
     Unreadable { name: String, error: io::Error },
     #[error("{name} is a directory\nfix: name a file in it")]
     Directory { name: String },
+    #[error("{name} is not a regular file\nfix: import a file")]
+    NotRegular { name: String },
+    #[error("{name} leads to {}, which is outside of {}\nfix: put the file itself there", shown(.leads_to), shown(.directory))]
+    LeadsOut { name: String, leads_to: PathBuf, directory: PathBuf },
     #[error("{name} is too large: more than {} MiB", LIMIT >> 20)]
     TooLarge { name: String },
     #[error(
@@ -103,6 +110,50 @@ pub fn file(path: &Path) -> Result<Source, SourceError> {
     }
     check_trust(path, &name, &file)?;
     Ok(Source { name: shown(path), text: text(file, &name)? })
+}
+
+/// Whether it matters who else can have written a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    AsScripts,
+    /// It is only taken to where it does no harm.
+    NotAtAll,
+}
+
+/// Reads a file that a script imports, which has to stand in `directory` or below wherever links lead to. Gives where it stands, too.
+///
+/// # Errors
+/// As [`file`]; and if it is not regular, or stands elsewhere.
+pub fn imported_file(
+    path: &Path,
+    directory: &Path,
+    judged: Judged,
+) -> Result<(Source, PathBuf), SourceError> {
+    let name = format!("import `{}`", shown(path));
+    let unreadable = |error: io::Error| SourceError::Unreadable { name: name.clone(), error };
+    // Nothing that somebody may have put there keeps the opening waiting.
+    let mut options = fs::OpenOptions::new();
+    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC);
+    let file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::Missing { path: path.into(), directory: here() },
+        _ => unreadable(error),
+    })?;
+    let meta = file.metadata().map_err(unreadable)?;
+    if meta.is_dir() {
+        return Err(SourceError::Directory { name });
+    }
+    if !meta.is_file() {
+        return Err(SourceError::NotRegular { name });
+    }
+    let stands = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(unreadable)?;
+    let directory = fs::canonicalize(directory).map_err(unreadable)?;
+    if !stands.starts_with(&directory) {
+        return Err(SourceError::LeadsOut { name, leads_to: stands, directory });
+    }
+    if judged == Judged::AsScripts {
+        check_trust(path, &name, &file)?;
+    }
+    Ok((Source { name: shown(path), text: text(file, &name)? }, stands))
 }
 
 /// Reads a script from standard input. Whoever started this process chose what

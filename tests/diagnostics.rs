@@ -38,12 +38,17 @@ impl Lines for Heard {
     }
 }
 
+/// Scripts import what is part of the program.
+fn options() -> Options {
+    Options { imports: krsi_sh::source::imports::everywhere(), ..Options::default() }
+}
+
 fn said(script: &Path) -> Result<String, Failed> {
     let heard = Heard::default();
     let catalogue = Catalogue::builtin()?;
     let templates = catalogue.names().collect::<Vec<_>>().join(", ");
     let backend = Box::new(Live::new(catalogue.clone(), None));
-    let mut session = Session::new(catalogue, Options::default(), backend, Box::new(heard.clone()));
+    let mut session = Session::new(catalogue, options(), backend, Box::new(heard.clone()));
     let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let outcome = session.run(&Source { name, text: fs::read_to_string(script)? });
     let mut text = heard.0.borrow().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");

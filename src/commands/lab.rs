@@ -6,6 +6,7 @@
 //! the host but by what it finds there.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
@@ -18,6 +19,7 @@ use crate::{
     exit,
     globals::Globals,
     lab::{self, Command, Extra, LabError, Request, Streams, Verdict},
+    script::{Source, gather_imports},
     source,
 };
 
@@ -143,17 +145,25 @@ fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
         (None, None) => Command::Interactive { argv },
         (code, script) => {
             match (code, script) {
-                (Some(code), _) => argv.extend(["-e".to_owned(), code.clone()]),
+                (Some(code), _) => {
+                    files.extend(imports("-e", code, Path::new("/lab/-e"))?);
+                    argv.extend(["-e".to_owned(), code.clone()]);
+                }
                 (None, Some(script)) if script.as_os_str() == "-" => {
                     io::stdin()
                         .read_to_end(&mut stdin)
                         .map_err(|error| LabError::io("reading the script from standard input", error))?;
+                    files.extend(imports("-", &String::from_utf8_lossy(&stdin), Path::new("/lab/-"))?);
                     argv.push("-".to_owned());
                 }
                 (None, Some(script)) => {
                     let script = super::script_args::path_of(script);
                     let guest = lab::guest_path(&script);
                     argv.push(in_lab(&guest));
+                    // What is wrong with the script itself is said in the guest.
+                    let text = fs::read(&script).unwrap_or_default();
+                    let name = script.display().to_string();
+                    files.extend(imports(&name, &String::from_utf8_lossy(&text), &guest)?);
                     files.push(extra(&script, guest)?);
                 }
                 (None, None) => {}
@@ -181,6 +191,33 @@ fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
         chatty: globals.verbose > 0,
         ..Request::new(command)
     })
+}
+
+/// Where the guest has what has a name in this machine's folders of scripts.
+const SCRIPTS: &str = "/etc/krsi-sh/scripts";
+
+/// The files that a script imports, in places where the guest finds them as this machine does. What is part of the program is there.
+fn imports(name: &str, text: &str, guest: &Path) -> Result<Vec<Extra>, LabError> {
+    let source = Source { name: name.to_owned(), text: text.to_owned() };
+    let all = gather_imports(&source, &source::imports::unjudged()).map_err(|error| {
+        LabError::io("gathering what the script imports", io::Error::other(error.to_string()))
+    })?;
+    let mut places: HashMap<String, PathBuf> = HashMap::new();
+    let mut files: Vec<Extra> = Vec::new();
+    for import in all {
+        let Some(host) = &import.found.path else { continue };
+        let from = import.of.as_ref().map_or(Some(guest), |key| places.get(key).map(PathBuf::as_path));
+        let file = format!("{}.rhai", import.found.label);
+        let place = match (import.path.starts_with("./"), from.and_then(Path::parent)) {
+            (true, Some(beside)) => beside.join(file),
+            _ => Path::new(SCRIPTS).join(file),
+        };
+        if !files.iter().any(|taken| taken.guest == place) {
+            files.push(extra(host, place.clone())?);
+        }
+        places.entry(import.found.key).or_insert(place);
+    }
+    Ok(files)
 }
 
 /// Where the guest has templates that are not built in.

@@ -11,8 +11,8 @@ use super::{answer, catalogue, complain, width};
 use crate::{
     exit,
     globals::Globals,
-    report::{Format, Lines, Record, Renderer, Sink, Stream, printable, wrapped},
-    script::{Header, Param, Session, Source},
+    report::{Format, Lines, Purpose, Record, Renderer, Sink, Stream, printable, wrapped},
+    script::{Header, Param, Session, Source, defined_functions},
     source::{
         self,
         library::{Entry, Library},
@@ -115,7 +115,8 @@ fn nothing(library: &Library, count: usize, args: &ScriptsArgs) -> String {
 
 impl Found {
     fn fits(&self, args: &ScriptsArgs) -> bool {
-        let attack = self.header.iter().flat_map(|header| &header.attack).map(|id| id.to_ascii_uppercase());
+        let ids = self.header.iter().flat_map(|header| header.attack.iter().chain(&header.d3fend));
+        let attack = ids.map(|id| id.to_ascii_uppercase());
         let attack: Vec<_> = attack.collect();
         let has = |tag: &String| {
             let tag = tag.to_ascii_uppercase();
@@ -123,13 +124,19 @@ impl Found {
                 .iter()
                 .any(|id| *id == tag || id.strip_prefix(&*tag).is_some_and(|rest| rest.starts_with('.')))
         };
-        let severe =
-            args.severity.is_none_or(|least| self.header.as_ref().is_some_and(|h| h.severity >= least));
+        let severe = args.severity.is_none_or(|least| {
+            self.header.as_ref().is_some_and(|h| !h.purpose.is_imported() && h.severity >= least)
+        });
         let said = [self.entry.name.as_str(), self.title(), self.header.as_ref().map_or("", |h| &h.about)];
         let said = format!("{} {}", said.join(" "), attack.join(" ")).to_lowercase();
         args.tag.iter().all(has)
             && severe
             && args.words.iter().all(|word| said.contains(&word.to_lowercase()))
+    }
+
+    /// Whether it does nothing by itself.
+    fn is_imported(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.purpose.is_imported())
     }
 
     /// What it is for: by its header, or else by its first comment.
@@ -146,11 +153,18 @@ impl Found {
 fn table(all: &[&Found], columns: Option<u16>) -> String {
     let wide = |text: &dyn Fn(&Found) -> usize| all.iter().map(|found| text(found)).max().unwrap_or_default();
     let name = wide(&|found| found.entry.name.chars().count());
-    let attack =
-        |found: &Found| found.header.as_ref().map_or_else(String::new, |header| header.attack.join(" "));
+    let attack = |found: &Found| {
+        found
+            .header
+            .as_ref()
+            .map_or_else(String::new, |header| [&header.attack[..], &header.d3fend].concat().join(" "))
+    };
     let ids = wide(&|found| attack(found).chars().count()).min(30);
     let line = |found: &&Found| {
-        let severity = found.header.as_ref().map_or_else(String::new, |header| header.severity.to_string());
+        let severity = found.header.as_ref().map_or_else(String::new, |header| match header.purpose {
+            purpose if purpose.is_imported() => "import".to_owned(),
+            _ => header.severity.to_string(),
+        });
         let title = printable(found.title());
         let line =
             format!("{:name$}  {severity:8}  {:ids$}  {title}", printable(&found.entry.name), attack(found));
@@ -162,6 +176,9 @@ fn table(all: &[&Found], columns: Option<u16>) -> String {
 
 /// The parameters that a script declares; why they cannot be had has been said.
 fn params(found: &Found, catalogue: &Catalogue, globals: &Globals) -> Result<Vec<Param>, i32> {
+    if found.is_imported() {
+        return Ok(Vec::new());
+    }
     Session::explaining(catalogue.clone(), globals.options(Vec::new()), Box::new(OnlyLog))
         .declared(&found.source)
 }
@@ -199,7 +216,27 @@ fn describe(found: &Found, globals: &Globals) -> i32 {
         text.push_str(&format!("\n{name}\n"));
         lines.for_each(|line| text.push_str(&format!("  {}\n", printable(&line))));
     };
-    if let Some(header) = &found.header {
+    if let Some(header) = found.header.as_ref().filter(|header| header.purpose.is_imported()) {
+        part("What it is for", &header.about);
+        if header.purpose == Purpose::Reaction {
+            part("How it is classed", &format!("D3FEND {}", header.d3fend.join(", ")));
+            part("How it is undone", &header.undo);
+            part("What it says", &header.sample.join("\n"));
+        }
+        let name = found.entry.name.rsplit('/').next().unwrap_or_default().replace('-', "_");
+        part("How it is used", &format!("import \"{}\" as {name};", found.entry.name));
+        let functions = defined_functions(&found.source.text);
+        let public = functions.into_iter().filter(|function| !function.is_private);
+        let lines = public.map(|function| {
+            format!(
+                "{name}::{}({})\n  {}",
+                function.name,
+                function.params.join(", "),
+                function.about.replace('\n', " ")
+            )
+        });
+        part("What it has", &lines.collect::<Vec<_>>().join("\n"));
+    } else if let Some(header) = &found.header {
         part("What it looks for", &header.about);
         let kernel =
             header.kernel.as_ref().map_or_else(String::new, |kernel| format!(", Linux {kernel} or later"));
@@ -239,7 +276,8 @@ fn as_json(found: &Found, params: &[Param]) -> serde_json::Value {
         "title": found.title(),
         "about": header.map(|header| &header.about),
         "attack": header.map(|header| &header.attack),
-        "severity": header.map(|header| header.severity.to_string()),
+        "d3fend": header.map(|header| &header.d3fend),
+        "severity": header.filter(|header| !header.purpose.is_imported()).map(|header| header.severity.to_string()),
         "needs": header.map(|header| &header.needs),
         "kernel": header.and_then(|header| header.kernel.as_ref()),
         "false_positives": header.map(|header| &header.false_positives),

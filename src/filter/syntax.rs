@@ -348,6 +348,8 @@ fn node(expression: &Expr) -> Fallible<Node> {
                 None => Kind::Constant(value.clone()),
             }
         }
+        // A constant of a file that the script imports: its value is the state of the word that stands for it.
+        Expr::Custom(custom, _) if custom.state.is_shared() => Kind::Constant(custom.state.flatten_clone()),
         Expr::InterpolatedString(parts, _) => Kind::Interpolated(nodes(parts)?),
         Expr::Array(items, _) => Kind::Array(nodes(items)?),
         Expr::Variable(parts, ..) => Kind::Variable(parts.1.to_string()),

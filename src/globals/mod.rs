@@ -17,7 +17,7 @@ use crate::{
     facts::Root,
     report::allows_color,
     script::{self, Policy},
-    values,
+    source, values,
 };
 
 pub use self::format::{Asked, VARIABLE};
@@ -119,6 +119,7 @@ impl Globals {
             checks: script::CheckOptions::default(),
             door: self.door,
             answering: script::Answering::default(),
+            imports: source::imports::everywhere(),
         }
     }
 

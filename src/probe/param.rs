@@ -32,6 +32,20 @@ pub enum ParamValue {
     Ports(Vec<Ports>),
 }
 
+impl ParamValue {
+    /// Returns its members as a script would write them; of names that have bits, the number.
+    #[must_use]
+    pub fn members(&self) -> Vec<String> {
+        match self {
+            ParamValue::Texts(texts) => texts.clone(),
+            ParamValue::Networks(networks) => networks.iter().map(ToString::to_string).collect(),
+            ParamValue::Ports(ports) => ports.iter().map(ToString::to_string).collect(),
+            ParamValue::Bits(bits) => vec![bits.to_string()],
+            ParamValue::Flag(flag) => vec![flag.to_string()],
+        }
+    }
+}
+
 /// Why a param is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParamError {

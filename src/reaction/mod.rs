@@ -1,5 +1,5 @@
 //! What a script may do to the system about an event, and ask of it: run a program, signal a process, look at its
-//! capabilities and its executable.
+//! capabilities and its executable, stop it with all that it has started, and keep what it is.
 //!
 //! Always after the kernel decided; nothing here waits inside of a hook. In: words of a command
 //! line, a process. Out: what became of them. A child never outlives the
@@ -8,16 +8,20 @@
 mod capabilities;
 mod child;
 mod continued;
+mod evidence;
 mod executable;
 mod held;
 mod process;
 mod signal;
+mod tree;
 
 pub use self::{
     capabilities::{capabilities, capability, effective},
     child::{Child, Ended, StartError},
     continued::{continue_process, has_process, has_thread, is_stopped, spare_from_oom},
+    evidence::{Evidence, Kept, Wanted, keep},
     executable::{Executed, open_executable},
     held::{Held, Streams},
     signal::{Deed, SignalError, signal},
+    tree::{FreezeError, Frozen, freeze},
 };

@@ -119,7 +119,7 @@ impl Record<'_> {
     }
 }
 
-/// What a script of the library is for. Each finds something; a guard and a mitigation refuse it as well.
+/// What a script of the library is for. A hunt finds something; a guard and a mitigation refuse it as well; the others are imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Hunt,
@@ -127,10 +127,15 @@ pub enum Purpose {
     Guard,
     /// Keeps a fault of the kernel's from being used until it is mended.
     Mitigation,
+    /// Is imported: does something about what others have found, and can undo it.
+    Reaction,
+    /// Is imported: functions and constants.
+    Library,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 3] = [Purpose::Hunt, Purpose::Guard, Purpose::Mitigation];
+    pub const ALL: [Purpose; 5] =
+        [Purpose::Hunt, Purpose::Guard, Purpose::Mitigation, Purpose::Reaction, Purpose::Library];
 
     /// Returns its name, which begins the header of such a script.
     #[must_use]
@@ -139,13 +144,21 @@ impl Purpose {
             Purpose::Hunt => "hunt",
             Purpose::Guard => "guard",
             Purpose::Mitigation => "mitigation",
+            Purpose::Reaction => "reaction",
+            Purpose::Library => "library",
         }
     }
 
     /// Whether such a script refuses what it finds.
     #[must_use]
     pub fn enforces(self) -> bool {
-        self != Purpose::Hunt
+        matches!(self, Purpose::Guard | Purpose::Mitigation)
+    }
+
+    /// Whether such a script does nothing by itself, and is imported by others.
+    #[must_use]
+    pub fn is_imported(self) -> bool {
+        matches!(self, Purpose::Reaction | Purpose::Library)
     }
 }
 

@@ -57,6 +57,15 @@ impl Diagnostic {
         Diagnostic { text: text.to_owned(), advice: None, place: None, calls: vec![], cause: Cause::Script }
     }
 
+    /// One about the word at a place of a text.
+    pub fn at(source: &Rc<Source>, position: Position, text: &str, advice: Option<String>) -> Self {
+        let place = (!position.is_none()).then(|| {
+            let at = offset(&source.text, position);
+            (Rc::clone(source), word_at(&source.text, at))
+        });
+        Diagnostic { advice, place, ..Self::sentence(text) }
+    }
+
     /// A text that does not parse; `variables` are those that it could have used.
     pub fn of_parse(
         error: &ParseError,
@@ -95,7 +104,8 @@ impl Diagnostic {
         while let EvalAltResult::ErrorInFunctionCall(name, _, inner, position) = error {
             let text = lookup.texts.text_of(name).unwrap_or_else(|| Rc::clone(&source));
             if !position.is_none() {
-                calls.push((Rc::clone(&source), offset(&source.text, *position), called(name)));
+                let shown = lookup.texts.imported(name).map_or_else(|| name.clone(), |known| known.shown);
+                calls.push((Rc::clone(&source), offset(&source.text, *position), called(&shown)));
             }
             source = text;
             error = inner;
@@ -127,9 +137,11 @@ impl Diagnostic {
             return Diagnostic { cause: fault.cause, advice: fault.advice, ..Self::sentence(&fault.text) };
         }
         let (text, advice) = match error {
-            EvalAltResult::ErrorFunctionNotFound(signature, _) => {
-                calls::unknown_function(signature, &(lookup.index)())
-            }
+            EvalAltResult::ErrorFunctionNotFound(signature, _) => lookup
+                .texts
+                .imported(signature.split(" (").next().unwrap_or_default())
+                .map(|function| calls::of_another_number(&function, signature))
+                .unwrap_or_else(|| calls::unknown_function(signature, &(lookup.index)())),
             EvalAltResult::ErrorVariableNotFound(name, _) => {
                 (format!("there is no variable `{name}` here"), undefined(name, &[], &(lookup.index)()))
             }
@@ -155,10 +167,6 @@ impl Diagnostic {
             {
                 (text.to_owned(), None)
             }
-            EvalAltResult::ErrorModuleNotFound(name, _) => (
-                format!("there is no module `{name}`"),
-                Some("a script is one file: it cannot import another".into()),
-            ),
             other => (without_place(other), None),
         };
         Diagnostic { advice, ..Self::sentence(&text) }
@@ -344,7 +352,7 @@ fn without_place(error: &EvalAltResult) -> String {
 }
 
 /// From line and column (in characters, from 1) to a byte.
-fn offset(text: &str, position: Position) -> usize {
+pub fn offset(text: &str, position: Position) -> usize {
     let (Some(line), column) = (position.line(), position.position().unwrap_or(1)) else { return 0 };
     let start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
     let rest = text.get(start..).unwrap_or_default();

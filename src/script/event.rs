@@ -25,8 +25,19 @@ pub struct ScriptEvent {
 }
 
 /// What is called on an event, and not read of it.
-pub const METHODS: [&str; 8] =
-    ["capabilities", "capable", "exe_sha256", "fields", "keys", "kill", "process_key", "to_json"];
+pub const METHODS: [&str; 11] = [
+    "alive",
+    "capabilities",
+    "capable",
+    "exe_sha256",
+    "fields",
+    "freeze",
+    "keep_evidence",
+    "keys",
+    "kill",
+    "process_key",
+    "to_json",
+];
 
 /// What becomes of a text that the kernel could not read, or has cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

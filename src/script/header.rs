@@ -12,6 +12,9 @@ use crate::{
 
 /// What stands behind the title, each once, in this order.
 const KEYS: [&str; 7] = ["about", "attack", "severity", "needs", "kernel", "false positives", "sample"];
+/// The same of what is imported.
+const KEYS_OF_REACTIONS: [&str; 6] = ["about", "d3fend", "needs", "kernel", "undo", "sample"];
+const KEYS_OF_LIBRARIES: [&str; 1] = ["about"];
 /// Not every script has to say it.
 const OPTIONAL: &str = "kernel";
 
@@ -21,14 +24,19 @@ pub struct Header {
     pub purpose: Purpose,
     pub title: String,
     pub about: String,
-    /// Ids of MITRE ATT&CK: `T1574.006`.
+    /// Ids of MITRE ATT&CK: `T1574.006`; none of what is imported.
     pub attack: Vec<String>,
+    /// Ids of MITRE D3FEND, of a reaction: `D3-PS`.
+    pub d3fend: Vec<String>,
+    /// `info` of what is imported.
     pub severity: Severity,
     /// Templates that its probes are made of.
     pub needs: Vec<String>,
     /// The oldest Linux on which it finds anything, if that is not the oldest of all.
     pub kernel: Option<String>,
     pub false_positives: String,
+    /// How a reaction is undone.
+    pub undo: String,
     /// What it has said once, line by line.
     pub sample: Vec<String>,
 }
@@ -75,7 +83,12 @@ fn purpose(line: &str) -> Option<Purpose> {
 
 /// The keys of a header, in their order.
 fn keys(purpose: Purpose) -> impl Iterator<Item = &'static str> + Clone {
-    std::iter::once(purpose.name()).chain(KEYS)
+    let keys: &'static [&'static str] = match purpose {
+        Purpose::Reaction => &KEYS_OF_REACTIONS,
+        Purpose::Library => &KEYS_OF_LIBRARIES,
+        _ => &KEYS,
+    };
+    std::iter::once(purpose.name()).chain(keys.iter().copied())
 }
 
 fn all_keys(purpose: Purpose) -> String {
@@ -137,6 +150,9 @@ impl Parts {
                     .refused(format!("it stands in the wrong place; the order is: {}", all_keys(purpose))));
             }
         }
+        if purpose.is_imported() {
+            return self.of_an_import();
+        }
         let attack = self.part("attack")?;
         if let Some(id) = attack.words().iter().find(|id| !is_attack_id(id)) {
             return Err(
@@ -154,7 +170,37 @@ impl Parts {
             kernel: self.parts.iter().find(|part| part.key == OPTIONAL).map(Part::text),
             false_positives: self.part("false positives")?.text(),
             sample: self.part("sample")?.lines.iter().map(|line| line.trim().to_owned()).collect(),
+            d3fend: Vec::new(),
+            undo: String::new(),
         })
+    }
+
+    fn of_an_import(&self) -> Result<Header, HeaderError> {
+        let purpose = self.purpose;
+        let mut header = Header {
+            purpose,
+            title: self.part(purpose.name())?.text(),
+            about: self.part("about")?.text(),
+            attack: Vec::new(),
+            d3fend: Vec::new(),
+            severity: Severity::Info,
+            needs: Vec::new(),
+            kernel: self.parts.iter().find(|part| part.key == OPTIONAL).map(Part::text),
+            false_positives: String::new(),
+            undo: String::new(),
+            sample: Vec::new(),
+        };
+        if purpose == Purpose::Reaction {
+            let d3fend = self.part("d3fend")?;
+            header.d3fend = d3fend.words();
+            if let Some(id) = header.d3fend.iter().find(|id| !is_d3fend_id(id)) {
+                return Err(d3fend.refused(format!("`{id}` is no id of D3FEND; allowed: such as D3-PS")));
+            }
+            header.needs = self.part("needs")?.words().into_iter().filter(|word| word != "nothing").collect();
+            header.undo = self.part("undo")?.text();
+            header.sample = self.part("sample")?.lines.iter().map(|line| line.trim().to_owned()).collect();
+        }
+        Ok(header)
     }
 
     fn part(&self, key: &str) -> Result<&Part, HeaderError> {
@@ -162,6 +208,11 @@ impl Parts {
         let part = self.parts.iter().find(|part| part.key == key).ok_or_else(missing)?;
         if part.lines.is_empty() { Err(part.refused("nothing stands behind it")) } else { Ok(part) }
     }
+}
+
+fn is_d3fend_id(id: &str) -> bool {
+    let letters = id.strip_prefix("D3-").unwrap_or_default();
+    !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 fn is_attack_id(id: &str) -> bool {
@@ -194,6 +245,20 @@ mod tests {
         assert!(Header::of(&format!("#!/usr/bin/env krsi-sh\n{GOOD}")).unwrap().is_some());
         assert_eq!(Header::of("// a comment\nlet a = 1;"), Ok(None));
         assert_eq!(Header::of(""), Ok(None));
+    }
+
+    #[test]
+    fn what_is_imported_says_less() {
+        let header = Header::of("// library: Addresses\n// about: What they are\n").unwrap().unwrap();
+        assert_eq!((header.purpose, header.about.as_str()), (Purpose::Library, "What they are"));
+        let reaction = "// reaction: Stops it\n// about: All of it\n// d3fend: D3-PS\n// needs: nothing\n// undo: `r.undo()`\n// sample:\n//   x\n";
+        let header = Header::of(reaction).unwrap().unwrap();
+        assert_eq!(
+            (header.d3fend, header.needs, header.undo.as_str()),
+            (vec!["D3-PS".to_owned()], vec![], "`r.undo()`")
+        );
+        assert!(refused(&reaction.replace("D3-PS", "PS")).contains("no id of D3FEND"));
+        assert!(refused(&reaction.replace("// d3fend", "// attack")).contains("there is no `attack`"));
     }
 
     #[test]

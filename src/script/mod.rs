@@ -14,6 +14,7 @@
 //! handle       a probe as a script holds it
 //! diagnostics  an error ─▶ file, line, caret, reason, advice
 //! checks       named assertions, one at a time, and what they came to
+//! imports      what a script has of other files
 //! header       what a hunt says of itself, hunt: what it has found, params: what it can be told
 //! origin       what an event tells of where its operation comes from
 //! correlation  sequences, thresholds and memories, as scripts hold them
@@ -36,9 +37,11 @@ mod excerpt;
 pub mod explanation;
 mod fault;
 mod file;
+mod frozen;
 mod handle;
 mod header;
 mod hunt;
+mod imports;
 mod interrupt;
 mod json;
 mod key;
@@ -71,6 +74,10 @@ use crate::{backend::Door, facts::Root, report::Format};
 pub use self::checks::CheckOptions;
 pub use self::engine::index;
 pub use self::header::{Header, HeaderError};
+pub use self::imports::{
+    Found, Function, GatherError, Import, Importer, Imports, NotFound, defined_functions,
+    gather as gather_imports,
+};
 pub use self::params::{Param, listed as listed_params};
 pub use self::policy::Policy;
 pub use self::runtime::Answering;
@@ -110,6 +117,8 @@ pub struct Options {
     pub door: Option<Door>,
     /// By which keys questions are answered at the prompt.
     pub answering: Answering,
+    /// Where `import` finds what it names.
+    pub imports: Imports,
 }
 
 /// A script and where it came from, for diagnostics.

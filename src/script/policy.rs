@@ -51,6 +51,8 @@ pub enum Effect {
     /// Attempts something in a scratch, or runs a program there. `--audit` lets it, as [`Effect::Run`]; an attempt does
     /// nothing that lasts.
     Attempt,
+    /// Keeps what a process is in a folder. Under `--audit` it is told and not done: it reads much, and writes as much.
+    Evidence,
     /// Makes and writes a file in which the script remembers something. `--audit` lets it: it is the script's own memory,
     /// and changes nothing else.
     Remember,
@@ -122,13 +124,15 @@ impl Policy {
             (Extent::Explained, _, Effect::Attach | Effect::Remember) => Ok(Ruling::Rehearse),
             (Extent::Explained, _, other) => Err(Stop::OnlyExplained(other.in_words()).into()),
             (Extent::Replayed, _, Effect::Attach) => Ok(Ruling::Do),
-            (Extent::Replayed, _, Effect::Remember | Effect::Signal) => Ok(Ruling::Rehearse),
+            (Extent::Replayed, _, Effect::Remember | Effect::Signal | Effect::Evidence) => {
+                Ok(Ruling::Rehearse)
+            }
             (Extent::Replayed, _, other) => Err(Fault::script(format!(
                 "{} and this is a replay: what the script is about is over, and nothing is done about it",
                 other.in_words()
             ))
             .into()),
-            (Extent::Runs, Enforcement::Shadow, Effect::Signal) => Ok(Ruling::Rehearse),
+            (Extent::Runs, Enforcement::Shadow, Effect::Signal | Effect::Evidence) => Ok(Ruling::Rehearse),
             (Extent::Runs, ..) => Ok(Ruling::Do),
         }
     }
@@ -147,7 +151,8 @@ impl Effect {
         match self {
             Effect::Attach => "`attach` loads a probe",
             Effect::Preview => "`preview` asks the kernel",
-            Effect::Signal => "`kill` sends a signal",
+            Effect::Signal => "`kill` and `freeze` send signals",
+            Effect::Evidence => "`keep_evidence` reads what a process is, and writes files",
             Effect::Run => "`run` runs a program",
             Effect::Remember => "`state` keeps a file",
             Effect::Attempt => "`scratch` and `attempt` start processes",

@@ -20,16 +20,37 @@ pub struct Program {
 
 /// Which text each function stands in.
 #[derive(Debug, Default)]
-pub struct Texts(RefCell<HashMap<String, Rc<Source>>>);
+pub struct Texts {
+    texts: RefCell<HashMap<String, Rc<Source>>>,
+    imported: RefCell<HashMap<String, Imported>>,
+}
+
+/// A function of an imported file, as the file knows it.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// `net::is_private`
+    pub shown: String,
+    pub params: Vec<String>,
+}
 
 impl Texts {
     /// Remembers where the functions of a newly compiled text stand.
     pub fn learn(&self, source: &Rc<Source>, functions: impl IntoIterator<Item = String>) {
-        self.0.borrow_mut().extend(functions.into_iter().map(|name| (name, Rc::clone(source))));
+        self.texts.borrow_mut().extend(functions.into_iter().map(|name| (name, Rc::clone(source))));
     }
 
     pub fn text_of(&self, function: &str) -> Option<Rc<Source>> {
-        self.0.borrow().get(function).cloned()
+        self.texts.borrow().get(function).cloned()
+    }
+
+    /// Remembers what a function of an imported file is called there.
+    pub fn learn_imported(&self, name: String, known: Imported) {
+        self.imported.borrow_mut().insert(name, known);
+    }
+
+    /// What a function is called in the file that it was imported from.
+    pub fn imported(&self, function: &str) -> Option<Imported> {
+        self.imported.borrow().get(function).cloned()
     }
 }
 

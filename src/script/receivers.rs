@@ -1,4 +1,5 @@
-//! `p.on_event(|e| p.detach())`: a closure that uses the variable that its method is called on.
+//! `p.on_event(|e| p.detach())`: a closure that uses the variable that its method is called on. And every word that stands for something
+//! else, since the engine asks one function about the words of a text.
 //!
 //! Rhai holds a variable while a method of it is called, and refuses a closure that shares it then. A probe is a handle, and so is a sequence:
 //! its method may as well be called on a copy. So a text is parsed once to find such variables, and where there are any
@@ -8,6 +9,8 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use rhai::{AST, ASTNode, Dynamic, Engine, EvalContext, Expr, ParseError, Position, Scope, Stmt, Token};
 
+use super::imports::{Mark, Marks};
+
 /// Methods of a probe, a sequence or a threshold that keep the function they are given.
 const METHODS: [&str; 7] = ["by", "of", "on_event", "on_match", "step", "when", "where_user"];
 
@@ -15,6 +18,8 @@ const METHODS: [&str; 7] = ["by", "of", "on_event", "on_match", "step", "when", 
 #[derive(Debug, Clone, Default)]
 pub struct Receivers {
     places: Rc<RefCell<BTreeSet<(usize, usize)>>>,
+    /// What words of the text stand for that are of imported files.
+    marks: Rc<RefCell<Marks>>,
     known: BTreeSet<String>,
 }
 
@@ -22,22 +27,49 @@ impl Receivers {
     /// Makes the engine look for such places.
     pub fn register(engine: &mut Engine) -> Self {
         let receivers = Receivers::default();
-        let places = Rc::clone(&receivers.places);
+        let (places, marks) = (Rc::clone(&receivers.places), Rc::clone(&receivers.marks));
         #[allow(deprecated, reason = "volatile and not deprecated, as its documentation says")]
-        engine.on_parse_token(move |token, position, _| match token {
-            Token::Identifier(name) if places.borrow().contains(&place(position)) => {
-                Token::Custom(Box::new(copy_of(&name).into()))
+        engine.on_parse_token(move |token, position, _| {
+            let marks = marks.borrow();
+            // Most texts have none.
+            let mark = if marks.is_empty() { None } else { marks.get(&place(position)) };
+            match (token, mark) {
+                (Token::Identifier(_), Some(Mark::Function(name))) => {
+                    Token::Identifier(Box::new(name.as_str().into()))
+                }
+                (Token::Identifier(_), Some(Mark::Constant(word))) => {
+                    Token::Custom(Box::new(word.as_str().into()))
+                }
+                (Token::StringConstant(_), Some(Mark::Text(name))) => {
+                    Token::StringConstant(Box::new(name.as_str().into()))
+                }
+                (Token::Identifier(name), _) if places.borrow().contains(&place(position)) => {
+                    Token::Custom(Box::new(copy_of(&name).into()))
+                }
+                (other, _) => other,
             }
-            other => other,
         });
         receivers
     }
 
-    /// Compiles a text.
+    /// Compiles a text, of which some words stand for something else.
     ///
     /// # Errors
     /// What does not parse.
-    pub fn compile(&mut self, engine: &mut Engine, scope: &Scope, text: &str) -> Result<AST, ParseError> {
+    pub fn compile(
+        &mut self,
+        engine: &mut Engine,
+        scope: &Scope,
+        text: &str,
+        marks: Marks,
+    ) -> Result<AST, ParseError> {
+        *self.marks.borrow_mut() = marks;
+        let compiled = self.compiled(engine, scope, text);
+        self.marks.borrow_mut().clear();
+        compiled
+    }
+
+    fn compiled(&mut self, engine: &mut Engine, scope: &Scope, text: &str) -> Result<AST, ParseError> {
         let ast = engine.compile_with_scope(scope, text)?;
         let found = found(&ast);
         if found.is_empty() {

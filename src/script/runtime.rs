@@ -44,6 +44,7 @@ use super::{
     correlation::Correlations,
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
+    frozen::FrozenTrees,
     handle::{Asker, ProbeHandle},
     hunt::Hunt,
     interrupt::Interrupts,
@@ -95,6 +96,8 @@ pub struct Runtime {
     /// The process that the session is about, if there is one.
     pub target: OnceCell<Target>,
     pub scratches: Scratches,
+    /// Trees of processes that are stopped.
+    pub frozen: FrozenTrees,
     /// Sequences, thresholds, and what the script remembers.
     pub correlations: Correlations,
     pub timers: RefCell<Timers>,
@@ -121,6 +124,8 @@ pub struct Runtime {
     /// is killed, each thread that ends signals its children once more.)
     tears_down: Cell<bool>,
     in_callback: Cell<bool>,
+    /// An imported file is being evaluated, which only defines.
+    pub defines_only: Cell<bool>,
     /// What may be held, in bytes.
     memory: Cell<usize>,
     /// When whatever runs is ended: the session's time is up, or that of its end.
@@ -173,6 +178,7 @@ impl Runtime {
             make_index,
             probes: Registry::default(),
             scratches: Scratches::default(),
+            frozen: FrozenTrees::default(),
             correlations: Correlations::default(),
             timers: RefCell::default(),
             asked: Asked::default(),
@@ -188,6 +194,7 @@ impl Runtime {
             stop: RefCell::new(None),
             tears_down: Cell::new(false),
             in_callback: Cell::new(false),
+            defines_only: Cell::new(false),
             memory: Cell::new(MEMORY),
             told_door: Cell::new(None),
             last_heartbeat: Cell::new(Instant::now()),
@@ -218,7 +225,19 @@ impl Runtime {
     /// # Errors
     /// If the script is only explained: that is as far as it goes; or only replayed.
     pub fn ask(&self, effect: Effect) -> Result<Ruling, Box<EvalAltResult>> {
+        self.may_act()?;
         self.options.policy.rule(effect)
+    }
+
+    /// Whether anything may be done at all.
+    fn may_act(&self) -> Result<(), Fault> {
+        if !self.defines_only.get() {
+            return Ok(());
+        }
+        Err(Fault {
+            advice: Some("put it into a function, which the script that imports this file calls".to_owned()),
+            ..Fault::script("what is imported only defines, and this has an effect on the system")
+        })
     }
 
     /// Attaches a probe, as far as the policy lets, keeps it until the session's end, and says so.
@@ -226,6 +245,7 @@ impl Runtime {
     /// # Errors
     /// As [`Registry::attach`].
     pub fn attach(&self, probe: &ProbeHandle) -> Result<(), Fault> {
+        self.may_act()?;
         let backend: &dyn Backend = match self.options.policy.rule(Effect::Attach) {
             Ok(Ruling::Do) => &*self.backend,
             _ => &DryRun,

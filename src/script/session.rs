@@ -2,6 +2,7 @@
 
 mod explain;
 pub mod glance;
+mod import;
 pub mod shell;
 
 use std::{
@@ -23,6 +24,7 @@ use super::{
     handle::ProbeHandle,
     header::Header,
     hunt,
+    imports::Imported,
     program::Program,
     receivers::Receivers,
     runtime::{Heard, Runtime, Turn, Until},
@@ -35,7 +37,7 @@ use crate::{
     event::queue::Sender,
     exit,
     filter::Answer,
-    report::{Evaluated, Record, Sink},
+    report::{Evaluated, Purpose, Record, Sink},
     system::errno,
     template::Catalogue,
 };
@@ -59,8 +61,9 @@ struct Started {
     receivers: Receivers,
     runtime: Rc<Runtime>,
     scope: Scope<'static>,
-    /// Functions that former lines have defined.
+    /// Functions that former lines have defined, and those of imported files.
     library: AST,
+    imported: Imported,
     lines: usize,
 }
 
@@ -236,6 +239,7 @@ impl Started {
             runtime,
             scope,
             library: AST::empty(),
+            imported: Imported::default(),
             lines: 0,
         }
     }
@@ -276,6 +280,18 @@ impl Started {
     /// If the header is none, which is said; the exit code.
     fn begin_hunt(&self, source: &Source) -> Result<(), i32> {
         match Header::of(&source.text) {
+            Ok(Some(header)) if header.purpose.is_imported() => {
+                let stem = source.name.rsplit('/').next().unwrap_or_default().trim_end_matches(".rhai");
+                let folder = if header.purpose == Purpose::Reaction { "reactions" } else { "lib" };
+                let alias = stem.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                let text = format!(
+                    "{} is a {}: it does nothing by itself, and is imported\nfix: in a script: import \"{folder}/{stem}\" as {alias};",
+                    source.name,
+                    header.purpose.name()
+                );
+                self.runtime.diagnose(&Diagnostic::sentence(&text));
+                return Err(exit::FAILED);
+            }
             Ok(Some(header)) => self.runtime.hunt.begin(source, header),
             Ok(None) => {}
             Err(error) => {
@@ -322,12 +338,22 @@ impl Started {
     /// Compiles and evaluates a text.
     fn evaluate(&mut self, source: &Source) -> Result<Dynamic, Failure> {
         let source = Rc::new(source.clone());
-        let compiled = self.receivers.compile(&mut self.engine, &self.scope, &source.text);
+        let (text, marks) = self.linked(&source)?;
+        let compiled = self.receivers.compile(&mut self.engine, &self.scope, &text, marks);
         let compiled = compiled.map_err(|error| {
             let known: Vec<_> = self.scope.iter().map(|(name, ..)| name.to_owned()).collect();
             self.runtime.diagnose(&self.runtime.explain_parse(&error, &source, &known));
             Failure::Reported(exit::FAILED)
         })?;
+        if let Some(taken) = compiled.iter_functions().find(|f| self.runtime.texts.imported(f.name).is_some())
+        {
+            let text = format!(
+                "`{}` is how the program calls a function that is imported; name yours otherwise",
+                taken.name
+            );
+            self.runtime.diagnose(&Diagnostic::sentence(&text));
+            return Err(Failure::Reported(exit::FAILED));
+        }
         self.runtime.texts.learn(&source, compiled.iter_functions().map(|f| f.name.to_owned()));
         let mut ast = self.library.merge(&compiled);
         ast.set_source(source.name.as_str());

@@ -55,6 +55,25 @@ pub fn to_json(value: &Dynamic) -> Value {
     }
 }
 
+/// Whether a value only says something: no probe, no function, no state of anything.
+pub fn is_plain(value: &Dynamic) -> bool {
+    if let Ok(items) = value.as_array_ref() {
+        return items.iter().all(is_plain);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        return map.values().all(is_plain);
+    }
+    value.is_int()
+        || value.is_float()
+        || value.is_bool()
+        || value.is_char()
+        || value.is_string()
+        || value.is_blob()
+        || value.is::<std::ops::Range<i64>>()
+        || value.is::<std::ops::RangeInclusive<i64>>()
+        || value.is::<Networks>()
+}
+
 /// Returns about how many bytes a value has as text: much more than it takes in memory if it holds one text many times.
 pub fn weight(value: &Dynamic) -> usize {
     if let Ok(text) = value.as_immutable_string_ref() {

@@ -30,6 +30,8 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Library {
     directories: Vec<PathBuf>,
+    /// So many of them are the user's and the site's; the others come with a program.
+    own: usize,
 }
 
 impl Library {
@@ -40,7 +42,7 @@ impl Library {
         Self::of(variable, env::current_exe().ok().as_deref())
     }
 
-    fn of(variable: impl Fn(&str) -> Option<PathBuf>, program: Option<&Path>) -> Self {
+    pub(super) fn of(variable: impl Fn(&str) -> Option<PathBuf>, program: Option<&Path>) -> Self {
         let own = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
         let own = own.map(|config| config.join("krsi-sh/scripts"));
         // PREFIX/bin/krsi-sh has its scripts in PREFIX/share.
@@ -49,13 +51,31 @@ impl Library {
             ["/etc/krsi-sh/scripts", "/usr/local/share/krsi-sh", "/usr/share/krsi-sh"].map(PathBuf::from);
         let [site, usual @ ..] = usual;
         let mut directories: Vec<PathBuf> = Vec::new();
-        for directory in variable(VARIABLE).into_iter().chain(own).chain([site]).chain(installed).chain(usual)
-        {
+        let mut add = |directory: PathBuf| {
             if !directories.contains(&directory) {
                 directories.push(directory);
             }
+        };
+        variable(VARIABLE).into_iter().chain(own).chain([site]).for_each(&mut add);
+        let mut library = Library { own: directories.len(), directories };
+        for directory in installed.into_iter().chain(usual) {
+            if !library.directories.contains(&directory) {
+                library.directories.push(directory);
+            }
         }
-        Library { directories }
+        library
+    }
+
+    /// Those that are the user's and the site's.
+    #[must_use]
+    pub fn own_directories(&self) -> &[PathBuf] {
+        &self.directories[..self.own]
+    }
+
+    /// Those of what was installed with a program.
+    #[must_use]
+    pub fn installed_directories(&self) -> &[PathBuf] {
+        &self.directories[self.own..]
     }
 
     #[must_use]
@@ -98,7 +118,7 @@ impl Library {
 }
 
 /// Whether a word can be a name of the library, and no path of somebody's.
-fn is_name(word: &str) -> bool {
+pub(super) fn is_name(word: &str) -> bool {
     let path = Path::new(word);
     !word.is_empty()
         && !word.starts_with("./")

@@ -20,6 +20,8 @@ pub struct Places {
     pub trail: PathBuf,
     /// The directory of what scripts remember: `state("name")`.
     pub remembered: PathBuf,
+    /// The directory of folders of evidence: `keep_evidence(e)`.
+    pub evidence: PathBuf,
 }
 
 impl Places {
@@ -49,6 +51,7 @@ impl Places {
             history: state.join("check.json"),
             trail: state.join("panic.ndjson"),
             remembered: state.join("state"),
+            evidence: state.join("evidence"),
         }
     }
 }

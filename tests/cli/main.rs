@@ -12,6 +12,7 @@ mod flags;
 mod foreign;
 mod generated;
 mod help;
+mod imports;
 mod lab;
 mod learning;
 mod library;

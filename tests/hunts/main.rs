@@ -61,7 +61,7 @@ impl Lines for Errors {
 fn session() -> Session {
     Session::explaining(
         Catalogue::builtin().unwrap(),
-        Options { quiet: true, ..Options::default() },
+        Options { quiet: true, imports: krsi_sh::source::imports::everywhere(), ..Options::default() },
         Box::new(Errors),
     )
 }

@@ -20,6 +20,7 @@ pub mod network;
 mod output;
 mod probe;
 mod process;
+mod reaction;
 mod sequence;
 mod session;
 mod start;
@@ -51,6 +52,7 @@ pub fn register(engine: &mut Engine) {
     state::register(engine);
     time::register(engine);
     process::register(engine);
+    reaction::register(engine);
     start::register(engine);
     host::register(engine);
     facts::register(engine);

@@ -315,6 +315,12 @@ mod functions {
         Ok(probe)
     }
 
+    /// Returns what a param is set to, as an array of texts; an empty one if it was not set: `p.get("address")`.
+    #[rhai_fn(return_raw)]
+    pub fn get(probe: &mut ProbeHandle, param: &str) -> Fallible<Array> {
+        Ok(probe.param(param)?.into_iter().map(Into::into).collect())
+    }
+
     /// Sets a param, also while attached: `.set("path", ["/etc/shadow"])`. `()` restores the default.
     #[rhai_fn(return_raw)]
     pub fn set(

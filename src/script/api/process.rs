@@ -57,14 +57,14 @@ pub(super) fn as_map(ended: &Ended) -> Map {
 
 /// Numbers in a script are mostly those of events, which are the kernel's: where a signal would take them for others, it
 /// must not be sent.
-fn of_the_kernel(what: &str) -> Result<(), Fault> {
+pub(super) fn of_the_kernel(what: &str) -> Result<(), Fault> {
     namespaces::process_ids().map_err(|foreign| Fault::environment(format!("cannot {what}: {foreign}")))
 }
 
-fn pid(number: i64) -> Result<i32, Fault> {
+pub(super) fn pid(number: i64) -> Result<i32, Fault> {
     let refused = || {
         let text = format!(
-            "`kill` takes the id of one process, not {number}; allowed: 2 and up, and not this shell's"
+            "a signal is sent to one process by its id, not to {number}; allowed: 2 and up, and not this shell's"
         );
         Fault::script(text).about(number)
     };

@@ -4,7 +4,10 @@
 //! be written instead, with an example from the function's own documentation.
 
 use crate::{
-    script::docs::{self, Function, Index},
+    script::{
+        docs::{self, Function, Index},
+        program::Imported,
+    },
     values::nearest,
 };
 
@@ -37,6 +40,16 @@ pub fn unknown_function(signature: &str, index: &Index) -> Told {
         return (format!("`{name}` takes one value, not {}", given.len()), Some(advice));
     }
     wrong_arguments(name, &given, &forms)
+}
+
+/// A function of an imported file is called with more or fewer arguments than it takes.
+pub fn of_another_number(function: &Imported, signature: &str) -> Told {
+    let types = signature.split_once(" (").map_or("", |(_, types)| types.trim_end_matches(')'));
+    let given = docs::plain_types(types).split(", ").filter(|kind| !kind.is_empty()).count();
+    let Imported { shown, params } = function;
+    let arguments = if params.len() == 1 { "argument" } else { "arguments" };
+    let text = format!("`{shown}` takes {} {arguments}, and is given {given}", params.len());
+    (text, Some(format!("allowed: {shown}({})", params.join(", "))))
 }
 
 /// Whether Rhai has made up this name, for a function that has none.

@@ -221,6 +221,8 @@ pub fn plain_types(types: &str) -> String {
             "ScriptFile" => "File",
             "ScratchHandle" => "Scratch",
             "ChildHandle" => "Child",
+            "FrozenHandle" => "Frozen",
+            "EvidenceHandle" => "Evidence",
             "CharsStream" | "BitRange" => "iterator",
             other if other.starts_with("StepRange") => "iterator",
             other => other,

@@ -167,6 +167,16 @@ impl ProbeHandle {
         Ok(())
     }
 
+    /// Returns what a set of it has, as texts; nothing if it was not set.
+    ///
+    /// # Errors
+    /// If there is no param of that name.
+    pub fn param(&self, name: &str) -> Result<Vec<String>, Fault> {
+        let state = self.0.borrow();
+        param::find(&state.spec.template, name)?;
+        Ok(state.spec.params.get(name).map(ParamValue::members).unwrap_or_default())
+    }
+
     /// Sets a param, now if it is attached; `null` removes it. Returns what there is to say about it.
     ///
     /// # Errors

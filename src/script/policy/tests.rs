@@ -28,6 +28,10 @@ enum Trial {
     Keeps(&'static str),
     /// It starts this program again, which these tests are not: tried in tests/attempts.rs.
     InScratch(&'static str),
+    /// The code, in which `PID` is a child's process id, stops that child.
+    Freezes(&'static str),
+    /// The code keeps what the child of id `PID` is, in `FOLDER`.
+    Evidence(&'static str),
     /// It is about an event, and so needs a kernel: tried in the lab.
     OfEvent,
 }
@@ -52,6 +56,12 @@ const EFFECTS: &[(&str, Trial)] = &[
     ("kill(int, string)", Trial::Kills("kill(PID, \"SIGKILL\")")),
     ("kill(int, int)", Trial::Kills("kill(PID, 9)")),
     ("kill(Event, string)", Trial::OfEvent),
+    ("freeze(Event)", Trial::OfEvent),
+    ("freeze(int)", Trial::Freezes("freeze(PID)")),
+    ("keep_evidence(Event)", Trial::OfEvent),
+    ("keep_evidence(Event, map)", Trial::OfEvent),
+    ("keep_evidence(int)", Trial::Evidence("keep_evidence(PID)")),
+    ("keep_evidence(int, map)", Trial::Evidence("keep_evidence(PID, #{folder: FOLDER})")),
     ("preview(Probe)", Trial::Loads("probe(\"exec\").preview()")),
     ("attempt(Scratch, string)", Trial::InScratch("scratch().attempt(\"reboot\")")),
     ("attempt(Scratch, string, any)", Trial::InScratch("scratch().attempt(\"bpf\", \"map\")")),
@@ -72,6 +82,7 @@ const HARMLESS: &[&str] = &[
     "after(string, function)",
     "alert(string, string)",
     "alert(string, string, Event)",
+    "alive(Event)",
     "allow()",
     "allow(string)",
     "any(array, function)",
@@ -374,6 +385,20 @@ const HARMLESS: &[&str] = &[
     "rearm(Probe)",
     "release(Child)",
     "wait(Child)",
+    "discard(Evidence)",
+    "get(Probe, string)",
+    "get$files(Evidence)",
+    "get$folder(Evidence)",
+    "get$pids(Frozen)",
+    "get$rehearsed(Evidence)",
+    "get$rehearsed(Frozen)",
+    "get$troubles(Evidence)",
+    "stay(Frozen)",
+    "thaw(Frozen)",
+    "to_debug(Evidence)",
+    "to_debug(Frozen)",
+    "to_string(Evidence)",
+    "to_string(Frozen)",
     "get$pid(Child)",
     "get$scope(Child)",
     "to_string(Child)",
@@ -472,6 +497,10 @@ impl Victim {
         self.0.try_wait().unwrap().is_none()
     }
 
+    fn stands_still(&self) -> bool {
+        procfs::process::Process::new(self.0.id().cast_signed()).unwrap().stat().unwrap().state == 'T'
+    }
+
     /// The code with this process's id in it.
     fn in_code(&self, code: &str) -> String {
         code.replace("PID", &self.0.id().to_string())
@@ -510,9 +539,32 @@ fn under_audit_nothing_is_refused_or_signalled_and_it_is_reported() {
                 assert!(said.contains("ran"), "{name}: {said}");
                 assert!(!victim.0.wait().unwrap().success());
             }
+            Trial::Freezes(code) => {
+                let mut victim = Victim::new();
+                let (ended, said) =
+                    session(audit, &victim.in_code(&format!("let f = {code}; print(f.rehearsed)")));
+                let report = format!("would send SIGSTOP to process {}", victim.0.id());
+                assert!(ended == 0 && said.contains(&report) && said.contains("true"), "{name}: {said}");
+                assert!(victim.lives() && !victim.stands_still(), "{name}");
+            }
+            Trial::Evidence(code) => {
+                let (victim, folder) = (Victim::new(), tempfile::tempdir().unwrap());
+                let code = victim.in_code(&in_folder(code, folder.path()));
+                let (ended, said) = session(audit, &format!("let kept = {code}; print(kept.rehearsed)"));
+                assert!(
+                    ended == 0 && said.contains("\"would\":\"keep\"") && said.contains("true"),
+                    "{name}: {said}"
+                );
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{name}");
+            }
             Trial::Loads(_) | Trial::InScratch(_) | Trial::Keeps(_) | Trial::OfEvent => {}
         }
     }
+}
+
+/// The code with a folder that is not there yet.
+fn in_folder(code: &str, folder: &std::path::Path) -> String {
+    code.replace("FOLDER", &format!("\"{}/kept\"", folder.display()))
 }
 
 #[test]
@@ -524,10 +576,15 @@ fn what_is_explained_is_not_done() {
                 let (ended, said) = explained(code);
                 assert_eq!((ended, &*said), (0, ""), "{name}");
             }
-            Trial::Kills(code) | Trial::Runs(code) => {
+            Trial::Kills(code) | Trial::Runs(code) | Trial::Freezes(code) => {
                 let mut victim = Victim::new();
                 let (ended, _) = explained(&victim.in_code(code));
-                assert!(ended == 0 && victim.lives(), "{name}");
+                assert!(ended == 0 && victim.lives() && !victim.stands_still(), "{name}");
+            }
+            Trial::Evidence(code) => {
+                let (victim, folder) = (Victim::new(), tempfile::tempdir().unwrap());
+                let (ended, _) = explained(&victim.in_code(&in_folder(code, folder.path())));
+                assert!(ended == 0 && std::fs::read_dir(folder.path()).unwrap().next().is_none(), "{name}");
             }
         }
     }
@@ -549,6 +606,25 @@ fn without_either_it_is_done() {
                 let mut victim = Victim::new();
                 session(Policy::default(), &victim.in_code(code));
                 assert!(!victim.0.wait().unwrap().success(), "{name}");
+            }
+            Trial::Freezes(code) => {
+                let victim = Victim::new();
+                let code = victim.in_code(&format!(
+                    "let f = {code}; print(processes().find(|p| p.pid == PID).state); print(f.thaw())"
+                ));
+                let (ended, said) = session(Policy::default(), &code);
+                assert!(ended == 0 && said.contains("stopped\n1"), "{name}: {said}");
+                assert!(!victim.stands_still(), "{name}");
+            }
+            Trial::Evidence(code) if code.contains("FOLDER") => {
+                let (victim, folder) = (Victim::new(), tempfile::tempdir().unwrap());
+                let code = victim.in_code(&in_folder(code, folder.path()));
+                let (ended, said) = session(
+                    Policy::default(),
+                    &format!("let kept = {code}; print(kept.files[\"exe\"].size > 0)"),
+                );
+                assert!(ended == 0 && said.contains("true"), "{name}: {said}");
+                assert_eq!(std::fs::read_dir(folder.path().join("kept")).unwrap().count(), 1, "{name}");
             }
             _ => {}
         }

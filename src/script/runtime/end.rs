@@ -42,6 +42,10 @@ impl Runtime {
                 self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));
             }
         }
+        let thawed = self.frozen.thaw_all();
+        if thawed > 0 {
+            self.note(&format!("{thawed} processes that were stopped by `freeze` go on, since the session ends; `.stay()` leaves them"));
+        }
         for left in self.scratches.close_after(0) {
             self.report(|reporter| reporter.log(&format!("error: {left}")));
         }

@@ -71,6 +71,7 @@ mod proc_mem;
 mod product;
 mod prompt;
 mod ptrace;
+mod reactions;
 mod recording;
 mod rename;
 mod sched;
@@ -572,6 +573,15 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what is only rehearsed trips nothing" => breaker::rehearsed,
             "it is said though the shell was busy, and by who is quiet" => breaker::said,
             "a recording tells of it" => breaker::recorded,
+        }
+        "reactions" {
+            "what is imported is a filter, a callback and a timer, live and replayed" => reactions::imports,
+            "a process and all that it has started stand still, and go on" => reactions::freeze_tree,
+            "what a process is, is kept where nobody else looks" => reactions::snapshot_evidence,
+            "an address is blocked, and another is not" => reactions::block_address,
+            "a process tree has no network, and has it again" => reactions::cut_network,
+            "an executable is quarantined under every name" => reactions::quarantine_file,
+            "under --audit nothing is done, and it is said" => reactions::audited,
         }
         "recording" {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
