@@ -35,7 +35,7 @@ use crate::{
     event::queue::Sender,
     exit,
     filter::Answer,
-    report::{Evaluated, Record, Sink},
+    report::{Evaluated, Record, Sink, printable_lines},
     system::errno,
     template::Catalogue,
 };
@@ -214,7 +214,7 @@ fn guarded<T>(
 
 fn unusable(error: &str) -> Outcome {
     // Nobody is left to tell if this fails.
-    let _ = writeln!(io::stderr().lock(), "error: {error}");
+    let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(&error.to_string()));
     Outcome { code: exit::ENVIRONMENT }
 }
 

@@ -203,6 +203,8 @@ const HARMLESS: &[&str] = &[
     "process_key(Event)",
     "quoted(array)",
     "quoted(string)",
+    "redact(array)",
+    "redact(string)",
     "remove(array, int)",
     "remove(map, string)",
     "replace(string, char, string)",
