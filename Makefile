@@ -8,7 +8,7 @@ HOST := $(or $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(shell unam
 BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/krsi-sh
 ROOT := $(DESTDIR)$(PREFIX)
 
-.PHONY: help build check demo test matrix try kernels templates templates-check lint bench performance install
+.PHONY: help build check demo fuzz test matrix try kernels templates templates-check lint bench performance install
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,11 +53,15 @@ templates-check: ## Fail if the committed eBPF objects differ from their sources
 	@scripts/setup templates
 	scripts/templates --check
 
+FUZZ_SECONDS ?= 60
+fuzz: ## Fuzz what takes bytes from elsewhere, each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=600]
+	@scripts/fuzz "$(FUZZ_SECONDS)"
+
 lint: ## Formatting and lints, warnings being errors
 	cargo fmt --check
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --release --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/peers scripts/reports scripts/test .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/fuzz scripts/peers scripts/reports scripts/test .ci/run; fi
 
 bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup lab

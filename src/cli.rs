@@ -25,6 +25,7 @@ use crate::{
     exit,
     globals::{self, Asked, Globals},
     kernel::{WAKER, too_few_files},
+    report::{printable_lines, show_secrets},
 };
 
 /// A shell for security probes: eBPF LSM programs that observe, shadow, deny and kill
@@ -73,6 +74,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let cli = match parse(&arguments, std::env::var_os(globals::VARIABLE)) {
         Ok(cli) => cli,
         Err(error) => {
+            // It quotes words that somebody else may have chosen: a file's name, taken by a pattern of the shell's.
+            let text = error.render().to_string();
+            let safe = printable_lines(&text);
+            if safe != text {
+                let _ = write!(io::stderr().lock(), "{safe}");
+                return error.exit_code();
+            }
             return match error.print().and_then(|()| io::stdout().flush()) {
                 // Nobody reads it any more, and nobody is told: help is read by `head` too.
                 Err(trouble) if trouble.kind() != io::ErrorKind::BrokenPipe && error.exit_code() == 0 => {
@@ -85,6 +93,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     if let Some(why) = too_few_files() {
         commands::complain(why);
         return exit::ENVIRONMENT;
+    }
+    if cli.globals.show_secrets {
+        show_secrets();
+        if !cli.globals.quiet {
+            commands::complain("secrets in what is written are shown, not redacted (--show-secrets)");
+        }
     }
     match &cli.command {
         Some(command) => command.run(&cli.globals),
@@ -384,6 +398,7 @@ mod tests {
             template_dirs: Vec::new(),
             door: Some(crate::backend::Door::FmodRet),
             audit: true,
+            show_secrets: true,
             quiet: false,
             lasts: Some(Duration::from_millis(1500)),
             verbose: 2,

@@ -18,6 +18,8 @@ pub mod event;
 pub mod exit;
 pub mod facts;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod globals;
 pub mod kernel;
 pub mod lab;

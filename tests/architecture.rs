@@ -15,6 +15,7 @@ use syn::visit::{self, Visit};
 const STREET: &[&str] = &[
     "main",
     "cli",
+    "fuzzing",
     "commands",
     "shell",
     "why",
@@ -55,7 +56,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "names", "load", "host", "error", "verifier", "errno", "label", "call",
         ],
     ),
-    ("report", &["document", "reporter", "sink", "format", "record", "printable"]),
+    ("report", &["document", "reporter", "redaction", "sink", "format", "record", "printable", "secrets"]),
 ];
 
 /// Libraries that are named in these places alone: (library, where, why).

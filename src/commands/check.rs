@@ -307,6 +307,9 @@ fn passed_on(globals: &Globals) -> Vec<String> {
     if globals.audit {
         words.push("--audit".to_owned());
     }
+    if globals.show_secrets {
+        words.push("--show-secrets".to_owned());
+    }
     words
 }
 

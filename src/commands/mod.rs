@@ -17,7 +17,13 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::{exit, globals::Globals, report::columns, source, template::Catalogue};
+use crate::{
+    exit,
+    globals::Globals,
+    report::{columns, printable_lines, screened},
+    source,
+    template::Catalogue,
+};
 
 /// Declares each command's module and its subcommand of the same name.
 macro_rules! commands {
@@ -84,14 +90,14 @@ fn width() -> Option<u16> {
 
 /// Says on standard error why a command cannot go on.
 pub(crate) fn complain(error: impl Display) {
-    // Nobody is left to tell if this fails.
-    let _ = writeln!(io::stderr().lock(), "krsi-sh: {error}");
+    // It may name files and scripts by what others have called them. Nobody is left to tell if this fails.
+    let _ = writeln!(io::stderr().lock(), "krsi-sh: {}", printable_lines(&error.to_string()));
 }
 
 /// Writes a command's whole answer on standard output; gives the exit code.
 fn answer(text: &str) -> i32 {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(screened(text).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => exit::FINE,
         // A reader that has enough is content.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,

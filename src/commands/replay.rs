@@ -20,7 +20,8 @@ use crate::{
     globals::Globals,
     recording::{Answered, ReadError, Replay, event_at, is_recording},
     report::{
-        Format, Lines, Record, Renderer, Reporter, Sink, Stream, Streams, Writer, line_json, printable,
+        Format, Lines, Record, Renderer, Reporter, Sink, Stream, Streams, Writer, hidden, line_json,
+        printable,
     },
     script::{Session, Source},
     template::Catalogue,
@@ -96,6 +97,12 @@ fn replay(args: &ReplayArgs, globals: &Globals, catalogue: &Catalogue) -> Result
     let code = session(&replay, &source, words, globals, catalogue, Box::new(Streams::new()));
     if !globals.quiet {
         complain(format_args!("replayed {} events of {}", replay.events(), args.recording.display()));
+        if replay.redacted() > 0 {
+            complain(format_args!(
+                "of its events {} had secrets, which are written over: a filter or function that looks at these may decide otherwise than it did",
+                replay.redacted()
+            ));
+        }
     }
     Ok(told(&replay, code))
 }
@@ -299,7 +306,7 @@ fn json_line(
 /// `2026-11-30T08:00:00Z  allowed → denied (watch)  exec curl[123] uid 0  /usr/bin/curl`.
 fn text_line(before: &(Outcome, String), after: &(Outcome, String), event: &Map<String, Value>) -> String {
     let text = |name: &str| match event.get(name) {
-        Some(Value::String(text)) => printable(text).into_owned(),
+        Some(Value::String(text)) => printable(&hidden(text)).into_owned(),
         Some(other) => other.to_string(),
         None => String::new(),
     };

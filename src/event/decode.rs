@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
+    ops::Range,
     sync::Arc,
 };
 
@@ -94,7 +95,7 @@ impl Event {
 
     /// Of a record that has been checked.
     pub(super) fn new(source: &Arc<Source>, bytes: &[u8], wall_offset_ns: i64) -> Self {
-        Event { source: Arc::clone(source), bytes: bytes.into(), wall_offset_ns, stacks: None }
+        Event { source: Arc::clone(source), bytes: bytes.into(), wall_offset_ns, stacks: None, instead: None }
     }
 
     /// The same with the stacks that it names.
@@ -245,6 +246,10 @@ impl Event {
     }
 
     fn read(&self, field: &Field) -> Value {
+        let instead = self.instead.iter().flatten().find(|(name, _)| *name == field.name);
+        if let Some((_, value)) = instead {
+            return value.clone();
+        }
         let bytes = self.bytes_of(field);
         match &field.kind {
             // The kernel has no wall clock for tracing programs before 5.8 semantics and none that cannot jump, so
@@ -262,12 +267,16 @@ impl Event {
         }
     }
 
-    /// Where the field lies in this record. The packed ones begin where the one before ends.
     fn bytes_of(&self, field: &Field) -> &[u8] {
+        self.bytes.get(self.place_of(field)).unwrap_or_default()
+    }
+
+    /// Where the field lies in this record. The packed ones begin where the one before ends.
+    pub(super) fn place_of(&self, field: &Field) -> Range<usize> {
         let packed =
             self.source.template.fields.get(self.source.template.layout.packed_from..).unwrap_or_default();
         let skipped = self.source.skipped;
-        let Some(offset) = field.offset.checked_sub(skipped) else { return &[] };
+        let Some(offset) = field.offset.checked_sub(skipped) else { return 0..0 };
         let mut at = packed.first().map_or(usize::MAX, |f| f.offset.saturating_sub(skipped));
         if offset < at {
             let bytes = self.bytes.get(offset..).unwrap_or_default();
@@ -275,7 +284,7 @@ impl Event {
                 FieldKind::Texts { length } => usize::try_from(self.number(length)).unwrap_or(usize::MAX),
                 _ => field.size,
             };
-            return &bytes[..bytes.len().min(field.size).min(used)];
+            return offset..offset + bytes.len().min(field.size).min(used);
         }
         for candidate in packed {
             let rest = self.bytes.get(at..).unwrap_or_default();
@@ -285,11 +294,11 @@ impl Event {
             };
             let used = used.min(rest.len()).min(candidate.size);
             if candidate.offset == field.offset {
-                return &rest[..used];
+                return at..at + used;
             }
             at += used;
         }
-        &[]
+        0..0
     }
 }
 

@@ -9,6 +9,7 @@
 mod decode;
 pub mod origin;
 pub mod queue;
+mod texts;
 
 use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
@@ -42,6 +43,8 @@ pub struct Event {
     wall_offset_ns: i64,
     /// Where the operation came from, if the probe wants to know.
     stacks: Option<Box<Stacks>>,
+    /// Fields that read otherwise than the record has them, by their names.
+    instead: Option<Box<[(String, Value)]>>,
 }
 
 /// What all events of a probe have in common.

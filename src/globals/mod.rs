@@ -51,6 +51,13 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "DOOR", value_parser = doors(), overrides_with = "door", hide_short_help = true)]
     pub door: Option<Door>,
 
+    /// Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>
+    ///
+    /// What looks like a secret is redacted in everything that is written: events, alerts, values, printed texts, tables, reports and
+    /// recordings. Scripts and filters have the texts as they are all the same.
+    #[arg(long, global = true, overrides_with = "show_secrets", hide_short_help = true)]
+    pub show_secrets: bool,
+
     /// Directory with further templates, as objects named NAME.bpf.o; may be repeated
     #[arg(long = "template-dir", global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath, hide_short_help = true)]
     pub template_dirs: Vec<PathBuf>,
@@ -134,6 +141,9 @@ impl Globals {
         ];
         if self.audit {
             words.push("--audit".to_owned());
+        }
+        if self.show_secrets {
+            words.push("--show-secrets".to_owned());
         }
         if let Some(door) = self.door {
             words.push(format!("--door={door}"));

@@ -10,6 +10,7 @@ use crate::{
     backend::Door,
     event::Told,
     probe::{Counters, Spec, Summary},
+    report::redacted,
     template::Template,
 };
 
@@ -33,6 +34,19 @@ pub struct Begin {
     /// The process that the session was about.
     #[serde(default)]
     pub target: Option<i32>,
+    #[serde(default)]
+    pub secrets: Secrets,
+}
+
+/// What has become of secrets in arguments and other texts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Secrets {
+    /// They are there as they were, as in files from before they could be left out.
+    #[default]
+    Shown,
+    /// They are written over; each text is as long as it was.
+    Redacted,
 }
 
 /// What a probe selects and does, as of now.
@@ -143,6 +157,9 @@ pub enum Line {
     End {
         at: u64,
         events: u64,
+        /// Of them, those whose secrets are written over.
+        #[serde(default)]
+        redacted: u64,
     },
 }
 
@@ -214,7 +231,8 @@ impl Rule {
             selects: digest(&format!("{conditions:?} {:?} {filter:?}", spec.params)),
             scope: digest(&format!("{conditions:?}")),
             params: digest(&format!("{:?}", spec.params)),
-            selects_in_words: words.join(", "),
+            // The same whether secrets are shown or not: it is compared.
+            selects_in_words: redacted(&words.join(", ")).into_owned(),
             mode: spec.acting_mode(),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    line::{Attach, Begin, EventLine, Line, Rule, VERSION},
+    line::{Attach, Begin, EventLine, Line, Rule, Secrets, VERSION},
     writer::{Trouble, Writer},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
         ask::{Reply, Standing},
     },
-    report::{event_json, line_json},
+    report::{event_line, hidden, hidden_summaries, masked_record, secrets_are_shown},
     system::clock,
     template::Param,
 };
@@ -84,6 +84,8 @@ struct Part {
     number: u32,
     begun: Instant,
     events: u64,
+    /// Of them, those that had secrets.
+    redacted: u64,
 }
 
 /// `monday.ndjson.zst`, `monday.2.ndjson.zst` …
@@ -125,7 +127,7 @@ impl Recording {
             told_trouble: Cell::new(false),
             path: path.to_owned(),
             parts: Cell::new(parts),
-            part: Cell::new(Part { number: 1, begun: Instant::now(), events: 0 }),
+            part: Cell::new(Part { number: 1, begun: Instant::now(), events: 0, redacted: 0 }),
             attached: RefCell::default(),
             ended: RefCell::default(),
             tripped: RefCell::default(),
@@ -139,7 +141,11 @@ impl Recording {
                 host: named(system.as_ref().map(nix::sys::utsname::UtsName::nodename)),
                 kernel: named(system.as_ref().map(nix::sys::utsname::UtsName::release)),
                 script: about.script,
-                args: about.args,
+                args: match secrets_are_shown() {
+                    true => about.args,
+                    false => about.args.iter().map(|arg| hidden(arg).into_owned()).collect(),
+                },
+                secrets: if secrets_are_shown() { Secrets::Shown } else { Secrets::Redacted },
                 target: about.target,
             },
         }));
@@ -165,7 +171,8 @@ impl Recording {
     fn end_part(&self) {
         let State { clock, file, part, trouble, .. } = &*self.0;
         if file.borrow().trouble() == Trouble::default() {
-            self.line(&Line::End { at: clock.kernel_ns(), events: part.get().events });
+            let Part { events, redacted, .. } = part.get();
+            self.line(&Line::End { at: clock.kernel_ns(), events, redacted });
         }
         let Trouble { why, unwritten } = file.borrow_mut().finish();
         let mut trouble = trouble.borrow_mut();
@@ -195,7 +202,7 @@ impl Recording {
         };
         self.end_part();
         *file.borrow_mut() = next;
-        part.set(Part { number, begun: Instant::now(), events: 0 });
+        part.set(Part { number, begun: Instant::now(), events: 0, redacted: 0 });
         let at = clock.kernel_ns();
         self.line(&Line::Recording(Begin { at, ..begin.clone() }));
         let mut attached = attached.borrow_mut();
@@ -231,21 +238,24 @@ impl Recording {
 
     fn counted(&self, by: u32, summaries: &[Summary]) {
         let at = self.step();
-        self.line(&Line::Counted { by, at, summaries: summaries.to_vec() });
+        self.line(&Line::Counted { by, at, summaries: hidden_summaries(summaries) });
     }
 
     fn event(&self, event: &Event) {
         let State { by, group, events, file, part, .. } = &*self.0;
         let by = by.borrow().get(event.probe()).copied().unwrap_or_default();
+        let masked = masked_record(event);
         let own = EventLine {
             by,
             at: group.get(),
             wall_offset_ns: event.wall_offset_ns(),
-            record: &super::base64(event.record()),
+            record: &super::base64(masked.as_deref().unwrap_or(event.record())),
         };
         events.set(events.get() + 1);
-        part.set(Part { events: part.get().events + 1, ..part.get() });
-        file.borrow().line(own.written(&line_json("event", &event_json(event))));
+        let Part { events, redacted, .. } = part.get();
+        let redacted = redacted + u64::from(masked.is_some());
+        part.set(Part { events: events + 1, redacted, ..part.get() });
+        file.borrow().line(own.written(&event_line(event)));
     }
 }
 
@@ -484,7 +494,7 @@ impl Attached for Watched {
         let at = recording.step();
         // Events of its may still be under way.
         recording.0.ended.borrow_mut().push(by);
-        recording.line(&Line::Detach { by, at, counters, summaries: summaries.clone() });
+        recording.line(&Line::Detach { by, at, counters, summaries: hidden_summaries(&summaries) });
         Ok((counters, summaries))
     }
 }

@@ -52,6 +52,8 @@ struct State {
     strays: Cell<u64>,
     /// Whether the recording was ended by its writer.
     is_whole: Cell<bool>,
+    /// Events whose secrets are written over, as far as the end tells.
+    redacted: Cell<u64>,
     /// A line that is none.
     trouble: RefCell<Option<ReadError>>,
     /// Answers that are kept, if they are.
@@ -116,6 +118,7 @@ impl Replay {
             events: Cell::new(0),
             strays: Cell::new(0),
             is_whole: Cell::new(false),
+            redacted: Cell::new(0),
             trouble: RefCell::default(),
             answers: keeps_answers.then(RefCell::default),
         })))
@@ -131,6 +134,12 @@ impl Replay {
     #[must_use]
     pub fn events(&self) -> u64 {
         self.0.events.get()
+    }
+
+    /// Returns how many of its events had secrets that are written over, as far as its end has been read.
+    #[must_use]
+    pub fn redacted(&self) -> u64 {
+        self.0.redacted.get()
     }
 
     /// Returns why it was not read to its end, if that is for a line that is none.
@@ -241,7 +250,10 @@ impl State {
                 }
                 self.detached.borrow_mut().insert(by, (counters, summaries));
             }
-            Some(ReadLine::Other(Line::End { .. })) => self.is_whole.set(true),
+            Some(ReadLine::Other(Line::End { redacted, .. })) => {
+                self.is_whole.set(true);
+                self.redacted.set(redacted);
+            }
             _ => {}
         }
     }

@@ -38,6 +38,7 @@ pub fn schema() -> String {
                 ("kernel", text("Release of its kernel.")),
                 ("script", text("Name of the script.")),
                 ("args", json!({ "type": "array", "items": { "type": "string" } })),
+                ("secrets", json!({ "enum": ["redacted", "shown"], "description": "Whether secrets in arguments and other texts are written over; `<redacted>` stands for one." })),
                 ("target", json!({ "type": ["integer", "null"], "description": "The process that the session was about." })),
             ],
         ),
@@ -80,7 +81,7 @@ pub fn schema() -> String {
         ),
         ("match", "Sequences and thresholds were given what had happened until then.", vec![("at", at()), ("until", at()), ("looked", looked())]),
         ("close", "The session ends.", vec![("at", at()), ("looked", looked())]),
-        ("end", "Nothing is missing.", vec![("at", at()), ("events", number("How many there were."))]),
+        ("end", "Nothing is missing.", vec![("at", at()), ("events", number("How many there were.")), ("redacted", number("Of them, those whose secrets are written over."))]),
     ]
     .into_iter()
     .map(|(kind, what, fields)| {

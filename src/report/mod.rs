@@ -11,7 +11,9 @@
 //! sink        where records go: the process's streams, and the threads that write them
 //! format      how records are written: text, json
 //! record      what is reported, before it has a form
+//! redaction   records without the secrets that are in what they tell
 //! printable   what keeps a name from moving the cursor or breaking a line
+//! secrets     what is one, in a text
 //! ```
 //!
 //! Each uses only what stands below it.
@@ -20,18 +22,25 @@ mod document;
 mod format;
 mod printable;
 mod record;
+mod redaction;
 mod reporter;
+mod secrets;
 mod sink;
 
 pub use self::{
     document::{Document, Look, text::sum as sum_of_checks},
     format::{
         Format, Lines, Renderer,
-        json::{event as event_json, line_of as line_json, safe as safe_json, summary_row},
+        json::{event as event_json, safe as safe_json, summary_row},
         text::{check_lines, duration, summary_text, wrapped},
     },
     printable::{Painted, printable, printable_lines, quoted, screened},
     record::{Books, Evaluated, Finding, Hunted, Purpose, Record, Rule, Stream},
+    redaction::{event_line, hidden, hidden_summaries, line_json, masked_record},
     reporter::Reporter,
+    secrets::{redacted, redacted_list, secrets_are_shown, show_secrets},
     sink::{Notice, Sink, Streams, Target, Writer, allows_color, columns},
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Text that may say anything, made harmless for a terminal and a log.
 //!
 //! Names of files and tasks are chosen by whoever made them. What could move the
-//! cursor, colour the screen, break a line or reverse the reading order is
+//! cursor, colour the screen, break a line, reverse the reading order or stand there unseen is
 //! written out as `\u{…}`, and a byte that is not UTF-8 ([`raw`]) as `\xff`; everything else stays as it is.
 //!
 //! Where a text stands beside others, it must not be taken for one of them: there it is a word as a shell would
@@ -44,8 +44,9 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 /// Everything on its way out passes through here, so that nobody has to think of it.
 #[must_use]
 pub fn screened(text: &str) -> Cow<'_, str> {
-    // Of what is hostile beyond ASCII the first byte is one of three: C2 (C1 controls), D8 and E2, EF (direction).
-    let suspicious = |byte: u8| matches!(byte, 0..=8 | 11..=31 | 127 | 0xc2 | 0xd8 | 0xe2 | 0xef);
+    // The first bytes of what is hostile beyond ASCII.
+    let suspicious =
+        |byte: u8| matches!(byte, 0..=8 | 11..=31 | 127 | 0xc2 | 0xd8 | 0xe1 | 0xe2 | 0xee | 0xef | 0xf3);
     if !text.bytes().any(suspicious) {
         return Cow::Borrowed(text);
     }
@@ -125,7 +126,7 @@ fn escaped_word(text: &str) -> String {
             '\'' | '\\' => out.extend(['\\', c]),
             _ if let Some(byte) = raw::byte(c) => drop(write!(out, "\\x{byte:02x}")),
             c if c.is_ascii_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            // All that are hostile are of the first plane.
+            c if hostile(c) && u32::from(c) > 0xffff => drop(write!(out, "\\U{:08x}", u32::from(c))),
             c if hostile(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
@@ -134,13 +135,15 @@ fn escaped_word(text: &str) -> String {
     out
 }
 
-/// Bytes that are not UTF-8, control characters (C0, DEL, C1), Unicode's own line breaks, and whatever changes
-/// the direction of the text around it (Unicode TR 36, "bidirectional text spoofing").
+/// Bytes that are not UTF-8, control characters (C0, DEL, C1), Unicode's own line breaks, whatever changes
+/// the direction of the text around it (Unicode TR 36, "bidirectional text spoofing"), and what is not seen at all but for the
+/// joiners, which some scripts and emoji need.
 pub(super) fn hostile(c: char) -> bool {
     c.is_control()
         || raw::byte(c).is_some()
         || matches!(c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -176,6 +179,7 @@ mod tests {
             ("it's", r"$'it\'s'"),
             ("\x1b[31m\n", r"$'\x1b[31m\n'"),
             ("a\u{202e}\u{9b}", r"$'a\u202e\u009b'"),
+            ("a\u{200b}\u{e0041}", r"$'a\u200b\U000e0041'"),
         ];
         for (text, word) in cases {
             assert_eq!(quoted(text), word, "{text:?}");
@@ -185,13 +189,14 @@ mod tests {
     /// Bash itself, in a locale of UTF-8.
     #[test]
     fn bash_reads_the_bytes_back() {
-        let names: [&[u8]; 6] = [
+        let names: [&[u8]; 7] = [
             b"a\xff",
             br"a\xff",
             b"it's \"x\"; $(y)\t\x01",
             "\u{202e}ä\u{9b}".as_bytes(),
             b"\xc3(",
             b"-n\n\n",
+            "\u{200b}\u{e0041}\u{ad}".as_bytes(),
         ];
         for name in names {
             let script = format!("printf %s {}", quoted(&raw::text(name)));

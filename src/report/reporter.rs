@@ -5,6 +5,7 @@ use std::{io, rc::Rc};
 use super::{
     format::{Format, Renderer},
     record::{Record, Rule},
+    redaction::without_secrets,
     sink::Sink,
 };
 use crate::{backend::Clock, event::Event, probe::Summary, values::Severity};
@@ -95,7 +96,9 @@ impl Reporter {
         if self.clock.is_stepped() {
             self.renderer.set_time(self.clock.wall());
         }
-        self.sink.emit(&record, &mut *self.renderer)
+        // Here, so that no format and no sink ever has what it must not tell.
+        let (sink, renderer) = (&mut self.sink, &mut *self.renderer);
+        without_secrets(record, |record| sink.emit(&record, renderer))
     }
 
     // ---- the records that most parts report -----------------------------------

@@ -37,7 +37,7 @@ use crate::{
     event::queue::Sender,
     exit,
     filter::Answer,
-    report::{Evaluated, Purpose, Record, Sink},
+    report::{Evaluated, Purpose, Record, Sink, printable_lines},
     system::errno,
     template::Catalogue,
 };
@@ -217,7 +217,7 @@ fn guarded<T>(
 
 fn unusable(error: &str) -> Outcome {
     // Nobody is left to tell if this fails.
-    let _ = writeln!(io::stderr().lock(), "error: {error}");
+    let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(&error.to_string()));
     Outcome { code: exit::ENVIRONMENT }
 }
 

@@ -56,7 +56,7 @@ use self::{
 use crate::{
     exit,
     kernel::{self, Live},
-    report::{Format, Lines, Stream, wrapped},
+    report::{Format, Lines, Stream, printable_lines, wrapped},
     script::{self, Echo, LineResult, Options, Outcome, Served, Session, Source, Stance},
     template::Catalogue,
 };
@@ -141,7 +141,7 @@ fn banner() {
 
 /// Says something on standard error before there is a session. Nobody is left to tell if that fails.
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable_lines(text));
 }
 
 /// As much as can be seen without loading anything.

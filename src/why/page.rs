@@ -9,7 +9,7 @@ use super::Told;
 use crate::{
     kernel::denials::errno_name,
     raw,
-    report::{line_json, printable},
+    report::{hidden, line_json, printable},
 };
 
 /// Two lines: what was refused, and who has refused it.
@@ -18,7 +18,8 @@ pub fn text(told: &Told, color: bool) -> String {
     let style = |style: Style| if color { style } else { Style::new() };
     let Told { denial, finding, .. } = told;
     let comm = raw::text(&denial.comm);
-    let object = told.object.as_deref().map_or_else(String::new, |object| format!(" {}", printable(object)));
+    let object =
+        told.object.as_deref().map_or_else(String::new, |object| format!(" {}", printable(&hidden(object))));
     let mut text = format!(
         "{}[{}] {}{object}: {}\n",
         printable(&comm).style(style(Style::new().bold())),
@@ -34,7 +35,7 @@ pub fn text(told: &Told, color: bool) -> String {
     }
     text.push('\n');
     for frame in &told.stack {
-        _ = writeln!(text, "      {}", printable(frame));
+        _ = writeln!(text, "      {}", printable(&hidden(frame)));
     }
     text
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use nix::unistd::getuid;
 use serde::Serialize;
 
-use crate::system::{places::Places, whole_file};
+use crate::{
+    report::safe_json,
+    system::{places::Places, whole_file},
+};
 
 /// One time, as it is written.
 #[derive(Debug, Serialize)]
@@ -45,8 +48,8 @@ pub fn keep(ending: &Ending<'_>) -> Result<PathBuf, String> {
         loginuid: loginuid.filter(|id| *id != u32::MAX),
         ending,
     };
-    let mut text = serde_json::to_vec(&line).map_err(|error| refused(error.into()))?;
-    text.push(b'\n');
+    let text = serde_json::to_string(&line).map_err(|error| refused(error.into()))?;
+    let text = safe_json(&text) + "\n";
     if let Some(directory) = file.parent() {
         whole_file::private_directory(directory).map_err(refused)?;
     }
@@ -56,7 +59,7 @@ pub fn keep(ending: &Ending<'_>) -> Result<PathBuf, String> {
         .append(true)
         .create(true)
         .open(&file)
-        .and_then(|mut file| file.write_all(&text))
+        .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(refused)?;
     Ok(file)
 }

@@ -64,6 +64,23 @@ mod functions {
         words.iter().map(|word| report::quoted(word)).collect::<Vec<_>>().join(" ")
     }
 
+    /// Returns a text without the secrets that can be told by how they look or by what stands before them: passwords, tokens, keys,
+    /// addresses with a password: `redact("mysql --password=hunter2")` is `"mysql --password=<redacted>"`. What a script
+    /// prints, emits or raises as an alert is redacted anyway, unless `--show-secrets` says otherwise.
+    pub fn redact(text: &str) -> String {
+        report::redacted(text).into_owned()
+    }
+
+    /// Returns a list of arguments without their secrets: `["mysql", "-phunter2"].redact()` is `["mysql", "-p<redacted>"]`.
+    #[rhai_fn(name = "redact", pure)]
+    pub fn redact_list(list: &mut Array) -> Array {
+        let words: Vec<Vec<u8>> = words(list).iter().map(|word| raw::bytes(word).into_owned()).collect();
+        match report::redacted_list(&words.iter().map(Vec::as_slice).collect::<Vec<_>>()) {
+            Some(redacted) => redacted.iter().map(|word| raw::text(word).into()).collect(),
+            None => list.clone(),
+        }
+    }
+
     // ---- the language's own, by the bytes that a text stands for --------------
 
     /// Returns how many characters a text has; each byte that is not UTF-8 counts as one: `e.path.len()`.

@@ -214,6 +214,8 @@ const HARMLESS: &[&str] = &[
     "process_key(Event)",
     "quoted(array)",
     "quoted(string)",
+    "redact(array)",
+    "redact(string)",
     "remove(array, int)",
     "remove(map, string)",
     "replace(string, char, string)",

@@ -14,7 +14,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::{
     probe::Counters,
-    report::{printable, summary_text},
+    report::{hidden_summaries, printable, summary_text},
     script::Glance,
 };
 
@@ -76,9 +76,9 @@ impl Page {
         } else {
             lines.extend(self.table(columns));
         }
-        for summary in self.shown.iter().flat_map(|glance| &glance.summaries) {
+        for summary in self.shown.iter().flat_map(|glance| hidden_summaries(&glance.summaries)) {
             lines.push(String::new());
-            lines.extend(summary_text(summary).iter().map(|line| cut(line, columns)));
+            lines.extend(summary_text(&summary).iter().map(|line| cut(line, columns)));
         }
         if lines.len() > rows {
             let unseen = lines.len() - rows + 1;

@@ -275,8 +275,9 @@ fn made_safe(json: String) -> String {
     let mut out = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         if hostile(c) {
-            // All of them are in the first plane, so one unit is enough.
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(c);
         }
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_line_reads_back_as_it_was_and_holds_no_control_character() {
-        let text = "a\u{7f}\u{9b}\u{202e}\n\x1b\u{efff}";
+        let text = "a\u{7f}\u{9b}\u{202e}\n\x1b\u{efff}\u{e0041}";
         let mut fields = Map::new();
         fields.insert("text".into(), text.into());
         let line = line("print", named(&fields));
