@@ -165,6 +165,7 @@ fn with_each_record(bytes: &[u8], mut then: impl FnMut(&str, Record<'_>)) {
         template: "exec".into(),
         mode: "observe".into(),
         lease_over: false,
+        tripped: false,
         door: None,
         attached: true,
         counters: Counters::default(),
