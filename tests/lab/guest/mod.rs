@@ -85,6 +85,7 @@ mod socket;
 mod stacks;
 mod stat;
 mod syslog;
+mod tampering;
 mod target;
 mod task;
 mod texts;
@@ -571,6 +572,16 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what is only rehearsed trips nothing" => breaker::rehearsed,
             "it is said though the shell was busy, and by who is quiet" => breaker::said,
             "a recording tells of it" => breaker::recorded,
+        }
+        "tampering" {
+            "a mode, a lease, a param that somebody else writes is put back, and said" => tampering::words,
+            "what somebody else makes observe stays so, and is said" => tampering::observes,
+            "entries of tables are put back" => tampering::tables,
+            "whom a probe spares is put back" => tampering::spared,
+            "no other process detaches a link, and one that is closed is attached again" => tampering::links,
+            "what is frozen cannot be written" => tampering::frozen,
+            "a session that watches bpf(2) does not see itself look" => tampering::unseen,
+            "what the session does itself is nobody else's deed" => tampering::own_changes,
         }
         "recording" {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
