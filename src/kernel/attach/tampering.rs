@@ -53,7 +53,7 @@ impl Attachment {
         let (put, taken) = self.scope.restore()?;
         if put + taken > 0 {
             altered.push(put_back(format!(
-                "had its scope changed by somebody else: {put} entries more, and {taken} less"
+                "had its scope changed by somebody else ({put} put there, {taken} taken out)"
             )));
         }
         let begun = Instant::now();
@@ -64,7 +64,7 @@ impl Attachment {
         self.tables_due = Instant::now() + begun.elapsed() * SHARE;
         for (table, put, taken) in restored {
             altered.push(put_back(format!(
-                "had a table of its params (`{table}`) changed by somebody else: {put} entries more, and {taken} less"
+                "had a table of its params (`{table}`) changed by somebody else ({put} put there, {taken} taken out)"
             )));
         }
         Ok(altered)

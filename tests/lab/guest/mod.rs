@@ -571,6 +571,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a lease beside it, and either may end first" => breaker::with_a_lease,
             "what is only rehearsed trips nothing" => breaker::rehearsed,
             "it is said though the shell was busy, and by who is quiet" => breaker::said,
+            "a probe without one has nothing of it" => breaker::costs_nothing,
             "a recording tells of it" => breaker::recorded,
         }
         "tampering" {
