@@ -31,12 +31,20 @@ impl Attachment {
     /// If something cannot be looked at, or not be put back.
     pub fn altered(&mut self, asking: bool) -> Result<Vec<Altered>, KernelError> {
         let mut altered = Vec::new();
+        match self.restore(asking, &mut altered) {
+            // What was found before is told; the trouble is the same next time.
+            Err(error) if altered.is_empty() => Err(error),
+            _ => Ok(altered),
+        }
+    }
+
+    fn restore(&mut self, asking: bool, altered: &mut Vec<Altered>) -> Result<(), KernelError> {
         for word in self.settings.altered() {
             altered.extend(self.restore_word(word)?);
         }
         altered.extend(self.restore_links(asking));
         if !asking {
-            return Ok(altered);
+            return Ok(());
         }
         let unreadable =
             |error: aya::maps::MapError| KernelError::Table { table: "krsi_guard", reason: chain(&error) };
@@ -58,7 +66,7 @@ impl Attachment {
         }
         let begun = Instant::now();
         if self.tables_due > begun {
-            return Ok(altered);
+            return Ok(());
         }
         let restored = self.tables.restore()?;
         self.tables_due = Instant::now() + begun.elapsed() * SHARE;
@@ -67,7 +75,7 @@ impl Attachment {
                 "had a table of its params (`{table}`) changed by somebody else ({put} put there, {taken} taken out)"
             )));
         }
-        Ok(altered)
+        Ok(())
     }
 
     fn restore_word(&self, word: AlteredWord) -> Result<Option<Altered>, KernelError> {
