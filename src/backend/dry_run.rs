@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Attached, Backend, BackendError, Door, Followed, InScope, Request};
+use super::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, Request};
 use crate::{
     facts::bpf::Program,
     probe::{
@@ -77,8 +77,8 @@ impl Attached for Rehearsed {
         Ok(false)
     }
 
-    fn only_observes(&self) -> Result<bool, BackendError> {
-        Ok(false)
+    fn altered(&mut self, _: bool) -> Result<Vec<Altered>, BackendError> {
+        Ok(Vec::new())
     }
 
     fn set_lease(&mut self, _: Option<Duration>) -> Result<(), BackendError> {

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     event::{Event, queue::Sender},
     facts::bpf::Program,
@@ -172,11 +174,12 @@ pub trait Attached {
     /// If the answer cannot be given; then the operation waits until its time is up.
     fn answer(&mut self, tid: u32, asked_ns: u64, reply: Reply) -> Result<bool, BackendError>;
 
-    /// Returns whether it refuses nothing now, whatever this session has set: another process may have changed it.
+    /// Looks whether somebody else has changed anything of it since the last look, and puts back what can be. Returns what was found.
+    /// Without `asking`, only what can be found out without system calls that a probe might be about.
     ///
     /// # Errors
-    /// If its settings cannot be read.
-    fn only_observes(&self) -> Result<bool, BackendError>;
+    /// If that cannot be found out, or not be put back.
+    fn altered(&mut self, asking: bool) -> Result<Vec<Altered>, BackendError>;
 
     /// Makes enforcement lapse this long from now; `None`: never.
     ///
@@ -277,6 +280,15 @@ pub enum Followed {
     Follows(String),
     /// It reaches less than it did.
     Gone(String),
+}
+
+/// What somebody else has changed of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Altered {
+    /// What was found, and what was done about it: the end of a sentence about the probe.
+    pub what: String,
+    /// It only observes from then on: whoever may do that has the last word.
+    pub observes: bool,
 }
 
 /// Why something cannot be had of a backend: for people, with cause and fix.

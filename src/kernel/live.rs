@@ -8,7 +8,7 @@ use std::{
 
 use super::{Attachment, Kernel, KernelError, programs};
 use crate::{
-    backend::{Attached, Backend, BackendError, Door, Followed, InScope, Request},
+    backend::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, Request},
     facts::bpf::Program,
     probe::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
@@ -104,8 +104,8 @@ impl Attached for LiveProbe {
         Ok(self.attachment.answer(tid, asked_ns, reply)?)
     }
 
-    fn only_observes(&self) -> Result<bool, BackendError> {
-        Ok(self.attachment.only_observes()?)
+    fn altered(&mut self, asking: bool) -> Result<Vec<Altered>, BackendError> {
+        Ok(self.attachment.altered(asking)?)
     }
 
     fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), BackendError> {

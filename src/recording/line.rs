@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    backend::Door,
+    backend::{Altered, Door},
     event::Told,
     probe::{Counters, Spec, Summary},
     report::redacted,
@@ -109,6 +109,12 @@ pub enum Line {
     Tripped {
         by: u32,
         at: u64,
+    },
+    /// Somebody else was seen to have changed something of a probe.
+    Altered {
+        by: u32,
+        at: u64,
+        altered: Vec<Altered>,
     },
     /// The session asked what time it is.
     Time {
@@ -306,6 +312,7 @@ impl Line {
             Line::Attach(attach) => attach.at,
             Line::Change { at, .. }
             | Line::Tripped { at, .. }
+            | Line::Altered { at, .. }
             | Line::Time { at }
             | Line::Settle { at, .. }
             | Line::Settled { at }

@@ -13,7 +13,7 @@ use super::{
     writer::{Trouble, Writer},
 };
 use crate::{
-    backend::{Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, Request},
+    backend::{Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, Request},
     event::Event,
     facts::bpf::Program,
     probe::{
@@ -404,8 +404,13 @@ impl Attached for Watched {
         self.inner.answer(tid, asked_ns, reply)
     }
 
-    fn only_observes(&self) -> Result<bool, BackendError> {
-        self.inner.only_observes()
+    fn altered(&mut self, asking: bool) -> Result<Vec<Altered>, BackendError> {
+        let altered = self.inner.altered(asking)?;
+        if !altered.is_empty() {
+            let at = self.recording.step();
+            self.recording.line(&Line::Altered { by: self.by, at, altered: altered.clone() });
+        }
+        Ok(altered)
     }
 
     fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), BackendError> {

@@ -67,7 +67,8 @@ enum Ahead {
     Match(u64, u64),
     Settle(u64),
     Settled(u64),
-    Tripped(u64),
+    /// Something was told that is no event.
+    Told(u64),
     Close,
     /// What only counts if somebody asks for it now.
     Other,
@@ -244,6 +245,13 @@ impl State {
                     probe.borrow_mut().tripped |= is_its;
                 }
             }
+            Some(ReadLine::Other(Line::Altered { by, altered, .. })) => {
+                for probe in self.attached.borrow().iter() {
+                    if self.is_as_it_was(&probe.borrow(), by) {
+                        probe.borrow_mut().altered.extend(altered.iter().cloned());
+                    }
+                }
+            }
             Some(ReadLine::Other(Line::Detach { by, at, counters, summaries })) => {
                 if self.progress.get() == Progress::Closes {
                     self.clock.step(at);
@@ -298,7 +306,7 @@ impl State {
                     Line::Match { at, until, .. } => Ahead::Match(*at, *until),
                     Line::Settle { at, .. } => Ahead::Settle(*at),
                     Line::Settled { at } => Ahead::Settled(*at),
-                    Line::Tripped { at, .. } => Ahead::Tripped(*at),
+                    Line::Tripped { at, .. } | Line::Altered { at, .. } => Ahead::Told(*at),
                     _ => Ahead::Other,
                 };
                 (ahead, line.at())
@@ -465,7 +473,7 @@ impl Recorded for Replay {
                     state.clock.step(at);
                     return Next::Matches(until);
                 }
-                Ahead::Tripped(at) => {
+                Ahead::Told(at) => {
                     state.pass();
                     state.clock.step(at);
                     return Next::Event;
@@ -482,11 +490,13 @@ impl Recorded for Replay {
     fn settles(&self, until: Option<Instant>) -> bool {
         let state = &self.0;
         let until = until.map(|until| state.clock.ns_of(until));
-        // Matches that were due came first, and what a breaker did.
+        // Matches that were due came first, and what was told.
         let mut reader = state.reader.borrow_mut();
         (0..)
             .find_map(|distance| match reader.peek_at(distance) {
-                Ok(Some(ReadLine::Other(Line::Match { .. } | Line::Tripped { .. }))) => None,
+                Ok(Some(ReadLine::Other(
+                    Line::Match { .. } | Line::Tripped { .. } | Line::Altered { .. },
+                ))) => None,
                 Ok(Some(ReadLine::Other(Line::Settle { until: then, .. }))) => {
                     Some(until.is_none_or(|until| *then == until))
                 }
@@ -509,7 +519,7 @@ impl Recorded for Replay {
                     state.clock.step(at);
                     return Next::Matches(until);
                 }
-                Some(Ahead::Tripped(at)) => {
+                Some(Ahead::Told(at)) => {
                     state.pass();
                     state.clock.step(at);
                     return Next::Event;

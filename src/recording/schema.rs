@@ -60,6 +60,11 @@ pub fn schema() -> String {
         ("change", "It selects or does something else.", with_rule(&[("by", by()), ("at", at()), ("quiet", quiet())])),
         ("tripped", "Its breaker was seen to have tripped.", vec![("by", by()), ("at", at())]),
         (
+            "altered",
+            "Somebody else was seen to have changed something of it.",
+            vec![("by", by()), ("at", at()), ("altered", json!({ "type": "array", "description": "What was found, and whether it only observes since then." }))],
+        ),
+        (
             "event",
             "An event was handled. Besides, it has all fields as --format json shows them.",
             vec![

@@ -97,8 +97,8 @@ struct State {
     trip_told: bool,
     /// It had tripped when the probe was detached.
     closed_tripped: bool,
-    /// It was made to observe, since the session ends.
-    disarmed: bool,
+    /// How often somebody else has changed something of it.
+    altered: u64,
     /// By what it was attached last.
     door: Option<Door>,
     /// Where it sees nothing, since this kernel lacks the hook.
@@ -174,7 +174,7 @@ impl ProbeHandle {
             closed_lapsed: false,
             trip_told: false,
             closed_tripped: false,
-            disarmed: false,
+            altered: 0,
             door: None,
             missing_hooks: Vec::new(),
         })))
@@ -208,6 +208,12 @@ impl ProbeHandle {
 
     pub fn template(&self) -> String {
         self.0.borrow().spec.template.name.clone()
+    }
+
+    /// Whether its template has one of these hooks.
+    pub fn is_asked_at(&self, hooks: &[&str]) -> bool {
+        let Ok(state) = self.0.try_borrow() else { return true };
+        state.spec.template.hooks.iter().any(|hook| hooks.contains(&hook.as_str()))
     }
 
     pub fn mode(&self) -> Mode {
@@ -301,7 +307,7 @@ impl ProbeHandle {
         state.lease_ends = state.spec.lease.and_then(|lease| Instant::now().checked_add(lease));
         state.rehearsal_ends =
             state.rehearsal.and_then(|rehearsal| Instant::now().checked_add(rehearsal.lasts));
-        (state.lapse_told, state.closed_lapsed, state.disarmed) = (false, false, false);
+        (state.lapse_told, state.closed_lapsed) = (false, false);
         (state.trip_told, state.closed_tripped) = (false, false);
         state.hold()?;
         drop(state);

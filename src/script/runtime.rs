@@ -9,7 +9,8 @@
 //! correlate what comes to sequences and thresholds
 //! check     one check, from what it says of itself to what it came to
 //! follow    what probes name is looked at again and again
-//! lapse     heartbeats, and leases that run out
+//! lapse     heartbeats, leases that run out, breakers that trip
+//! tampering what somebody else has changed of a probe
 //! stopping  what ends a script before its end
 //! end       detach, last events, accounts
 //! output    the reporter
@@ -27,6 +28,7 @@ mod questions;
 mod replayed;
 mod serve;
 mod stopping;
+mod tampering;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -37,7 +39,7 @@ use std::{
 
 use rhai::{EvalAltResult, ParseError};
 
-use self::{calls::Failed, follow::Following, output::Output, questions::Asked};
+use self::{calls::Failed, follow::Following, output::Output, questions::Asked, tampering::Tampering};
 use super::{
     Fault, Options, Source,
     checks::Checks,
@@ -137,6 +139,7 @@ pub struct Runtime {
     last_heartbeat: Cell<Instant>,
     /// When it is looked again whether a breaker has tripped.
     next_breaker_look: Cell<Instant>,
+    tampering: Tampering,
     /// When the next lease runs out.
     next_lapse: Cell<Option<Instant>>,
     /// How often each has failed, and with which texts so far.
@@ -199,6 +202,7 @@ impl Runtime {
             told_door: Cell::new(None),
             last_heartbeat: Cell::new(Instant::now()),
             next_breaker_look: Cell::new(Instant::now()),
+            tampering: Tampering::default(),
             next_lapse: Cell::new(None),
             failed_callbacks: RefCell::default(),
             undelivered: RefCell::default(),

@@ -51,10 +51,12 @@ pub struct Attachment {
     pub(super) first: Option<Object>,
     reader: Reader,
     books: Books,
-    tables: Tables,
+    pub(super) tables: Tables,
+    /// When it is looked again whether somebody else has changed them.
+    pub(super) tables_due: Instant,
     summaries: Option<Summaries>,
     stacks: Option<Arc<KeptStacks>>,
-    settings: Settings,
+    pub(super) settings: Settings,
     pub(super) id: u32,
     pub(super) generation: u32,
     /// The generation that was attached last, or was to be.
@@ -74,7 +76,7 @@ pub struct Attachment {
     /// What it holds, if it asks.
     questions: Option<Questions>,
     /// That the waker is spared, and looks at what is held.
-    _waker: Registration,
+    pub(super) waker: Registration,
 }
 
 impl Attachment {
@@ -110,6 +112,7 @@ impl Attachment {
             reader: Reader::start(take(&object, "krsi_events")?, outlet, &kernel.runtime)?,
             books: Books::new(take(&object, "krsi_counters")?, &template.layout, delivery)?,
             tables: Tables::new(&object)?,
+            tables_due: Instant::now(),
             summaries: Summaries::open(&object, &spec.name, &spec.aggregations)?,
             stacks,
             settings: Settings::new(take(&object, "krsi_settings")?, template.layout.settings_size)?,
@@ -128,7 +131,7 @@ impl Attachment {
             missed: 0,
             label: None,
             questions,
-            _waker: waker,
+            waker,
         };
         attachment.rearm()?;
         attachment.set_quiet(spec.quiet)?;
@@ -211,14 +214,6 @@ impl Attachment {
     /// If the kernel takes no answer.
     pub fn answer(&mut self, tid: u32, asked_ns: u64, reply: Reply) -> Result<bool, KernelError> {
         self.questions.as_mut().map_or(Ok(false), |questions| questions.answer(tid, asked_ns, reply))
-    }
-
-    /// Whether the kernel was told to refuse nothing, by this session or another.
-    ///
-    /// # Errors
-    /// If the object's layout is broken.
-    pub fn only_observes(&self) -> Result<bool, KernelError> {
-        Ok(self.load(|control| control.mode)? & 0xff == mode_word(Mode::Observe, OnError::Allow))
     }
 
     /// Enforcement lapses this long from now; `None`: never.

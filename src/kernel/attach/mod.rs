@@ -13,6 +13,7 @@ mod preview;
 mod replace;
 mod scope;
 mod subtree;
+mod tampering;
 mod trackers;
 
 pub use attachment::Attachment;

@@ -310,6 +310,27 @@ impl Resolved {
         Ok(events)
     }
 
+    /// Looks whether somebody else has changed who is in scope, and puts that back; gives how many entries were put there, and how
+    /// many taken out. What the kernel's side takes out itself is left to [`Self::follow`].
+    ///
+    /// # Errors
+    /// If the table cannot be read, or has no room.
+    pub fn restore(&mut self) -> Result<(usize, usize), KernelError> {
+        let by_kernel: BTreeSet<u32> = self.cgroups.iter().map(|(number, _)| *number).collect();
+        let Some(table) = &mut self.table else { return Ok((0, 0)) };
+        let found = table.keys().collect::<Result<BTreeSet<Key>, _>>().map_err(|e| full(TABLE, &e))?;
+        let put: Vec<Key> = found.difference(&self.members).copied().collect();
+        let is_ours = |key: &&Key| !by_kernel.contains(&u32::from_ne_bytes([key[0], key[1], key[2], key[3]]));
+        let taken: Vec<Key> = self.members.difference(&found).filter(is_ours).copied().collect();
+        for key in &put {
+            let _ = table.remove(key);
+        }
+        for key in &taken {
+            table.insert(key, 1, 0).map_err(|e| full(TABLE, &e))?;
+        }
+        Ok((put.len(), taken.len()))
+    }
+
     fn follow_executables(&mut self, iterators: &Iterators) -> Result<Vec<Followed>, KernelError> {
         let changed: Vec<usize> =
             (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();

@@ -18,6 +18,8 @@ use aya_obj::{
     relocation::EbpfRelocationError,
 };
 
+use nix::fcntl::{FcntlArg, fcntl};
+
 use crate::kernel::{
     call::{bpf, create_map, descriptor, freeze, put},
     load::{
@@ -26,7 +28,7 @@ use crate::kernel::{
         instruction::{Instruction, pseudo},
         kernel_types::KernelTypes,
         numbered,
-        program::{self, Refused, Request, Sort},
+        program::{self, Link, Refused, Request, Sort},
         refused, sections,
         target::{self, Target},
         types,
@@ -123,6 +125,8 @@ struct Program {
     code: Code,
     loaded: Option<OwnedFd>,
     link: Option<OwnedFd>,
+    /// Which link that is, and to which program.
+    known: Option<Link>,
     /// More of it, each with its link.
     copies: Vec<(OwnedFd, OwnedFd)>,
 }
@@ -187,7 +191,7 @@ impl Object {
             };
             programs.insert(
                 name.clone(),
-                Program { sort, sleepable, code, loaded: None, link: None, copies: Vec::new() },
+                Program { sort, sleepable, code, loaded: None, link: None, known: None, copies: Vec::new() },
             );
         }
         let maps = maps.into_iter().map(|(name, mut definition)| {
@@ -412,8 +416,44 @@ impl Object {
         let program = program.ok_or_else(|| io::Error::other(format!("the object has no `{name}`")))?;
         let loaded = program.loaded.as_ref();
         let loaded = loaded.ok_or_else(|| io::Error::other(format!("`{name}` is not loaded")))?;
-        program.link = Some(program::attach(loaded)?);
+        let link = program::attach(loaded)?;
+        program.known = Some(Link::of(&link)?);
+        program.link = Some(link);
         Ok(())
+    }
+
+    /// Looks whether each program that was attached still is, and attaches it again if not. Gives those that were not, each with
+    /// whether it is now. Without `asking` the kernel about each link, only what was closed is found.
+    pub fn attach_lost(&mut self, asking: bool) -> Vec<(String, io::Result<()>)> {
+        let mut lost = Vec::new();
+        for (name, program) in &mut self.programs {
+            let (Some(link), Some(known)) = (&program.link, program.known) else { continue };
+            let is_there = match asking {
+                true => Link::of(link).is_ok_and(|now| now == known),
+                false => fcntl(link, FcntlArg::F_GETFD).is_ok(),
+            };
+            if is_there {
+                continue;
+            }
+            // What the number stands for now is not ours to close.
+            if let Some(link) = program.link.take() {
+                std::mem::forget(link);
+            }
+            program.known = None;
+            let again = program.loaded.as_ref().map(|loaded| {
+                let link = program::attach(loaded)?;
+                let now = Link::of(&link)?;
+                // The program's own number may stand for something else as well.
+                if now.program != known.program {
+                    return Err(io::Error::other("its program is gone, too"));
+                }
+                Ok((link, now))
+            });
+            let again = again.unwrap_or_else(|| Err(io::Error::other("its program is gone, too")));
+            let done = again.map(|(link, now)| (program.link, program.known) = (Some(link), Some(now)));
+            lost.push((name.clone(), done));
+        }
+        lost
     }
 
     /// How often the kernel has passed a program over; of none that is not loaded.
@@ -427,6 +467,7 @@ impl Object {
     pub fn detach(&mut self, name: &str) {
         if let Some(program) = self.programs.get_mut(name) {
             program.link = None;
+            program.known = None;
             program.loaded = None;
             program.copies.clear();
         }

@@ -7,7 +7,9 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_func_info, bpf_prog_info, bpf_prog_type};
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_cmd, bpf_func_info, bpf_link_info, bpf_prog_info, bpf_prog_type,
+};
 
 use crate::kernel::{
     call::{bpf, descriptor},
@@ -146,6 +148,30 @@ pub fn attach(program: &OwnedFd) -> io::Result<OwnedFd> {
     let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
     attributes.raw_tracepoint.prog_fd = program.as_raw_fd().cast_unsigned();
     descriptor(bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attributes))
+}
+
+/// Which link a descriptor stands for, by the kernel's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    pub id: u32,
+    /// To which program it is.
+    pub program: u32,
+}
+
+impl Link {
+    /// # Errors
+    /// If it stands for none, or the kernel does not tell.
+    pub fn of(link: &OwnedFd) -> io::Result<Self> {
+        // SAFETY: all zero is a valid value of this struct of plain numbers.
+        let mut info = unsafe { std::mem::zeroed::<bpf_link_info>() };
+        // SAFETY: all zero is a valid value of this union of plain numbers.
+        let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+        attributes.info.bpf_fd = link.as_raw_fd().cast_unsigned();
+        attributes.info.info_len = u32::try_from(size_of::<bpf_link_info>()).map_err(io::Error::other)?;
+        attributes.info.info = std::ptr::from_mut(&mut info) as u64;
+        bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+        Ok(Link { id: info.id, program: info.prog_id })
+    }
 }
 
 /// How often the kernel has passed the program over, since another task was in it on the same processor. It counts so from

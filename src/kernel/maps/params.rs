@@ -4,6 +4,8 @@
 //! A param is replaced by adding what is new and then removing what is gone, so
 //! at no moment is there less than old and new have in common.
 
+mod restore;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -429,6 +431,20 @@ impl LastNames {
     }
 }
 
+impl LastNames {
+    /// Puts back what somebody else has changed; gives how many words that were.
+    fn restore(&mut self) -> Result<usize, KernelError> {
+        let mut changed = 0;
+        for (index, word) in (0..).zip(&self.words) {
+            if self.table.get(&index, 0).map_err(|e| full(LAST_NAMES, &e))? != *word {
+                self.table.set(index, *word, 0).map_err(|e| full(LAST_NAMES, &e))?;
+                changed += 1;
+            }
+        }
+        Ok(changed)
+    }
+}
+
 const LAST_NAMES: &str = "krsi_path_names";
 /// `KRSI_NAME_WORDS` of the templates.
 const NAME_WORDS: usize = 512;
@@ -475,6 +491,32 @@ impl Variables {
         self.names.set(slot, fixed(name), 0).map_err(|e| full(table, &e))?;
         self.slots.insert(name.to_vec(), slot);
         Ok(())
+    }
+
+    /// Puts back what somebody else has changed; gives how many entries that were.
+    fn restore(&mut self) -> Result<usize, KernelError> {
+        let table = Table::Variables.name();
+        let unreadable = |e: MapError| full(table, &e);
+        let wanted: BTreeMap<Variable, u32> =
+            self.slots.iter().map(|(name, slot)| (fixed(name), *slot)).collect();
+        let found = self.table.iter().collect::<Result<BTreeMap<_, _>, _>>().map_err(unreadable)?;
+        let mut changed = 0;
+        for name in found.keys().filter(|name| !wanted.contains_key(*name)) {
+            let _ = self.table.remove(name);
+            changed += 1;
+        }
+        for (name, slot) in wanted.iter().filter(|(name, slot)| found.get(*name) != Some(slot)) {
+            self.table.insert(name, slot, 0).map_err(unreadable)?;
+            changed += 1;
+        }
+        for slot in 0..self.names.len() {
+            let name = wanted.iter().find(|(_, taken)| **taken == slot).map_or(fixed(&[]), |(name, _)| *name);
+            if self.names.get(&slot, 0).map_err(unreadable)? != name {
+                self.names.set(slot, name, 0).map_err(unreadable)?;
+                changed += 1;
+            }
+        }
+        Ok(changed)
     }
 
     fn remove(&mut self, name: &[u8]) {

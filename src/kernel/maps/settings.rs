@@ -16,11 +16,23 @@ use nix::{
 
 use crate::kernel::{KernelError, errno};
 
+/// A word that somebody else has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlteredWord {
+    /// In bytes.
+    pub offset: usize,
+    /// What this process has left there.
+    pub left: u64,
+    pub found: u64,
+}
+
 /// The one value of the settings map.
 pub struct Settings {
     address: NonNull<u8>,
     mapped: NonZeroUsize,
     size: usize,
+    /// What this process has left in each of its words.
+    left: Vec<AtomicU64>,
     /// Keeps the map's descriptor, and so the map, alive.
     _map: MapData,
 }
@@ -54,7 +66,10 @@ impl Settings {
             )
         }
         .map_err(|e| refuse(format!("it cannot be mapped: {}", errno::chain(&e))))?;
-        Ok(Settings { address: address.cast(), mapped, size, _map: map })
+        let mut settings = Settings { address: address.cast(), mapped, size, left: Vec::new(), _map: map };
+        let now = (0..size / 8).map(|word| settings.load(word * 8).map(AtomicU64::new));
+        settings.left = now.collect::<Result<_, _>>()?;
+        Ok(settings)
     }
 
     /// Stores the word at a byte offset taken from the object's own layout.
@@ -63,6 +78,32 @@ impl Settings {
     /// If the layout lies about the size of the map.
     pub fn store(&self, offset: usize, word: u64) -> Result<(), KernelError> {
         self.cell(offset)?.store(word, Ordering::Release);
+        if let Some(left) = self.left.get(offset / 8) {
+            left.store(word, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The words that are not as this process has left them.
+    #[must_use]
+    pub fn altered(&self) -> Vec<AlteredWord> {
+        let word = |(index, left): (usize, &AtomicU64)| {
+            let (offset, left) = (index * 8, left.load(Ordering::Acquire));
+            let found = self.load(offset).ok()?;
+            (found != left).then_some(AlteredWord { offset, left, found })
+        };
+        self.left.iter().enumerate().filter_map(word).collect()
+    }
+
+    /// Takes what is there now for what this process has left there.
+    ///
+    /// # Errors
+    /// If the layout lies about the size of the map.
+    pub fn accept(&self, offset: usize) -> Result<(), KernelError> {
+        let found = self.load(offset)?;
+        if let Some(left) = self.left.get(offset / 8) {
+            left.store(found, Ordering::Release);
+        }
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, MapData, MapError};
 
 use crate::{
     kernel::{KernelError, errno::chain, maps::settings::Settings},
@@ -65,6 +65,8 @@ pub struct Registration(u64);
 
 struct Entry {
     spared: Spared,
+    /// What is in there, as far as this process knows.
+    known: BTreeMap<u32, u64>,
     watched: Option<Watched>,
 }
 
@@ -102,13 +104,30 @@ pub fn register(spared: Spared, watched: Option<Watched>) -> Result<Registration
     state.last += 1;
     let number = state.last;
     let asks = watched.is_some();
-    state.entries.insert(number, Entry { spared, watched });
+    let unreadable = |error: MapError| KernelError::Table { table: "krsi_guard", reason: chain(&error) };
+    // Nobody else knows of it yet.
+    let known = spared.iter().collect::<Result<_, _>>().map_err(unreadable)?;
+    state.entries.insert(number, Entry { spared, known, watched });
     let registration = Registration(number);
     let failed =
         |error| KernelError::Host { what: "start a process that continues what is held".into(), error };
     let done = if asks { state.watch(number) } else { state.spare(number) };
     drop(state);
     done.map_err(failed).map(|()| registration)
+}
+
+impl Registration {
+    /// Looks whether somebody else has changed whom the probe spares, and puts that back. Gives which processes were put there, and
+    /// which were taken out.
+    ///
+    /// # Errors
+    /// If the table cannot be read or written.
+    pub fn restore(&self) -> Result<(Vec<u32>, Vec<u32>), MapError> {
+        match state().entries.get_mut(&self.0) {
+            Some(entry) => entry.restore(),
+            None => Ok((Vec::new(), Vec::new())),
+        }
+    }
 }
 
 /// Says, once, what has happened to a waker.
@@ -188,6 +207,7 @@ fn wait(mut child: Child) {
     for entry in state.entries.values_mut() {
         // Else they would have no room for others at some time.
         let _ = entry.spared.remove(&pid);
+        entry.known.remove(&pid);
     }
     if !state.entries.values().any(|entry| entry.watched.is_some()) {
         return;
@@ -219,7 +239,26 @@ fn wait(mut child: Child) {
 
 impl Entry {
     fn spare(&mut self, pid: u32, ticks: u64) -> io::Result<()> {
-        self.spared.insert(pid, ticks, 0).map_err(io::Error::other)
+        self.spared.insert(pid, ticks, 0).map_err(io::Error::other)?;
+        self.known.insert(pid, ticks);
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(Vec<u32>, Vec<u32>), MapError> {
+        let found = self.spared.iter().collect::<Result<BTreeMap<u32, u64>, _>>()?;
+        if found == self.known {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let (mut put, mut taken) = (Vec::new(), Vec::new());
+        for pid in found.keys().filter(|pid| !self.known.contains_key(pid)) {
+            let _ = self.spared.remove(pid);
+            put.push(*pid);
+        }
+        for (pid, ticks) in self.known.iter().filter(|(pid, ticks)| found.get(pid) != Some(ticks)) {
+            self.spared.insert(*pid, *ticks, 0)?;
+            taken.push(*pid);
+        }
+        Ok((put, taken))
     }
 
     fn message(&self) -> Option<String> {

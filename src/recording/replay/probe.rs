@@ -11,7 +11,7 @@ use std::{
 
 use super::{Progress, Replay, refused};
 use crate::{
-    backend::{Attached, BackendError, Door, Followed},
+    backend::{Altered, Attached, BackendError, Door, Followed},
     event::{
         Event, Source, Stacks,
         queue::{Sender, Spare},
@@ -46,6 +46,8 @@ pub(super) struct Probe {
     pub(super) is_over: bool,
     /// Its breaker has tripped by now, when it was recorded.
     pub(super) tripped: bool,
+    /// What somebody else had changed of it, and was not told yet.
+    pub(super) altered: Vec<Altered>,
 }
 
 impl Probe {
@@ -66,6 +68,7 @@ impl Probe {
             unreadable: 0,
             is_over: false,
             tripped: false,
+            altered: Vec::new(),
             spec,
         }
     }
@@ -237,8 +240,14 @@ impl Attached for Replayed {
         Ok(true)
     }
 
-    fn only_observes(&self) -> Result<bool, BackendError> {
-        Ok(false)
+    fn altered(&mut self, _: bool) -> Result<Vec<Altered>, BackendError> {
+        let now = self.replay.0.answer(&self.probe, |line| match line {
+            Line::Altered { by, at, altered } => Some((*by, *at, altered.clone())),
+            _ => None,
+        });
+        let mut altered = std::mem::take(&mut self.probe.borrow_mut().altered);
+        altered.extend(now.unwrap_or_default());
+        Ok(altered)
     }
 
     fn set_lease(&mut self, _: Option<Duration>) -> Result<(), BackendError> {

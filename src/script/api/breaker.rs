@@ -22,7 +22,8 @@ mod functions {
     /// Gives the probe a breaker, before it is attached: `.trip(50, "10s")`. It refuses at most 50 operations within any 10 s; the one
     /// that would be the 51st is allowed, and so is everything from then on, until `.rearm()` or a mode that is set anew. The kernel
     /// counts (denials, kills, and what an ask refuses), with any number of processors, and whether or not this shell still runs. It
-    /// is told by an alert of severity high. What shadow would have refused does not count.
+    /// is told by an alert of severity high. What shadow would have refused does not count. Whoever is in scope can bring it about: a
+    /// rule that has to hold against somebody has no breaker.
     #[rhai_fn(return_raw)]
     pub fn trip(probe: ProbeHandle, number: i64, within: &str) -> Fallible<ProbeHandle> {
         let within = duration::parse(within).map_err(Fault::from)?;
@@ -54,4 +55,53 @@ mod functions {
 
 pub fn register(engine: &mut Engine) {
     engine.register_global_module(rhai::exported_module!(functions).into());
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        backend::DryRun,
+        report::Format,
+        script::{Options, Session, Source, testing::Written},
+        template::Catalogue,
+    };
+
+    fn says(code: &str) -> String {
+        let written = Written::default();
+        let options = Options { format: Format::Text, ..Options::default() };
+        let source = Source { name: "-e".into(), text: code.into() };
+        let catalogue = Catalogue::builtin().unwrap();
+        Session::new(catalogue, options, Box::new(DryRun), Box::new(written.clone())).run(&source);
+        written.0.lock().unwrap().join("\n")
+    }
+
+    const PROBE: &str = "let p = probe(\"exec\").scope(#{uid: 1000}).deny();";
+
+    #[test]
+    fn a_breaker_is_told_with_its_probe() {
+        let said = says(&format!("{PROBE} p.trip(50, \"10s\"); print(p); print(p.tripped());"));
+        assert!(said.contains("trips at more than 50 refusals within 10s"), "{said}");
+        assert!(said.contains("false"), "{said}");
+        let said = says(&format!("{PROBE} p.trip(1, \"1m\").trip(()); print(p);"));
+        assert!(!said.contains("trips"), "{said}");
+    }
+
+    #[test]
+    fn what_cannot_be_says_what_can() {
+        for (code, wanted) in [
+            ("p.trip(0, \"10s\")", "`trip` takes no 0 refusals; allowed: 1 to 100000"),
+            ("p.trip(5, \"soon\")", "is not a duration"),
+            (
+                "p.trip(5, \"10s\").attach(); p.trip(6, \"10s\")",
+                "is attached, and `.trip(…)` is decided before that",
+            ),
+            ("p.rearm()", "has no breaker to reset; `.trip(50, \"10s\")` gives it one"),
+            ("p.trip(5, \"10s\"); p.rearm()", "is not attached"),
+        ] {
+            let said = says(&format!("{PROBE} {code};"));
+            assert!(said.contains(wanted), "{code}: {said}");
+        }
+        let said = says(&format!("{PROBE} p.trip(5, \"10s\").attach().rearm(); print(\"well\");"));
+        assert!(said.contains("well"), "{said}");
+    }
 }

@@ -11,6 +11,7 @@ impl State {
             mode: self.spec.acting_mode(),
             lease_over: self.has_lapsed() || self.closed_lapsed,
             tripped: self.has_tripped() || self.closed_tripped,
+            altered: self.altered,
             door: self.door,
             attached: self.attachment.is_some(),
             counters,

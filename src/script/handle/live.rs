@@ -243,27 +243,30 @@ impl ProbeHandle {
     /// If the object's layout is broken.
     pub fn disarm(&self) -> Result<(), Fault> {
         let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(()) };
-        state.disarmed = true;
         match &mut state.attachment {
             Some(attachment) => Ok(attachment.set_mode(Mode::Observe)?),
             None => Ok(()),
         }
     }
 
-    /// Whether another process has made it observe since the last look; from then on that is its mode here, too.
+    /// Looks whether somebody else has changed something of it since the last look: what, each the end of a sentence. If it only observes
+    /// from then on, that is its mode here, too. `asking`: also what the kernel has to be asked for.
     ///
     /// # Errors
-    /// If the object's layout is broken.
-    pub fn changed_from_outside(&self) -> Result<bool, Fault> {
-        let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(false) };
-        let expected = state.spec.mode.enforces() && !state.disarmed;
-        match &state.attachment {
-            Some(attachment) if expected && attachment.only_observes()? => {
-                state.spec.mode = Mode::Observe;
-                Ok(true)
-            }
-            _ => Ok(false),
+    /// If that cannot be found out, or not be put back.
+    pub fn altered(&self, asking: bool) -> Result<Vec<String>, Fault> {
+        let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(Vec::new()) };
+        let Some(attachment) = &mut state.attachment else { return Ok(Vec::new()) };
+        let altered = attachment.altered(asking)?;
+        state.altered += altered.len() as u64;
+        if altered.iter().any(|altered| altered.observes) {
+            state.spec.mode = Mode::Observe;
         }
+        drop(state);
+        if !altered.is_empty() {
+            self.say_what_it_is();
+        }
+        Ok(altered.into_iter().map(|altered| altered.what).collect())
     }
 
     /// When its lease runs out, if that ends enforcement and has not been said yet.

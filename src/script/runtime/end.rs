@@ -30,6 +30,7 @@ impl Runtime {
     /// Unless nobody would hear of them, events are handled until the deadline; the books are given either way.
     pub fn close(&self, engine: &Engine, heard: Heard) -> Vec<Books> {
         self.say_trips();
+        self.say_tampering();
         self.timers.borrow_mut().clear();
         self.backend.passed(Passed::Closes);
         // Before anything is detached: it never goes on without what holds it.

@@ -36,7 +36,7 @@ impl Default for Following {
 }
 
 /// The time that this thread has computed: what it waits for others is not its work.
-fn spent() -> Duration {
+pub(super) fn spent() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 

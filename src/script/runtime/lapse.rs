@@ -20,6 +20,7 @@ impl Runtime {
             self.say_lapses(now);
         }
         self.look_at_breakers(now);
+        self.look_for_tampering(now);
         if let Some(notice) = self.backend.notice() {
             self.warn(&notice);
         }
@@ -44,13 +45,6 @@ impl Runtime {
                 missed.as_secs_f64()
             )),
             Ok(_) => {}
-            Err(fault) => self.warn(&format!("error: probe `{name}`: {fault}")),
-        }
-        match probe.changed_from_outside() {
-            Ok(true) => self.warn(&format!(
-                "probe `{name}` only observes since now: another process (`krsi-sh panic`?) has made it; set its mode again to enforce"
-            )),
-            Ok(false) => {}
             Err(fault) => self.warn(&format!("error: probe `{name}`: {fault}")),
         }
     }
@@ -83,10 +77,17 @@ impl Runtime {
 
     /// Says which breakers have tripped, if that is due.
     pub(super) fn look_at_breakers(&self, now: Instant) {
-        // What has been recorded is looked at whenever something comes of it.
-        if self.next_breaker_look.get() <= now || self.backend.recorded().is_some() {
+        if self.is_to_look(self.next_breaker_look.get(), now) {
             self.next_breaker_look.set(now + BREAKERS);
             self.say_trips();
+        }
+    }
+
+    /// Whether it is time to look what has become of the probes; in a recording, whether nothing that came before is still to be handled.
+    pub(super) fn is_to_look(&self, due: Instant, now: Instant) -> bool {
+        match self.backend.recorded() {
+            Some(_) => self.events.1.is_empty(),
+            None => due <= now,
         }
     }
 

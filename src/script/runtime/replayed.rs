@@ -32,6 +32,7 @@ impl Runtime {
             }
             self.look_at_output();
             self.look_at_breakers(Instant::now());
+            self.look_for_tampering(Instant::now());
             let now = self.clock.now();
             if self.replays_until.is_some_and(|end| end <= now) {
                 return Err(Stop::TimeUp);
@@ -91,6 +92,7 @@ impl Runtime {
                     Next::Due | Next::Over => return Ok(()),
                 }
                 self.say_trips();
+                self.say_tampering();
             }
         }
         self.correlate_until(engine, now)

@@ -146,7 +146,10 @@ impl Runtime {
         let timer = if delivering { self.timers.borrow_mut().next_due() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
-        let due = due.chain(self.follow_due()).chain(self.question_due(now).filter(|_| delivering));
+        let due = due
+            .chain(self.follow_due())
+            .chain(self.tampering_due())
+            .chain(self.question_due(now).filter(|_| delivering));
         let due = due.chain(self.correlate_due(now).filter(|_| delivering)).min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
     }
@@ -222,9 +225,9 @@ impl Runtime {
 
     pub(super) fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
         for _ in 0..most {
-            let Some(event) = self.events.1.try_next() else { break };
             // Many that each take a moment take long.
             self.heartbeat();
+            let Some(event) = self.events.1.try_next() else { break };
             self.dispatch(engine, event)?;
         }
         Ok(())

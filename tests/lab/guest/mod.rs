@@ -87,6 +87,7 @@ mod socket;
 mod stacks;
 mod stat;
 mod syslog;
+mod tampering;
 mod target;
 mod task;
 mod texts;
@@ -572,6 +573,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a lease beside it, and either may end first" => breaker::with_a_lease,
             "what is only rehearsed trips nothing" => breaker::rehearsed,
             "it is said though the shell was busy, and by who is quiet" => breaker::said,
+            "a probe without one has nothing of it" => breaker::costs_nothing,
             "a recording tells of it" => breaker::recorded,
         }
         "reactions" {
@@ -582,6 +584,16 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a process tree has no network, and has it again" => reactions::cut_network,
             "an executable is quarantined under every name" => reactions::quarantine_file,
             "under --audit nothing is done, and it is said" => reactions::audited,
+        }
+        "tampering" {
+            "a mode, a lease, a param that somebody else writes is put back, and said" => tampering::words,
+            "what somebody else makes observe stays so, and is said" => tampering::observes,
+            "entries of tables are put back" => tampering::tables,
+            "whom a probe spares is put back" => tampering::spared,
+            "no other process detaches a link, and one that is closed is attached again" => tampering::links,
+            "what is frozen cannot be written" => tampering::frozen,
+            "a session that watches bpf(2) does not see itself look" => tampering::unseen,
+            "what the session does itself is nobody else's deed" => tampering::own_changes,
         }
         "recording" {
             "a session is had again, byte for byte, and without privilege" => recording::same_again,

@@ -137,6 +137,7 @@ fn books(books: &Books) -> Map<String, Value> {
     fields.insert("mode".into(), books.mode.as_str().into());
     fields.insert("lease_over".into(), books.lease_over.into());
     fields.insert("tripped".into(), books.tripped.into());
+    fields.insert("altered".into(), books.altered.into());
     fields.insert("door".into(), books.door.map(Door::name).into());
     fields.insert("audit_only".into(), books.audit_only().into());
     if let Ok(Value::Object(counters)) = serde_json::to_value(books.counters) {

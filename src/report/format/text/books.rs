@@ -94,6 +94,10 @@ pub(super) fn table(all: &[Books], when: When, paint: Paint) -> Vec<String> {
 fn remarks(books: &Books) -> Vec<String> {
     let c = &books.counters;
     let said = [
+        (
+            books.altered,
+            "times somebody else changed something of it, in the kernel or of what holds it there",
+        ),
         (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
         (c.lapsed, "would have been enforced, had the lease not run out, or the breaker tripped"),
         (c.guarded, "would have been enforced, had the task not been this shell or an ancestor of it"),
