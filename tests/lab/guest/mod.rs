@@ -558,6 +558,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a program: copies, memory and interpreters" => bypasses::copies_of_a_program,
         }
         "recording" {
+            "secrets are in no output and no recording, and a rule has the real text" => recording::secrets,
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
             "another rule is asked of what was recorded, and what it cannot tell is refused" => recording::asked_anew,
             "a recorder that is killed, or whose disk is full, loses nothing else" => recording::cut_off,
