@@ -115,7 +115,7 @@ _krsi__sh() {
 
     case "${cmd}" in
         krsi__sh)
-            opts="-i -c -p -e -q -v -h -V --no-init --format --color --audit --door --template-dir --for --quiet --verbose --help --version run check record replay explain why scripts templates doctor panic lab help"
+            opts="-i -c -p -e -q -v -h -V --no-init --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help --version run check record replay explain why scripts templates doctor panic lab help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -160,7 +160,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__check)
-            opts="-q -v -h --only --skip --tag --level --list --explain --output --root --baseline --changed --timeout --jobs --fail-on --worker --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-q -v -h --only --skip --tag --level --list --explain --output --root --baseline --changed --timeout --jobs --fail-on --worker --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -270,7 +270,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__doctor)
-            opts="-q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-q -v -h --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -307,7 +307,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__explain)
-            opts="-e -q -v -h --instructions --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
+            opts="-e -q -v -h --instructions --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -530,7 +530,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__lab)
-            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
+            opts="-e -q -v -h --kernel --with --timeout --append --cpus --memory --icount --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -617,7 +617,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__panic)
-            opts="-q -v -h --reason --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-q -v -h --reason --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -658,7 +658,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__record)
-            opts="-o -c -p -e -q -v -h --output --schema --max-size --max-age --keep --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-o -c -p -e -q -v -h --output --schema --max-size --max-age --keep --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -745,7 +745,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__replay)
-            opts="-e -q -v -h --against --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-e -q -v -h --against --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -801,7 +801,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__run)
-            opts="-i -c -p -e -q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
+            opts="-i -c -p -e -q -v -h --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -846,7 +846,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__scripts)
-            opts="-q -v -h --tag --severity --names --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
+            opts="-q -v -h --tag --severity --names --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help $(_krsi__sh_scripts)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -891,7 +891,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__templates)
-            opts="-q -v -h --format --color --audit --door --template-dir --for --quiet --verbose --help $(_krsi__sh_templates)"
+            opts="-q -v -h --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help $(_krsi__sh_templates)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -928,7 +928,7 @@ _krsi__sh() {
             return 0
             ;;
         krsi__sh__subcmd__why)
-            opts="-p -q -v -h --stack --format --color --audit --door --template-dir --for --quiet --verbose --help"
+            opts="-p -q -v -h --stack --format --color --audit --door --show-secrets --template-dir --for --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_krsi_sh_global_optspecs
-    string join \n i c p= e= no-init format= color= audit door= template-dir= for= q/quiet v/verbose h/help V/version
+    string join \n i c p= e= no-init format= color= audit door= show-secrets template-dir= for= q/quiet v/verbose h/help V/version
 end
 
 function __fish_krsi_sh_needs_command
@@ -46,6 +46,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script,
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -83,6 +84,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -117,6 +119,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l for -d 'End th
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l list -d 'List the checks instead of running them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l changed -d 'Say only what is different from the last run with the same paths'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -145,6 +148,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l for -d 'End t
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l schema -d 'Print what a line may be, as JSON Schema, and do nothing else'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -167,6 +171,7 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -189,6 +194,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l template-dir
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l instructions -d 'Show the filters\' instructions too'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -211,6 +217,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l template-dir -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l stack -d 'Tell also where in the program each of these calls was made, innermost first'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -234,6 +241,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l template-dir
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l names -d 'Names alone, as shells complete them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -254,6 +262,7 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -274,6 +283,7 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -295,6 +305,7 @@ observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -323,6 +334,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l template-dir -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -66,9 +66,9 @@ impl Sink for Checked {
 }
 
 impl Lines for Checked {
-    fn line(&mut self, _: Stream, line: &str) -> std::io::Result<()> {
+    fn line(&mut self, stream: Stream, line: &str) -> std::io::Result<()> {
         line.split('\n').for_each(is_harmless);
-        if self.0 == Format::Json {
+        if self.0 == Format::Json && stream != Stream::Log {
             serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         }
         Ok(())

@@ -125,7 +125,7 @@ fn event(event: &Event) -> Option<Event> {
 
 fn summary(summary: &Summary) -> Option<Summary> {
     let mut other = summary.clone();
-    let mut is_changed = false;
+    let mut is_changed = owned(&summary.probe).map(|name| other.probe = name).is_some();
     for value in other.rows.iter_mut().flat_map(|row| &mut row.group) {
         if let Some(without) = field(value) {
             (*value, is_changed) = (without, true);
@@ -156,7 +156,10 @@ fn field(value: &event::Value) -> Option<event::Value> {
 
 fn check(finished: &Finished) -> Option<Finished> {
     let mut other = finished.clone();
-    let texts = [&mut other.reason, &mut other.expected].into_iter().flatten();
+    let about = &mut other.check;
+    let words = [&mut about.remedy, &mut about.about, &mut about.why];
+    let texts = [&mut other.reason, &mut other.expected].into_iter().chain(words).flatten();
+    let texts = texts.chain(std::iter::once(&mut about.title));
     let mut is_changed =
         texts.fold(false, |changed, text| owned(text).map(|new| *text = new).is_some() || changed);
     for known in other.found.iter_mut().chain(&mut other.evidence) {
@@ -197,17 +200,19 @@ fn value(known: &Value) -> Option<Value> {
 }
 
 fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let mut other: Option<Map<String, Value>> = None;
-    for (name, known) in fields {
-        let without = match known {
-            Value::String(text) if is_secret_name(name, text) => Some(Value::String(MARKER.to_owned())),
-            known => value(known),
-        };
-        if let Some(without) = without {
-            other.get_or_insert_with(|| fields.clone()).insert(name.clone(), without);
-        }
-    }
-    other
+    let without = |(name, known): (&String, &Value)| match known {
+        Value::String(text) if is_secret_name(name, text) => Some(Value::String(MARKER.to_owned())),
+        known => value(known),
+    };
+    let others: Vec<Option<Value>> = fields.iter().map(without).collect();
+    let names: Vec<Cow<'_, str>> = fields.keys().map(|name| redacted(name)).collect();
+    let is_changed =
+        others.iter().any(Option::is_some) || names.iter().any(|name| matches!(name, Cow::Owned(_)));
+    let all = names.into_iter().zip(others).zip(fields.values());
+    is_changed.then(|| {
+        all.map(|((name, other), known)| (name.into_owned(), other.unwrap_or_else(|| known.clone())))
+            .collect()
+    })
 }
 
 /// What is wrong with a script, its secrets written over: carets stay where they are.

@@ -120,11 +120,12 @@ fn check_of(text: &str) -> Finished {
         title: text.into(),
         level: 1,
         severity: Severity::High,
-        script: text.into(),
+        // It says whose the check is, and is the person's own word.
+        script: if text.contains(SECRET) { "x.rhai".into() } else { text.into() },
         line: 7,
         remedy: Some(text.into()),
-        tags: vec![text.into()],
-        refs: vec![text.into()],
+        tags: if text.contains(SECRET) { vec![] } else { vec![text.into()] },
+        refs: if text.contains(SECRET) { vec![] } else { vec![text.into()] },
         about: Some(text.into()),
         why: Some(text.into()),
     };
@@ -280,10 +281,15 @@ fn no_text_passes_for_another_line_or_field() {
         };
         words.iter().filter_map(name).collect()
     };
-    let plain = names(b"plain");
-    assert!(plain.contains(&"uid".to_owned()), "{plain:?}");
     for bytes in HOSTILE {
-        assert_eq!(names(bytes), plain, "{:?}", raw::text(bytes));
+        let names = names(bytes);
+        let count = |wanted: &str| names.iter().filter(|name| *name == wanted).count();
+        assert_eq!(
+            (count("uid"), count("argv"), count("notes")),
+            (1, 1, 0),
+            "{:?}: {names:?}",
+            raw::text(bytes)
+        );
         with_each_record(bytes, |kind, record| {
             if matches!(kind, "event" | "alert" | "finding" | "hunted" | "emit" | "events") {
                 for format in [Format::Text, Format::Json] {
@@ -298,10 +304,13 @@ fn no_text_passes_for_another_line_or_field() {
 fn columns_stay_aligned() {
     for bytes in HOSTILE {
         let lines = written(Format::Text, false, Record::Summary(&summary_of(bytes)));
-        // A title and two rows, of which the amount stands on the right.
-        let widths: Vec<_> = lines[1..].iter().map(|line| line.width()).collect();
-        assert_eq!(lines.len(), 4, "{lines:?}");
-        assert!(widths.iter().all(|width| *width == widths[0]), "{lines:#?}");
+        // A heading, titles and two rows, of which the amount stands on the right; the second argument stands below the first.
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        let width = lines[1].width();
+        assert!([2, 4].iter().all(|row| lines[*row].width() == width), "{lines:#?}");
+        let place = |line: &str, word: &str| line.find(word).map(|at| line[..at].width());
+        let second = place(&lines[1], "argv");
+        assert!([3, 5].iter().all(|row| place(&lines[*row], "x") == second), "{lines:#?}");
         let text = raw::text(bytes);
         let rows = json!([{ "a": text, "n": 1 }, { "a": "plain", "n": 22 }]);
         let shown = Evaluated { text: "", raw: &rows, is_rows: true, events: &[] };

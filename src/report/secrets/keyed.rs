@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{
     OPENS, Spans,
+    hit::{Announces, Hit},
     quotes::Quotes,
-    triggers::{Announces, Hit},
 };
 
 /// Words of a name that make it a secret's; a word may end with one of the second kind.

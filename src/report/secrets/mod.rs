@@ -9,12 +9,14 @@
 //! tools    a value behind a short option of a program that is known: mysql -p…, curl -u name:…
 //! shapes   what looks like nothing else: tokens of known services, JWTs, private keys, passwords of URLs
 //! triggers which of these may be in a text at all
+//! hit      a word that announces one
 //! quotes   where a quoted text ends
 //! ```
 //!
 //! The rules look at the real text; only what leaves the program is changed ([`crate::report::Reporter`], recordings).
 //! What nothing announces is not found: a password that is an argument by itself (`login alice hunter2`).
 
+mod hit;
 mod keyed;
 mod quotes;
 mod shapes;

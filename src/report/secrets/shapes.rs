@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::{
     Spans,
-    triggers::{Announces, Hit},
+    hit::{Announces, Hit},
 };
 
 /// One kind of them.

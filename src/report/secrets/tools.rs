@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{
     Spans,
+    hit::{Announces, Hit},
     quotes::Quotes,
-    triggers::{Announces, Hit},
 };
 
 /// A program, or all whose names begin so.

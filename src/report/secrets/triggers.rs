@@ -4,20 +4,11 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 
-use super::{shapes::SHAPES, tools::TOOLS};
-
-/// What a word announces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Announces {
-    /// A name whose value may be a secret.
-    Key,
-    /// A header whose value is one.
-    Header,
-    /// A program, by its number in [`TOOLS`].
-    Tool(usize),
-    /// Something, by its number in [`SHAPES`].
-    Shape(usize),
-}
+use super::{
+    hit::{Announces, Hit},
+    shapes::SHAPES,
+    tools::TOOLS,
+};
 
 /// Words of which one is in each name that is a secret's. A capital letter is a small one here.
 const KEYS: &[&str] = &["pass", "pwd", "secret", "token", "key", "cred", "psk", "auth"];
@@ -39,13 +30,6 @@ static SOUGHT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let words = WORDS.iter().map(|(word, _)| *word);
     AhoCorasickBuilder::new().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words).ok()
 });
-
-/// A word, and where it begins.
-#[derive(Debug, Clone, Copy)]
-pub struct Hit {
-    pub announces: Announces,
-    pub start: usize,
-}
 
 /// Whether a text has any word that announces something.
 pub fn is_any_in(text: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use rhai::Dynamic;
 
 use super::{LAST_VALUE, Session, Started};
 use crate::{
-    report::{Format, Record},
+    report::{Format, Record, hidden},
     script::{correlation::Rule, handle::ProbeHandle, runtime::LETTERS},
     values::nearest,
 };
@@ -199,7 +199,7 @@ impl Session {
     /// Writes a text that somebody has asked for.
     pub fn tell(&self, text: &str) {
         if let Ok(started) = &self.started {
-            started.runtime.report(|reporter| reporter.emit(Record::Help(text)));
+            started.runtime.report(|reporter| reporter.emit(Record::Help(&hidden(text))));
         }
     }
 

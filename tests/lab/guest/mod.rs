@@ -596,6 +596,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what the session does itself is nobody else's deed" => tampering::own_changes,
         }
         "recording" {
+            "secrets are in no output and no recording, and a rule has the real text" => recording::secrets,
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
             "another rule is asked of what was recorded, and what it cannot tell is refused" => recording::asked_anew,
             "a recorder that is killed, or whose disk is full, loses nothing else" => recording::cut_off,

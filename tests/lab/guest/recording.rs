@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use base64::Engine as _;
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sys::signal::Signal,
@@ -104,6 +105,82 @@ pub fn same_again() -> Outcome {
         let words = ["--format", format, "replay", &at(name), "-e", BUSY];
         let (_, by_user, errors) = run_command_as(1000, &words)?;
         holds(told == by_user, format!("as a user: {by_user}\n{errors}"))?;
+    }
+    Ok(())
+}
+
+/// What is in no output, and in no recording, though a rule asks for it.
+const SECRET: &str = "hunter2Zq7";
+const TELLS: &str = "/bin/busybox true --password hunter2Zq7 --token=hunter2Zq7 https://bob:hunter2Zq7@host/; /bin/busybox true -p 22";
+const LOOKS: &str = r#"
+    let told = probe("exec", #{ args: true }).scope(target).name("told")
+        .when(|e| e.cmdline.contains("hunter2Zq7 --token") || e.cmdline.contains("-p 22"))
+        .count_by("filename")
+        .on_event(|e| {
+            print(`${e.cmdline} is ${e.argv}`);
+            emit(#{ argv: e.argv, password: e.argv[3] });
+            alert("high", `${e.cmdline}`, e);
+        }).attach();
+    probe("exec", #{ args: true }).scope(target).name("shown").attach();
+"#;
+
+/// Secrets are redacted in what is written and in the file, and not in what a rule is asked; a replay says the same.
+pub fn secrets() -> Outcome {
+    for format in ["text", "json"] {
+        fresh()?;
+        let recorded = |name: &str, more: &[&str]| {
+            let path = at(name);
+            let words = [
+                &["--format", format][..],
+                more,
+                &["record", "-o", &path, "-c", "-e", LOOKS, "--", "/bin/sh", "-c", TELLS],
+            ];
+            run(&words.concat())
+        };
+        let live = recorded("redacted.ndjson", &[])?;
+        same(format, live.status.code(), Some(0)).map_err(|why| format!("{why}: {}", stderr(&live)))?;
+        let told = stdout(&live);
+        holds(
+            !told.contains(SECRET) && !stderr(&live).contains(SECRET),
+            format!("a secret is told: {told}"),
+        )?;
+        for wanted in ["--password", "--token=<redacted>", "bob:<redacted>@host", "-p 22"] {
+            holds(told.contains(wanted), format!("no `{wanted}` in {told}"))?;
+        }
+        let file = fs::read_to_string(at("redacted.ndjson")).map_err(text)?;
+        holds(!file.contains(SECRET), "a secret is in the file".to_owned())?;
+        for line in file.lines() {
+            let line: Value = serde_json::from_str(line).map_err(text)?;
+            if line["type"] == "recording" {
+                same("the header", &line["secrets"], &Value::from("redacted"))?;
+            }
+            if let Some(record) = line["record"].as_str() {
+                let record = base64::engine::general_purpose::STANDARD.decode(record).map_err(text)?;
+                holds(
+                    !String::from_utf8_lossy(&record).contains(SECRET),
+                    "a secret is in a record".to_owned(),
+                )?;
+            }
+        }
+        let again = replay(format, "redacted.ndjson", LOOKS)?;
+        let differs = told
+            .lines()
+            .zip(stdout(&again).lines().map(str::to_owned))
+            .find(|(live, again)| live != again)
+            .map(|(live, again)| format!("{live}\n{again}"));
+        holds(told == stdout(&again), format!("{format}: {differs:?} of\n{told}\n---\n{}", stdout(&again)))?;
+        holds(stderr(&again).contains("had secrets"), format!("it is not said: {}", stderr(&again)))?;
+
+        let shown = recorded("shown.ndjson", &["--show-secrets"])?;
+        holds(stdout(&shown).contains(SECRET), format!("it is not shown: {}", stdout(&shown)))?;
+        holds(stderr(&shown).contains("--show-secrets"), format!("that is not said: {}", stderr(&shown)))?;
+        let file = fs::read_to_string(at("shown.ndjson")).map_err(text)?;
+        holds(
+            file.contains(SECRET) && file.contains(r#""secrets":"shown""#),
+            "it is not in the file".to_owned(),
+        )?;
+        let hidden = replay(format, "shown.ndjson", LOOKS)?;
+        holds(!stdout(&hidden).contains(SECRET), "the replay of what was shown tells it".to_owned())?;
     }
     Ok(())
 }
