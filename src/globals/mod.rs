@@ -71,7 +71,7 @@ pub struct Globals {
     pub quiet: bool,
 
     /// More diagnostics on standard error; repeat for more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true)]
     pub verbose: u8,
 }
 

@@ -167,6 +167,7 @@ fn with_each_record(bytes: &[u8], mut then: impl FnMut(&str, Record<'_>)) {
         mode: "observe".into(),
         lease_over: false,
         tripped: false,
+        altered: 0,
         door: None,
         attached: true,
         counters: Counters::default(),
