@@ -193,7 +193,6 @@ mod functions {
         frozen.tree.borrow().is_rehearsed()
     }
 
-    /// Says what is stopped.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn frozen_text(frozen: &mut FrozenHandle) -> String {
         frozen.describe()
@@ -283,7 +282,6 @@ mod functions {
         kept.0.evidence.borrow().is_none()
     }
 
-    /// Says what was kept.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn evidence_text(kept: &mut EvidenceHandle) -> String {
         let folder = kept.0.folder.display();
