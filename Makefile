@@ -87,4 +87,4 @@ install: ## Install to $(PREFIX) what `make build` has built: the program, compl
 	place completions/krsi-sh.fish fish/vendor_completions.d/krsi-sh.fish; \
 	place docs/krsi-sh.1 man/man1/krsi-sh.1; \
 	place docs/krsi-sh-script.7 man/man7/krsi-sh-script.7; \
-	for script in scripts/jail.rhai scripts/compliance/*.rhai scripts/hunts/*.rhai scripts/guards/*.rhai scripts/mitigations/*.rhai; do place "$$script" "krsi-sh/$${script#scripts/}"; done
+	for script in scripts/jail.rhai scripts/compliance/*.rhai scripts/hunts/*.rhai scripts/guards/*.rhai scripts/mitigations/*.rhai scripts/lib/*.rhai scripts/reactions/*.rhai; do place "$$script" "krsi-sh/$${script#scripts/}"; done

@@ -317,6 +317,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_script_imports_is_taken_along() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        write("a.rhai", "import \"./b\" as b; import \"lib/net\" as net;");
+        write("b.rhai", "import \"./sub/c\" as c; import \"lib/text\" as text;");
+        write("sub/c.rhai", "import \"./d\" as d; fn f() { d::f() }");
+        write("sub/d.rhai", "fn f() { 1 }");
+        let name = directory.path().join("a.rhai").display().to_string();
+        let text = fs::read_to_string(&name).unwrap();
+        let files = imports(&name, &text, Path::new("/lab/a.rhai")).unwrap();
+        let mut guest: Vec<_> = files.iter().map(|file| file.guest.display().to_string()).collect();
+        guest.sort();
+        assert_eq!(guest, ["/lab/b.rhai", "/lab/sub/c.rhai", "/lab/sub/d.rhai"]);
+        let Err(error) = imports(&name, "import \"./none\" as none;", Path::new("/lab/a.rhai")) else {
+            panic!("it is taken along")
+        };
+        assert!(error.to_string().contains("imports \"./none\""), "{error}");
+    }
+
+    #[test]
     fn a_script_is_named_inside_as_outside_and_never_like_a_subcommand() {
         assert_eq!(in_lab(Path::new("/lab/scripts/demo.rhai")), "scripts/demo.rhai");
         assert_eq!(in_lab(Path::new("/lab/check")), "./check");

@@ -13,6 +13,7 @@ mod executable;
 mod held;
 mod process;
 mod signal;
+mod thaw;
 mod tree;
 
 pub use self::{

@@ -17,7 +17,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::{process::this_one, signal::Deed};
+use super::{process::this_one, signal::Deed, thaw::Thawer};
 
 /// Processes of one tree; more is a fork storm, which a limit of its cgroup stops better.
 const MOST: usize = 4096;
@@ -34,6 +34,10 @@ pub enum FreezeError {
     Guarded(i32),
     #[error("cannot stop process {pid}: {errno}")]
     Refused { pid: i32, errno: Errno },
+    #[error(
+        "process {pid} is not stopped: no second process can be had that continues it if this shell dies: {why}"
+    )]
+    Unguarded { pid: i32, why: String },
     #[error(
         "process {pid} has more than {MOST} descendants, or starts them faster than they are stopped; what was stopped goes on"
     )]
@@ -56,6 +60,8 @@ pub struct Frozen {
     members: BTreeMap<i32, Member>,
     deed: Deed,
     stays: bool,
+    /// Continues them if this process dies first.
+    thawer: Option<Thawer>,
 }
 
 /// Stops a process and all that it has started; `None` if it is gone. With a start time (nanoseconds since boot, as events have it) it must be
@@ -74,7 +80,7 @@ pub fn freeze(pid: i32, start_ns: Option<u64>, deed: Deed) -> Result<Option<Froz
     if stat.flags & KERNEL_THREAD != 0 {
         return Err(FreezeError::Guarded(pid));
     }
-    let mut frozen = Frozen { members: BTreeMap::new(), deed, stays: false };
+    let mut frozen = Frozen { members: BTreeMap::new(), deed, stays: false, thawer: None };
     frozen.stop(pid, process, &stat)?;
     let begun = Instant::now();
     loop {
@@ -86,12 +92,13 @@ pub fn freeze(pid: i32, start_ns: Option<u64>, deed: Deed) -> Result<Option<Froz
             is_new |= frozen.add(child)?;
         }
         let settled = deed == Deed::Try || frozen.members.keys().all(|pid| is_at_rest(*pid));
-        if !is_new && settled {
+        // One that waits for a device stops when that is over, and starts nothing before.
+        if !is_new && (settled || begun.elapsed() > PATIENCE) {
+            frozen.guard(pid)?;
             return Ok(Some(frozen));
         }
         if begun.elapsed() > PATIENCE {
-            // One that waits for a device stops when that is over, and starts nothing before.
-            return if is_new { Err(FreezeError::TooMany { pid }) } else { Ok(Some(frozen)) };
+            return Err(FreezeError::TooMany { pid });
         }
         thread::sleep(LOOK);
     }
@@ -168,6 +175,17 @@ impl Frozen {
         }
     }
 
+    /// Has them continued if this process dies before it has done so.
+    fn guard(&mut self, pid: i32) -> Result<(), FreezeError> {
+        if self.deed == Deed::Send {
+            let stopped = self.members.values().filter(|member| !member.was_stopped);
+            let thawer = Thawer::start(stopped.map(|member| &member.process));
+            let why = |error: std::io::Error| FreezeError::Unguarded { pid, why: error.to_string() };
+            self.thawer = Some(thawer.map_err(why)?);
+        }
+        Ok(())
+    }
+
     fn stop(&mut self, pid: i32, process: OwnedFd, stat: &Stat) -> Result<bool, FreezeError> {
         let was_stopped = stat.state == 'T';
         if self.deed == Deed::Send && !was_stopped {
@@ -181,6 +199,12 @@ impl Frozen {
         Ok(true)
     }
 
+    /// One that is only told of: what it is about is over.
+    #[must_use]
+    pub fn of_the_past() -> Self {
+        Frozen { members: BTreeMap::new(), deed: Deed::Try, stays: false, thawer: None }
+    }
+
     /// The ids of its processes.
     pub fn pids(&self) -> impl Iterator<Item = i32> {
         self.members.keys().copied()
@@ -192,9 +216,10 @@ impl Frozen {
         self.deed == Deed::Try
     }
 
-    /// Leaves them stopped when this is let go of.
+    /// Leaves them stopped when this is let go of, or this process dies.
     pub fn stay(&mut self) {
         self.stays = true;
+        self.thawer = None;
     }
 
     /// Whether they are left stopped.
@@ -211,7 +236,9 @@ impl Frozen {
         }
         let goes_on = |member: &Member| pidfd_send_signal(&member.process, Signal::CONT).is_ok();
         // Children first: a parent that waits for them finds them running.
-        members.values().rev().filter(|member| !member.was_stopped && goes_on(member)).count()
+        let count = members.values().rev().filter(|member| !member.was_stopped && goes_on(member)).count();
+        self.thawer = None;
+        count
     }
 }
 

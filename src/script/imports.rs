@@ -37,7 +37,7 @@ pub const MOST: usize = 64;
 #[must_use]
 pub fn defined_functions(text: &str) -> Vec<Function> {
     let mut functions = Scan::of(text).map(|scan| scan.functions()).unwrap_or_default();
-    functions.sort_by(|a, b| a.name.cmp(&b.name));
+    functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
     functions
 }
 
@@ -165,6 +165,12 @@ impl Module {
         let mut functions: Vec<_> = functions.collect();
         functions.sort();
         functions.into_iter().chain(constants.map(|constant| constant.name.clone())).collect()
+    }
+
+    /// What a function is for, in its first sentence.
+    pub fn about(&self, function: &str) -> String {
+        let about = self.function(function).map_or("", |function| &function.about);
+        about.lines().next().unwrap_or_default().to_owned()
     }
 
     /// The name that one is a slip of.

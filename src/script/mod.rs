@@ -85,7 +85,7 @@ pub use self::session::{
     LAST_VALUE, Session, completeness,
     glance::{Glance, Watch},
     parses,
-    shell::{Stance, Variable},
+    shell::{ImportedName, Stance, Variable},
 };
 pub use self::target::Target;
 

@@ -151,7 +151,8 @@ impl Callback {
 
     /// Whether it may do something to the system, as far as can be told from its text.
     pub fn acts(&self) -> bool {
-        const ACTING: [&str; 6] = ["kill", "run", "deny", "lease", "attach", "detach"];
+        const ACTING: [&str; 9] =
+            ["kill", "run", "deny", "lease", "attach", "detach", "freeze", "thaw", "keep_evidence"];
         filter::calls_any(&self.program.ast, self.function.fn_name(), &ACTING)
     }
 

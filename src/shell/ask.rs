@@ -1,7 +1,7 @@
 //! What the engine asks of the editor, and what comes of it.
 
 use super::prompt::Prompt;
-use crate::script::Variable;
+use crate::script::{ImportedName, Variable};
 
 /// What the engine wants from the editor.
 #[derive(Debug, Clone)]
@@ -10,6 +10,7 @@ pub enum Ask {
         prompt: Prompt,
         /// The session's, for completion.
         variables: Vec<Variable>,
+        imported: Vec<ImportedName>,
         /// Names of what is attached.
         probes: Vec<String>,
         color: bool,

@@ -13,7 +13,10 @@ use super::{
     meta,
     vocabulary::{Vocabulary, Word},
 };
-use crate::{report::Format, script::Variable};
+use crate::{
+    report::Format,
+    script::{ImportedName, Variable},
+};
 
 /// A word to put at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Names<'n> {
     pub variables: &'n [Variable],
     /// Of what is attached.
     pub probes: &'n [String],
+    /// Of imported files: the name each was given, and what it has, with what that is for.
+    pub imported: &'n [ImportedName],
 }
 
 /// The words that fit `place` and begin with `typed`; `columns` is the terminal's width.
@@ -70,6 +75,7 @@ pub fn choices(
             words
         }
         Place::FieldName { template, present } => without(vocabulary.fields(template.as_deref()), present),
+        Place::Imported(alias) => imported(alias, names.imported),
         Place::Method(receiver) => methods(receiver, vocabulary, names.variables),
         Place::Errno => vocabulary.errnos.clone(),
         Place::Signal => vocabulary.signals.clone(),
@@ -116,6 +122,15 @@ fn without(words: Vec<Word>, present: &[String]) -> Vec<Word> {
 
 fn literal(names: &[&str]) -> Vec<Word> {
     names.iter().map(|name| Word::new(*name, "", "")).collect()
+}
+
+/// What an imported file has.
+fn imported(alias: &str, all: &[ImportedName]) -> Vec<Word> {
+    let of_it = all.iter().filter(|known| known.alias == alias);
+    let name = |known: &ImportedName| {
+        Word::new(known.shown.split('(').next().unwrap_or_default(), &known.shown, &known.about)
+    };
+    of_it.map(name).collect()
 }
 
 fn general(typed: &str, vocabulary: &Vocabulary, variables: &[Variable]) -> Vec<Word> {
@@ -300,7 +315,9 @@ mod tests {
 
     fn offered(place: &Place, typed: &str) -> Vec<String> {
         let variables = variables();
-        let names = Names { variables: &variables, probes: &["exec-1".to_owned()] };
+        let net =
+            ImportedName { alias: "net".into(), shown: "is_private(address)".into(), about: String::new() };
+        let names = Names { variables: &variables, probes: &["exec-1".to_owned()], imported: &[net] };
         let choices = choices(place, typed, &vocabulary(), names, 60);
         choices.iter().map(|choice| choice.word.clone()).collect()
     }
@@ -402,7 +419,7 @@ mod tests {
     #[test]
     fn the_languages_own_functions_are_documented() {
         let variables = variables();
-        let names = Names { variables: &variables, probes: &[] };
+        let names = Names { variables: &variables, probes: &[], imported: &[] };
         let told =
             |place: &Place, typed: &str| choices(place, typed, &vocabulary(), names, 200)[0].shown.clone();
         let split = told(&Place::Method(Receiver::Variable("text".into())), "to_up");
@@ -440,7 +457,13 @@ mod tests {
 
     #[test]
     fn a_row_never_exceeds_the_terminal() {
-        let all = choices(&Place::Template, "exec", &vocabulary(), Names { variables: &[], probes: &[] }, 60);
+        let all = choices(
+            &Place::Template,
+            "exec",
+            &vocabulary(),
+            Names { variables: &[], probes: &[], imported: &[] },
+            60,
+        );
         assert!(!all.is_empty() && all.iter().all(|choice| choice.shown.chars().count() <= 58));
         assert!(all.iter().any(|choice| choice.shown.starts_with("exec ")));
     }

@@ -43,6 +43,8 @@ pub enum Place {
         template: Option<String>,
         present: Vec<String>,
     },
+    /// Behind `net::`, of what was imported by this name.
+    Imported(String),
     /// After a dot on anything else.
     Method(Receiver),
     Errno,
@@ -161,12 +163,26 @@ impl<'r> Reading<'r> {
         if matches!(self.last(), "." | "?.") {
             return self.after_dot(self.tokens.len() - 1);
         }
+        if let Some(alias) = self.imported() {
+            return Place::Imported(alias.to_owned());
+        }
         let Some(&open) = open_brackets(self.text, self.tokens).last() else { return Place::Word };
         if self.word(open) == "#{" && matches!(self.last(), "#{" | ",") {
             self.key(open)
         } else {
             Place::Word
         }
+    }
+
+    /// The name before a `::` at the end.
+    fn imported(&self) -> Option<&'r str> {
+        let last = self.tokens.len().checked_sub(1)?;
+        let before = match (self.word(last), last.checked_sub(1).map(|index| self.word(index))) {
+            ("::", _) => last.checked_sub(1)?,
+            (":", Some(":")) => last.checked_sub(2)?,
+            _ => return None,
+        };
+        self.is_name(before).then(|| self.word(before))
     }
 
     fn after_dot(self, dot: usize) -> Place {
@@ -590,6 +606,8 @@ mod tests {
     fn nothing_is_offered_in_a_comment() {
         assert_eq!(word("1 // pr^"), Place::Comment);
         assert_eq!(word("pr^"), Place::Word);
+        assert_eq!(word("net::is_p^"), Place::Imported("net".into()));
+        assert_eq!(word("f(net::^"), Place::Imported("net".into()));
     }
 
     #[test]

@@ -39,7 +39,7 @@ use super::{
     recall::Recall,
     vocabulary::Vocabulary,
 };
-use crate::script::{Answering, Variable};
+use crate::script::{Answering, ImportedName, Variable};
 
 /// Either kind of reader.
 pub enum Reader {
@@ -130,6 +130,7 @@ impl RichReader {
             typed: RefCell::default(),
             probes: context::Probes::new(),
             variables: Vec::new(),
+            imported: Vec::new(),
             attached: Vec::new(),
             gate: gate.clone(),
             recall: keys.recall.clone(),
@@ -148,9 +149,10 @@ impl RichReader {
 
     fn read(&mut self, ask: &Ask) -> Typed {
         match ask {
-            Ask::Line { prompt, variables, probes, color } => {
+            Ask::Line { prompt, variables, imported, probes, color } => {
                 if let Some(assistant) = self.editor.helper_mut() {
                     assistant.variables.clone_from(variables);
+                    assistant.imported.clone_from(imported);
                     assistant.attached.clone_from(probes);
                     assistant.color = *color;
                 }
@@ -271,6 +273,7 @@ struct Assistant {
     typed: RefCell<(String, usize)>,
     probes: context::Probes,
     variables: Vec<Variable>,
+    imported: Vec<ImportedName>,
     attached: Vec<String>,
     gate: Gate,
     recall: Recall,
@@ -305,7 +308,7 @@ impl Completer for Assistant {
             &place,
             typed,
             &self.vocabulary,
-            complete::Names { variables: &self.variables, probes: &self.attached },
+            complete::Names { variables: &self.variables, probes: &self.attached, imported: &self.imported },
             columns,
         );
         self.listing.begin(choices.iter().map(Choice::display), (columns, rows));

@@ -239,6 +239,7 @@ impl Shell {
             let ask = Ask::Line {
                 prompt: self.prompt(),
                 variables: self.session.variables(),
+                imported: self.session.imported(),
                 probes: self.session.probe_names(),
                 color: self.color,
             };

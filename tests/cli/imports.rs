@@ -102,7 +102,7 @@ fn the_users_folder_goes_before_the_program() {
 #[test]
 fn code_checks_explanations_and_standard_input_import_as_well() {
     let directory = with_helpers(
-        "import \"./helpers\" as h;\ncheck(\"a.b\", \"twice\", || expect(h::twice(2)).equals(4));",
+        "import \"./helpers\" as h;\ncheck(\"a.b\", \"twice\", || expect(h::twice(2), equals(4)));",
     );
     let ran = directory.run(&["check", "a.rhai"]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);

@@ -2,7 +2,14 @@
 
 use std::{fmt::Write as _, fs};
 
-use super::{Hunt, guards::guards, hunts, params};
+use krsi_sh::{report::Purpose, script::defined_functions};
+
+use super::{
+    Hunt,
+    guards::guards,
+    hunts, params,
+    reactions::{alias, imported},
+};
 
 const HUNTS: &str = "docs/hunts.md";
 const ABOUT_HUNTS: &str = "\
@@ -54,6 +61,74 @@ has refused anything, or would have, ends with exit code 4.
 |---|---|---|---|
 ";
 
+const REACTIONS: &str = "docs/reactions.md";
+const ABOUT_REACTIONS: &str = "\
+# Reactions and libraries
+
+What scripts import. A reaction does something about the process of an event, says so in a record of type `emit` whose field `reaction` names it, and gives back a map with
+`undo()`. A library has functions and constants. This page is generated from their headers and comments (`KRSI_BLESS=1 cargo test --release --test hunts`); each reaction
+has a claim in the lab, in which it is taken from a callback, its effect is seen, it is undone, and `--audit` only tells.
+
+```rhai
+import \"reactions/freeze-tree\" as freeze_tree;
+import \"reactions/snapshot-evidence\" as snapshot_evidence;
+import \"lib/files\" as files;
+probe(\"exec\").scope(#{ not_uid: 0 }).when(|e| files::is_world_writable(e.path)).on_event(|e| {
+    let frozen = freeze_tree::stop(e, #{ why: \"runs from a place that everybody writes to\" });
+    snapshot_evidence::snapshot(e, #{ why: \"the same\" });
+    after(\"10m\", || frozen.undo());
+}).attach();
+```
+
+All ask the one policy: under `--audit` nothing is done, and what would be is told; `explain` goes as far as what is done; a replay has no effect; on a host that only observes (`/etc/krsi-sh/observe-only`)
+what refuses or stops is an error. This shell, what it was started by and PID 1 are never hit. A process is known by its id and its start, so nothing is done to one that got the same id later.
+
+`import` finds a name in `~/.config/krsi-sh/scripts`, in `/etc/krsi-sh/scripts`, in the program itself and in what was installed with it, and `\"./name\"` beside the script: a file of your own with functions
+and `export const`s is a library. `krsi-sh scripts lib/net` tells what one has.
+
+Nothing outlives a session, not one that is killed either: what is refused is let through again, and a second process continues what `freeze-tree` has stopped.
+
+| file | | D3FEND |
+|---|---|---|
+";
+
+/// What is imported, with the functions that each has.
+fn page_of_imports(all: &[Hunt]) -> String {
+    let mut page = ABOUT_REACTIONS.to_owned();
+    for Hunt { name, header, .. } in all {
+        let anchor = name.replace('/', "");
+        writeln!(page, "| [{name}](#{anchor}) | {} | {} |", header.title, header.d3fend.join(", ")).unwrap();
+    }
+    for script in all {
+        let header = &script.header;
+        write!(page, "\n## {}\n\n{}. {}\n", script.name, header.title, header.about).unwrap();
+        if header.purpose == Purpose::Reaction {
+            let needs = if header.needs.is_empty() { "none".to_owned() } else { header.needs.join(", ") };
+            write!(
+                page,
+                "\nD3FEND: {}. Probes: {needs}. Undone by {}.\n\n```json\n{}\n```\n",
+                header.d3fend.join(", "),
+                header.undo,
+                header.sample.join("\n")
+            )
+            .unwrap();
+        }
+        write!(
+            page,
+            "\n```rhai\nimport \"{}\" as {};\n```\n\n| function | |\n|---|---|\n",
+            script.name,
+            alias(script)
+        )
+        .unwrap();
+        for function in defined_functions(&script.source.text).iter().filter(|function| !function.is_private)
+        {
+            let about = function.about.replace('\n', " ").replace('|', "\\|");
+            writeln!(page, "| `{}({})` | {about} |", function.name, function.params.join(", ")).unwrap();
+        }
+    }
+    page
+}
+
 fn page(beginning: &str, hunts: &[Hunt]) -> String {
     let mut page = beginning.to_owned();
     for Hunt { name, header, .. } in hunts {
@@ -94,7 +169,12 @@ fn section(hunt: &Hunt) -> String {
 
 #[test]
 fn the_gallery_is_what_the_headers_say() {
-    for (path, page) in [(HUNTS, page(ABOUT_HUNTS, &hunts())), (GUARDS, page(ABOUT_GUARDS, &guards()))] {
+    let pages = [
+        (HUNTS, page(ABOUT_HUNTS, &hunts())),
+        (GUARDS, page(ABOUT_GUARDS, &guards())),
+        (REACTIONS, page_of_imports(&imported())),
+    ];
+    for (path, page) in pages {
         if std::env::var_os("KRSI_BLESS").is_some() {
             fs::write(path, page).unwrap();
         } else {

@@ -6,6 +6,7 @@
 mod cases;
 mod gallery;
 mod guards;
+mod reactions;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

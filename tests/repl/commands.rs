@@ -312,3 +312,16 @@ fn timers_go_on_while_the_pager_is_open_and_the_screen_is_its_own() {
     let place = |text: &str| rows.iter().position(|row| row == text);
     assert!(place("closed") < place("tick"), "{rows:?}");
 }
+
+#[test]
+fn what_is_imported_at_the_prompt_stays_and_is_completed() {
+    let home = home();
+    let mut terminal = Setup::new(&home).prompted();
+    terminal.enter("import \"lib/net\" as net;", "krsi> import \"lib/net\" as net;");
+    terminal.enter("net::is_private(\"10.1.2.3\")", "true");
+    terminal.enter("let ask = |a| net::is_public(a);", "krsi> let ask = |a| net::is_public(a);");
+    terminal.enter("ask.call(\"10.1.2.3\")", "false");
+    terminal.enter_with("net::nothing()", "lib/net has no `nothing`");
+    terminal.keys("net::is_pri\t");
+    terminal.wait("what fits is shown", |rows| rows.iter().any(|row| row.contains("net::is_priv")));
+}

@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, path::PathBuf, rc::Rc};
 
-use jiff::Timestamp;
 use rhai::{Array, Engine, Map, plugin::*};
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     runtime,
 };
 use crate::{
-    reaction::{self, Deed, Evidence, Wanted},
+    reaction::{self, Deed, Evidence, Frozen, Wanted},
     report::Record,
     script::{
         Fault,
@@ -51,7 +50,7 @@ fn freeze_one(context: &NativeCallContext, pid: i32, start_ns: Option<u64>) -> F
     if runtime.backend.recorded().is_some() {
         // Whoever has this number now is another one.
         would(pid);
-        return Ok(Dynamic::UNIT);
+        return Ok(Dynamic::from(runtime.frozen.add(Frozen::of_the_past(), pid)));
     }
     let deed = match ruling {
         Ruling::Do => Deed::Send,
@@ -115,7 +114,7 @@ fn keep(
     // A name of ours: what a process is called is its own choice.
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let called: String = name.chars().take(LONGEST_NAME).map(safe).collect();
-    let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%3f").to_string();
+    let time = runtime.clock.wall().strftime("%Y%m%dT%H%M%S%3f").to_string();
     let wanted = Wanted { pid, start_ns, name: format!("{time}-{pid}-{called}"), base, most };
     let folder = wanted.base.join(&wanted.name);
     let handle = |evidence| {
@@ -146,10 +145,13 @@ fn would_keep(runtime: &Runtime, pid: i32, folder: &str) {
 
 #[export_module]
 mod functions {
-    /// Returns whether the process of an event is there still, by its start time as well: `alive(e)`.
+    /// Returns whether the process of an event is there still, by its start time as well: `alive(e)`. In a replay it is.
     #[rhai_fn(return_raw)]
-    pub fn alive(event: &mut ScriptEvent) -> Fallible<bool> {
-        let (number, start) = of_event(event);
+    pub fn alive(context: NativeCallContext, event: ScriptEvent) -> Fallible<bool> {
+        if runtime(&context)?.backend.recorded().is_some() {
+            return Ok(true);
+        }
+        let (number, start) = of_event(&event);
         of_the_kernel("look at the process of an event")?;
         Ok(i32::try_from(number).is_ok_and(|pid| reaction::has_process(pid, start)))
     }
@@ -191,7 +193,6 @@ mod functions {
         frozen.tree.borrow().is_rehearsed()
     }
 
-    /// Says what is stopped.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn frozen_text(frozen: &mut FrozenHandle) -> String {
         frozen.describe()
@@ -281,7 +282,6 @@ mod functions {
         kept.0.evidence.borrow().is_none()
     }
 
-    /// Says what was kept.
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn evidence_text(kept: &mut EvidenceHandle) -> String {
         let folder = kept.0.folder.display();

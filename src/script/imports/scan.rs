@@ -117,7 +117,7 @@ impl Scan {
         if let Some(at) = ast.as_ref().and_then(hidden_import) {
             return Err(Misplaced::new(
                 at,
-                "an import stands at the beginning of a line of the script, and in no function or block",
+                "an import stands at the top level of a script, and in no function or block",
                 "put it at the top: every function of the script can use what it imports",
             ));
         }

@@ -1,14 +1,17 @@
 //! What the interactive shell asks of a session between two lines: what is
 //! attached, what it has come to, and how output is written from here on.
 
-use std::time::{Duration, Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use rhai::Dynamic;
 
 use super::{LAST_VALUE, Session, Started};
 use crate::{
     report::{Format, Record, hidden},
-    script::{correlation::Rule, handle::ProbeHandle, runtime::LETTERS},
+    script::{correlation::Rule, handle::ProbeHandle, imports::Module, runtime::LETTERS},
     values::nearest,
 };
 
@@ -40,6 +43,16 @@ impl Stance {
             (None, _) => Stance::Armed { left: all_left, all_left },
         }
     }
+}
+
+/// What an imported file has, for completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedName {
+    /// `net`
+    pub alias: String,
+    /// `is_private(address)`, or a constant's name.
+    pub shown: String,
+    pub about: String,
 }
 
 /// A variable, and the type of its value.
@@ -94,6 +107,18 @@ impl Session {
             of: crate::script::docs::plain_types(value.type_name()),
         };
         self.started.as_ref().map_or_else(|_| vec![], |s| s.scope.iter().map(variable).collect())
+    }
+
+    /// What is imported, by the names that lines have given the files.
+    #[must_use]
+    pub fn imported(&self) -> Vec<ImportedName> {
+        let Ok(started) = &self.started else { return Vec::new() };
+        let of_one = |(alias, module): (&String, &Rc<Module>)| {
+            let about = |shown: &str| module.about(shown.split('(').next().unwrap_or_default());
+            let name = |shown: String| ImportedName { alias: alias.clone(), about: about(&shown), shown };
+            module.names().into_iter().map(name).collect::<Vec<_>>()
+        };
+        started.imported.aliases.iter().flat_map(of_one).collect()
     }
 
     /// Writes the books as they stand, of one probe or of all that there were; gives how many.

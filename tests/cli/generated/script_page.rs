@@ -24,6 +24,13 @@ const LANGUAGE: &[&str] = &[
     "A filter, the closure given to when(), is compiled and runs in the kernel. It may compare, reckon and call functions of the \
      script, and it knows the template's fields; variables from outside have the value they had at attach(). What \
      cannot be compiled is refused, and where_user() asks it in user space, by that name.",
+    "import \"lib/net\" as net; gives a script the functions and exported constants of another file: net::is_private(e.address), in callbacks, \
+     timers and filters as well. A name is looked for in ~/.config/krsi-sh/scripts, in /etc/krsi-sh/scripts, in the program itself, and in what \
+     was installed with it; \"./helpers\" stands beside the file that says so, or below it. There is no other way: no whole path, none that goes up, and no \
+     link that leads out. Each file is judged as a script is (owner, mode, size), read once, and may itself import (16 deep, 64 files, no circles). \
+     It only defines: functions, constants (export const NAME = …, which are numbers, texts, ranges, networks, arrays and maps), imports; \
+     whatever does something stands in a function that the script calls. An import stands at the top level of a script, its path \
+     as a text, with a name behind as.",
 ];
 
 const EXAMPLE: &str = r#"let p = probe("file_open", #{ path: "/etc/shadow", access: ["write"] })

@@ -142,6 +142,13 @@ pub fn freeze_tree() -> Outcome {
     let ended = shell.stop()?;
     holds(ended.stderr.contains("go on, since the session ends"), ended.stderr)?;
     holds(both_grow(), "the session's end leaves them stopped")?;
+    // Nor does one that is killed.
+    let mut shell = session(&[], FREEZE)?;
+    go()?;
+    said(&mut shell, "freeze-tree", "stopped ")?;
+    holds(neither_grows(), "what was stopped goes on")?;
+    shell.signal(nix::sys::signal::Signal::SIGKILL)?;
+    holds(both_grow(), "a shell that is killed leaves them stopped")?;
     let own = std::process::id();
     let ended = Shell::start(&["-e", &format!("freeze({own})")])?.end()?;
     holds(ended.stderr.contains("is not stopped: it is this shell, started it"), ended.stderr)
@@ -286,7 +293,7 @@ pub fn cut_network() -> Outcome {
     let _caller = Group::of(CALLER)?;
     let refused = || {
         let lines = fs::read_to_string(at("parent")).unwrap_or_default();
-        lines.lines().filter(|line| line.contains("Cross-device")).count()
+        lines.lines().filter(|line| line.contains("cross-device")).count()
     };
     let called = || fs::read_to_string(at("parent")).unwrap_or_default().lines().count();
     until("it calls", SOON, || Ok(called() > 1))?;
