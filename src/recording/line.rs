@@ -96,6 +96,12 @@ pub enum Line {
         by: u32,
         at: u64,
     },
+    /// The script asked whether it has.
+    Asked {
+        by: u32,
+        at: u64,
+        tripped: bool,
+    },
     /// Somebody else was seen to have changed something of a probe.
     Altered {
         by: u32,
@@ -289,6 +295,7 @@ impl Line {
             Line::Attach(attach) => attach.at,
             Line::Change { at, .. }
             | Line::Tripped { at, .. }
+            | Line::Asked { at, .. }
             | Line::Altered { at, .. }
             | Line::Time { at }
             | Line::Settle { at, .. }

@@ -307,6 +307,7 @@ impl Backend for Recorder {
                 recording.line(&Line::Time { at });
             }
             Passed::Due(moment) => clock.step_to(moment),
+            Passed::Tells => {}
             Passed::Waits(until) => {
                 let at = recording.step();
                 group.set(at);
@@ -407,8 +408,13 @@ impl Attached for Watched {
         self.inner.set_lease(lease)
     }
 
-    fn tripped(&self) -> Result<bool, BackendError> {
-        let tripped = self.inner.tripped()?;
+    fn tripped(&self, asked: bool) -> Result<bool, BackendError> {
+        let tripped = self.inner.tripped(asked)?;
+        if asked {
+            let at = self.recording.step();
+            self.recording.line(&Line::Asked { by: self.by, at, tripped });
+            return Ok(tripped);
+        }
         // Once, when it is seen.
         if tripped && self.recording.0.tripped.borrow_mut().insert(self.by) {
             let at = self.recording.step();

@@ -58,6 +58,7 @@ pub fn schema() -> String {
         ),
         ("change", "It selects or does something else.", with_rule(&[("by", by()), ("at", at()), ("quiet", quiet())])),
         ("tripped", "Its breaker was seen to have tripped.", vec![("by", by()), ("at", at())]),
+        ("asked", "The script asked whether it has.", vec![("by", by()), ("at", at()), ("tripped", json!({ "type": "boolean" }))]),
         (
             "altered",
             "Somebody else was seen to have changed something of it.",
