@@ -95,6 +95,8 @@ pub enum Line {
     Tripped {
         by: u32,
         at: u64,
+        /// Timers that were due later were not called before.
+        looked: u64,
     },
     /// The script asked whether it has.
     Asked {
@@ -106,6 +108,8 @@ pub enum Line {
     Altered {
         by: u32,
         at: u64,
+        /// Timers that were due later were not called before.
+        looked: u64,
         altered: Vec<Altered>,
     },
     /// The session asked what time it is.
@@ -290,13 +294,14 @@ impl Line {
     /// Until when timers were called before it, on the kernel's monotonic clock, in nanoseconds.
     pub fn at(&self) -> u64 {
         match self {
-            Line::Match { looked, .. } | Line::Close { looked, .. } => *looked,
+            Line::Match { looked, .. }
+            | Line::Tripped { looked, .. }
+            | Line::Altered { looked, .. }
+            | Line::Close { looked, .. } => *looked,
             Line::Recording(begin) => begin.at,
             Line::Attach(attach) => attach.at,
             Line::Change { at, .. }
-            | Line::Tripped { at, .. }
             | Line::Asked { at, .. }
-            | Line::Altered { at, .. }
             | Line::Time { at }
             | Line::Settle { at, .. }
             | Line::Settled { at }

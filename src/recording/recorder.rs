@@ -203,7 +203,7 @@ impl Recording {
             self.line(&Line::Attach(Attach { at, ..attach.clone() }));
         }
         for by in self.0.tripped.borrow().iter().copied() {
-            self.line(&Line::Tripped { by, at });
+            self.line(&Line::Tripped { by, at, looked: at });
         }
         for by in ended.take() {
             attached.remove(&by);
@@ -399,7 +399,8 @@ impl Attached for Watched {
         let altered = self.inner.altered(asking)?;
         if !altered.is_empty() {
             let at = self.recording.step();
-            self.recording.line(&Line::Altered { by: self.by, at, altered: altered.clone() });
+            let looked = self.recording.0.group.get();
+            self.recording.line(&Line::Altered { by: self.by, at, looked, altered: altered.clone() });
         }
         Ok(altered)
     }
@@ -418,7 +419,8 @@ impl Attached for Watched {
         // Once, when it is seen.
         if tripped && self.recording.0.tripped.borrow_mut().insert(self.by) {
             let at = self.recording.step();
-            self.recording.line(&Line::Tripped { by: self.by, at });
+            let looked = self.recording.0.group.get();
+            self.recording.line(&Line::Tripped { by: self.by, at, looked });
         }
         Ok(tripped)
     }

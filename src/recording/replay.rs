@@ -235,14 +235,14 @@ impl State {
                     (past.rule, past.quiet) = (rule, quiet);
                 }
             }
-            Some(ReadLine::Other(Line::Tripped { by, at })) => {
+            Some(ReadLine::Other(Line::Tripped { by, at, .. })) => {
                 self.clock.step(at);
                 for probe in self.attached.borrow().iter() {
                     let is_its = self.is_as_it_was(&probe.borrow(), by);
                     probe.borrow_mut().tripped |= is_its;
                 }
             }
-            Some(ReadLine::Other(Line::Altered { by, at, altered })) => {
+            Some(ReadLine::Other(Line::Altered { by, at, altered, .. })) => {
                 self.clock.step(at);
                 for probe in self.attached.borrow().iter() {
                     if self.is_as_it_was(&probe.borrow(), by) {
