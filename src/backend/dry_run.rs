@@ -85,7 +85,7 @@ impl Attached for Rehearsed {
         Ok(())
     }
 
-    fn tripped(&self) -> Result<bool, BackendError> {
+    fn tripped(&self, _: bool) -> Result<bool, BackendError> {
         Ok(false)
     }
 

@@ -100,6 +100,8 @@ pub enum Passed<'p> {
     Matches(u64),
     /// This event is handled.
     Event(&'p Event),
+    /// Whatever has become of probes by now is told before what comes next.
+    Tells,
     /// The session ends: everything is detached, and what has arrived is handled.
     Closes,
 }
@@ -187,11 +189,11 @@ pub trait Attached {
     /// If its settings cannot be written.
     fn set_lease(&mut self, lease: Option<Duration>) -> Result<(), BackendError>;
 
-    /// Returns whether its breaker has tripped, so that it refuses nothing.
+    /// Returns whether its breaker has tripped, so that it refuses nothing. `asked`: by the script.
     ///
     /// # Errors
     /// If its settings cannot be read.
-    fn tripped(&self) -> Result<bool, BackendError>;
+    fn tripped(&self, asked: bool) -> Result<bool, BackendError>;
 
     /// Lets it refuse again, and begins to count refusals anew. Nothing happens if it has no breaker.
     ///

@@ -112,7 +112,7 @@ impl Attached for LiveProbe {
         Ok(self.attachment.set_lease(lease)?)
     }
 
-    fn tripped(&self) -> Result<bool, BackendError> {
+    fn tripped(&self, _: bool) -> Result<bool, BackendError> {
         Ok(self.attachment.tripped()?)
     }
 

@@ -109,11 +109,21 @@ pub enum Line {
     Tripped {
         by: u32,
         at: u64,
+        /// Timers that were due later were not called before.
+        looked: u64,
+    },
+    /// The script asked whether it has.
+    Asked {
+        by: u32,
+        at: u64,
+        tripped: bool,
     },
     /// Somebody else was seen to have changed something of a probe.
     Altered {
         by: u32,
         at: u64,
+        /// Timers that were due later were not called before.
+        looked: u64,
         altered: Vec<Altered>,
     },
     /// The session asked what time it is.
@@ -307,12 +317,14 @@ impl Line {
     /// Until when timers were called before it, on the kernel's monotonic clock, in nanoseconds.
     pub fn at(&self) -> u64 {
         match self {
-            Line::Match { looked, .. } | Line::Close { looked, .. } => *looked,
+            Line::Match { looked, .. }
+            | Line::Tripped { looked, .. }
+            | Line::Altered { looked, .. }
+            | Line::Close { looked, .. } => *looked,
             Line::Recording(begin) => begin.at,
             Line::Attach(attach) => attach.at,
             Line::Change { at, .. }
-            | Line::Tripped { at, .. }
-            | Line::Altered { at, .. }
+            | Line::Asked { at, .. }
             | Line::Time { at }
             | Line::Settle { at, .. }
             | Line::Settled { at }

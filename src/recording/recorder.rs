@@ -210,7 +210,7 @@ impl Recording {
             self.line(&Line::Attach(Attach { at, ..attach.clone() }));
         }
         for by in self.0.tripped.borrow().iter().copied() {
-            self.line(&Line::Tripped { by, at });
+            self.line(&Line::Tripped { by, at, looked: at });
         }
         for by in ended.take() {
             attached.remove(&by);
@@ -317,6 +317,7 @@ impl Backend for Recorder {
                 recording.line(&Line::Time { at });
             }
             Passed::Due(moment) => clock.step_to(moment),
+            Passed::Tells => {}
             Passed::Waits(until) => {
                 let at = recording.step();
                 group.set(at);
@@ -408,7 +409,8 @@ impl Attached for Watched {
         let altered = self.inner.altered(asking)?;
         if !altered.is_empty() {
             let at = self.recording.step();
-            self.recording.line(&Line::Altered { by: self.by, at, altered: altered.clone() });
+            let looked = self.recording.0.group.get();
+            self.recording.line(&Line::Altered { by: self.by, at, looked, altered: altered.clone() });
         }
         Ok(altered)
     }
@@ -417,12 +419,18 @@ impl Attached for Watched {
         self.inner.set_lease(lease)
     }
 
-    fn tripped(&self) -> Result<bool, BackendError> {
-        let tripped = self.inner.tripped()?;
+    fn tripped(&self, asked: bool) -> Result<bool, BackendError> {
+        let tripped = self.inner.tripped(asked)?;
+        if asked {
+            let at = self.recording.step();
+            self.recording.line(&Line::Asked { by: self.by, at, tripped });
+            return Ok(tripped);
+        }
         // Once, when it is seen.
         if tripped && self.recording.0.tripped.borrow_mut().insert(self.by) {
             let at = self.recording.step();
-            self.recording.line(&Line::Tripped { by: self.by, at });
+            let looked = self.recording.0.group.get();
+            self.recording.line(&Line::Tripped { by: self.by, at, looked });
         }
         Ok(tripped)
     }

@@ -230,6 +230,29 @@ impl State {
         }
     }
 
+    /// Looks at the next line that is the answer to something, or an event: behind those that tell what nobody asked for.
+    fn peek_answer<T>(&self, look: impl FnOnce(&ReadLine) -> T) -> Option<T> {
+        let mut reader = self.reader.borrow_mut();
+        for distance in 0.. {
+            match reader.peek_at(distance) {
+                Ok(Some(line)) if is_told(line) => {}
+                Ok(line) => return line.map(look),
+                Err(error) => {
+                    self.trouble.borrow_mut().get_or_insert(error);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes the next lines that tell what nobody asked for.
+    fn pass_told(&self) {
+        while self.peek(is_told) == Some(true) {
+            self.pass();
+        }
+    }
+
     /// Takes the next line, which is none of an event, and remembers what it says.
     fn pass(&self) {
         let taken = self.reader.borrow_mut().take();
@@ -239,13 +262,15 @@ impl State {
                     (past.rule, past.quiet) = (rule, quiet);
                 }
             }
-            Some(ReadLine::Other(Line::Tripped { by, .. })) => {
+            Some(ReadLine::Other(Line::Tripped { by, at, .. })) => {
+                self.clock.step(at);
                 for probe in self.attached.borrow().iter() {
                     let is_its = self.is_as_it_was(&probe.borrow(), by);
                     probe.borrow_mut().tripped |= is_its;
                 }
             }
-            Some(ReadLine::Other(Line::Altered { by, altered, .. })) => {
+            Some(ReadLine::Other(Line::Altered { by, at, altered, .. })) => {
+                self.clock.step(at);
                 for probe in self.attached.borrow().iter() {
                     if self.is_as_it_was(&probe.borrow(), by) {
                         probe.borrow_mut().altered.extend(altered.iter().cloned());
@@ -320,7 +345,7 @@ impl State {
         probe: &RefCell<Probe>,
         take: impl FnOnce(&Line) -> Option<(u32, u64, T)>,
     ) -> Option<T> {
-        let found = self.peek(|line| match line {
+        let found = self.peek_answer(|line| match line {
             ReadLine::Other(line) => take(line),
             ReadLine::Event(_) => None,
         });
@@ -328,6 +353,7 @@ impl State {
         if !self.is_as_it_was(&probe.borrow(), by) {
             return None;
         }
+        self.pass_told();
         self.pass();
         self.clock.step(at);
         Some(value)
@@ -342,6 +368,10 @@ impl State {
                 && past.counts == counts(&probe.spec)
         })
     }
+}
+
+fn is_told(line: &ReadLine) -> bool {
+    matches!(line, ReadLine::Other(Line::Tripped { .. } | Line::Altered { .. }))
 }
 
 fn refused(text: String) -> BackendError {
@@ -387,11 +417,12 @@ impl Backend for Replay {
             return Err(refused(why));
         }
         // The same session attaches when that one did.
-        let now = state.peek(|line| match line {
+        let now = state.peek_answer(|line| match line {
             ReadLine::Other(Line::Attach(past)) if past.probe == spec.name => Some(past.at),
             _ => None,
         });
         if let Some(at) = now.flatten() {
+            state.pass_told();
             state.pass();
             state.clock.step(at);
         }
@@ -418,24 +449,27 @@ impl Backend for Replay {
         let state = &self.0;
         match step {
             Passed::Asked => {
-                let at = state.peek(|line| match line {
+                let at = state.peek_answer(|line| match line {
                     ReadLine::Other(Line::Time { at }) => Some(*at),
                     _ => None,
                 });
                 if let Some(at) = at.flatten() {
+                    state.pass_told();
                     state.pass();
                     state.clock.step(at);
                 }
             }
             Passed::Due(moment) => state.clock.step_to(moment),
+            Passed::Tells => state.pass_told(),
             Passed::Closes => {
-                let at = state.peek(|line| match line {
+                let at = state.peek_answer(|line| match line {
                     ReadLine::Other(Line::Close { at, .. }) => Some(*at),
                     _ => None,
                 });
                 let is_here = at.flatten();
                 state.progress.set(match is_here {
                     Some(at) => {
+                        state.pass_told();
                         state.pass();
                         state.clock.step(at);
                         Progress::Closes

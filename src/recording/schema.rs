@@ -58,11 +58,12 @@ pub fn schema() -> String {
             ]),
         ),
         ("change", "It selects or does something else.", with_rule(&[("by", by()), ("at", at()), ("quiet", quiet())])),
-        ("tripped", "Its breaker was seen to have tripped.", vec![("by", by()), ("at", at())]),
+        ("tripped", "Its breaker was seen to have tripped.", vec![("by", by()), ("at", at()), ("looked", looked())]),
+        ("asked", "The script asked whether it has.", vec![("by", by()), ("at", at()), ("tripped", json!({ "type": "boolean" }))]),
         (
             "altered",
             "Somebody else was seen to have changed something of it.",
-            vec![("by", by()), ("at", at()), ("altered", json!({ "type": "array", "description": "What was found, and whether it only observes since then." }))],
+            vec![("by", by()), ("at", at()), ("looked", looked()), ("altered", json!({ "type": "array", "description": "What was found, and whether it only observes since then." }))],
         ),
         (
             "event",

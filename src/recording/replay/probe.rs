@@ -175,7 +175,7 @@ impl Replayed {
         {
             // The same session changes its probe just now, and then that is what was recorded.
             let own = Rule::of(&spec);
-            let is_then = self.replay.0.peek(|line| {
+            let is_then = self.replay.0.peek_answer(|line| {
                 matches!(line, ReadLine::Other(Line::Change { by, rule, .. }) if from.contains(by) && rule.selects == own.selects)
             });
             if is_then != Some(true) {
@@ -188,7 +188,7 @@ impl Replayed {
         probe.spec = spec;
         let own = (probe.rule.clone(), probe.spec.quiet);
         drop(probe);
-        let at = self.replay.0.peek(|line| match line {
+        let at = self.replay.0.peek_answer(|line| match line {
             ReadLine::Other(Line::Change { by, at, quiet, rule })
                 if self.probe.borrow().from.contains(by) && (rule, *quiet) == (&own.0, own.1) =>
             {
@@ -197,6 +197,7 @@ impl Replayed {
             _ => None,
         });
         if let Some(at) = at.flatten() {
+            self.replay.0.pass_told();
             self.replay.0.pass();
             self.replay.0.clock.step(at);
         }
@@ -241,27 +242,21 @@ impl Attached for Replayed {
     }
 
     fn altered(&mut self, _: bool) -> Result<Vec<Altered>, BackendError> {
-        let now = self.replay.0.answer(&self.probe, |line| match line {
-            Line::Altered { by, at, altered } => Some((*by, *at, altered.clone())),
-            _ => None,
-        });
-        let mut altered = std::mem::take(&mut self.probe.borrow_mut().altered);
-        altered.extend(now.unwrap_or_default());
-        Ok(altered)
+        Ok(std::mem::take(&mut self.probe.borrow_mut().altered))
     }
 
     fn set_lease(&mut self, _: Option<Duration>) -> Result<(), BackendError> {
         Ok(())
     }
 
-    fn tripped(&self) -> Result<bool, BackendError> {
-        let now = self.replay.0.answer(&self.probe, |line| match line {
-            Line::Tripped { by, at } => Some((*by, *at, ())),
-            _ => None,
+    fn tripped(&self, asked: bool) -> Result<bool, BackendError> {
+        let told = asked.then(|| {
+            self.replay.0.answer(&self.probe, |line| match line {
+                Line::Asked { by, at, tripped } => Some((*by, *at, *tripped)),
+                _ => None,
+            })
         });
-        let mut probe = self.probe.borrow_mut();
-        probe.tripped |= now.is_some();
-        Ok(probe.tripped)
+        Ok(told.flatten().unwrap_or(self.probe.borrow().tripped))
     }
 
     fn rearm(&mut self) -> Result<(), BackendError> {
@@ -327,7 +322,7 @@ impl Attached for Replayed {
         let closes = state.progress.get() == Progress::Closes;
         // At the end all are detached before anything else.
         loop {
-            let passes = state.peek(|line| match line {
+            let passes = state.peek_answer(|line| match line {
                 ReadLine::Other(Line::Detach { by, .. }) => {
                     closes || state.is_as_it_was(&probe.borrow(), *by)
                 }
@@ -337,6 +332,7 @@ impl Attached for Replayed {
             if passes != Some(true) {
                 break;
             }
+            state.pass_told();
             state.pass();
             if !closes {
                 break;

@@ -42,7 +42,7 @@ mod functions {
     /// Returns whether the probe's breaker has tripped, so that it refuses nothing: `p.tripped()`.
     #[rhai_fn(return_raw)]
     pub fn tripped(probe: ProbeHandle) -> Fallible<bool> {
-        Ok(probe.tripped())
+        Ok(probe.ask_tripped()?)
     }
 
     /// Lets a probe refuse again whose breaker has tripped: `p.rearm()`. It begins to count anew.

@@ -442,7 +442,7 @@ mod functions {
     /// Removes the probe from the kernel. Its counters stay, and it can be attached again.
     #[rhai_fn(return_raw)]
     pub fn detach(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
-        runtime(&context)?.say_trips();
+        runtime(&context)?.say_what_was_done();
         probe.detach()?;
         runtime(&context)?.settle(context.engine())?;
         Ok(probe)

@@ -10,7 +10,7 @@ impl State {
             return false;
         };
         // What cannot be read is told of by whoever looks next at the settings.
-        attachment.tripped().unwrap_or(false)
+        attachment.tripped(false).unwrap_or(false)
     }
 
     fn has_live_breaker(&self) -> bool {
@@ -42,6 +42,18 @@ impl ProbeHandle {
     pub fn tripped(&self) -> bool {
         let Ok(state) = self.0.try_borrow() else { return false };
         state.has_tripped() || state.closed_tripped
+    }
+
+    /// The same for the script, by whom it is known that it was asked.
+    ///
+    /// # Errors
+    /// If its settings cannot be read.
+    pub fn ask_tripped(&self) -> Result<bool, Fault> {
+        let state = self.0.borrow();
+        match state.attachment.as_ref().filter(|_| state.has_live_breaker()) {
+            Some(attachment) => Ok(attachment.tripped(true)?),
+            None => Ok(state.closed_tripped),
+        }
     }
 
     /// Whether it has a breaker whose tripping has not been said yet.

@@ -296,7 +296,7 @@ fn tear_down(runtime: &Runtime, context: &NativeCallContext, before: &Losses) ->
         }
     }
     // A probe that was attached inside of a check is the check's.
-    runtime.say_trips();
+    runtime.say_what_was_done();
     for probe in runtime.probes.used().iter().filter(|probe| !before.attached.contains(&probe.id())) {
         if let Err(fault) = probe.detach() {
             wrong.get_or_insert_with(|| {

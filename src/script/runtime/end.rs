@@ -29,8 +29,7 @@ impl Runtime {
     /// Detaches everything, last first, handles what is still in the queue, and gives the books.
     /// Unless nobody would hear of them, events are handled until the deadline; the books are given either way.
     pub fn close(&self, engine: &Engine, heard: Heard) -> Vec<Books> {
-        self.say_trips();
-        self.say_tampering();
+        self.say_what_was_done();
         self.timers.borrow_mut().clear();
         self.backend.passed(Passed::Closes);
         // Before anything is detached: it never goes on without what holds it.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{HEARTBEAT, Runtime};
 use crate::{
+    backend::Passed,
     script::handle::{HOLD, ProbeHandle},
     values::Severity,
 };
@@ -91,8 +92,15 @@ impl Runtime {
         }
     }
 
+    /// Says whatever has become of the probes until now, before one is detached.
+    pub fn say_what_was_done(&self) {
+        self.backend.passed(Passed::Tells);
+        self.say_trips();
+        self.say_tampering();
+    }
+
     /// Says which breakers have tripped, and raises an alert about each.
-    pub fn say_trips(&self) {
+    pub(super) fn say_trips(&self) {
         for probe in self.probes.used() {
             let Some([what, how]) = probe.take_trip() else { continue };
             self.warn(&how);

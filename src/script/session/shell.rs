@@ -188,7 +188,7 @@ impl Session {
     pub fn detach(&mut self, name: &str) -> Result<String, String> {
         let Ok(started) = &self.started else { return Err(no_probe(name, &[])) };
         let probe = started.used(name)?;
-        started.runtime.say_trips();
+        started.runtime.say_what_was_done();
         match probe.attached() {
             true => Ok(detached(&probe)),
             false => Err(format!("probe `{}` is detached already", probe.name())),
@@ -198,7 +198,7 @@ impl Session {
     /// Takes every probe out of the kernel, the last first; gives what was done, a line each.
     pub fn detach_all(&mut self) -> Vec<String> {
         if let Ok(started) = &self.started {
-            started.runtime.say_trips();
+            started.runtime.say_what_was_done();
         }
         self.attached().iter().rev().map(detached).collect()
     }

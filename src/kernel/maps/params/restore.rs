@@ -13,6 +13,9 @@ use crate::kernel::{KernelError, maps::full};
 /// A table of the kernel's, and how many entries somebody else has put there and taken out.
 pub type Restored = (&'static str, usize, usize);
 
+/// How many entries of a table that were, if it could be told.
+type Changed = Result<(usize, usize), MapError>;
+
 /// A table of single entries, each there or not.
 trait Members {
     type Member: Ord + Clone;
@@ -60,7 +63,7 @@ where
 }
 
 /// Makes a table what it is to be.
-fn restore<M: Members>(table: &mut M, wanted: &BTreeSet<M::Member>) -> Result<(usize, usize), MapError> {
+fn restore<M: Members>(table: &mut M, wanted: &BTreeSet<M::Member>) -> Changed {
     let found = table.found()?;
     if found == *wanted {
         return Ok((0, 0));
@@ -95,7 +98,7 @@ impl Tables {
             let all = by_param.values().flat_map(|entries| &entries.members);
             all.filter(move |(of, _)| *of == table).map(|(_, member)| member.as_slice())
         };
-        let mut done: Vec<(Table, Result<(usize, usize), MapError>)> = Vec::new();
+        let mut done: Vec<(Table, Changed)> = Vec::new();
         if let Some(table) = &mut self.inodes {
             done.push((Table::Inodes, restore(table, &members(Table::Inodes).map(fixed).collect())));
         }
