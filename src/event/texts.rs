@@ -13,7 +13,7 @@ impl Event {
             let bytes = self.record().get(place.clone())?;
             let until_nul = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
             let texts: Vec<Range<usize>> = match &field.kind {
-                FieldKind::Text => vec![0..until_nul(bytes)],
+                FieldKind::Text => std::iter::once(0..until_nul(bytes)).collect(),
                 FieldKind::Texts { .. } if bytes.is_empty() => Vec::new(),
                 FieldKind::Texts { .. } => {
                     let mut at = 0;

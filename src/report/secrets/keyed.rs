@@ -316,12 +316,11 @@ fn value(text: &[u8], name: &Range<usize>, whole: bool, quotes: &mut Quotes) -> 
         return is_told(own, &text[begin..], between).then_some(begin..text.len());
     }
     // A quote before the name closes behind the value: `"--password=a b"`.
-    if between == Between::Equals || between == (Between::Colon { blank: false }) {
-        if let Some(quote) = quote_before(text, name.start).filter(|quote| text.get(name.end) != Some(quote))
-            && let Some(end) = quotes.closing(text, begin, quote)
-        {
-            return is_told(own, &text[begin..end], between).then_some(begin..end);
-        }
+    let outer = quote_before(text, name.start).filter(|quote| text.get(name.end) != Some(quote));
+    if matches!(between, Between::Equals | Between::Colon { blank: false })
+        && let Some(end) = outer.and_then(|quote| quotes.closing(text, begin, quote))
+    {
+        return is_told(own, &text[begin..end], between).then_some(begin..end);
     }
     let (inner, is_quoted) = taken(text, begin, own.first() == Some(&b'-'), quotes);
     let value = &text[inner.clone()];
@@ -401,8 +400,7 @@ fn is_told(name: &[u8], value: &[u8], between: Between) -> bool {
     if value.is_empty() || NOTHING.iter().any(|nothing| value.eq_ignore_ascii_case(nothing.as_bytes())) {
         return false;
     }
-    let begins = |place: &&str| value.starts_with(place.as_bytes());
-    if PLACES.iter().any(|place| begins(&place)) {
+    if PLACES.iter().any(|place| value.starts_with(place.as_bytes())) {
         return false;
     }
     let is_of_directory = name.eq_ignore_ascii_case(b"pwd") || name.eq_ignore_ascii_case(b"oldpwd");

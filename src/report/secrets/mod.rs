@@ -135,7 +135,7 @@ fn settled(texts: &[&[u8]]) -> Option<(Vec<Vec<u8>>, Vec<Spans>)> {
     Some((masked, spans))
 }
 
-fn replaced(text: &[u8], spans: &Spans) -> Vec<u8> {
+fn replaced(text: &[u8], spans: &[Range<usize>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + spans.len() * MARKER.len());
     let mut at = 0;
     for span in spans {

@@ -114,7 +114,7 @@ const SECRET: &str = "hunter2Zq7";
 const TELLS: &str = "/bin/busybox true --password hunter2Zq7 --token=hunter2Zq7 https://bob:hunter2Zq7@host/; /bin/busybox true -p 22";
 const LOOKS: &str = r#"
     let told = probe("exec", #{ args: true }).scope(target).name("told")
-        .when(|e| e.cmdline.contains("hunter2Zq7 --token") || e.cmdline.contains("-p 22"))
+        .when(|e| e.cmdline.matches("ter[0-9]Zq7 --token") || e.cmdline.contains("-p 22"))
         .count_by("filename")
         .on_event(|e| {
             print(`${e.cmdline} is ${e.argv}`);
