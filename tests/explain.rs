@@ -179,7 +179,7 @@ fn nothing_is_done_and_the_explanation_ends_where_something_would_be() {
     assert_eq!(out.lines().filter(|line| line.contains(": template ")).count(), 1, "{out}");
     assert!(!Path::new(&made).exists());
     for (code, why) in [
-        ("kill(99999999, \"SIGKILL\")", "`kill` sends a signal"),
+        ("kill(99999999, \"SIGKILL\")", "`kill` and `freeze` send signals"),
         ("probe(\"exec\").preview()", "`preview` asks the kernel"),
         ("exit(7)", "the script ends itself with exit code 7"),
         ("loop { sleep(1000) }", "the script goes on for more than 30 million steps"),
