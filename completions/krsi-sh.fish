@@ -55,6 +55,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script:
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "check" -d 'Run scripts of checks, and report what passes and what fails'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "record" -d 'Run a script, and keep all events in a file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "replay" -d 'Run a script over what was recorded'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "learn" -d 'Learn what processes do, and write it as a script that allows that alone'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "why" -d 'Tell for each system call that is refused which layer has said no'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "scripts" -d 'List the scripts that are found by name, or describe one'
@@ -175,6 +176,32 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l show-secrets 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s o -l output -d 'Profile to write; `-` for standard output. One that is there is not touched' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l refine -d 'Learn what this profile does not allow yet, and add it to its lists; in place, unless -o names another file' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l scope -d 'Learn from processes in this scope, as scripts write it: \'#{ exe: "/usr/sbin/nginx" }\'' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s p -d 'Give the script this process as its `target`' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Of `check` alone. One JSON value a line, one for each check'
+junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
+tap\t'Of `check` alone. The Test Anything Protocol, version 14'
+sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
+html\t'Of `check` alone. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that ask these hooks; refuses as well'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
 text\t'For people: users and errnos by name, sizes in KiB'
@@ -338,18 +365,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l show-secrets -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "replay" -d 'Run a script over what was recorded'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "why" -d 'Tell for each system call that is refused which layer has said no'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay explain why scripts templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "replay" -d 'Run a script over what was recorded'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "learn" -d 'Learn what processes do, and write it as a script that allows that alone'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "why" -d 'Tell for each system call that is refused which layer has said no'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 function __fish_krsi_sh_templates
     for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]

@@ -51,6 +51,8 @@ struct Cli {
     #[command(flatten)]
     run: commands::run::RunArgs,
     /// The interactive shell does not evaluate the start-up file
+    ///
+    /// That is init.rhai in the user's directory of settings: ~/.config/krsi-sh.
     #[arg(long, hide_short_help = true)]
     no_init: bool,
     #[command(subcommand)]

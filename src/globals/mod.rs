@@ -71,6 +71,8 @@ pub struct Globals {
     pub quiet: bool,
 
     /// More diagnostics on standard error; repeat for more
+    ///
+    /// Of scripts of the library also what is attached; of `check` every check, of `why` what was ruled out, of `lab` the guest's messages.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true)]
     pub verbose: u8,
 }
