@@ -25,8 +25,11 @@ use crate::{
     values,
 };
 
+/// A target, and its name.
+type Target = (&'static str, fn(&[u8]));
+
 /// All of them, by the names of their directories under `fuzz/corpus`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("events", events),
     ("facts", facts),
     ("filters", filters),

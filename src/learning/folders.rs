@@ -221,11 +221,13 @@ fn may_be_whole(list: List, path: &[Segment]) -> bool {
     let below = format!("{whole}/");
     let is_home = parts[1] == "home" && parts.len() < 4 || parts[1] == "root" && parts.len() < 3;
     let scratch = below.starts_with("/dev/shm/");
-    !is_home
-        && !NEVER.contains(&whole.as_str())
-        && !parts.iter().any(|part| SECRET.contains(part))
-        && (scratch || !NEVER_BELOW.iter().any(|never| below.starts_with(never)))
-        && !(list.changes() && NEVER_CHANGED.iter().any(|never| below.starts_with(never)))
+    let is_below = |these: &[&str]| these.iter().any(|never| below.starts_with(never));
+    let is_never = is_home
+        || NEVER.contains(&whole.as_str())
+        || parts.iter().any(|part| SECRET.contains(part))
+        || is_below(&NEVER_BELOW) && !scratch
+        || is_below(&NEVER_CHANGED) && list.changes();
+    !is_never
 }
 
 #[cfg(test)]

@@ -160,8 +160,12 @@ fn check(finished: &Finished) -> Option<Finished> {
     let words = [&mut about.remedy, &mut about.about, &mut about.why];
     let texts = [&mut other.reason, &mut other.expected].into_iter().chain(words).flatten();
     let texts = texts.chain(std::iter::once(&mut about.title));
-    let mut is_changed =
-        texts.fold(false, |changed, text| owned(text).map(|new| *text = new).is_some() || changed);
+    let mut is_changed = false;
+    for text in texts {
+        if let Some(without) = owned(text) {
+            (*text, is_changed) = (without, true);
+        }
+    }
     for known in other.found.iter_mut().chain(&mut other.evidence) {
         if let Some(without) = value(known) {
             (*known, is_changed) = (without, true);

@@ -217,7 +217,7 @@ fn guarded<T>(
 
 fn unusable(error: &str) -> Outcome {
     // Nobody is left to tell if this fails.
-    let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(&error.to_string()));
+    let _ = writeln!(io::stderr().lock(), "error: {}", printable_lines(error));
     Outcome { code: exit::ENVIRONMENT }
 }
 

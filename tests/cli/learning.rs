@@ -69,7 +69,7 @@ fn what_is_learned_of_nothing_allows_nothing_and_can_be_refined() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(fs::read_to_string(directory.path("new.rhai")).unwrap(), edited);
 
-    directory.write("bad.rhai", &edited.replace("    // Ours.\n", "    ours,\n"));
+    directory.write("bad.rhai", edited.replace("    // Ours.\n", "    ours,\n"));
     let stderr = directory.run(&["learn", "--refine", "bad.rhai", "file"]).refused();
     assert!(
         stderr.contains("cannot read bad.rhai: line ") && stderr.contains("`ours,` is no text in quotes"),

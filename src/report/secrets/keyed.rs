@@ -475,7 +475,7 @@ fn header(text: &[u8], name: &Range<usize>, quotes: &mut Quotes) -> Option<Range
 pub fn announces(option: &[u8]) -> bool {
     let is_name = option.first() == Some(&b'-') && option.iter().all(|byte| is_of_name(*byte));
     let is_bare = || WITHOUT_DASHES.iter().any(|known| option.eq_ignore_ascii_case(known.as_bytes()));
-    is_name && is_secret(option) || is_name && is_of_header(option) || is_bare()
+    is_name && (is_secret(option) || is_of_header(option)) || is_bare()
 }
 
 /// Whether a word is a value, and no option or place.
