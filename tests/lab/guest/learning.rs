@@ -172,7 +172,7 @@ pub fn of_a_command() -> Outcome {
     for wanted in [
         "/etc/shadow is opened",
         "/etc/passwd.new is opened",
-        "/tmp/learning/busybox-dropped is executed",
+        "/tmp/learning/busybox-dropped is opened",
         "127.0.0.1 8472",
     ] {
         holds(
