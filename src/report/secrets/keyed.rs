@@ -151,6 +151,9 @@ enum Between {
     Blank,
 }
 
+/// Where nsswitch.conf(5) has accounts come from.
+const SOURCES: [&str; 7] = ["files", "compat", "systemd", "sss", "ldap", "nis", "winbind"];
+
 /// Finds values behind names that are secrets'. If the text is `whole`, what it begins with names all of it.
 pub fn find(text: &[u8], hits: &[Hit], whole: bool, spans: &mut Spans) {
     let mut quotes = Quotes::default();
@@ -312,6 +315,10 @@ fn value(text: &[u8], name: &Range<usize>, whole: bool, quotes: &mut Quotes) -> 
         return None;
     }
     let (between, begin) = behind(text, name)?;
+    // A file, and what is said of it: `/etc/passwd: …`.
+    if matches!(between, Between::Colon { .. }) && text[..name.start].last() == Some(&b'/') {
+        return None;
+    }
     if whole && between == Between::Equals {
         return is_told(own, &text[begin..], between).then_some(begin..text.len());
     }
@@ -407,7 +414,10 @@ fn is_told(name: &[u8], value: &[u8], between: Between) -> bool {
     if is_of_directory && between == Between::Equals && value.starts_with(b"/") {
         return false;
     }
-    true
+    // A line of nsswitch.conf(5).
+    let is_of_nss = name.eq_ignore_ascii_case(b"passwd") && matches!(between, Between::Colon { .. });
+    let first = value.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    !(is_of_nss && SOURCES.iter().any(|source| first == source.as_bytes()))
 }
 
 /// Behind a colon and a blank prose may follow.

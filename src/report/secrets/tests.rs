@@ -64,6 +64,10 @@ const FOUND: &[(&str, &str)] = &[
 const LEFT_ALONE: &[&str] = &[
     "",
     "ls -l /etc/passwd /etc/shadow",
+    "/etc/passwd: +::::::",
+    "/etc/passwd:12: no shell",
+    "passwd:         files systemd",
+    "passwd: files",
     "ftp --passive host",
     "cat token secret password",
     "/home/a/secret/token/key.pem",
