@@ -1,7 +1,7 @@
 //! `krsi-sh learn`: an allow-list of what processes do while they are watched, as a script.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ffi::OsString,
     io,
     ops::ControlFlow,
@@ -81,6 +81,8 @@ enum LearnError {
     Known { path: PathBuf, why: KnownError },
     #[error("{} is there already, and is not touched\nfix: another name, or --refine to add to it", .0.display())]
     IsThere(PathBuf),
+    #[error("{} has no rules of {missing}, so none can be added\nallowed: {allowed}; or learn a profile of its own", .path.display())]
+    OtherKinds { path: PathBuf, missing: String, allowed: String },
     #[error("cannot write {}: {error}", .path.display())]
     Write { path: PathBuf, error: io::Error },
     #[error(transparent)]
@@ -106,6 +108,8 @@ pub fn run(args: &LearnArgs, globals: &Globals) -> i32 {
 /// What is learned, and what has to be said of it.
 struct Lesson {
     learned: Learned,
+    /// Everything was attached. If not, why has been said, and a profile of nothing would allow nothing.
+    begun: bool,
     /// Exit code of the session.
     code: i32,
     doubts: Vec<String>,
@@ -126,6 +130,10 @@ fn begin(args: &LearnArgs, globals: &Globals) -> Result<i32, LearnError> {
         (None, true) => Kind::USUAL.to_vec(),
         _ => kinds,
     };
+    if let Some(known) = &known {
+        refinable(args, known, &kinds)?;
+    }
+    has_room(args)?;
     let Some(catalogue) = catalogue(globals) else { return Ok(exit::ENVIRONMENT) };
     let known = known.map(Rc::new);
     let mut lesson = match recording {
@@ -135,6 +143,9 @@ fn begin(args: &LearnArgs, globals: &Globals) -> Result<i32, LearnError> {
         Some(recording) => from_recording(&recording, &kinds, known.as_ref(), &catalogue)?,
         None => live(args, &command, &kinds, known.clone(), globals, &catalogue)?,
     };
+    if !lesson.begun {
+        return Ok(lesson.code);
+    }
     lesson.doubts.extend(unlearned(&lesson.learned));
     let scope = args.scope.clone().map(Whom::Scope);
     let whom = scope.or(lesson.whom.take());
@@ -154,6 +165,36 @@ fn begin(args: &LearnArgs, globals: &Globals) -> Result<i32, LearnError> {
         }
     };
     written(args, &text, &lesson, globals, catalogue)
+}
+
+/// Refuses to add rules of a template that the profile has none of: that would be found out when all is learned.
+fn refinable(args: &LearnArgs, known: &Known, kinds: &[Kind]) -> Result<(), LearnError> {
+    let has = known.kinds();
+    let names = |kinds: &[Kind]| kinds.iter().map(|kind| kind.template()).collect::<Vec<_>>().join(", ");
+    let missing: Vec<_> = kinds.iter().copied().filter(|kind| !has.contains(kind)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let path = args.refine.clone().unwrap_or_default();
+    Err(LearnError::OtherKinds { path, missing: names(&missing), allowed: names(&has) })
+}
+
+/// The profile's file; `-` is standard output.
+fn place(args: &LearnArgs) -> PathBuf {
+    args.output.as_ref().or(args.refine.as_ref()).cloned().unwrap_or_default()
+}
+
+/// Looks whether the profile can be written, before an hour is spent on learning it.
+fn has_room(args: &LearnArgs) -> Result<(), LearnError> {
+    let path = place(args);
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match tempfile::tempfile_in(directory) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(LearnError::Write { path, error }),
+    }
 }
 
 /// Why some of what was done is not in the profile.
@@ -213,6 +254,12 @@ fn from_recording(
     if known.is_none() {
         doubts.extend(replay.narrowed());
     }
+    if replay.redacted() > 0 {
+        doubts.push(format!(
+            "{} events of the recording had secrets, which are written over in their names too; `krsi-sh record --show-secrets` keeps them",
+            replay.redacted()
+        ));
+    }
     if unreadable > 0 {
         doubts.push(format!(
             "{unreadable} events of the recording are of a template that is unknown, or has other fields now"
@@ -220,6 +267,7 @@ fn from_recording(
     }
     Ok(Lesson {
         learned,
+        begun: true,
         code: exit::FINE,
         doubts,
         whom: replay.target().map(|_| Whom::Target),
@@ -251,7 +299,10 @@ fn live(
     let names = kinds.iter().map(|kind| kind.template()).collect::<Vec<_>>().join(", ");
     let says = format!("learning {names} from {}", printable(&of));
     let quiet = globals.quiet;
+    let begun = Rc::new(Cell::new(false));
+    let begins = Rc::clone(&begun);
     let ready = move || {
+        begins.set(true);
         if !quiet {
             complain(&says);
         }
@@ -270,7 +321,7 @@ fn live(
     let code = session.run(&Source { name: "learn".to_owned(), text: script(&whom, kinds) }).code;
     drop(session);
     let doubts = lost.take();
-    Ok(Lesson { learned: learned.take(), code, doubts, whom: Some(whom), of })
+    Ok(Lesson { learned: learned.take(), begun: begun.get(), code, doubts, whom: Some(whom), of })
 }
 
 /// What is attached: everything of these templates, in scope.
@@ -326,10 +377,7 @@ fn written(
     catalogue: Catalogue,
 ) -> Result<i32, LearnError> {
     let Lesson { learned, code, doubts, .. } = lesson;
-    let path = args.output.as_ref().or(args.refine.as_ref()).cloned().unwrap_or_default();
-    if *code == exit::USAGE || *code == exit::FAILED && learned.events == 0 {
-        return Ok(*code);
-    }
+    let path = place(args);
     let is_stdout = path.as_os_str() == "-";
     if is_stdout {
         let told = answer(text);
@@ -337,8 +385,12 @@ fn written(
             return Ok(told);
         }
     } else {
-        whole_file::write(&path, text.as_bytes())
-            .map_err(|error| LearnError::Write { path: path.clone(), error })?;
+        // What was learned is not lost with the file.
+        if let Err(error) = whole_file::write(&path, text.as_bytes()) {
+            complain("the profile goes to standard output, since its file cannot be written");
+            answer(text);
+            return Err(LearnError::Write { path, error });
+        }
     }
     for doubt in doubts {
         complain(format_args!("the profile may lack something: {doubt}"));

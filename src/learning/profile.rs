@@ -137,7 +137,9 @@ impl Profile<'_> {
             kinds.first().map_or("", |kind| attack(*kind))
         );
         for doubt in *doubts {
-            _ = writeln!(text, "\n// Not whole: {doubt}.");
+            // Names of a recording's probes are somebody else's: what they say stays in its comment.
+            let doubt = raw::literal(doubt);
+            _ = writeln!(text, "\n// Not whole: {}.", doubt.trim_matches('"'));
         }
         text.push_str(
             "\nlet p = params(#{\n    shadow: #{ kind: \"flag\", value: true, about: \"Refuse nothing, and tell what would be refused; --shadow=false refuses it\" },\n});\n",
@@ -213,7 +215,7 @@ fn write_list(text: &mut String, name: &str, what: &str, lines: &Lines) {
 fn allowed(list: List) -> String {
     let name = list.variable();
     format!(
-        "e.path in {name} || {name}{BELOW}.any(|folder| e.path.starts_with(folder)) || {name}{LIKE}.any(|pattern| e.path.matches(pattern))"
+        "e.path in {name} || {name}{BELOW}.any(|directory| e.path.starts_with(directory)) || {name}{LIKE}.any(|pattern| e.path.matches(pattern))"
     )
 }
 
@@ -258,5 +260,31 @@ fn attack(kind: Kind) -> &'static str {
         Kind::Create | Kind::Unlink => "T1565",
         Kind::Connect | Kind::Sendto => "T1071",
         Kind::Bind => "T1571",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learning::name::{Name, Pids};
+
+    #[test]
+    fn whatever_names_say_is_in_a_comment_or_in_quotes() {
+        let mut learned = Learned::default();
+        let path = "/tmp/a\n\"; print(1); //";
+        let name = Name::of(path, true, &Pids::default());
+        learned.names.entry(List::Programs).or_default().entry(name).or_default().once(path);
+        let text = learned.profile(&Profile {
+            of: "a\nprint(1)",
+            whom: &Whom::Target,
+            kinds: &[Kind::Exec],
+            doubts: &["the recording has only what `b\nprint(1)` selected".to_owned()],
+        });
+        let code = text.lines().map(|line| line.split("//").next().unwrap());
+        assert!(
+            code.filter(|line| line.contains("print(1)")).all(|line| line.contains("\\\"; print(1)")),
+            "{text}"
+        );
+        assert!(Known::read(&text).unwrap().kinds() == [Kind::Exec], "{text}");
     }
 }

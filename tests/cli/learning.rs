@@ -81,6 +81,27 @@ fn what_is_learned_of_nothing_allows_nothing_and_can_be_refined() {
 }
 
 #[test]
+fn what_would_be_lost_at_the_end_is_said_at_the_beginning() {
+    let directory = Directory::new();
+    let stderr = directory.run(&["learn", "-o", "no/such/new.rhai", "-p", "1"]);
+    assert!(
+        stderr.code == Some(3) && stderr.stderr.contains("cannot write no/such/new.rhai"),
+        "{}",
+        stderr.stderr
+    );
+    directory.write("some.rhai", "let programs = [\n];\n");
+    let stderr = directory.run(&["learn", "--refine", "some.rhai", "-p", "1", "exec,create"]).refused();
+    assert!(
+        stderr.contains("some.rhai has no rules of create") && stderr.contains("allowed: exec"),
+        "{stderr}"
+    );
+    // What was never begun makes no profile, which would allow nothing.
+    let ran = directory.run(&["learn", "-o", "new.rhai", "--scope", "#{ uidd: 33 }", "exec"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(!directory.path("new.rhai").exists());
+}
+
+#[test]
 fn a_profile_can_go_to_standard_output() {
     let directory = Directory::new();
     let ran = directory.run(&["record", "-q", "-o", "file", "-e", "print(1)"]);

@@ -321,22 +321,3 @@ proptest! {
 fn is_told(name: &str) -> bool {
     super::keyed::is_secret(name.as_bytes())
 }
-
-/// `cargo test --release --lib secrets::tests::figures -- --ignored --nocapture`
-#[test]
-#[ignore = "says how long it takes"]
-fn figures() {
-    let path = "/usr/lib/x86_64-linux-gnu/perl-base/auto/List/Util/Util.so";
-    let line = "gcc -O2 -Wall -Wextra -fPIC -Iinclude -DNDEBUG -c src/main.c -o build/main.o ".repeat(4);
-    let hit = format!("{line} --password hunter2");
-    for (name, text) in
-        [("a path of 58 bytes", path), ("a command line of 308", &line), ("one with a secret", &hit)]
-    {
-        let begun = std::time::Instant::now();
-        const TIMES: u32 = 100_000;
-        for _ in 0..TIMES {
-            std::hint::black_box(redacted(std::hint::black_box(text)));
-        }
-        println!("{name}: {:?}", begun.elapsed() / TIMES);
-    }
-}

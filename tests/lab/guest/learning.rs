@@ -309,6 +309,7 @@ step key /bin/cat /root/.ssh/id_ed25519
 step shadow /bin/cat /etc/shadow
 step environment /bin/cat /proc/1/environ
 step elsewhere /bin/touch /etc/jail-made
+step beside /bin/touch /etc/jail-made-too
 step directory /bin/mkdir /opt/jail-made
 step removed /bin/rm /etc/jail-there
 step renamed /bin/mv /etc/jail-there /tmp/learning/here/taken
@@ -360,10 +361,13 @@ pub fn jail() -> Outcome {
         )?;
     }
     same("what a jail changes", fs::read_to_string("/etc/jail-there").map_err(text)?, "x".to_owned())?;
-    let offline = tried(&["--offline", "--writable", "/etc/jail-made"])?;
+    let offline =
+        tried(&["--offline", "--writable", "/etc/jail-made", "--readable", "/root/.ssh/id_ed25519"])?;
     let can = done(&offline);
     holds(
-        can.iter().any(|step| step == "elsewhere") && can.iter().any(|step| step == "local"),
+        ["elsewhere", "local", "key"].iter().all(|wanted| can.iter().any(|step| step == wanted))
+            // A file is meant alone.
+            && !can.iter().any(|step| step == "beside"),
         format!("{can:?}"),
     )?;
     let _ = fs::remove_file("/etc/jail-made");
