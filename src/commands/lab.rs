@@ -193,7 +193,7 @@ fn request(args: &LabArgs, globals: &Globals) -> Result<Request, LabError> {
     })
 }
 
-/// Where the guest has what has a name in this machine's folders of scripts.
+/// Where the guest has what has a name in this machine's directories of scripts.
 const SCRIPTS: &str = "/etc/krsi-sh/scripts";
 
 /// The files that a script imports, in places where the guest finds them as this machine does. What is part of the program is there.

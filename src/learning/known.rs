@@ -128,7 +128,9 @@ impl Known {
                 };
                 let bytes = raw::bytes(path);
                 has("", &|list| list.texts.contains(path))
-                    || has(BELOW, &|list| list.texts.iter().any(|folder| path.starts_with(folder.as_str())))
+                    || has(BELOW, &|list| {
+                        list.texts.iter().any(|directory| path.starts_with(directory.as_str()))
+                    })
                     || has(LIKE, &|list| {
                         list.patterns.iter().any(|pattern| pattern.answer(&bytes, true) == Some(true))
                     })

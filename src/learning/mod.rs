@@ -7,7 +7,7 @@
 //! ```text
 //! deed      an event ─▶ what was done, in the words of a profile
 //! name      a path ─▶ what stays of it at the next run
-//! folders   many names of a directory ─▶ the directory
+//! directories   many names of a directory ─▶ the directory
 //! networks  many addresses ─▶ their network
 //! learner   deeds, each once, and how often and by whom
 //! profile   the script that is made of them
@@ -15,7 +15,7 @@
 //! ```
 
 mod deed;
-mod folders;
+mod directories;
 mod known;
 mod learner;
 mod lines;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{
     deed::{Kind, List},
-    folders::{self, Rule},
+    directories::{self, Rule},
     known::{Known, KnownError},
     learner::Learned,
     lines::{ANCHOR, BELOW, FAMILIES, LIKE, Lines, peer_line},
@@ -74,7 +74,7 @@ impl Learned {
         let mut lines = Lines::default();
         for (list, names) in &self.names {
             let variable = list.variable();
-            for (rule, seen) in folders::rules(*list, names) {
+            for (rule, seen) in directories::rules(*list, names) {
                 let (suffix, text) = match &rule {
                     Rule::Exact(text) => ("", text),
                     Rule::Below(text) => (BELOW, text),

@@ -1,7 +1,7 @@
-//! What a process is, kept in a folder before it is gone: its executable, maps, descriptors, status, and its environment without values.
+//! What a process is, kept in a directory before it is gone: its executable, maps, descriptors, status, and its environment without values.
 //!
-//! In: a process. Out: a folder that only this user can read. Everything is read through one descriptor of `/proc/PID`, which is never another
-//! process's, and written by names of our own into a folder that is new: nothing that the process can redirect is followed. What it can make slow
+//! In: a process. Out: a directory that only this user can read. Everything is read through one descriptor of `/proc/PID`, which is never another
+//! process's, and written by names of our own into a directory that is new: nothing that the process can redirect is followed. What it can make slow
 //! (memory or files that it serves itself) is read by a thread of its own, which is not waited for beyond its time.
 
 use std::{
@@ -63,15 +63,15 @@ pub struct Wanted {
     pub pid: i32,
     /// Nanoseconds since boot, as events have it; it must be the very one then.
     pub start_ns: Option<u64>,
-    /// Where folders of evidence are made.
+    /// Where directories of evidence are made.
     pub base: PathBuf,
-    /// The new folder's name.
+    /// The new directory's name.
     pub name: String,
     /// Bytes that are copied of the executable.
     pub most: u64,
 }
 
-/// One file of the folder.
+/// One file of the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     pub size: u64,
@@ -80,15 +80,15 @@ pub struct Kept {
     pub is_cut: bool,
 }
 
-/// A folder of evidence.
+/// A directory of evidence.
 #[derive(Debug)]
 pub struct Evidence {
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     pub files: BTreeMap<String, Kept>,
     /// What could not be kept, a sentence each.
     pub troubles: Vec<String>,
     base: OwnedFd,
-    directory: OwnedFd,
+    opened: OwnedFd,
     name: String,
 }
 
@@ -101,7 +101,7 @@ struct Found {
 /// Keeps what there is of a process; `None` if it is gone. `wait` is called now and then, for whoever must not be idle for long.
 ///
 /// # Errors
-/// If no folder can be made.
+/// If no directory can be made.
 pub fn keep(wanted: &Wanted, wait: &dyn Fn()) -> Result<Option<Evidence>, String> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     // Held before it is looked at: what it shows is never another process's.
@@ -111,13 +111,13 @@ pub fn keep(wanted: &Wanted, wait: &dyn Fn()) -> Result<Option<Evidence>, String
     }
     let base = opened_base(&wanted.base)?;
     let making = |error: rustix::io::Errno| {
-        format!("cannot make the folder {:?} in {}: {error}", wanted.name, wanted.base.display())
+        format!("cannot make the directory {:?} in {}: {error}", wanted.name, wanted.base.display())
     };
     mkdirat(&base, &*wanted.name, Mode::RWXU).map_err(making)?;
-    let directory = openat(&base, &*wanted.name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(making)?;
+    let opened = openat(&base, &*wanted.name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(making)?;
     let found = Arc::new(Mutex::new(Found::default()));
     let (tell, told) = mpsc::channel();
-    let into = directory.try_clone().map_err(|error| error.to_string())?;
+    let into = opened.try_clone().map_err(|error| error.to_string())?;
     let (shared, most) = (Arc::clone(&found), wanted.most);
     let gathering = move || {
         gather(process.as_fd(), into.as_fd(), most, &shared);
@@ -142,31 +142,31 @@ pub fn keep(wanted: &Wanted, wait: &dyn Fn()) -> Result<Option<Evidence>, String
     // What a thread that is late finds from here on is not part of it.
     let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
     troubles.splice(0..0, found.troubles);
-    let folder = wanted.base.join(&wanted.name);
+    let directory = wanted.base.join(&wanted.name);
     let mut evidence =
-        Evidence { folder, files: found.files, troubles, base, directory, name: wanted.name.clone() };
+        Evidence { directory, files: found.files, troubles, base, opened, name: wanted.name.clone() };
     evidence.describe(wanted)?;
     Ok(Some(evidence))
 }
 
-/// Opens the folder for folders, made if it is not there: nobody else may have a say in it.
+/// Opens the directory for directories, made if it is not there: nobody else may have a say in it.
 fn opened_base(base: &Path) -> Result<OwnedFd, String> {
     let shown = base.display();
     if !base.is_absolute() {
-        return Err(format!("evidence is kept in a folder with a whole path, and {shown} is none"));
+        return Err(format!("evidence is kept in a directory with a whole path, and {shown} is none"));
     }
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(base)
-        .map_err(|error| format!("cannot make the folder {shown}: {error}"))?;
+        .map_err(|error| format!("cannot make the directory {shown}: {error}"))?;
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let opened = open(base, flags, Mode::empty())
-        .map_err(|error| format!("cannot open the folder {shown}: {error}"))?;
-    let stat = fstat(&opened).map_err(|error| format!("cannot look at the folder {shown}: {error}"))?;
+        .map_err(|error| format!("cannot open the directory {shown}: {error}"))?;
+    let stat = fstat(&opened).map_err(|error| format!("cannot look at the directory {shown}: {error}"))?;
     if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
         return Err(format!(
-            "others can look into the folder {shown}, or it is theirs (user id {}, mode {:04o})\nfix: chmod 700 {shown}, or name another folder",
+            "others can look into the directory {shown}, or it is theirs (user id {}, mode {:04o})\nfix: chmod 700 {shown}, or name another directory",
             stat.st_uid,
             stat.st_mode & 0o7777
         ));
@@ -227,7 +227,7 @@ fn executable(process: rustix::fd::BorrowedFd<'_>) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes a new file of the folder.
+/// Writes a new file of the directory.
 fn written(into: rustix::fd::BorrowedFd<'_>, name: &str, from: &mut dyn Read, most: u64) -> io::Result<Kept> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(openat(into, name, flags, Mode::RUSR | Mode::WUSR)?);
@@ -334,7 +334,7 @@ fn redacted(bytes: &[u8]) -> String {
 }
 
 impl Evidence {
-    /// Writes what the folder has, into it.
+    /// Writes what the directory has, into it.
     fn describe(&mut self, wanted: &Wanted) -> Result<(), String> {
         let files: serde_json::Map<_, _> = self
             .files
@@ -351,28 +351,28 @@ impl Evidence {
             "troubles": self.troubles,
         });
         let text = format!("{told:#}\n");
-        let kept = written(self.directory.as_fd(), "evidence.json", &mut text.as_bytes(), u64::MAX);
+        let kept = written(self.opened.as_fd(), "evidence.json", &mut text.as_bytes(), u64::MAX);
         let kept = kept.map_err(|error| format!("cannot write evidence.json: {error}"))?;
         self.files.insert("evidence.json".to_owned(), kept);
         Ok(())
     }
 
-    /// Removes the folder with what was put into it, and nothing else.
+    /// Removes the directory with what was put into it, and nothing else.
     ///
     /// # Errors
     /// If it has something else in it, or cannot be removed.
     pub fn discard(&self) -> Result<(), String> {
         for name in self.files.keys() {
-            match unlinkat(&self.directory, &**name, AtFlags::empty()) {
+            match unlinkat(&self.opened, &**name, AtFlags::empty()) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => {}
                 Err(error) => {
-                    return Err(format!("cannot remove {name:?} of {}: {error}", self.folder.display()));
+                    return Err(format!("cannot remove {name:?} of {}: {error}", self.directory.display()));
                 }
             }
         }
         match unlinkat(&self.base, &*self.name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(error) => Err(format!("cannot remove {}: {error}", self.folder.display())),
+            Err(error) => Err(format!("cannot remove {}: {error}", self.directory.display())),
         }
     }
 }
@@ -390,8 +390,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_the_processs_and_for_nobody_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let base = directory.path().join("evidence");
+        let place = tempfile::tempdir().unwrap();
+        let base = place.path().join("evidence");
         let mut child = Command::new("sleep")
             .arg("60")
             .env("TOKEN", "secret-word")
@@ -405,7 +405,7 @@ mod tests {
         assert!(keep(&other, &|| {}).unwrap().is_none());
         let evidence =
             keep(&Wanted { start_ns: Some(start), ..wanted(pid, &base) }, &|| {}).unwrap().unwrap();
-        let at = |name: &str| evidence.folder.join(name);
+        let at = |name: &str| evidence.directory.join(name);
         assert_eq!(fs::read(at("exe")).unwrap(), fs::read(format!("/proc/{pid}/exe")).unwrap());
         let mut sum = Sha256::new();
         sum.update(fs::read(at("exe")).unwrap());
@@ -420,16 +420,16 @@ mod tests {
         assert!(fs::read_to_string(at("maps")).unwrap().contains("sleep"));
         assert!(fs::read_to_string(at("descriptors")).unwrap().contains("0 -> "));
         assert!(fs::read_to_string(at("evidence.json")).unwrap().contains(&sum));
-        for (path, mode) in [(base.clone(), 0o700), (evidence.folder.clone(), 0o700), (at("exe"), 0o600)] {
+        for (path, mode) in [(base.clone(), 0o700), (evidence.directory.clone(), 0o700), (at("exe"), 0o600)] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
         }
-        assert!(keep(&wanted(pid, &base), &|| {}).unwrap_err().contains("cannot make the folder"));
+        assert!(keep(&wanted(pid, &base), &|| {}).unwrap_err().contains("cannot make the directory"));
         evidence.discard().unwrap();
-        assert!(!evidence.folder.exists());
+        assert!(!evidence.directory.exists());
         let small = Wanted { most: 10, ..wanted(pid, &base) };
         let evidence = keep(&small, &|| {}).unwrap().unwrap();
         assert_eq!((evidence.files["exe"].size, evidence.files["exe"].is_cut), (10, true));
-        fs::write(evidence.folder.join("mine"), "").unwrap();
+        fs::write(evidence.directory.join("mine"), "").unwrap();
         assert!(evidence.discard().unwrap_err().contains("cannot remove"));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -437,13 +437,13 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_others_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fn a_directory_of_others_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let own = std::process::id().cast_signed();
-        let why = keep(&wanted(own, directory.path()), &|| {}).unwrap_err();
+        let why = keep(&wanted(own, place.path()), &|| {}).unwrap_err();
         assert!(why.contains("others can look into"), "{why}");
-        let link = directory.path().join("link");
+        let link = place.path().join("link");
         std::os::unix::fs::symlink("/", &link).unwrap();
         assert!(keep(&wanted(own, &link), &|| {}).is_err());
     }

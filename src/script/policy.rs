@@ -51,7 +51,7 @@ pub enum Effect {
     /// Attempts something in a scratch, or runs a program there. `--audit` lets it, as [`Effect::Run`]; an attempt does
     /// nothing that lasts.
     Attempt,
-    /// Keeps what a process is in a folder. Under `--audit` it is told and not done: it reads much, and writes as much.
+    /// Keeps what a process is in a directory. Under `--audit` it is told and not done: it reads much, and writes as much.
     Evidence,
     /// Makes and writes a file in which the script remembers something. `--audit` lets it: it is the script's own memory,
     /// and changes nothing else.

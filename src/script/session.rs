@@ -282,10 +282,10 @@ impl Started {
         match Header::of(&source.text) {
             Ok(Some(header)) if header.purpose.is_imported() => {
                 let stem = source.name.rsplit('/').next().unwrap_or_default().trim_end_matches(".rhai");
-                let folder = if header.purpose == Purpose::Reaction { "reactions" } else { "lib" };
+                let directory = if header.purpose == Purpose::Reaction { "reactions" } else { "lib" };
                 let alias = stem.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
                 let text = format!(
-                    "{} is a {}: it does nothing by itself, and is imported\nfix: in a script: import \"{folder}/{stem}\" as {alias};",
+                    "{} is a {}: it does nothing by itself, and is imported\nfix: in a script: import \"{directory}/{stem}\" as {alias};",
                     source.name,
                     header.purpose.name()
                 );

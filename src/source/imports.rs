@@ -1,6 +1,6 @@
 //! Where `import` finds what it names.
 //!
-//! `"lib/net"` is a name: it is looked for in the user's and the site's folders of scripts, then in the program itself, then in what was installed
+//! `"lib/net"` is a name: it is looked for in the user's and the site's directories of scripts, then in the program itself, then in what was installed
 //! beside it. `"./helpers"` stands beside the file whose text says so, or below. Nothing else can be imported: no whole path, and no way up
 //! or out, not by a link either. Each file is judged as a script is, on its opened descriptor.
 
@@ -24,7 +24,7 @@ use crate::{
 const SHIPPED: &str = "shipped:";
 const SUFFIX: &str = ".rhai";
 
-/// The folders of this process's user.
+/// The directories of this process's user.
 #[derive(Debug)]
 struct Everywhere(Judged);
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_folders_and_of_the_program() {
+    fn names_are_those_of_the_directories_and_of_the_program() {
         let directory = tempfile::tempdir().unwrap();
         let own = directory.path().join("own");
         fs::create_dir_all(own.join("lib")).unwrap();

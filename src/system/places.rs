@@ -20,7 +20,7 @@ pub struct Places {
     pub trail: PathBuf,
     /// The directory of what scripts remember: `state("name")`.
     pub remembered: PathBuf,
-    /// The directory of folders of evidence: `keep_evidence(e)`.
+    /// The directory of directories of evidence: `keep_evidence(e)`.
     pub evidence: PathBuf,
 }
 

@@ -88,7 +88,7 @@ fn nothing_is_imported_from_elsewhere() {
 }
 
 #[test]
-fn the_users_folder_goes_before_the_program() {
+fn the_users_directory_goes_before_the_program() {
     let directory = Directory::with("a.rhai", "import \"lib/net\" as net; print(net::mine());");
     fs::create_dir(directory.path("own")).unwrap();
     fs::create_dir(directory.path("own/lib")).unwrap();

@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// What may stand in the map of `keep_evidence`.
-const KEYS: [&str; 2] = ["folder", "most"];
+const KEYS: [&str; 2] = ["directory", "most"];
 /// Bytes that are copied of an executable if nobody says how many, and the most that can be said.
 const MOST: i64 = 256 << 20;
 const MOST_OF_ALL: i64 = 16 << 30;
-/// Letters of a process's name that become part of a folder's.
+/// Letters of a process's name that become part of a directory's.
 const LONGEST_NAME: usize = 32;
 
 /// What was kept of a process, as a script has it; clones share it.
@@ -36,7 +36,7 @@ const LONGEST_NAME: usize = 32;
 pub struct EvidenceHandle(Rc<Kept>);
 
 struct Kept {
-    folder: PathBuf,
+    directory: PathBuf,
     /// `None`: it was only rehearsed.
     evidence: RefCell<Option<Evidence>>,
 }
@@ -78,10 +78,11 @@ fn wishes(said: &Map) -> Fallible<(PathBuf, u64)> {
         let text = format!("`keep_evidence` has no `{stranger}`{near}; allowed: {}", KEYS.join(", "));
         return Err(Fault::script(text).about(stranger).into());
     }
-    let folder = match said.get("folder") {
+    let directory = match said.get("directory") {
         None => Places::of_this_user().evidence,
         Some(value) => {
-            let refused = |_| Fault::script(format!("`folder` is a path, not {}", a(value))).about("folder");
+            let refused =
+                |_| Fault::script(format!("`directory` is a path, not {}", a(value))).about("directory");
             PathBuf::from(crate::raw::os(&value.as_immutable_string_ref().map_err(refused)?))
         }
     };
@@ -94,7 +95,7 @@ fn wishes(said: &Map) -> Fallible<(PathBuf, u64)> {
             Fault::script(text).about("most")
         })
     })?;
-    Ok((folder, most.unsigned_abs()))
+    Ok((directory, most.unsigned_abs()))
 }
 
 fn keep(
@@ -116,16 +117,16 @@ fn keep(
     let called: String = name.chars().take(LONGEST_NAME).map(safe).collect();
     let time = runtime.clock.wall().strftime("%Y%m%dT%H%M%S%3f").to_string();
     let wanted = Wanted { pid, start_ns, name: format!("{time}-{pid}-{called}"), base, most };
-    let folder = wanted.base.join(&wanted.name);
+    let directory = wanted.base.join(&wanted.name);
     let handle = |evidence| {
         Dynamic::from(EvidenceHandle(Rc::new(Kept {
-            folder: folder.clone(),
+            directory: directory.clone(),
             evidence: RefCell::new(evidence),
         })))
     };
     if ruling == Ruling::Rehearse {
         runtime.checks.rehearsed("--audit: no evidence was kept");
-        would_keep(&runtime, pid, &folder.display().to_string());
+        would_keep(&runtime, pid, &directory.display().to_string());
         return Ok(handle(None));
     }
     of_the_kernel("keep what a process is")?;
@@ -135,9 +136,8 @@ fn keep(
 }
 
 /// Says what a rehearsal keeps from being done.
-fn would_keep(runtime: &Runtime, pid: i32, folder: &str) {
-    let told =
-        serde_json::json!({ "reaction": "keep_evidence", "would": "keep", "pid": pid, "folder": folder });
+fn would_keep(runtime: &Runtime, pid: i32, directory: &str) {
+    let told = serde_json::json!({ "reaction": "keep_evidence", "would": "keep", "pid": pid, "directory": directory });
     if let serde_json::Value::Object(fields) = told {
         runtime.report(|reporter| reporter.emit(Record::Emit(&fields)));
     }
@@ -198,16 +198,16 @@ mod functions {
         frozen.describe()
     }
 
-    /// Keeps what the process of an event is, in a new folder that only this user can read: its executable, maps, descriptors, status, cgroup,
-    /// limits, and its environment without values: `let kept = keep_evidence(e);`. `()` if it is gone. The folder is made in
+    /// Keeps what the process of an event is, in a new directory that only this user can read: its executable, maps, descriptors, status, cgroup,
+    /// limits, and its environment without values: `let kept = keep_evidence(e);`. `()` if it is gone. The directory is made in
     /// /var/lib/krsi-sh/evidence; evidence.json in it says what there is, with checksums.
     #[rhai_fn(name = "keep_evidence", return_raw)]
     pub fn keep_evidence_event(context: NativeCallContext, event: ScriptEvent) -> Fallible<Dynamic> {
         keep_evidence_event_with(context, event, Map::new())
     }
 
-    /// Keeps what the process of an event is, in a folder below this one (mode 0700, made if it is not there), and so many bytes of the executable
-    /// (256 MiB without): `keep_evidence(e, #{folder: "/srv/case-7", most: 1_000_000})`.
+    /// Keeps what the process of an event is, in a directory below this one (mode 0700, made if it is not there), and so many bytes of the executable
+    /// (256 MiB without): `keep_evidence(e, #{directory: "/srv/case-7", most: 1_000_000})`.
     #[rhai_fn(name = "keep_evidence", return_raw)]
     pub fn keep_evidence_event_with(
         context: NativeCallContext,
@@ -225,13 +225,13 @@ mod functions {
         keep(&context, number, None, "process", &Map::new())
     }
 
-    /// Keeps what a process is, by its id, in a folder below this one: `keep_evidence(1234, #{folder: "/srv/case-7"})`.
+    /// Keeps what a process is, by its id, in a directory below this one: `keep_evidence(1234, #{directory: "/srv/case-7"})`.
     #[rhai_fn(name = "keep_evidence", return_raw)]
     pub fn keep_evidence_with(context: NativeCallContext, number: i64, wishes: Map) -> Fallible<Dynamic> {
         keep(&context, number, None, "process", &wishes)
     }
 
-    /// Removes the folder that `keep_evidence` has made: `kept.discard()`. True if it is gone by that.
+    /// Removes the directory that `keep_evidence` has made: `kept.discard()`. True if it is gone by that.
     #[rhai_fn(return_raw)]
     pub fn discard(kept: &mut EvidenceHandle) -> Fallible<bool> {
         match kept.0.evidence.borrow_mut().take() {
@@ -240,10 +240,10 @@ mod functions {
         }
     }
 
-    /// The folder.
-    #[rhai_fn(get = "folder")]
-    pub fn folder(kept: &mut EvidenceHandle) -> String {
-        crate::raw::from_os(&kept.0.folder)
+    /// The directory.
+    #[rhai_fn(get = "directory")]
+    pub fn directory(kept: &mut EvidenceHandle) -> String {
+        crate::raw::from_os(&kept.0.directory)
     }
 
     /// Its files, as a map by name: size, sha256, cut.
@@ -284,10 +284,10 @@ mod functions {
 
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn evidence_text(kept: &mut EvidenceHandle) -> String {
-        let folder = kept.0.folder.display();
+        let directory = kept.0.directory.display();
         match &*kept.0.evidence.borrow() {
-            Some(evidence) => format!("evidence in {folder}: {} files", evidence.files.len()),
-            None => format!("evidence in {folder}: nothing was kept, or it was discarded"),
+            Some(evidence) => format!("evidence in {directory}: {} files", evidence.files.len()),
+            None => format!("evidence in {directory}: nothing was kept, or it was discarded"),
         }
     }
 }

@@ -61,7 +61,7 @@ const EFFECTS: &[(&str, Trial)] = &[
     ("keep_evidence(Event)", Trial::OfEvent),
     ("keep_evidence(Event, map)", Trial::OfEvent),
     ("keep_evidence(int)", Trial::Evidence("keep_evidence(PID)")),
-    ("keep_evidence(int, map)", Trial::Evidence("keep_evidence(PID, #{folder: FOLDER})")),
+    ("keep_evidence(int, map)", Trial::Evidence("keep_evidence(PID, #{directory: FOLDER})")),
     ("preview(Probe)", Trial::Loads("probe(\"exec\").preview()")),
     ("attempt(Scratch, string)", Trial::InScratch("scratch().attempt(\"reboot\")")),
     ("attempt(Scratch, string, any)", Trial::InScratch("scratch().attempt(\"bpf\", \"map\")")),
@@ -390,7 +390,7 @@ const HARMLESS: &[&str] = &[
     "discard(Evidence)",
     "get(Probe, string)",
     "get$files(Evidence)",
-    "get$folder(Evidence)",
+    "get$directory(Evidence)",
     "get$pids(Frozen)",
     "get$rehearsed(Evidence)",
     "get$rehearsed(Frozen)",
@@ -550,23 +550,23 @@ fn under_audit_nothing_is_refused_or_signalled_and_it_is_reported() {
                 assert!(victim.lives() && !victim.stands_still(), "{name}");
             }
             Trial::Evidence(code) => {
-                let (victim, folder) = (Victim::new(), tempfile::tempdir().unwrap());
-                let code = victim.in_code(&in_folder(code, folder.path()));
+                let (victim, directory) = (Victim::new(), tempfile::tempdir().unwrap());
+                let code = victim.in_code(&in_directory(code, directory.path()));
                 let (ended, said) = session(audit, &format!("let kept = {code}; print(kept.rehearsed)"));
                 assert!(
                     ended == 0 && said.contains("\"would\":\"keep\"") && said.contains("true"),
                     "{name}: {said}"
                 );
-                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{name}");
+                assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{name}");
             }
             Trial::Loads(_) | Trial::InScratch(_) | Trial::Keeps(_) | Trial::OfEvent => {}
         }
     }
 }
 
-/// The code with a folder that is not there yet.
-fn in_folder(code: &str, folder: &std::path::Path) -> String {
-    code.replace("FOLDER", &format!("\"{}/kept\"", folder.display()))
+/// The code with a directory that is not there yet.
+fn in_directory(code: &str, directory: &std::path::Path) -> String {
+    code.replace("FOLDER", &format!("\"{}/kept\"", directory.display()))
 }
 
 #[test]
@@ -584,9 +584,12 @@ fn what_is_explained_is_not_done() {
                 assert!(ended == 0 && victim.lives() && !victim.stands_still(), "{name}");
             }
             Trial::Evidence(code) => {
-                let (victim, folder) = (Victim::new(), tempfile::tempdir().unwrap());
-                let (ended, _) = explained(&victim.in_code(&in_folder(code, folder.path())));
-                assert!(ended == 0 && std::fs::read_dir(folder.path()).unwrap().next().is_none(), "{name}");
+                let (victim, directory) = (Victim::new(), tempfile::tempdir().unwrap());
+                let (ended, _) = explained(&victim.in_code(&in_directory(code, directory.path())));
+                assert!(
+                    ended == 0 && std::fs::read_dir(directory.path()).unwrap().next().is_none(),
+                    "{name}"
+                );
             }
         }
     }
@@ -619,14 +622,14 @@ fn without_either_it_is_done() {
                 assert!(!victim.stands_still(), "{name}");
             }
             Trial::Evidence(code) if code.contains("FOLDER") => {
-                let (victim, folder) = (Victim::new(), tempfile::tempdir().unwrap());
-                let code = victim.in_code(&in_folder(code, folder.path()));
+                let (victim, directory) = (Victim::new(), tempfile::tempdir().unwrap());
+                let code = victim.in_code(&in_directory(code, directory.path()));
                 let (ended, said) = session(
                     Policy::default(),
                     &format!("let kept = {code}; print(kept.files[\"exe\"].size > 0)"),
                 );
                 assert!(ended == 0 && said.contains("true"), "{name}: {said}");
-                assert_eq!(std::fs::read_dir(folder.path().join("kept")).unwrap().count(), 1, "{name}");
+                assert_eq!(std::fs::read_dir(directory.path().join("kept")).unwrap().count(), 1, "{name}");
             }
             _ => {}
         }

@@ -159,7 +159,7 @@ fn evidence_script() -> String {
     import "reactions/snapshot-evidence" as snapshot_evidence;
     let taken = ();
     probe("exec", #{ path: "/tmp/reactions/sleeper" }).scope(#{ uid: 0 })
-        .on_event(|e| after("300ms", || { if taken == () { taken = snapshot_evidence::snapshot(e, #{ folder: "/tmp/reactions/evidence" }); } })).attach();
+        .on_event(|e| after("300ms", || { if taken == () { taken = snapshot_evidence::snapshot(e, #{ directory: "/tmp/reactions/evidence" }); } })).attach();
     every("100ms", || if taken != () && file("/tmp/reactions/undo") != () { print(`undone ${taken.undo()}`); taken = (); exit(0); });
     print("ready");
     "#
@@ -188,11 +188,12 @@ pub fn snapshot_evidence() -> Outcome {
     let child = sleeper(&path)?;
     let told = said(&mut shell, "snapshot-evidence", "kept ")?;
     same("whose it is", told["pid"].as_u64(), Some(child.0.id().into()))?;
-    let folder = told["folder"].as_str().ok_or("no folder")?.to_owned();
+    let directory = told["directory"].as_str().ok_or("no directory")?.to_owned();
     let mode = |path: &str| fs::metadata(path).map(|meta| meta.mode() & 0o777).map_err(text);
-    same("the folder's mode", mode(&folder)?, 0o700)?;
+    same("the directory's mode", mode(&directory)?, 0o700)?;
     same("the mode of what is above", mode(&at("evidence"))?, 0o700)?;
-    let read = |name: &str| fs::read(format!("{folder}/{name}")).map_err(|error| format!("{name}: {error}"));
+    let read =
+        |name: &str| fs::read(format!("{directory}/{name}")).map_err(|error| format!("{name}: {error}"));
     holds(read("exe")? == fs::read(&path).map_err(text)?, "the executable is another one")?;
     let environment = String::from_utf8_lossy(&read("environment")?).into_owned();
     holds(environment.contains("TOKEN=[16 bytes]"), &environment)?;
@@ -209,7 +210,7 @@ pub fn snapshot_evidence() -> Outcome {
     holds(told["sha256"].as_str().is_some_and(|sum| sum.len() == 64), told.to_string())?;
     fs::write(at("undo"), "").map_err(text)?;
     shell.wait_for(|line| line["text"] == "undone true")?;
-    holds(!fs::exists(&folder).map_err(text)?, "the folder is there still")?;
+    holds(!fs::exists(&directory).map_err(text)?, "the directory is there still")?;
     shell.stop().map(drop)
 }
 
