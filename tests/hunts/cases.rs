@@ -315,8 +315,8 @@ pub const GUARDS: &[GuardCase] = guards! {
         Sh("cat /dev/vdz") => "/dev/vdz is opened",
         Sh("cat /opt/null");
     "guards/running-programs" [], [Sh("mkdir -p /opt; cp /bin/busybox /opt/idle")],
-        Sh("cp /bin/busybox /opt/kept; /opt/kept sleep 5 & p=$!; until grep -q kept /proc/$p/comm; do :; done; rm /opt/kept; c=$?; kill $p; exit $c")
-            => "/opt/kept is removed while 1 processes execute it",
+        Sh("cp /bin/busybox /opt/busybox-kept; /opt/busybox-kept sleep 5 & p=$!; until grep -q kept /proc/$p/comm; do :; done; rm /opt/busybox-kept; c=$?; kill $p; exit $c")
+            => "/opt/busybox-kept is removed while 1 processes execute it",
         Sh("rm /opt/idle && cp /bin/busybox /opt/idle");
     "guards/scheduled-jobs" [], [Sh("mkdir -p /etc/cron.d")],
         Sh("echo '* * * * * root /tmp/x' > /etc/cron.d/job && rm /etc/cron.d/job") => "/etc/cron.d/job is opened for writing",
