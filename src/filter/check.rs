@@ -50,7 +50,7 @@ enum Term {
     Relative(&'static Relative),
     /// `e.ancestors`, and one of them.
     Ancestors,
-    Ancestor(usize),
+    Ancestor(Ancestor),
     Int(Int),
     Bool(Bool),
     /// A verdict, or the choice of one.
@@ -70,6 +70,14 @@ enum Term {
     Closure(String, Vec<Term>),
     /// Ends included; the last is less than the first if it is empty.
     Range(i64, i64),
+}
+
+/// One of the processes above.
+#[derive(Debug, Clone, Copy)]
+struct Ancestor {
+    index: usize,
+    /// Whether it is known to be there, as what `any` asks of is.
+    is_there: bool,
 }
 
 /// Elements at fixed places, of which the first `count` are in use.
@@ -423,9 +431,16 @@ impl Checker<'_> {
                 let value = Value::Read(text.clone());
                 self.scope.push((name.to_owned(), Term::Text(text.clone())));
                 let reading = Binding { slot: 0, name: name.to_owned(), value };
-                let may_fail =
-                    matches!(text.place, Place::Path(..) | Place::Element(..)) || text.note().is_some();
+                let may_fail = matches!(text.place, Place::Path(..) | Place::Element(..))
+                    || text.note().is_some()
+                    || text.counted.is_some();
                 return Ok(may_fail.then_some(reading));
+            }
+            Term::Ancestor(which @ Ancestor { is_there: false, .. }) => {
+                // Its name, since that can always be told of one that is there.
+                let Term::Text(comm) = self.of_ancestor(which, "comm", at)? else { return Ok(None) };
+                self.scope.push((name.to_owned(), Term::Ancestor(which)));
+                return Ok(Some(Binding { slot: 0, name: name.to_owned(), value: Value::Read(comm) }));
             }
             other => {
                 self.scope.push((name.to_owned(), other));
@@ -482,7 +497,7 @@ impl Checker<'_> {
             Kind::Field { of, name } => match self.term(of)? {
                 Term::Event => self.field(name, at),
                 Term::Relative(relative) => self.of_relative(relative, name, at),
-                Term::Ancestor(index) => self.of_ancestor(index, name, at),
+                Term::Ancestor(which) => self.of_ancestor(which, name, at),
                 other => self.no_method(&other, name, at),
             },
             Kind::Method { of, name, arguments } => {

@@ -41,6 +41,9 @@ pub const MARGIN: usize = 64;
 pub const INLINE: usize = 256;
 /// The same if there is none.
 const FEW: usize = 8;
+/// Bytes that one turn of a walk takes, and the same where there is no room for that much code; powers of two.
+const LONG_STRIDE: usize = 16;
+const SHORT_STRIDE: usize = 8;
 /// What a filter may cost the verifier, of the million instructions that it walks at most.
 /// The estimate is right to a half and 20 000, and the template's own code needs some of the million, too.
 pub const STEPS: usize = 600_000;
@@ -137,17 +140,29 @@ impl Filter {
     pub fn emit_about(&self, memory: Memory) -> Result<Code, TooLarge> {
         let walks = Walk::all(&self.body).map_err(|_| TooLarge::Table)?;
         // Comparing is faster than a map, but takes room for each member.
-        match self.emit_with(memory, INLINE, &walks) {
-            Err(TooLarge::Instructions { .. }) => self.emit_with(memory, FEW, &walks),
-            other => other,
+        let forms = [(INLINE, LONG_STRIDE), (INLINE, SHORT_STRIDE), (FEW, SHORT_STRIDE)];
+        let mut refusal = TooLarge::Instructions { slots: usize::MAX };
+        for (inline, stride) in forms {
+            match self.emit_with(memory, inline, stride, &walks) {
+                Err(too_large @ (TooLarge::Instructions { .. } | TooLarge::Steps)) => refusal = too_large,
+                other => return other,
+            }
         }
+        Err(refusal)
     }
 
-    fn emit_with(&self, memory: Memory, inline: usize, walks: &[Walk]) -> Result<Code, TooLarge> {
+    fn emit_with(
+        &self,
+        memory: Memory,
+        inline: usize,
+        stride: usize,
+        walks: &[Walk],
+    ) -> Result<Code, TooLarge> {
         let mut emitter = Emitter {
             to: Assembler::default(),
             memory,
             inline,
+            stride,
             sets: Vec::new(),
             walks,
             walked: vec![Walked::default(); walks.len()],
@@ -191,6 +206,8 @@ struct Emitter<'w> {
     memory: Memory,
     /// Ranges of a set that are compared one by one; more are looked up.
     inline: usize,
+    /// Bytes that one turn of a walk takes, of a text that says how long it is.
+    stride: usize,
     sets: Vec<Set>,
     walks: &'w [Walk],
     walked: Vec<Walked>,
@@ -206,6 +223,8 @@ struct Emitter<'w> {
 enum Readable {
     Path(usize),
     Noted(Note),
+    /// The element of this index, by where it says how many there are.
+    Counted(usize, usize),
     /// The walk of this number is done, and its outcome kept.
     Walked(usize),
 }
@@ -426,7 +445,7 @@ impl Emitter<'_> {
     fn bind(&mut self, binding: &Binding) -> Fallible {
         match &binding.value {
             Value::Read(text) => {
-                self.check_note(text.note());
+                self.check_there(text);
                 match &text.place {
                     Place::Path(at, length) => self.check_readable(*at, length),
                     Place::Element(..) => self.look_up(text),

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::ir::{
-    Address, Answer, Between, Binding, Bool, Case, Decision, Filter, Formula, Int, Known, Note, Number,
-    Packed, Place, Test, Text, Texts, Trouble, Value,
+    Address, Answer, Between, Binding, Bool, Case, Counted, Decision, Filter, Formula, Int, Known, Note,
+    Number, Packed, Place, Test, Text, Texts, Trouble, Value,
 };
 use crate::event::{ADDRESS_SIZE, address};
 
@@ -203,6 +203,11 @@ impl Evaluation<'_> {
     /// What there is of a text, and how much of it that is.
     fn text(&self, of: &Text) -> Fallible<(Cow<'_, [u8]>, Known)> {
         self.readable(of.note())?;
+        if let Some(Counted { count, index }) = &of.counted
+            && self.number(count) <= i64::try_from(*index).unwrap_or(i64::MAX)
+        {
+            return Err(Trouble::NoElement);
+        }
         let bytes = match &of.place {
             Place::Padded(offset) => self.within(*offset, of.size),
             Place::Path(_, length)

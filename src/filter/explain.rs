@@ -6,7 +6,7 @@ use super::{
     Compiled,
     automaton::{ROWS, Table},
     emit::{CAPACITY, Code, STEPS},
-    ir::{Answer, Binding, Bool, Case, Decision, Filter, Formula, Int, Place, Test, Text, Value},
+    ir::{Answer, Binding, Bool, Case, Counted, Decision, Filter, Formula, Int, Place, Test, Text, Value},
 };
 use crate::raw::{self, literal};
 
@@ -126,8 +126,9 @@ impl Display for Int {
 
 impl Display for Text {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Element(texts, index) => write!(f, "{}[{index}]", texts.name)?,
+        match (&self.place, &self.counted) {
+            (Place::Element(texts, index), _) => write!(f, "{}[{index}]", texts.name)?,
+            (_, Some(Counted { index, .. })) => write!(f, "{}[{index}]", self.name)?,
             _ => f.write_str(&self.name)?,
         }
         if self.case == Case::Lower { f.write_str(".to_ascii_lower") } else { Ok(()) }

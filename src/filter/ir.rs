@@ -122,6 +122,15 @@ pub struct Text {
     pub unreadable: Option<Note>,
     /// How many bytes there are of a text that may go on; of an element its list knows.
     pub cut: Option<usize>,
+    /// Of an element at a fixed place: how many of these are in use. If it is none of them, the filter cannot tell.
+    pub counted: Option<Counted>,
+}
+
+/// An element of a list whose elements are at fixed places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    pub count: Number,
+    pub index: usize,
 }
 
 impl Text {

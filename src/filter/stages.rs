@@ -116,7 +116,7 @@ impl Stage<'_> {
 
     fn text(&mut self, of: &Text) -> Option<Text> {
         let Place::Padded(at) = of.place else { return None };
-        if of.case != Case::AsIs {
+        if of.case != Case::AsIs || of.counted.is_some() {
             return None;
         }
         let place = Place::Padded(self.field(&of.name, at, of.size)?);

@@ -7,10 +7,10 @@ use super::ir::{Bool, Int, Place, Text, Value};
 /// Whether it may, but for a text that `asked` is about too, which is then in trouble before.
 pub fn may_be_in(of: &Bool, asked: &Text) -> bool {
     let in_text = |text: &Text| {
-        let is_other = text.place != asked.place;
+        let is_other = text.place != asked.place || text.counted != asked.counted;
         match text.note() {
             Some(note) => is_other && asked.note() != Some(note),
-            None => is_other && matches!(text.place, Place::Path(..)),
+            None => is_other && (text.counted.is_some() || matches!(text.place, Place::Path(..))),
         }
     };
     match of {

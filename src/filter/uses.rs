@@ -60,6 +60,9 @@ fn int_uses(of: &Int, names: &[&str]) -> bool {
 }
 
 fn text_uses(of: &Text, names: &[&str]) -> bool {
+    if of.counted.as_ref().is_some_and(|counted| names.contains(&counted.count.name.as_str())) {
+        return true;
+    }
     match &of.place {
         Place::Element(texts, _) | Place::Joined(texts) => names.contains(&texts.name.as_str()),
         _ => names.contains(&of.name.as_str()),

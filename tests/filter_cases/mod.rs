@@ -317,13 +317,22 @@ fn list_tests(template: &Template) -> Option<BoxedStrategy<String>> {
         let inside = (number_list.clone(), number()).prop_map(|(list, n)| format!("{n} in e.{list}"));
         let item = (number_list.clone(), 0..8_usize, number())
             .prop_map(|(list, at, n)| format!("e.{list}[{at}] < {n}"));
-        let any = (number_list.clone(), number())
+        let some = (number_list.clone(), number())
             .prop_map(|(list, n)| format!("e.{list}.any(|p| p > {n} || p == least)"));
-        let named = (select(names), quoted()).prop_map(|(list, word)| {
+        let texts = select(names);
+        let name = (texts.clone(), 0..4_usize, quoted(), any::<[bool; 3]>()).prop_map(
+            |(list, at, word, [ends, kept, sure])| {
+                let of = if kept { "name".to_owned() } else { format!("e.{list}[{at}]") };
+                let asked = if ends { format!("{of}.ends_with({word})") } else { format!("{of} == {word}") };
+                let asked = if kept { format!("{{ let name = e.{list}[{at}]; {asked} }}") } else { asked };
+                if sure { format!("(e.{list}.len() > {at} && {asked})") } else { format!("!({asked})") }
+            },
+        );
+        let named = (texts, quoted()).prop_map(|(list, word)| {
             format!("({word} in e.{list} || e.{list}.some(|c| c.ends_with({word}) || c.len() > 9))")
         });
         let length = number_list.clone().prop_map(|list| format!("e.{list}.len() > 2"));
-        prop_oneof![inside, item, any, named, length].boxed()
+        prop_oneof![inside, item, some, name, named, length].boxed()
     });
     match (texts, listed) {
         (Some(texts), Some(listed)) => Some(prop_oneof![texts, listed].boxed()),
@@ -341,12 +350,25 @@ fn origin_test() -> BoxedStrategy<String> {
         |(which, words, of, how)| format!("[{}].{which}(|w| e.{of}.exe.{how}(w))", words.join(", ")),
     );
     let lines = select(vec!["process", "parent"]);
-    let walked = lines.prop_flat_map(|of| walked(format!("e.{of}.cmdline")));
+    let cmdline = lines.prop_flat_map(|of| walked(format!("e.{of}.cmdline")));
     let above = (select(vec!["any", "all", "none"]), quoted(), number(), any::<[bool; 2]>()).prop_map(
         |(how, word, pid, [exe, both])| {
             let first = if exe { format!("p.exe.ends_with({word})") } else { format!("p.comm == {word}") };
             let second = if both { format!(" && p.pid < {pid}") } else { String::new() };
             format!("e.ancestors.{how}(|p| {first}{second})")
+        },
+    );
+    let one = (0..8_usize, quoted(), walked("p.exe".to_owned()), 0..4_usize, any::<[bool; 2]>()).prop_map(
+        |(at, word, walked, what, [kept, sure])| {
+            let of = if kept { "p".to_owned() } else { format!("e.ancestors[{at}]") };
+            let asked = match what {
+                0 => format!("{of}.exe.ends_with({word})"),
+                1 => format!("{of}.comm == {word}"),
+                2 => format!("{of}.pid < 40"),
+                _ => walked.replace("p.exe", &format!("{of}.exe")),
+            };
+            let asked = if kept { format!("{{ let p = e.ancestors[{at}]; {asked} }}") } else { asked };
+            if sure { format!("(e.ancestors.len() > {at} && {asked})") } else { asked }
         },
     );
     let others = select(vec![
@@ -357,7 +379,8 @@ fn origin_test() -> BoxedStrategy<String> {
         "e.ancestors.len() > 2",
         "e.ancestors.is_empty()",
     ]);
-    prop_oneof![2 => own, 1 => each, 1 => walked, 2 => above, 1 => others.prop_map(str::to_owned)].boxed()
+    prop_oneof![2 => own, 1 => each, 1 => cmdline, 2 => above, 2 => one, 1 => others.prop_map(str::to_owned)]
+        .boxed()
 }
 
 fn address_tests(template: &Template) -> Option<BoxedStrategy<String>> {

@@ -4,22 +4,27 @@ use std::collections::HashMap;
 
 use regex_automata::{
     Anchored, MatchKind,
-    dfa::{Automaton, StartKind, dense},
+    hybrid::{LazyStateID, dfa},
     nfa::thompson::{self, WhichCaptures},
-    util::{primitives::StateID, start},
+    util::start,
 };
 use regex_syntax::hir::Hir;
 
 /// How many questions one walk answers: a bit for each, beside 20 bits for the place in the table.
 pub const QUESTIONS: usize = 11;
 
-/// Bytes that determinisation may take for states, and for what it keeps meanwhile; and those of the patterns before. All
-/// three together bound the time it takes to give up a pattern that grows without end.
-const DETERMINED: usize = 6 << 20;
-const KEPT: usize = 4 << 20;
+/// Bytes that the patterns may take before they are determinised, and their states while they are.
 const COMPILED: usize = 4 << 20;
-/// States that may be looked at, with what was met on the way to each.
-const LOOKED_AT: usize = 60_000;
+const DETERMINED: usize = 24 << 20;
+/// Bytes that a state takes beside its ways and its places.
+const OVERHEAD: usize = 48;
+/// How much work a machine may be, in units of about 20 ns: so a pattern that grows without end is given up in time, and
+/// at the same point on each machine.
+const WORK: usize = 6_000_000;
+/// The work of one way from a state to the next, beside what each place in the patterns is that the state stands for.
+const WAY: usize = 8;
+/// Ways that may be looked at to find out what is settled where, each as often as there are turns.
+const LOOKED_AT: usize = 20_000_000;
 
 /// The patterns need more room than there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +110,7 @@ impl Machine {
             return Err(TooLarge);
         }
         let graph = Graph::explore(trees, Ending::Nul, Some(holds))?;
-        let settled = Settled::of(&graph, 1);
+        let settled = Settled::of(&graph, 1)?;
         let mut rows = Rows::new(&graph, vec![None, Some(0), None]);
         for node in 0..graph.nodes() {
             match (settled.must[node] & 1, settled.may[node] & 1) {
@@ -138,7 +143,7 @@ impl Machine {
             return Err(TooLarge);
         }
         let graph = Graph::explore(questions, ending, None)?;
-        let settled = Settled::of(&graph, questions.len());
+        let settled = Settled::of(&graph, questions.len())?;
         Ok(Self::settle(&graph, &settled, outcome, patterns))
     }
 
@@ -218,26 +223,20 @@ impl Graph {
         ending: Ending,
         holds: Option<&dyn Fn(u32) -> bool>,
     ) -> Result<Self, TooLarge> {
-        let dfa = determined(questions)?;
-        let (classes, samples) = classes(&dfa, ending);
+        let mut states = States::of(questions)?;
+        let (classes, samples) = classes(&states.dfa, ending);
         let width = samples.len();
-        let met = |state: StateID| -> u32 {
-            if !dfa.is_match_state(state) {
-                return 0;
-            }
-            (0..dfa.match_len(state)).fold(0, |all, at| all | 1 << dfa.match_pattern(state, at).as_usize())
-        };
-        let begin = start::Config::new().anchored(Anchored::Yes);
-        let begin = dfa.start_state(&begin).map_err(|_| TooLarge)?;
+        let begin = states.begin()?;
         let mut numbers = HashMap::from([((begin, 0_u32), 0_u32)]);
         let mut nodes = vec![(begin, 0_u32)];
         let (mut next, mut end) = (Vec::new(), Vec::new());
         let mut at = 0;
         while let Some((state, set)) = nodes.get(at).copied() {
             at += 1;
+            states.expand(state, width)?;
             for byte in &samples {
-                let to = dfa.next_state(state, *byte);
-                let new = met(to);
+                let to = states.next(state, *byte)?;
+                let new = states.met(to);
                 let kept = if holds.is_some() { set | new } else { 0 };
                 let number = *numbers.entry((to, kept)).or_insert_with(|| {
                     nodes.push((to, kept));
@@ -245,11 +244,9 @@ impl Graph {
                 });
                 next.push((number, if holds.is_some() { 0 } else { new as u16 }));
             }
-            let last = met(dfa.next_eoi_state(state));
+            let last = states.at_end(state)?;
+            let last = states.met(last);
             end.push(holds.map_or(last as u16, |holds| u16::from(holds(set | last))));
-            if nodes.len() > LOOKED_AT {
-                return Err(TooLarge);
-            }
         }
         Ok(Graph { ending, classes, width, next, end })
     }
@@ -263,27 +260,85 @@ impl Graph {
     }
 }
 
-fn determined(patterns: &[Hir]) -> Result<dense::DFA<Vec<u32>>, TooLarge> {
-    let compiled = thompson::Compiler::new()
-        .configure(
-            thompson::Config::new()
-                .utf8(false)
-                .which_captures(WhichCaptures::None)
-                .nfa_size_limit(Some(COMPILED)),
-        )
-        .build_many_from_hir(patterns)
-        .map_err(|_| TooLarge)?;
-    let config = dense::Config::new()
-        .match_kind(MatchKind::All)
-        .start_kind(StartKind::Anchored)
-        .accelerate(false)
-        .dfa_size_limit(Some(DETERMINED))
-        .determinize_size_limit(Some(KEPT));
-    dense::Builder::new().configure(config).build_from_nfa(&compiled).map_err(|_| TooLarge)
+/// States as they are come to, and the work they were.
+struct States {
+    dfa: dfa::DFA,
+    cache: dfa::Cache,
+    /// How many places in the patterns each stands for, about.
+    places: HashMap<LazyStateID, usize>,
+    /// What a state takes beside its places, in bytes.
+    bare: usize,
+    work: usize,
+}
+
+impl States {
+    fn of(patterns: &[Hir]) -> Result<Self, TooLarge> {
+        let compiled = thompson::Compiler::new()
+            .configure(
+                thompson::Config::new()
+                    .utf8(false)
+                    .which_captures(WhichCaptures::None)
+                    .nfa_size_limit(Some(COMPILED)),
+            )
+            .build_many_from_hir(patterns)
+            .map_err(|_| TooLarge)?;
+        // A cache that is cleared would give numbers of states anew: it is an error before.
+        let config = dfa::Config::new()
+            .match_kind(MatchKind::All)
+            .cache_capacity(DETERMINED)
+            .minimum_cache_clear_count(Some(0));
+        let dfa = dfa::Builder::new().configure(config).build_from_nfa(compiled).map_err(|_| TooLarge)?;
+        let bare =
+            dfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<LazyStateID>() + OVERHEAD;
+        Ok(States { cache: dfa.create_cache(), dfa, places: HashMap::new(), bare, work: 0 })
+    }
+
+    /// Gives what `ask` gives, and notes how large the state is if it is a new one.
+    fn noting(
+        &mut self,
+        ask: impl FnOnce(&dfa::DFA, &mut dfa::Cache) -> Option<LazyStateID>,
+    ) -> Result<LazyStateID, TooLarge> {
+        let before = self.cache.memory_usage();
+        let state = ask(&self.dfa, &mut self.cache).ok_or(TooLarge)?;
+        let grown = self.cache.memory_usage().saturating_sub(before);
+        if grown > 0 {
+            self.places.insert(state, grown.saturating_sub(self.bare));
+        }
+        Ok(state)
+    }
+
+    fn begin(&mut self) -> Result<LazyStateID, TooLarge> {
+        let config = start::Config::new().anchored(Anchored::Yes);
+        self.noting(|dfa, cache| dfa.start_state(cache, &config).ok())
+    }
+
+    fn next(&mut self, state: LazyStateID, byte: u8) -> Result<LazyStateID, TooLarge> {
+        self.noting(|dfa, cache| dfa.next_state(cache, state, byte).ok())
+    }
+
+    fn at_end(&mut self, state: LazyStateID) -> Result<LazyStateID, TooLarge> {
+        self.noting(|dfa, cache| dfa.next_eoi_state(cache, state).ok())
+    }
+
+    /// The patterns that match, a bit for each.
+    fn met(&self, state: LazyStateID) -> u32 {
+        if !state.is_match() {
+            return 0;
+        }
+        let count = self.dfa.match_len(&self.cache, state);
+        (0..count).fold(0, |all, at| all | 1 << self.dfa.match_pattern(&self.cache, state, at).as_usize())
+    }
+
+    /// Counts what the ways from a state are going to be: those to where its places lead the first time, a look at each later.
+    fn expand(&mut self, state: LazyStateID, width: usize) -> Result<(), TooLarge> {
+        let places = self.places.remove(&state).unwrap_or_default();
+        self.work += width * (WAY + places);
+        if self.work > WORK { Err(TooLarge) } else { Ok(()) }
+    }
 }
 
 /// The class of each byte, and a byte of each class. A NUL is in none, unless it stands for a blank or for itself.
-fn classes(dfa: &dense::DFA<Vec<u32>>, ending: Ending) -> ([u8; 256], Vec<u8>) {
+fn classes(dfa: &dfa::DFA, ending: Ending) -> ([u8; 256], Vec<u8>) {
     let known = dfa.byte_classes();
     let mut classes = [0; 256];
     let mut samples: Vec<u8> = Vec::new();
@@ -309,10 +364,12 @@ struct Settled {
 }
 
 impl Settled {
-    fn of(graph: &Graph, questions: usize) -> Self {
+    fn of(graph: &Graph, questions: usize) -> Result<Self, TooLarge> {
         let all = u16::try_from((1_u32 << questions) - 1).unwrap_or(u16::MAX);
         let mut settled = Settled { must: vec![all; graph.nodes()], may: vec![0; graph.nodes()] };
-        loop {
+        let mut looked_at = 0;
+        while looked_at <= LOOKED_AT {
+            looked_at += graph.next.len();
             let mut changed = false;
             // Backwards, as answers travel: a few turns are enough for most.
             for node in (0..graph.nodes()).rev() {
@@ -326,9 +383,10 @@ impl Settled {
                 settled.may[node] = may;
             }
             if !changed {
-                return settled;
+                return Ok(settled);
             }
         }
+        Err(TooLarge)
     }
 }
 

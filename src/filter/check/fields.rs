@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rhai::Position;
 
-use super::{Checker, Element, Fallible, List, Term};
+use super::{Ancestor, Checker, Element, Fallible, List, Term, lists::term};
 use crate::{
     event::{
         ARGV, CMDLINE, has_cmdline,
@@ -107,6 +107,7 @@ impl Checker<'_> {
                         case: Case::AsIs,
                         unreadable: self.unreadable(field),
                         cut: None,
+                        counted: None,
                     })),
                     kind @ (FieldKind::Unsigned | FieldKind::Signed) => {
                         Some(Element::Number(number(&field.name, at, *element_size, kind)))
@@ -140,6 +141,7 @@ impl Checker<'_> {
             case: Case::AsIs,
             unreadable: None,
             cut: None,
+            counted: None,
         }))
     }
 
@@ -157,18 +159,22 @@ impl Checker<'_> {
     }
 
     /// What is asked of one of the ancestors: an element of the list that has it.
-    pub(super) fn of_ancestor(&self, index: usize, name: &str, at: Position) -> Fallible<Term> {
+    pub(super) fn of_ancestor(
+        &self,
+        Ancestor { index, is_there }: Ancestor,
+        name: &str,
+        at: Position,
+    ) -> Fallible<Term> {
         let Some((_, list)) = OF_ANCESTORS.iter().find(|(member, _)| *member == name) else {
             let (text, advice) =
                 origin::no_member("an ancestor", name, &OF_ANCESTORS.map(|(member, _)| member));
             return self.misfit(at, text, &advice);
         };
         match self.field(list, at)? {
-            Term::List(list) => match list.elements.into_iter().nth(index) {
-                Some(Element::Text(text)) => Ok(Term::Text(text)),
-                Some(Element::Number(number)) => Ok(Term::Int(Int::Field(number))),
-                None => self.misfit(at, "there are never so many ancestors", "write a smaller index"),
-            },
+            Term::List(List { mut elements, .. }) if is_there && index < elements.len() => {
+                Ok(term(elements.swap_remove(index)))
+            }
+            Term::List(list) => self.element(list, index, at),
             other => self.no_method(&other, name, at),
         }
     }
@@ -224,7 +230,15 @@ impl Checker<'_> {
             _ => None,
         };
         let unreadable = self.unreadable(field);
-        Text { name: field.name.clone(), place, size: field.size, case: Case::AsIs, unreadable, cut }
+        Text {
+            name: field.name.clone(),
+            place,
+            size: field.size,
+            case: Case::AsIs,
+            unreadable,
+            cut,
+            counted: None,
+        }
     }
 
     /// The note that says that this could not be read.

@@ -2,9 +2,11 @@
 
 use rhai::Position;
 
-use super::{Checker, Element, Fallible, Kind, Node, Term};
+use super::{Ancestor, Checker, Element, Fallible, Kind, List, Node, Term};
 use crate::event::origin::ANCESTOR_IDS;
-use crate::filter::ir::{self, Bool, Case, Comparison, Formula, Int, Place, Test, Text, Texts, Value};
+use crate::filter::ir::{
+    self, Bool, Case, Comparison, Counted, Formula, Int, Place, Test, Text, Texts, Value,
+};
 use crate::filter::whole_globs::whole_globs;
 use crate::template::Asks;
 
@@ -58,26 +60,38 @@ impl Checker<'_> {
         };
         match of {
             Term::Texts(texts) if index < texts.size => Ok(Term::Text(element(texts, index))),
-            Term::List(list) => match list.elements.get(index) {
-                Some(Element::Number(number)) => {
-                    Ok(Term::Int(Int::Item { number: number.clone(), count: list.count, index }))
+            Term::List(list) => self.element(list, index, at),
+            Term::Ancestors => match self.field(ANCESTOR_IDS, at)? {
+                Term::List(pids) if index >= pids.elements.len() => {
+                    self.no_such_element(pids.elements.len(), at)
                 }
-                Some(Element::Text(_)) => self.misfit(
-                    at,
-                    "a filter cannot take one text of this list",
-                    "ask all of them: `.any(|x| …)`",
-                ),
-                None => self.misfit(
-                    at,
-                    format!("this list has never so many elements; it has room for {}", list.elements.len()),
-                    "write a smaller index",
-                ),
+                _ => Ok(Term::Ancestor(Ancestor { index, is_there: false })),
             },
             Term::Texts(_) => {
                 self.misfit(at, "this list has never so many elements", "write a smaller index")
             }
             of => self.no_method(&of, "[…]", at),
         }
+    }
+
+    /// One element of those at fixed places; if there are not so many, the filter cannot tell.
+    pub(super) fn element(&self, list: List, index: usize, at: Position) -> Fallible<Term> {
+        let List { count, mut elements } = list;
+        if index >= elements.len() {
+            return self.no_such_element(elements.len(), at);
+        }
+        Ok(match elements.swap_remove(index) {
+            Element::Number(number) => Term::Int(Int::Item { number, count, index }),
+            Element::Text(text) => Term::Text(Text { counted: Some(Counted { count, index }), ..text }),
+        })
+    }
+
+    pub(super) fn no_such_element<T>(&self, room: usize, at: Position) -> Fallible<T> {
+        self.misfit(
+            at,
+            format!("this list has never so many elements; it has room for {room}"),
+            "write a smaller index",
+        )
     }
 
     /// `x in e.list`
@@ -140,7 +154,12 @@ impl Checker<'_> {
                 };
                 let mut parts = Vec::new();
                 for index in 0..pids.elements.len() {
-                    let asked = self.closure(name, captured.clone(), Term::Ancestor(index), at)?;
+                    let asked = self.closure(
+                        name,
+                        captured.clone(),
+                        Term::Ancestor(Ancestor { index, is_there: true }),
+                        at,
+                    )?;
                     parts.push(ir::and([in_use(&pids.count, index), as_wanted(asked)]));
                 }
                 Ok(ir::or(parts))
@@ -212,6 +231,7 @@ fn element(texts: Texts, index: usize) -> Text {
         size: texts.size,
         place: Place::Element(texts, index),
         case: Case::AsIs,
+        counted: None,
         unreadable: None,
         cut: None,
     }
@@ -222,7 +242,7 @@ pub(super) fn is_any(texts: Texts) -> Bool {
     Bool::Any(texts, vec![(Case::AsIs, Test::StartsWith(vec![]))])
 }
 
-fn term(element: Element) -> Term {
+pub(super) fn term(element: Element) -> Term {
     match element {
         Element::Number(number) => Term::Int(Int::Field(number)),
         Element::Text(text) => Term::Text(text),

@@ -215,7 +215,7 @@ impl Checker<'_> {
             (Term::Event, _) => "an event has fields: `e.uid`",
             (Term::Relative(_), _) => "ask for one of its fields: `e.parent.exe`, `e.stdin.kind`",
             (Term::Ancestors, _) => {
-                "ask all of them: `e.ancestors.any(|p| p.exe == \"/usr/sbin/sshd\")`, all, none"
+                "ask all of them, or one: `e.ancestors.any(|p| p.exe == \"/usr/sbin/sshd\")`, all, none, `e.ancestors[1].exe`, len"
             }
             (Term::Ancestor(_), _) => "an ancestor has fields: `p.exe`, `p.comm`, `p.pid`",
         };

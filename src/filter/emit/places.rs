@@ -457,7 +457,7 @@ impl Emitter<'_> {
     /// How many characters a text has, into the register: as many as Rhai finds in it, where each longest part of
     /// a character that is not finished, and each byte that begins none, is replaced by one.
     pub(super) fn characters(&mut self, text: &Text, into: Register) {
-        self.check_note(text.note());
+        self.check_there(text);
         if let Place::Path(at, length) = &text.place {
             self.check_readable(*at, length);
         }

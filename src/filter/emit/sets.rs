@@ -43,7 +43,7 @@ impl Emitter<'_> {
     }
 
     pub(super) fn among_texts(&mut self, text: &Text, members: &[Vec<u8>], yes: Label, no: Label) {
-        self.check_note(text.note());
+        self.check_there(text);
         let Place::Padded(at) = text.place else {
             // The checker lets no other text be looked up.
             return self.to.goto(no);

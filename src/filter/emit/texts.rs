@@ -1,11 +1,11 @@
 //! Texts: compared in words, searched word by word.
 
 use super::{Alu, EVENT, Emitter, Fallible, Jump, Label, Memory, Readable, Register, offset, small};
-use crate::filter::ir::{Case, Length, Note, Place, Test, Text};
+use crate::filter::ir::{Case, Counted, Length, Note, Place, Test, Text};
 
 impl Emitter<'_> {
     pub(super) fn test(&mut self, text: &Text, test: &Test, yes: Label, no: Label) -> Fallible {
-        self.check_note(text.note());
+        self.check_there(text);
         let at = match &text.place {
             Place::Padded(offset) => *offset,
             Place::Path(offset, length) => {
@@ -92,6 +92,19 @@ impl Emitter<'_> {
         self.to.load(4, 2, EVENT, offset(length.notes));
         self.to.jump_immediate(Jump::AnyBit, 2, length.unreadable.cast_signed(), self.trouble);
         self.to.here(readable);
+    }
+
+    /// Of a text that could not be read, or is an element that there is not, the filter cannot tell.
+    pub(super) fn check_there(&mut self, text: &Text) {
+        self.check_note(text.note());
+        let Some(Counted { count, index }) = &text.counted else { return };
+        let known = Readable::Counted(count.offset, *index);
+        if self.read.contains(&known) {
+            return;
+        }
+        self.read.push(known);
+        self.field(count, 2);
+        self.to.jump_immediate(Jump::Less, 2, small(index + 1), self.trouble);
     }
 
     /// Of a text that a note says could not be read the filter cannot tell.

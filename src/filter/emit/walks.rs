@@ -1,6 +1,6 @@
 //! One walk over a text: a state, and for each byte the next one from a table.
 //!
-//! Eight bytes are taken before it is looked whether the walk has come to its end; what is read behind the end of a text changes
+//! Several bytes are taken before it is looked whether the walk has come to its end; what is read behind the end of a text changes
 //! nothing, since no way leads out of a state in which all is settled. The verifier follows each turn once: it knows
 //! nothing of the state but that its row is inside of the table, which the table's form says (`automaton/table.rs`).
 
@@ -21,7 +21,7 @@ const MET: Register = 6;
 const ROWS_AT: Register = 8;
 const COLUMNS: Register = 9;
 
-/// Bytes that one turn takes.
+/// Bytes that one turn takes, of a text that only a NUL ends.
 const STRIDE: usize = 8;
 /// Marks what is kept of a walk that has been taken: above the bits of what is open, below those of what was met.
 const TAKEN: i32 = 1 << 12;
@@ -43,7 +43,7 @@ impl Emitter<'_> {
 
     /// Whether the text is as one of the tests says.
     pub(super) fn asked(&mut self, text: &Text, tests: &[Test], yes: Label, no: Label) -> Fallible {
-        self.check_note(text.note());
+        self.check_there(text);
         if let Place::Path(at, length) = &text.place {
             self.check_readable(*at, length);
         }
@@ -124,7 +124,7 @@ impl Emitter<'_> {
         self.to.alu(Alu::Add, AT, EVENT);
         self.begin_walk(number, table);
         let done = self.to.label();
-        self.walk_left(table, texts, done);
+        self.walk_left(table, texts.size, texts.packed.most + texts.size, done);
         self.to.here(done);
         self.to.jump_immediate(Jump::Equal, STATE, 0, yes);
         self.trouble_if_more(texts);
@@ -140,6 +140,15 @@ impl Emitter<'_> {
     fn walk_text(&mut self, text: &Text, number: usize, table: &Table) {
         let done = self.to.label();
         match &text.place {
+            Place::Path(at, length) if text.cut.is_none() => {
+                self.to.load(4, LEFT, EVENT, offset(length.offset));
+                self.to.alu(Alu::Move, AT, EVENT);
+                self.to.alu_immediate(Alu::Add, AT, small(*at));
+                self.begin_walk(number, table);
+                self.walk_left(table, text.size - 1, at + text.size, done);
+                self.step_at_end(table);
+                self.to.here(done);
+            }
             Place::Padded(at) | Place::Path(at, _) => {
                 self.to.alu(Alu::Move, AT, EVENT);
                 self.to.alu_immediate(Alu::Add, AT, small(*at));
@@ -158,7 +167,7 @@ impl Emitter<'_> {
                 self.begin_text(&text.place);
                 self.point(text);
                 self.begin_walk(number, table);
-                self.walk_left(table, texts, done);
+                self.walk_left(table, texts.size, texts.packed.most + texts.size, done);
                 self.end_unless_cut(texts, table, done);
             }
             Place::Joined(texts) => {
@@ -166,7 +175,7 @@ impl Emitter<'_> {
                 self.to.alu(Alu::Add, AT, EVENT);
                 self.without_last_nul(texts);
                 self.begin_walk(number, table);
-                self.walk_left(table, texts, done);
+                self.walk_left(table, texts.size, texts.packed.most + texts.size, done);
                 self.end_unless_cut(texts, table, done);
             }
         }
@@ -220,28 +229,27 @@ impl Emitter<'_> {
         self.steps += most * (table.steps() + 1) * if found { 2 } else { 1 };
     }
 
-    /// `LEFT` bytes, which are those of this list at most.
-    fn walk_left(&mut self, table: &Table, texts: &Texts, done: Label) {
-        let (most, end) = (texts.size, texts.packed.most + texts.size);
-        let turns = most / STRIDE;
-        let (rest, ended) = (self.to.label(), self.to.label());
-        if turns > 0 {
-            let (head, enough, more) = (self.to.label(), self.to.label(), self.to.label());
-            self.to.alu_immediate(Alu::Move, TURN, 0);
-            self.to.turns(turns);
-            self.to.here(head);
-            self.to.jump_immediate(Jump::Greater, LEFT, small(STRIDE - 1), enough);
+    /// `LEFT` bytes: at most so many, and before this end of theirs in the event.
+    fn walk_left(&mut self, table: &Table, most: usize, end: usize, done: Label) {
+        let stride = self.stride;
+        let (head, rest) = (self.to.label(), self.to.label());
+        self.to.jump_immediate(Jump::Greater, LEFT, small(most), self.trouble);
+        if most >= stride {
+            let (enough, more) = (self.to.label(), self.to.label());
+            self.to.jump_immediate(Jump::Greater, LEFT, small(stride - 1), enough);
             self.to.goto(rest);
             self.to.here(enough);
-            for at in 0..STRIDE {
+            // `LEFT` has a bound that the verifier sees shrink, so that nothing else need count the turns.
+            self.to.turns(most / stride);
+            self.to.here(head);
+            for at in 0..stride {
                 self.step(table, at);
             }
             self.go_on_unless_settled(table, more, done);
             self.to.here(more);
-            self.to.alu_immediate(Alu::Add, AT, small(STRIDE));
-            self.to.alu_immediate(Alu::Subtract, LEFT, small(STRIDE));
-            self.to.alu_immediate(Alu::Add, TURN, 1);
-            self.to.jump_immediate(Jump::Less, TURN, small(turns), head);
+            self.to.alu_immediate(Alu::Add, AT, small(stride));
+            self.to.alu_immediate(Alu::Subtract, LEFT, small(stride));
+            self.to.jump_immediate(Jump::Greater, LEFT, small(stride - 1), head);
             self.to.turns(1);
         }
         self.to.here(rest);
@@ -251,20 +259,24 @@ impl Emitter<'_> {
         self.blind(AT);
         self.to.jump_immediate(Jump::Greater, AT, small(end), self.trouble);
         self.to.alu(Alu::Add, AT, EVENT);
-        self.to.alu_immediate(Alu::Move, TURN, 0);
-        let (head, more) = (self.to.label(), self.to.label());
-        self.to.turns(STRIDE);
-        self.to.here(head);
-        self.to.jump(Jump::NotEqual, TURN, LEFT, more);
-        self.to.goto(ended);
-        self.to.here(more);
-        self.step(table, 0);
-        self.to.alu_immediate(Alu::Add, AT, 1);
-        self.to.alu_immediate(Alu::Add, TURN, 1);
-        self.to.jump_immediate(Jump::Less, TURN, small(STRIDE), head);
-        self.to.turns(1);
-        self.to.here(ended);
-        self.steps += most * (table.steps() + 2) * 2;
+        let mut part = stride / 2;
+        while part > 0 {
+            let (take, passed) = (self.to.label(), self.to.label());
+            self.to.jump_immediate(Jump::AnyBit, LEFT, small(part), take);
+            self.to.goto(passed);
+            self.to.here(take);
+            for at in 0..part {
+                self.step(table, at);
+            }
+            if part > 1 {
+                self.to.alu_immediate(Alu::Add, AT, small(part));
+            }
+            self.to.here(passed);
+            part /= 2;
+        }
+        // Each part of the rest is walked once for every choice before it: as many steps as half a stride has, each time.
+        let choices = stride.ilog2() as usize * stride / 2;
+        self.steps += (most + choices) * (table.steps() + 1) * 2;
     }
 
     /// Of a text whose length says where it ends: the end is a step like any other, if nothing is cut.
