@@ -78,8 +78,9 @@ impl Machine<'_> {
         match acceleration {
             Acceleration::Kvm => qemu.args(["-accel", "kvm", "-cpu", "host"]),
             Acceleration::Tcg if self.request.icount => {
-                // Counting instructions excludes one thread for each processor.
-                qemu.args(["-accel", "tcg,tb-size=512", "-cpu", "max", "-icount", "shift=0,sleep=off"])
+                // Counting instructions excludes one thread for each processor. With `fsrm` the kernel copies by `rep movsb`, of which
+                // QEMU counts each byte.
+                qemu.args(["-accel", "tcg,tb-size=512", "-cpu", "max,-fsrm", "-icount", "shift=0,sleep=off"])
             }
             Acceleration::Tcg | Acceleration::UserMode => {
                 // The kernel changes its own code where programs are attached. With a thread for each processor QEMU may

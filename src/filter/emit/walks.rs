@@ -18,8 +18,8 @@ const TURN: Register = 4;
 const STATE: Register = 7;
 /// The bits met on the way.
 const MET: Register = 6;
-const ROWS_AT: Register = 8;
-const COLUMNS: Register = 9;
+/// Where the table begins: its columns, and `ROWS` bytes on its rows.
+const TABLE: Register = 9;
 
 /// Bytes that one turn takes, of a text that only a NUL ends.
 const STRIDE: usize = 8;
@@ -104,8 +104,8 @@ impl Emitter<'_> {
         let bits = ((1 << QUESTIONS) - 1) << BITS;
         self.to.alu_immediate(Alu::And, MET, bits);
         self.to.alu_immediate(Alu::And, STATE, number_of(mask));
-        self.to.alu(Alu::Add, STATE, ROWS_AT);
-        self.to.load(4, BYTE, STATE, offset(table.open));
+        self.to.alu(Alu::Add, STATE, TABLE);
+        self.to.load(4, BYTE, STATE, offset(ROWS + table.open));
         self.to.alu(Alu::Or, MET, BYTE);
         self.to.alu_immediate(Alu::Or, MET, TAKEN);
     }
@@ -196,9 +196,7 @@ impl Emitter<'_> {
     }
 
     fn begin_walk(&mut self, number: usize, table: &Table) {
-        self.to.load_table(COLUMNS, number);
-        self.to.alu(Alu::Move, ROWS_AT, COLUMNS);
-        self.to.alu_immediate(Alu::Add, ROWS_AT, small(ROWS));
+        self.to.load_table(TABLE, number);
         self.to.constant(STATE, table.start.into());
         if matches!(table.width, Width::Wide { .. }) {
             self.to.constant(MET, i64::from(table.first) << BITS);
@@ -305,7 +303,7 @@ impl Emitter<'_> {
     /// One byte: the next state.
     fn step(&mut self, table: &Table, at: usize) {
         self.to.load(1, BYTE, AT, offset(at));
-        self.to.alu(Alu::Add, BYTE, COLUMNS);
+        self.to.alu(Alu::Add, BYTE, TABLE);
         self.to.load(1, BYTE, BYTE, 0);
         if table.column_shift > 0 {
             self.to.alu_immediate(Alu::ShiftLeft, BYTE, table.column_shift.into());
@@ -330,13 +328,13 @@ impl Emitter<'_> {
     fn next_state(&mut self, table: &Table) {
         match table.width {
             Width::Narrow { .. } => {
-                self.to.alu(Alu::Add, STATE, ROWS_AT);
-                self.to.load(2, STATE, STATE, 0);
+                self.to.alu(Alu::Add, STATE, TABLE);
+                self.to.load(2, STATE, STATE, offset(ROWS));
             }
             Width::Wide { mask } => {
                 self.to.alu_immediate(Alu::And, STATE, number_of(mask));
-                self.to.alu(Alu::Add, STATE, ROWS_AT);
-                self.to.load(4, STATE, STATE, 0);
+                self.to.alu(Alu::Add, STATE, TABLE);
+                self.to.load(4, STATE, STATE, offset(ROWS));
                 self.to.alu(Alu::Or, MET, STATE);
             }
         }

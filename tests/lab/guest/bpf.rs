@@ -71,6 +71,18 @@ pub fn program(kind: u32, name: &str) -> Attributes {
     ])
 }
 
+/// Loads a program that permits everything, and attaches it to the hook of this BTF id.
+pub fn attach_lsm(function: u32) -> Result<OwnedFd, Errno> {
+    const LSM: u32 = 29;
+    const LSM_MAC: u32 = 27;
+    const RAW_TRACEPOINT_OPEN: u32 = 17;
+    let mut load = program(LSM, "krsi_other");
+    load[68..72].copy_from_slice(&LSM_MAC.to_ne_bytes());
+    load[108..112].copy_from_slice(&function.to_ne_bytes());
+    let program = descriptor(call(PROG_LOAD, &load)?);
+    call(RAW_TRACEPOINT_OPEN, &attributes(&[(8, &program.as_raw_fd().to_ne_bytes())])).map(descriptor)
+}
+
 pub fn by_id(id: u32) -> Attributes {
     attributes(&[(0, &id.to_ne_bytes())])
 }

@@ -86,6 +86,7 @@ mod signal;
 mod socket;
 mod stacks;
 mod stat;
+mod strained;
 mod syslog;
 mod tampering;
 mod target;
@@ -594,6 +595,13 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what is frozen cannot be written" => tampering::frozen,
             "a session that watches bpf(2) does not see itself look" => tampering::unseen,
             "what the session does itself is nobody else's deed" => tampering::own_changes,
+        }
+        "strained" {
+            "a hook without room: said, and what is attached goes on" => strained::full_hook,
+            "what is not mounted is named, or not needed" => strained::not_mounted,
+            "short of memory: as a whole or not at all" => strained::short_of_memory,
+            "a processor comes and goes under load" => strained::a_processor_comes_and_goes,
+            "the wall clock is turned under a lease" => strained::the_clock_is_turned,
         }
         "recording" {
             "secrets are in no output and no recording, and a rule has the real text" => recording::secrets,
