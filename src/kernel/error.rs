@@ -15,6 +15,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     #[error(
+        "{place} is not mounted, and krsi-sh needs it to attach probes\nfix: mount -t {kind} {kind} {place}"
+    )]
+    NotMounted { place: &'static str, kind: &'static str },
+    #[error(
         "probes need privilege: CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON; this process has neither\n\
          fix: run krsi-sh as root (sudo krsi-sh …)"
     )]

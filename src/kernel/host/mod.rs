@@ -44,8 +44,12 @@ fn own_capabilities() -> Result<u64, KernelError> {
 }
 
 /// # Errors
-/// If this process may not load programs.
+/// If this process may not load programs, or what it reads for that is not mounted.
 pub fn check_privilege() -> Result<(), KernelError> {
+    let needed = [("/proc", "proc", "/proc/self"), ("/sys", "sysfs", "/sys/kernel")];
+    if let Some((place, kind, _)) = needed.into_iter().find(|(.., within)| !Path::new(within).exists()) {
+        return Err(KernelError::NotMounted { place, kind });
+    }
     match suffices(own_capabilities()?) {
         true if namespaces::in_own_user_namespace() => Err(KernelError::UserNamespace),
         true => Ok(()),
