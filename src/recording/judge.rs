@@ -94,8 +94,9 @@ pub fn remark(spec: &Spec, past: &Attach) -> Option<String> {
     let is_same = Rule::of(spec).selects == past.rule.selects;
     let selected = (!is_same && !past.rule.is_everything())
         .then(|| format!("selected ({})", past.rule.selects_in_words));
-    let limited = !past.limits.is_empty() && !(is_same && past.limits == spec.limits.in_words());
-    let sent = limited.then(|| format!("sent ({})", past.limits.join(", ")));
+    let sends_alike = is_same && past.limits == spec.limits.in_words();
+    let sent =
+        (!past.limits.is_empty() && !sends_alike).then(|| format!("sent ({})", past.limits.join(", ")));
     let only = [selected, sent].into_iter().flatten().collect::<Vec<_>>().join(" and ");
     (!only.is_empty()).then(|| {
         format!(

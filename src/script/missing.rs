@@ -24,7 +24,7 @@ pub fn nearest_file(path: &str) -> Option<String> {
     let names: Vec<String> = fs::read_dir(there)
         .ok()?
         .take(MOST_NAMES)
-        .filter_map(|entry| Some(raw::from_os(&entry.ok()?.file_name())))
+        .filter_map(|entry| Some(raw::from_os(entry.ok()?.file_name())))
         // What leads on to what the path says behind it.
         .filter(|name| whole(name).exists())
         .collect();
@@ -46,7 +46,7 @@ mod tests {
         }
         assert_eq!(nearest_file(&at("etc/shadw")), Some(at("etc/shadow")));
         assert_eq!(nearest_file(&at("ect/shadow")), Some(at("etc/shadow")));
-        assert_eq!(nearest_file(&at("etc/shh/sshd_config")), Some(at("etc/ssh/sshd_config")));
+        assert_eq!(nearest_file(&at("etc/sshh/sshd_config")), Some(at("etc/ssh/sshd_config")));
         // A name on the way is right, but what is behind it is not there.
         assert_eq!(nearest_file(&at("ect/passwd")), None);
         assert_eq!(nearest_file(&at("etc/something-else")), None);

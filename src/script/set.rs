@@ -24,6 +24,8 @@ use crate::{
 
 /// Values that a set may have: as many as a table of the kernel's.
 pub const MOST_VALUES: usize = 65_536;
+/// Bytes that a value may have: what is longer is no path either.
+const LONGEST_VALUE: usize = 4096;
 /// Sets of a session.
 const MOST_SETS: usize = 256;
 /// When it is tried again to take out what its time is over.
@@ -50,6 +52,8 @@ struct Set {
     kind: Option<Param>,
     /// By the text that is the same for the same value.
     values: Values,
+    /// When the next of them goes.
+    due: Option<Instant>,
     /// Params that take it, or did.
     takers: Vec<Taker>,
 }
@@ -101,6 +105,12 @@ fn key(value: &Value) -> Result<String, Fault> {
             return Err(Fault::script(text).about(other));
         }
     };
+    if text.len() > LONGEST_VALUE {
+        let length = text.len();
+        return Err(Fault::script(format!(
+            "a set takes no text of {length} bytes; allowed: {LONGEST_VALUE} at most"
+        )));
+    }
     if let Ok(network) = Network::parse(&text) {
         return Ok(network.to_string());
     }
@@ -119,10 +129,21 @@ fn members(value: &Value, until: Option<Instant>) -> Result<Values, Fault> {
     list.iter().map(|value| Ok((key(value)?, Member { value: value.clone(), until }))).collect()
 }
 
+fn next(values: &Values) -> Option<Instant> {
+    values.values().filter_map(|member| member.until).min()
+}
+
+impl Set {
+    fn put(&mut self, values: Values) {
+        self.due = next(&values);
+        self.values = values;
+    }
+}
+
 impl SetHandle {
     fn new(name: &str) -> Self {
         let (name, values) = (name.to_owned(), Values::new());
-        SetHandle(Rc::new(RefCell::new(Set { name, kind: None, values, takers: Vec::new() })))
+        SetHandle(Rc::new(RefCell::new(Set { name, kind: None, values, due: None, takers: Vec::new() })))
     }
 
     pub fn name(&self) -> String {
@@ -209,12 +230,13 @@ impl SetHandle {
             let over =
                 set.values.values_mut().filter(|member| member.until.is_some_and(|until| until <= now));
             over.for_each(|member| member.until = Some(now + AGAIN));
+            set.due = next(&set.values);
         })
     }
 
     /// When the next of its values goes.
     pub fn next_due(&self) -> Option<Instant> {
-        self.0.borrow().values.values().filter_map(|member| member.until).min()
+        self.0.borrow().due
     }
 
     /// Has every param that takes it have these values: all of them, or none.
@@ -232,7 +254,7 @@ impl SetHandle {
             return Err(Fault::script(text));
         }
         if values.keys().eq(former.keys()) {
-            self.0.borrow_mut().values = values;
+            self.0.borrow_mut().put(values);
             return Ok(Vec::new());
         }
         if let Some(kind) = &kind {
@@ -265,7 +287,7 @@ impl SetHandle {
                 }
             }
         }
-        self.0.borrow_mut().values = values;
+        self.0.borrow_mut().put(values);
         Ok(remarks)
     }
 

@@ -506,7 +506,7 @@ mod functions {
     }
 
     /// Returns the probe's counters as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
-    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed. Of one that
+    /// deny, kill, emitted, suppressed (and of it limited, sampled_out), lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed. Of one that
     /// asks also would_ask, asked, answered, timed_out, withdrawn, held, otherwise.
     #[rhai_fn(return_raw)]
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {
