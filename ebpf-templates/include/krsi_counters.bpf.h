@@ -29,6 +29,9 @@ enum krsi_counter {
 	krsi_counter_timed_out,
 	krsi_counter_withdrawn,
 	krsi_counter_otherwise,
+	/* Of the suppressed (krsi_limit.bpf.h). */
+	krsi_counter_limited,
+	krsi_counter_sampled_out,
 	KRSI_COUNTERS, /* how many */
 };
 

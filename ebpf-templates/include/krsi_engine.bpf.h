@@ -42,6 +42,7 @@
 #include "krsi_enter.bpf.h"
 #include "krsi_event.bpf.h"
 #include "krsi_file.bpf.h"
+#include "krsi_limit.bpf.h"
 #include "krsi_origin.bpf.h"
 #include "krsi_preview.bpf.h"
 #include "krsi_scratch.bpf.h"
@@ -111,9 +112,30 @@ __noinline u64 krsi_consider(u32 slot, u32 hook, u32 match)
  * Whether the template has told of the like before, and the event is not to be sent but counted as suppressed. Asked of what is
  * about to be sent; nothing that is decided depends on it.
  */
-#ifndef KRSI_IS_REPEATED
+#ifdef KRSI_IS_REPEATED
+#define KRSI_REPEATS true
+#else
+#define KRSI_REPEATS false
 #define KRSI_IS_REPEATED(slot, verdict) false
 #endif
+
+/* Before what only an event needs is gathered: whether there is to be none. What may be a repetition is asked about later. */
+static __always_inline bool krsi_cut(u32 slot)
+{
+	struct scratch *scratch;
+	bool silent;
+
+	if (!KRSI_LIMITS || KRSI_REPEATS)
+		return false;
+	silent = krsi_is_cut(slot);
+	scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
+	if (scratch)
+		scratch->silent = silent;
+	return silent;
+}
+
+/* Whether the time has been gathered there already. */
+#define KRSI_CUT_FIELDS (KRSI_LIMITS && !KRSI_REPEATS ? KRSI_FIELD_TIME : 0)
 
 /*
  * The rest: answer, deed, summaries, event, counters. `when` is an enum krsi_when. Gives the errno to refuse with, or 0.
@@ -127,7 +149,7 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 
 	if (!scratch || !settings)
 		return 0;
-	quiet = settings->control.quiet;
+	quiet = settings->control.quiet || (KRSI_LIMITS && scratch->silent);
 	if (!krsi_asks && (krsi_exe == KRSI_EXE_FOR_SUMMARIES || (krsi_exe == KRSI_EXE_FOR_EVENTS && !quiet)))
 		krsi_gather_exe(scratch);
 	answer = krsi_answer(settings, when, result);
@@ -141,18 +163,19 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	krsi_write_answer(&scratch->event.header, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none) {
 		krsi_gather_header(scratch, krsi_summary_fields,
-				   krsi_filter_fields | (krsi_asks ? krsi_event_fields : 0));
+				   krsi_filter_fields | (krsi_asks ? krsi_event_fields : 0) | KRSI_CUT_FIELDS);
 		krsi_summarize(slot, settings->control.epoch);
 	}
 	if (krsi_asks && answer.verdict == KRSI_ASK) {
 		/* Whatever else is told: somebody has to answer. */
 		if (!krsi_emit(slot))
 			krsi_hurry(slot);
-	} else if (quiet || KRSI_IS_REPEATED(slot, answer.verdict)) {
+	} else if (quiet || KRSI_IS_REPEATED(slot, answer.verdict) || (KRSI_LIMITS && KRSI_REPEATS && krsi_is_cut(slot))) {
 		krsi_count(krsi_counter_suppressed);
 	} else {
 		if (!krsi_asks) {
-			krsi_gather_header(scratch, krsi_event_fields, krsi_filter_fields | krsi_summary_fields);
+			krsi_gather_header(scratch, krsi_event_fields,
+					   krsi_filter_fields | krsi_summary_fields | (KRSI_LIMITS ? KRSI_FIELD_TIME : 0));
 			scratch->event.header.notes |= krsi_notes_of_path(slot);
 		}
 		krsi_emit(slot);
@@ -168,14 +191,17 @@ static __always_inline int krsi_decide(void *context, struct scratch *scratch, e
 				       enum krsi_match match)
 {
 	u64 errno = 0;
+	bool silent;
 	u64 result;
 
 	if (scratch->event.header.notes & KRSI_NOTE_NO_PATH || match == KRSI_UNKNOWN)
 		krsi_count(krsi_counter_errors);
 	result = krsi_consider(scratch->slot, hook, match);
 	if (result) {
-		krsi_gather_stacks(context, scratch);
-		krsi_gather_rest(scratch->slot);
+		silent = krsi_cut(scratch->slot);
+		if (!silent || krsi_summaries[0].kind != krsi_summary_kind_none)
+			krsi_gather_stacks(context, scratch);
+		krsi_gather_rest(scratch->slot, silent);
 		if (krsi_asks)
 			krsi_identify(scratch->slot);
 		errno = krsi_conclude(scratch->slot, result, KRSI_IN_TIME);

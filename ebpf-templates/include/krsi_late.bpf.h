@@ -134,7 +134,7 @@ static __always_inline void krsi_late_decide(struct scratch *scratch, enum krsi_
 	u64 result = krsi_consider(slot, hook, match);
 
 	if (result) {
-		krsi_gather_rest(slot);
+		krsi_gather_rest(slot, krsi_cut(slot));
 		krsi_conclude(slot, result, KRSI_TOO_LATE);
 	}
 }

@@ -407,8 +407,8 @@ __noinline u64 krsi_gather_directory_apart(u32 slot, u32 parts)
 	return 1;
 }
 
-/* What is not gathered for the filter. From the hook's own program: from a function of its stack there would be too little left. */
-static __always_inline void krsi_gather_rest(u32 slot)
+/* What is not gathered for the filter; `silent`: there will be no event. From the hook's own program: from a function of its stack there would be too little left. */
+static __always_inline void krsi_gather_rest(u32 slot, bool silent)
 {
 	volatile struct settings *settings;
 
@@ -416,7 +416,7 @@ static __always_inline void krsi_gather_rest(u32 slot)
 		krsi_gather_origin(slot, krsi_summary_origin);
 		krsi_gather_directory_apart(slot, krsi_summary_origin);
 	}
-	if (krsi_event_origin) {
+	if (krsi_event_origin && !silent) {
 		settings = krsi_read_settings();
 		if (settings && !settings->control.quiet) {
 			krsi_gather_origin(slot, krsi_event_origin);

@@ -54,6 +54,9 @@ struct scratch {
 	/* Bytes in use of the packed part: the path, and what stands behind it. */
 	u32 used;
 	u32 slot;
+	/* 1: there will be no event (krsi_limit.bpf.h). */
+	u32 silent;
+	u32 none;
 	/* Whose path the event's is; 0: nobody's, such as a socket's name. */
 	u64 path_mount;
 	u64 path_dentry;

@@ -95,6 +95,10 @@ impl Attached for Rehearsed {
 
     fn let_go(&mut self) {}
 
+    fn limited(&self) -> Result<u64, BackendError> {
+        Ok(0)
+    }
+
     fn set_quiet(&mut self, _: bool) -> Result<(), BackendError> {
         Ok(())
     }

@@ -204,6 +204,12 @@ pub trait Attached {
     /// Lets everything go on that it holds.
     fn let_go(&mut self);
 
+    /// Returns how many events its limits have held back so far.
+    ///
+    /// # Errors
+    /// If its counters cannot be read.
+    fn limited(&self) -> Result<u64, BackendError>;
+
     /// Sets whether its events are only counted, from the next decision on.
     ///
     /// # Errors

@@ -365,7 +365,15 @@ impl Sink for Listener {
 fn lost_of(books: &Books) -> Option<String> {
     let counters = &books.counters;
     let lost = counters.lost_ring + counters.lost_queue + counters.missed;
-    (lost > 0).then(|| format!("{lost} events of `{}` were lost", books.template))
+    let withheld = counters.withheld();
+    match (lost, withheld) {
+        (0, 0) => None,
+        (0, _) => Some(format!(
+            "{withheld} events of `{}` were held back by a limit when it was recorded",
+            books.template
+        )),
+        _ => Some(format!("{} events of `{}` were lost", lost + withheld, books.template)),
+    }
 }
 
 /// Writes the profile, and says what it comes to.

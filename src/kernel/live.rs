@@ -124,6 +124,10 @@ impl Attached for LiveProbe {
         self.attachment.let_go();
     }
 
+    fn limited(&self) -> Result<u64, BackendError> {
+        Ok(self.attachment.limited()?)
+    }
+
     fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
         Ok(self.attachment.set_quiet(quiet)?)
     }

@@ -8,6 +8,7 @@
 
 pub mod aggregation;
 pub mod ask;
+pub mod limits;
 pub mod mode;
 pub mod needs;
 pub mod param;
@@ -26,8 +27,8 @@ use crate::{
 };
 
 pub use self::{
-    aggregation::Aggregation, ask::Ask, mode::Mode, param::ParamValue, scope::Scope, summary::Summary,
-    trip::Trip,
+    aggregation::Aggregation, ask::Ask, limits::Limits, mode::Mode, param::ParamValue, scope::Scope,
+    summary::Summary, trip::Trip,
 };
 
 /// Everything a script has said about one probe.
@@ -37,6 +38,10 @@ pub struct Spec {
     /// Unique in the session; by default `TEMPLATE-N`.
     pub name: String,
     pub params: BTreeMap<String, ParamValue>,
+    /// Of these params the name of the set whose values they have; they may be empty.
+    pub sets: BTreeMap<String, String>,
+    /// Files that its params name are there.
+    pub expects_files: bool,
     pub scope: Scope,
     /// Set by `.everywhere()`: that it is about every task is meant.
     pub everywhere: bool,
@@ -52,6 +57,8 @@ pub struct Spec {
     pub aggregations: Vec<Aggregation>,
     /// No events are sent.
     pub quiet: bool,
+    /// Not all events are sent.
+    pub limits: Limits,
     /// Entries that the aggregations may keep, all together.
     pub keys: u32,
     /// Put on each event.
@@ -113,6 +120,11 @@ pub enum SpecError {
          ask without `{param}`, or use `.deny()`"
     )]
     AsksTooLate { param: String },
+    #[error(
+        "a probe that asks tells every question, and what became of it: it takes no `.limit(…)` and no `.sample(…)`; \
+         leave these out, or have another probe beside it ask"
+    )]
+    AsksAndLimits,
 }
 
 impl Spec {
@@ -122,6 +134,8 @@ impl Spec {
             template,
             name,
             params: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            expects_files: true,
             scope: Scope::default(),
             everywhere: false,
             mode: Mode::Observe,
@@ -132,6 +146,7 @@ impl Spec {
             filter: None,
             aggregations: Vec::new(),
             quiet: false,
+            limits: Limits::default(),
             keys: aggregation::KEYS,
             stacks: Vec::new(),
             fields: None,
@@ -180,7 +195,12 @@ impl Spec {
     #[must_use]
     pub fn describe_params(&self) -> String {
         let one = |(name, value): (&String, &ParamValue)| {
-            format!("{name} {}", value.describe(self.template.param(name).map(|param| &param.kind)))
+            let values = value.describe(self.template.param(name).map(|param| &param.kind));
+            match self.sets.get(name) {
+                Some(set) if values.is_empty() => format!("{name} set {set:?} (empty now)"),
+                Some(set) => format!("{name} set {set:?} (now {values})"),
+                None => format!("{name} {values}"),
+            }
         };
         self.params.iter().map(one).collect::<Vec<_>>().join(", ")
     }
@@ -272,6 +292,9 @@ impl Spec {
         if let Some(why) = &self.template.cannot_ask {
             return Err(SpecError::CannotAsk { template: self.template.name.clone(), why: why.clone() });
         }
+        if !self.limits.is_empty() {
+            return Err(SpecError::AsksAndLimits);
+        }
         match self.late() {
             Some(param) => Err(SpecError::AsksTooLate { param: param.to_owned() }),
             None => Ok(()),
@@ -309,6 +332,10 @@ pub struct Counters {
     pub otherwise: u64,
     pub emitted: u64,
     pub suppressed: u64,
+    /// Of the suppressed: more than a limit lets be sent.
+    pub limited: u64,
+    /// Of the suppressed: between two that are sent as samples.
+    pub sampled_out: u64,
     pub lost_ring: u64,
     pub delivered: u64,
     pub lost_queue: u64,
@@ -348,6 +375,8 @@ impl std::ops::Add for Counters {
             otherwise: self.otherwise + other.otherwise,
             emitted: self.emitted + other.emitted,
             suppressed: self.suppressed + other.suppressed,
+            limited: self.limited + other.limited,
+            sampled_out: self.sampled_out + other.sampled_out,
             lost_ring: self.lost_ring + other.lost_ring,
             delivered: self.delivered + other.delivered,
             lost_queue: self.lost_queue + other.lost_queue,
@@ -361,6 +390,12 @@ impl std::ops::Add for Counters {
 }
 
 impl Counters {
+    /// Returns how many events were wanted and not sent, by `.limit(…)` and `.sample(…)`.
+    #[must_use]
+    pub fn withheld(&self) -> u64 {
+        self.limited + self.sampled_out
+    }
+
     /// Whether the sums of invariant 4 hold.
     #[must_use]
     pub fn balanced(&self) -> bool {

@@ -33,6 +33,16 @@ pub enum ParamValue {
 }
 
 impl ParamValue {
+    /// Returns a value that names nothing, of a param whose values may be a list.
+    #[must_use]
+    pub fn nothing(kind: &ParamKind) -> Self {
+        match kind {
+            ParamKind::Networks | ParamKind::NotNetworks => ParamValue::Networks(Vec::new()),
+            ParamKind::Ports => ParamValue::Ports(Vec::new()),
+            _ => ParamValue::Texts(Vec::new()),
+        }
+    }
+
     /// Returns its members as a script would write them; of names that have bits, the number.
     #[must_use]
     pub fn members(&self) -> Vec<String> {

@@ -284,6 +284,18 @@ fn kinds() -> String {
 }
 
 impl Scope {
+    /// Whether it is about tasks that may have other files than this process, by the same names: of a container, or in another root.
+    #[must_use]
+    pub fn may_be_elsewhere(&self) -> bool {
+        self.conditions().any(|(condition, members)| match condition.kind {
+            Kind::MntNs | Kind::PidNs | Kind::UserNs => {
+                condition.negated || members.iter().any(|member| *member != Member::Host)
+            }
+            Kind::Cgroup | Kind::Pid => !condition.negated,
+            _ => false,
+        })
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.conditions.is_empty()

@@ -42,6 +42,14 @@ pub fn obstacle(spec: &Spec, past: &Attach, now: &Rule) -> Option<String> {
     if past.quiet && !(own.selects == now.selects && spec.quiet && counts_alike) {
         return Some(format!("`{}` only counted, and the recording has no events of it", past.probe));
     }
+    let limits = spec.limits.in_words();
+    if !limits.is_empty() && limits != past.limits {
+        return Some(format!(
+            "what is sent of `{}` cannot be limited once more ({}); leave out `.limit(…)` and `.sample(…)`, or record with them",
+            past.probe,
+            limits.join(", ")
+        ));
+    }
     let told = past.tells.told();
     let untold = |uses: &dyn Fn(&str) -> bool| {
         let names = template.fields.iter().map(|field| field.name.as_str());
@@ -84,10 +92,16 @@ pub fn obstacle(spec: &Spec, past: &Attach, now: &Rule) -> Option<String> {
 /// Returns what there is to say about a probe that is not the one that was recorded, in a sentence, if there is something.
 pub fn remark(spec: &Spec, past: &Attach) -> Option<String> {
     let is_same = Rule::of(spec).selects == past.rule.selects;
-    (!is_same && !past.rule.is_everything()).then(|| {
+    let selected = (!is_same && !past.rule.is_everything())
+        .then(|| format!("selected ({})", past.rule.selects_in_words));
+    let sends_alike = is_same && past.limits == spec.limits.in_words();
+    let sent =
+        (!past.limits.is_empty() && !sends_alike).then(|| format!("sent ({})", past.limits.join(", ")));
+    let only = [selected, sent].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    (!only.is_empty()).then(|| {
         format!(
-            "the recording has only what `{}` selected ({}): what else this probe would have had is not in it",
-            past.probe, past.rule.selects_in_words
+            "the recording has only what `{}` {only}: what else this probe would have had is not in it",
+            past.probe
         )
     })
 }

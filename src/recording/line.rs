@@ -86,6 +86,9 @@ pub struct Attach {
     pub counts: String,
     /// Whether it sent no events, but only counted.
     pub quiet: bool,
+    /// Which of its events it did not send, in words.
+    #[serde(default)]
+    pub limits: Vec<String>,
     pub door: String,
     #[serde(flatten)]
     pub rule: Rule,
@@ -294,6 +297,7 @@ impl Attach {
             tells: spec.told().into(),
             counts: counts(spec),
             quiet: spec.quiet,
+            limits: spec.limits.in_words(),
             door: door.name().to_owned(),
             rule: Rule::of(spec),
         }

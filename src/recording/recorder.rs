@@ -444,6 +444,11 @@ impl Attached for Watched {
         self.inner.let_go();
     }
 
+    /// Nothing that a script sees hangs on it.
+    fn limited(&self) -> Result<u64, BackendError> {
+        self.inner.limited()
+    }
+
     fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
         self.inner.set_quiet(quiet)?;
         self.changed(|spec| spec.quiet = quiet);

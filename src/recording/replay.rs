@@ -621,6 +621,14 @@ impl Recorded for Replay {
             if let Some(past) = past.borrow().get(by).filter(|_| lost > 0) {
                 doubts.push(format!("`{}` lost {lost} events when this was recorded", past.probe));
             }
+            let withheld = counters.withheld();
+            if let Some(past) = past.borrow().get(by).filter(|_| withheld > 0) {
+                let limits = past.limits.join(", ");
+                doubts.push(format!(
+                    "`{}` did not send {withheld} events when this was recorded ({limits})",
+                    past.probe
+                ));
+            }
         }
         doubts
     }

@@ -54,6 +54,7 @@ pub fn schema() -> String {
                 ("tells", json!({ "type": "object", "description": "The fields that its events tell." })),
                 ("counts", text("The same for probes that keep the same counts.")),
                 ("quiet", quiet()),
+                ("limits", json!({ "type": "array", "items": { "type": "string" }, "description": "Which of its events it did not send, in words." })),
                 ("door", json!({ "enum": ["lsm", "fmod_ret", "observe"] })),
             ]),
         ),

@@ -284,7 +284,7 @@ fn different<'p>(probes: impl IntoIterator<Item = &'p ProbeHandle>) -> Vec<Probe
 /// What these probes have lost of their events; of one whose counters cannot be read, nothing is known.
 fn lost(probes: &[ProbeHandle]) -> u64 {
     let counters = probes.iter().filter_map(|probe| probe.counters().ok());
-    counters.map(|counters| counters.lost_ring + counters.lost_queue).sum()
+    counters.map(|counters| counters.lost_ring + counters.lost_queue + counters.withheld()).sum()
 }
 
 /// Whether it runs, as `describe` says it.

@@ -10,7 +10,7 @@ mod words;
 
 use std::{fmt, ops::Range, rc::Rc};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceSpan};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::{
@@ -42,6 +42,8 @@ pub struct Diagnostic {
     /// Where the functions in between were called, innermost first; only those in the same text.
     calls: Vec<(Range<usize>, String)>,
     cause: Cause,
+    /// It goes on: nothing is wrong for certain.
+    is_warning: bool,
 }
 
 /// What names of a script may have meant.
@@ -54,7 +56,23 @@ pub struct Lookup<'l> {
 impl Diagnostic {
     /// One without a place.
     pub fn sentence(text: &str) -> Self {
-        Diagnostic { text: text.to_owned(), advice: None, place: None, calls: vec![], cause: Cause::Script }
+        let (advice, place, calls, cause) = (None, None, vec![], Cause::Script);
+        Diagnostic { text: text.to_owned(), advice, place, calls, cause, is_warning: false }
+    }
+
+    /// One that ends nothing, about an argument of the call at a place of a text.
+    pub fn warning(place: Option<&(Rc<Source>, Position)>, about: &str, text: &str, advice: String) -> Self {
+        let place = place.map(|(source, position)| {
+            let at = offset(&source.text, *position);
+            let span = argument(&source.text, at, about).unwrap_or_else(|| word_at(&source.text, at));
+            (Rc::clone(source), span)
+        });
+        Diagnostic {
+            place,
+            advice: Some(advice),
+            is_warning: true,
+            ..Self::sentence(&format!("warning: {text}"))
+        }
     }
 
     /// One about the word at a place of a text.
@@ -266,6 +284,10 @@ impl miette::Diagnostic for Shown<'_> {
             .advice
             .as_ref()
             .map(|advice| Box::new(printable_lines(advice)) as Box<dyn fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        self.diagnostic.is_warning.then_some(Severity::Warning)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {

@@ -11,7 +11,7 @@ use crate::{
     facts::{FactError, Whose},
     filter::Refusal,
     probe::{SpecError, aggregation::AggregationError, param::ParamError, scope::ScopeError},
-    values::{CodeError, DurationError, SeverityError},
+    values::{CodeError, DurationError, RateError, SeverityError},
 };
 
 /// Who has to do something about it.
@@ -159,6 +159,13 @@ impl From<DurationError> for Fault {
             DurationError::Zero => None,
         };
         Fault { about, ..Fault::script(error) }
+    }
+}
+
+impl From<RateError> for Fault {
+    fn from(error: RateError) -> Self {
+        let given = error.given.clone();
+        Fault::script(error).about(given)
     }
 }
 

@@ -10,13 +10,16 @@ mod asking;
 mod breaker;
 mod configure;
 mod explanation;
+mod limits;
 mod live;
+mod missing;
 mod rehearsal;
 mod remarks;
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
+    collections::BTreeMap,
+    rc::{Rc, Weak},
     time::{Duration, Instant},
 };
 
@@ -32,11 +35,30 @@ use crate::{
     template::ParamKind,
 };
 
-pub use self::{asking::Asker, rehearsal::Rehearsal};
+pub use self::{
+    asking::Asker,
+    limits::LimitOf,
+    missing::{Missing, Written},
+    rehearsal::Rehearsal,
+};
 
 /// A probe that a script holds; clones are the same probe.
 #[derive(Clone)]
 pub struct ProbeHandle(Rc<RefCell<State>>);
+
+/// A probe that others hold.
+#[derive(Clone)]
+pub struct WeakProbe(Weak<RefCell<State>>);
+
+impl WeakProbe {
+    pub fn upgrade(&self) -> Option<ProbeHandle> {
+        self.0.upgrade().map(ProbeHandle)
+    }
+
+    pub fn is(&self, other: &WeakProbe) -> bool {
+        Weak::ptr_eq(&self.0, &other.0)
+    }
+}
 
 /// What became of a probe that a script has made, also when the script does not hold it any more.
 #[derive(Debug)]
@@ -93,6 +115,10 @@ struct State {
     lapse_told: bool,
     /// It had run out when the probe was detached.
     closed_lapsed: bool,
+    /// Where the script has given each of its params.
+    written: BTreeMap<String, Written>,
+    /// How many events its limits have held back, as has been said.
+    limited_told: u64,
     /// That its breaker has tripped has been said.
     trip_told: bool,
     /// It had tripped when the probe was detached.
@@ -172,6 +198,8 @@ impl ProbeHandle {
             rehearsal_ends: None,
             lapse_told: false,
             closed_lapsed: false,
+            written: BTreeMap::new(),
+            limited_told: 0,
             trip_told: false,
             closed_tripped: false,
             altered: 0,
@@ -182,6 +210,10 @@ impl ProbeHandle {
 
     pub fn is(&self, other: &ProbeHandle) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub fn downgrade(&self) -> WeakProbe {
+        WeakProbe(Rc::downgrade(&self.0))
     }
 
     pub fn id(&self) -> u32 {
@@ -303,6 +335,7 @@ impl ProbeHandle {
         state.door = Some(attachment.door());
         state.missing_hooks = attachment.missing_hooks();
         state.attachment = Some(attachment);
+        state.limited_told = 0;
         state.has_books = true;
         state.lease_ends = state.spec.lease.and_then(|lease| Instant::now().checked_add(lease));
         state.rehearsal_ends =

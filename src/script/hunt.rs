@@ -97,6 +97,12 @@ impl Hunt {
         if lost > 0 {
             doubts.push(format!("{lost} events were lost"));
         }
+        let withheld: u64 = books.iter().map(|books| books.counters.withheld()).sum();
+        if withheld > 0 {
+            doubts.push(format!(
+                "{withheld} events were not looked at: `.limit(…)` or `.sample(…)` held them back"
+            ));
+        }
         if undecided > 0 {
             doubts.push(format!(
                 "{undecided} operations could not be judged: what they are about was unreadable, or too long"

@@ -47,14 +47,16 @@ use super::{
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
     frozen::FrozenTrees,
-    handle::{Asker, ProbeHandle},
+    handle::{Asker, Missing, ProbeHandle},
     hunt::Hunt,
     interrupt::Interrupts,
+    missing::nearest_file,
     policy::{Effect, Ruling},
     program::{Callback, Program, Texts},
     recent::Recent,
     registry::Registry,
     scratch::Scratches,
+    set::Sets,
     stop::Stop,
     target::Target,
     timers::Timers,
@@ -103,6 +105,8 @@ pub struct Runtime {
     /// Sequences, thresholds, and what the script remembers.
     pub correlations: Correlations,
     pub timers: RefCell<Timers>,
+    /// Values that params of several probes take.
+    pub sets: Sets,
     /// What somebody at the prompt is asked.
     asked: Asked,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
@@ -139,6 +143,8 @@ pub struct Runtime {
     last_heartbeat: Cell<Instant>,
     /// When it is looked again whether a breaker has tripped.
     next_breaker_look: Cell<Instant>,
+    /// When it is looked again what limits have held back.
+    next_limit_look: Cell<Instant>,
     tampering: Tampering,
     /// When the next lease runs out.
     next_lapse: Cell<Option<Instant>>,
@@ -184,6 +190,7 @@ impl Runtime {
             frozen: FrozenTrees::default(),
             correlations: Correlations::default(),
             timers: RefCell::default(),
+            sets: Sets::default(),
             asked: Asked::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
@@ -202,6 +209,7 @@ impl Runtime {
             told_door: Cell::new(None),
             last_heartbeat: Cell::new(Instant::now()),
             next_breaker_look: Cell::new(Instant::now()),
+            next_limit_look: Cell::new(Instant::now()),
             tampering: Tampering::default(),
             next_lapse: Cell::new(None),
             failed_callbacks: RefCell::default(),
@@ -281,9 +289,46 @@ impl Runtime {
             }
             self.introduced.borrow_mut().push(described);
         }
-        self.notes(&probe.remarks());
+        self.tell_remarks(probe, probe.remarks());
         self.note_door(probe);
         Ok(())
+    }
+
+    /// Says what there is to say about a probe's params and what it cannot do; a file that is not there at its place in the script.
+    pub fn tell_remarks(&self, probe: &ProbeHandle, mut remarks: Vec<String>) {
+        /// Of one probe; a list may have thousands.
+        const MOST: usize = 5;
+        // What is replayed was there when it was recorded, or was not.
+        if self.backend.recorded().is_some() {
+            self.notes(&remarks);
+            return;
+        }
+        let missing = probe.missing_files();
+        let is_said = |remark: &str, path: &str| remark.contains(&format!("there is no file {path:?}"));
+        remarks.retain(|remark| {
+            (probe.expects_files() || !remark.contains("there is no file "))
+                && !missing.iter().any(|missing| is_said(remark, &missing.path))
+        });
+        for Missing { param, path, written } in missing.iter().take(MOST) {
+            let text = format!(
+                "param `{param}` of probe `{}`: there is no file {path:?}, so it matches nothing before one is made there",
+                probe.name()
+            );
+            let near =
+                nearest_file(path).map_or_else(String::new, |near| format!("did you mean {near:?}?\n"));
+            let advice = format!(
+                "{near}fix: name a file that is there, or say that it comes later: `.expects_file(false)`"
+            );
+            self.diagnose(&Diagnostic::warning(written.as_ref(), path, &text, advice));
+        }
+        if missing.len() > MOST {
+            self.note(&format!(
+                "{}: {} more files that it names are not there",
+                probe.name(),
+                missing.len() - MOST
+            ));
+        }
+        self.notes(&remarks);
     }
 
     /// Says by which door a probe is attached, if a better one could not be had.

@@ -10,6 +10,7 @@ use super::{
     file::ScriptFile,
     handle::ProbeHandle,
     origin::{ScriptAncestor, ScriptRelative},
+    set::SetHandle,
     summary::ScriptSummary,
     timers::TimerHandle,
 };
@@ -27,6 +28,8 @@ pub fn to_json(value: &Dynamic) -> Value {
         Value::Object(to_object(&ancestor.members()))
     } else if let Some(summary) = value.read_lock::<ScriptSummary>() {
         summary.rows().into()
+    } else if let Some(set) = value.read_lock::<SetHandle>() {
+        set.values()
     } else if let Some(probe) = value.read_lock::<ProbeHandle>() {
         serde_json::json!({
             "probe": probe.name(),
@@ -100,6 +103,8 @@ pub fn text(value: &Dynamic) -> String {
         sequence.describe()
     } else if let Some(threshold) = value.read_lock::<ThresholdHandle>() {
         threshold.describe()
+    } else if let Some(set) = value.read_lock::<SetHandle>() {
+        set.describe()
     } else if let Some(state) = value.read_lock::<StateHandle>() {
         state.describe()
     } else if let Some(networks) = value.read_lock::<Networks>() {

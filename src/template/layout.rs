@@ -112,6 +112,10 @@ numbers! {
         timed_out,
         withdrawn,
         otherwise,
+        /// Of the suppressed, by `.limit(…)`.
+        limited,
+        /// Of the suppressed, by `.sample(…)`.
+        sampled_out,
     }
 }
 

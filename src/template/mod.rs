@@ -227,6 +227,12 @@ pub struct NameRule {
 }
 
 impl ParamKind {
+    /// Whether a named set can stand for its value: what it names is in a table of the kernel's, and in no word of bits and no program.
+    #[must_use]
+    pub fn takes_sets(&self) -> bool {
+        !matches!(self, ParamKind::Flags(_) | ParamKind::Flag | ParamKind::Variables | ParamKind::Asked(_))
+    }
+
     /// The type as documentation prints it.
     #[must_use]
     pub fn type_name(&self) -> &'static str {

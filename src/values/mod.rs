@@ -8,6 +8,7 @@ pub mod duration;
 pub mod network;
 mod path;
 mod port;
+mod rate;
 mod severity;
 pub mod size;
 mod suggest;
@@ -18,6 +19,7 @@ pub use self::{
     network::{Network, NetworkError, Networks},
     path::not_in_a_path,
     port::{PortError, Ports},
+    rate::{Rate, RateError},
     severity::{Severity, SeverityError},
     suggest::nearest,
 };

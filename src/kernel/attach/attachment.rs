@@ -13,7 +13,7 @@ use crate::{
     event::Source,
     kernel::{
         Kernel, KernelError,
-        attach::{exempt, hooks::Hooks, older::Older, scope::Resolved, trackers},
+        attach::{exempt, hooks::Hooks, limits, older::Older, scope::Resolved, trackers},
         errno::chain,
         host::preemption,
         label::Label,
@@ -143,6 +143,7 @@ impl Attachment {
             }
         }
         trackers::start(&mut attachment.hooks.object, iterators.types(), &spec.template.layout)?;
+        limits::start(&mut attachment.hooks.object, iterators.types(), &spec.limits)?;
         // Last: a program must not decide anything before its settings are whole.
         attachment.hooks.attach()?;
         Ok(attachment)
@@ -392,6 +393,14 @@ impl Attachment {
     /// Waits until every event emitted so far is in the session's queue, or counted as lost.
     pub fn flush(&self) {
         self.reader.flush();
+    }
+
+    /// How many events its limits have held back.
+    ///
+    /// # Errors
+    /// If the counters map cannot be read.
+    pub fn limited(&self) -> Result<u64, KernelError> {
+        Ok(self.books.read()?.limited)
     }
 
     /// The books so far. While events are under way they may not balance yet.

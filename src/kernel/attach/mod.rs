@@ -6,6 +6,7 @@ mod cgroups;
 mod executables;
 mod exempt;
 mod hooks;
+mod limits;
 mod means;
 mod older;
 mod plan;

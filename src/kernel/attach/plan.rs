@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         KernelError,
         attach::{
-            aggregations, cgroups,
+            aggregations, cgroups, limits,
             scope::{self, Resolved, ScopeSize},
             subtree,
         },
@@ -73,6 +73,7 @@ pub fn plan<'s>(
             scope: scope.constants(types.version),
             ask: spec.ask.map(questions::constants).transpose()?,
             trip_ns: spec.trip.map_or(0, |trip| u64::try_from(trip.within.as_nanos()).unwrap_or(u64::MAX)),
+            limits: limits::constants(&spec.limits),
         },
     })
 }
@@ -91,6 +92,7 @@ pub fn sizes(spec: &Spec, scope: ScopeSize) -> Vec<Size<'_>> {
         size("krsi_claims", slots()),
         size(questions::HELD, spec.ask.map_or(1, |ask| ask.held)),
         size(tokens::TABLE, spec.trip.map_or(1, |trip| trip.refusals)),
+        size(limits::PLACES, limits::places(&spec.limits)),
         stacks::size(spec),
     ];
     sizes.extend(summaries::sizes(&spec.aggregations, spec.keys));
@@ -115,6 +117,10 @@ pub fn slots() -> u32 {
 fn inodes(spec: &Spec) -> u32 {
     const LEAST: usize = 1 << 13;
     const MOST: usize = 1 << 16;
+    // A set may come to have as many as it may.
+    if !spec.sets.is_empty() {
+        return u32::try_from(MOST).unwrap_or(u32::MAX);
+    }
     let count = |value: &ParamValue| if let ParamValue::Texts(texts) = value { texts.len() } else { 0 };
     let named: usize = spec.params.values().map(count).sum();
     u32::try_from(named.saturating_mul(4).clamp(LEAST, MOST)).unwrap_or(u32::MAX)

@@ -33,6 +33,18 @@ pub struct Constants {
     pub ask: Option<AskConstants>,
     /// How long a refusal counts for the breaker, in nanoseconds; 0: there is none.
     pub trip_ns: u64,
+    pub limits: LimitConstants,
+}
+
+/// Which events are not sent; 0: no such limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LimitConstants {
+    /// Of each so many one is.
+    pub sample: u32,
+    pub events: u32,
+    pub within_ns: u64,
+    pub process_events: u32,
+    pub process_within_ns: u64,
 }
 
 /// What a probe needs to know that asks.
@@ -110,7 +122,7 @@ pub const SUMMARIES: &str = "krsi_summaries";
 
 impl Constants {
     /// Those that are a number, by name.
-    pub fn numbers(&self) -> [(&'static str, u32); 23] {
+    pub fn numbers(&self) -> [(&'static str, u32); 26] {
         [
             ("krsi_probe_id", self.probe_id),
             ("krsi_kernel", self.kernel),
@@ -135,16 +147,21 @@ impl Constants {
             ("krsi_asks", u32::from(self.ask.is_some())),
             ("krsi_ask_ms", self.ask.map_or(0, |ask| ask.milliseconds)),
             ("krsi_ask_shell", self.ask.map_or(0, |ask| ask.shell)),
+            ("krsi_sample_every", self.limits.sample),
+            ("krsi_limit_events", self.limits.events),
+            ("krsi_limit_process_events", self.limits.process_events),
         ]
     }
 
     /// Those that are more than a number, by name; what is shorter than its place begins it.
-    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 7] {
+    pub fn bytes(&self) -> [(&'static str, Vec<u8>); 9] {
         [
             (SUMMARIES, self.summaries.clone()),
             ("krsi_first_by", self.first.clone().unwrap_or_default()),
             ("krsi_scope_kinds", self.scope.kinds.to_ne_bytes().to_vec()),
             ("krsi_trip_ns", self.trip_ns.to_ne_bytes().to_vec()),
+            ("krsi_limit_ns", self.limits.within_ns.to_ne_bytes().to_vec()),
+            ("krsi_limit_process_ns", self.limits.process_within_ns.to_ne_bytes().to_vec()),
             ("krsi_scope_few", self.scope.few.clone()),
             ("krsi_scope_depths", self.scope.depths.clone()),
             ("krsi_ask_key", self.ask.map_or_else(Vec::new, |ask| key_bytes(ask.key))),

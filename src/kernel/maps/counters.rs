@@ -82,6 +82,8 @@ impl Books {
             otherwise: count(index.otherwise),
             emitted: count(index.emitted),
             suppressed: count(index.suppressed),
+            limited: count(index.limited),
+            sampled_out: count(index.sampled_out),
             lost_ring: count(index.lost_ring),
             delivered,
             lost_queue,

@@ -192,7 +192,11 @@ impl Tables {
             }
         };
         self.tell_names(&entries.members)?;
-        for (table, member) in &entries.members {
+        // What is there already stays: of thousands one may be new.
+        let known = self.by_param.get(&param.name).map(|previous| &previous.members);
+        let is_new = |member: &&(Table, Vec<u8>)| known.is_none_or(|known| !known.contains(*member));
+        let fresh: Vec<_> = entries.members.iter().filter(is_new).cloned().collect();
+        for (table, member) in &fresh {
             if let Err(error) = self.insert(*table, member) {
                 self.remove_unheld(&entries);
                 self.tell_names(&BTreeSet::new())?;

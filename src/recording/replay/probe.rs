@@ -266,6 +266,11 @@ impl Attached for Replayed {
 
     fn let_go(&mut self) {}
 
+    /// It was said when it happened.
+    fn limited(&self) -> Result<u64, BackendError> {
+        Ok(0)
+    }
+
     fn set_quiet(&mut self, quiet: bool) -> Result<(), BackendError> {
         self.change(|spec| spec.quiet = quiet)
     }

@@ -1,6 +1,6 @@
 //! Probes: configure, attach, change, read, detach.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, plugin::*};
 
@@ -13,19 +13,37 @@ use crate::{
         ask::{LONGEST, MOST_HELD, Ruling},
     },
     script::{
-        Fault, docs,
-        handle::{Asker, ProbeHandle},
+        Fault,
+        diagnostics::offset,
+        docs,
+        handle::{Asker, ProbeHandle, Written},
         json,
         policy::Effect,
         program::{Callback, When},
         runtime::Runtime,
+        set::SetHandle,
         value,
     },
     template::Stack,
     values::{Errno, Signal, duration, nearest},
 };
 
-fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHandle, Fault> {
+/// Where in the script this call stands, if it stands in the text that is running.
+fn written(context: &NativeCallContext, runtime: &Runtime) -> Option<Written> {
+    let position = context.call_position();
+    let source = Rc::clone(&runtime.program().ok()?.source);
+    let at = offset(&source.text, position);
+    let is_there =
+        !position.is_none() && source.text.get(at..).is_some_and(|rest| rest.starts_with(context.fn_name()));
+    is_there.then_some((source, position))
+}
+
+fn new_probe(
+    runtime: &Runtime,
+    template: &str,
+    params: &Map,
+    written: Option<Written>,
+) -> Result<ProbeHandle, Fault> {
     let catalogue = &runtime.catalogue;
     let found = catalogue.get(template).ok_or_else(|| {
         let near = nearest(template, catalogue.names())
@@ -38,10 +56,25 @@ fn new_probe(runtime: &Runtime, template: &str, params: &Map) -> Result<ProbeHan
     let probe = ProbeHandle::new(birth, spec);
     runtime.probes.add_made(&probe);
     for (name, param) in params {
-        let remarks = probe.set_param(name, &value::to_json(param)).inspect_err(|_| probe.look_at())?;
+        let remarks = set_param(&probe, name, param).inspect_err(|_| probe.look_at())?;
+        probe.wrote(name, written.clone());
         runtime.notes(&remarks);
     }
     Ok(probe)
+}
+
+/// A value, or a set that goes on to have its values.
+fn set_param(probe: &ProbeHandle, name: &str, value: &Dynamic) -> Result<Vec<String>, Fault> {
+    if let Some(set) = value.read_lock::<SetHandle>() {
+        return set.give_to(probe, name);
+    }
+    if value.as_array_ref().is_ok_and(|items| items.iter().any(Dynamic::is::<SetHandle>)) {
+        let text = format!(
+            "param `{name}` takes a set alone, and not in a list; add the list to the set: `bad.add([…])`"
+        );
+        return Err(Fault::script(text).about(name));
+    }
+    probe.set_param(name, &value::to_json(value))
 }
 
 fn errno(name: &str) -> Result<Mode, Fault> {
@@ -136,13 +169,22 @@ mod functions {
     /// templates, `help("exec")` the params of one.
     #[rhai_fn(return_raw)]
     pub fn probe(context: NativeCallContext, template: &str) -> Fallible<ProbeHandle> {
-        Ok(new_probe(&*runtime(&context)?, template, &Map::new())?)
+        Ok(new_probe(&*runtime(&context)?, template, &Map::new(), None)?)
     }
 
     /// Makes a probe of a template with params: `probe("exec", #{ path: "/bin/date" })`.
     #[rhai_fn(name = "probe", return_raw)]
     pub fn probe_with(context: NativeCallContext, template: &str, params: Map) -> Fallible<ProbeHandle> {
-        Ok(new_probe(&*runtime(&context)?, template, &params)?)
+        let runtime = runtime(&context)?;
+        let written = written(&context, &runtime);
+        Ok(new_probe(&runtime, template, &params, written)?)
+    }
+
+    /// Says whether the files that its params name are expected to be there: `.expects_file(false)`. Otherwise an attach warns of each that is
+    /// not, with the nearest name that is; what only makes files, and a scope of another namespace, cgroup or process, expects none.
+    pub fn expects_file(probe: ProbeHandle, is_there: bool) -> ProbeHandle {
+        probe.expect_files(is_there);
+        probe
     }
 
     /// Names the probe, for events, accounting and `probes()`: `.name("web")`. The default is TEMPLATE-NUMBER.
@@ -165,6 +207,13 @@ mod functions {
     /// `pid_ns: "host"` count as none.
     #[rhai_fn(return_raw)]
     pub fn scope(probe: ProbeHandle, scope: Map) -> Fallible<ProbeHandle> {
+        if let Some((kind, _)) = scope.iter().find(|(_, value)| value.is::<SetHandle>()) {
+            probe.look_at();
+            let text = format!(
+                "scope `{kind}` takes no set, since it stands in the program; give it a list: `{kind}: who.values()`, which stays as it is then"
+            );
+            return Err(Fault::script(text).about(kind).into());
+        }
         let parsed = Scope::parse(&value::to_object(&scope)).inspect_err(|_| probe.look_at());
         probe.set_scope(parsed.map_err(Fault::from)?)?;
         Ok(probe)
@@ -321,7 +370,8 @@ mod functions {
         Ok(probe.param(param)?.into_iter().map(Into::into).collect())
     }
 
-    /// Sets a param, also while attached: `.set("path", ["/etc/shadow"])`. `()` restores the default.
+    /// Sets a param, also while attached: `.set("path", ["/etc/shadow"])`. `()` restores the default. A set in the place of a list stays its
+    /// own: `.set("address", set("bad_ips"))`.
     #[rhai_fn(return_raw)]
     pub fn set(
         context: NativeCallContext,
@@ -329,8 +379,15 @@ mod functions {
         param: &str,
         value: Dynamic,
     ) -> Fallible<ProbeHandle> {
-        let remarks = probe.set_param(param, &value::to_json(&value))?;
-        runtime(&context)?.notes(&remarks);
+        let remarks = super::set_param(&probe, param, &value)?;
+        let runtime = runtime(&context)?;
+        probe.wrote(param, written(&context, &runtime));
+        if probe.attached() {
+            runtime.tell_remarks(&probe, remarks);
+        } else {
+            // Before the attach it is said there.
+            runtime.notes(&remarks);
+        }
         Ok(probe)
     }
 
@@ -449,7 +506,7 @@ mod functions {
     }
 
     /// Returns the probe's counters as a map: seen, out_of_scope, filtered, matched, allow, would_deny,
-    /// deny, kill, emitted, suppressed, lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed. Of one that
+    /// deny, kill, emitted, suppressed (and of it limited, sampled_out), lost_ring, delivered, lost_queue, errors, lapsed, guarded, overflow, missed. Of one that
     /// asks also would_ask, asked, answered, timed_out, withdrawn, held, otherwise.
     #[rhai_fn(return_raw)]
     pub fn stats(probe: ProbeHandle) -> Fallible<Map> {

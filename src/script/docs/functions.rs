@@ -140,7 +140,7 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 12] = [
+pub const METHOD_TYPES: [&str; 13] = [
     "Probe",
     "Event",
     "EventPart",
@@ -149,6 +149,7 @@ pub const METHOD_TYPES: [&str; 12] = [
     "Sequence",
     "Threshold",
     "State",
+    "Set",
     "Timer",
     "Files",
     "Scratch",
@@ -217,6 +218,7 @@ pub fn plain_types(types: &str) -> String {
             "SequenceHandle" => "Sequence",
             "ThresholdHandle" => "Threshold",
             "StateHandle" => "State",
+            "SetHandle" => "Set",
             "TimerHandle" => "Timer",
             "ScriptFile" => "File",
             "ScratchHandle" => "Scratch",

@@ -148,7 +148,13 @@ const TERMS: &[Term] = &[
         "Decided as `otherwise` says, since they could not be held (the note says so); they are among the verdicts.",
     ),
     term("emitted", "count", "Of the matched: an event was sent."),
-    term("suppressed", "count", "Of the matched: no event is wanted, since they are only counted."),
+    term(
+        "suppressed",
+        "count",
+        "Of the matched: no event is wanted, since they are only counted, or it is not sent (limited, sampled_out).",
+    ),
+    term("limited", "count", "Of the suppressed: not sent, since there were more than `.limit(…)` lets."),
+    term("sampled_out", "count", "Of the suppressed: not sent, since `.sample(…)` sends one of several."),
     term("delivered", "count", "Of the emitted: the script was given the event."),
     term(
         "lost_ring",

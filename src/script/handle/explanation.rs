@@ -108,6 +108,11 @@ impl State {
         for aggregation in &spec.aggregations {
             stages.push(kernel("aggregation", aggregation.describe()));
         }
+        let limits = spec.limits.in_words();
+        if !limits.is_empty() && !spec.quiet {
+            let what = "before what only an event tells is gathered; what is not sent is counted (limited, sampled_out)";
+            stages.push(kernel("limits", format!("{}: {what}", limits.join(", "))));
+        }
         let sent = match &spec.fields {
             _ if spec.quiet => "not sent: it is counted instead".to_owned(),
             Some(told) => format!("sent, telling {}", told.join(", ")),

@@ -29,6 +29,22 @@ impl State {
     }
 }
 
+/// The values of a set, as a param has them.
+fn of_set(param: &Param, values: &serde_json::Value) -> Result<ParamValue, Fault> {
+    if !param.kind.takes_sets() {
+        let name = &param.name;
+        let text = format!(
+            "param `{name}` takes no set: what it is about stands in the program; give it a list, which changes by `p.set(\"{name}\", […])`"
+        );
+        return Err(Fault::script(text).about(name));
+    }
+    if values.as_array().is_some_and(Vec::is_empty) {
+        return Ok(ParamValue::nothing(&param.kind));
+    }
+    let parsed = ParamValue::parse(param, values)?;
+    Ok(parsed.unwrap_or_else(|| ParamValue::nothing(&param.kind)))
+}
+
 impl State {
     /// Changes a param of what is attached. One that the filter asks about is set before the filter asks, and taken back
     /// after: what it makes the hooks gather is there whenever it is asked for.
@@ -182,21 +198,58 @@ impl ProbeHandle {
     /// # Errors
     /// If there is no such param, the value is not one of its kind, or the kernel refuses it.
     pub fn set_param(&self, name: &str, value: &serde_json::Value) -> Result<Vec<String>, Fault> {
-        let mut state = self.0.borrow_mut();
-        let template = Arc::clone(&state.spec.template);
+        let template = Arc::clone(&self.0.borrow().spec.template);
         let param = param::find(&template, name)?;
-        let value = ParamValue::parse(param, value)?;
+        self.put_param(param, ParamValue::parse(param, value)?, None)
+    }
+
+    /// Gives a param the values of a set, which may be none. Returns what there is to say about it.
+    ///
+    /// # Errors
+    /// As [`Self::set_param`], and if no set can stand there.
+    pub fn put_set(&self, name: &str, set: &str, values: &serde_json::Value) -> Result<Vec<String>, Fault> {
+        let template = Arc::clone(&self.0.borrow().spec.template);
+        let param = param::find(&template, name)?;
+        self.put_param(param, Some(of_set(param, values)?), Some(set))
+    }
+
+    /// Whether a param could have the values of a set.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_param(&self, name: &str, values: &serde_json::Value) -> Result<(), Fault> {
+        let state = self.0.borrow();
+        of_set(param::find(&state.spec.template, name)?, values).map(drop)
+    }
+
+    /// Whether a param has the values of this set.
+    pub fn takes(&self, param: &str, set: &str) -> bool {
+        self.0.borrow().spec.sets.get(param).is_some_and(|taken| taken == set)
+    }
+
+    fn put_param(
+        &self,
+        param: &Param,
+        value: Option<ParamValue>,
+        set: Option<&str>,
+    ) -> Result<Vec<String>, Fault> {
+        let mut state = self.0.borrow_mut();
+        let name = &param.name;
         if state.spec.ask.is_some()
             && param.late.is_some()
             && !matches!(value, None | Some(ParamValue::Flag(false)))
         {
-            return Err(SpecError::AsksTooLate { param: name.to_owned() }.into());
+            return Err(SpecError::AsksTooLate { param: name.clone() }.into());
         }
         let was_late = state.spec.late().is_some();
         let mut spec = state.spec.clone();
         match &value {
-            Some(value) => spec.params.insert(name.to_owned(), value.clone()),
+            Some(value) => spec.params.insert(name.clone(), value.clone()),
             None => spec.params.remove(name),
+        };
+        match set {
+            Some(set) => spec.sets.insert(name.clone(), set.to_owned()),
+            None => spec.sets.remove(name),
         };
         let mut remarks = Vec::new();
         if state.attachment.is_some() {

@@ -113,6 +113,9 @@ impl ProbeHandle {
         if let Some(trip) = spec.trip {
             text.push_str(&format!(", trips at more than {trip}"));
         }
+        for limit in spec.limits.in_words() {
+            text.push_str(&format!(", {limit}"));
+        }
         if state.attachment.is_none() {
             text.push_str(if state.has_books { ", detached" } else { ", not attached" });
         }

@@ -213,7 +213,7 @@ fn joined(first: Option<&str>, second: &str) -> String {
 
 /// What probes had lost when a check began, which of them were attached, and how many scratches there were.
 struct Losses {
-    lost: HashMap<u32, u64>,
+    lost: HashMap<u32, Lost>,
     attached: HashSet<u32>,
     scratches: u64,
     /// How many sequences and thresholds there were, and what they had let go.
@@ -237,12 +237,17 @@ impl Losses {
             let name = probe.name();
             let before = self.lost.get(&probe.id()).copied().unwrap_or_default();
             // Counters that cannot be read are none; that is told below.
-            let lost = lost(probe).saturating_sub(before);
+            let now = lost(probe);
+            let (lost, withheld) =
+                (now.lost.saturating_sub(before.lost), now.withheld.saturating_sub(before.withheld));
             let concerned = probe.attached() || !self.attached.contains(&probe.id());
             let missing = probe.missing_hooks();
             match probe.current_books() {
                 _ if lost > 0 => Some(format!(
                     "probe `{name}` lost {lost} events, or was not asked about as many operations"
+                )),
+                _ if withheld > 0 => Some(format!(
+                    "`.limit(…)` or `.sample(…)` held back {withheld} events of probe `{name}`: they were not looked at"
                 )),
                 Ok(Some(books)) if concerned && books.audit_only() => {
                     Some(format!("probe `{name}` is audit-only: it cannot deny here"))
@@ -272,10 +277,19 @@ impl Losses {
     }
 }
 
-fn lost(probe: &ProbeHandle) -> u64 {
-    probe
-        .counters()
-        .map_or(0, |counters| counters.lost_ring + counters.lost_queue + counters.overflow + counters.missed)
+/// What nobody has looked at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lost {
+    /// For want of room, or since nobody was asked.
+    lost: u64,
+    /// As the script has said.
+    withheld: u64,
+}
+
+fn lost(probe: &ProbeHandle) -> Lost {
+    let counters = probe.counters().unwrap_or_default();
+    let lost = counters.lost_ring + counters.lost_queue + counters.overflow + counters.missed;
+    Lost { lost, withheld: counters.withheld() }
 }
 
 /// Takes back what the check has set up. Gives what went wrong with that.

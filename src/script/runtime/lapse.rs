@@ -12,6 +12,8 @@ use crate::{
 
 /// How often it is looked whether a breaker has tripped.
 const BREAKERS: Duration = Duration::from_millis(100);
+/// How often it is looked, and at most said, what limits have held back.
+const LIMITS: Duration = Duration::from_secs(1);
 
 impl Runtime {
     /// Renews what hangs on this shell being alive, now and then; says which leases have run out, at once.
@@ -21,6 +23,7 @@ impl Runtime {
             self.say_lapses(now);
         }
         self.look_at_breakers(now);
+        self.look_at_limits(now);
         self.look_for_tampering(now);
         if let Some(notice) = self.backend.notice() {
             self.warn(&notice);
@@ -81,6 +84,24 @@ impl Runtime {
         if self.is_to_look(self.next_breaker_look.get(), now) {
             self.next_breaker_look.set(now + BREAKERS);
             self.say_trips();
+        }
+    }
+
+    /// Says what limits have held back since that was said last, if that is due.
+    fn look_at_limits(&self, now: Instant) {
+        if self.next_limit_look.get() > now {
+            return;
+        }
+        self.next_limit_look.set(now + LIMITS);
+        for probe in self.probes.used() {
+            // Counters that cannot be read are told of by whoever closes the books.
+            let Ok(Some(more)) = probe.take_limited() else { continue };
+            let events = if more == 1 { "1 event was" } else { &format!("{more} events were") };
+            self.note(&format!(
+                "probe `{}`: {events} decided and counted, and not told, for its {}",
+                probe.name(),
+                probe.limits_in_words()
+            ));
         }
     }
 

@@ -71,7 +71,7 @@ impl Runtime {
 
     /// When something else is to be done than an event.
     fn replay_due(&self, recorded: &dyn Recorded, deadline: Option<Instant>) -> Option<Instant> {
-        let timer = self.timers.borrow_mut().next_due();
+        let timer = self.next_timer();
         let matches = (!recorded.tells_matches()).then(|| self.correlate_due(self.clock.now())).flatten();
         [timer, deadline, self.replays_until, matches].into_iter().flatten().min()
     }

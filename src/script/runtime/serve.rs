@@ -143,7 +143,7 @@ impl Runtime {
     }
 
     fn longest_wait(&self, now: Instant, until: Until, delivering: bool) -> Duration {
-        let timer = if delivering { self.timers.borrow_mut().next_due() } else { None };
+        let timer = if delivering { self.next_timer() } else { None };
         let deadline = if let Until::Deadline(deadline) = until { Some(deadline) } else { None };
         let due = [timer, deadline, self.deadline.get(), self.next_lapse()].into_iter().flatten();
         let due = due
@@ -167,10 +167,25 @@ impl Runtime {
         Ok(())
     }
 
+    /// When a timer is due next, or a value of a set goes.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        [self.timers.borrow_mut().next_due(), self.sets.next_due()].into_iter().flatten().min()
+    }
+
     /// Calls what is due by then.
     pub(super) fn run_timers_due(&self, engine: &Engine, by: Instant) -> Result<(), Stop> {
         // Nor must many of them keep a signal from being heard.
         while !self.interrupts.pending() {
+            let next = self.timers.borrow_mut().next_due();
+            if let Some((due, set)) = self.sets.due(next.map_or(by, |next| next.min(by))) {
+                self.backend.passed(Passed::Due(due));
+                if let Err(fault) = set.expire(due) {
+                    self.report(|reporter| {
+                        reporter.log(&format!("error: {fault}; what its time is over stays for now"))
+                    });
+                }
+                continue;
+            }
             let due = self.timers.borrow_mut().take_due(by, self.clock.now());
             let Some((due, callback)) = due else { return Ok(()) };
             self.backend.passed(Passed::Due(due));

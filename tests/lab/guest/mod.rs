@@ -71,6 +71,7 @@ mod proc_mem;
 mod product;
 mod prompt;
 mod ptrace;
+mod rates;
 mod reactions;
 mod recording;
 mod rename;
@@ -79,6 +80,7 @@ mod scope;
 mod scope_kinds;
 mod sendto;
 mod setid;
+mod sets;
 mod setsockopt;
 mod settime;
 mod shell;
@@ -576,6 +578,30 @@ fn special() -> impl IntoIterator<Item = Step> {
             "it is said though the shell was busy, and by who is quiet" => breaker::said,
             "a probe without one has nothing of it" => breaker::costs_nothing,
             "a recording tells of it" => breaker::recorded,
+        }
+        "rates" {
+            "as many are sent as the limit says, and the others counted, and said" => rates::so_many_and_no_more,
+            "verdicts are those of every operation" => rates::verdicts,
+            "however many processors send at once, never more within any such time" => rates::several_processors,
+            "of a burst exactly as many as it says" => rates::exactly,
+            "each process has a limit of its own, with all its threads" => rates::of_each_process,
+            "a limit of the probe and one of each process hold both" => rates::of_both,
+            "after the time there may be as many again" => rates::again,
+            "each tenth is sent, on one processor and on several" => rates::sampled,
+            "another filter goes on counting" => rates::another_filter,
+            "a probe that sends nothing uses nothing of it" => rates::silent,
+            "a probe without one has nothing of it" => rates::costs_nothing,
+            "every template has it" => rates::every_template,
+            "a hunt that was not shown everything is inconclusive" => rates::hunts,
+            "a recording tells of it" => rates::recorded,
+            "a flood of what is held back ends" => rates::flood,
+        }
+        "sets" {
+            "what one probe has seen another refuses, until its time is over" => sets::feeds_another,
+            "two templates take one set, and an empty one names nothing" => sets::shared,
+            "what one probe does not take none is given" => sets::all_or_none,
+            "ten thousand values are swapped under four openers" => sets::swapped,
+            "what is added again has its time anew, also in a replay" => sets::expires_and_is_had_again,
         }
         "reactions" {
             "what is imported is a filter, a callback and a timer, live and replayed" => reactions::imports,

@@ -106,7 +106,9 @@ fn remarks(books: &Books) -> Vec<String> {
             "were asked about and not answered: they were asked about again, or their process ended or did something else",
         ),
         (c.otherwise, "could not be asked about, and were dealt with as `otherwise` says"),
-        (c.suppressed, "were only counted (no event sent)"),
+        (c.suppressed.saturating_sub(c.withheld()), "were only counted (no event sent)"),
+        (c.limited, "were decided and counted, and not told: more than `.limit(…)` lets be sent"),
+        (c.sampled_out, "were decided and counted, and not told: `.sample(…)` sends one of several"),
         (
             c.missed,
             "passed unasked: the kernel asks no probe there while another task on the processor is being asked",
