@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::kept::Part;
 use crate::{
     backend::{Altered, Door},
     event::Told,
@@ -36,6 +37,9 @@ pub struct Begin {
     pub target: Option<i32>,
     #[serde(default)]
     pub secrets: Secrets,
+    /// The file is a part of the session that was kept in memory, and not the session from its beginning on.
+    #[serde(default)]
+    pub part: Option<Part>,
 }
 
 /// What has become of secrets in arguments and other texts.

@@ -21,6 +21,7 @@ mod output;
 mod probe;
 mod process;
 mod reaction;
+mod recorder;
 mod sequence;
 mod session;
 mod start;
@@ -62,6 +63,7 @@ pub fn register(engine: &mut Engine) {
     hunt::register(engine);
     attempt::register(engine);
     breaker::register(engine);
+    recorder::register(engine);
     text::register(engine);
     list::register(engine);
     network::register(engine);
