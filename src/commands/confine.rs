@@ -78,7 +78,7 @@ pub enum ConfineError {
 
 impl From<ConfineError> for ScriptError {
     fn from(error: ConfineError) -> Self {
-        ScriptError::Confine(Box::new(error))
+        ScriptError::Confine(error.to_string())
     }
 }
 

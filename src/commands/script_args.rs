@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::confine::ConfineError;
 use crate::{
     report::printable,
     script::Source,
@@ -47,8 +46,9 @@ pub enum ScriptError {
     Argument { position: usize, argument: OsString },
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error(transparent)]
-    Confine(Box<ConfineError>),
+    /// What is said of a command, and behind its script.
+    #[error("{0}")]
+    Confine(String),
 }
 
 impl ScriptArgs {

@@ -11,10 +11,8 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    line::{Attach, Begin, EventLine, Line},
+    line::{Attach, EventLine, Line, Part},
     recorder::{About, begin},
     writer::{Trouble, Writer},
 };
@@ -59,21 +57,6 @@ pub struct Ahead {
     event: Event,
     /// Its attachment.
     of: u32,
-}
-
-/// Of which part of a session a file is, and what it lacks.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Times on the kernel's monotonic clock, in nanoseconds: nothing before and nothing behind.
-    pub from_ns: u64,
-    pub to_ns: u64,
-    /// The same in words (RFC 3339).
-    pub from: String,
-    pub to: String,
-    /// Events that were let go before their time, since there was no room for them.
-    pub dropped: u64,
-    /// Events that never came to the session, since its probes were attached.
-    pub lost: u64,
 }
 
 /// What has been written.
@@ -250,31 +233,13 @@ fn in_words(ns: u64, wall_offset_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(wall).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
 }
 
-impl Begin {
-    /// Returns why a part of a session may lack something, a sentence each.
-    pub fn doubts_of_part(&self) -> Vec<String> {
-        let Some(Part { dropped, lost, .. }) = &self.part else { return Vec::new() };
-        let mut doubts = Vec::new();
-        if *dropped > 0 {
-            doubts.push(format!(
-                "the recording is of the last time before it was written, and there was no room for {dropped} of its events, the oldest"
-            ));
-        }
-        if *lost > 0 {
-            doubts.push(format!(
-                "{lost} events had been lost by the recorded session when the part was written"
-            ));
-        }
-        doubts
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::{
+        event::Source,
         recording::{Replay, is_recording},
         template::Catalogue,
     };
@@ -287,11 +252,13 @@ mod tests {
     }
 
     fn event_at(spec: &Spec, ns: u64) -> Event {
-        let template = &spec.template;
-        let mut record = vec![0; template.event_size];
-        let field = template.field("wall_ns").unwrap();
-        record[field.offset..field.offset + 8].copy_from_slice(&ns.to_ne_bytes());
-        Event::decode(template, &Arc::from("watch"), &record, 0).unwrap()
+        let (template, told) = (&spec.template, spec.told());
+        let skipped = told.skipped(template);
+        let mut record = vec![0; template.event_size - skipped];
+        let at = template.field("wall_ns").unwrap().offset - skipped;
+        record[at..at + 8].copy_from_slice(&ns.to_ne_bytes());
+        let source = Arc::new(Source::new(Arc::clone(template), "watch".into(), told));
+        Event::of_source(&source, &record, 0).unwrap()
     }
 
     fn now(spec: &Spec, revision: u64) -> Now<'_> {

@@ -28,7 +28,8 @@ mod writer;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use self::{
-    kept::{Ahead, Kept, MOST as MOST_KEPT, Now, Part, Written},
+    kept::{Ahead, Kept, MOST as MOST_KEPT, Now, Written},
+    line::Part,
     reader::{ReadError, event_at, is_recording},
     recorder::{About, Parts, Recorder, Recording},
     replay::{Answered, Replay},

@@ -19,8 +19,7 @@ use std::{
 use self::probe::{Probe, Replayed};
 use super::{
     judge::obstacle,
-    kept::Part,
-    line::{Attach, Line, counts, layout},
+    line::{Attach, Line, Part, counts, layout},
     reader::{Handled, ReadError, ReadLine, Reader},
 };
 use crate::{
