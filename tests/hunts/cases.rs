@@ -103,9 +103,9 @@ pub const CASES: &[HuntCase] = cases! {
         [Sh("unshare -m insmod /root/junk.ko; true")] => "the module /root/junk.ko is loaded, not by the host",
         [Sh("insmod /root/junk.ko; true")];
     "kubernetes-api" [], [],
-        [Sh("unshare -m wget -q -T 1 -O /dev/null http://10.96.0.1:443/; true"), Sh("KUBERNETES_SERVICE_HOST=10.96.7.7 unshare -m wget -q -T 1 -O /dev/null http://10.96.7.7:6443/; true")]
+        [Sh("unshare -m wget -q -O /dev/null http://10.96.0.1:443/; true"), Sh("KUBERNETES_SERVICE_HOST=10.96.7.7 unshare -m wget -q -O /dev/null http://10.96.7.7:6443/; true")]
             => "the API server at 10.96.0.1 port 443 is connected to",
-        [Sh("wget -q -T 1 -O /dev/null http://10.96.0.1:443/; unshare -m wget -q -T 1 -O /dev/null http://10.96.0.2:443/; true")];
+        [Sh("wget -q -O /dev/null http://10.96.0.1:443/; unshare -m wget -q -O /dev/null http://10.96.0.2:443/; true")];
     "kubernetes-certificates" [], [Sh("mkdir -p /etc/kubernetes/pki; echo a > /etc/kubernetes/pki/ca.key")],
         [Sh("cat /etc/kubernetes/pki/ca.key"), Sh("mv /etc/kubernetes/pki/ca.key /etc/kubernetes/pki/ca.old; mv /etc/kubernetes/pki/ca.old /etc/kubernetes/pki/ca.key")]
             => "/etc/kubernetes/pki/ca.key is read",
