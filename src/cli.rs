@@ -238,6 +238,10 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh scripts --tag T1055", "what the library has about an id of ATT&CK"),
             ("krsi-sh -c npm install", "what a command does, from its first instruction on"),
             ("krsi-sh -c jail.rhai -- npm install", "the same, for a script to watch or to hold"),
+            (
+                "krsi-sh run jail -- npm install",
+                "a command without keys, other people's files and the network within",
+            ),
             ("krsi-sh why -- npm install", "which layer of the kernel refuses what it asks for"),
             (
                 "krsi-sh record -o monday.ndjson.zst watch.rhai",
@@ -274,7 +278,7 @@ pub const SECTIONS: &[Section] = &[
             ("128+N", "ended by signal N (130: Ctrl-C); 0 if it did nothing but wait for events"),
             (
                 "other",
-                "what the script gave to exit(), or the command of -c ended with; 126, 127: it could not be executed, is not there",
+                "what the script gave to exit(), or the command of -c or `run jail` ended with; 126, 127: it could not be executed, is not there",
             ),
         ],
     },
@@ -285,6 +289,10 @@ pub const SECTIONS: &[Section] = &[
             ("KRSI_SH_SCRIPTS", "directory in which scripts are looked for by name before all others"),
             ("NO_COLOR", "if set and not empty: no colour, unless --color says otherwise"),
             ("TERM", "dumb: no colour"),
+            (
+                "KRSI_DENIALS",
+                "set for the command of a guard (`run jail`): the file in which it can read what it was refused, why, and what to do",
+            ),
             ("KRSI_KERNELS", "directory of the lab's kernels"),
             (
                 "XDG_STATE_HOME",

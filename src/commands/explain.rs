@@ -7,13 +7,18 @@ use std::{fmt::Write as _, io, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{answer, catalogue, complain, script_args::ScriptArgs, width};
+use super::{
+    answer, catalogue, complain,
+    confine::{Confined, is_about_a_command, parted},
+    script_args::{ScriptArgs, ScriptError},
+    width,
+};
 use crate::{
     exit,
     globals::Globals,
     report::{Format, Lines, Record, Renderer, Sink, Stream, Writer, printable},
     script::{
-        Session,
+        Session, Source,
         explanation::{Explanation, Stage},
     },
 };
@@ -38,7 +43,7 @@ pub struct ExplainArgs {
 /// Runs the command; gives the process's exit code.
 #[must_use]
 pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
-    let (source, words) = match args.script.read("explain") {
+    let (source, words) = match read(&args.script) {
         Ok(script) => script,
         Err(error) => {
             complain(error);
@@ -64,6 +69,17 @@ pub fn run(args: &ExplainArgs, globals: &Globals) -> i32 {
         complain("the script makes no probe");
     }
     if told == exit::FINE { explained.code } else { told }
+}
+
+/// Reads the script; of one that is about a command, what stands behind `--` is none of its words.
+fn read(script: &ScriptArgs) -> Result<(Source, Vec<String>), ScriptError> {
+    let (source, behind) = script.open("explain")?;
+    let words = if is_about_a_command(&source) {
+        script.own(&Confined::read(parted(behind).0)?.words)?
+    } else {
+        script.own(behind)?
+    };
+    Ok((source, words))
 }
 
 /// How long the explanation waits for the script's errors to be written.

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     answer, catalogue, complain,
-    target::{TargetArgs, TargetError},
+    target::{Read, TargetArgs, TargetError, variables},
 };
 use crate::{
     exit,
@@ -21,7 +21,7 @@ use crate::{
     learning::{Kind, KindError, Known, KnownError, Learned, Learner, Profile, Whom},
     recording::{ReadError, Replay, is_recording},
     report::{Books, Record, Renderer, Sink, Streams, Writer, printable},
-    script::{Session, Source},
+    script::{Denials, Session, Source, Target},
     source::{self, SourceError},
     system::whole_file,
     template::Catalogue,
@@ -55,6 +55,9 @@ pub struct LearnArgs {
     /// learn from; with -c, behind `--`, the command
     #[arg(value_names = ["TEMPLATES|RECORDING"], num_args = 0.., trailing_var_arg = true)]
     pub words: Vec<OsString>,
+
+    #[arg(skip)]
+    under: Option<Under>,
 }
 
 /// How long the errors of a profile that cannot be run have to be written.
@@ -103,6 +106,30 @@ pub fn run(args: &LearnArgs, globals: &Globals) -> i32 {
             if matches!(error, LearnError::Write { .. }) { exit::ENVIRONMENT } else { exit::USAGE }
         }
     }
+}
+
+/// Learns what a command does under a script that is about it, such as `jail`: what that refuses is not learned.
+#[must_use]
+pub fn under(read: Read, globals: &Globals) -> i32 {
+    let place = read.lesson.clone().unwrap_or_default();
+    let args = LearnArgs {
+        output: place.output,
+        refine: place.refine,
+        scope: None,
+        target: read.target.clone(),
+        // Behind `--` whatever it begins with.
+        words: std::iter::once("--".into()).chain(read.command.iter().cloned()).collect(),
+        under: Some(Under { denials: read.denials(), source: read.source, words: read.words }),
+    };
+    run(&args, globals)
+}
+
+/// The script under which something is learned, and its words.
+#[derive(Debug, Clone)]
+struct Under {
+    source: Source,
+    words: Vec<String>,
+    denials: Option<Rc<Denials>>,
 }
 
 /// What is learned, and what has to be said of it.
@@ -289,7 +316,9 @@ fn live(
         None => return Err(LearnError::Nobody),
     };
     // The command waits before anything else is begun, so that it has nothing of it.
-    let target = args.target.target(command)?;
+    let denials = args.under.as_ref().and_then(|under| under.denials.clone());
+    let target = args.target.target_with(command, &variables(denials.as_ref()))?;
+    let target = if args.under.is_some() { target.map(Target::whole) } else { target };
     let of = match (command.first(), args.target.pid) {
         (Some(program), _) => program.to_string_lossy().into_owned(),
         (None, Some(pid)) => format!("process {pid}"),
@@ -312,13 +341,24 @@ fn live(
     let lost = Rc::new(RefCell::new(Vec::new()));
     let listener = Listener { inner: Streams::new(), lost: Rc::clone(&lost), quiet: globals.quiet };
     // The closing accounts say whether anything was lost, also if nobody wants to see them.
-    let mut options = globals.options(Vec::new());
+    let words = args.under.as_ref().map(|under| under.words.clone()).unwrap_or_default();
+    let mut options = globals.options(words);
     options.quiet = false;
     let mut session = Session::new(catalogue.clone(), options, Box::new(backend), Box::new(listener));
     if let Some(target) = target {
         session.follow(target);
     }
-    let code = session.run(&Source { name: "learn".to_owned(), text: script(&whom, kinds) }).code;
+    if let Some(denials) = denials {
+        session.tell_denials(denials);
+    }
+    let learning = Source { name: "learn".to_owned(), text: script(&whom, kinds) };
+    let code = match &args.under {
+        None => session.run(&learning).code,
+        Some(under) => {
+            session.beside(learning, Vec::new());
+            session.run(&under.source).code
+        }
+    };
     drop(session);
     let doubts = lost.take();
     Ok(Lesson { learned: learned.take(), begun: begun.get(), code, doubts, whom: Some(whom), of })
@@ -393,8 +433,13 @@ fn written(
             return Ok(told);
         }
     } else {
-        // What was learned is not lost with the file.
-        if let Err(error) = whole_file::write(&path, text.as_bytes()) {
+        // What was learned is not lost with the file. One that has come meanwhile may be somebody's who was watched.
+        let has_come = args.output.is_some() && path.symlink_metadata().is_ok();
+        let written = match has_come {
+            true => Err(io::ErrorKind::AlreadyExists.into()),
+            false => whole_file::write(&path, text.as_bytes()),
+        };
+        if let Err(error) = written {
             complain("the profile goes to standard output, since its file cannot be written");
             answer(text);
             return Err(LearnError::Write { path, error });

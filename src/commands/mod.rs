@@ -5,6 +5,7 @@
 //! whose doc comment is its help, and `run(&Args, &Globals) -> i32`; it knows
 //! nothing of the other commands.
 
+mod confine;
 pub mod keep_scratch;
 mod progress;
 pub mod script_args;

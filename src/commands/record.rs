@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     answer, catalogue, complain,
+    confine::ConfineError,
     script_args::{ScriptArgs, ScriptError},
-    target::{self, TargetArgs, TargetError},
+    target::{self, Read, TargetArgs, TargetError, variables},
 };
 use crate::{
     exit,
@@ -84,11 +85,17 @@ pub fn run(args: &RecordArgs, globals: &Globals) -> i32 {
 }
 
 fn begin(args: &RecordArgs, globals: &Globals) -> Result<i32, RecordError> {
-    let (source, words, command) = target::read(&args.target, &args.script, "record")?;
+    let read = target::read(&args.target, &args.script, "record")?;
+    if read.lesson.is_some() {
+        return Err(ScriptError::from(ConfineError::OnlyRun).into());
+    }
+    let denials = read.denials();
+    let Read { source, words, target, command, profiles, is_whole, .. } = read;
     let Some(catalogue) = catalogue(globals) else { return Ok(exit::ENVIRONMENT) };
     let path = args.output.clone().unwrap_or_default();
     // The command waits before anything else is begun, so that it has nothing of it.
-    let target = args.target.target(&command)?;
+    let target = target.target_with(&command, &variables(denials.as_ref()))?;
+    let target = if is_whole { target.map(Target::whole) } else { target };
     let about =
         About { script: source.name.clone(), args: words.clone(), target: target.as_ref().map(Target::pid) };
     let parts = Parts { size: args.max_size, age: args.max_age, keep: args.keep };
@@ -104,6 +111,10 @@ fn begin(args: &RecordArgs, globals: &Globals) -> Result<i32, RecordError> {
     if let Some(target) = target {
         session.follow(target);
     }
+    if let Some(denials) = denials {
+        session.tell_denials(denials);
+    }
+    profiles.into_iter().for_each(|(profile, words)| session.beside(profile, words));
     let code = session.run(&source).code;
     drop(session);
     let (events, Trouble { why, unwritten }) = recording.finish();

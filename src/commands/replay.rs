@@ -18,7 +18,7 @@ use super::{
 use crate::{
     exit,
     globals::Globals,
-    recording::{Answered, ReadError, Replay, event_at, is_recording},
+    recording::{Answered, Part, ReadError, Replay, event_at, is_recording},
     report::{
         Format, Lines, Record, Renderer, Reporter, Sink, Stream, Streams, Writer, hidden, line_json,
         printable,
@@ -93,7 +93,7 @@ fn replay(args: &ReplayArgs, globals: &Globals, catalogue: &Catalogue) -> Result
         return show(&args.recording, globals, catalogue);
     }
     let (source, words) = args.script.read("replay")?;
-    let replay = Replay::open(&args.recording, false)?;
+    let replay = opened(&args.recording, globals)?;
     let code = session(&replay, &source, words, globals, catalogue, Box::new(Streams::new()));
     if !globals.quiet {
         complain(format_args!("replayed {} events of {}", replay.events(), args.recording.display()));
@@ -123,9 +123,26 @@ impl Sink for Plain {
     }
 }
 
+/// Opens a recording; says so if it is only a part of a session.
+fn opened(recording: &Path, globals: &Globals) -> Result<Replay, ReadError> {
+    let replay = Replay::open(recording, false)?;
+    if let Some(Part { from, to, dropped, .. }) = replay.part().filter(|_| !globals.quiet) {
+        let lacks = if dropped > 0 {
+            format!("; there was no room for {dropped} older events")
+        } else {
+            String::new()
+        };
+        complain(format_args!(
+            "{} is a part of a session, which its recorder had kept: from {from} to {to}{lacks}",
+            recording.display()
+        ));
+    }
+    Ok(replay)
+}
+
 /// Shows every event as it was handled.
 fn show(recording: &Path, globals: &Globals, catalogue: &Catalogue) -> Result<i32, ReplayError> {
-    let replay = Replay::open(recording, false)?;
+    let replay = opened(recording, globals)?;
     let out = Plain(Rc::new(RefCell::new(io::BufWriter::new(io::stdout()))));
     let format = globals.format.for_session();
     let mut reporter = Reporter::new(Box::new(out.clone()), format, globals.color(), globals.quiet);

@@ -10,15 +10,16 @@ use std::{
 
 use super::{
     catalogue, complain,
+    confine::ConfineError,
     script_args::{ScriptArgs, ScriptError},
-    target::{self, Read, TargetArgs, TargetError},
+    target::{self, Read, TargetArgs, TargetError, variables},
 };
 use crate::{
     exit,
     globals::Globals,
     kernel::Live,
     report::{Streams, printable},
-    script::Session,
+    script::{Session, Target},
     source::{self, SourceError},
     values::nearest,
 };
@@ -88,11 +89,14 @@ pub fn bare(args: &RunArgs, subcommands: &[String], globals: &Globals) -> i32 {
 /// Runs it, and then prompts if that is asked for.
 fn started(args: &RunArgs, script: Result<Read, RunError>, globals: &Globals) -> i32 {
     if !args.then_prompt {
-        return start(&args.target, script, globals);
+        return start(script, globals);
     }
     let script = if io::stdin().is_terminal() { script } else { Err(RunError::NoTerminal) };
-    match script {
-        Ok((source, words, _)) => super::shell::run_after(source, words, globals),
+    let is_about_one = |read: &Read| read.target.is_asked();
+    match script.and_then(|read| {
+        if is_about_one(&read) { Err(ScriptError::from(ConfineError::Prompt).into()) } else { Ok(read) }
+    }) {
+        Ok(read) => super::shell::run_after(read.source, read.words, globals),
         Err(error) => {
             complain(error);
             exit::USAGE
@@ -103,27 +107,46 @@ fn started(args: &RunArgs, script: Result<Read, RunError>, globals: &Globals) ->
 /// Runs what comes from standard input.
 #[must_use]
 pub fn standard_input(globals: &Globals) -> i32 {
-    let script = source::standard_input().map(|source| (source, Vec::new(), Vec::new()));
-    start(&TargetArgs::default(), script.map_err(|error| ScriptError::from(error).into()), globals)
+    let script = source::standard_input().map(|source| Read { source, ..Read::default() });
+    start(script.map_err(|error| ScriptError::from(error).into()), globals)
 }
 
-fn start(target: &TargetArgs, script: Result<Read, RunError>, globals: &Globals) -> i32 {
+fn start(script: Result<Read, RunError>, globals: &Globals) -> i32 {
     // The command waits before anything else is begun, so that it has nothing of it.
-    let ready = script.and_then(|(source, words, command)| Ok((source, words, target.target(&command)?)));
-    let (source, args, target) = match ready {
+    let ready = script.and_then(|read| {
+        let is_started = read.lesson.is_none() && !read.asks_for_help;
+        let denials = if is_started { read.denials() } else { None };
+        let variables = variables(denials.as_ref());
+        let target = if is_started { read.target.target_with(&read.command, &variables)? } else { None };
+        let target = if read.is_whole { target.map(Target::whole) } else { target };
+        Ok((read, target, denials))
+    });
+    let (read, target, denials) = match ready {
         Ok(ready) => ready,
         Err(error) => {
             complain(error);
             return exit::USAGE;
         }
     };
+    if let (Some(_), false) = (&read.lesson, read.asks_for_help) {
+        return super::learn::under(read, globals);
+    }
     let Some(catalogue) = catalogue(globals) else { return exit::ENVIRONMENT };
     let backend = Box::new(Live::new(catalogue.clone(), globals.door));
-    let mut session = Session::new(catalogue, globals.options(args), backend, Box::new(Streams::new()));
-    if let Some(target) = target {
-        session.follow(target);
+    let mut session = Session::new(catalogue, globals.options(read.words), backend, Box::new(Streams::new()));
+    match target {
+        Some(target) => session.follow(target),
+        // Nobody is started, and the text names somebody.
+        None if read.asks_for_help => session.follow_recorded(std::process::id().cast_signed()),
+        None => {}
     }
-    session.run(&source).code
+    if let Some(denials) = denials {
+        session.tell_denials(denials);
+    }
+    if !read.asks_for_help {
+        read.profiles.into_iter().for_each(|(profile, words)| session.beside(profile, words));
+    }
+    session.run(&read.source).code
 }
 
 fn or_mistyped(error: ScriptError, subcommands: &[String]) -> RunError {

@@ -46,6 +46,9 @@ pub enum ScriptError {
     Argument { position: usize, argument: OsString },
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What is said of a command, and behind its script.
+    #[error("{0}")]
+    Confine(String),
 }
 
 impl ScriptArgs {
@@ -60,14 +63,29 @@ impl ScriptArgs {
     /// # Errors
     /// If there is none, it cannot or must not be read, or an argument is no text.
     pub fn read(&self, command: &'static str) -> Result<(Source, Vec<String>), ScriptError> {
+        let (source, behind) = self.open(command)?;
+        Ok((source, self.own(behind)?))
+    }
+
+    /// Reads the script; gives it and the words behind it.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot or must not be read.
+    pub fn open(&self, command: &'static str) -> Result<(Source, &[OsString]), ScriptError> {
         if let Some(code) = &self.code {
-            let source = Source { name: "-e".to_owned(), text: code.clone() };
-            return Ok((source, texts(&self.words)?));
+            return Ok((Source { name: "-e".to_owned(), text: code.clone() }, &self.words));
         }
-        let (script, rest) = self.words.split_first().ok_or(ScriptError::Nothing { command })?;
-        let own = texts(without_dashes(rest)?)?;
+        let (script, behind) = self.words.split_first().ok_or(ScriptError::Nothing { command })?;
         let source = if script == "-" { source::standard_input()? } else { file(Path::new(script))? };
-        Ok((source, own))
+        Ok((source, behind))
+    }
+
+    /// Gives the arguments that the words behind a script are.
+    ///
+    /// # Errors
+    /// If one is no text, or would have been for krsi-sh.
+    pub fn own(&self, behind: &[OsString]) -> Result<Vec<String>, ScriptError> {
+        if self.code.is_some() { texts(behind) } else { texts(without_dashes(behind)?) }
     }
 }
 

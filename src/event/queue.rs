@@ -7,6 +7,7 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     ops::Range,
     sync::{
         Arc,
@@ -25,7 +26,8 @@ pub fn queue(most: usize) -> (Sender, Receiver) {
     // Its bound is the room: there is no batch without a record.
     let (into, channel) = unbounded();
     let (spent, blank) = bounded(SPARE);
-    let receiver = Receiver { channel, spent, most, room: Arc::clone(&room), open: RefCell::default() };
+    let (open, ahead) = Default::default();
+    let receiver = Receiver { channel, spent, most, room: Arc::clone(&room), open, ahead };
     (Sender { into, blank, room }, receiver)
 }
 
@@ -180,11 +182,29 @@ pub struct Receiver {
     room: Arc<AtomicUsize>,
     /// The batch that is being received, and what is left of it.
     open: RefCell<Option<(Batch, Range<usize>)>>,
+    /// What was looked at before its turn.
+    ahead: RefCell<VecDeque<Event>>,
 }
 
 impl Receiver {
     /// The next event, if there is one.
     pub fn try_next(&self) -> Option<Event> {
+        let ahead = self.ahead.borrow_mut().pop_front();
+        ahead.or_else(|| self.take())
+    }
+
+    /// All events that are there, in their order, which stay there.
+    pub fn look_ahead(&self) -> Vec<Event> {
+        let mut ahead = self.ahead.borrow_mut();
+        while ahead.len() < self.most
+            && let Some(event) = self.take()
+        {
+            ahead.push_back(event);
+        }
+        ahead.iter().cloned().collect()
+    }
+
+    fn take(&self) -> Option<Event> {
         loop {
             if let Some((batch, left)) = &mut *self.open.borrow_mut()
                 && let Some(event) = left.next().and_then(|index| batch.event(index))
@@ -208,13 +228,14 @@ impl Receiver {
     /// Whether an event is there without waiting for the channel.
     #[must_use]
     pub fn opened(&self) -> bool {
-        self.open.borrow().as_ref().is_some_and(|(_, left)| !left.is_empty())
+        !self.ahead.borrow().is_empty()
+            || self.open.borrow().as_ref().is_some_and(|(_, left)| !left.is_empty())
     }
 
     /// How many events are there at the most: what is received of an open batch, or about to be sent, is among them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.most.saturating_sub(self.room.load(Ordering::Acquire))
+        self.most.saturating_sub(self.room.load(Ordering::Acquire)) + self.ahead.borrow().len()
     }
 
     /// Whether no event is there.
@@ -297,6 +318,27 @@ mod tests {
         send(&sender, batch(1, 5), 1);
         assert_eq!(numbers(&receiver), [1, 2, 3, 4, 5]);
         assert_eq!(sender.reserve(9), 5);
+    }
+
+    #[test]
+    fn what_was_looked_at_comes_in_its_turn() {
+        let (sender, receiver) = queue(5);
+        send(&sender, batch(2, 1), sender.reserve(2));
+        assert_eq!(receiver.try_next().unwrap().number("seq"), 1);
+        send(&sender, batch(3, 3), sender.reserve(3));
+        let seen: Vec<_> = receiver.look_ahead().iter().map(|event| event.number("seq")).collect();
+        assert_eq!(seen, [2, 3, 4, 5]);
+        assert!(receiver.opened() && !receiver.is_empty());
+        // What waits is bounded however often it is looked at.
+        let mut last = 5;
+        for _ in 0..20 {
+            let room = sender.reserve(1);
+            send(&sender, batch(room, last + 1), room);
+            last += room as u64;
+            assert!(receiver.look_ahead().len() <= 5 && receiver.len() <= 10);
+        }
+        assert_eq!(numbers(&receiver), (2..=last).collect::<Vec<_>>());
+        assert!(receiver.is_empty() && !receiver.opened());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     deed::{Kind, List},
     directories::{self, Rule},
     known::{Known, KnownError},
-    learner::Learned,
+    learner::{Learned, denials},
     lines::{ANCHOR, BELOW, FAMILIES, LIKE, Lines, peer_line},
     networks,
     seen::Seen,
@@ -51,7 +51,13 @@ impl Learned {
     /// Returns the profile that this makes.
     #[must_use]
     pub fn profile(&self, profile: &Profile<'_>) -> String {
-        profile.text(&self.lines())
+        let mut lines = self.lines();
+        if *profile.whom == Whom::Target && profile.kinds.contains(&Kind::FileOpen) {
+            let line =
+                format!("    {}, // what is refused is told there: $KRSI_DENIALS", raw::literal(&denials()));
+            lines.lists.entry(format!("{}{BELOW}", List::Read.variable())).or_default().insert(0, line);
+        }
+        profile.text(&lines)
     }
 
     /// Returns a profile with what it does not allow yet.
@@ -115,7 +121,7 @@ impl Profile<'_> {
         let of = of.trim_matches('"');
         let run = match whom {
             Whom::Target => {
-                "It is about the command behind -c, or the process of -p: krsi-sh run -c PROFILE -- COMMAND."
+                "It is about one command, or the process of -p: krsi-sh run PROFILE -- COMMAND; within a jail: krsi-sh run jail --profile PROFILE -- COMMAND."
             }
             Whom::Scope(_) => "It is about `scope`, below.",
         };
@@ -126,6 +132,9 @@ impl Profile<'_> {
         );
         _ = writeln!(text, "// attack: {}", words(attack));
         _ = writeln!(text, "// severity: medium\n// needs: {}", words(Kind::template));
+        if **whom == Whom::Target {
+            _ = writeln!(text, "// target: command");
+        }
         _ = writeln!(
             text,
             "// false positives: What it does seldom, and did not do while it was watched: krsi-sh learn --refine adds to the lists."
@@ -145,6 +154,10 @@ impl Profile<'_> {
             "\nlet p = params(#{\n    shadow: #{ kind: \"flag\", value: true, about: \"Refuse nothing, and tell what would be refused; --shadow=false refuses it\" },\n});\n",
         );
         _ = writeln!(text, "let scope = {};", whom.expression());
+        _ = writeln!(
+            text,
+            "let advice = \"it was not seen to do so when its profile was learned; whoever runs it can add to that: krsi-sh learn --refine\";"
+        );
         for kind in *kinds {
             self.section(*kind, lines, &mut text);
         }
@@ -222,7 +235,7 @@ fn allowed(list: List) -> String {
 fn armed(text: &mut String, kind: Kind) {
     _ = writeln!(
         text,
-        "    .armed(p, \"{}\").on_event(|e| found(`{}`, e)).attach();",
+        "    .armed(p, \"{}\").on_event(|e| {{ found(`{}`, e); advise(advice); }}).attach();",
         if kind == Kind::Connect { "ECONNREFUSED" } else { "EACCES" },
         does(kind)
     );

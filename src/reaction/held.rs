@@ -83,6 +83,18 @@ impl Held {
     /// # Errors
     /// If there is no such program, or no process can be had.
     pub fn start(argv: &[OsString], streams: Streams) -> Result<Self, StartError> {
+        Self::start_with(argv, streams, &[])
+    }
+
+    /// The same, with these variables in its environment besides.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        argv: &[OsString],
+        streams: Streams,
+        variables: &[(&str, OsString)],
+    ) -> Result<Self, StartError> {
         let name = argv.first().map_or(OsStr::new(""), OsString::as_os_str);
         let failed = |error: io::Error| StartError::Io { program: raw::from_os(name), error };
         let refused = |errno: Errno| {
@@ -110,7 +122,11 @@ impl Held {
         let prepared = Prepared {
             program: word(program.as_os_str())?,
             arguments: argv.iter().map(|argument| word(argument)).collect::<Result<_, _>>()?,
-            environment: env::vars_os().filter_map(variable).collect(),
+            environment: env::vars_os()
+                .filter(|(name, _)| variables.iter().all(|(other, _)| name != other))
+                .chain(variables.iter().map(|(name, value)| (OsString::from(name), value.clone())))
+                .filter_map(variable)
+                .collect(),
             go: waits.as_raw_fd(),
             not_ours: go.as_raw_fd(),
             trouble: trouble.as_raw_fd(),
@@ -325,6 +341,18 @@ mod tests {
         let ended = child.finish().unwrap();
         assert_eq!((ended.code, ended.stdout.as_slice()), (Some(7), b"out\n".as_slice()));
         assert_eq!(child.finish().unwrap(), ended);
+    }
+
+    #[test]
+    fn a_variable_is_given_once() {
+        let argv: Vec<OsString> = ["sh", "-c", "env | grep -E '^(HOME|KRSI_X)='"].map(Into::into).into();
+        let mut child =
+            Held::start_with(&argv, Streams::Kept, &[("HOME", "/h".into()), ("KRSI_X", "y".into())]).unwrap();
+        child.release();
+        let text = String::from_utf8(child.finish().unwrap().stdout).unwrap();
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["HOME=/h", "KRSI_X=y"]);
     }
 
     #[test]

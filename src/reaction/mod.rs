@@ -11,6 +11,7 @@ mod continued;
 mod evidence;
 mod executable;
 mod held;
+mod orphans;
 mod process;
 mod signal;
 mod thaw;
@@ -23,6 +24,7 @@ pub use self::{
     evidence::{Evidence, Kept, Wanted, keep},
     executable::{Executed, open_executable},
     held::{Held, Streams},
+    orphans::{Orphans, Swept},
     signal::{Deed, SignalError, signal},
     tree::{FreezeError, Frozen, freeze},
 };

@@ -36,6 +36,43 @@ pub struct Begin {
     pub target: Option<i32>,
     #[serde(default)]
     pub secrets: Secrets,
+    /// The file is a part of the session that was kept in memory, and not the session from its beginning on.
+    #[serde(default)]
+    pub part: Option<Part>,
+}
+
+/// Of which part of a session a file is, and what it lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Times on the kernel's monotonic clock, in nanoseconds: nothing before and nothing behind.
+    pub from_ns: u64,
+    pub to_ns: u64,
+    /// The same in words (RFC 3339).
+    pub from: String,
+    pub to: String,
+    /// Events that were let go before their time, since there was no room for them.
+    pub dropped: u64,
+    /// Events that never came to the session, since its probes were attached.
+    pub lost: u64,
+}
+
+impl Begin {
+    /// Returns why a part of a session may lack something, a sentence each.
+    pub fn doubts_of_part(&self) -> Vec<String> {
+        let Some(Part { dropped, lost, .. }) = &self.part else { return Vec::new() };
+        let mut doubts = Vec::new();
+        if *dropped > 0 {
+            doubts.push(format!(
+                "the recording is of the last time before it was written, and there was no room for {dropped} of its events, the oldest"
+            ));
+        }
+        if *lost > 0 {
+            doubts.push(format!(
+                "{lost} events had been lost by the recorded session when the part was written"
+            ));
+        }
+        doubts
+    }
 }
 
 /// What has become of secrets in arguments and other texts.

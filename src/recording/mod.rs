@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! recorder   a backend that writes down what happens at another one
+//! kept       the events of the last time, in memory, until somebody wants them in a file
 //! replay     a backend whose events come from a file; beside it, one of its probes
 //! judge      whether a probe would have had an event of another one, and what it would have answered
 //! tally      what a probe would have counted
@@ -15,6 +16,7 @@
 //! ```
 
 mod judge;
+mod kept;
 mod line;
 mod reader;
 mod recorder;
@@ -26,6 +28,8 @@ mod writer;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use self::{
+    kept::{Ahead, Kept, MOST as MOST_KEPT, Now, Written},
+    line::Part,
     reader::{ReadError, event_at, is_recording},
     recorder::{About, Parts, Recorder, Recording},
     replay::{Answered, Replay},

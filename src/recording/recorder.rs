@@ -88,6 +88,30 @@ struct Part {
     redacted: u64,
 }
 
+/// How a file begins that is written from now on.
+pub(super) fn begin(about: About) -> Begin {
+    let system = nix::sys::utsname::uname().ok();
+    let named = |name: Option<&std::ffi::OsStr>| {
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    };
+    Begin {
+        version: VERSION,
+        krsi_sh: env!("CARGO_PKG_VERSION").to_owned(),
+        at: clock::monotonic_ns().cast_unsigned(),
+        wall_offset_ns: clock::wall_offset_ns(),
+        host: named(system.as_ref().map(nix::sys::utsname::UtsName::nodename)),
+        kernel: named(system.as_ref().map(nix::sys::utsname::UtsName::release)),
+        script: about.script,
+        args: match secrets_are_shown() {
+            true => about.args,
+            false => about.args.iter().map(|arg| hidden(arg).into_owned()).collect(),
+        },
+        secrets: if secrets_are_shown() { Secrets::Shown } else { Secrets::Redacted },
+        target: about.target,
+        part: None,
+    }
+}
+
 /// `monday.ndjson.zst`, `monday.2.ndjson.zst` …
 fn part_path(path: &Path, number: u32) -> PathBuf {
     if number <= 1 {
@@ -112,11 +136,8 @@ impl Recording {
     /// If it cannot be made, or is there already.
     pub fn create(path: &Path, about: About, parts: Parts) -> std::io::Result<Self> {
         let file = Writer::create(path)?;
-        let (at, wall_offset_ns) = (clock::monotonic_ns().cast_unsigned(), clock::wall_offset_ns());
-        let system = nix::sys::utsname::uname().ok();
-        let named = |name: Option<&std::ffi::OsStr>| {
-            name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-        };
+        let begin = begin(about);
+        let (at, wall_offset_ns) = (begin.at, begin.wall_offset_ns);
         let recording = Recording(Rc::new(State {
             clock: Rc::new(Clock::in_steps(at, wall_offset_ns)),
             file: RefCell::new(file),
@@ -133,21 +154,7 @@ impl Recording {
             tripped: RefCell::default(),
             notice: RefCell::default(),
             trouble: RefCell::default(),
-            begin: Begin {
-                version: VERSION,
-                krsi_sh: env!("CARGO_PKG_VERSION").to_owned(),
-                at,
-                wall_offset_ns,
-                host: named(system.as_ref().map(nix::sys::utsname::UtsName::nodename)),
-                kernel: named(system.as_ref().map(nix::sys::utsname::UtsName::release)),
-                script: about.script,
-                args: match secrets_are_shown() {
-                    true => about.args,
-                    false => about.args.iter().map(|arg| hidden(arg).into_owned()).collect(),
-                },
-                secrets: if secrets_are_shown() { Secrets::Shown } else { Secrets::Redacted },
-                target: about.target,
-            },
+            begin,
         }));
         recording.line(&Line::Recording(recording.0.begin.clone()));
         Ok(recording)

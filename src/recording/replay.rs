@@ -19,7 +19,7 @@ use std::{
 use self::probe::{Probe, Replayed};
 use super::{
     judge::obstacle,
-    line::{Attach, Line, counts, layout},
+    line::{Attach, Line, Part, counts, layout},
     reader::{Handled, ReadError, ReadLine, Reader},
 };
 use crate::{
@@ -129,6 +129,12 @@ impl Replay {
     #[must_use]
     pub fn target(&self) -> Option<i32> {
         self.0.reader.borrow().of().target
+    }
+
+    /// Returns of which part of a session it is, if it is not one from its beginning on.
+    #[must_use]
+    pub fn part(&self) -> Option<Part> {
+        self.0.reader.borrow().of().part.clone()
     }
 
     /// Returns how many of its events have come.
@@ -589,7 +595,7 @@ impl Recorded for Replay {
 
     fn doubts(&self) -> Vec<String> {
         let State { progress, is_whole, detached, past, trouble, .. } = &*self.0;
-        let mut doubts = Vec::new();
+        let mut doubts = self.0.reader.borrow().of().doubts_of_part();
         // Whoever ended before has not seen the end.
         if progress.get() == Progress::Closes || self.next(None) == Next::Over {
             while self.0.peek(|line| matches!(line, ReadLine::Other(_))) == Some(true) {

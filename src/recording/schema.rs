@@ -39,6 +39,7 @@ pub fn schema() -> String {
                 ("script", text("Name of the script.")),
                 ("args", json!({ "type": "array", "items": { "type": "string" } })),
                 ("secrets", json!({ "enum": ["redacted", "shown"], "description": "Whether secrets in arguments and other texts are written over; `<redacted>` stands for one." })),
+                ("part", json!({ "type": ["object", "null"], "description": "If it is what a recorder has kept, and not the session from its beginning on: from when to when (from, to, from_ns, to_ns), events that were let go for want of room (dropped), and events that never came (lost)." })),
                 ("target", json!({ "type": ["integer", "null"], "description": "The process that the session was about." })),
             ],
         ),

@@ -13,6 +13,7 @@ mod explanation;
 mod limits;
 mod live;
 mod missing;
+mod recorder;
 mod rehearsal;
 mod remarks;
 
@@ -31,7 +32,7 @@ use crate::{
     backend::{Attached, Backend, Door, InScope, Request},
     event::queue::Sender,
     filter::{self, Compiled},
-    probe::{Counters, Mode, Spec, Summary},
+    probe::{Counters, Mode, Scope, Spec, Summary},
     template::ParamKind,
 };
 
@@ -89,6 +90,10 @@ struct State {
     asker: Option<Asker>,
     /// How many sequences and thresholds take its events.
     listeners: usize,
+    /// How long its events are kept in memory, if they are.
+    recorder: Option<Duration>,
+    /// Another number whenever it selects or does something else.
+    revision: u64,
     /// Compiled again at each attach, since captured variables may have changed.
     when: Option<When>,
     /// Whether events are wanted, if the script has said so.
@@ -185,6 +190,8 @@ impl ProbeHandle {
             condition: None,
             asker: None,
             listeners: 0,
+            recorder: None,
+            revision: 0,
             when: None,
             events: None,
             closed: Counters::default(),
@@ -231,6 +238,19 @@ impl ProbeHandle {
 
     pub fn is_named(&self, name: &str) -> bool {
         self.0.borrow().spec.name == name
+    }
+
+    /// Looks at whom it is about.
+    pub fn with_scope<T>(&self, look: impl FnOnce(&Scope) -> T) -> T {
+        look(&self.0.borrow().spec.scope)
+    }
+
+    /// Name of the text that its functions stand in; `None` if it has none.
+    pub fn source(&self) -> Option<String> {
+        let state = self.0.borrow();
+        let of_callback = state.callback.as_ref().map(|callback| &callback.program);
+        let program = of_callback.or_else(|| state.when.as_ref().map(|when| &when.program));
+        program.map(|program| program.source.name.clone())
     }
 
     /// Whether it has a scope that names who is meant.

@@ -11,12 +11,17 @@ use crate::{
 };
 
 /// What stands behind the title, each once, in this order.
-const KEYS: [&str; 7] = ["about", "attack", "severity", "needs", "kernel", "false positives", "sample"];
+const KEYS: [&str; 8] =
+    ["about", "attack", "severity", "needs", "kernel", "target", "false positives", "sample"];
 /// The same of what is imported.
 const KEYS_OF_REACTIONS: [&str; 6] = ["about", "d3fend", "needs", "kernel", "undo", "sample"];
 const KEYS_OF_LIBRARIES: [&str; 1] = ["about"];
-/// Not every script has to say it.
-const OPTIONAL: &str = "kernel";
+/// The oldest kernel; not every script has to say it.
+const KERNEL: &str = "kernel";
+/// Whom the script is about, if it is about one process and not the system.
+const TARGET: &str = "target";
+/// What that may be.
+const COMMAND: &str = "command";
 
 /// What a script says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub struct Header {
     pub needs: Vec<String>,
     /// The oldest Linux on which it finds anything, if that is not the oldest of all.
     pub kernel: Option<String>,
+    /// It is about one process, its `target`: a command that is started with it, or the process of -p.
+    pub needs_target: bool,
     pub false_positives: String,
     /// How a reaction is undone.
     pub undo: String,
@@ -160,14 +167,22 @@ impl Parts {
             );
         }
         let severity = self.part("severity")?;
+        let target = self.optional(TARGET)?;
+        if let Some(target) = target.filter(|target| target.text() != COMMAND) {
+            return Err(target.refused(format!(
+                "`{}` is nobody whom a script can be about; allowed: {COMMAND} (or leave the line out)",
+                target.text()
+            )));
+        }
         Ok(Header {
             purpose,
+            needs_target: target.is_some(),
             title: self.part(purpose.name())?.text(),
             about: self.part("about")?.text(),
             attack: attack.words(),
             severity: Severity::from_name(&severity.text()).map_err(|error| severity.refused(error))?,
             needs: self.part("needs")?.words(),
-            kernel: self.parts.iter().find(|part| part.key == OPTIONAL).map(Part::text),
+            kernel: self.optional(KERNEL)?.map(Part::text),
             false_positives: self.part("false positives")?.text(),
             sample: self.part("sample")?.lines.iter().map(|line| line.trim().to_owned()).collect(),
             d3fend: Vec::new(),
@@ -185,7 +200,8 @@ impl Parts {
             d3fend: Vec::new(),
             severity: Severity::Info,
             needs: Vec::new(),
-            kernel: self.parts.iter().find(|part| part.key == OPTIONAL).map(Part::text),
+            kernel: self.optional(KERNEL)?.map(Part::text),
+            needs_target: false,
             false_positives: String::new(),
             undo: String::new(),
             sample: Vec::new(),
@@ -201,6 +217,12 @@ impl Parts {
             header.sample = self.part("sample")?.lines.iter().map(|line| line.trim().to_owned()).collect();
         }
         Ok(header)
+    }
+
+    /// One that need not be there.
+    fn optional(&self, key: &str) -> Result<Option<&Part>, HeaderError> {
+        let is_said = self.parts.iter().any(|part| part.key == key);
+        if is_said { self.part(key).map(Some) } else { Ok(None) }
     }
 
     fn part(&self, key: &str) -> Result<&Part, HeaderError> {
@@ -245,6 +267,16 @@ mod tests {
         assert!(Header::of(&format!("#!/usr/bin/env krsi-sh\n{GOOD}")).unwrap().is_some());
         assert_eq!(Header::of("// a comment\nlet a = 1;"), Ok(None));
         assert_eq!(Header::of(""), Ok(None));
+    }
+
+    #[test]
+    fn one_that_is_about_a_command_says_so() {
+        let of = |text: &str| Header::of(&GOOD.replace("// false", &format!("{text}// false")));
+        assert!(!of("").unwrap().unwrap().needs_target);
+        assert!(of("// target: command\n").unwrap().unwrap().needs_target);
+        let why = of("// target: nginx\n").unwrap_err().to_string();
+        assert!(why.contains("`nginx` is nobody") && why.contains("allowed: command"), "{why}");
+        assert!(of("// target:\n").unwrap_err().to_string().contains("nothing stands behind it"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, OnceCell, RefCell},
     path::Path,
+    rc::Rc,
     time::Instant,
 };
 
@@ -15,10 +16,33 @@ use crate::{
     report::{Books, Hunted, Rule},
 };
 
+/// What a script says of itself.
+#[derive(Debug)]
+pub struct Said {
+    /// Name of its text.
+    source: String,
+    name: String,
+    pub header: Header,
+}
+
+impl Said {
+    fn of(source: &Source, header: Header) -> Self {
+        Said { source: source.name.clone(), name: name(&source.name), header }
+    }
+
+    /// What an alert of it is told as.
+    pub fn rule(&self) -> Rule<'_> {
+        Rule { purpose: self.header.purpose, name: &self.name, attack: &self.header.attack }
+    }
+}
+
 /// What is known of the hunt that a session's script is, if it is one.
 #[derive(Debug)]
 pub struct Hunt {
-    header: OnceCell<(String, Header)>,
+    /// What the session's script says of itself.
+    said: OnceCell<Rc<Said>>,
+    /// The same of those that are run beside it.
+    beside: RefCell<Vec<Rc<Said>>>,
     began: Instant,
     findings: Cell<u64>,
     /// What keeps it from having seen everything, found out on the way.
@@ -34,7 +58,8 @@ impl Hunt {
     /// Makes one that begins now.
     pub fn new(began: Instant) -> Self {
         Hunt {
-            header: OnceCell::new(),
+            said: OnceCell::new(),
+            beside: RefCell::default(),
             began,
             findings: Cell::new(0),
             doubts: RefCell::default(),
@@ -44,19 +69,26 @@ impl Hunt {
         }
     }
 
-    /// Takes note of what the script is, by its header.
+    /// Takes note of what the session's script is, by its header.
     pub fn begin(&self, source: &Source, header: Header) {
         // A session has one script; what is typed after it is none.
-        let _ = self.header.set((name(&source.name), header));
+        let _ = self.said.set(Rc::new(Said::of(source, header)));
     }
 
-    pub fn header(&self) -> Option<&Header> {
-        self.header.get().map(|(_, header)| header)
+    /// Takes note of what a script is that is run beside it.
+    pub fn begin_beside(&self, source: &Source, header: Header) {
+        self.beside.borrow_mut().push(Rc::new(Said::of(source, header)));
     }
 
-    /// What an alert of this hunt's is told as.
-    pub fn rule(&self) -> Option<Rule<'_>> {
-        self.header.get().map(|(name, header)| Rule { purpose: header.purpose, name, attack: &header.attack })
+    /// What the session's script says of itself.
+    pub fn said(&self) -> Option<&Rc<Said>> {
+        self.said.get()
+    }
+
+    /// What the script says of itself whose text has this name.
+    pub fn said_in(&self, source: &str) -> Option<Rc<Said>> {
+        let beside = self.beside.borrow().iter().find(|said| said.source == source).cloned();
+        beside.or_else(|| self.said().cloned())
     }
 
     pub fn found(&self) {
@@ -90,7 +122,7 @@ impl Hunt {
 
     /// Gives what it has come to, once all probes are detached and all events handled; `None` if the script is no hunt.
     pub fn outcome(&self, books: &[Books], now: Instant) -> Option<Hunted<'_>> {
-        let rule = self.rule().filter(|_| !self.told_help.get())?;
+        let rule = self.said.get().map(|said| said.rule()).filter(|_| !self.told_help.get())?;
         let lost: u64 = books.iter().map(lost).sum();
         let undecided: u64 = books.iter().map(|books| books.counters.errors).sum();
         let mut doubts = self.doubts.take();

@@ -16,6 +16,7 @@
 //! checks       named assertions, one at a time, and what they came to
 //! imports      what a script has of other files
 //! header       what a hunt says of itself, hunt: what it has found, params: what it can be told
+//! denials      what a command was refused and why, where it can read it
 //! origin       what an event tells of where its operation comes from
 //! correlation  sequences, thresholds and memories, as scripts hold them
 //! recent       the events delivered last
@@ -28,6 +29,7 @@ mod call;
 mod checks;
 mod correlation;
 mod cut;
+mod denials;
 mod diagnostics;
 pub mod docs;
 mod engine;
@@ -74,6 +76,7 @@ use self::fault::Fault;
 use crate::{backend::Door, facts::Root, report::Format};
 
 pub use self::checks::CheckOptions;
+pub use self::denials::{Denials, VARIABLE as DENIALS};
 pub use self::engine::index;
 pub use self::header::{Header, HeaderError};
 pub use self::imports::{
@@ -124,7 +127,7 @@ pub struct Options {
 }
 
 /// A script and where it came from, for diagnostics.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Source {
     /// A file's path as given, `-e`, `-`, or `repl`.
     pub name: String,

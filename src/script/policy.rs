@@ -53,6 +53,8 @@ pub enum Effect {
     Attempt,
     /// Keeps what a process is in a directory. Under `--audit` it is told and not done: it reads much, and writes as much.
     Evidence,
+    /// Writes events that were kept to a file. `--audit` lets it: it is a report, of what happened anyway.
+    Record,
     /// Makes and writes a file in which the script remembers something. `--audit` lets it: it is the script's own memory,
     /// and changes nothing else.
     Remember,
@@ -124,7 +126,7 @@ impl Policy {
             (Extent::Explained, _, Effect::Attach | Effect::Remember) => Ok(Ruling::Rehearse),
             (Extent::Explained, _, other) => Err(Stop::OnlyExplained(other.in_words()).into()),
             (Extent::Replayed, _, Effect::Attach) => Ok(Ruling::Do),
-            (Extent::Replayed, _, Effect::Remember | Effect::Signal | Effect::Evidence) => {
+            (Extent::Replayed, _, Effect::Remember | Effect::Signal | Effect::Evidence | Effect::Record) => {
                 Ok(Ruling::Rehearse)
             }
             (Extent::Replayed, _, other) => Err(Fault::script(format!(
@@ -155,6 +157,7 @@ impl Effect {
             Effect::Evidence => "`keep_evidence` reads what a process is, and writes files",
             Effect::Run => "`run` runs a program",
             Effect::Remember => "`state` keeps a file",
+            Effect::Record => "`write_recording` writes a file",
             Effect::Attempt => "`scratch` and `attempt` start processes",
         }
     }

@@ -151,8 +151,18 @@ impl Callback {
 
     /// Whether it may do something to the system, as far as can be told from its text.
     pub fn acts(&self) -> bool {
-        const ACTING: [&str; 9] =
-            ["kill", "run", "deny", "lease", "attach", "detach", "freeze", "thaw", "keep_evidence"];
+        const ACTING: [&str; 10] = [
+            "kill",
+            "run",
+            "deny",
+            "lease",
+            "attach",
+            "detach",
+            "freeze",
+            "thaw",
+            "keep_evidence",
+            "write_recording",
+        ];
         filter::calls_any(&self.program.ast, self.function.fn_name(), &ACTING)
     }
 

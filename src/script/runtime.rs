@@ -44,11 +44,12 @@ use super::{
     Fault, Options, Source,
     checks::Checks,
     correlation::Correlations,
+    denials::Denials,
     diagnostics::{Diagnostic, Lookup},
     docs::Index,
     frozen::FrozenTrees,
     handle::{Asker, Missing, ProbeHandle},
-    hunt::Hunt,
+    hunt::{Hunt, Said},
     interrupt::Interrupts,
     missing::nearest_file,
     policy::{Effect, Ruling},
@@ -65,6 +66,7 @@ use crate::{
     backend::{Backend, Clock, Door, DryRun, Passed},
     event::queue,
     facts::Facts,
+    recording::Kept,
     report::{Record, Reporter, Sink},
     template::Catalogue,
 };
@@ -99,6 +101,8 @@ pub struct Runtime {
     pub hunt: Hunt,
     /// The process that the session is about, if there is one.
     pub target: OnceCell<Target>,
+    /// Where that process, if it is a command, reads what it was refused.
+    pub denials: OnceCell<Rc<Denials>>,
     pub scratches: Scratches,
     /// Trees of processes that are stopped.
     pub frozen: FrozenTrees,
@@ -110,8 +114,12 @@ pub struct Runtime {
     /// What somebody at the prompt is asked.
     asked: Asked,
     pub on_exit: RefCell<Vec<Rc<Callback>>>,
+    /// The words behind the script that is being evaluated, or was last.
+    pub args: RefCell<Vec<String>>,
     /// A failing callback ends the script.
     pub fail_fast: Cell<bool>,
+    /// Events of the last time, of probes that have a recorder.
+    pub kept: RefCell<Kept>,
     /// Events delivered last.
     pub recent: RefCell<Recent>,
     /// Which text each function stands in, for diagnostics.
@@ -176,8 +184,10 @@ impl Runtime {
                     .with_clock(Rc::clone(&clock)),
             ),
             checks: Checks::new(options.checks.clone()),
+            args: RefCell::new(options.args.clone()),
             hunt: Hunt::new(clock.now()),
             target: OnceCell::new(),
+            denials: OnceCell::new(),
             facts: Rc::new(Facts::new(options.root.clone())),
             options,
             catalogue,
@@ -194,6 +204,7 @@ impl Runtime {
             asked: Asked::default(),
             on_exit: RefCell::default(),
             fail_fast: Cell::new(false),
+            kept: RefCell::default(),
             recent: RefCell::default(),
             texts: Texts::default(),
             events: queue::queue(QUEUE),
@@ -280,7 +291,7 @@ impl Runtime {
         if backend.is_live() {
             let described = probe.describe();
             // Whoever runs a hunt has not written its filters: `explain` tells them.
-            let terse = self.hunt.header().is_some() && self.options.verbose == 0;
+            let terse = self.hunt.said().is_some() && self.options.verbose == 0;
             self.note(&format!("attached {}", if terse { probe.name() } else { described.clone() }));
             if terse {
                 self.introduced.borrow_mut().push(described);
@@ -391,6 +402,12 @@ impl Runtime {
 
     pub fn leave(&self, former: Option<Rc<Program>>) {
         *self.program.borrow_mut() = former;
+    }
+
+    /// What the script says of itself that is running.
+    pub fn said(&self) -> Option<Rc<Said>> {
+        let source = self.program().map(|program| program.source.name.clone()).unwrap_or_default();
+        self.hunt.said_in(&source)
     }
 
     pub fn program(&self) -> Result<Rc<Program>, Fault> {

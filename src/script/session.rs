@@ -1,5 +1,6 @@
 //! One engine, its scope, its probes: a script from its text to its exit code.
 
+mod beside;
 mod explain;
 pub mod glance;
 mod import;
@@ -16,6 +17,7 @@ use crossbeam_channel::{Receiver, never};
 use rhai::{AST, Dynamic, Engine, ParseErrorType, Position, Scope};
 use signal_hook::consts::SIGINT;
 
+use self::beside::Beside;
 use super::{
     Completeness, Echo, LineResult, Options, Outcome, Served, Source, api,
     diagnostics::Diagnostic,
@@ -64,6 +66,8 @@ struct Started {
     /// Functions that former lines have defined, and those of imported files.
     library: AST,
     imported: Imported,
+    /// What is evaluated before the session's script.
+    beside: Vec<Beside>,
     lines: usize,
 }
 
@@ -240,6 +244,7 @@ impl Started {
             scope,
             library: AST::empty(),
             imported: Imported::default(),
+            beside: Vec::new(),
             lines: 0,
         }
     }
@@ -252,7 +257,7 @@ impl Started {
         if let Err(code) = self.begin_hunt(source) {
             return self.finish(code, End::Own);
         }
-        let (code, end) = match self.evaluate(source) {
+        let (code, end) = match self.evaluate_beside().and_then(|()| self.evaluate(source)) {
             Ok(_) => {
                 self.note_forgotten();
                 self.say_what_stays();
@@ -459,6 +464,7 @@ impl Started {
             self.runtime.end_by(Instant::now() + LAST_EVENTS);
         }
         let heard = if ended_by == Some(Stop::OutputClosed) { Heard::No } else { Heard::Yes };
+        let hands_on_a_code = self.hands_on_a_code();
         let books = self.runtime.close(&self.engine, heard);
         self.runtime.report(|reporter| reporter.emit(Record::Books(&books)));
         // Who waits for the command must not take its end for success.
@@ -471,9 +477,18 @@ impl Started {
         let of_hunt =
             self.runtime.hunt.outcome(&books, self.runtime.clock.now()).map_or(exit::FINE, |hunted| {
                 self.runtime.report(|reporter| reporter.emit(Record::Hunted(&hunted)));
-                hunt::exit_code(&hunted)
+                // Who runs a command in it wants to know what the command came to.
+                if hands_on_a_code { exit::FINE } else { hunt::exit_code(&hunted) }
             });
         Outcome { code: self.runtime.checks.exit_code().max(of_hunt) }
+    }
+
+    /// Whether the session's exit code is that of its command, whatever was found: the script says that it is about one, and refuses what
+    /// it finds. One that only tells is a trial of its own.
+    fn hands_on_a_code(&self) -> bool {
+        self.runtime.hunt.said().is_some_and(|said| said.header.needs_target)
+            && self.runtime.target.get().is_some_and(Target::is_command)
+            && self.runtime.probes.used().iter().any(|probe| probe.mode().enforces())
     }
 
     /// Calls what the script has for its end. Gives the exit code that comes of it, and who has ended the session:

@@ -4,7 +4,7 @@
 //! has ended. A command executes nothing before the script waits for the first time, or is done: its probes are in force by then.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     os::fd::{FromRawFd, OwnedFd},
     thread,
 };
@@ -19,7 +19,7 @@ use rhai::{Dynamic, Map};
 
 use crate::{
     exit,
-    reaction::{Ended, Held},
+    reaction::{Ended, Held, Orphans, Swept},
     values::Signal,
 };
 
@@ -33,6 +33,9 @@ pub struct Target {
     has_ended: Cell<bool>,
     /// What a command came to that the session has ended.
     cut_short: Cell<Option<i32>>,
+    /// What it leaves running is ended with it; `None` before it was released.
+    ends_all: Cell<bool>,
+    orphans: OnceCell<Orphans>,
 }
 
 /// What `target` is for this process: a scope.
@@ -50,7 +53,16 @@ impl Target {
             command: Some(RefCell::new(command)),
             has_ended: Cell::new(false),
             cut_short: Cell::new(None),
+            ends_all: Cell::new(false),
+            orphans: OnceCell::new(),
         }
+    }
+
+    /// The same, of whom nothing goes on when the session ends: what keeps it in bounds ends as well.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        self.ends_all.set(true);
+        self
     }
 
     /// Makes one of a process that is there.
@@ -73,12 +85,25 @@ impl Target {
             let _ = tell.send(());
         };
         thread::Builder::new().name("krsi-target".into()).spawn(watch).map_err(|_| Errno::EAGAIN)?;
-        Ok(Target { pid, command: None, over, has_ended: Cell::new(false), cut_short: Cell::new(None) })
+        Ok(Target {
+            pid,
+            command: None,
+            over,
+            has_ended: Cell::new(false),
+            cut_short: Cell::new(None),
+            ends_all: Cell::new(false),
+            orphans: OnceCell::new(),
+        })
     }
 
     /// What `target` is in the script: a scope.
     pub fn scope(&self) -> Map {
         scope_of(self.pid)
+    }
+
+    /// Whether it is a command that this shell has started.
+    pub fn is_command(&self) -> bool {
+        self.command.is_some()
     }
 
     #[must_use]
@@ -88,8 +113,27 @@ impl Target {
 
     /// Lets a command execute its program.
     pub fn release(&self) {
-        if let Some(command) = &self.command {
-            command.borrow_mut().release();
+        let Some(command) = &self.command else { return };
+        if self.ends_all.get() && !command.borrow().released() {
+            // Whoever is started from now on is the command's.
+            if let Ok(orphans) = Orphans::adopt() {
+                let _ = self.orphans.set(orphans);
+            }
+        }
+        command.borrow_mut().release();
+    }
+
+    /// Ends what the command has left running, as long as it is kept in bounds; what there is to say about it.
+    pub fn sweep(&self) -> Option<String> {
+        let Swept { ended, left } = self.orphans.get()?.end();
+        match (ended, left) {
+            (0, 0) => None,
+            (ended, 0) => Some(format!(
+                "the command has left {ended} processes running, which are ended with the session"
+            )),
+            (_, left) => Some(format!(
+                "warning: {left} processes that the command has left running could not be ended, and go on without what kept them"
+            )),
         }
     }
 

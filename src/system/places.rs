@@ -20,6 +20,8 @@ pub struct Places {
     pub trail: PathBuf,
     /// The directory of what scripts remember: `state("name")`.
     pub remembered: PathBuf,
+    /// The directory of files in which commands read what they were refused.
+    pub denials: PathBuf,
     /// The directory of directories of evidence: `keep_evidence(e)`.
     pub evidence: PathBuf,
 }
@@ -46,7 +48,11 @@ impl Places {
         };
         let state = variable("STATE_DIRECTORY").unwrap_or(state);
         let runtime = variable("RUNTIME_DIRECTORY").unwrap_or(runtime);
+        // Who is refused may be another user than this one, and goes into it; into the other directories nobody does.
+        let denials =
+            if user.is_root() { PathBuf::from("/run/krsi-denials") } else { runtime.join("denials") };
         Places {
+            denials,
             lock: runtime.join("check.lock"),
             history: state.join("check.json"),
             trail: state.join("panic.ndjson"),

@@ -13,6 +13,7 @@ mod foreign;
 mod generated;
 mod help;
 mod imports;
+mod jail;
 mod lab;
 mod learning;
 mod library;

@@ -171,7 +171,7 @@ fn every_rule_has_a_script_or_reasons() {
 }
 
 /// Rules of each collection that a shipped script finds, as its case in the lab shows. They may only rise.
-const SHIPPED: [(&str, usize); 3] = [("falco", 18), ("tetragon", 14), ("tracee", 23)];
+const SHIPPED: [(&str, usize); 3] = [("falco", 23), ("tetragon", 14), ("tracee", 26)];
 
 #[test]
 fn what_a_shipped_script_finds_is_of_the_library() {

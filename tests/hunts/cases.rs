@@ -96,6 +96,30 @@ pub const CASES: &[HuntCase] = cases! {
     "code-in-memory" [], [],
         [Deed("code in written memory")] => "becomes code",
         [Deed("written memory that is only read")];
+    "container-debugfs" [], [Sh("cp /bin/busybox /usr/sbin/debugfs")],
+        [Sh("unshare -m /usr/sbin/debugfs; true")] => "/usr/sbin/debugfs is executed, not by the host",
+        [Sh("/usr/sbin/debugfs; unshare -m /bin/true debugfs; true")];
+    "container-module" [], [Sh("echo junk > /root/junk.ko")],
+        [Sh("unshare -m insmod /root/junk.ko; true")] => "the module /root/junk.ko is loaded, not by the host",
+        [Sh("insmod /root/junk.ko; true")];
+    "kubernetes-api" [], [],
+        [Sh("unshare -m wget -q -O /dev/null http://10.96.0.1:443/; true"), Sh("KUBERNETES_SERVICE_HOST=10.96.7.7 unshare -m wget -q -O /dev/null http://10.96.7.7:6443/; true")]
+            => "the API server at 10.96.0.1 port 443 is connected to",
+        [Sh("wget -q -O /dev/null http://10.96.0.1:443/; unshare -m wget -q -O /dev/null http://10.96.0.2:443/; true")];
+    "kubernetes-certificates" [], [Sh("mkdir -p /etc/kubernetes/pki; echo a > /etc/kubernetes/pki/ca.key")],
+        [Sh("cat /etc/kubernetes/pki/ca.key"), Sh("mv /etc/kubernetes/pki/ca.key /etc/kubernetes/pki/ca.old; mv /etc/kubernetes/pki/ca.old /etc/kubernetes/pki/ca.key")]
+            => "/etc/kubernetes/pki/ca.key is read",
+        [As("/usr/bin/kubelet", "read x < /etc/kubernetes/pki/ca.key; true"), Sh("ls /etc/kubernetes/pki; cat /etc/hostname")];
+    "memory-read" [], [],
+        [Sh("/bin/sleep 5 & p=$!; until grep -q sleep /proc/$p/comm; do :; done; dd if=/proc/$p/mem of=/dev/null bs=1 count=1; kill $p")] => "/mem is opened to be read",
+        [Sh("dd if=/proc/self/mem of=/dev/null bs=1 count=1; cat /proc/self/maps")];
+    "server-credentials" [], [Sh("[ -e /etc/shadow ] || echo 'root:!:1:::::' > /etc/shadow")],
+        [As("/usr/sbin/nginx", "sleep 6; read x < /etc/shadow; true")] => "/etc/shadow is read by a server that has run for",
+        [As("/usr/sbin/nginx", "read x < /etc/shadow; true"), As("/usr/sbin/nginz", "sleep 6; read x < /etc/shadow; true")];
+    "system-account" [], [],
+        [As("/usr/sbin/sshd", "sed -i '/^krsisys/d' /etc/passwd; echo krsisys:x:33:$(id -g)::/:/bin/sh >> /etc/passwd; su -s /bin/sh krsisys -c /usr/bin/id; true")]
+            => "/usr/bin/id is executed in a session of user 33",
+        [As("/usr/sbin/sshd", "/usr/bin/id; true"), As("/usr/sbin/sshdx", "sed -i '/^krsisys/d' /etc/passwd; echo krsisys:x:33:$(id -g)::/:/bin/sh >> /etc/passwd; su -s /bin/sh krsisys -c /usr/bin/id; true")];
     "container-mount" [], [Sh("mkdir -p /mnt")],
         [Sh("unshare -m /bin/mount -t ext4 /dev/sda1 /mnt")] => "/dev/sda1 (ext4) is mounted at /mnt",
         [Sh("unshare -m /bin/mount -t tmpfs tmpfs /mnt")];

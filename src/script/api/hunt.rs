@@ -35,6 +35,11 @@ const OF_ALL: [(&str, &str); 3] = [
         "#{ kind: \"paths\", value: [], about: \"Only processes of these cgroups; without one, all\" }",
     ),
 ];
+/// The same of a script that is about a command, which ends with it or before: the command ends with this shell, however that ends.
+const LEASE_OF_COMMANDS: (&str, &str) = (
+    "lease",
+    "#{ kind: \"duration\", value: \"7d\", about: \"How long it refuses, if the command runs so long; after that it only tells\" }",
+);
 /// What a mitigation has besides.
 const OF_MITIGATIONS: (&str, &str) = (
     "rehearse",
@@ -49,24 +54,28 @@ fn find(
     event: Option<&ScriptEvent>,
 ) -> Fallible<()> {
     let runtime = runtime(context)?;
-    let hunt = &runtime.hunt;
-    let (Some(rule), Some(header)) = (hunt.rule(), hunt.header()) else {
+    let Some(said) = runtime.said() else {
         let text = "`found` is for scripts that begin with `// hunt: TITLE`, `// guard: TITLE` or `// mitigation: TITLE`, and say by their header how severe a finding is";
         let advice =
             Some("any script may raise an alert: `alert(\"high\", \"what happened\", e)`".to_owned());
         return Err(Fault { advice, ..Fault::script(text).about("found") }.into());
     };
     let severity =
-        severity.map_or(Ok(header.severity), |name| Severity::from_name(name).map_err(Fault::from))?;
-    hunt.found();
-    runtime.report(|reporter| reporter.finding(severity, text, event.map(ScriptEvent::inner), rule));
+        severity.map_or(Ok(said.header.severity), |name| Severity::from_name(name).map_err(Fault::from))?;
+    runtime.hunt.found();
+    if let Some(denials) = runtime.denials.get() {
+        denials.why(text);
+    }
+    runtime.report(|reporter| reporter.finding(severity, text, event.map(ScriptEvent::inner), said.rule()));
     Ok(())
 }
 
 /// Adds what scripts of this purpose have in common; what a script declares itself stays as it is.
 fn with_common(context: &NativeCallContext, purpose: Purpose, mut declared: Map) -> Fallible<Map> {
     let further = (purpose == Purpose::Mitigation).then_some(OF_MITIGATIONS);
-    for (name, said) in OF_ALL.into_iter().chain(further) {
+    let is_of_a_command = runtime(context)?.said().is_some_and(|said| said.header.needs_target);
+    let first = is_of_a_command.then_some(LEASE_OF_COMMANDS);
+    for (name, said) in first.into_iter().chain(OF_ALL).chain(further) {
         if !declared.contains_key(name) {
             declared.insert(name.into(), context.engine().eval_expression::<Map>(said)?.into());
         }
@@ -87,7 +96,8 @@ fn common<T: Clone + 'static>(p: &Map, name: &str) -> Fallible<T> {
 /// Says what the script is for, and what it takes.
 fn tell_help(runtime: &Runtime, declared: &[params::Param]) -> Fallible<()> {
     let mut text = String::new();
-    if let Some(header) = runtime.hunt.header() {
+    let said = runtime.said();
+    if let Some(header) = said.as_ref().map(|said| &said.header) {
         text.push_str(&format!(
             "{}\n\n{}\n\nATT&CK: {}. Severity: {}. Probes: {}.{}\nFalse positives: {}\n\n",
             header.title,
@@ -116,17 +126,18 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn params(context: NativeCallContext, declared: Map) -> Fallible<Map> {
         let runtime = runtime(&context)?;
-        let purpose = runtime.hunt.header().map_or(Purpose::Hunt, |header| header.purpose);
+        let purpose = runtime.said().map_or(Purpose::Hunt, |said| said.header.purpose);
         let declared = if purpose.enforces() { with_common(&context, purpose, declared)? } else { declared };
         let declared = params::declared(&declared)?;
         if runtime.hunt.only_declares() {
             runtime.hunt.declare(declared);
             return Err(Stop::OnlyExplained("its parameters are known").into());
         }
-        if params::ask_for_help(&runtime.options.args) {
+        let words = runtime.args.borrow().clone();
+        if params::ask_for_help(&words) {
             tell_help(&runtime, &declared)?;
         }
-        params::given(&declared, &runtime.options.args).map_err(|text| {
+        params::given(&declared, &words).map_err(|text| {
             runtime.diagnose(&Diagnostic::sentence(&text));
             runtime.hunt.tell_help();
             Stop::Exit(exit::USAGE).into()
@@ -193,6 +204,16 @@ mod functions {
         event: ScriptEvent,
     ) -> Fallible<()> {
         find(&context, Some(severity), text, Some(&event))
+    }
+
+    /// Says what can be done about what was refused, in the callback of a probe that refuses: `advise("--readable PATH lets it be read")`. It
+    /// stands as `fix` in the line that the command reads from KRSI_DENIALS; where there is none, nothing comes of it.
+    #[rhai_fn(return_raw)]
+    pub fn advise(context: NativeCallContext, text: &str) -> Fallible<()> {
+        if let Some(denials) = runtime(&context)?.denials.get() {
+            denials.fix(text);
+        }
+        Ok(())
     }
 
     /// Returns how many seconds a time has, as a float: `seconds("1h 30m")`.

@@ -22,6 +22,7 @@ mod output;
 mod probe;
 mod process;
 mod reaction;
+mod recorder;
 mod sequence;
 mod session;
 mod set;
@@ -66,6 +67,7 @@ pub fn register(engine: &mut Engine) {
     breaker::register(engine);
     limit::register(engine);
     set::register(engine);
+    recorder::register(engine);
     text::register(engine);
     list::register(engine);
     network::register(engine);

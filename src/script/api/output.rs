@@ -16,7 +16,11 @@ fn say_alert(
     event: Option<&ScriptEvent>,
 ) -> Fallible<()> {
     let severity = Severity::from_name(severity).map_err(Fault::from)?;
-    runtime(context)?.report(|reporter| reporter.alert(severity, text, event.map(ScriptEvent::inner)));
+    let runtime = runtime(context)?;
+    if let Some(denials) = runtime.denials.get() {
+        denials.why(text);
+    }
+    runtime.report(|reporter| reporter.alert(severity, text, event.map(ScriptEvent::inner)));
     Ok(())
 }
 

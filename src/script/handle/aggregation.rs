@@ -10,7 +10,7 @@ use crate::{
 impl State {
     /// An aggregation is asked for instead of events, unless somebody wants those too.
     fn is_quiet(&self) -> bool {
-        let heard = self.callback.is_some() || self.listeners > 0;
+        let heard = self.callback.is_some() || self.listeners > 0 || self.recorder.is_some();
         let wanted = self.events.unwrap_or(self.spec.aggregations.is_empty() || heard);
         !wanted
     }

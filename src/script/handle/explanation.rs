@@ -5,6 +5,7 @@ use crate::{
     event::origin,
     filter::{self, CAPACITY, Code, FIRST_CAPACITY, Filter, First, STEPS},
     probe::{Mode, needs::Need},
+    recording::MOST_KEPT,
     script::{
         explanation::{Explanation, FilterCost, Place, Stage},
         program::{Callback, Program},
@@ -204,9 +205,21 @@ impl State {
             None if self.listeners > 0 => {
                 stage(Place::Shell, "on_match", "each event is given to sequences and thresholds")
             }
+            None if self.recorder.is_some() => stage(
+                Place::Shell,
+                "report",
+                "no event is printed: `write_recording` writes those that are kept",
+            ),
             None => stage(Place::Shell, "report", "each event is printed"),
         };
-        self.decided(&called).into_iter().chain(asked).chain([given]).collect()
+        let kept = self.recorder.map(|window| {
+            let (window, most) = (humantime::format_duration(window), MOST_KEPT >> 20);
+            let does = format!(
+                "the events of the last {window} are kept in memory, {most} MiB of all probes at most; older ones make room, and are counted"
+            );
+            stage(Place::Shell, "recorder", does)
+        });
+        self.decided(&called).into_iter().chain(asked).chain(kept).chain([given]).collect()
     }
 }
 

@@ -86,6 +86,7 @@ impl ProbeHandle {
             attachment.set_filter(&spec)?;
         }
         state.spec = spec;
+        state.revision += 1;
         state.when = when;
         // Before the attach it is said there.
         let remarks = [state.verdict_remark(), state.becoming_remark()];
@@ -117,6 +118,7 @@ impl ProbeHandle {
             attachment.set_mode(mode)?;
         }
         state.spec.mode = mode;
+        state.revision += 1;
         // Whoever sets a mode has decided.
         state.rehearsal = None;
         if state.attachment.is_none() && matches!(asked, Mode::Deny(_) | Mode::Kill(_)) {
@@ -178,6 +180,7 @@ impl ProbeHandle {
             attachment.set_scope(&spec.scope)?;
         }
         state.spec = spec;
+        state.revision += 1;
         drop(state);
         self.say_what_it_is();
         Ok(())
@@ -264,6 +267,7 @@ impl ProbeHandle {
             *remark = format!("{}: {remark}", state.spec.name);
         }
         state.spec = spec;
+        state.revision += 1;
         // Before the attach it is said there.
         if state.attachment.is_some() && !was_late {
             remarks.extend([state.late_remark(), state.becoming_remark()].into_iter().flatten());
@@ -314,6 +318,7 @@ impl ProbeHandle {
         state.altered += altered.len() as u64;
         if altered.iter().any(|altered| altered.observes) {
             state.spec.mode = Mode::Observe;
+            state.revision += 1;
         }
         drop(state);
         if !altered.is_empty() {

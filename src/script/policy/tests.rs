@@ -72,6 +72,7 @@ const EFFECTS: &[(&str, Trial)] = &[
     ("scratch()", Trial::InScratch("scratch()")),
     ("scratch(map)", Trial::InScratch("scratch(#{})")),
     ("state(string)", Trial::Keeps("state(\"policy-test\")")),
+    ("write_recording(string)", Trial::Keeps("write_recording(\"policy-test\")")),
     ("start(array)", Trial::Runs("start([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"]).wait()")),
     ("run(array)", Trial::Runs("run([\"/bin/sh\", \"-c\", \"kill -9 PID; echo ran\"])")),
 ];
@@ -80,6 +81,7 @@ const EFFECTS: &[(&str, Trial)] = &[
 /// then does is its mode's, and the modes are above.
 const HARMLESS: &[&str] = &[
     "after(string, function)",
+    "advise(string)",
     "alert(string, string)",
     "alert(string, string, Event)",
     "alive(Event)",
@@ -404,6 +406,8 @@ const HARMLESS: &[&str] = &[
     "check(string, string, function)",
     // In the mode that the policy has let it have.
     "rearm(Probe)",
+    "recorder(Probe, ())",
+    "recorder(Probe, string)",
     "release(Child)",
     "wait(Child)",
     "discard(Evidence)",

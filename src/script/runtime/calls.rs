@@ -3,8 +3,13 @@
 use rhai::{Dynamic, Engine};
 
 use super::Runtime;
-use crate::script::{
-    diagnostics::Diagnostic, docs, event::ScriptEvent, handle::ProbeHandle, program::Callback, stop::Stop,
+use crate::{
+    event::Event,
+    recording::{Ahead, Now},
+    script::{
+        denials::Denials, diagnostics::Diagnostic, docs, event::ScriptEvent, handle::ProbeHandle,
+        program::Callback, stop::Stop,
+    },
 };
 
 /// Different errors of one callback that are shown whole; the rest is counted.
@@ -40,22 +45,53 @@ impl Runtime {
         }
         self.recent.borrow_mut().add(event.clone());
         let is_heard = probe.as_ref().is_some_and(ProbeHandle::is_heard);
+        let at = self.clock.kernel_ns();
+        let keep = |now: Now<'_>| self.kept.borrow_mut().add(event.inner(), now, at);
+        let is_kept = probe.as_ref().is_some_and(|probe| probe.recorded(keep).is_some());
         if let Some(probe) = probe.as_ref().filter(|_| is_heard) {
             self.correlations.hold(probe, &event);
         }
-        match probe.and_then(|probe| probe.callback()) {
+        let denial = probe.as_ref().and_then(|probe| self.denial(probe, &event));
+        let handled = match probe.and_then(|probe| probe.callback()) {
             Some(callback) => {
                 let named = event.clone();
                 let of = || format!("the callback of probe `{}`", named.inner().probe());
                 self.call(engine, &callback, Some(event), &of)
             }
             // What comes of it is told, and not each event.
-            None if is_heard || put => self.pending_stop().map_or(Ok(()), Err),
+            None if is_heard || is_kept || put => self.pending_stop().map_or(Ok(()), Err),
             None => {
                 self.report(|reporter| reporter.event(event.inner()));
                 self.pending_stop().map_or(Ok(()), Err)
             }
+        };
+        if let (Some((event, rule)), Some(denials)) = (denial, self.denials.get()) {
+            denials.tell(&rule, event.inner());
         }
+        handled
+    }
+
+    /// An event by which the session's command is to know that it was refused, and the rule's name; `None` of any other.
+    fn denial(&self, probe: &ProbeHandle, event: &ScriptEvent) -> Option<(ScriptEvent, String)> {
+        let (denials, target) = (self.denials.get()?, self.target.get()?);
+        if !probe.with_scope(|scope| Denials::concern(event.inner(), scope, target.pid())) {
+            return None;
+        }
+        denials.listen();
+        let source = probe.source().unwrap_or_default();
+        let rule = self.hunt.said_in(&source).map_or(source, |said| said.rule().name.to_owned());
+        Some((event.clone(), rule))
+    }
+
+    /// What has come of probes that have a recorder, and waits.
+    pub fn recorded_ahead(&self, at: u64) -> Vec<Ahead> {
+        let ahead = self.events.1.look_ahead();
+        let mut kept = self.kept.borrow_mut();
+        let of = |event: &Event| {
+            let probe = self.probes.named(event.probe())?;
+            probe.recorded(|now| kept.ahead(event, now, at))
+        };
+        ahead.iter().filter_map(of).collect()
     }
 
     /// What a `where_user` says of an event. One that fails is reported, and lets the event pass: nothing

@@ -36,6 +36,9 @@ impl Runtime {
         if let Some(told) = self.target.get().and_then(Target::end) {
             self.note(&told);
         }
+        if let Some(told) = self.target.get().and_then(Target::sweep) {
+            self.report(|reporter| reporter.log(&told));
+        }
         self.doubt_the_hunt();
         for probe in self.probes.used().iter().rev() {
             if let Err(fault) = probe.detach() {

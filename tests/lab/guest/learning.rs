@@ -45,16 +45,16 @@ echo x 2> /dev/null > /etc/passwd.new && echo written
 exit 0
 ";
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(super) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn at(name: &str) -> String {
+pub(super) fn at(name: &str) -> String {
     format!("{PLACE}/{name}")
 }
 
 /// The place, with its programs and data; and somebody who listens.
-fn prepared() -> Result<(), String> {
+pub(super) fn prepared() -> Result<(), String> {
     let _ = fs::remove_dir_all(PLACE);
     fs::create_dir_all(at("data")).map_err(text)?;
     for n in 1..10 {
@@ -83,19 +83,19 @@ fn listens(port: u16) -> Result<(), String> {
     Ok(())
 }
 
-fn run(words: &[&str]) -> Result<Output, String> {
+pub(super) fn run(words: &[&str]) -> Result<Output, String> {
     Command::new(SHELL).args(words).stdin(Stdio::null()).output().map_err(text)
 }
 
-fn out(output: &Output) -> String {
+pub(super) fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn err(output: &Output) -> String {
+pub(super) fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn well(what: &str, output: &Output) -> Outcome {
+pub(super) fn well(what: &str, output: &Output) -> Outcome {
     same(what, output.status.code(), Some(0))
         .map_err(|why| format!("{why}: {}\n{}", err(output), out(output)))
 }
@@ -110,7 +110,7 @@ fn under(profile: &str, words: &[&str], script: &str) -> Result<Output, String> 
 }
 
 /// What the alerts say, with their verdicts.
-fn alerts(output: &Output) -> Vec<(String, String)> {
+pub(super) fn alerts(output: &Output) -> Vec<(String, String)> {
     let lines = out(output);
     let values = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let told = |line: Value| {
@@ -121,7 +121,7 @@ fn alerts(output: &Output) -> Vec<(String, String)> {
 }
 
 /// What the intruder says could be done.
-fn done(output: &Output) -> Vec<String> {
+pub(super) fn done(output: &Output) -> Vec<String> {
     let lines = out(output);
     lines.lines().filter(|line| !line.starts_with('{')).map(str::to_owned).collect()
 }

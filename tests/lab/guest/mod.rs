@@ -44,6 +44,7 @@ mod help;
 pub mod hunts;
 mod io_uring;
 mod ipc;
+mod jail;
 mod key_add;
 mod learning;
 mod limits;
@@ -633,6 +634,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "secrets are in no output and no recording, and a rule has the real text" => recording::secrets,
             "a session is had again, byte for byte, and without privilege" => recording::same_again,
             "another rule is asked of what was recorded, and what it cannot tell is refused" => recording::asked_anew,
+            "the minutes before an alert are written when it comes, and replayed" => recording::before_an_alert,
             "a recorder that is killed, or whose disk is full, loses nothing else" => recording::cut_off,
         }
         "learning" {
@@ -640,6 +642,10 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a profile is refined by another run, and by a recording" => learning::refined,
             "of a web server that is there already" => learning::of_a_server,
             "a jailed command can do its work, and nothing else" => learning::jail,
+            "a jail hands on its command's exit code, and says what it lacks" => jail::exit_code,
+            "a profile that was learned in a jail narrows it, and the command cannot change it" => jail::profile,
+            "what a command was refused it reads, and nobody forges" => jail::denials,
+            "what a jailed command leaves running ends with it" => jail::nothing_is_left,
         }
         "shell" {
             "the shell itself is spared" => faults::guard,

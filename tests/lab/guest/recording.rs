@@ -325,3 +325,65 @@ fn full_disk(file: &str) -> Outcome {
         told.lines().filter(|line| line.contains("\"probe\":\"all\"") && line.contains("\"type\":\"event\""));
     holds(seen.count() > 250, "events are missing though only the file had no room")
 }
+
+/// Keeps what is executed, and writes it when a file is opened.
+const KEEPS: &str = r#"
+    probe("exec").scope(target).name("executed").recorder("10s").attach();
+    probe("file_open").scope(target).when(|e| e.path == "/tmp/recording/bait").name("bait").recorder("10s")
+        .on_event(|e| {
+            alert("high", "the bait is taken", e);
+            let told = write_recording("/tmp/recording/before.ndjson.zst");
+            emit(#{ written: told });
+        })
+        .attach();
+"#;
+/// Long before, shortly before, at the alert, and after.
+const BAITS: &str = "/bin/true; /bin/busybox sleep 15; /bin/ls / > /dev/null; /bin/cat /tmp/recording/bait
+n=0; while [ ! -s /tmp/recording/before.ndjson.zst ] && [ $n -lt 100 ]; do /bin/usleep 100000; n=$((n + 1)); done
+/bin/busybox sleep 2; /bin/date > /dev/null";
+
+pub fn before_an_alert() -> Outcome {
+    fresh()?;
+    fs::write(at("bait"), "x").map_err(text)?;
+    let words = ["--format", "json", "run", "-c", "-e", KEEPS, "--", "/bin/sh", "-c", BAITS];
+    let live = run(&words)?;
+    same("the session", live.status.code(), Some(0)).map_err(|why| format!("{why}: {}", stderr(&live)))?;
+    let told = stdout(&live);
+    // What is kept is not shown.
+    holds(told.contains("the bait is taken") && !told.contains("/bin/ls"), told.clone())?;
+    let written = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let written = written.filter(|line| line["type"] == "emit").map(|line| line["written"].clone()).next();
+    let written = written.ok_or_else(|| format!("nothing was written: {told}\n{}", stderr(&live)))?;
+    holds(
+        written["dropped"] == 0 && written["lost"] == 0 && written["from"].as_str() < written["to"].as_str(),
+        written.to_string(),
+    )?;
+    let path = at("before.ndjson.zst");
+    let mode = fs::metadata(&path).map_err(text)?.permissions().mode() & 0o777;
+    same("whose the file is", mode, 0o600)?;
+
+    let again = run(&["--format", "json", "replay", &path])?;
+    same("a replay", again.status.code(), Some(0)).map_err(|why| format!("{why}: {}", stderr(&again)))?;
+    holds(stderr(&again).contains("is a part of a session"), stderr(&again))?;
+    let shown = stdout(&again);
+    let events: Vec<Value> = shown.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    same("how many events there are", written["events"].as_u64(), Some(events.len() as u64))?;
+    let executed = |name: &str| events.iter().any(|event| event["filename"] == name);
+    for (name, is_there) in
+        [("/bin/true", false), ("/bin/ls", true), ("/bin/cat", true), ("/bin/date", false)]
+    {
+        same(name, executed(name), is_there).map_err(|why| format!("{why}: {shown}"))?;
+    }
+    holds(events.iter().any(|event| event["path"] == "/tmp/recording/bait"), shown.clone())?;
+
+    // The script itself has its alert again, and writes nothing; another one is asked of what is there.
+    let replayed = stdout(&replay("json", "before.ndjson.zst", KEEPS)?);
+    holds(
+        replayed.contains("the bait is taken") && replayed.contains("\"would\":\"write\""),
+        replayed.clone(),
+    )?;
+    let asked =
+        r#"probe("exec").name("executed").when(|e| e.filename.ends_with("/ls")).scope(target).attach();"#;
+    let asked = stdout(&replay("json", "before.ndjson.zst", asked)?);
+    holds(asked.contains("/bin/ls") && !asked.contains("/bin/cat"), asked.clone())
+}
