@@ -338,7 +338,7 @@ const KEEPS: &str = r#"
         .attach();
 "#;
 /// Long before, shortly before, at the alert, and after.
-const BAITS: &str = "/bin/true; /bin/busybox sleep 15; /bin/ls / > /dev/null; /bin/cat /tmp/recording/bait
+const BAITS: &str = "/bin/true; /bin/busybox sleep 15; /bin/ls / > /dev/null; /bin/cat /tmp/recording/bait > /dev/null
 n=0; while [ ! -s /tmp/recording/before.ndjson.zst ] && [ $n -lt 100 ]; do /bin/usleep 100000; n=$((n + 1)); done
 /bin/busybox sleep 2; /bin/date > /dev/null";
 
