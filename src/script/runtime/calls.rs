@@ -52,10 +52,11 @@ impl Runtime {
             self.correlations.hold(probe, &event);
         }
         let denial = probe.as_ref().and_then(|probe| self.denial(probe, &event));
-        let handled = match probe.and_then(|probe| probe.callback()) {
+        let callback = probe.and_then(|probe| probe.callback());
+        let (has_callback, name) = (callback.is_some(), event.inner().probe().to_owned());
+        let handled = match callback {
             Some(callback) => {
-                let named = event.clone();
-                let of = || format!("the callback of probe `{}`", named.inner().probe());
+                let of = || format!("the callback of probe `{name}`");
                 self.call(engine, &callback, Some(event), &of)
             }
             // What comes of it is told, and not each event.
@@ -67,6 +68,10 @@ impl Runtime {
         };
         if let (Some((event, rule)), Some(denials)) = (denial, self.denials.get()) {
             denials.tell(&rule, event.inner());
+        }
+        if let (true, Err(Stop::Signal(_) | Stop::TimeUp)) = (has_callback, &handled) {
+            // It may have been about to find something.
+            self.hunt.doubt(format!("the session's end interrupted the callback of probe `{name}`"));
         }
         handled
     }
