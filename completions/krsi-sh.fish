@@ -26,25 +26,25 @@ end
 
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s e -d 'Use this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'The interactive shell does not evaluate the start-up file'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s i -d 'After the script, open a prompt with its variables, functions and probes'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s c -d 'Start the command after `--` as the `target` of the script'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l no-init -d 'Do not run the start-up file of the interactive shell'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -55,9 +55,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "run" -d 'Run a script:
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "check" -d 'Run scripts of checks, and report what passes and what fails'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "record" -d 'Run a script, and keep all events in a file'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "replay" -d 'Run a script over what was recorded'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "learn" -d 'Learn what processes do, and write it as a script that allows that alone'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "learn" -d 'Watch what processes do, and write a script that allows only that'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "why" -d 'Tell for each system call that is refused which layer has said no'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "why" -d 'Show which layer of the kernel refuses each failing system call'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "scripts" -d 'List the scripts that are found by name, or describe one'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out what this machine can do, by trying each hook'
@@ -66,24 +66,24 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script 
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Use this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, go on at a prompt that has its variables, functions and probes'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s i -d 'After the script, open a prompt with its variables, functions and probes'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s c -d 'Start the command after `--` as the `target` of the script'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -101,19 +101,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l timeout -d 'En
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l jobs -d 'Run so many scripts at the same time; by default as many as there are processors' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l fail-on -d 'Failures below this severity do not change the exit code: info, low, medium, high, critical or never' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l worker -d 'Run one script in this process, for the process of this number' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -130,24 +130,24 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-age -d 'G
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l keep -d 'Keep the last so many of these files, and remove those before' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s e -d 'Use this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l schema -d 'Print what a line may be, as JSON Schema, and do nothing else'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s c -d 'Start the command after `--` as the `target` of the script'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s q -l quiet -d 'No banner, no notes, no closing table'
@@ -155,19 +155,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s v -l verbose 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l against -d 'Compare with this script: print each event about which the two decide differently; exit code 4 if there is one' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -s e -d 'Use this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand replay" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -180,42 +180,42 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s o -l output -d
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l refine -d 'Learn what this profile does not allow yet, and add it to its lists; in place, unless -o names another file' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l scope -d 'Learn from processes in this scope, as scripts write it: \'#{ exe: "/usr/sbin/nginx" }\'' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s p -d 'Give the script this process as its `target`' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s c -d 'Start the command behind `--` with the script, whose `target` it is'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s c -d 'Start the command after `--` as the `target` of the script'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l audit -d 'Report denials, kills and signals instead of doing them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand learn" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s e -d 'Use this code instead of a file' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -226,19 +226,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s q -l quiet -
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s p -d 'Watch this process and all that descends from it, until it ends' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -250,19 +250,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s v -l verbose -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l tag -d 'Those with this id of ATT&CK, or with a part of it (T1055 is T1055.008, too); may be repeated' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l severity -d 'Those that are at least so severe: info, low, medium, high or critical' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -272,19 +272,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -l show-secrets
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand scripts" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -293,19 +293,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -l show-secre
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -315,19 +315,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s q -l quiet -d
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l reason -d 'Why, which is noted with who, when, and what was attached' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -343,19 +343,19 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l append -d 'Furth
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l cpus -d 'Processors of the guest' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l memory -d 'Memory of the guest' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s e -d 'Run this code instead of a script' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l format -d 'How standard output is written' -r -f -a "auto\t'json for what a script or the prompt says where no terminal shows it, else text'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
 text\t'For people: users and errnos by name, sizes in KiB'
 json\t'One JSON value a line (NDJSON), numbers as they are'
-ndjson\t'Of `check` alone. One JSON value a line, one for each check'
-junit\t'Of `check` alone. JUnit\'s XML, for continuous integration'
-tap\t'Of `check` alone. The Test Anything Protocol, version 14'
-sarif\t'Of `check` alone. SARIF 2.1.0, for code scanning'
-html\t'Of `check` alone. One page that needs nothing else'"
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
 always\t'Always, NO_COLOR or not'
 never\t'Never'"
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l door -d 'Attach probes by this way alone; without it, by the first of these that the kernel takes' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
-fmod_ret\t'On the functions that ask these hooks; refuses as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
 observe\t'Elsewhere; refuses nothing'"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
@@ -369,9 +369,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_see
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "replay" -d 'Run a script over what was recorded'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "learn" -d 'Learn what processes do, and write it as a script that allows that alone'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "learn" -d 'Watch what processes do, and write a script that allows only that'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "why" -d 'Tell for each system call that is refused which layer has said no'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "why" -d 'Show which layer of the kernel refuses each failing system call'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'

@@ -30,13 +30,12 @@ use crate::{
 
 /// A shell for security probes: eBPF LSM programs that observe, shadow, deny and kill
 ///
-/// A probe is a precompiled eBPF LSM program plus what a script says about it: whom it watches,
-/// what it matches, and what the kernel answers. Scripts are written in Rhai.
+/// A probe is a precompiled eBPF LSM program, configured by a script: which tasks it watches, what it matches, and what the
+/// kernel does about a match. Scripts are written in Rhai.
 ///
-/// Without a script and without a subcommand, krsi-sh is an interactive shell; if standard input
-/// is not a terminal, it runs what comes from there. Words after FILE are the script's, flags too;
-/// a `--` directly after FILE may set them apart. A script named like a subcommand is written
-/// with a slash: ./lab.
+/// Without a script and without a subcommand, krsi-sh is an interactive shell; if standard input is not a terminal, it runs the
+/// script that comes from there. All words after FILE belong to the script, including options; a `--` directly after FILE may
+/// separate them. To run a script with the name of a subcommand, write a slash: ./lab.
 #[derive(Debug, Parser)]
 #[command(
     name = "krsi-sh",
@@ -50,7 +49,7 @@ use crate::{
 struct Cli {
     #[command(flatten)]
     run: commands::run::RunArgs,
-    /// The interactive shell does not evaluate the start-up file
+    /// Do not run the start-up file of the interactive shell
     ///
     /// That is init.rhai in the user's directory of settings: ~/.config/krsi-sh.
     #[arg(long, hide_short_help = true)]
@@ -248,10 +247,7 @@ pub const SECTIONS: &[Section] = &[
                 "every event that a script handles, in a file",
             ),
             ("krsi-sh replay monday.ndjson.zst stricter.rhai", "what another script would have made of them"),
-            (
-                "krsi-sh learn -o npm.rhai -c npm install",
-                "what a command does, as a script that allows that alone",
-            ),
+            ("krsi-sh learn -o npm.rhai -c npm install", "a script that allows only what a command does"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
         ],

@@ -230,34 +230,34 @@ KRSI_KEPT(enum krsi_match, match);
 
 /* What every event says about the decision and the task, before its own fields. */
 struct krsi_header {
-	u64 mono_ns KRSI_DOC("When, on the monotonic clock.") KRSI_UNIT("ns");
-	u64 wall_ns KRSI_DOC("When, since 1970.") KRSI_UNIT("ns") KRSI_KNOWN("read");
-	u64 seq KRSI_DOC("Number of the event within its probe, from 1; from Linux 6.1 on, a gap is a "
-		     "loss.") KRSI_KNOWN("sent");
-	u64 start_ns KRSI_DOC("When the process started, since boot: with pid it names a process for ever.")
+	u64 mono_ns KRSI_DOC("CLOCK_MONOTONIC when the hook fired.") KRSI_UNIT("ns");
+	u64 wall_ns KRSI_DOC("Wall-clock time, since the epoch (1970).") KRSI_UNIT("ns") KRSI_KNOWN("read");
+	u64 seq KRSI_DOC("Sequence number of the event within its probe, from 1; from Linux 6.1 on, a "
+		     "gap means lost events.") KRSI_KNOWN("sent");
+	u64 start_ns KRSI_DOC("Start time of the process, since boot; pid and start_ns together are never used again.")
 		KRSI_UNIT("ns");
 	u64 cgroup KRSI_DOC("Id of the task's cgroup (v2): the inode of its directory.");
 	u64 exe_inode KRSI_DOC("Inode of the executable the process runs.") KRSI_COSTS("exe");
 	u32 probe_id KRSI_DOC("Id of the probe.");
-	enum krsi_hook hook KRSI_DOC("LSM hook that asked.");
-	enum krsi_verdict verdict KRSI_DOC("What the decision came to.") KRSI_NAMES(KRSI_VERDICTS(KRSI_NAME))
+	enum krsi_hook hook KRSI_DOC("LSM hook that fired.");
+	enum krsi_verdict verdict KRSI_DOC("The decision about the operation.") KRSI_NAMES(KRSI_VERDICTS(KRSI_NAME))
 		KRSI_KNOWN("decided");
-	enum krsi_mode mode KRSI_DOC("Mode of the probe at that moment.") KRSI_NAMES(KRSI_MODES(KRSI_NAME))
+	enum krsi_mode mode KRSI_DOC("Mode of the probe at that time.") KRSI_NAMES(KRSI_MODES(KRSI_NAME))
 		KRSI_KNOWN("decided");
-	u32 errno KRSI_DOC("What the operation was refused with; 0 if it was not.") KRSI_KNOWN("decided");
-	u32 notes KRSI_DOC("lapsed: the lease had run out, or the breaker had tripped; guarded: the task is exempt from denials; no-path: "
-			   "the path could not be read; audit-only: seen by other means than the LSM hook, which "
-			   "cannot deny; late: it could not be refused any more, so a denial is a kill; "
-			   "no-args: arguments or environment could not be read to their end; "
-			   "no-stack: a stack that the probe wants could not be kept; no-signal: the kernel sends "
-			   "this task none, so that there is no kill; "
+	u32 errno KRSI_DOC("Errno that the operation was refused with; 0 if it was not refused.") KRSI_KNOWN("decided");
+	u32 notes KRSI_DOC("lapsed: the lease had expired, or the breaker had tripped; guarded: the task is exempt from denials; no-path: "
+			   "the path could not be read; audit-only: observed without the LSM hook, so it "
+			   "cannot be denied; late: too late to refuse the operation, so a denial kills the task; "
+			   "no-args: arguments or environment could not be read to the end; "
+			   "no-stack: a stack trace could not be stored; no-signal: the kernel does not let "
+			   "this task be killed; "
 			   "no-exe, no-cwd, no-source, no-target: exe, cwd, source or target_exe could not be read; "
-			   "unlinked: the name that path gives is gone; unreachable: path is not below the task's root, "
-			   "but given from the root of all mounts or of a detached one; exe-unlinked: the name that exe "
-			   "gives is gone; fmod-ret: decided in the kernel function that asks the LSM hooks; no-process: of "
-			   "the process, or of one above it, nothing has been kept that tells its executable or arguments; "
-			   "answered: decided by the answer to a question; timed-out: nobody answered in time; otherwise: it could "
-			   "not be asked about; crowded: since as many operations as may be were held; tripped: more was refused than the breaker lets.")
+			   "unlinked: the file no longer has the name in path; unreachable: path is not below the task's root, "
+			   "but relative to the root of all mounts or of a detached one; exe-unlinked: the executable no longer has the "
+			   "name in exe; fmod-ret: decided in the kernel function that calls the LSM hooks; no-process: the executable or "
+			   "arguments of the process or of an ancestor are not known; "
+			   "answered: decided by an answer to `.ask`; timed-out: nobody answered in time; otherwise: it was not possible to "
+			   "ask; crowded: too many operations were waiting for an answer; tripped: beyond the limit of the breaker.")
 		KRSI_BITS(KRSI_NOTES(KRSI_NAME)) KRSI_KNOWN("decided");
 	u32 pid KRSI_DOC("Process id (thread group), in the initial pid namespace.");
 	u32 tid KRSI_DOC("Thread id, in the initial pid namespace.");
@@ -270,9 +270,9 @@ struct krsi_header {
 	u32 pid_ns KRSI_DOC("Inode of the pid namespace.");
 	u32 mnt_ns KRSI_DOC("Inode of the mount namespace.");
 	u32 user_ns KRSI_DOC("Inode of the user namespace of the task's credentials.");
-	krsi_kstack kstack KRSI_DOC("Where in the kernel the hook was asked, innermost first; there if "
+	krsi_kstack kstack KRSI_DOC("Kernel stack at the hook, innermost frame first; only if "
 				    "the probe has `.kstack()`.");
-	krsi_ustack ustack KRSI_DOC("Where in the program the system call was made, innermost first; there "
+	krsi_ustack ustack KRSI_DOC("User stack of the system call, innermost frame first; only "
 				    "if the probe has `.ustack()`.");
 	char comm[16] KRSI_DOC("Name of the thread.");
 	char parent_comm[16] KRSI_DOC("Name of the parent process.");

@@ -51,7 +51,7 @@ enum krsi_descriptor { KRSI_DESCRIPTORS(KRSI_MEMBER) };
  */
 struct krsi_origin {
 	char ancestors_exe[KRSI_ANCESTORS][KRSI_PROCESS_EXE]
-		KRSI_DOC("Executables of the processes above, the parent first, up to 8: e.ancestors.any(|p| "
+		KRSI_DOC("Executables of the ancestors, the parent first, up to 8: e.ancestors.any(|p| "
 			 "p.exe.ends_with(\"/sshd\")). Each cut after 255 bytes; empty for a thread of the kernel.")
 		KRSI_COUNT("ancestors_count") KRSI_UNREADABLE("no-process") KRSI_COSTS("ancestors");
 	char ancestors_comm[KRSI_ANCESTORS][16] KRSI_DOC("Their names.") KRSI_COUNT("ancestors_count")
@@ -63,17 +63,17 @@ struct krsi_origin {
 			 "255 bytes, and empty if it is gone.")
 		KRSI_UNREADABLE("no-process") KRSI_CUT("255") KRSI_COSTS("leader");
 	char parent_argv[KRSI_PROCESS_ARGV]
-		KRSI_DOC("Arguments that the parent was executed with, 1024 bytes at most.")
+		KRSI_DOC("Arguments that the parent was executed with, at most 1024 bytes.")
 		KRSI_TEXTS("parent_argv_length") KRSI_UNREADABLE("no-process") KRSI_CUT("parent_argv_cut")
 		KRSI_COSTS("parent_argv");
 	char leader_comm[16] KRSI_DOC("Name of the process that leads the session.") KRSI_COSTS("leader");
 	char process_argv[KRSI_PROCESS_ARGV]
-		KRSI_DOC("Arguments that the process was executed with, 1024 bytes at most: as they were then, whatever it "
-			 "has made of them since.")
+		KRSI_DOC("Arguments that the process was executed with, at most 1024 bytes; what it has changed in "
+			 "them since does not show.")
 		KRSI_TEXTS("process_argv_length") KRSI_UNREADABLE("no-process") KRSI_CUT("process_argv_cut")
 		KRSI_COSTS("process");
 	char process_cwd[KRSI_PROCESS_EXE]
-		KRSI_DOC("Directory that the task is in, from its root; cut after 255 bytes.")
+		KRSI_DOC("Current directory of the task, from its root; cut after 255 bytes.")
 		KRSI_UNREADABLE("no-cwd") KRSI_CUT("255") KRSI_COSTS("directory");
 	char parent_exe[KRSI_PROCESS_EXE]
 		KRSI_DOC("Executable of the parent, as it was executed; cut after 255 bytes, and empty for a thread of the "
@@ -84,7 +84,7 @@ struct krsi_origin {
 			 "given it (64 digits), or the name of a systemd-nspawn or LXC one; empty outside of all.")
 		KRSI_COSTS("container");
 	u64 caps KRSI_DOC("Effective capabilities of the task.") KRSI_CAPABILITY_BITS KRSI_COSTS("task");
-	u64 parent_start_ns KRSI_DOC("When the parent started, since boot: with ppid it names it for ever.") KRSI_UNIT("ns")
+	u64 parent_start_ns KRSI_DOC("Start time of the parent, since boot; ppid and parent_start_ns together are never used again.") KRSI_UNIT("ns")
 		KRSI_COSTS("task");
 	u32 parent_uid KRSI_DOC("Real user id of the parent, in the initial user namespace.") KRSI_COSTS("task");
 	u32 leader_pid KRSI_DOC("Process id of the process that leads the session (setsid(2)).") KRSI_COSTS("task");
@@ -101,11 +101,11 @@ struct krsi_origin {
 	u32 stdin_peer_port KRSI_PEER_PORT_DOC("standard input");
 	u32 stdout_peer_port KRSI_PEER_PORT_DOC("standard output");
 	u32 stderr_peer_port KRSI_PEER_PORT_DOC("standard error");
-	u32 ancestors_count KRSI_DOC("How many ancestors are told.") KRSI_COSTS("ancestors");
+	u32 ancestors_count KRSI_DOC("Number of ancestors in the event.") KRSI_COSTS("ancestors");
 	u32 process_argv_length KRSI_DOC("Length of process_argv, with a NUL each.") KRSI_UNIT("bytes") KRSI_COSTS("process");
 	u32 parent_argv_length KRSI_DOC("Length of parent_argv, with a NUL each.") KRSI_UNIT("bytes") KRSI_COSTS("parent_argv");
-	bool process_argv_cut KRSI_DOC("Whether process_argv is not all.") KRSI_COSTS("process");
-	bool parent_argv_cut KRSI_DOC("Whether parent_argv is not all.") KRSI_COSTS("parent_argv");
+	bool process_argv_cut KRSI_DOC("Whether process_argv is incomplete.") KRSI_COSTS("process");
+	bool parent_argv_cut KRSI_DOC("Whether parent_argv is incomplete.") KRSI_COSTS("parent_argv");
 };
 
 #endif

@@ -27,7 +27,7 @@ use crate::{
     template::Catalogue,
 };
 
-/// Learn what processes do, and write it as a script that allows that alone
+/// Watch what processes do, and write a script that allows only that
 ///
 /// The profile is a guard: `krsi-sh run -c PROFILE -- COMMAND` tells what is not in it, and with --shadow=false refuses it. Names of
 /// which a part is another at each run (ids of processes, hashes, what mkstemp makes up) become patterns, many files of a directory the

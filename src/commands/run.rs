@@ -29,7 +29,7 @@ use crate::{
 /// `run` may be left out, but for a script that is named like a subcommand.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunArgs {
-    /// After the script, go on at a prompt that has its variables, functions and probes
+    /// After the script, open a prompt with its variables, functions and probes
     #[arg(short = 'i', conflicts_with = "command")]
     pub then_prompt: bool,
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub struct ScriptArgs {
     #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
     pub code: Option<String>,
 
-    /// Script, `-` for standard input, and behind it what it finds in `args`
+    /// Script (`-`: standard input) and its arguments (`args` in the script)
     #[arg(
         value_names = ["FILE", "ARGS"],
         num_args = 0..,

@@ -17,7 +17,7 @@ use crate::{
 /// Whom the script is about.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TargetArgs {
-    /// Start the command behind `--` with the script, whose `target` it is
+    /// Start the command after `--` as the `target` of the script
     ///
     /// `target` is a scope for the command and all it starts. The command executes nothing before the script waits or is done, so that
     /// its probes are in force before the first instruction. The session ends with the command, and gives its exit code; a session that

@@ -27,7 +27,7 @@ use crate::{
     why::{self, Told, Watcher},
 };
 
-/// Tell for each system call that is refused which layer has said no
+/// Show which layer of the kernel refuses each failing system call
 ///
 /// Each system call of the command, and of all it starts, that ends with EPERM, EACCES or EROFS is told with its object and with
 /// who has refused it: a program of BPF's (its id and name, whose it is, where it is pinned), AppArmor, SELinux, Landlock, Yama,

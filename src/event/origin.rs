@@ -75,7 +75,7 @@ pub const RELATIVES: [Relative; 6] = [
     },
 ];
 
-pub const ANCESTORS_DOC: &str = "The processes above, the parent first, up to 8: exe, comm, pid of each: `e.ancestors.any(|p| p.exe.ends_with(\"/sshd\"))`, `e.ancestors[0].comm`.";
+pub const ANCESTORS_DOC: &str = "The ancestors, the parent first, up to 8, each with exe, comm and pid: `e.ancestors.any(|p| p.exe.ends_with(\"/sshd\"))`, `e.ancestors[0].comm`.";
 
 /// What a member of a relative is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -102,11 +102,12 @@ impl ValueEnum for Asked {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Asked::Auto => PossibleValue::new(AUTO)
-                .help("json for what a script or the prompt says where no terminal shows it, else text"),
+            Asked::Auto => {
+                PossibleValue::new(AUTO).help("json if standard output is not a terminal, otherwise text")
+            }
             Asked::This(format) => PossibleValue::new(format.name()).help(format.help()),
             Asked::Report(document) => {
-                PossibleValue::new(document.name()).help(format!("Of `check` alone. {}", document.help()))
+                PossibleValue::new(document.name()).help(format!("Only for `check`. {}", document.help()))
             }
         })
     }

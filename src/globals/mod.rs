@@ -43,11 +43,11 @@ pub struct Globals {
 
     /// Report denials, kills and signals instead of doing them
     ///
-    /// Programs that the script runs do run.
+    /// Programs that the script starts still run.
     #[arg(long, global = true, overrides_with = "audit")]
     pub audit: bool,
 
-    /// Attach probes by this way alone; without it, by the first of these that the kernel takes
+    /// Attach probes only in this way; by default, in the first of these that the kernel allows
     #[arg(long, global = true, value_name = "DOOR", value_parser = doors(), overrides_with = "door", hide_short_help = true)]
     pub door: Option<Door>,
 
@@ -81,7 +81,7 @@ pub struct Globals {
 fn doors() -> impl TypedValueParser<Value = Door> {
     let help = |door| match door {
         Door::Lsm => "On the LSM hooks; wants `bpf` in the kernel's list of LSMs",
-        Door::FmodRet => "On the functions that ask these hooks; refuses as well",
+        Door::FmodRet => "On the functions that call the LSM hooks; can also deny",
         Door::Observe => "Elsewhere; refuses nothing",
     };
     let values = Door::ALL.map(|door| PossibleValue::new(door.name()).help(help(door)));

@@ -108,8 +108,8 @@ pub fn zsh(made: &str) -> String {
     let made = replaced(&made, "]:NAME|PATH:_files'", "]:NAME|PATH:_krsi-sh_kernels'");
     let made = replaced(
         &made,
-        "behind it what it finds in `args`:_files'",
-        "behind it what it finds in `args`:_krsi-sh_scripts'",
+        "its arguments (`args` in the script):_files'",
+        "its arguments (`args` in the script):_krsi-sh_scripts'",
     );
     let made = replaced(
         &made,

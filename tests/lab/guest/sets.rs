@@ -183,7 +183,7 @@ pub fn swapped() -> Outcome {
     let script = format!(
         "let a = read_lines(\"{DIRECTORY}/list-a\"); let b = read_lines(\"{DIRECTORY}/list-b\");
          let bad = set(\"bad\", \"path_prefix\"); bad.fill(a); print(`has ${{bad.len()}}`);
-         probe(\"file_open\", #{{path_prefix: bad}}){scope}.deny().events(false).name(\"t\").attach();
+         probe(\"file_open\", #{{path_prefix: bad}}){scope}.deny().lease(\"1h\").events(false).name(\"t\").attach();
          print(\"ready\");
          for turn in 0..{SWAPS} {{ sleep(\"300ms\"); bad.fill(if turn % 2 == 0 {{ b }} else {{ a }}); print(`swap ${{turn}}`); }}
          run([\"/bin/busybox\", \"touch\", \"{STOP}\"]); print(\"over\");"
