@@ -87,6 +87,7 @@ struct List {
     elements: Vec<Element>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "an element lives for one step of a compilation")]
 #[derive(Debug, Clone)]
 enum Element {
     Number(Number),
