@@ -17,10 +17,10 @@ pub const QUESTIONS: usize = 11;
 const COMPILED: usize = 4 << 20;
 const DETERMINED: usize = 24 << 20;
 /// Bytes that a state takes beside its ways and its places.
-const OVERHEAD: usize = 48;
+const OVERHEAD: usize = 64;
 /// How much work a machine may be, in units of about 20 ns: so a pattern that grows without end is given up in time, and
-/// at the same point on each machine.
-const WORK: usize = 6_000_000;
+/// at the same point on each machine. A list of words whose table finds room is less.
+const WORK: usize = 30_000_000;
 /// The work of one way from a state to the next, beside what each place in the patterns is that the state stands for.
 const WAY: usize = 8;
 /// Ways that may be looked at to find out what is settled where, each as often as there are turns.
@@ -224,6 +224,7 @@ impl Graph {
         holds: Option<&dyn Fn(u32) -> bool>,
     ) -> Result<Self, TooLarge> {
         let mut states = States::of(questions)?;
+        let is_one = holds.is_none() && questions.len() == 1;
         let (classes, samples) = classes(&states.dfa, ending);
         let width = samples.len();
         let begin = states.begin()?;
@@ -237,6 +238,11 @@ impl Graph {
             for byte in &samples {
                 let to = states.next(state, *byte)?;
                 let new = states.met(to);
+                if is_one && new != 0 {
+                    // What is answered needs no way from there.
+                    next.push((0, new as u16));
+                    continue;
+                }
                 let kept = if holds.is_some() { set | new } else { 0 };
                 let number = *numbers.entry((to, kept)).or_insert_with(|| {
                     nodes.push((to, kept));
