@@ -224,7 +224,6 @@ impl Graph {
         holds: Option<&dyn Fn(u32) -> bool>,
     ) -> Result<Self, TooLarge> {
         let mut states = States::of(questions)?;
-        let is_one = holds.is_none() && questions.len() == 1;
         let (classes, samples) = classes(&states.dfa, ending);
         let width = samples.len();
         let begin = states.begin()?;
@@ -238,11 +237,6 @@ impl Graph {
             for byte in &samples {
                 let to = states.next(state, *byte)?;
                 let new = states.met(to);
-                if is_one && new != 0 {
-                    // What is answered needs no way from there.
-                    next.push((0, new as u16));
-                    continue;
-                }
                 let kept = if holds.is_some() { set | new } else { 0 };
                 let number = *numbers.entry((to, kept)).or_insert_with(|| {
                     nodes.push((to, kept));
