@@ -12,6 +12,12 @@ pub fn factored(hir: &Hir) -> Hir {
         HirKind::Capture(capture) => factored(&capture.sub),
         HirKind::Repetition(repetition) => Hir::repetition(repetition.with(factored(&repetition.sub))),
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(factored).collect()),
+        // Of plain words the compiler of patterns makes a tree itself, whose states are described by fewer bytes.
+        HirKind::Alternation(parts)
+            if parts.iter().all(|part| matches!(part.kind(), HirKind::Literal(_))) =>
+        {
+            hir.clone()
+        }
         HirKind::Alternation(parts) => sharing(parts.iter().map(sequence).collect()),
     }
 }

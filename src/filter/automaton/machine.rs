@@ -1,6 +1,6 @@
 //! States: built from patterns, and cut down to what can still decide something.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regex_automata::{
     Anchored, MatchKind,
@@ -16,13 +16,14 @@ pub const QUESTIONS: usize = 11;
 /// Bytes that the patterns may take before they are determinised, and their states while they are.
 const COMPILED: usize = 4 << 20;
 const DETERMINED: usize = 24 << 20;
-/// Bytes that a state takes beside its ways and its places.
-const OVERHEAD: usize = 64;
-/// How much work a machine may be, in units of about 20 ns: so a pattern that grows without end is given up in time, and
-/// at the same point on each machine. A list of words whose table finds room is less.
-const WORK: usize = 30_000_000;
-/// The work of one way from a state to the next, beside what each place in the patterns is that the state stands for.
-const WAY: usize = 8;
+/// How much work a machine may be, in units of about 20 ns: so a pattern that grows without end is refused in time, and at
+/// the same point on each machine. Measured: what a new state costs, what each way costs, and for each way that is followed
+/// for the first time a unit for each byte that describes the state it leads to.
+const WORK: usize = 8_000_000;
+const NEW_STATE: usize = 90;
+const WAY: usize = 5;
+/// Bytes of a state's memory beside its row of ways and its description.
+const OVERHEAD: usize = 50;
 /// Ways that may be looked at to find out what is settled where, each as often as there are turns.
 const LOOKED_AT: usize = 20_000_000;
 
@@ -233,9 +234,9 @@ impl Graph {
         let mut at = 0;
         while let Some((state, set)) = nodes.get(at).copied() {
             at += 1;
-            states.expand(state, width)?;
+            let is_first = states.begin_ways(state);
             for byte in &samples {
-                let to = states.next(state, *byte)?;
+                let to = states.next(state, *byte, is_first)?;
                 let new = states.met(to);
                 let kept = if holds.is_some() { set | new } else { 0 };
                 let number = *numbers.entry((to, kept)).or_insert_with(|| {
@@ -260,13 +261,15 @@ impl Graph {
     }
 }
 
-/// States as they are come to, and the work they were.
+/// The states of a pattern, made when a way leads to them, and the work that they have been.
 struct States {
     dfa: dfa::DFA,
     cache: dfa::Cache,
-    /// How many places in the patterns each stands for, about.
-    places: HashMap<LazyStateID, usize>,
-    /// What a state takes beside its places, in bytes.
+    /// Bytes that describe each state.
+    sizes: HashMap<LazyStateID, usize>,
+    /// Those whose ways have been followed.
+    followed: HashSet<LazyStateID>,
+    /// Bytes of a state's memory that do not describe it.
     bare: usize,
     work: usize,
 }
@@ -282,58 +285,62 @@ impl States {
             )
             .build_many_from_hir(patterns)
             .map_err(|_| TooLarge)?;
-        // A cache that is cleared would give numbers of states anew: it is an error before.
+        // A cache that is cleared would number the states anew, so a full one is an error.
         let config = dfa::Config::new()
             .match_kind(MatchKind::All)
             .cache_capacity(DETERMINED)
             .minimum_cache_clear_count(Some(0));
         let dfa = dfa::Builder::new().configure(config).build_from_nfa(compiled).map_err(|_| TooLarge)?;
-        let bare =
-            dfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<LazyStateID>() + OVERHEAD;
-        Ok(States { cache: dfa.create_cache(), dfa, places: HashMap::new(), bare, work: 0 })
+        let row = dfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<LazyStateID>();
+        let (cache, bare) = (dfa.create_cache(), row + OVERHEAD);
+        Ok(States { dfa, cache, sizes: HashMap::new(), followed: HashSet::new(), bare, work: 0 })
     }
 
-    /// Gives what `ask` gives, and notes how large the state is if it is a new one.
-    fn noting(
+    /// Returns the state that `ask` gives, and counts the work that it was.
+    fn counted(
         &mut self,
+        is_first: bool,
         ask: impl FnOnce(&dfa::DFA, &mut dfa::Cache) -> Option<LazyStateID>,
     ) -> Result<LazyStateID, TooLarge> {
         let before = self.cache.memory_usage();
         let state = ask(&self.dfa, &mut self.cache).ok_or(TooLarge)?;
         let grown = self.cache.memory_usage().saturating_sub(before);
         if grown > 0 {
-            self.places.insert(state, grown.saturating_sub(self.bare));
+            self.sizes.insert(state, grown.saturating_sub(self.bare));
+            self.work += NEW_STATE;
         }
-        Ok(state)
+        self.work += WAY;
+        if is_first {
+            self.work += self.sizes.get(&state).copied().unwrap_or_default();
+        }
+        if self.work > WORK { Err(TooLarge) } else { Ok(state) }
     }
 
     fn begin(&mut self) -> Result<LazyStateID, TooLarge> {
         let config = start::Config::new().anchored(Anchored::Yes);
-        self.noting(|dfa, cache| dfa.start_state(cache, &config).ok())
+        self.counted(true, |dfa, cache| dfa.start_state(cache, &config).ok())
     }
 
-    fn next(&mut self, state: LazyStateID, byte: u8) -> Result<LazyStateID, TooLarge> {
-        self.noting(|dfa, cache| dfa.next_state(cache, state, byte).ok())
+    /// Returns whether the ways of this state are followed for the first time.
+    fn begin_ways(&mut self, state: LazyStateID) -> bool {
+        self.followed.insert(state)
+    }
+
+    fn next(&mut self, state: LazyStateID, byte: u8, is_first: bool) -> Result<LazyStateID, TooLarge> {
+        self.counted(is_first, |dfa, cache| dfa.next_state(cache, state, byte).ok())
     }
 
     fn at_end(&mut self, state: LazyStateID) -> Result<LazyStateID, TooLarge> {
-        self.noting(|dfa, cache| dfa.next_eoi_state(cache, state).ok())
+        self.counted(false, |dfa, cache| dfa.next_eoi_state(cache, state).ok())
     }
 
-    /// The patterns that match, a bit for each.
+    /// Returns the patterns that match, a bit for each.
     fn met(&self, state: LazyStateID) -> u32 {
         if !state.is_match() {
             return 0;
         }
         let count = self.dfa.match_len(&self.cache, state);
         (0..count).fold(0, |all, at| all | 1 << self.dfa.match_pattern(&self.cache, state, at).as_usize())
-    }
-
-    /// Counts what the ways from a state are going to be: those to where its places lead the first time, a look at each later.
-    fn expand(&mut self, state: LazyStateID, width: usize) -> Result<(), TooLarge> {
-        let places = self.places.remove(&state).unwrap_or_default();
-        self.work += width * (WAY + places);
-        if self.work > WORK { Err(TooLarge) } else { Ok(()) }
     }
 }
 

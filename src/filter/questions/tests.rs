@@ -175,8 +175,8 @@ fn hostile_patterns_are_given_up_in_time() {
         };
         // What the thread itself works: other tests run beside this one.
         let took = (0..3).map(tried).min().unwrap();
-        // The goal is 200 ms; it is missed, since long lists of words are as much work.
-        assert!(took < 2000, "{regex}: {took} ms");
+        // 200 ms is the goal where all is optimised; builds for tests may not be.
+        assert!(took < 400, "{regex}: {took} ms");
     }
 }
 
@@ -189,7 +189,7 @@ fn what_rules_ask_for_is_no_hostile_pattern() {
     let name =
         |n: u32| (0..11).map(|at| letter(n.wrapping_mul(2_654_435_761) >> (at % 4 * 7))).collect::<String>();
     let names = (1..1000).map(|n| format!("{}\\.{}", name(n), name(n + 7))).collect::<Vec<_>>();
-    let names = names[..100].join("|");
+    let names = names[..350].join("|");
     let rules = [
         words.as_str(),
         names.as_str(),

@@ -89,23 +89,10 @@ pub fn register(engine: &mut Engine) {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        backend::DryRun,
-        report::Format,
-        script::{Options, Session, Source, testing::Written},
-        template::Catalogue,
-    };
+    use crate::script::testing;
 
     fn says(code: &str) -> String {
-        let written = Written::default();
-        let options = Options { format: Format::Text, ..Options::default() };
-        let source = Source {
-            name: "-e".into(),
-            text: format!("let p = probe(\"exec\").scope(#{{uid: 1000}}); {code};"),
-        };
-        let catalogue = Catalogue::builtin().unwrap();
-        Session::new(catalogue, options, Box::new(DryRun), Box::new(written.clone())).run(&source);
-        written.0.lock().unwrap().join("\n")
+        testing::says(&format!("let p = probe(\"exec\").scope(#{{uid: 1000}}); {code};"))
     }
 
     #[test]

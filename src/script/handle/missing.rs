@@ -79,21 +79,7 @@ fn is_missing(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        backend::DryRun,
-        report::Format,
-        script::{Options, Session, Source, testing::Written},
-        template::Catalogue,
-    };
-
-    fn says(code: &str) -> String {
-        let written = Written::default();
-        let options = Options { format: Format::Text, ..Options::default() };
-        let source = Source { name: "-e".into(), text: code.into() };
-        let catalogue = Catalogue::builtin().unwrap();
-        Session::new(catalogue, options, Box::new(DryRun), Box::new(written.clone())).run(&source);
-        written.0.lock().unwrap().join("\n")
-    }
+    use crate::script::testing::says;
 
     #[test]
     fn a_file_that_is_not_there_is_said_at_its_place_with_the_nearest_that_is() {
