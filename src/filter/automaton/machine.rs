@@ -19,7 +19,7 @@ const DETERMINED: usize = 24 << 20;
 /// How much work a machine may be, in units of about 20 ns: so a pattern that grows without end is refused in time, and at
 /// the same point on each machine. Measured: what a new state costs, what each way costs, and for each way that is followed
 /// for the first time a unit for each byte that describes the state it leads to.
-const WORK: usize = 8_000_000;
+const WORK: usize = 7_000_000;
 const NEW_STATE: usize = 90;
 const WAY: usize = 5;
 /// Bytes of a state's memory beside its row of ways and its description.

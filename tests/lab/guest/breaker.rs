@@ -7,18 +7,15 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
 use serde_json::{Value, json};
 
 use super::{
     Outcome, holds,
     pace::{stretched, until},
     same,
-    shell::{Ended, SHELL, Shell},
+    shell::{Ended, SHELL, Shell, said_again_by_replay},
     task::{Deed, KILLED, ME, execute, open_file, perform},
+    workers::refused_of_crowd,
 };
 
 const FILE: &str = "/tmp/breaker";
@@ -137,21 +134,8 @@ pub fn several_processors() -> Outcome {
     holds(processors >= 2, format!("{processors} processor is not several"))?;
     for round in 0..5 {
         let shell = shell(&[], &format!(".events(false).trip({MOST}, \"10m\")"))?;
-        let task = perform(&ME, || {
-            let open = move |number: usize| {
-                let mut processor = CpuSet::new();
-                let pinned = processor
-                    .set(number % processors)
-                    .and_then(|()| sched_setaffinity(Pid::from_raw(0), &processor));
-                pinned.ok().map(|()| (0..TIMES).filter(|_| fs::File::open(FILE).is_err()).count())
-            };
-            let threads: Vec<_> = (0..THREADS).map(|number| thread::spawn(move || open(number))).collect();
-            let refused: Option<usize> = threads.into_iter().map(|thread| thread.join().ok().flatten()).sum();
-            i32::from(refused.is_none_or(|refused| fs::write(TOLD, refused.to_string()).is_err()))
-        })?;
-        same("the crowd", task.deed, Deed::Done)?;
-        let refused = fs::read_to_string(TOLD).map_err(text)?;
-        same(&format!("round {round}: refused"), refused, MOST.to_string())?;
+        let refused = refused_of_crowd(FILE, THREADS, TIMES)?;
+        same(&format!("round {round}: refused"), refused, MOST)?;
         let ended = shell.stop()?;
         same("alerts", alerts(&ended), 1)?;
         books(&ended, &json!({ "deny": MOST, "lapsed": THREADS * TIMES - MOST, "errors": 0 }), true)?;
@@ -305,7 +289,6 @@ pub fn costs_nothing() -> Outcome {
 pub fn recorded() -> Outcome {
     const PLACE: &str = "/tmp/breaker-recording.ndjson";
     fs::write(FILE, "content").map_err(text)?;
-    let _ = fs::remove_file(PLACE);
     let script = format!(
         "let p = probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(target).deny().trip(2, \"10m\").name(\"t\").attach();
          every(\"300ms\", || print(`tripped ${{p.tripped()}}`));"
@@ -313,19 +296,10 @@ pub fn recorded() -> Outcome {
     let deeds = format!(
         "/bin/busybox sleep 1; for n in 1 2 3 4; do /bin/cat {FILE} > /dev/null; /bin/busybox sleep 0.5; done"
     );
-    let run = |words: &[&str]| {
-        let output = Command::new(SHELL).args(words).stdin(Stdio::null()).output().map_err(text)?;
-        let [told, log] =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok::<_, String>((told, log))
-    };
-    let (live, log) = run(&["record", "-o", PLACE, "-c", "-e", &script, "--", "/bin/sh", "-c", &deeds])?;
-    for wanted in ["the breaker of probe `t` tripped", "tripped false", "tripped true"] {
-        holds(live.contains(wanted), format!("no `{wanted}`: {live}\n{log}"))?;
-    }
-    let (again, log) = run(&["replay", PLACE, "-e", &script])?;
-    let differs = live.lines().zip(again.lines()).find(|(live, again)| live != again);
-    holds(live == again, format!("{differs:?} of\n{live}\n---\n{again}\n{log}"))?;
-    let _ = fs::remove_file(PLACE);
-    Ok(())
+    said_again_by_replay(
+        PLACE,
+        &script,
+        &deeds,
+        &["the breaker of probe `t` tripped", "tripped false", "tripped true"],
+    )
 }

@@ -2,28 +2,22 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    process::{Command, Stdio},
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
 use serde_json::{Value, json};
 
 use super::{
     Outcome, holds,
     pace::stretched,
     same,
-    shell::{Ended, SHELL, Shell},
+    shell::{Ended, Shell, told_by},
     task::{Deed, ME, perform},
+    workers::refused_of_crowd,
 };
 
 const FILE: &str = "/tmp/rates";
-const TOLD: &str = "/tmp/rates-told";
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
@@ -46,21 +40,7 @@ fn shell(flags: &[&str], words: &str) -> Result<Shell, String> {
 
 /// Lets this many threads open the file so often each; gives how many opens were refused.
 fn opened(threads: usize, times: usize) -> Result<usize, String> {
-    let processors = thread::available_parallelism().map_err(text)?.get();
-    let task = perform(&ME, || {
-        let open = move |number: usize| {
-            let mut processor = CpuSet::new();
-            let pinned = processor
-                .set(number % processors)
-                .and_then(|()| sched_setaffinity(Pid::from_raw(0), &processor));
-            pinned.ok().map(|()| (0..times).filter(|_| fs::File::open(FILE).is_err()).count())
-        };
-        let threads: Vec<_> = (0..threads).map(|number| thread::spawn(move || open(number))).collect();
-        let refused: Option<usize> = threads.into_iter().map(|thread| thread.join().ok().flatten()).sum();
-        i32::from(refused.is_none_or(|refused| fs::write(TOLD, refused.to_string()).is_err()))
-    })?;
-    same("who opens", task.deed, Deed::Done)?;
-    fs::read_to_string(TOLD).map_err(text)?.parse().map_err(text)
+    refused_of_crowd(FILE, threads, times)
 }
 
 /// When its events were, by their own clock, in order.
@@ -380,22 +360,16 @@ pub fn recorded() -> Outcome {
         )
     };
     let deeds = format!("for n in 1 2 3 4 5 6; do /bin/cat {FILE} > /dev/null; done");
-    let run = |words: &[&str]| {
-        let output = Command::new(SHELL).args(words).stdin(Stdio::null()).output().map_err(text)?;
-        let [told, log] =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok::<_, String>((told, log))
-    };
     let limited = script(".limit(\"2/10m\")");
-    let (live, log) = run(&["record", "-o", PLACE, "-c", "-e", &limited, "--", "/bin/sh", "-c", &deeds])?;
+    let (live, log) = told_by(&["record", "-o", PLACE, "-c", "-e", &limited, "--", "/bin/sh", "-c", &deeds])?;
     same("told", live.lines().filter(|line| line.contains(FILE)).count(), 2)
         .map_err(|why| format!("{why}: {live}\n{log}"))?;
-    let (again, log) = run(&["replay", PLACE, "-e", &limited])?;
+    let (again, log) = told_by(&["replay", PLACE, "-e", &limited])?;
     holds(live == again, format!("{live}\n---\n{again}\n{log}"))?;
     // Another rule is told what it does not have, and cannot be limited after the fact.
-    let (_, log) = run(&["replay", PLACE, "-e", &script("")])?;
+    let (_, log) = told_by(&["replay", PLACE, "-e", &script("")])?;
     holds(log.contains("sent (limit 2/10m)"), log)?;
-    let (_, log) = run(&["replay", PLACE, "-e", &script(".limit(\"1/10m\")")])?;
+    let (_, log) = told_by(&["replay", PLACE, "-e", &script(".limit(\"1/10m\")")])?;
     holds(log.contains("cannot be limited once more"), log)?;
     let _ = fs::remove_file(PLACE);
     Ok(())

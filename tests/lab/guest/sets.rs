@@ -4,7 +4,6 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +15,7 @@ use super::{
     Outcome, holds,
     pace::{stretched, until},
     same,
-    shell::{SHELL, Shell},
+    shell::{Shell, said_again_by_replay},
     task::{Deed, ME, REFUSED, open_file, perform},
 };
 
@@ -238,7 +237,6 @@ pub fn swapped() -> Outcome {
 pub fn expires_and_is_had_again() -> Outcome {
     const PLACE: &str = "/tmp/sets-recording.ndjson";
     let [one, two] = files(["expire-one", "expire-two"])?;
-    let _ = fs::remove_file(PLACE);
     let script = format!(
         "let seen = set(\"seen\", \"path\"); let late = set(\"late\");
          probe(\"file_open\", #{{path: seen}}).scope(target).name(\"second\").on_event(|e| print(`again ${{e.path}}`)).attach();
@@ -250,19 +248,10 @@ pub fn expires_and_is_had_again() -> Outcome {
     let deeds = format!(
         "/bin/busybox sleep 1; /bin/cat {one} > /dev/null; /bin/busybox sleep 1; /bin/cat {one} {two} > /dev/null; /bin/busybox sleep 3"
     );
-    let run = |words: &[&str]| {
-        let output = Command::new(SHELL).args(words).stdin(Stdio::null()).output().map_err(text)?;
-        let [told, log] =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok::<_, String>((told, log))
-    };
-    let (live, log) = run(&["record", "-o", PLACE, "-c", "-e", &script, "--", "/bin/sh", "-c", &deeds])?;
-    for wanted in ["seen 0, late 0, one false", "seen 1, late 1, one true", "seen 0, late 2, one false"] {
-        holds(live.contains(wanted), format!("no `{wanted}`: {live}\n{log}"))?;
-    }
-    let (again, log) = run(&["replay", PLACE, "-e", &script])?;
-    let differs = live.lines().zip(again.lines()).find(|(live, again)| live != again);
-    holds(live == again, format!("{differs:?} of\n{live}\n---\n{again}\n{log}"))?;
-    let _ = fs::remove_file(PLACE);
-    Ok(())
+    said_again_by_replay(
+        PLACE,
+        &script,
+        &deeds,
+        &["seen 0, late 0, one false", "seen 1, late 1, one true", "seen 0, late 2, one false"],
+    )
 }

@@ -1,7 +1,7 @@
 //! The real shell, driven as a user's program would: a script in, NDJSON out.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
@@ -309,4 +309,27 @@ pub fn run_command_as(uid: u32, arguments: &[&str]) -> Result<(Option<i32>, Stri
         .map_err(|e| e.to_string())?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok((output.status.code(), text(output.stdout), text(output.stderr)))
+}
+
+/// Runs the shell with these arguments to its end: what it has written on standard output, and on standard error.
+pub fn told_by(arguments: &[&str]) -> Result<(String, String), String> {
+    let output =
+        Command::new(SHELL).args(arguments).stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
+    let [told, log] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok((told, log))
+}
+
+/// Records a session about a command, which has to say each of these; replayed, it says the same, byte for byte.
+pub fn said_again_by_replay(place: &str, script: &str, command: &str, says: &[&str]) -> Outcome {
+    // One that is left of another run is none of this.
+    let _ = fs::remove_file(place);
+    let (live, log) = told_by(&["record", "-o", place, "-c", "-e", script, "--", "/bin/sh", "-c", command])?;
+    for wanted in says {
+        holds(live.contains(wanted), format!("no `{wanted}`: {live}\n{log}"))?;
+    }
+    let (again, log) = told_by(&["replay", place, "-e", script])?;
+    let differs = live.lines().zip(again.lines()).find(|(live, again)| live != again);
+    holds(live == again, format!("{differs:?} of\n{live}\n---\n{again}\n{log}"))?;
+    fs::remove_file(place).map_err(|e| format!("{place}: {e}"))
 }

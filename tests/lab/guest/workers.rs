@@ -1,14 +1,15 @@
-//! Processes that open files at once, each a known number of times: for claims about exactness.
+//! Processes and threads that open files at once, each a known number of times: for claims about exactness.
 
 use std::{
     ffi::{CStr, CString},
-    fs,
+    fs, thread,
 };
 
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
     libc,
+    sched::{CpuSet, sched_setaffinity},
     sys::{
         stat::Mode,
         wait::{WaitStatus, waitpid},
@@ -16,7 +17,10 @@ use nix::{
     unistd::{ForkResult, Pid, fork, pipe, read},
 };
 
-use super::{Outcome, same};
+use super::{
+    Outcome, same,
+    task::{Deed, ME, perform},
+};
 
 pub const FOLDER: &str = "/tmp/workers";
 const WORKERS: [&CStr; 4] = [c"w0", c"w1", c"w2", c"w3"];
@@ -91,4 +95,26 @@ impl Workers {
         }
         Ok(())
     }
+}
+
+/// Lets so many threads of one process, spread over all processors, open a file so often each. Returns how many opens were
+/// refused.
+pub fn refused_of_crowd(file: &'static str, threads: usize, times: usize) -> Result<usize, String> {
+    const TOLD: &str = "/tmp/crowd-told";
+    let processors = thread::available_parallelism().map_err(|e| e.to_string())?.get();
+    let task = perform(&ME, || {
+        let open = move |number: usize| {
+            let mut processor = CpuSet::new();
+            let pinned = processor
+                .set(number % processors)
+                .and_then(|()| sched_setaffinity(Pid::from_raw(0), &processor));
+            pinned.ok().map(|()| (0..times).filter(|_| fs::File::open(file).is_err()).count())
+        };
+        let threads: Vec<_> = (0..threads).map(|number| thread::spawn(move || open(number))).collect();
+        let refused: Option<usize> = threads.into_iter().map(|thread| thread.join().ok().flatten()).sum();
+        i32::from(refused.is_none_or(|refused| fs::write(TOLD, refused.to_string()).is_err()))
+    })?;
+    same("the crowd", task.deed, Deed::Done)?;
+    let told = fs::read_to_string(TOLD).map_err(|e| e.to_string())?;
+    told.parse().map_err(|_| format!("{TOLD}: {told}"))
 }
