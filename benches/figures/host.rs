@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use crate::{asks, boot, cost, document, figure, figure::Figure, filters, pipeline, size, start, walks};
+use crate::{asks, boot, cost, document, figure, figure::Figure, filters, patterns, pipeline, size, start, walks};
 
 /// A group of rows: the word that chooses it, and what takes it.
 type Group = (&'static str, fn() -> Vec<Figure>);
@@ -18,6 +18,7 @@ const GROUPS: &[Group] = &[
     ("cost", cost::figures),
     ("filters", filters::figures),
     ("walks", walks::figures),
+    ("patterns", patterns::figures),
     ("asks", asks::figures),
     ("pipeline", pipeline::figures),
 ];

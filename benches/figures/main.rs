@@ -14,6 +14,7 @@
 //! size      a probe's maps and programs in the kernel; the objects in the binary
 //! cost      instructions for an open and an execution, beside bpftrace and auditd
 //! filters   a decision of a filter, beside the same condition in C
+//! patterns  how long a hostile pattern takes until it is refused
 //! asks      how long an operation is held that a function decides about
 //! walks     what a walk over a text costs, however much is sought in it
 //! pipeline  events a second from the ring buffer to a callback, beside libbpf and bpftrace
@@ -30,6 +31,7 @@ mod document;
 mod figure;
 mod filters;
 mod host;
+mod patterns;
 mod peers;
 mod pipeline;
 mod size;

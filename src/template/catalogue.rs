@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DescribeError, Object, Template, archive::PLACES, describe::describe, index};
+use super::{DescribeError, Object, Template, archive, describe::describe, index};
 
 /// What the objects say of themselves; empty if it was stale when this was built.
 static INDEX: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/index.zst"));
@@ -23,16 +23,13 @@ impl Catalogue {
         let broken = |reason: String| DescribeError { object: "the index".into(), reason };
         let index = zstd::decode_all(INDEX).map_err(|error| broken(error.to_string()))?;
         if index.is_empty() {
-            return Self::described(
-                PLACES.iter().map(|(stem, place)| (*stem, Object::BuiltIn(place.clone()))),
-            );
+            let objects = archive::PLACES.iter().enumerate();
+            return Self::described(objects.map(|(place, (stem, ..))| (*stem, Object::BuiltIn(place))));
         }
-        let place =
-            |stem: &str| PLACES.iter().find(|(known, _)| *known == stem).map(|(_, place)| place.clone());
         let entries = index::read(&index).map_err(|error| broken(error.to_string()))?;
         let templates = entries.into_iter().map(|(stem, template)| {
-            let place =
-                place(&stem).ok_or_else(|| broken(format!("it has a `{stem}`, which is no object")))?;
+            let place = archive::place(&stem)
+                .ok_or_else(|| broken(format!("it has a `{stem}`, which is no object")))?;
             Ok(Arc::new(Template { object: Object::BuiltIn(place), ..template }))
         });
         templates.collect::<Result<Vec<_>, _>>().map(Self::sorted)

@@ -31,7 +31,7 @@ type Fallible<T> = Result<T, String>;
 pub(super) fn describe(stem: &str, object: Stored) -> Result<Template, DescribeError> {
     let refuse = |reason| DescribeError { object: stem.to_owned(), reason };
     let described = match &object {
-        Stored::BuiltIn(place) => read(super::archive::archived(place.clone())),
+        Stored::BuiltIn(place) => read(super::archive::archived(*place)),
         Stored::Given(bytes) => read(bytes),
     };
     Ok(Template { object, ..described.map_err(refuse)? })

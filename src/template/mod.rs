@@ -20,7 +20,7 @@ mod layout;
 #[cfg(test)]
 pub(crate) mod shapes;
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,14 +77,14 @@ pub struct KernelNames {
 /// Where a template's object is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Object {
-    /// In the archive of this binary.
-    BuiltIn(Range<usize>),
+    /// Of the archive of this binary, by its place there.
+    BuiltIn(usize),
     Given(Arc<[u8]>),
 }
 
 impl Default for Object {
     fn default() -> Self {
-        Object::BuiltIn(0..0)
+        Object::BuiltIn(usize::MAX)
     }
 }
 
@@ -93,7 +93,7 @@ impl Template {
     #[must_use]
     pub fn object(&self) -> &[u8] {
         match &self.object {
-            Object::BuiltIn(place) => archive::archived(place.clone()),
+            Object::BuiltIn(place) => archive::archived(*place),
             Object::Given(bytes) => bytes,
         }
     }

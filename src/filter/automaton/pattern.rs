@@ -43,7 +43,10 @@ enum Kind {
 pub enum PatternError {
     #[error("this is no regular expression: {what}, at {at:?}")]
     Syntax { what: String, at: String },
-    #[error("this pattern is too large: its states need more than {} KiB", LARGEST / 1024)]
+    #[error(
+        "this pattern is too large: its states need more than {} KiB, or more work to be found than one may take",
+        LARGEST / 1024
+    )]
     TooLarge,
 }
 
