@@ -160,7 +160,7 @@ __noinline u64 krsi_conclude(u32 slot, u64 result, u32 when)
 	}
 	krsi_break(settings, &answer);
 	krsi_send(&answer, when);
-	krsi_write_answer(&scratch->event.header, &answer);
+	krsi_write_answer(scratch, &answer);
 	if (krsi_summaries[0].kind != krsi_summary_kind_none) {
 		krsi_gather_header(scratch, krsi_summary_fields,
 				   krsi_filter_fields | (krsi_asks ? krsi_event_fields : 0) | KRSI_CUT_FIELDS);

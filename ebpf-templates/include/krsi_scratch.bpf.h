@@ -56,7 +56,8 @@ struct scratch {
 	u32 slot;
 	/* 1: there will be no event (krsi_limit.bpf.h). */
 	u32 silent;
-	u32 none;
+	/* What the hook refuses with, or 0. */
+	u32 errno;
 	/* Whose path the event's is; 0: nobody's, such as a socket's name. */
 	u64 path_mount;
 	u64 path_dentry;
