@@ -6,7 +6,14 @@
  */
 #include "../../../ebpf-templates/file_open.bpf.c"
 
-#define BY_HAND(name) __attribute__((section("hand/" #name), used)) u64 by_hand_##name(struct event *event)
+/* A filter is given the record: where the event comes from stands before it. */
+#define BY_HAND(name)                                                                                      \
+	static __always_inline u64 of_event_##name(struct event *event);                                   \
+	__attribute__((section("hand/" #name), used)) u64 by_hand_##name(struct krsi_record *record)       \
+	{                                                                                                  \
+		return of_event_##name(&record->event);                                                    \
+	}                                                                                                  \
+	static __always_inline u64 of_event_##name(struct event *event)
 #define SAME(text, word) (__builtin_memcmp(text, word, sizeof(word) - 1) == 0)
 /* Texts of an event begin at multiples of 4, which saves the compiler from going byte by byte. */
 #define WORDS(text) __builtin_assume_aligned(text, 4)
