@@ -98,7 +98,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l output -d 'Wri
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l root -d 'Read facts below this directory, laid out like `/`: a mounted image, a made-up root; probes and programs are the running system\'s all the same' -r -f -a "(__fish_complete_directories)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l baseline -d 'Accept the failures that this file lists: a line each, ID DAY REASON' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l timeout -d 'End after this time; what was not run by then is inconclusive' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l jobs -d 'Run so many scripts at the same time; by default as many as there are processors' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l jobs -d 'Number of scripts to run at the same time (default: one for each processor)' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l fail-on -d 'Failures below this severity do not change the exit code: info, low, medium, high, critical or never' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l worker -d 'Run one script in this process, for the process of this number' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
@@ -125,9 +125,9 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s q -l quiet -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s o -l output -d 'File to make; compressed if its name ends with .zst. One that is there is not touched' -r -F
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-size -d 'Go on in another file when this one has so many bytes, such as 100M' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-age -d 'Go on in another file when this one is so old, such as 1h' -r
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l keep -d 'Keep the last so many of these files, and remove those before' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-size -d 'Start another file when this one reaches this size, such as 100M' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l max-age -d 'Start another file when this one reaches this age, such as 1h' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l keep -d 'Keep this many of these files, the newest, and remove older ones' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -s e -d 'Use this code instead of a file' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand record" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'

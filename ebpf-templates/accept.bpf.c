@@ -59,7 +59,7 @@ struct event {
 	u32 peer_pid KRSI_DOC("unix: process that connected, in the initial pid namespace; 0 where the peer is not known.");
 	struct krsi_path path KRSI_DOC("unix: name of the listening socket, as it was bound; `@name` for an abstract one, a NUL in it "
 				       "being an @ too.");
-} KRSI_TEMPLATE("accept", "Connections being taken: who connects to what; deny the call, or kill by peer",
+} KRSI_TEMPLATE("accept", "Accepted connections, with the peer: deny the accept call, or kill by peer",
 		"T1021 T1071 T1571 T1205")
 KRSI_EXAMPLE("probe(\"accept\", #{with_peer: true, port: 22, not_peer: \"10.0.0.0/8\"})"
 	     ".on_event(|e| alert(`ssh from ${e.peer}`)).attach();")

@@ -77,7 +77,7 @@ struct event {
 	char alg_name[ALG_NAME_SIZE] KRSI_DOC("alg: name of the algorithm: `authencesn(hmac(sha256),cbc(aes))`.");
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
-} KRSI_TEMPLATE("bind", "Sockets being bound: allow, deny or kill by address, port, socket name; algorithms, interfaces",
+} KRSI_TEMPLATE("bind", "Sockets bound to an address: allow, deny or kill by address, port or socket name; algorithms, interfaces",
 		"T1205 T1571 T1040 T1559")
 KRSI_EXAMPLE("probe(\"bind\", #{algorithm_prefix: \"authencesn(\"}).scope(#{not_exe: \"/usr/sbin/cryptsetup\"}).everywhere().lease(\"8h\").deny(\"ENOENT\").attach();")
 KRSI_NOT_SEEN("A port that the kernel chooses is not known yet: it is 0. A socket that connects, sends or listens without a "

@@ -93,7 +93,7 @@ struct event {
 	u32 instructions KRSI_DOC("prog_load: how many the program has.");
 	u32 id KRSI_DOC("Commands that go by an id: which; those for the next one: behind which.");
 	char name[16] KRSI_DOC("prog_load, map_create: the name that is given.");
-} KRSI_TEMPLATE("bpf", "Calls of bpf(2): by command, type of program or map, and name", "T1014 T1205.002 T1562.001")
+} KRSI_TEMPLATE("bpf", "bpf(2) calls: by command, program or map type, and name", "T1014 T1205.002 T1562.001")
 KRSI_EXAMPLE("probe(\"bpf\", #{command: [\"prog_load\", \"prog_attach\", \"link_create\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("What a program does when it runs. What the attributes point to (instructions, a pinned object's path), which is the task's "
 	      "own memory. Maps written through a mapping. Which object a descriptor is for: template bpf_object.");

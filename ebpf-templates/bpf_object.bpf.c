@@ -49,7 +49,7 @@ struct event {
 	char name[16] KRSI_DOC("Its name.") KRSI_SUBJECT;
 	char function[64] KRSI_DOC("Programs for tracing and LSM: the kernel's function they are for; cut after 63 bytes.")
 		KRSI_CUT("63");
-} KRSI_TEMPLATE("bpf_object", "Maps and programs of eBPF that a task gets hold of: new ones, and others' by id or file",
+} KRSI_TEMPLATE("bpf_object", "eBPF maps and programs obtained by a task: newly created, or opened by id or pinned file",
 		"T1014 T1562.001")
 KRSI_EXAMPLE("probe(\"bpf_object\", #{access: \"write\", name_prefix: [\"krsi_\", \"cilium_\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("Links and types (BTF): the kernel has no such hooks for them. Descriptors that are inherited or passed over a socket, and "

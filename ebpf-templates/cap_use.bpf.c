@@ -42,10 +42,10 @@ struct event {
 	u32 in_user_ns KRSI_DOC("Inode of the user namespace in which it is asked for: `user_ns` or one below.");
 	bool noaudit KRSI_DOC("Whether the kernel only looks, and does without it if need be.");
 	bool setid KRSI_DOC("Whether it is asked for to change user or group ids.");
-} KRSI_TEMPLATE("cap_use", "Capabilities being used", "T1548 T1068")
+} KRSI_TEMPLATE("cap_use", "Capability checks: which capabilities a process uses", "T1548 T1068")
 	KRSI_SCOPE_REQUIRED
 	KRSI_EXAMPLE("probe(\"cap_use\").scope(#{uid: 33}).count_by([\"comm\", \"capability\"]).attach();")
-	KRSI_CANNOT_ASK("whoever asks for a capability only hears yes or no, and the system call goes on or ends with an errno of its own")
+	KRSI_CANNOT_ASK("the code that checks a capability only learns yes or no, and the system call goes on or fails with an errno of its own")
 KRSI_NOT_SEEN("What root may by its user id alone. "
 		      "Capabilities that the kernel asks about and the task does not have. "
 		      "By default: later uses of one that the process has used before; they are counted as suppressed.");

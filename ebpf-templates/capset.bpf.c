@@ -36,7 +36,7 @@ struct event {
 	u64 permitted_after KRSI_DOC("Permitted ones after it.") KRSI_CAPABILITY_BITS;
 	u64 inheritable_after KRSI_DOC("Inheritable ones after it.") KRSI_CAPABILITY_BITS;
 	u64 raised KRSI_DOC("Those that become effective or inheritable and were not.") KRSI_CAPABILITY_BITS KRSI_SUBJECT;
-} KRSI_TEMPLATE("capset", "A task's capabilities being set by itself", "T1548 T1068")
+} KRSI_TEMPLATE("capset", "Changes that a task makes to its own capabilities", "T1548 T1068")
 	KRSI_EXAMPLE("probe(\"capset\", #{raises: [\"CAP_SYS_ADMIN\", \"CAP_SYS_MODULE\", \"CAP_BPF\"]}).scope(#{uid: 33}).deny(\"EPERM\").attach();")
 	KRSI_NOT_SEEN("Capabilities that come with user ids (setid), a program (privileged_exec) or a user namespace (userns). "
 		      "The bounding set and the ambient set, which prctl changes.");

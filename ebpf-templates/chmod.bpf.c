@@ -69,7 +69,7 @@ struct event {
 	KRSI_FILE_UPPER("")
 	bool backwards KRSI_DOC("Whether the time of the last modification is set to an earlier one than it is.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("chmod", "Permissions, owners and times of files being changed: allow, deny or kill by path and by what is changed",
+} KRSI_TEMPLATE("chmod", "File permissions, ownership and timestamps changed: allow, deny or kill by path and by what changes",
 		"T1070.006 T1222.002 T1548.001")
 KRSI_EXAMPLE("probe(\"chmod\", #{gained: [\"setuid\", \"setgid\"]}).scope(#{not_comm: [\"dpkg\", \"rpm\"]})"
 	     ".deny(\"EPERM\").everywhere().lease(\"8h\").attach();")

@@ -89,7 +89,7 @@ struct event {
 	KRSI_NETLINK_FIELDS
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
-} KRSI_TEMPLATE("connect", "Connections being made: allow, deny or kill by address, port, protocol and socket name",
+} KRSI_TEMPLATE("connect", "Outgoing connections: allow, deny or kill by address, port, protocol or socket name",
 		"T1046 T1071 T1095 T1571")
 KRSI_EXAMPLE("probe(\"connect\", #{address: \"169.254.169.254\"}).scope(#{uid: 33}).deny(\"ECONNREFUSED\").attach();")
 KRSI_NOT_SEEN("Datagrams with an address of their own need no connect: see sendto. Sockets that are connected already are not "

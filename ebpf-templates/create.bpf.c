@@ -51,7 +51,7 @@ struct event {
 	bool certain KRSI_DOC("false: an open with O_CREAT, asked about before the kernel looks whether the file is there. If it is, "
 			      "nothing is made, and a denial stops nothing.");
 	struct krsi_path path KRSI_DOC("The name that is made, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("create", "Files, directories, devices, fifos and sockets being made: allow, deny or kill by path and kind",
+} KRSI_TEMPLATE("create", "Creation of files, directories, devices, FIFOs and sockets: allow, deny or kill by path and kind",
 		"T1053.003 T1098.004 T1105 T1543.002 T1564.001")
 KRSI_EXAMPLE("probe(\"create\", #{path_prefix: [\"/etc/cron.d/\", \"/etc/systemd/system/\", \"/root/.ssh/\"]})"
 	     ".scope(#{not_comm: [\"dpkg\", \"rpm\", \"systemctl\"]})"

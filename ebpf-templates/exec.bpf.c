@@ -123,7 +123,7 @@ struct event {
 		KRSI_CUT("argv_cut");
 	char env_value[VALUE_SIZE + 2] KRSI_DOC("The variable's value: the first, if it is set repeatedly.")
 		KRSI_UNREADABLE("no-args") KRSI_CUT("4096");
-} KRSI_TEMPLATE("exec", "Programs about to be executed: allow, deny or kill by path, file, credentials, environment",
+} KRSI_TEMPLATE("exec", "Program executions: allow, deny or kill by path, file, credentials or environment",
 		"T1059 T1204.002 T1574.006 T1620")
 KRSI_EXAMPLE("probe(\"exec\", #{path_prefix: [\"/tmp/\", \"/dev/shm/\"]}).scope(#{uid: 33}).deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("Code that is loaded and not executed: libraries, a script named as an argument of its interpreter, ld.so with "

@@ -54,7 +54,7 @@ struct event {
 	char source[256] KRSI_DOC("The file that takes over the name, if one does; cut after 255 bytes.")
 		KRSI_UNREADABLE("no-source") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The name that is lost.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("exec_unlink", "Running executables losing a name: unlink, and rename over them",
+} KRSI_TEMPLATE("exec_unlink", "Running executables that are unlinked, or replaced by a rename",
 		"T1070.004 T1036")
 KRSI_EXAMPLE("probe(\"exec_unlink\").on_event(|e| print(`${e.comm} removes the running ${e.path}`)).attach();")
 KRSI_NOT_SEEN("Names removed beneath an overlay's merged directory; files that are mapped but not executed; a process that "

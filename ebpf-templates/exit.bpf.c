@@ -41,7 +41,7 @@ struct event {
 	u32 signal KRSI_DOC("The signal that killed it, or none; real-time signals are SIG32 to SIG64.") KRSI_NAMES(KRSI_SIGNAL_VALUES);
 	u32 how KRSI_DOC("In short.") KRSI_NAMES(ENDS(KRSI_NAME));
 	bool core KRSI_DOC("Whether its memory was dumped.");
-} KRSI_TEMPLATE("exit", "Processes coming to their end: code, signal, how long they lived", "T1499.004 T1489 T1203")
+} KRSI_TEMPLATE("exit", "Process exits: exit code, signal, run time", "T1499.004 T1489 T1203")
 	KRSI_OBSERVES_ONLY
 	KRSI_EXAMPLE("probe(\"exit\", #{signal: [\"SIGSEGV\", \"SIGABRT\", \"SIGILL\", \"SIGBUS\", \"SIGSYS\"]}).attach();")
 	KRSI_NOT_SEEN("Threads that end while others of their process live. "

@@ -38,7 +38,7 @@ struct event {
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the receiver's root; of sockets and the like what the kernel calls them.")
 		KRSI_SUBJECT;
-} KRSI_TEMPLATE("fd_receive", "Open files received from other processes: by path, file and access", "T1134 T1559 T1611")
+} KRSI_TEMPLATE("fd_receive", "File descriptors received from other processes: by path, file and access mode", "T1134 T1559 T1611")
 KRSI_EXAMPLE("probe(\"fd_receive\", #{path: [\"/etc/shadow\", \"/var/run/docker.sock\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_CANNOT_ASK("the message is taken from the socket by then, and its descriptors would be lost")
 KRSI_NOT_SEEN("Files that a child inherits or an execution keeps, and those that io_uring has registered. Who sent the file.");

@@ -94,7 +94,7 @@ struct event {
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root; socket:[…], pipe:[…] and the like for what is in no tree.")
 		KRSI_SUBJECT;
-} KRSI_TEMPLATE("file_ioctl", "Commands to devices and files (ioctl): allow, deny or kill by command, path and kind of file",
+} KRSI_TEMPLATE("file_ioctl", "ioctl commands to devices and files: allow, deny or kill by command, path and kind of file",
 		"T1222.002 T1561 T1674")
 KRSI_EXAMPLE("probe(\"file_ioctl\", #{command: [\"TIOCSTI\", \"TIOCLINUX\"]}).scope(#{not_uid: 0})"
 	     ".deny(\"EPERM\").everywhere().lease(\"8h\").attach();")

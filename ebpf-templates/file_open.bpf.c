@@ -59,7 +59,7 @@ struct event {
 			  "__O_SYNC=1048576 O_PATH=2097152 __O_TMPFILE=4194304");
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("file_open", "Files being opened: allow, deny or kill by path, file and access",
+} KRSI_TEMPLATE("file_open", "File opens: allow, deny or kill by path, file and access mode",
 		"T1005 T1083 T1552.001 T1565.001")
 KRSI_EXAMPLE("probe(\"file_open\", #{path: \"/etc/shadow\"}).scope(#{uid: 33}).deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("O_PATH opens, and files that are open already: inherited or passed over a socket. A copy is another file, and "

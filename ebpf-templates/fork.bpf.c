@@ -48,7 +48,7 @@ struct event {
 	u64 flags KRSI_DOC("Flags of clone(2), without CLONE_.") KRSI_BITS(FLAGS);
 	u32 kind KRSI_DOC("What is being made. Who makes it is the event's task.") KRSI_NAMES(KINDS(KRSI_NAME)) KRSI_SUBJECT;
 	u32 threads KRSI_DOC("Threads that the calling process has now.");
-} KRSI_TEMPLATE("fork", "Processes and threads being made: fork, vfork, clone", "T1106 T1499.001 T1611")
+} KRSI_TEMPLATE("fork", "Process and thread creation: fork, vfork, clone", "T1106 T1499.001 T1611")
 	KRSI_EXAMPLE("probe(\"fork\", #{flags: [\"newuser\", \"newns\"]}).scope(#{uid: 33}).deny(\"EPERM\").attach();")
 	KRSI_NOT_SEEN("The id of the new task, which the kernel gives later: look for `ppid` in other templates' events. "
 		      "unshare and setns, which make no task. "

@@ -47,7 +47,7 @@ struct event {
 	u32 new_euid KRSI_DOC("override_creds: effective user id that it takes.");
 	u32 command KRSI_DOC("cmd: the driver's number for it.");
 	struct krsi_path path KRSI_DOC("cmd: the file whose driver it is for.");
-} KRSI_TEMPLATE("io_uring", "Rings of io_uring being made, other credentials taken, drivers commanded", "T1106 T1562")
+} KRSI_TEMPLATE("io_uring", "io_uring: rings created, credentials overridden, driver commands", "T1106 T1562")
 KRSI_EXAMPLE("probe(\"io_uring\", #{action: [\"setup\", \"sqpoll\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_CANNOT_ASK("what such an operation comes to is told in the ring, and not by a system call that could be made again")
 KRSI_NOT_SEEN("What else is done by a ring: the templates about those operations see it. Rings that are there already. Before 6.16 the making of "

@@ -68,7 +68,7 @@ struct event {
 	u32 permissions KRSI_DOC("Its permissions.");
 	u32 command KRSI_DOC("control: which command, by number: IPC_RMID 0, IPC_SET 1, IPC_STAT 2, IPC_INFO 3, others by object. The rest: 0.");
 	u32 flags KRSI_DOC("get, attach, send: the flags of the call (IPC_NOWAIT 2048, SHM_RDONLY 4096 …). The rest: 0.");
-} KRSI_TEMPLATE("ipc", "System V's shared memory, queues and semaphores: made, found, used, changed", "T1559 T1570")
+} KRSI_TEMPLATE("ipc", "System V shared memory, message queues and semaphores: created, looked up, used, changed", "T1559 T1570")
 KRSI_EXAMPLE("probe(\"ipc\", #{object: \"shm\", action: \"attach\", foreign: true}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_CANNOT_ASK("messages that may not be received are passed over, and no system call is made again")
 KRSI_NOT_SEEN("What is read and written in shared memory once it is attached, and detaching. POSIX's shared memory, queues and "

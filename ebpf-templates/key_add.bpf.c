@@ -31,7 +31,7 @@ struct event {
 	u32 permissions KRSI_DOC("Its permissions, as keyctl(1) has them.");
 	char key_type[32] KRSI_DOC("Type of the key.");
 	char name[256] KRSI_DOC("Its description; cut after 255 bytes.") KRSI_CUT("255") KRSI_SUBJECT;
-} KRSI_TEMPLATE("key_add", "Keys and keyrings being made in the kernel's key store: by type and description", "T1552 T1556")
+} KRSI_TEMPLATE("key_add", "Keys and keyrings added to the kernel's key store: by type and description", "T1552 T1556")
 KRSI_EXAMPLE("probe(\"key_add\", #{type: [\"asymmetric\", \"logon\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_CANNOT_ASK("the kernel makes keys in the midst of other work, which then fails in ways of its own")
 KRSI_NOT_SEEN("Reading, changing, linking and revoking keys, another payload for one that is there, and what is in keys.");

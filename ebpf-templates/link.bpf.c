@@ -55,7 +55,7 @@ struct event {
 	char target[KRSI_PATH_SIZE] KRSI_DOC("What it leads to: a hard link's file, from the task's root; the text in a symbolic link, "
 					     "as the task wrote it.")
 		KRSI_UNREADABLE("no-target") KRSI_CUT("4095");
-} KRSI_TEMPLATE("link", "Hard and symbolic links being made: allow, deny or kill by name and by what they lead to",
+} KRSI_TEMPLATE("link", "Hard and symbolic links created: allow, deny or kill by name and target",
 		"T1036 T1543.002 T1547.009 T1574")
 KRSI_EXAMPLE("probe(\"link\", #{path: [\"/etc/shadow\", \"/etc/sudoers\"], name: \"target\"}).scope(#{not_uid: 0})"
 	     ".deny(\"EPERM\").everywhere().lease(\"8h\").attach();")

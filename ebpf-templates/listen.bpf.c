@@ -55,7 +55,7 @@ struct event {
 			     "less or the task asks for less than 0.");
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as it was bound; `@name` for an abstract one, a NUL in it being "
 				       "an @ too.");
-} KRSI_TEMPLATE("listen", "Sockets that begin to listen: allow, deny or kill by address, port and socket name",
+} KRSI_TEMPLATE("listen", "Sockets that start to listen: allow, deny or kill by address, port or socket name",
 		"T1571 T1205 T1090 T1559")
 KRSI_EXAMPLE("probe(\"listen\", #{not_address: [\"127.0.0.0/8\", \"::1\"], protocol: \"tcp\"})"
 	     ".scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")

@@ -55,7 +55,7 @@ struct event {
 	u32 reason KRSI_DOC("What is done: what it is that a locked kernel would refuse.") KRSI_NAMES("other=0 " REASONS(VALUE))
 		KRSI_SUBJECT;
 	u32 number KRSI_DOC("The running kernel's own number for it (enum lockdown_reason).");
-} KRSI_TEMPLATE("lockdown", "What could change the running kernel or read its memory: refused by reason, without lockdown",
+} KRSI_TEMPLATE("lockdown", "Operations that can change the running kernel or read its memory: refuse by reason, without lockdown",
 		"T1014 T1068 T1542")
 KRSI_EXAMPLE("probe(\"lockdown\", #{reason: [\"dev_mem\", \"ioport\", \"msr\", \"kexec\", \"kcore\"]}).scope(#{not_pid_ns: \"host\"}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_CANNOT_ASK("the kernel asks in the midst of other work, which then fails in ways of its own")

@@ -52,7 +52,7 @@ struct event {
 		KRSI_BITS("cloexec=1 allow_sealing=2 hugetlb=4 noexec_seal=8 exec=16");
 	char name[32] KRSI_DOC("The kernel's name for an anonymous inode: `[userfaultfd]`, `[io_uring]`; empty where it was known by the "
 			       "system call.");
-} KRSI_TEMPLATE("memfd", "Files without a name being made: memfd_create, memfd_secret, userfaultfd, io_uring",
+} KRSI_TEMPLATE("memfd", "Anonymous files created: memfd_create, memfd_secret, userfaultfd, io_uring",
 		"T1620 T1027.011 T1068")
 	KRSI_EXAMPLE("probe(\"memfd\", #{kind: [\"memfd\", \"secret\"]}).scope(#{uid: 33}).deny(\"EPERM\").attach();")
 	KRSI_NOT_SEEN("The name given to memfd_create. "

@@ -49,7 +49,7 @@ struct event {
 			  "MAP_FIXED_NOREPLACE=1048576 MAP_UNINITIALIZED=67108864");
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root; empty without one.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("mmap_exec", "Executable memory being mapped: libraries and plugins by path, code without a file",
+} KRSI_TEMPLATE("mmap_exec", "Executable memory mappings: libraries and plugins by path, code without a file",
 		"T1574.006 T1129 T1620 T1055.001")
 KRSI_EXAMPLE("probe(\"mmap_exec\", #{path_prefix: [\"/tmp/\", \"/dev/shm/\", \"/var/tmp/\", \"/memfd:\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_CANNOT_ASK("an execution maps its program when there is no way back, and would be killed")

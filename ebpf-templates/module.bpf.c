@@ -76,7 +76,7 @@ struct event {
 	KRSI_FILE_MEMBERS("")
 	char name[64] KRSI_DOC("The module that is requested, often by an alias; empty otherwise.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root; empty without one.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("module", "What the kernel is given: modules requested and loaded, firmware, kernels for kexec",
+} KRSI_TEMPLATE("module", "Code loaded into the kernel: modules requested and loaded, firmware, kexec images",
 		"T1547.006 T1014 T1068")
 KRSI_EXAMPLE("probe(\"module\", #{from: \"request\", name_prefix: [\"net-pf-\", \"xfrm-type-\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_CANNOT_ASK("the kernel asks for modules in the midst of other work, which then fails in ways of its own")

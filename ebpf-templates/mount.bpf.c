@@ -84,7 +84,7 @@ struct event {
 	struct krsi_path path KRSI_DOC("The place: where it is mounted, what is unmounted, what becomes the root; empty for a remount "
 				       "by fsconfig, which is about no mount.")
 		KRSI_SUBJECT;
-} KRSI_TEMPLATE("mount", "Mounts, binds, remounts, unmounts, pivot_root and chroot: by action, type, source and place",
+} KRSI_TEMPLATE("mount", "Mounts, bind mounts, remounts, unmounts, pivot_root and chroot: by action, type, source and target",
 		"T1611 T1006 T1564.013")
 KRSI_EXAMPLE("probe(\"mount\", #{action: [\"mount\", \"bind\", \"attach\"]}).scope(#{not_pid_ns: \"host\"}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("Mounts that stay descriptors (fsmount, open_tree) and are given no place, and flags changed by mount_setattr: the kernel "

@@ -58,7 +58,7 @@ struct event {
 		KRSI_NAMES("no=0 yes=1");
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The mapped file, from the task's root; empty without one.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("mprotect", "Protection of memory being changed: written memory made executable, executable heaps and stacks",
+} KRSI_TEMPLATE("mprotect", "Memory protection changes: written memory made executable, executable heap and stack",
 		"T1055 T1620 T1106")
 KRSI_EXAMPLE("probe(\"mprotect\", #{adds: \"exec\", written: true}).scope(#{uid: 33}).deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("Memory that was writable and executable from the start (template mmap_exec), the same pages mapped twice with different "

@@ -69,7 +69,7 @@ struct event {
 	bool more KRSI_DOC("Whether there are more messages than types.");
 	u32 messages KRSI_DOC("Messages whose types are told: the first 16.");
 	u16 types[TYPES] KRSI_DOC("Types of the messages, in their order.") KRSI_COUNT("messages");
-} KRSI_TEMPLATE("netlink", "Messages to the kernel by netlink: allow, deny or kill by protocol and type of message",
+} KRSI_TEMPLATE("netlink", "Netlink messages to the kernel: allow, deny or kill by protocol and message type",
 		"T1562.004 T1068 T1016 T1557")
 KRSI_EXAMPLE("probe(\"netlink\", #{netlink_protocol: \"netfilter\"}).scope(#{not_uid: 0})"
 	     ".when(|e| e.more || e.types.any(|t| t >= 2560 && t < 2816)).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")

@@ -44,7 +44,7 @@ struct event {
 	u32 event_type KRSI_DOC("Type of the event (perf_event_attr.type, and 1); of the types that a system numbers itself, as "
 				"kprobe and uprobe, the number and 1. not_told: an open, and a kernel that does not say.")
 		KRSI_NAMES("not_told=0 hardware=1 software=2 tracepoint=3 hw_cache=4 raw=5 breakpoint=6");
-} KRSI_TEMPLATE("perf", "Events of perf being opened and used: the task, the kernel, a CPU, tracepoints", "T1082 T1056 T1068")
+} KRSI_TEMPLATE("perf", "perf events opened and used: on a task, the kernel, a CPU, tracepoints", "T1082 T1056 T1068")
 KRSI_EXAMPLE("probe(\"perf\", #{access: [\"kernel\", \"cpu\", \"tracepoint\"]}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")
 KRSI_NOT_SEEN("Samples that are read from a buffer that is mapped already, and descriptors that are inherited or passed on. What event is "
 	      "opened, where the kernel does not say (6.16 and later).");

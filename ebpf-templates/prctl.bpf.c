@@ -74,7 +74,7 @@ struct event {
 	u32 option KRSI_DOC("What is asked for, without PR_; an option without a name here as a number.") KRSI_NAMES(OPTIONS(VALUE))
 		KRSI_SUBJECT;
 	u32 number KRSI_DOC("The option as a number (PR_SET_NAME is 15).");
-} KRSI_TEMPLATE("prctl", "Processes changing themselves by prctl: name, dumpability, tracers, securebits, seccomp",
+} KRSI_TEMPLATE("prctl", "prctl calls that change the calling process: name, dumpable flag, tracer, securebits, seccomp",
 		"T1036.004 T1562 T1055.008")
 	KRSI_EXAMPLE("probe(\"prctl\", #{option: [\"set_name\", \"set_mm\", \"set_ptracer\"]}).scope(#{uid: 33}).shadow().attach();")
 	KRSI_NOT_SEEN("What an address among the arguments leads to: the new name of set_name, a filter of set_seccomp. "

@@ -65,10 +65,10 @@ struct event {
 				      "root; cut after 255 bytes.")
 		KRSI_UNREADABLE("no-target") KRSI_CUT("255");
 	struct krsi_path path KRSI_DOC("The file of /proc that is opened; empty for the other ways.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("proc_mem", "Another process's memory opened to writing: /proc/PID/mem, process_vm_writev, ptrace",
+} KRSI_TEMPLATE("proc_mem", "Write access to another process's memory: /proc/PID/mem, process_vm_writev, ptrace",
 		"T1055.008 T1055.009")
 KRSI_EXAMPLE("probe(\"proc_mem\").scope(#{uid: 1000, not_comm: \"gdb\"}).deny(\"EPERM\").attach();")
-KRSI_CANNOT_ASK("where it is about ptrace, whoever asks only hears yes or no, and the system call ends with an errno of its own")
+KRSI_CANNOT_ASK("for ptrace, the code that checks only learns yes or no, and the system call fails with an errno of its own")
 KRSI_NOT_SEEN("What is written: the access is asked about once, when it begins. A process's writes to its own memory, "
 	      "memory that two processes share, and tracers that were attached before.");
 

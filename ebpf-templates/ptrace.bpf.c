@@ -64,10 +64,10 @@ struct event {
 		KRSI_NAMES(ASKERS(KRSI_NAME));
 	u32 tracer_pid KRSI_DOC("Process that gets access: the one that asks; for traceme its parent.");
 	bool silent KRSI_DOC("Whether the kernel only asks how much to show, and a refusal is no error.");
-} KRSI_TEMPLATE("ptrace", "Processes looking into others or taking hold of them: ptrace, /proc/PID, process_vm_readv",
+} KRSI_TEMPLATE("ptrace", "Processes inspected or attached to by others: ptrace, /proc/PID, process_vm_readv",
 		"T1055.008 T1003.007 T1057")
 	KRSI_EXAMPLE("probe(\"ptrace\").when(|e| e.uid != e.target_uid).scope(#{not_uid: 0}).shadow().attach();")
-	KRSI_CANNOT_ASK("whoever asks only hears yes or no in most places, and the system call ends with an errno of its own")
+	KRSI_CANNOT_ASK("in most places the code that checks only learns yes or no, and the system call fails with an errno of its own")
 KRSI_NOT_SEEN("A process that looks into itself. "
 		      "Refused, but not kept away: on newer kernels (6.18) who has CAP_PERFMON reads maps, environ and the like all the same. "
 		      "Children that a tracer gets without asking, and what a tracer does once it is attached. "

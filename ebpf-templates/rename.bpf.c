@@ -65,7 +65,7 @@ struct event {
 	struct krsi_path path KRSI_DOC("The old name, from the task's root.") KRSI_SUBJECT;
 	char new_path[KRSI_PATH_SIZE] KRSI_DOC("The new name, from the task's root.") KRSI_UNREADABLE("no-target")
 		KRSI_CUT("4095");
-} KRSI_TEMPLATE("rename", "Files being renamed, and those they replace: allow, deny or kill by either name",
+} KRSI_TEMPLATE("rename", "File renames, and the files they replace: allow, deny or kill by either name",
 		"T1036.003 T1036.005 T1565.001 T1574")
 KRSI_EXAMPLE("probe(\"rename\", #{path: [\"/etc/passwd\", \"/etc/shadow\", \"/etc/sudoers\"], name: \"new\"})"
 	     ".scope(#{not_comm: [\"passwd\", \"chpasswd\", \"useradd\", \"usermod\", \"visudo\"]})"

@@ -42,7 +42,7 @@ struct event {
 	u32 target_tid KRSI_DOC("The task that is changed.");
 	u32 target_uid KRSI_DOC("Real user id of that task, in the initial user namespace.");
 	char target_comm[16] KRSI_DOC("Its name.");
-} KRSI_TEMPLATE("sched", "Scheduling being changed: policy, processors, nice values, priority of input and output", "T1496 T1499.001")
+} KRSI_TEMPLATE("sched", "Scheduling changes: policy, CPU affinity, nice value, I/O priority", "T1496 T1499.001")
 KRSI_EXAMPLE("probe(\"sched\", #{action: \"scheduler\", except_own: true}).scope(#{not_uid: 0}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("What the scheduler of a task is to become, which the hook is not told. Weights and limits of cgroups, which are files.");
 

@@ -59,7 +59,7 @@ struct event {
 	u32 size KRSI_DOC("Size of the message.") KRSI_UNIT("bytes");
 	struct krsi_path path KRSI_DOC("Name of the unix socket, as the task gave it; `@name` for an abstract one, a NUL "
 				       "in it being an @ too.");
-} KRSI_TEMPLATE("sendto", "Datagrams to an address of their own: allow, deny or kill by address, port, protocol, interface",
+} KRSI_TEMPLATE("sendto", "Datagrams sent to an explicit address: allow, deny or kill by address, port, protocol or interface",
 		"T1071.004 T1048 T1095 T1498")
 KRSI_EXAMPLE("probe(\"sendto\", #{port: 53, not_address: [\"127.0.0.53\", \"10.0.0.2\"]}).scope(#{not_uid: 0})"
 	     ".everywhere().lease(\"8h\").deny(\"EPERM\").attach();")

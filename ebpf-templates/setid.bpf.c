@@ -70,7 +70,7 @@ struct event {
 	u32 group_count KRSI_DOC("Supplementary groups after setgroups; 0 for other calls.");
 	u32 groups[GROUPS] KRSI_DOC("Ids of the first of them, at most 32, in the kernel's order (ascending).")
 		KRSI_COUNT("group_count");
-} KRSI_TEMPLATE("setid", "User and group ids being changed: setuid, setgid, setgroups and their kin", "T1548 T1134.001 T1068")
+} KRSI_TEMPLATE("setid", "User and group id changes: setuid, setgid, setgroups and related calls", "T1548 T1134.001 T1068")
 	KRSI_EXAMPLE("probe(\"setid\", #{to_root: true}).scope(#{uid: 33}).deny(\"EPERM\").attach();")
 	KRSI_NOT_SEEN("Ids that come with a set-uid program (privileged_exec) or with a user namespace (userns). "
 		      "setgroups before Linux 6.0. "

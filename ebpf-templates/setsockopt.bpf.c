@@ -84,7 +84,7 @@ struct event {
 	s32 number KRSI_DOC("Number of the option within its level (optname).");
 	u32 level KRSI_DOC("Level: what part of the kernel the option is for.") KRSI_NAMES(LEVELS);
 	KRSI_SOCKET_FIELDS
-} KRSI_TEMPLATE("setsockopt", "Options of sockets: allow, deny or kill packet filters, foreign addresses, netfilter tables, …",
+} KRSI_TEMPLATE("setsockopt", "Socket options: allow, deny or kill packet filters, foreign addresses, netfilter tables, …",
 		"T1205.002 T1040 T1068 T1562.004")
 KRSI_EXAMPLE("probe(\"setsockopt\", #{option: [\"attach_filter\", \"attach_bpf\", \"ip_transparent\"]}).scope(#{not_uid: 0})"
 	     ".everywhere().lease(\"8h\").deny(\"EPERM\").attach();")

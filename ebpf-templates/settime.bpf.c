@@ -32,7 +32,7 @@ struct event {
 	u64 time_ns KRSI_DOC("What the clock is to say, since 1970; 0 if only the zone is set.") KRSI_UNIT("ns") KRSI_SUBJECT;
 	u32 sets KRSI_DOC("What is set.") KRSI_BITS(SETS(KRSI_NAME));
 	s32 minutes_west KRSI_DOC("The zone: minutes west of Greenwich.") KRSI_UNIT("minutes");
-} KRSI_TEMPLATE("settime", "The system's clock being set: clock_settime, settimeofday", "T1070.006 T1562")
+} KRSI_TEMPLATE("settime", "System clock changes: clock_settime, settimeofday", "T1070.006 T1562")
 KRSI_EXAMPLE("probe(\"settime\", #{sets: \"time\"}).scope(#{not_comm: [\"chronyd\", \"systemd-timesyn\"]}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("adjtimex and clock_adjtime, by which NTP's programs slew and step the clock: the kernel has no hook there. The "
 	      "hardware's clock (/dev/rtc), and the offsets of a time namespace.");

@@ -46,7 +46,7 @@ struct event {
 	u32 origin KRSI_DOC("How it is sent. kill: kill or pidfd_send_signal; tkill: to one thread, by tkill or tgkill; sigqueue: with a value "
 			    "of the sender's; usb: by a driver, on behalf of a process; other: with a code of the sender's own.")
 		KRSI_NAMES(ORIGINS(KRSI_NAME));
-} KRSI_TEMPLATE("signal", "Signals being sent from process to process: kill, tkill, sigqueue", "T1489 T1562.001")
+} KRSI_TEMPLATE("signal", "Signals sent between processes: kill, tkill, sigqueue", "T1489 T1562.001")
 	KRSI_EXAMPLE("probe(\"signal\", #{signal: [\"SIGKILL\", \"SIGTERM\", \"SIGSTOP\"], to_others: true})"
 		     ".when(|e| e.target_comm in [\"auditd\", \"falco\", \"osqueryd\"]).shadow().attach();")
 	KRSI_CANNOT_ASK("a signal that goes to several processes is not sent again to those that did not get it")

@@ -36,7 +36,7 @@ struct event {
 	u16 protocol KRSI_DOC("Protocol that an IP socket will have, where the program leaves it to the kernel, too.")
 		KRSI_NAMES("none=0 " KRSI_IP_PROTOCOLS(KRSI_VALUE));
 	u16 netlink_protocol KRSI_DOC("Protocol of a netlink socket.") KRSI_NAMES("none=65535 " KRSI_NETLINKS(KRSI_VALUE));
-} KRSI_TEMPLATE("socket", "Sockets being made: allow, deny or kill by family (alg, packet, netlink, …), type and protocol",
+} KRSI_TEMPLATE("socket", "Socket creation: allow, deny or kill by family (alg, packet, netlink, …), type and protocol",
 		"T1068 T1095 T1040")
 KRSI_EXAMPLE("probe(\"socket\", #{family: \"alg\"}).scope(#{not_exe: [\"/usr/sbin/cryptsetup\", \"/usr/bin/kcapi-hasher\"]})"
 	     ".everywhere().lease(\"8h\").deny(\"EAFNOSUPPORT\").attach();")

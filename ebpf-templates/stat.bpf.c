@@ -37,7 +37,7 @@ struct event {
 	u32 file_type KRSI_DOC("What kind of file it is.") KRSI_FILE_TYPE_NAMES;
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("stat", "What is known of files being asked for (stat): allow, deny or kill by path, file and kind",
+} KRSI_TEMPLATE("stat", "File metadata queries (stat): allow, deny or kill by path, file and kind",
 		"T1083 T1518")
 KRSI_EXAMPLE("probe(\"stat\", #{path_prefix: [\"/root/\", \"/etc/ssl/private/\"]}).scope(#{uid: 65534})"
 	     ".deny(\"ENOENT\").attach();")

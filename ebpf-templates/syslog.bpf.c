@@ -45,7 +45,7 @@ struct params {
 struct event {
 	struct krsi_header header;
 	u32 action KRSI_DOC("What is done with the kernel's log.") KRSI_NAMES(ACTIONS(VALUE)) KRSI_SUBJECT;
-} KRSI_TEMPLATE("syslog", "The kernel's log being read, cleared or turned off: dmesg, klogctl, /dev/kmsg, /proc/kmsg", "T1082 T1070.002")
+} KRSI_TEMPLATE("syslog", "Kernel log reads, clears and console changes: dmesg, klogctl, /dev/kmsg, /proc/kmsg", "T1082 T1070.002")
 KRSI_EXAMPLE("probe(\"syslog\", #{action: [\"clear\", \"read_clear\", \"console_off\"]}).scope(#{not_comm: [\"rsyslogd\", \"systemd-journal\"]}).everywhere().lease(\"8h\").deny(\"EPERM\").attach();")
 KRSI_NOT_SEEN("Reads of what is open already, messages that are written to /dev/kmsg, and the log as other programs keep it.");
 

@@ -33,7 +33,7 @@ struct event {
 		KRSI_UNIT("major:minor");
 	KRSI_FILE_MEMBERS("")
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("truncate", "Files being cut or emptied: allow, deny or kill by path and size",
+} KRSI_TEMPLATE("truncate", "Files truncated: allow, deny or kill by path and size",
 		"T1070.002 T1070.003 T1485 T1565.001")
 KRSI_EXAMPLE("probe(\"truncate\", #{path_prefix: \"/var/log/\"}).scope(#{not_comm: \"logrotate\"}).when(|e| e.size > 0)"
 	     ".deny(\"EPERM\").everywhere().lease(\"8h\").attach();")

@@ -65,7 +65,7 @@ struct event {
 	char name[SOCKET_NAME_SIZE] KRSI_DOC("Name that the other end wrote at its bind; `@name` for an abstract one, a NUL in it "
 					     "being an @ too. Empty: none.");
 	struct krsi_path path KRSI_DOC("File of the other end, from the task's root; empty if it has none.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("unix_connect", "Unix sockets being reached: allow, deny or kill by the other end's file, path and name",
+} KRSI_TEMPLATE("unix_connect", "Connections to Unix sockets: allow, deny or kill by the socket's file, path or name",
 		"T1611 T1610 T1559 T1552.007")
 KRSI_EXAMPLE("probe(\"unix_connect\", #{path: [\"/run/docker.sock\", \"/run/containerd/containerd.sock\"]})"
 	     ".scope(#{not_exe: \"/usr/bin/docker\"}).everywhere().lease(\"8h\").deny(\"EACCES\").attach();")

@@ -44,7 +44,7 @@ struct event {
 	u32 links KRSI_DOC("Names the file has, this one included: with 1 it is the last. Of a directory what its file "
 			   "system counts.");
 	struct krsi_path path KRSI_DOC("The name that is removed, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("unlink", "Files and directories being removed: allow, deny or kill by path, file and kind",
+} KRSI_TEMPLATE("unlink", "Removal of files and directories: allow, deny or kill by path, file and kind",
 		"T1070.004 T1485 T1562.012")
 KRSI_EXAMPLE("probe(\"unlink\", #{path_prefix: \"/var/log/\"}).scope(#{not_comm: \"logrotate\"}).when(|e| e.links == 1)"
 	     ".deny(\"EPERM\").everywhere().lease(\"8h\").attach();")

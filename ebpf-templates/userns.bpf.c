@@ -35,7 +35,7 @@ struct event {
 		KRSI_SUBJECT;
 	u32 owner_uid KRSI_DOC("Owner of the new namespace: the task's effective user id, in the initial user namespace.");
 	u32 owner_gid KRSI_DOC("Its group: the effective group id.");
-} KRSI_TEMPLATE("userns", "User namespaces being made, in which anybody is root", "T1611 T1068")
+} KRSI_TEMPLATE("userns", "User namespace creation, which gives root inside the namespace", "T1611 T1068")
 	KRSI_EXAMPLE("probe(\"userns\", #{unprivileged: true}).scope(#{uid: 33}).deny(\"EPERM\").attach();")
 	KRSI_NOT_SEEN("Anything before Linux 6.1, which has no hook for it. "
 		      "Entering a user namespace that is there already (setns). "

@@ -62,7 +62,7 @@ struct params {
 struct event {
 	struct krsi_header header;
 	u64 inode KRSI_DOC("Inode of the file.");
-	u64 capabilities KRSI_DOC("Capabilities that the program is to give to whoever executes it: what security.capability has as "
+	u64 capabilities KRSI_DOC("Capabilities that the program gives to the user who executes it: what security.capability has as "
 				  "permitted. None for all else.")
 		KRSI_BITS(CAPABILITIES);
 	u64 size KRSI_DOC("Size of the value; 0 if it is removed.") KRSI_UNIT("bytes");
@@ -75,7 +75,7 @@ struct event {
 	KRSI_FILE_MEMBERS("")
 	char name[256] KRSI_DOC("The attribute's name: security.capability, system.posix_acl_access, user.… and others.");
 	struct krsi_path path KRSI_DOC("The file, from the task's root.") KRSI_SUBJECT;
-} KRSI_TEMPLATE("xattr", "Extended attributes being set and removed: capabilities of programs, access control lists, labels",
+} KRSI_TEMPLATE("xattr", "Extended attributes set and removed: file capabilities, access control lists, labels",
 		"T1222.002 T1548 T1564")
 KRSI_EXAMPLE("probe(\"xattr\", #{capabilities: [\"setuid\", \"sys_admin\", \"dac_override\", \"sys_ptrace\"]})"
 	     ".scope(#{not_comm: [\"dpkg\", \"rpm\"]})"

@@ -75,7 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let cli = match parse(&arguments, std::env::var_os(globals::VARIABLE)) {
         Ok(cli) => cli,
         Err(error) => {
-            // It quotes words that somebody else may have chosen: a file's name, taken by a pattern of the shell's.
+            // It quotes words that another user may have chosen: a file's name, taken by a pattern of the shell's.
             let text = error.render().to_string();
             let safe = printable_lines(&text);
             if safe != text {

@@ -342,7 +342,7 @@ pub fn patterns(bytes: &[u8]) {
     }
 }
 
-/// Files of /proc, /sys and /etc, as somebody else has written them.
+/// Files of /proc, /sys and /etc, as any program may have written them.
 pub fn facts(bytes: &[u8]) {
     const FILES: &[(&str, &[&str])] = &[
         ("proc/cmdline", &["cmdline"]),

@@ -1,7 +1,7 @@
 //! Where a script's text comes from: a file, standard input, the command line.
 //!
 //! In: a path, or nothing. Out: a [`Source`] whose text is whole, UTF-8, and
-//! safe to run. Scripts run with privilege: a file that somebody else could have
+//! safe to run. Scripts run with privilege: a file that another user could have
 //! written, or put there, is refused then, as cron, sudo and sshd do. That is checked on the opened
 //! descriptor, so that what is checked is what is read.
 //!
@@ -207,7 +207,7 @@ fn object(path: &Path) -> Result<Vec<u8>, SourceError> {
     if bytes.len() as u64 > LIMIT { Err(SourceError::TooLarge { name }) } else { Ok(bytes) }
 }
 
-/// Refuses what somebody else can have written, if this process has privilege that they could be after.
+/// Refuses what another user can have written, if this process has privilege that they could be after.
 fn check_trust(path: &Path, name: &str, file: &File) -> Result<(), SourceError> {
     let Some(owners) = Owners::of_this_process() else { return Ok(()) };
     let checked = trust::check(file, owners)

@@ -6,7 +6,7 @@
 /*
  * The hook sends the running thread SIGSTOP and refuses with ERESTARTNOINTR. On its way back to user space the thread stops, and
  * its process with it; when somebody continues it, the kernel makes the same call again, and the hook is asked again, about what
- * is there then. By then there is an answer, or the time is up, or somebody else has continued it: then it is asked again.
+ * is there then. By then there is an answer, or the time is up, or another process has continued it: then it is asked again.
  *
  *   krsi_held     who is stopped for what: the kernel writes it, the shell and its waker read it
  *   krsi_replies  what was decided: the shell writes it, the kernel reads it

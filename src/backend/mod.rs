@@ -176,7 +176,7 @@ pub trait Attached {
     /// If the answer cannot be given; then the operation waits until its time is up.
     fn answer(&mut self, tid: u32, asked_ns: u64, reply: Reply) -> Result<bool, BackendError>;
 
-    /// Looks whether somebody else has changed anything of it since the last look, and puts back what can be. Returns what was found.
+    /// Looks whether another process has changed anything of it since the last look, and puts back what can be. Returns what was found.
     /// Without `asking`, only what can be found out without system calls that a probe might be about.
     ///
     /// # Errors
@@ -290,7 +290,7 @@ pub enum Followed {
     Gone(String),
 }
 
-/// What somebody else has changed of a probe.
+/// What another process has changed of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Altered {
     /// What was found, and what was done about it: the end of a sentence about the probe.

@@ -89,7 +89,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration::parse)]
     pub timeout: Duration,
 
-    /// Run so many scripts at the same time; by default as many as there are processors
+    /// Number of scripts to run at the same time (default: one for each processor)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
 

@@ -38,17 +38,17 @@ pub struct RecordArgs {
     #[arg(long)]
     pub schema: bool,
 
-    /// Go on in another file when this one has so many bytes, such as 100M
+    /// Start another file when this one reaches this size, such as 100M
     ///
     /// Files are FILE.ndjson, FILE.2.ndjson, FILE.3.ndjson and so on; each can be replayed by itself.
     #[arg(long, value_name = "SIZE", value_parser = values::size::parse)]
     pub max_size: Option<u64>,
 
-    /// Go on in another file when this one is so old, such as 1h
+    /// Start another file when this one reaches this age, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = values::duration::parse)]
     pub max_age: Option<Duration>,
 
-    /// Keep the last so many of these files, and remove those before
+    /// Keep this many of these files, the newest, and remove older ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: Option<u32>,
 

@@ -85,7 +85,7 @@ impl Store {
     /// Opens the store of this name in this directory; both are made if they are not there.
     ///
     /// # Errors
-    /// If somebody else has it, could have written it, or it cannot be read.
+    /// If another user has it, could have written it, or it cannot be read.
     pub fn open(directory: &Path, name: &str) -> Result<Self, StoreError> {
         check_name(name)?;
         whole_file::private_directory(directory).map_err(|error| StoreError::file(directory, error))?;

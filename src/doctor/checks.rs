@@ -117,7 +117,7 @@ fn host_switch() -> Check {
             NAME,
             Status::Warn,
             format!("{} is there, so that nothing enforces: {reason}", host_switch::FILE),
-            "whoever keeps this host may remove the file",
+            "the host's administrator may remove the file",
         ),
     }
 }

@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_an_error_unless_it_is_to_be_passed_over() {
         if !nix::unistd::geteuid().is_root() {
-            eprintln!("skipped: needs root to become somebody else");
+            eprintln!("skipped: needs root to become another user");
             return;
         }
         // As an ordinary user, in a process of its own: this one's user is every thread's.

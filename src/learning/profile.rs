@@ -146,7 +146,7 @@ impl Profile<'_> {
             kinds.first().map_or("", |kind| attack(*kind))
         );
         for doubt in *doubts {
-            // Names of a recording's probes are somebody else's: what they say stays in its comment.
+            // Names of a recording's probes were chosen by another person: they stay in its comment.
             let doubt = raw::literal(doubt);
             _ = writeln!(text, "\n// Not whole: {}.", doubt.trim_matches('"'));
         }
@@ -156,7 +156,7 @@ impl Profile<'_> {
         _ = writeln!(text, "let scope = {};", whom.expression());
         _ = writeln!(
             text,
-            "let advice = \"it was not seen to do so when its profile was learned; whoever runs it can add to that: krsi-sh learn --refine\";"
+            "let advice = \"it was not seen to do so when its profile was learned; to allow it: krsi-sh learn --refine\";"
         );
         for kind in *kinds {
             self.section(*kind, lines, &mut text);

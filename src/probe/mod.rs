@@ -317,7 +317,7 @@ pub struct Counters {
     pub kill: u64,
     /// Rehearsed: would have been asked about.
     pub would_ask: u64,
-    /// Held, and asked about; again, if somebody else has continued them.
+    /// Held, and asked about; again, if another process has continued them.
     pub asked: u64,
     /// Of these, went on with an answer.
     pub answered: u64,

@@ -603,7 +603,7 @@ impl Recorded for Replay {
             }
             if !is_whole.get() && trouble.borrow().is_none() {
                 doubts.push(
-                    "the recording has no end: whoever wrote it was killed, or could not write".to_owned(),
+                    "the recording has no end: its writer was killed, or could not write".to_owned(),
                 );
             }
         }

@@ -64,7 +64,7 @@ pub fn schema() -> String {
         ("asked", "The script asked whether it has.", vec![("by", by()), ("at", at()), ("tripped", json!({ "type": "boolean" }))]),
         (
             "altered",
-            "Somebody else was seen to have changed something of it.",
+            "Another process was seen to have changed something of it.",
             vec![("by", by()), ("at", at()), ("looked", looked()), ("altered", json!({ "type": "array", "description": "What was found, and whether it only observes since then." }))],
         ),
         (

@@ -209,7 +209,7 @@ pub struct Books {
     pub lease_over: bool,
     /// Its breaker has tripped, so that it does not enforce any more.
     pub tripped: bool,
-    /// How often somebody else was found to have changed something of it.
+    /// How often another process was found to have changed something of it.
     pub altered: u64,
     /// By what it was attached last.
     pub door: Option<Door>,

@@ -1,4 +1,4 @@
-//! Everything that is written, in every format: texts that somebody else has chosen harm nothing and are not lost, and secrets are
+//! Everything that is written, in every format: texts that others have chosen harm nothing and are not lost, and secrets are
 //! not in it.
 
 use std::{cell::RefCell, io, rc::Rc, sync::Arc, time::Duration};

@@ -70,7 +70,7 @@ impl Denials {
     /// Makes the file, in the directory that the system has for it.
     ///
     /// # Errors
-    /// If it cannot be made, or the directory is somebody else's.
+    /// If it cannot be made, or the directory is another user's.
     pub fn create() -> io::Result<Self> {
         Self::create_in(&Places::of_this_user().denials)
     }
@@ -80,7 +80,7 @@ impl Denials {
         let found = fs::symlink_metadata(directory)?;
         let is_ours = found.uid() == nix::unistd::geteuid().as_raw();
         if !found.is_dir() || !is_ours || found.mode() & 0o022 != 0 {
-            let text = format!("{} belongs to somebody else, or others may write to it", directory.display());
+            let text = format!("{} belongs to another user, or others may write to it", directory.display());
             return Err(io::Error::other(text));
         }
         let mut builder = tempfile::Builder::new();
@@ -189,7 +189,7 @@ fn fields(rule: &str, event: &Event, Said { why, fix }: Said) -> Map<String, Val
     fields.insert("rule".into(), rule.into());
     let why = why.unwrap_or_else(|| format!("probe `{}` of {rule} refuses it", event.probe()));
     fields.insert("why".into(), why.into());
-    let fix = fix.unwrap_or_else(|| format!("leave it out, or ask whoever runs {rule} to let it be"));
+    let fix = fix.unwrap_or_else(|| format!("leave it out, or ask the person who runs {rule} to allow it"));
     fields.insert("fix".into(), fix.into());
     fields
 }

@@ -128,7 +128,7 @@ struct State {
     trip_told: bool,
     /// It had tripped when the probe was detached.
     closed_tripped: bool,
-    /// How often somebody else has changed something of it.
+    /// How often another process has changed something of it.
     altered: u64,
     /// By what it was attached last.
     door: Option<Door>,

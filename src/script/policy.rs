@@ -144,7 +144,7 @@ fn permitted() -> Result<(), Fault> {
     let Some(reason) = host_switch::reason() else { return Ok(()) };
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let text = format!("this host only observes ({} is there{reason})", host_switch::FILE);
-    let advice = "`.shadow()` tells what would be refused, and --audit does so for a whole script; whoever keeps the host may remove the file";
+    let advice = "`.shadow()` tells what would be refused, and --audit does so for a whole script; the host's administrator may remove the file";
     Err(Fault { advice: Some(advice.to_owned()), ..Fault::environment(text) })
 }
 

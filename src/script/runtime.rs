@@ -10,7 +10,7 @@
 //! check     one check, from what it says of itself to what it came to
 //! follow    what probes name is looked at again and again
 //! lapse     heartbeats, leases that run out, breakers that trip
-//! tampering what somebody else has changed of a probe
+//! tampering what another process has changed of a probe
 //! stopping  what ends a script before its end
 //! end       detach, last events, accounts
 //! output    the reporter
@@ -276,7 +276,7 @@ impl Runtime {
         let is_live = backend.is_live() && backend.recorded().is_none();
         if matches!(probe.asker(), Some(Asker::Person)) && !self.options.interactive && is_live {
             return Err(Fault::script(format!(
-                "probe `{}` asks whoever sits at the prompt, and there is none; give it a function that decides: `.ask(|e| if … {{ allow() }} else {{ deny(\"EACCES\") }})`",
+                "probe `{}` asks the person at the prompt, and there is none; give it a function that decides: `.ask(|e| if … {{ allow() }} else {{ deny(\"EACCES\") }})`",
                 probe.name()
             )));
         }

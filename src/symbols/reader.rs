@@ -1,4 +1,4 @@
-//! A thread that reads files which somebody else may have put there. Where it does not come back in time it is left
+//! A thread that reads files which another user may have put there. Where it does not come back in time it is left
 //! behind, and another takes its place.
 
 use std::{

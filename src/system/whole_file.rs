@@ -44,7 +44,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Makes a directory, and those above it, for its owner alone. One that is there has to be this user's or root's, and no one
-/// else may write to it: in /tmp somebody else could have made it first.
+/// else may write to it: in /tmp another user could have made it first.
 ///
 /// # Errors
 /// If it is not there and cannot be made, or is someone else's.

@@ -13,7 +13,7 @@ const RENEW: &str = "KRSI_BLESS=1 cargo test --release --test corpora";
 const BEFORE: &str = "\
 # Public rules
 
-What public rule sets ask for, and how much of it can be said here. `tests/corpora/rules` has each rule in our own words, with a
+What public rule sets detect, and how much of it can be expressed here. `tests/corpora/rules` has each rule in our own words, with a
 script that says it or what is lacking; a test compiles every script. This page is generated from them
 (`KRSI_BLESS=1 cargo test --release --test corpora`).
 

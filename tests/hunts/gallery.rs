@@ -15,22 +15,22 @@ const HUNTS: &str = "docs/hunts.md";
 const ABOUT_HUNTS: &str = "\
 # Hunts
 
-Scripts that look for what an intruder does. Each is run by its name, watches until Ctrl-C (or for a time: `krsi-sh --for 1h run …`), and
-raises an alert for what it finds. This page is generated from the scripts' headers
-(`KRSI_BLESS=1 cargo test --release --test hunts`); the samples are what each has said in the lab.
+Scripts that detect what intruders do. Run one by its name: it watches until Ctrl-C (or for a time: `krsi-sh --for 1h run …`) and
+raises an alert for each finding. This page is generated from the scripts' headers
+(`KRSI_BLESS=1 cargo test --release --test hunts`); the samples are output recorded in the lab.
 
 ```sh
 sudo krsi-sh run hunts/ld-preload --since 1h                 # one of them, with a parameter
 krsi-sh run hunts/ld-preload --help                          # what it looks for, and its parameters
-krsi-sh scripts --tag T1055                                  # those that are about an id of ATT&CK
-krsi-sh scripts ssh                                          # those that say this word
+krsi-sh scripts --tag T1055                                  # hunts for an ATT&CK technique
+krsi-sh scripts ssh                                          # hunts that contain this word
 sudo krsi-sh --for 10m --quiet --format json run hunts/miner # as from cron
 ```
 
-A hunt ends with exit code 4 if it has found something, with 0 if there was nothing, and with 5 if it has found nothing and cannot
-be sure: events were lost, something was unreadable, or this kernel lacks a hook. What is expected on a machine is excluded by its
-parameters, `--not-exe` mostly; your own version of a hunt goes to `~/.config/krsi-sh/scripts/hunts/` or `/etc/krsi-sh/scripts/hunts/`
-and is then found first.
+A hunt ends with exit code 4 if it found something, with 0 if it found nothing, and with 5 if it found nothing but cannot
+be sure: events were lost, something was unreadable, or this kernel lacks a hook. Exclude expected activity with its
+parameters, mostly `--not-exe`. Put your own version of a hunt into `~/.config/krsi-sh/scripts/hunts/` or `/etc/krsi-sh/scripts/hunts/`;
+it is then found first.
 
 | hunt | looks for | severity | ATT&CK |
 |---|---|---|---|
@@ -40,22 +40,22 @@ const GUARDS: &str = "docs/guards.md";
 const ABOUT_GUARDS: &str = "\
 # Guards and mitigations
 
-Scripts that refuse. A guard keeps something from happening for as long as somebody wants that; a mitigation keeps a fault of the kernel's
-from being reached until it is mended. This page is generated from the scripts' headers
-(`KRSI_BLESS=1 cargo test --release --test hunts`); the samples are what each has said in the lab, where each refuses what is done and
-lets a look-alike be.
+Scripts that enforce. A guard refuses a kind of behaviour for as long as it runs; a mitigation keeps a kernel vulnerability
+out of reach until the patch is installed. This page is generated from the scripts' headers
+(`KRSI_BLESS=1 cargo test --release --test hunts`); the samples are output recorded in the lab, where each script refuses the behaviour and
+allows a look-alike.
 
 ```sh
-sudo krsi-sh --for 1d run guards/logs --shadow             # first: who would be hit? Nothing is refused
-sudo krsi-sh run guards/logs --lease 8h                    # refuses, for eight hours at the most
+sudo krsi-sh --for 1d run guards/logs --shadow             # first: what would be refused? Nothing is
+sudo krsi-sh run guards/logs --lease 8h                    # enforce, for eight hours at most
 sudo krsi-sh run guards/logs --cgroup /sys/fs/cgroup/web.slice
-sudo krsi-sh run mitigations/af-alg --rehearse 1h --lease 1d  # tells for an hour who would be hit, then refuses
+sudo krsi-sh run mitigations/af-alg --rehearse 1h --lease 1d  # report for an hour what would be refused, then enforce
 sudo krsi-sh run -i guards/new-executables                 # asks you
 ```
 
-All have `--shadow`, `--lease` and `--cgroup`; mitigations `--rehearse`, too. Refused is what any process does, or those of the
-cgroups; never what this shell and its ancestors do, and `krsi-sh panic` ends all of it. Each refusal is an alert, and one that
-has refused anything, or would have, ends with exit code 4.
+All have `--shadow`, `--lease` and `--cgroup`; mitigations have `--rehearse` too. They apply to every process, or to those of the given
+cgroup, but never to this shell and its ancestors; `krsi-sh panic` ends them all. Each refusal raises an alert. A script that
+refused something, or would have, ends with exit code 4.
 
 | script | | severity | ATT&CK |
 |---|---|---|---|
@@ -65,9 +65,9 @@ const REACTIONS: &str = "docs/reactions.md";
 const ABOUT_REACTIONS: &str = "\
 # Reactions and libraries
 
-What scripts import. A reaction does something about the process of an event, says so in a record of type `emit` whose field `reaction` names it, and gives back a map with
-`undo()`. A library has functions and constants. This page is generated from their headers and comments (`KRSI_BLESS=1 cargo test --release --test hunts`); each reaction
-has a claim in the lab, in which it is taken from a callback, its effect is seen, it is undone, and `--audit` only tells.
+Modules that scripts import. A reaction acts on the process of an event, reports that in a record of type `emit` whose field `reaction` names it, and returns a map with
+`undo()`. A library has functions and constants. This page is generated from their headers and comments (`KRSI_BLESS=1 cargo test --release --test hunts`). A claim in the lab
+calls each reaction from a callback, sees its effect, undoes it, and checks that `--audit` only reports it.
 
 ```rhai
 import \"reactions/freeze-tree\" as freeze_tree;

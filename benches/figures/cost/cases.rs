@@ -106,6 +106,11 @@ rules!(
     "/etc/ssh/sshd_config" "/root/.ssh/authorized_keys" "/tmp/figures/secret"
 );
 
+/// So many files more, of which none is opened.
+pub const MANY_FILES: u32 = 10_000;
+pub const MANY: &str = "/tmp/figures/many";
+const MANY_RULES: &str = r#"let files = []; for n in 0..10000 { files.push(`/tmp/figures/many/${n}`) } probe("file_open", #{ path: files })"#;
+
 const PREFIXES: &str = r#"probe("file_open", #{ path_prefix: ["/etc/ssh/", "/etc/sudoers.d/", "/etc/cron.d/", "/root/.ssh/", "/home/", "/boot/", "/var/spool/cron/", "/usr/lib/systemd/", "/tmp/.ICE-unix/", "/tmp/figures/secrets/"] })"#;
 
 const fn case(name: &'static str, work: Work, under: Under) -> Case {
@@ -164,6 +169,8 @@ pub const CASES: &[Case] = &[
         Probe(r#"probe("file_open").when(|e| e.ancestors.any(|p| p.exe == "/usr/bin/nothing"))"#, Filtered),
     ),
     case("open+close, ten files as rules, no match", Open, Probe(RULES, Filtered)).within(Added(1200.0)),
+    case("open+close, ten thousand files as rules, no match", Open, Probe(MANY_RULES, Filtered))
+        .within(Ratio(1.10)),
     case("open+close, ten prefixes as rules, no match", Open, Probe(PREFIXES, Filtered))
         .within(Added(2000.0)),
     case(

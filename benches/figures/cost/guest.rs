@@ -8,7 +8,7 @@ use std::{
 use super::{
     Cost, Findings,
     auditd::Auditd,
-    cases::{Case, OTHER_CGROUP, RULED_FILES, Under},
+    cases::{Case, MANY, MANY_FILES, OTHER_CGROUP, RULED_FILES, Under},
     empty, probe, worker,
 };
 
@@ -17,7 +17,8 @@ const ROUNDS: usize = 2;
 pub fn measure(cases: &[&Case]) -> Findings {
     let prepared = worker::prepare()
         .and_then(|()| fs::create_dir_all(OTHER_CGROUP).map_err(|e| format!("making {OTHER_CGROUP}: {e}")))
-        .and_then(|()| RULED_FILES.iter().try_for_each(|file| make(Path::new(file))));
+        .and_then(|()| RULED_FILES.iter().try_for_each(|file| make(Path::new(file))))
+        .and_then(|()| (0..MANY_FILES).try_for_each(|n| make(Path::new(&format!("{MANY}/{n}")))));
     let begun = |case: &&Case| (case.name.to_owned(), prepared.clone().map(|()| Vec::new()));
     let mut findings: Findings = cases.iter().map(begun).collect();
     // A kernel that has audited once is never again as it was before: so that comes last.

@@ -68,7 +68,7 @@ impl Checker<'_> {
                 _ => Ok(Term::Ancestor(Ancestor { index, is_there: false })),
             },
             Term::Texts(_) => {
-                self.misfit(at, "this list has never so many elements", "write a smaller index")
+                self.misfit(at, "this list never has that many elements", "write a smaller index")
             }
             of => self.no_method(&of, "[…]", at),
         }
@@ -89,7 +89,7 @@ impl Checker<'_> {
     pub(super) fn no_such_element<T>(&self, room: usize, at: Position) -> Fallible<T> {
         self.misfit(
             at,
-            format!("this list has never so many elements; it has room for {room}"),
+            format!("this list never has that many elements; it has room for {room}"),
             "write a smaller index",
         )
     }

@@ -52,7 +52,7 @@ pub struct Attachment {
     reader: Reader,
     books: Books,
     pub(super) tables: Tables,
-    /// When it is looked again whether somebody else has changed them.
+    /// When it is looked again whether another process has changed them.
     pub(super) tables_due: Instant,
     summaries: Option<Summaries>,
     stacks: Option<Arc<KeptStacks>>,

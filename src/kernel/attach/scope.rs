@@ -310,7 +310,7 @@ impl Resolved {
         Ok(events)
     }
 
-    /// Looks whether somebody else has changed who is in scope, and puts that back; gives how many entries were put there, and how
+    /// Looks whether another process has changed who is in scope, and puts that back; gives how many entries were put there, and how
     /// many taken out. What the kernel's side takes out itself is left to [`Self::follow`].
     ///
     /// # Errors

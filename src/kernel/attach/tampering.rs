@@ -1,4 +1,4 @@
-//! What somebody else has changed of an attached probe: with the privilege for that, any process may write to its maps.
+//! What another process has changed of an attached probe: with the privilege for that, any process may write to its maps.
 //!
 //! All that this shell alone writes is compared with what it has left there, and put back: the words of the settings, whom the probe
 //! spares, who is in scope, the tables of params; and each link is looked at. One thing is not put back: that a probe only
@@ -50,8 +50,8 @@ impl Attachment {
             |error: aya::maps::MapError| KernelError::Table { table: "krsi_guard", reason: chain(&error) };
         let (put, taken) = self.waker.restore().map_err(unreadable)?;
         for (pids, what) in [
-            (put, "was made by somebody else to spare"),
-            (taken, "was made by somebody else to spare no more"),
+            (put, "was made by another process to spare"),
+            (taken, "was made by another process to spare no more"),
         ] {
             if !pids.is_empty() {
                 let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
@@ -61,7 +61,7 @@ impl Attachment {
         let (put, taken) = self.scope.restore()?;
         if put + taken > 0 {
             altered.push(put_back(format!(
-                "had its scope changed by somebody else ({put} put there, {taken} taken out)"
+                "had its scope changed by another process ({put} put there, {taken} taken out)"
             )));
         }
         let begun = Instant::now();
@@ -72,7 +72,7 @@ impl Attachment {
         self.tables_due = Instant::now() + begun.elapsed() * SHARE;
         for (table, put, taken) in restored {
             altered.push(put_back(format!(
-                "had a table of its params (`{table}`) changed by somebody else ({put} put there, {taken} taken out)"
+                "had a table of its params (`{table}`) changed by another process ({put} put there, {taken} taken out)"
             )));
         }
         Ok(())
@@ -100,29 +100,29 @@ impl Attachment {
         self.settings.store(offset, left | kept)?;
         Ok(Some(put_back(match offset {
             at if at == control.mode => format!(
-                "had its mode changed by somebody else, from {} to {}",
+                "had its mode changed by another process, from {} to {}",
                 mode_in_words(left),
                 mode_in_words(found)
             ),
             at if at == control.lease_ns => {
                 let until = |word: u64| if word == 0 { "never".to_owned() } else { format!("{word} ns") };
                 format!(
-                    "had the end of its enforcement changed by somebody else, from {} to {} on the monotonic clock",
+                    "had the end of its enforcement changed by another process, from {} to {} on the monotonic clock",
                     until(left),
                     until(found)
                 )
             }
-            at if at == control.quiet => "had its events turned on or off by somebody else".to_owned(),
+            at if at == control.quiet => "had its events turned on or off by another process".to_owned(),
             at if at == control.turn => {
-                "had another generation of its programs decide, by somebody else".to_owned()
+                "had another generation of its programs decide, by another process".to_owned()
             }
-            at if at == control.epoch => "had its summaries changed by somebody else".to_owned(),
+            at if at == control.epoch => "had its summaries changed by another process".to_owned(),
             at if at == control.trip_from_ns => {
-                "had what its breaker counts changed by somebody else".to_owned()
+                "had what its breaker counts changed by another process".to_owned()
             }
             at => match self.template.params.iter().find(|param| param.offset == at) {
-                Some(param) => format!("had its param `{}` changed by somebody else", param.name),
-                None => format!("had its settings changed by somebody else, at byte {at}"),
+                Some(param) => format!("had its param `{}` changed by another process", param.name),
+                None => format!("had its settings changed by another process, at byte {at}"),
             },
         })))
     }
@@ -135,7 +135,7 @@ impl Attachment {
             hook.map_or_else(|| format!("program `{name}`"), |hook| format!("hook `{hook}`"))
         };
         let said = |(name, again): (String, std::io::Result<()>)| {
-            let what = format!("was detached by somebody else from {}", place(&name));
+            let what = format!("was detached by another process from {}", place(&name));
             let done = match again {
                 Ok(()) => "; it was attached again".to_owned(),
                 Err(error) => format!(

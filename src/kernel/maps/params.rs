@@ -436,7 +436,7 @@ impl LastNames {
 }
 
 impl LastNames {
-    /// Puts back what somebody else has changed; gives how many words that were.
+    /// Puts back what another process has changed; gives how many words that were.
     fn restore(&mut self) -> Result<usize, KernelError> {
         let mut changed = 0;
         for (index, word) in (0..).zip(&self.words) {
@@ -497,7 +497,7 @@ impl Variables {
         Ok(())
     }
 
-    /// Puts back what somebody else has changed; gives how many entries that were.
+    /// Puts back what another process has changed; gives how many entries that were.
     fn restore(&mut self) -> Result<usize, KernelError> {
         let table = Table::Variables.name();
         let unreadable = |e: MapError| full(table, &e);

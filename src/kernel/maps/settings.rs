@@ -16,7 +16,7 @@ use nix::{
 
 use crate::kernel::{KernelError, errno};
 
-/// A word that somebody else has written.
+/// A word that another process has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlteredWord {
     /// In bytes.

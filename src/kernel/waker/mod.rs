@@ -117,7 +117,7 @@ pub fn register(spared: Spared, watched: Option<Watched>) -> Result<Registration
 }
 
 impl Registration {
-    /// Looks whether somebody else has changed whom the probe spares, and puts that back. Gives which processes were put there, and
+    /// Looks whether another process has changed whom the probe spares, and puts that back. Gives which processes were put there, and
     /// which were taken out.
     ///
     /// # Errors

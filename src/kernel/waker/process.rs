@@ -151,7 +151,7 @@ impl Probe {
         let nobody_decides = word(self.mode) & MODE != ASK || (lease != 0 && lease < now);
         for (question, held) in &entries {
             let is_due = nobody_decides || held.until_ns <= now;
-            // What goes on already is not continued again, if somebody else stops it; what has not stopped yet is in a moment.
+            // What goes on already is not continued again, if another process stops it; what has not stopped yet is in a moment.
             if is_due && question.is_stopped(held) {
                 let _ = held.wake();
             }

@@ -46,7 +46,7 @@ pub(super) struct Probe {
     pub(super) is_over: bool,
     /// Its breaker has tripped by now, when it was recorded.
     pub(super) tripped: bool,
-    /// What somebody else had changed of it, and was not told yet.
+    /// What another process had changed of it, and was not told yet.
     pub(super) altered: Vec<Altered>,
 }
 

@@ -465,7 +465,7 @@ fn at_once(target: Target) -> usize {
     if is_file { AT_ONCE_IN_FILE } else { AT_ONCE }
 }
 
-/// Passes over the buffers of `std`, which are somebody else's.
+/// Passes over the buffers of `std`, which other code uses.
 fn with<T>(target: Target, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     match target {
         Target::Out => act(io::stdout().as_fd()),

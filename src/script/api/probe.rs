@@ -95,7 +95,7 @@ pub(super) fn set_mode(context: &NativeCallContext, probe: &ProbeHandle, mode: M
     Ok(())
 }
 
-/// Lets a probe ask a function, or whoever sits at the prompt.
+/// Lets a probe ask a function, or the person at the prompt.
 fn set_ask(
     context: &NativeCallContext,
     probe: &ProbeHandle,
@@ -313,7 +313,7 @@ mod functions {
         Ok(probe)
     }
 
-    /// Holds each operation that matches until whoever sits at the prompt has decided about it, by one key: a allow, s allow in this session,
+    /// Holds each operation that matches until the person at the prompt has decided about it, by one key: a allow, s allow in this session,
     /// d deny, D deny in this session, k kill, m more.
     #[rhai_fn(name = "ask", return_raw)]
     pub fn ask_person(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
@@ -321,7 +321,7 @@ mod functions {
         Ok(probe)
     }
 
-    /// Asks whoever sits at the prompt, with settings: `.ask(#{timeout: "2m", otherwise: "allow"})`.
+    /// Asks the person at the prompt, with settings: `.ask(#{timeout: "2m", otherwise: "allow"})`.
     #[rhai_fn(name = "ask", return_raw)]
     pub fn ask_person_with(
         context: NativeCallContext,

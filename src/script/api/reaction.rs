@@ -171,7 +171,7 @@ mod functions {
         freeze_one(&context, pid(number)?, None)
     }
 
-    /// Continues what `freeze` has stopped; returns how many processes there were still: `f.thaw()`. What somebody else had stopped before stays so.
+    /// Continues what `freeze` has stopped; returns how many processes there were still: `f.thaw()`. What another process had stopped before stays so.
     pub fn thaw(frozen: &mut FrozenHandle) -> i64 {
         i64::try_from(frozen.tree.borrow_mut().thaw()).unwrap_or(i64::MAX)
     }
@@ -206,7 +206,7 @@ mod functions {
         keep_evidence_event_with(context, event, Map::new())
     }
 
-    /// Keeps what the process of an event is, in a directory below this one (mode 0700, made if it is not there), and so many bytes of the executable
+    /// Keeps what the process of an event is, in a directory below this one (mode 0700, made if it is not there), and at most this many bytes of the executable
     /// (256 MiB without): `keep_evidence(e, #{directory: "/srv/case-7", most: 1_000_000})`.
     #[rhai_fn(name = "keep_evidence", return_raw)]
     pub fn keep_evidence_event_with(

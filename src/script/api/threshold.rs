@@ -15,7 +15,7 @@ use crate::{
 
 #[export_module]
 mod functions {
-    /// Makes a threshold: so many events (1 to 100000) with one key within a time.
+    /// Makes a threshold: a number of events (1 to 100000) with one key within a time.
     /// `threshold(100, "10s").of(open).by(|e| e.process_key()).on_match(|events| alert("high", "opens many files", events[0]))`.
     /// It begins with `.on_match(…)`; its probes are attached as any other, and do not print events that it takes. A key
     /// that has reached the threshold rests for the same time, in which its events do not count; after that it is counted

@@ -71,7 +71,7 @@ const TERMS: &[Term] = &[
     term(
         "ask",
         "mode",
-        "Hold the operation until a function of the script, or whoever sits at the prompt, has decided: `.ask(|e| if … { allow() } else { deny(\"EACCES\") })`, `.ask()`. The process is stopped by SIGSTOP meanwhile, and its system call made again; the answer counts if it is the same operation still. It needs a scope, or `.everywhere()` with a lease.",
+        "Hold the operation until a function of the script, or the person at the prompt, has decided: `.ask(|e| if … { allow() } else { deny(\"EACCES\") })`, `.ask()`. The process is stopped by SIGSTOP meanwhile, and its system call made again; the answer counts if it is the same operation still. It needs a scope, or `.everywhere()` with a lease.",
     ),
     term(
         "verdict",
@@ -86,7 +86,7 @@ const TERMS: &[Term] = &[
     term(
         "ask",
         "verdict",
-        "The process was stopped, and somebody is to decide; another event with the note `answered` or `timed-out` says what came of it.",
+        "The process was stopped, and waits for a decision; another event with the note `answered` or `timed-out` says what came of it.",
     ),
     term(
         "allow",
@@ -129,7 +129,7 @@ const TERMS: &[Term] = &[
     term("out_of_scope", "count", "Of the seen: by tasks that the scope leaves out."),
     term("filtered", "count", "Of the seen: in scope, but the params or the filter say no."),
     term("matched", "count", "Of the seen: the mode decided about these."),
-    term("asked", "count", "Of the matched: were held, and somebody was asked."),
+    term("asked", "count", "Of the matched: were held until somebody decided."),
     term("answered", "count", "Of the asked: went on with an answer, and are among the verdicts once more."),
     term(
         "timed_out",
@@ -139,7 +139,7 @@ const TERMS: &[Term] = &[
     term(
         "withdrawn",
         "count",
-        "Of the asked: were asked about again, since somebody else had continued the process; or the process ended or did something else, or the probe went.",
+        "Of the asked: were asked about again, since another process had continued the process; or the process ended or did something else, or the probe went.",
     ),
     term("held", "count", "Of the asked: are held now."),
     term(

@@ -180,7 +180,7 @@ impl State {
             (Some(Asker::Person), Some(_)) => Some(stage(
                 Place::Shell,
                 "ask",
-                "whoever sits at the prompt decides about each operation that is held",
+                "the person at the prompt decides about each operation that is held",
             )),
             _ => None,
         }

@@ -306,7 +306,7 @@ impl ProbeHandle {
         }
     }
 
-    /// Looks whether somebody else has changed something of it since the last look: what, each the end of a sentence. If it only observes
+    /// Looks whether another process has changed something of it since the last look: what, each the end of a sentence. If it only observes
     /// from then on, that is its mode here, too. `asking`: also what the kernel has to be asked for.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ impl Runtime {
     }
 
     /// What the script's function says; what `otherwise` says, once that is reported, if that is no verdict; `None` if it leaves the
-    /// decision to whoever sits at the prompt.
+    /// decision to the person at the prompt.
     fn reply(
         &self,
         engine: &Engine,

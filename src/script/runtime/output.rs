@@ -86,7 +86,7 @@ impl Runtime {
         if self.output.stalled.replace(Some(target)).is_none() && target == Target::Out {
             let seconds = PATIENCE.as_secs();
             self.say(&format!(
-                "nobody has read standard output for {seconds} s: lines are dropped until somebody does; probes and timers go on"
+                "nobody has read standard output for {seconds} s: lines are dropped until it is read again; probes and timers go on"
             ));
         }
         true

@@ -1,4 +1,4 @@
-//! Questions that whoever sits at the prompt is to answer: one is shown at a time, the oldest first, until its time is up.
+//! Questions that the person at the prompt is to answer: one is shown at a time, the oldest first, until its time is up.
 
 use std::{
     cell::{Cell, RefCell},
@@ -102,7 +102,7 @@ fn reply(key: char) -> Option<Reply> {
 
 impl Runtime {
     /// Has somebody at the prompt decide, who is told of it in its turn. False if it is asked already: the process was continued by
-    /// somebody else.
+    /// another process.
     pub(super) fn put(&self, question: Question) -> bool {
         let is_same = |known: &Question| (known.tid, known.asked_ns) == (question.tid, question.asked_ns);
         if self.asked.waiting.borrow().iter().any(is_same) {

@@ -1,4 +1,4 @@
-//! What somebody else has changed of a probe is looked for again and again, and said.
+//! What another process has changed of a probe is looked for again and again, and said.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,7 +38,7 @@ impl Runtime {
         self.probes.any_attached().then(|| self.tampering.due.get())
     }
 
-    /// Looks whether somebody else has changed something of a probe, if that is due.
+    /// Looks whether another process has changed something of a probe, if that is due.
     pub(super) fn look_for_tampering(&self, now: Instant) {
         if !self.is_to_look(self.tampering.due.get(), now) {
             return;
@@ -49,7 +49,7 @@ impl Runtime {
         self.tampering.due.set(Instant::now() + pause);
     }
 
-    /// Looks whether somebody else has changed something of a probe, and says so.
+    /// Looks whether another process has changed something of a probe, and says so.
     pub(super) fn say_tampering(&self) {
         let attached: Vec<_> = self.probes.used().into_iter().filter(ProbeHandle::attached).collect();
         // A session that watches such calls would see itself, again and again.
@@ -83,7 +83,7 @@ impl Runtime {
         let text = match times {
             ..SHOWN => format!("probe `{name}` {what}"),
             SHOWN => format!(
-                "probe `{name}` {what}; what else somebody changes of it is put back, counted, and not told any more"
+                "probe `{name}` {what}; further changes are put back and counted, and no longer reported"
             ),
             _ => return,
         };

@@ -9,13 +9,13 @@ use krsi_sh::{
 
 const HEAD: &str = "# Templates
 
-What a probe can be made of. `krsi-sh templates NAME` and `help(\"NAME\")` say the same; this page is generated from the objects
+The templates that probes are made from. `krsi-sh templates NAME` and `help(\"NAME\")` show the same; this page is generated from the objects
 (`KRSI_BLESS=1 cargo test --release --test cli -- committed`).
 
-Each is attached to its LSM hooks, or, where `bpf` is not among the active LSMs, by fmod_ret to the functions that ask these.
-A hook that a kernel lacks is left out, and the probe says so. **Denies**: whether the operation can be refused. **Asks**: whether it can be
-held until somebody has decided. **Scope**: *required* where the
-hooks are asked so often that a probe of everybody would slow the machine.
+Each is attached to its LSM hooks, or, where `bpf` is not among the active LSMs, by fmod_ret to the functions that call these hooks.
+A hook that a kernel lacks is left out, and the probe reports that. **Denies**: whether the operation can be refused. **Asks**: whether it can be
+held until it is decided. **Scope**: *required* where the
+hooks run so often that a probe without a scope would slow the machine.
 ";
 
 pub fn page() -> String {

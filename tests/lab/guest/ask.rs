@@ -147,13 +147,13 @@ pub fn remembered() -> Outcome {
 
 pub fn continued_and_killed() -> Outcome {
     files()?;
-    // The answer takes its time; meanwhile somebody else continues the process, and it is asked about again.
+    // The answer takes its time; meanwhile another process continues the process, and it is asked about again.
     let script = asking("file_open", &[FILE], "|e| { sleep(\"2s\"); allow() }", "timeout: \"50s\"");
     let shell = shell("lsm", &script)?;
     let mut child = reader()?;
     held(&child)?;
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGCONT).map_err(|e| e.to_string())?;
-    same("continued by somebody else", ends_within(&mut child, Duration::from_secs(20))?.code(), Some(0))?;
+    same("continued by another process", ends_within(&mut child, Duration::from_secs(20))?.code(), Some(0))?;
     let mut child = reader()?;
     held(&child)?;
     child.kill().map_err(|e| e.to_string())?;

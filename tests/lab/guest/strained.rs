@@ -44,7 +44,7 @@ fn text(error: impl ToString) -> String {
 
 // ---- room on a hook ----------------------------------------------------------
 
-/// Programs of somebody else's that do nothing, as many as the hook of opens takes.
+/// Programs of another session that do nothing, as many as the hook of opens takes.
 fn others_on_the_hook() -> Result<Vec<OwnedFd>, String> {
     let types = Btf::from_file("/sys/kernel/btf/vmlinux").map_err(text)?;
     let function = types

@@ -172,9 +172,9 @@ pub fn words() -> Outcome {
     let settings = Foreign::one("krsi_settings")?;
     let control = 7 * 8;
     let acts = [
-        (MODE, 1, "mode changed by somebody else, from deny (errno 1) to shadow; that was put back"),
+        (MODE, 1, "mode changed by another process, from deny (errno 1) to shadow; that was put back"),
         (MODE, 3 | 9 << 8 | 1 << 16, "to kill (signal 9)"),
-        (LEASE, 0, "the end of its enforcement changed by somebody else"),
+        (LEASE, 0, "the end of its enforcement changed by another process"),
         (LEASE, 1, "to 1 ns on the monotonic clock"),
         (QUIET, 1, "its events turned on or off"),
         (TURN, 7, "another generation of its programs"),
@@ -189,7 +189,7 @@ pub fn words() -> Outcome {
         same(what, read(OTHER)?, Deed::Done)?;
     }
     let ended = ended(shell, acts.len())?;
-    holds(ended.stderr.contains("changed by somebody else"), ended.stderr)
+    holds(ended.stderr.contains("changed by another process"), ended.stderr)
 }
 
 /// As `krsi-sh panic` does it.
@@ -216,7 +216,7 @@ pub fn tables() -> Outcome {
         let before = table.keys()?;
         holds(!before.is_empty(), "the table is empty")?;
         before.iter().try_for_each(|key| table.remove(key))?;
-        said(&mut shell, "changed by somebody else (0 put there, ")?;
+        said(&mut shell, "changed by another process (0 put there, ")?;
         let mut after = table.keys()?;
         after.sort();
         let mut wanted = before.clone();
@@ -232,7 +232,7 @@ pub fn tables() -> Outcome {
     key[..4].copy_from_slice(&u32::try_from(path.len() * 8).unwrap_or(0).to_ne_bytes());
     key[4..4 + path.len()].copy_from_slice(&path);
     prefixes.put(&key, &mut [1]).map_err(text)?;
-    said(&mut shell, "changed by somebody else (1 put there, 0 taken out)")?;
+    said(&mut shell, "changed by another process (1 put there, 0 taken out)")?;
     same("the other", read(OTHER)?, Deed::Done)?;
     let ended = shell.stop()?;
     same("altered", &ended.books("t")?["altered"], &json!(3))?;
@@ -244,7 +244,7 @@ pub fn tables() -> Outcome {
     let members = Foreign::one("krsi_scope_memb")?;
     let before = members.keys()?;
     before.iter().try_for_each(|key| members.remove(key))?;
-    said(&mut scoped, "had its scope changed by somebody else (0 put there, 1 taken out)")?;
+    said(&mut scoped, "had its scope changed by another process (0 put there, 1 taken out)")?;
     same("members", members.keys()?, before)?;
     ended_well(scoped, 1)
 }
@@ -260,11 +260,11 @@ pub fn spared() -> Outcome {
         let guard = Foreign::one("krsi_guard")?;
         let key = child.id().to_ne_bytes();
         guard.put(&key, &mut 12345_u64.to_ne_bytes()).map_err(text)?;
-        said(&mut shell, &format!("was made by somebody else to spare process {}", child.id()))?;
+        said(&mut shell, &format!("was made by another process to spare process {}", child.id()))?;
         holds(!guard.keys()?.contains(&key.to_vec()), "it is still spared")?;
         // Process 1, which it does spare.
         guard.remove(&1_u32.to_ne_bytes())?;
-        said(&mut shell, "was made by somebody else to spare no more process 1")?;
+        said(&mut shell, "was made by another process to spare no more process 1")?;
         holds(guard.keys()?.contains(&1_u32.to_ne_bytes().to_vec()), "process 1 is not spared")
     })();
     let _ = child.kill();
@@ -306,11 +306,11 @@ pub fn links() -> Outcome {
     if release.starts_with("5.10.") {
         said(
             &mut shell,
-            "was detached by somebody else from hook `file_open`, and cannot be attached again",
+            "was detached by another process from hook `file_open`, and cannot be attached again",
         )?;
         said(&mut shell, "nothing is seen or refused there")?;
     } else {
-        said(&mut shell, "was detached by somebody else from hook `file_open`; it was attached again")?;
+        said(&mut shell, "was detached by another process from hook `file_open`; it was attached again")?;
         same("attached again", read(FILE)?, REFUSED)?;
     }
     // That of the hook, and those that follow the processes in scope.

@@ -1,4 +1,4 @@
-//! What somebody else has put into the tables of params, or taken out of them.
+//! What another process has put into the tables of params, or taken out of them.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use aya::{
 use super::{LAST_NAMES, Table, Tables, bits_key, fixed, key};
 use crate::kernel::{KernelError, maps::full};
 
-/// A table of the kernel's, and how many entries somebody else has put there and taken out.
+/// A table of the kernel's, and how many entries another process has put there and taken out.
 pub type Restored = (&'static str, usize, usize);
 
 /// How many entries of a table that were, if it could be told.
@@ -88,7 +88,7 @@ where
 }
 
 impl Tables {
-    /// Looks whether somebody else has changed them, and puts that back.
+    /// Looks whether another process has changed them, and puts that back.
     ///
     /// # Errors
     /// If one cannot be read, or has no room.

@@ -96,7 +96,7 @@ fn remarks(books: &Books) -> Vec<String> {
     let said = [
         (
             books.altered,
-            "times somebody else changed something of it, in the kernel or of what holds it there",
+            "times another process changed something of it, in the kernel or of what holds it there",
         ),
         (c.errors, "could not be looked at whole (a path that could not be read); `.on_error` decides those"),
         (c.lapsed, "would have been enforced, had the lease not run out, or the breaker tripped"),

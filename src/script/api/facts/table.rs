@@ -21,7 +21,7 @@ pub fn register(engine: &mut Engine) {
         read(&runtime, |_| Fact::value(programs)).map(from_json)
     };
     let doc = help(
-        "Returns the BPF programs that the kernel has, whoever loaded them: `bpf_programs().filter(|p| p.kind == \"lsm\")`. Needs the privilege that probes need; in `explain` there are none.",
+        "Returns all BPF programs that are loaded, by any process: `bpf_programs().filter(|p| p.kind == \"lsm\")`. Needs the privilege that probes need; in `explain` there are none.",
         Many::List,
         <bpf::Program as crate::facts::Record>::FIELDS,
     );
