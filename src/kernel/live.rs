@@ -8,7 +8,7 @@ use std::{
 
 use super::{Attachment, Kernel, KernelError, programs};
 use crate::{
-    backend::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, Request},
+    backend::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, PinRequest, Request},
     facts::bpf::Program,
     probe::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
@@ -159,6 +159,22 @@ impl Attached for LiveProbe {
         Ok(self.attachment.take_summaries()?)
     }
 
+    fn pin(&mut self, request: PinRequest<'_>) -> Result<(), BackendError> {
+        Ok(self.attachment.pin(&self.kernel, request)?)
+    }
+
+    fn unpin(&mut self) -> Result<(), BackendError> {
+        Ok(self.attachment.unpin()?)
+    }
+
+    fn lease_left(&self) -> Option<Option<Duration>> {
+        self.attachment.lease_left()
+    }
+
+    fn pinned(&self) -> Option<&str> {
+        self.attachment.pinned()
+    }
+
     fn flush(&self) {
         self.attachment.flush();
     }
@@ -180,6 +196,7 @@ impl From<KernelError> for BackendError {
             | KernelError::Executable { path, .. }
             | KernelError::Namespace { path, .. } => Some(raw::from_os(path)),
             KernelError::Pid { pid, .. } => Some(pid.to_string()),
+            KernelError::Pin { name, .. } => Some(name.clone()),
             _ => None,
         };
         BackendError { text: error.to_string(), about }

@@ -66,6 +66,7 @@ mod pace;
 mod panic;
 mod paths;
 mod perf;
+mod pins;
 mod prctl;
 mod privileged_exec;
 mod proc_mem;
@@ -622,6 +623,16 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what is frozen cannot be written" => tampering::frozen,
             "a session that watches bpf(2) does not see itself look" => tampering::unseen,
             "what the session does itself is nobody else's deed" => tampering::own_changes,
+        }
+        "pins" {
+            "goes on when its session has ended, or was killed; and is found, counted and removed" => pins::goes_on,
+            "whoever comes later has it observe and enforce again, and panic reaches it" => pins::is_changed_later,
+            "what needs a shell is refused by name" => pins::what_needs_a_shell,
+            "a lease runs out, and who holds the pin renews it" => pins::lease_and_hold,
+            "nobody reads: each verdict is as before" => pins::nobody_reads,
+            "removed behind the session's back: said, and ends with the session" => pins::removed_behind_its_back,
+            "unpin and detach" => pins::unpinned_by_the_session,
+            "what is not whole is told and removed" => pins::not_whole,
         }
         "strained" {
             "a hook without room: said, and what is attached goes on" => strained::full_hook,
