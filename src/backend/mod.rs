@@ -29,7 +29,7 @@ use crate::{
 pub use clock::Clock;
 pub use door::Door;
 pub use dry_run::DryRun;
-pub use pin::{PinLease, PinRequest, check_pin_name};
+pub use pin::{PinLease, PinRequest, Pinned, check_pin_name};
 
 /// One probe to attach.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,14 @@ pub trait Backend {
     /// # Errors
     /// If that cannot be found out.
     fn programs(&self) -> Result<Vec<Program>, BackendError>;
+
+    /// Lists the pins that there are, whichever session has made them, by name. A dry run has none.
+    ///
+    /// # Errors
+    /// If that cannot be found out.
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        Ok(Vec::new())
+    }
 
     /// Returns whether anything comes of what is attached. If not, a session waits for nothing.
     fn is_live(&self) -> bool {

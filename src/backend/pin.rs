@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::BackendError;
 
 /// Who keeps the enforcement of a pinned probe going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,42 @@ impl PinLease {
             PinLease::For(nanoseconds) => Some(Duration::from_nanos(nanoseconds)),
         }
     }
+}
+
+/// A pin that there is, whichever session has made it.
+pub trait Pinned {
+    /// Returns its name.
+    fn name(&self) -> &str;
+
+    /// Returns all that is known of it, as `krsi-sh pins --format json` tells it, but for who holds it besides.
+    fn told(&self) -> Value;
+
+    /// Returns whether it was pinned in a mode that enforces.
+    fn was_pinned_enforcing(&self) -> bool;
+
+    /// Makes it observe from the next decision on.
+    ///
+    /// # Errors
+    /// If its settings cannot be reached.
+    fn observe(&self) -> Result<(), BackendError>;
+
+    /// Gives it the mode again that it was pinned in, and its lease from the beginning.
+    ///
+    /// # Errors
+    /// If another session holds it, its settings cannot be reached, or another version has pinned it.
+    fn resume(&self) -> Result<(), BackendError>;
+
+    /// Begins its lease anew; nothing happens to one that needs none.
+    ///
+    /// # Errors
+    /// If its settings cannot be reached, or another version has pinned it.
+    fn renew(&self) -> Result<(), BackendError>;
+
+    /// Removes it. Returns whether it was there still.
+    ///
+    /// # Errors
+    /// If it cannot be removed; then it only observes.
+    fn remove(&self) -> Result<bool, BackendError>;
 }
 
 /// What is written down with a pin, for whoever finds it.

@@ -7,7 +7,6 @@ mod hold;
 mod page;
 
 use std::{
-    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +18,7 @@ use crate::{
     kernel::{
         KernelError,
         pins::{self, Pin},
-        sessions::{self, Keepers, Programs},
+        sessions,
     },
     report::Format,
     system::host_switch,
@@ -101,7 +100,7 @@ fn list(globals: &Globals) -> Result<i32, KernelError> {
     let all = pins::list()?;
     Ok(match globals.format.for_answer() {
         Format::Json => {
-            let all: Vec<_> = all.iter().map(|pin| page::json(pin, &holders(pin))).collect();
+            let all: Vec<_> = all.iter().map(|pin| page::json(pin, &pin.sessions())).collect();
             answer(&(serde_json::to_string(&all).unwrap_or_default() + "\n"))
         }
         Format::Text => {
@@ -120,7 +119,7 @@ fn list(globals: &Globals) -> Result<i32, KernelError> {
 }
 
 fn show(pin: &Pin, globals: &Globals) -> i32 {
-    let holders = holders(pin);
+    let holders = pin.sessions();
     match globals.format.for_answer() {
         Format::Json => answer(&(page::json(pin, &holders).to_string() + "\n")),
         Format::Text => answer(&page::page(pin, &holders)),
@@ -152,11 +151,11 @@ fn remove(name: &str) -> Result<i32, KernelError> {
     said.push('\n');
     let left = || sessions::programs().map(|all| all.keys().any(|id| pin.programs.contains(id)));
     let begun = Instant::now();
-    while left()? && holders(&pin).is_empty() && begun.elapsed() < RELEASE {
+    while left()? && pin.sessions().is_empty() && begun.elapsed() < RELEASE {
         thread::sleep(LOOK);
     }
     if left()? {
-        let sessions: Vec<_> = holders(&pin).keys().map(i32::to_string).collect();
+        let sessions: Vec<_> = pin.sessions().keys().map(i32::to_string).collect();
         said += &match sessions.is_empty() {
             false => format!("session {} still has the probe attached, and it only observes there\n", sessions.join(", ")),
             true => "its programs are still attached, and only observe: another program holds them (bpftool link)\n".into(),
@@ -175,19 +174,7 @@ fn resume(pin: &Pin) -> Result<i32, KernelError> {
         ));
         return Ok(exit::ENVIRONMENT);
     }
-    if let Some(session) = holders(pin).keys().next() {
-        complain(format_args!(
-            "session {session} holds the probe as well, and puts back what others change\nfix: change its mode there, or end that session first"
-        ));
-        return Ok(exit::ENVIRONMENT);
-    }
     pin.resume()?;
     let mode = pin.manifest.as_ref().map(|manifest| manifest.mode.clone()).unwrap_or_default();
     Ok(answer(&format!("`{name}` is in {mode} again{}\n", page::left(pin))))
-}
-
-/// The sessions that have its programs attached as well.
-fn holders(pin: &Pin) -> Keepers {
-    let programs: BTreeSet<u32> = pin.programs.clone();
-    sessions::keepers(&programs.into_iter().map(|id| (id, 0)).collect::<Programs>())
 }

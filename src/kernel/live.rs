@@ -6,9 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Attachment, Kernel, KernelError, programs};
+use super::{
+    Attachment, Kernel, KernelError,
+    pins::{self, Pin},
+    programs,
+};
 use crate::{
-    backend::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, PinRequest, Request},
+    backend::{
+        Altered, Attached, Backend, BackendError, Door, Followed, InScope, PinRequest, Pinned, Request,
+    },
     facts::bpf::Program,
     probe::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
@@ -54,6 +60,11 @@ impl Backend for Live {
 
     fn programs(&self) -> Result<Vec<Program>, BackendError> {
         Ok(programs::programs()?)
+    }
+
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        let boxed = |pin: Pin| -> Box<dyn Pinned> { Box::new(pin) };
+        Ok(pins::list()?.into_iter().map(boxed).collect())
     }
 }
 
@@ -185,6 +196,36 @@ impl Attached for LiveProbe {
 
     fn detach(self: Box<Self>) -> Result<(Counters, Vec<Summary>), BackendError> {
         Ok(self.attachment.detach()?)
+    }
+}
+
+impl Pinned for Pin {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn told(&self) -> serde_json::Value {
+        Pin::told(self)
+    }
+
+    fn was_pinned_enforcing(&self) -> bool {
+        Pin::was_pinned_enforcing(self)
+    }
+
+    fn observe(&self) -> Result<(), BackendError> {
+        Ok(Pin::observe(self)?)
+    }
+
+    fn resume(&self) -> Result<(), BackendError> {
+        Ok(Pin::resume(self)?)
+    }
+
+    fn renew(&self) -> Result<(), BackendError> {
+        Ok(Pin::renew(self)?)
+    }
+
+    fn remove(&self) -> Result<bool, BackendError> {
+        Ok(pins::remove(&self.name)?.is_some())
     }
 }
 

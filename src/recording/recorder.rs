@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     backend::{
-        Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, PinRequest, Request,
+        Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, PinRequest, Pinned,
+        Request,
     },
     event::Event,
     facts::bpf::Program,
@@ -289,6 +290,10 @@ impl Backend for Recorder {
 
     fn programs(&self) -> Result<Vec<Program>, BackendError> {
         self.inner.programs()
+    }
+
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        self.inner.pins()
     }
 
     fn is_live(&self) -> bool {

@@ -140,6 +140,7 @@ impl Index {
             ("Methods of a threshold", Some("Threshold"), false),
             ("Methods of a state", Some("State"), false),
             ("Methods of a set", Some("Set"), false),
+            ("Methods of a pin", Some("Pin"), false),
             ("Methods of a timer", Some("Timer"), false),
             ("Methods of files", Some("Files"), false),
             ("Methods of a scratch", Some("Scratch"), false),

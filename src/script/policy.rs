@@ -55,6 +55,8 @@ pub enum Effect {
     Evidence,
     /// Writes events that were kept to a file. `--audit` lets it: it is a report, of what happened anyway.
     Record,
+    /// Asks the kernel which probes are pinned.
+    Pinned,
     /// Keeps a probe attached when the session has ended. Under `--audit` it is told and not done: a rehearsal leaves nothing behind.
     Pin,
     /// Makes and writes a file in which the script remembers something. `--audit` lets it: it is the script's own memory,
@@ -164,6 +166,7 @@ impl Effect {
             Effect::Run => "`run` runs a program",
             Effect::Remember => "`state` keeps a file",
             Effect::Pin => "`pin` keeps a probe attached",
+            Effect::Pinned => "`pinned` asks the kernel for what goes on without a session",
             Effect::Record => "`write_recording` writes a file",
             Effect::Attempt => "`scratch` and `attempt` start processes",
         }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     kernel::{
@@ -91,38 +91,9 @@ pub fn page(pin: &Pin, holders: &Keepers) -> String {
 
 /// The contract of `--format json`.
 pub fn json(pin: &Pin, holders: &Keepers) -> Value {
-    let mut value = match &pin.manifest {
-        Ok(manifest) => json!({
-            "template": manifest.template, "object": manifest.object, "hooks": manifest.hooks, "door": manifest.door,
-            "probe": manifest.probe, "rule": manifest.rule, "script": manifest.script, "pinned": manifest.pinned,
-            "uid": manifest.uid, "loginuid": manifest.loginuid, "mode": manifest.mode, "version": manifest.version,
-            "lease": manifest.lease.map(|lease| lease.lasts().map_or_else(|| "forever".into(), |lasts| humantime::format_duration(lasts).to_string())),
-        }),
-        Err(why) => json!({ "trouble": why }),
-    };
-    let standing = pin.standing();
-    let left = match standing {
-        Some(Standing::Enforces(Some(left))) => Some(Duration::from_nanos(left).as_secs_f64()),
-        _ => None,
-    };
-    let about = json!({
-        "name": pin.name, "now": standing.map(in_one_word), "left_seconds": left, "whole": pin.missing.is_empty(),
-        "counters": pin.counters(), "sessions": holders.keys().collect::<Vec<_>>(),
-    });
-    if let (Some(value), Value::Object(about)) = (value.as_object_mut(), about) {
-        value.extend(about);
-    }
+    let mut value = pin.told();
+    value["sessions"] = holders.keys().copied().collect();
     value
-}
-
-fn in_one_word(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Observes => "observe",
-        Standing::Shadows => "shadow",
-        Standing::Enforces(_) => "enforces",
-        Standing::Lapsed => "lapsed",
-        Standing::Tripped => "tripped",
-    }
 }
 
 /// What it does now.

@@ -14,6 +14,7 @@
 
 pub mod manifest;
 mod mount;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +41,14 @@ use nix::{
 use self::{manifest::Manifest, mount::Hidden};
 use crate::{
     backend::check_pin_name,
-    kernel::{KernelError, call, errno::chain, host, load::program::Link, maps::settings::Settings},
+    kernel::{
+        KernelError, call,
+        errno::chain,
+        host,
+        load::program::Link,
+        maps::settings::Settings,
+        sessions::{self, Keepers, Programs},
+    },
     system::{clock, whole_file},
 };
 
@@ -273,6 +281,14 @@ impl Pin {
     /// If its settings cannot be reached, or what it says of itself cannot be read.
     pub fn resume(&self) -> Result<(), KernelError> {
         let manifest = self.known()?;
+        if let Some(session) = self.sessions().keys().next() {
+            return Err(KernelError::Pin {
+                name: self.name.clone(),
+                reason: format!(
+                    "session {session} holds the probe as well, and puts back what others change\nfix: change its mode there, or end that session first"
+                ),
+            });
+        }
         // Before the mode, so that it never enforces for longer than it may.
         self.renew()?;
         self.settings()?.store(manifest.control.trip_from_ns, clock::monotonic_ns().cast_unsigned())?;
@@ -294,6 +310,12 @@ impl Pin {
             }
         };
         self.settings()?.store(manifest.control.lease_ns, deadline)
+    }
+
+    /// The other sessions that have its programs attached as well.
+    #[must_use]
+    pub fn sessions(&self) -> Keepers {
+        sessions::keepers(&self.programs.iter().map(|id| (*id, 0)).collect::<Programs>())
     }
 
     /// Whether it was pinned in a mode that enforces.

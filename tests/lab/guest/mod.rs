@@ -66,6 +66,7 @@ mod pace;
 mod panic;
 mod paths;
 mod perf;
+mod pin_kills;
 mod pins;
 mod prctl;
 mod privileged_exec;
@@ -633,6 +634,8 @@ fn special() -> impl IntoIterator<Item = Step> {
             "removed behind the session's back: said, and ends with the session" => pins::removed_behind_its_back,
             "unpin and detach" => pins::unpinned_by_the_session,
             "what is not whole is told and removed" => pins::not_whole,
+            "a later session has it by pinned()" => pins::by_a_later_session,
+            "kill -9 at each system call: wholly there or wholly gone" => pin_kills::wholly_there_or_gone,
         }
         "strained" {
             "a hook without room: said, and what is attached goes on" => strained::full_hook,

@@ -188,7 +188,8 @@ pub fn what_needs_a_shell() -> Outcome {
         )?;
     }
     same("none is listed", listed()?, json!([]))?;
-    let ended = run_with(&["--audit"], &format!("{} p.pin(\"no\", #{{lease: \"10m\"}});", denial("t")))?;
+    let ended =
+        run_with(&["--audit"], &format!("{} p.pin(\"no\", #{{lease: \"10m\"}}); exit();", denial("t")))?;
     holds(ended.stderr.contains("probe `t` would be pinned as `no`"), ended.stderr)?;
     same("none is listed after a rehearsal", listed()?, json!([]))?;
     let other = super::shell::run_command_as(1000, &["pins"])?;
@@ -323,5 +324,50 @@ pub fn not_whole() -> Outcome {
     holds(code == Some(3) && said.contains("krsi-sh pins remove guard"), said)?;
     let (said, code) = pins(&["remove", "guard"])?;
     same("removed", (&*said, code), ("`guard` is removed\n", Some(0)))?;
+    nothing_left()
+}
+
+/// A later session has the pin by its name: what it counts, its mode, its lease, and its end.
+pub fn by_a_later_session() -> Outcome {
+    pinning("guard", "10m")?.stop()?;
+    same("refused", read()?, REFUSED)?;
+    let ended = run(
+        "let g = pinned(\"guard\"); print(`${g.name} ${g.now} ${g.mode} ${g.stats().counters.deny}`); print(g.rule);
+         g.observe(); print(g.now); g.renew(); g.resume(); print(g.now); print(pins().len());
+         try { pinned(\"gard\"); } catch (e) { print(`${e}`); }",
+    )?;
+    let said: Vec<_> = ended.lines.iter().filter_map(|line| line["text"].as_str()).collect();
+    let wanted = |text: &str| {
+        holds(said.iter().any(|line| line.contains(text)), format!("no {text:?}: {said:?}; {}", ended.stderr))
+    };
+    for text in
+        ["guard enforces deny(EPERM) 1", "t: file_open [file_open], deny(EPERM)", "did you mean `guard`?"]
+    {
+        wanted(text)?;
+    }
+    holds(said.windows(3).any(|three| three == ["observe", "enforces", "1"]), format!("{said:?}"))?;
+    same("resumed", read()?, REFUSED)?;
+    let ended = run_with(&["--audit"], "let g = pinned(\"guard\"); g.observe(); g.remove();")?;
+    holds(
+        ended.stderr.contains("pin `guard` would observe") && ended.stderr.contains("would be removed"),
+        ended.stderr,
+    )?;
+    same("rehearsed", read()?, REFUSED)?;
+    // Who has it as a probe asks that; another session must not fight with it over its mode.
+    let mut shell = Shell::ready(&format!(
+        "{} p.pin(\"own\", #{{lease: \"forever\"}}); try {{ pinned(\"own\").observe(); }} catch (e) {{ print(`${{e}}`); }} print(\"ready\");",
+        denial("t")
+    ))?;
+    shell.wait_for(|line| {
+        line.to_string().contains("pin `own` is of this session, which has it as probe `t`")
+    })?;
+    let (said, code) = pins(&["resume", "own"])?;
+    holds(code == Some(3) && said.contains("holds the probe as well"), said)?;
+    shell.stop()?;
+    let ended = run("pinned(\"own\").remove(); pinned(\"guard\").remove(); print(`${pins()}`);")?;
+    holds(
+        ended.lines.iter().any(|line| line["text"] == "[]"),
+        format!("{:?}; {}", ended.lines, ended.stderr),
+    )?;
     nothing_left()
 }
