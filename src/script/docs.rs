@@ -108,7 +108,10 @@ impl Index {
     /// All forms of a function, or of one of the library's own.
     #[must_use]
     pub fn forms_of(&self, name: &str) -> Vec<&Function> {
-        let ours: Vec<_> = self.functions.iter().filter(|f| f.name == name).collect();
+        let mut ours: Vec<_> = self.functions.iter().filter(|f| f.name == name).collect();
+        // Of several types that have it the one that scripts have most is meant.
+        let rank = |f: &&Function| METHOD_TYPES.iter().position(|of| Some(*of) == f.of.as_deref());
+        ours.sort_by_key(rank);
         if ours.is_empty() { self.library.iter().filter(|f| f.name == name).collect() } else { ours }
     }
 

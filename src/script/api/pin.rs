@@ -124,8 +124,8 @@ mod functions {
         Ok(probe)
     }
 
-    /// Keeps an attached probe attached, and says who keeps its enforcement going: `p.pin("no-userns", #{lease: "10m"})` lapses after ten minutes
-    /// unless `krsi-sh pins hold no-userns` renews that, from a unit of systemd; `#{lease: "forever"}` needs nobody, and ends when it is removed.
+    /// Keeps an attached probe attached, and says who keeps its enforcement going: `p.pin("no-userns", #{lease: "10m"})`. That lapses after ten minutes
+    /// unless `krsi-sh pins hold no-userns` renews it, from a unit of systemd; `#{lease: "forever"}` needs nobody, and ends when it is removed.
     #[rhai_fn(name = "pin", return_raw)]
     pub fn pin_with(
         context: NativeCallContext,

@@ -150,11 +150,11 @@ pub const METHOD_TYPES: [&str; 14] = [
     "Threshold",
     "State",
     "Set",
-    "Pin",
     "Timer",
     "Files",
     "Scratch",
     "Child",
+    "Pin",
 ];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
