@@ -120,12 +120,13 @@ impl ProbeHandle {
         let written = self.check_pin(pin, lease)?;
         let mut state = self.0.borrow_mut();
         let name = state.spec.name.clone();
-        let (rule, mode) = (state.describe(), state.spec.acting_mode());
         let before = state.spec.lease;
         // Before it is pinned: whoever is killed in between leaves nothing.
         if let Some(lease) = lease {
             state.set_pin_lease(lease.lasts())?;
         }
+        // Behind that: it says what the probe's lease is now.
+        let (rule, mode) = (state.describe(), state.spec.acting_mode());
         let request =
             PinRequest { name: pin, probe: &name, rule: &rule, script, mode: &mode, lease: written };
         let Some(attachment) = &mut state.attachment else { return Ok(Vec::new()) };

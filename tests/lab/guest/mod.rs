@@ -634,6 +634,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "removed behind the session's back: said, and ends with the session" => pins::removed_behind_its_back,
             "unpin and detach" => pins::unpinned_by_the_session,
             "what is not whole is told and removed" => pins::not_whole,
+            "what a scope and a filter know of processes and cgroups is kept without a session" => pins::is_kept_up_to_date,
             "a later session has it by pinned()" => pins::by_a_later_session,
             "kill -9 at each system call: wholly there or wholly gone" => pin_kills::wholly_there_or_gone,
         }

@@ -371,3 +371,43 @@ pub fn by_a_later_session() -> Outcome {
     )?;
     nothing_left()
 }
+
+/// Who executes what, which cgroup is at a path, who descends from whom: the kernel's side follows all that happens after the session's end.
+pub fn is_kept_up_to_date() -> Outcome {
+    const OTHER: &str = "/tmp/busybox-pins";
+    const GROUP: &str = "/sys/fs/cgroup/pins";
+    fs::write(FILE, "content").map_err(text)?;
+    fs::copy("/bin/busybox", OTHER).map_err(text)?;
+    fs::create_dir_all(GROUP).map_err(text)?;
+    let filter = format!("when(|e| e.path == \"{FILE}\").deny(\"EACCES\")");
+    Shell::ready(&format!(
+        "probe(\"file_open\").scope(#{{pid: {}, exe_suffix: \"/busybox-pins\"}}).{filter}.name(\"exe\").attach().pin(\"exe\", #{{lease: \"forever\"}});
+         probe(\"file_open\").scope(#{{cgroup: \"{GROUP}\"}}).{filter}.name(\"group\").attach().pin(\"group\", #{{lease: \"forever\"}});
+         print(\"ready\");",
+        std::process::id()
+    ))?
+    .stop()?;
+    let reads = |program: &str, group: bool| -> Result<bool, String> {
+        let enter = if group { format!("echo $$ > {GROUP}/cgroup.procs; ") } else { String::new() };
+        let script = format!("{enter}exec {program} cat {FILE}");
+        let output = Command::new("/bin/sh").args(["-c", &script]).output().map_err(text)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        holds(output.status.success() || said.contains("Permission denied"), said)?;
+        Ok(output.status.success())
+    };
+    let now = || {
+        Ok::<_, String>([reads(OTHER, false)?, reads("/bin/busybox", false)?, reads("/bin/busybox", true)?])
+    };
+    same("by the other program, by busybox, in the cgroup", now()?, [false, true, false])?;
+    // The cgroup is another one then, under its name.
+    until("the cgroup is empty", Duration::from_secs(5), || Ok(fs::remove_dir(GROUP).is_ok()))?;
+    fs::create_dir(GROUP).map_err(text)?;
+    same("in a cgroup that was created again", now()?, [false, true, false])?;
+    for pin in ["exe", "group"] {
+        let (said, code) = pins(&["remove", pin])?;
+        holds(code == Some(0), said)?;
+    }
+    same("afterwards", now()?, [true; 3])?;
+    let _ = fs::remove_dir(GROUP);
+    nothing_left()
+}
