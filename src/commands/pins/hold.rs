@@ -27,7 +27,7 @@ pub fn hold(name: &str, globals: &Globals) -> Result<i32, KernelError> {
     let mut told = false;
     let mut was = None;
     loop {
-        let Some(pin) = pins::find(name)? else {
+        let Some(pin) = pins::glance(name)? else {
             say(globals, &format!("pin `{name}` is removed"));
             return Ok(exit::FINE);
         };

@@ -164,7 +164,7 @@ pub fn list() -> Result<Vec<Pin>, KernelError> {
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut names: Vec<_> = names.filter(|name| check_pin_name(name).is_ok()).collect();
     names.sort();
-    Ok(names.into_iter().filter_map(|name| read(&name)).collect())
+    Ok(names.into_iter().filter_map(|name| read(&name, Links::Asked)).collect())
 }
 
 /// Opens one; `None` if there is none of this name.
@@ -173,7 +173,16 @@ pub fn list() -> Result<Vec<Pin>, KernelError> {
 /// As [`list`].
 pub fn find(name: &str) -> Result<Option<Pin>, KernelError> {
     ready()?;
-    Ok(if check_pin_name(name).is_ok() { read(name) } else { None })
+    Ok(if check_pin_name(name).is_ok() { read(name, Links::Asked) } else { None })
+}
+
+/// The same without its programs: whoever opens a link holds it for that moment, and passes for a session that does.
+///
+/// # Errors
+/// As [`list`].
+pub fn glance(name: &str) -> Result<Option<Pin>, KernelError> {
+    ready()?;
+    Ok(if check_pin_name(name).is_ok() { read(name, Links::Left) } else { None })
 }
 
 /// Directories in which no pin is shown: what a process has left that was killed while it made or removed one. They keep nothing.
@@ -193,7 +202,14 @@ pub fn clean() -> Result<usize, KernelError> {
     Ok(leftovers().iter().filter(|directory| fs::remove_dir(directory).is_ok()).count())
 }
 
-fn read(name: &str) -> Option<Pin> {
+/// Whether links are opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Asked,
+    Left,
+}
+
+fn read(name: &str, ask: Links) -> Option<Pin> {
     let directory = directory(name);
     if !mount::is_shown(&directory) {
         return None;
@@ -205,7 +221,7 @@ fn read(name: &str) -> Option<Pin> {
     };
     let files = fs::read_dir(&directory).into_iter().flatten().flatten();
     let files: BTreeSet<String> = files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    let links = files.iter().filter(|file| file.starts_with(LINK));
+    let links = files.iter().filter(|file| ask == Links::Asked && file.starts_with(LINK));
     let known = links.filter_map(|file| Link::of(&mount::open(&directory.join(file)).ok()?).ok());
     let programs = known.map(|link| link.program).collect();
     let wanted = manifest.as_ref().map(|manifest| &*manifest.links).unwrap_or_default();
@@ -387,7 +403,7 @@ pub fn remove(name: &str) -> Result<Option<Pin>, KernelError> {
     }
     // A process that is stopped in the midst of it keeps nobody from this.
     let _lock = lock();
-    let Some(pin) = read(name) else { return Ok(None) };
+    let Some(pin) = read(name, Links::Asked) else { return Ok(None) };
     // A session may hold it as well; then it only observes there. What cannot be reached goes all the same.
     let _ = pin.observe();
     mount::take_away(&directory(name)).map_err(|error| failed(name, &error))?;
