@@ -62,6 +62,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "scripts" -d 'List the 
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out what this machine can do, by trying each hook'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "pins" -d 'List the probes that are pinned, or look at one, change it, remove it'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s p -d 'Give the script this process as its `target`' -r
@@ -336,6 +337,190 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -l show-secrets -
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand panic" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "list" -d 'List them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "show" -d 'Tell all about one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "remove" -d 'Remove one: it refuses nothing from here on, and is detached unless a session holds it as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "observe" -d 'Have one observe: it refuses nothing from here on, and stays attached'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "resume" -d 'Give one the mode again that it was pinned in, and its lease from the beginning'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "hold" -d 'Renew one\'s lease, again and again, until this is ended; for a unit of systemd'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "clean" -d 'Remove the empty directories that a process has left which was killed while it made or removed a pin'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and not __fish_seen_subcommand_from list show remove observe resume hold clean help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from observe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from clean" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "list" -d 'List them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "show" -d 'Tell all about one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove one: it refuses nothing from here on, and is detached unless a session holds it as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "observe" -d 'Have one observe: it refuses nothing from here on, and stays attached'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Give one the mode again that it was pinned in, and its lease from the beginning'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Renew one\'s lease, again and again, until this is ended; for a unit of systemd'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "clean" -d 'Remove the empty directories that a process has left which was killed while it made or removed a pin'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand pins; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l kernel -d 'Kernel to boot: the path of an image (/boot/vmlinuz-…), or the name of a cached one' -r -F -a "(__fish_krsi_sh_kernels)"
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l timeout -d 'Time the guest may take, boot included (an interactive one has no limit of its own)' -r
@@ -365,19 +550,27 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l show-secrets -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "replay" -d 'Run a script over what was recorded'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "learn" -d 'Watch what processes do, and write a script that allows only that'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "why" -d 'Show which layer of the kernel refuses each failing system call'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "replay" -d 'Run a script over what was recorded'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "learn" -d 'Watch what processes do, and write a script that allows only that'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "why" -d 'Show which layer of the kernel refuses each failing system call'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "pins" -d 'List the probes that are pinned, or look at one, change it, remove it'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "list" -d 'List them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "show" -d 'Tell all about one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "remove" -d 'Remove one: it refuses nothing from here on, and is detached unless a session holds it as well'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "observe" -d 'Have one observe: it refuses nothing from here on, and stays attached'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "resume" -d 'Give one the mode again that it was pinned in, and its lease from the beginning'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "hold" -d 'Renew one\'s lease, again and again, until this is ended; for a unit of systemd'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "clean" -d 'Remove the empty directories that a process has left which was killed while it made or removed a pin'
 
 function __fish_krsi_sh_templates
     for line in (krsi-sh --format text templates 2>/dev/null)[2..-1]

@@ -199,7 +199,7 @@ pub fn command() -> clap::Command {
         }
         closing.push('\n');
     }
-    Cli::command().after_help("More, with examples: --help").after_long_help(closing.trim_end().to_owned())
+    Cli::command().after_long_help(closing.trim_end().to_owned())
 }
 
 /// The subcommands' names, for an error that refuses one.

@@ -52,7 +52,7 @@ const ORDER: &[(&str, &[&str])] = &[
     (
         "kernel",
         &[
-            "denials", "live", "attach", "bench", "programs", "sessions", "waker", "maps", "running",
+            "denials", "live", "attach", "bench", "programs", "pins", "sessions", "waker", "maps", "running",
             "names", "load", "host", "error", "verifier", "errno", "label", "call",
         ],
     ),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, Request};
+use super::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, PinRequest, Request};
 use crate::{
     facts::bpf::Program,
     probe::{
@@ -128,6 +128,18 @@ impl Attached for Rehearsed {
     }
 
     fn flush(&self) {}
+
+    fn pin(&mut self, _: PinRequest<'_>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn unpin(&mut self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn pinned(&self) -> Option<&str> {
+        None
+    }
 
     fn counters(&self) -> Result<Counters, BackendError> {
         Ok(Counters::default())

@@ -7,6 +7,7 @@
 mod clock;
 mod door;
 mod dry_run;
+mod pin;
 
 use std::{
     rc::Rc,
@@ -28,6 +29,7 @@ use crate::{
 pub use clock::Clock;
 pub use door::Door;
 pub use dry_run::DryRun;
+pub use pin::{PinLease, PinRequest, Pinned, check_pin_name};
 
 /// One probe to attach.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +60,14 @@ pub trait Backend {
     /// # Errors
     /// If that cannot be found out.
     fn programs(&self) -> Result<Vec<Program>, BackendError>;
+
+    /// Lists the pins that there are, whichever session has made them, by name. A dry run has none.
+    ///
+    /// # Errors
+    /// If that cannot be found out.
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        Ok(Vec::new())
+    }
 
     /// Returns whether anything comes of what is attached. If not, a session waits for nothing.
     fn is_live(&self) -> bool {
@@ -257,6 +267,26 @@ pub trait Attached {
 
     /// Waits until every event emitted so far is in the queue, or counted as lost.
     fn flush(&self);
+
+    /// Keeps it attached beyond this session, until somebody removes the pin: all of it, or (with an error) nothing.
+    ///
+    /// # Errors
+    /// If there is a pin of that name, or it cannot be kept.
+    fn pin(&mut self, request: PinRequest<'_>) -> Result<(), BackendError>;
+
+    /// Takes the pin away: from here on it ends with the session again. Nothing happens if it is not pinned.
+    ///
+    /// # Errors
+    /// If that cannot be done; then it is pinned still.
+    fn unpin(&mut self) -> Result<(), BackendError>;
+
+    /// Returns the name under which it is pinned, as far as is known.
+    fn pinned(&self) -> Option<&str>;
+
+    /// Returns, of a pinned probe, how long it enforces still (`Some(None)`: for ever): others may renew that.
+    fn lease_left(&self) -> Option<Option<Duration>> {
+        None
+    }
 
     /// Returns its counters. While events are under way they may not add up yet.
     ///

@@ -63,6 +63,7 @@ commands! {
     templates: Templates(TemplatesArgs),
     doctor: Doctor(DoctorArgs),
     panic: Panic(PanicArgs),
+    pins: Pins(PinsArgs),
     lab: Lab(LabArgs),
 }
 

@@ -26,7 +26,8 @@ use crate::{
     globals::Globals,
     kernel::{
         KernelError,
-        sessions::{self, Keepers},
+        pins::{self, Pin},
+        sessions::{self, Keepers, Programs},
     },
     system::namespaces,
 };
@@ -35,14 +36,14 @@ use crate::{
 ///
 /// First every probe is made to observe: from then on nothing is denied and nobody killed. Then the
 /// sessions are ended, which detaches their probes: by SIGTERM, and after three seconds by SIGKILL, so a
-/// session that hangs or is stopped goes, too. Nothing of krsi-sh outlives its session.
+/// session that hangs or is stopped goes, too. What is pinned stays attached, and only observes: `krsi-sh pins` lists and removes it.
 ///
 /// Where executions are denied everywhere, a shell can start nothing: there, say `exec krsi-sh panic` in the
 /// shell that has started the session. It and its ancestors are spared, and exec keeps the process. From any other
 /// login it cannot be started then, and where opening files is denied everywhere it cannot even be loaded: there the
 /// lease ends it, which the kernel does by itself. `--audit` changes nothing about this command.
 ///
-/// Exit code 0: nothing is attached any more. 3: privilege is missing, or something is still
+/// Exit code 0: nothing is attached any more, but for pins. 3: privilege is missing, or something is still
 /// attached, which then only observes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PanicArgs {
@@ -90,6 +91,10 @@ fn let_go(reason: Option<&str>) -> Result<(String, i32), KernelError> {
             }
         }
     }
+    let pinned = pins::list().unwrap_or_else(|error| {
+        complain(format_args!("pins cannot be looked at: {error}"));
+        Vec::new()
+    });
     let attached = found.as_ref().map_or_else(|_| BTreeSet::new(), sessions::labels);
     let mut ended = BTreeSet::new();
     // Otherwise an id of /proc is another process's here, and that one would be ended.
@@ -101,9 +106,9 @@ fn let_go(reason: Option<&str>) -> Result<(String, i32), KernelError> {
             said += &format!("session {pid} told to end ({signal})\n");
             ended.insert(*pid);
         }
-        wait_for(&keepers, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE });
+        wait_for(&keepers, &pinned, if signal == Signal::SIGTERM { PATIENCE } else { RELEASE });
     }
-    let left = sessions::programs()?.len();
+    let left = beside(&sessions::programs()?, &pinned);
     if left == 0 && said.is_empty() {
         return Ok(("nothing was attached\n".into(), exit::FINE));
     }
@@ -111,8 +116,14 @@ fn let_go(reason: Option<&str>) -> Result<(String, i32), KernelError> {
         Ok(file) => said += &format!("noted in {}\n", file.display()),
         Err(why) => complain(why),
     }
+    for Pin { name, .. } in &pinned {
+        said += &format!(
+            "pin `{name}` stays attached, and only observes; `krsi-sh pins remove {name}` removes it\n"
+        );
+    }
     match left {
-        0 => Ok((said + "nothing is attached any more\n", exit::FINE)),
+        0 if pinned.is_empty() => Ok((said + "nothing is attached any more\n", exit::FINE)),
+        0 => Ok((said + "nothing else is attached any more\n", exit::FINE)),
         left => {
             let why = match namespaces::process_ids() {
                 Ok(()) => "another program holds or has pinned a link to it (bpftool link)".to_owned(),
@@ -138,15 +149,20 @@ fn keepers() -> Keepers {
     }
 }
 
+/// How many of the programs no pin keeps.
+fn beside(programs: &Programs, pinned: &[Pin]) -> usize {
+    programs.keys().filter(|id| pinned.iter().all(|pin| !pin.programs.contains(id))).count()
+}
+
 /// Until these processes are gone and nothing of theirs is left.
-fn wait_for(keepers: &Keepers, patience: Duration) {
+fn wait_for(keepers: &Keepers, pinned: &[Pin], patience: Duration) {
     let begun = Instant::now();
     let lives = |keeper: (&i32, &u64)| is_the_one(keeper) && begun.elapsed() < patience;
     while keepers.iter().any(lives) {
         thread::sleep(LOOK);
     }
     // The kernel frees a link a moment after its last descriptor is closed.
-    let is_some_left = || sessions::programs().map_or(true, |left| !left.is_empty());
+    let is_some_left = || sessions::programs().map_or(true, |left| beside(&left, pinned) > 0);
     while !keepers.is_empty() && begun.elapsed() < patience && is_some_left() {
         thread::sleep(LOOK);
     }

@@ -15,6 +15,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
         jit(facts),
         cgroup2(facts),
         host_switch(),
+        super::pins::check(),
     ]
 }
 

@@ -13,6 +13,7 @@ mod child;
 mod hooks;
 mod kernel_triggers;
 mod page;
+mod pins;
 mod ring;
 mod triggers;
 

@@ -27,5 +27,7 @@ record! {
         ours: bool,
         /// The probe that it is of, in a line: its name, template, mode and rule; `()` if it is of none.
         probe: Option<String>,
+        /// The pin that keeps it attached without a session; `()` if none does.
+        pin: Option<String>,
     }
 }

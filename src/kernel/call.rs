@@ -38,6 +38,18 @@ pub fn put(map: &OwnedFd, key: &[u8], value: &[u8]) -> io::Result<()> {
     bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
 }
 
+/// Reads an element of a map. Key and value are as long as the map says.
+pub fn get(map: &OwnedFd, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: BPF_MAP_LOOKUP_ELEM reads this variant.
+    let element = unsafe { &mut attributes.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd().cast_unsigned();
+    element.key = key.as_ptr() as u64;
+    element.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attributes).map(drop)
+}
+
 /// From here on no process writes to the map.
 pub fn freeze(map: &OwnedFd) -> io::Result<()> {
     // SAFETY: all zero is a valid value of this union of plain numbers.

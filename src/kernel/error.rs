@@ -114,6 +114,18 @@ pub enum KernelError {
         "the probe was attached without `.ask(…)`, so its programs cannot hold anything\nfix: detach it, say `.ask(…)`, and attach it again"
     )]
     NotLoadedToAsk,
+    #[error("pin `{name}`: {reason}")]
+    Pin { name: String, reason: String },
+    #[error(
+        "the probe is pinned as `{name}`, and a pinned filter is not replaced: the programs that are pinned would go on with the old one\n\
+         fix: `.unpin()`, then the filter, then `.pin(\"{name}\", …)`"
+    )]
+    PinnedFilter { name: String },
+    #[error(
+        "this process has mounts of its own (a mount namespace), and a pin is a mount: it would be seen by nobody else, and end with them\n\
+         fix: nsenter --target 1 --mount krsi-sh …; in a systemd unit, none of PrivateTmp=, ProtectSystem= and their like"
+    )]
+    OtherMounts,
     #[error("cannot {what}: {}", errno::chain(.error))]
     Host { what: Cow<'static, str>, error: io::Error },
 }

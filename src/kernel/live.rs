@@ -6,9 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Attachment, Kernel, KernelError, programs};
+use super::{
+    Attachment, Kernel, KernelError,
+    pins::{self, Pin},
+    programs,
+};
 use crate::{
-    backend::{Altered, Attached, Backend, BackendError, Door, Followed, InScope, Request},
+    backend::{
+        Altered, Attached, Backend, BackendError, Door, Followed, InScope, PinRequest, Pinned, Request,
+    },
     facts::bpf::Program,
     probe::{
         Counters, Mode, ParamValue, Scope, Spec, Summary,
@@ -54,6 +60,11 @@ impl Backend for Live {
 
     fn programs(&self) -> Result<Vec<Program>, BackendError> {
         Ok(programs::programs()?)
+    }
+
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        let boxed = |pin: Pin| -> Box<dyn Pinned> { Box::new(pin) };
+        Ok(pins::list()?.into_iter().map(boxed).collect())
     }
 }
 
@@ -159,6 +170,22 @@ impl Attached for LiveProbe {
         Ok(self.attachment.take_summaries()?)
     }
 
+    fn pin(&mut self, request: PinRequest<'_>) -> Result<(), BackendError> {
+        Ok(self.attachment.pin(&self.kernel, request)?)
+    }
+
+    fn unpin(&mut self) -> Result<(), BackendError> {
+        Ok(self.attachment.unpin()?)
+    }
+
+    fn lease_left(&self) -> Option<Option<Duration>> {
+        self.attachment.lease_left()
+    }
+
+    fn pinned(&self) -> Option<&str> {
+        self.attachment.pinned()
+    }
+
     fn flush(&self) {
         self.attachment.flush();
     }
@@ -172,6 +199,36 @@ impl Attached for LiveProbe {
     }
 }
 
+impl Pinned for Pin {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn told(&self) -> serde_json::Value {
+        Pin::told(self)
+    }
+
+    fn was_pinned_enforcing(&self) -> bool {
+        Pin::was_pinned_enforcing(self)
+    }
+
+    fn observe(&self) -> Result<(), BackendError> {
+        Ok(Pin::observe(self)?)
+    }
+
+    fn resume(&self) -> Result<(), BackendError> {
+        Ok(Pin::resume(self)?)
+    }
+
+    fn renew(&self) -> Result<(), BackendError> {
+        Ok(Pin::renew(self)?)
+    }
+
+    fn remove(&self) -> Result<bool, BackendError> {
+        Ok(pins::remove(&self.name)?.is_some())
+    }
+}
+
 impl From<KernelError> for BackendError {
     fn from(error: KernelError) -> Self {
         let about = match &error {
@@ -180,6 +237,7 @@ impl From<KernelError> for BackendError {
             | KernelError::Executable { path, .. }
             | KernelError::Namespace { path, .. } => Some(raw::from_os(path)),
             KernelError::Pid { pid, .. } => Some(pid.to_string()),
+            KernelError::Pin { name, .. } => Some(name.clone()),
             _ => None,
         };
         BackendError { text: error.to_string(), about }

@@ -21,6 +21,7 @@ mod live;
 mod load;
 mod maps;
 mod names;
+pub mod pins;
 mod programs;
 mod running;
 pub mod sessions;

@@ -11,7 +11,7 @@ use aya_obj::generated::{bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_pro
 use btf_rs::{Btf, Type};
 use procfs::process::{FDTarget, Process, all_processes};
 
-use super::sessions;
+use super::{pins, sessions};
 use crate::{
     facts::bpf::Program,
     kernel::{
@@ -30,6 +30,9 @@ use crate::{
 pub fn programs() -> Result<Vec<Program>, KernelError> {
     host::check_privilege()?;
     let ours = sessions::programs()?;
+    // Where they cannot be seen from, none is known.
+    let pins = pins::list().unwrap_or_default();
+    let pin = |id: u32| pins.iter().find(|pin| pin.programs.contains(&id)).map(|pin| pin.name.clone());
     // Kernels before 5.8 do not list links, and one may have gone meanwhile.
     let linked: BTreeSet<u32> = loaded_links().filter_map(Result::ok).map(|link| link.program_id()).collect();
     let holders = holders();
@@ -62,6 +65,7 @@ pub fn programs() -> Result<Vec<Program>, KernelError> {
             uid: info.created_by_uid(),
             tag: raw_info.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
             ours: ours.contains_key(&id),
+            pin: pin(id),
             probe: label::of(&info).filter(|_| ours.contains_key(&id)),
         });
     }

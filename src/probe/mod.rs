@@ -49,6 +49,8 @@ pub struct Spec {
     /// How it asks, if it has been told to: its programs can hold operations then, whatever the mode is now.
     pub ask: Option<Ask>,
     pub lease: Option<Duration>,
+    /// That it enforces without a lease is meant: it is pinned for ever.
+    pub goes_on: bool,
     /// More refusals than that, and it observes.
     pub trip: Option<Trip>,
     pub on_error: OnError,
@@ -141,6 +143,7 @@ impl Spec {
             mode: Mode::Observe,
             ask: None,
             lease: None,
+            goes_on: false,
             trip: None,
             on_error: OnError::default(),
             filter: None,
@@ -277,7 +280,7 @@ impl Spec {
                     false => SpecError::Unnarrowed { mode, scope },
                 });
             }
-            if self.lease.is_none() {
+            if self.lease.is_none() && !self.goes_on {
                 return Err(SpecError::NoLease { mode: self.mode, locks_out: self.locks_out() });
             }
         }

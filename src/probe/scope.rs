@@ -321,6 +321,17 @@ impl Scope {
         self.conditions.keys().any(|condition| condition.kind.is_of_path())
     }
 
+    /// Whether a directory on the way to one of its cgroups has a name of more bytes.
+    #[must_use]
+    pub fn has_name_longer_than(&self, bytes: usize) -> bool {
+        let cgroups = self.conditions.iter().filter(|(condition, _)| condition.kind == Kind::Cgroup);
+        let mut paths = cgroups.flat_map(|(_, members)| members).filter_map(|member| match member {
+            Member::Path(path) => Some(path),
+            _ => None,
+        });
+        paths.any(|path| path.iter().any(|name| name.len() > bytes))
+    }
+
     /// Whether `other` differs in nothing but the members of what may change while a probe is attached.
     #[must_use]
     pub fn differs_in_parts_only(&self, other: &Scope) -> bool {

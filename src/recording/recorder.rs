@@ -13,7 +13,10 @@ use super::{
     writer::{Trouble, Writer},
 };
 use crate::{
-    backend::{Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, Request},
+    backend::{
+        Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, PinRequest, Pinned,
+        Request,
+    },
     event::Event,
     facts::bpf::Program,
     probe::{
@@ -289,6 +292,10 @@ impl Backend for Recorder {
         self.inner.programs()
     }
 
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        self.inner.pins()
+    }
+
     fn is_live(&self) -> bool {
         self.inner.is_live()
     }
@@ -503,6 +510,22 @@ impl Attached for Watched {
 
     fn flush(&self) {
         self.inner.flush();
+    }
+
+    fn pin(&mut self, request: PinRequest<'_>) -> Result<(), BackendError> {
+        self.inner.pin(request)
+    }
+
+    fn unpin(&mut self) -> Result<(), BackendError> {
+        self.inner.unpin()
+    }
+
+    fn lease_left(&self) -> Option<Option<Duration>> {
+        self.inner.lease_left()
+    }
+
+    fn pinned(&self) -> Option<&str> {
+        self.inner.pinned()
     }
 
     fn counters(&self) -> Result<Counters, BackendError> {

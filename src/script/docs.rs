@@ -108,7 +108,10 @@ impl Index {
     /// All forms of a function, or of one of the library's own.
     #[must_use]
     pub fn forms_of(&self, name: &str) -> Vec<&Function> {
-        let ours: Vec<_> = self.functions.iter().filter(|f| f.name == name).collect();
+        let mut ours: Vec<_> = self.functions.iter().filter(|f| f.name == name).collect();
+        // Of several types that have it the one that scripts have most is meant.
+        let rank = |f: &&Function| METHOD_TYPES.iter().position(|of| Some(*of) == f.of.as_deref());
+        ours.sort_by_key(rank);
         if ours.is_empty() { self.library.iter().filter(|f| f.name == name).collect() } else { ours }
     }
 
@@ -140,6 +143,7 @@ impl Index {
             ("Methods of a threshold", Some("Threshold"), false),
             ("Methods of a state", Some("State"), false),
             ("Methods of a set", Some("Set"), false),
+            ("Methods of a pin", Some("Pin"), false),
             ("Methods of a timer", Some("Timer"), false),
             ("Methods of files", Some("Files"), false),
             ("Methods of a scratch", Some("Scratch"), false),

@@ -13,6 +13,7 @@ mod explanation;
 mod limits;
 mod live;
 mod missing;
+mod pin;
 mod recorder;
 mod rehearsal;
 mod remarks;

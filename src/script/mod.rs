@@ -52,6 +52,7 @@ mod matcher;
 mod missing;
 mod origin;
 mod params;
+mod pin;
 mod policy;
 mod program;
 mod receivers;

@@ -55,6 +55,10 @@ pub enum Effect {
     Evidence,
     /// Writes events that were kept to a file. `--audit` lets it: it is a report, of what happened anyway.
     Record,
+    /// Asks the kernel which probes are pinned.
+    Pinned,
+    /// Keeps a probe attached when the session has ended. Under `--audit` it is told and not done: a rehearsal leaves nothing behind.
+    Pin,
     /// Makes and writes a file in which the script remembers something. `--audit` lets it: it is the script's own memory,
     /// and changes nothing else.
     Remember,
@@ -123,18 +127,22 @@ impl Policy {
     /// If the script is only explained or replayed, and cannot go on without it.
     pub fn rule(self, effect: Effect) -> Result<Ruling, Box<EvalAltResult>> {
         match (self.extent, self.enforcement, effect) {
-            (Extent::Explained, _, Effect::Attach | Effect::Remember) => Ok(Ruling::Rehearse),
+            (Extent::Explained, _, Effect::Attach | Effect::Remember | Effect::Pin) => Ok(Ruling::Rehearse),
             (Extent::Explained, _, other) => Err(Stop::OnlyExplained(other.in_words()).into()),
             (Extent::Replayed, _, Effect::Attach) => Ok(Ruling::Do),
-            (Extent::Replayed, _, Effect::Remember | Effect::Signal | Effect::Evidence | Effect::Record) => {
-                Ok(Ruling::Rehearse)
-            }
+            (
+                Extent::Replayed,
+                _,
+                Effect::Remember | Effect::Signal | Effect::Evidence | Effect::Record | Effect::Pin,
+            ) => Ok(Ruling::Rehearse),
             (Extent::Replayed, _, other) => Err(Fault::script(format!(
                 "{} and this is a replay: what the script is about is over, and nothing is done about it",
                 other.in_words()
             ))
             .into()),
-            (Extent::Runs, Enforcement::Shadow, Effect::Signal | Effect::Evidence) => Ok(Ruling::Rehearse),
+            (Extent::Runs, Enforcement::Shadow, Effect::Signal | Effect::Evidence | Effect::Pin) => {
+                Ok(Ruling::Rehearse)
+            }
             (Extent::Runs, ..) => Ok(Ruling::Do),
         }
     }
@@ -157,6 +165,8 @@ impl Effect {
             Effect::Evidence => "`keep_evidence` reads what a process is, and writes files",
             Effect::Run => "`run` runs a program",
             Effect::Remember => "`state` keeps a file",
+            Effect::Pin => "`pin` keeps a probe attached",
+            Effect::Pinned => "`pinned` asks the kernel for what goes on without a session",
             Effect::Record => "`write_recording` writes a file",
             Effect::Attempt => "`scratch` and `attempt` start processes",
         }

@@ -10,6 +10,7 @@ use super::{
     file::ScriptFile,
     handle::ProbeHandle,
     origin::{ScriptAncestor, ScriptRelative},
+    pin::PinHandle,
     set::SetHandle,
     summary::ScriptSummary,
     timers::TimerHandle,
@@ -37,6 +38,8 @@ pub fn to_json(value: &Dynamic) -> Value {
             "mode": probe.mode().to_string(),
             "attached": probe.attached(),
         })
+    } else if let Some(pin) = value.read_lock::<PinHandle>() {
+        pin.told()
     } else if let Some(file) = value.read_lock::<ScriptFile>() {
         file.describe()
     } else if let Ok(b) = value.as_bool() {
@@ -103,6 +106,8 @@ pub fn text(value: &Dynamic) -> String {
         sequence.describe()
     } else if let Some(threshold) = value.read_lock::<ThresholdHandle>() {
         threshold.describe()
+    } else if let Some(pin) = value.read_lock::<PinHandle>() {
+        pin.describe()
     } else if let Some(set) = value.read_lock::<SetHandle>() {
         set.describe()
     } else if let Some(state) = value.read_lock::<StateHandle>() {

@@ -60,6 +60,11 @@ pub fn learn(before: Reading, monotonic_ns: u64, boottime_ns: u64, after: Readin
     });
 }
 
+/// Learns the offsets from what the kernel tells of this process, if they are not known yet.
+pub fn ask() {
+    OFFSETS.get_or_init(|| told().unwrap_or_default());
+}
+
 /// Takes the offsets that another process of the same time namespace has learned.
 pub fn adopt(offsets: [i64; 2]) {
     let [monotonic, boottime] = offsets;

@@ -51,6 +51,13 @@ impl Login {
     }
 }
 
+/// Returns who has logged in, whatever became of that since (`/proc/self/loginuid`); `None` for nobody.
+#[must_use]
+pub fn own_loginuid() -> Option<u32> {
+    let text = fs::read_to_string("/proc/self/loginuid").ok()?;
+    text.trim().parse().ok().filter(|id| *id != u32::MAX)
+}
+
 fn text(path: &str) -> String {
     let mut bytes = fs::read(path).unwrap_or_default();
     bytes.truncate(LIMIT);

@@ -89,6 +89,12 @@ impl Default for Object {
 }
 
 impl Template {
+    /// Returns by what its object is told from another version's.
+    #[must_use]
+    pub fn object_hash(&self) -> String {
+        format!("{:016x}", hash::hash(self.object()))
+    }
+
     /// Returns the ELF object; nothing if this binary's archive is broken.
     #[must_use]
     pub fn object(&self) -> &[u8] {

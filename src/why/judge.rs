@@ -664,6 +664,7 @@ mod tests {
             tag: String::new(),
             ours: false,
             probe: None,
+            pin: None,
         }
     }
 

@@ -6,7 +6,7 @@ use super::*;
 fn a_mistyped_subcommand_names_the_nearest_and_that_a_script_was_looked_for() {
     assert_snapshot!(run(&["temlates"]).refused(), @r"
     krsi-sh: `temlates` is not a subcommand, and there is no script of that name in ~; did you mean `krsi-sh templates`?
-    subcommands: run, check, record, replay, learn, explain, why, scripts, templates, doctor, panic, lab; a script is named by its path
+    subcommands: run, check, record, replay, learn, explain, why, scripts, templates, doctor, panic, pins, lab; a script is named by its path
     ");
 }
 

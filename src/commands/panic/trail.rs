@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     report::safe_json,
-    system::{places::Places, whole_file},
+    system::{login, places::Places, whole_file},
 };
 
 /// One time, as it is written.
@@ -41,13 +41,8 @@ pub fn keep(ending: &Ending<'_>) -> Result<PathBuf, String> {
     let file = Places::of_this_user().trail;
     let refused =
         |error: std::io::Error| format!("what was ended is not noted in {}: {error}", file.display());
-    let loginuid = fs::read_to_string("/proc/self/loginuid").ok().and_then(|text| text.trim().parse().ok());
-    let line = Line {
-        time: Timestamp::now(),
-        uid: getuid().as_raw(),
-        loginuid: loginuid.filter(|id| *id != u32::MAX),
-        ending,
-    };
+    let line =
+        Line { time: Timestamp::now(), uid: getuid().as_raw(), loginuid: login::own_loginuid(), ending };
     let text = serde_json::to_string(&line).map_err(|error| refused(error.into()))?;
     let text = safe_json(&text) + "\n";
     if let Some(directory) = file.parent() {

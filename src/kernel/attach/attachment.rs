@@ -31,6 +31,7 @@ use crate::{
             tokens::{self, Tokens},
         },
         names::{iterators::Iterators, lineage::lineage},
+        pins::Own,
         waker::{self, Registration, Watched},
     },
     probe::{
@@ -77,6 +78,10 @@ pub struct Attachment {
     questions: Option<Questions>,
     /// That the waker is spared, and looks at what is held.
     pub(super) waker: Registration,
+    /// Whether its programs ask for what is kept of processes.
+    pub(super) asks_for_records: bool,
+    /// Where it is pinned, if it is.
+    pub(super) pinned: Option<Own>,
 }
 
 impl Attachment {
@@ -132,6 +137,8 @@ impl Attachment {
             label: None,
             questions,
             waker,
+            asks_for_records: spec.asks_for_records(),
+            pinned: None,
         };
         attachment.rearm()?;
         attachment.set_quiet(spec.quiet)?;

@@ -9,6 +9,7 @@ mod hooks;
 mod limits;
 mod means;
 mod older;
+mod pin;
 mod plan;
 mod preview;
 mod replace;

@@ -43,6 +43,9 @@ impl Attachment {
     /// # Errors
     /// If the kernel refuses the new programs, or has no room for them beside the previous ones; then those still decide.
     pub fn set_filter(&mut self, kernel: &Kernel, spec: &Spec) -> Result<(), KernelError> {
+        if let Some(name) = self.pinned() {
+            return Err(KernelError::PinnedFilter { name: name.to_owned() });
+        }
         let impossible =
             |error: String| KernelError::Program { what: "put another filter in place".into(), error };
         let types = kernel.types()?;
@@ -106,6 +109,19 @@ impl Attachment {
             && let Some(leaves) = self.older.next_leaves()
         {
             std::thread::sleep(leaves.saturating_duration_since(Instant::now()));
+            self.settle(Instant::now())?;
+        }
+        Ok(())
+    }
+
+    /// Waits until one generation alone is attached, and the turn is its.
+    ///
+    /// # Errors
+    /// As [`Self::settle`].
+    pub(super) fn settle_all(&mut self) -> Result<(), KernelError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        while self.older.is_there() {
+            std::thread::sleep(PAUSE);
             self.settle(Instant::now())?;
         }
         Ok(())

@@ -46,6 +46,14 @@ impl Attachment {
         if !asking {
             return Ok(());
         }
+        if let Some(name) = self.lost_pin() {
+            altered.push(Altered {
+                what: format!(
+                    "was unpinned by somebody else (`{name}`): it ends with this session now; `.pin(\"{name}\", …)` pins it again"
+                ),
+                observes: false,
+            });
+        }
         let unreadable =
             |error: aya::maps::MapError| KernelError::Table { table: "krsi_guard", reason: chain(&error) };
         let (put, taken) = self.waker.restore().map_err(unreadable)?;
@@ -94,6 +102,11 @@ impl Attachment {
                 let what = "only observes since now: another process (`krsi-sh panic`?) has made it; set its mode again to enforce";
                 return Ok(Some(Altered { what: what.into(), observes: true }));
             }
+        }
+        // Whoever holds a pin renews its lease.
+        if offset == control.lease_ns && self.pinned.is_some() {
+            self.settings.accept(offset)?;
+            return Ok(None);
         }
         // Of the mode's word that bit is another's.
         let kept = if offset == control.mode { found & HOLD_NOTHING } else { 0 };

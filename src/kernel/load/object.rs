@@ -478,6 +478,20 @@ impl Object {
         self.programs.get(name).map(|program| program.sort)
     }
 
+    /// Every link, with the name of its program, which copies of one have as well.
+    pub fn links(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+        self.programs.iter().flat_map(|(name, program)| {
+            let copies = program.copies.iter().map(|(_, link)| link);
+            program.link.iter().chain(copies).map(|link| (name.as_str(), link.as_fd()))
+        })
+    }
+
+    /// The maps that programs share and that were made, but for those of constants.
+    pub fn made_maps(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+        let shared = self.maps.iter().filter(|entry| entry.is_shared());
+        shared.filter_map(|entry| Some((entry.name.as_str(), entry.made.as_ref()?.as_fd())))
+    }
+
     /// The programs that are loaded.
     pub fn loaded(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.programs.values().filter_map(|program| program.loaded.as_ref()).map(AsFd::as_fd)

@@ -45,7 +45,7 @@ const SIZE: usize = ARGV_AT + ARGV;
 /// The programs that keep records of processes, and their table.
 pub struct Processes {
     /// Its programs are attached as long as it is here.
-    _attached: Object,
+    attached: Object,
     map: Arc<OwnedFd>,
 }
 
@@ -78,7 +78,12 @@ impl Processes {
         let table = table.ok_or_else(|| failed(format!("it has no map `{PROCESSES}`")))?;
         find_others(&object, table).map_err(failed)?;
         let map = object.descriptor(PROCESSES).map_err(|error| failed(chain(&error)))?;
-        Ok(Processes { _attached: object, map: map.into() })
+        Ok(Processes { attached: object, map: map.into() })
+    }
+
+    /// What is attached for that.
+    pub fn object(&self) -> &Object {
+        &self.attached
     }
 
     /// The table of the records.

@@ -11,7 +11,7 @@ use std::{
 
 use super::{Progress, Replay, refused};
 use crate::{
-    backend::{Altered, Attached, BackendError, Door, Followed},
+    backend::{Altered, Attached, BackendError, Door, Followed, PinRequest},
     event::{
         Event, Source, Stacks,
         queue::{Sender, Spare},
@@ -312,6 +312,18 @@ impl Attached for Replayed {
     }
 
     fn flush(&self) {}
+
+    fn pin(&mut self, _: PinRequest<'_>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn unpin(&mut self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn pinned(&self) -> Option<&str> {
+        None
+    }
 
     fn counters(&self) -> Result<Counters, BackendError> {
         let told = self.replay.0.answer(&self.probe, |line| match line {

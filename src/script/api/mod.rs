@@ -19,6 +19,7 @@ mod limit;
 pub mod list;
 pub mod network;
 mod output;
+mod pin;
 mod probe;
 mod process;
 mod reaction;
@@ -47,6 +48,7 @@ use crate::{raw, report};
 pub fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Fault>("Error").register_fn("to_string", |fault: Fault| fault.text);
     probe::register(engine);
+    pin::register(engine);
     aggregation::register(engine);
     event::register(engine);
     last::register(engine);

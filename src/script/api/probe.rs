@@ -496,10 +496,11 @@ mod functions {
         Ok(probe)
     }
 
-    /// Removes the probe from the kernel. Its counters stay, and it can be attached again.
+    /// Removes the probe from the kernel, and its pin if it has one. Its counters stay, and it can be attached again.
     #[rhai_fn(return_raw)]
     pub fn detach(context: NativeCallContext, probe: ProbeHandle) -> Fallible<ProbeHandle> {
         runtime(&context)?.say_what_was_done();
+        runtime(&context)?.notes(&probe.unpin()?);
         probe.detach()?;
         runtime(&context)?.settle(context.engine())?;
         Ok(probe)

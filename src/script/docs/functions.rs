@@ -140,7 +140,7 @@ pub fn is_method_type(name: &str) -> bool {
 }
 
 /// What krsi-sh adds to the language.
-pub const METHOD_TYPES: [&str; 13] = [
+pub const METHOD_TYPES: [&str; 14] = [
     "Probe",
     "Event",
     "EventPart",
@@ -154,6 +154,7 @@ pub const METHOD_TYPES: [&str; 13] = [
     "Files",
     "Scratch",
     "Child",
+    "Pin",
 ];
 /// Types of the language; what its library does with a value of one is written as a method.
 pub const LANGUAGE_TYPES: [&str; 9] =
@@ -219,6 +220,7 @@ pub fn plain_types(types: &str) -> String {
             "ThresholdHandle" => "Threshold",
             "StateHandle" => "State",
             "SetHandle" => "Set",
+            "PinHandle" => "Pin",
             "TimerHandle" => "Timer",
             "ScriptFile" => "File",
             "ScratchHandle" => "Scratch",

@@ -20,7 +20,7 @@ impl State {
     /// is stopped locks nobody out for long.
     pub(super) fn hold(&mut self) -> Result<(), Fault> {
         let Some(attachment) = &mut self.attachment else { return Ok(()) };
-        let wanted = self.spec.mode.enforces() && self.spec.lease.is_none();
+        let wanted = self.spec.mode.enforces() && self.spec.lease.is_none() && !self.spec.goes_on;
         if wanted != self.held {
             attachment.set_lease(wanted.then_some(HOLD).or(self.spec.lease))?;
             self.held = wanted;
@@ -301,6 +301,8 @@ impl ProbeHandle {
     pub fn disarm(&self) -> Result<(), Fault> {
         let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(()) };
         match &mut state.attachment {
+            // It is to go on.
+            Some(attachment) if attachment.pinned().is_some() => Ok(()),
             Some(attachment) => Ok(attachment.set_mode(Mode::Observe)?),
             None => Ok(()),
         }
@@ -314,7 +316,14 @@ impl ProbeHandle {
     pub fn altered(&self, asking: bool) -> Result<Vec<String>, Fault> {
         let Ok(mut state) = self.0.try_borrow_mut() else { return Ok(Vec::new()) };
         let Some(attachment) = &mut state.attachment else { return Ok(Vec::new()) };
+        let was_pinned = attachment.pinned().is_some();
         let altered = attachment.altered(asking)?;
+        if was_pinned && attachment.pinned().is_none() {
+            // From here on this shell keeps it going, or nobody.
+            state.spec.goes_on = false;
+            state.hold()?;
+        }
+        state.follow_lease();
         state.altered += altered.len() as u64;
         if altered.iter().any(|altered| altered.observes) {
             state.spec.mode = Mode::Observe;

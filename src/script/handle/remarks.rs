@@ -68,7 +68,7 @@ impl State {
     }
 
     /// What the kernel answers, and whether it still does.
-    fn mode_now(&self) -> String {
+    pub(super) fn mode_now(&self) -> String {
         let mode = self.spec.acting_mode();
         match (self.has_lapsed() || self.closed_lapsed, self.has_tripped() || self.closed_tripped) {
             (_, true) => format!("{mode} tripped"),
@@ -76,18 +76,15 @@ impl State {
             (false, false) => mode,
         }
     }
-}
 
-impl ProbeHandle {
-    /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.
-    pub fn describe(&self) -> String {
-        let state = self.0.borrow();
-        let spec = &state.spec;
+    /// See [`ProbeHandle::describe`].
+    pub(super) fn describe(&self) -> String {
+        let spec = &self.spec;
         let mut text = format!("{}: {} [{}]", spec.name, spec.template.name, spec.template.hooks.join(", "));
         if !spec.params.is_empty() {
             text.push_str(&format!(", {}", spec.describe_params()));
         }
-        text.push_str(&format!(", {}", state.mode_now()));
+        text.push_str(&format!(", {}", self.mode_now()));
         if spec.everywhere {
             text.push_str(", everywhere");
         }
@@ -100,14 +97,17 @@ impl ProbeHandle {
         for aggregation in &spec.aggregations {
             text.push_str(&format!(", {}", aggregation.describe()));
         }
-        match state.door {
+        match self.door {
             Some(Door::Observe) => text.push_str(", audit-only"),
             Some(Door::FmodRet) => text.push_str(", by fmod_ret"),
             Some(Door::Lsm) | None => {}
         }
+        if let Some(pin) = self.attachment.as_ref().and_then(|attachment| attachment.pinned()) {
+            text.push_str(&format!(", pinned as {pin}"));
+        }
         if let Some(lease) = spec.lease {
             text.push_str(&format!(", lease {}", humantime::format_duration(lease)));
-        } else if state.held {
+        } else if self.held {
             text.push_str(&format!(", expires {} s after this shell stops responding", HOLD.as_secs()));
         }
         if let Some(trip) = spec.trip {
@@ -116,10 +116,17 @@ impl ProbeHandle {
         for limit in spec.limits.in_words() {
             text.push_str(&format!(", {limit}"));
         }
-        if state.attachment.is_none() {
-            text.push_str(if state.has_books { ", detached" } else { ", not attached" });
+        if self.attachment.is_none() {
+            text.push_str(if self.has_books { ", detached" } else { ", not attached" });
         }
         text
+    }
+}
+
+impl ProbeHandle {
+    /// One line: `watch: exec [bprm_check_security], observe, scope uid 1000`.
+    pub fn describe(&self) -> String {
+        self.0.borrow().describe()
     }
 
     /// Says [that line](Self::describe) to other processes, which ask whose a refusal was.

@@ -40,6 +40,9 @@ impl Runtime {
             self.report(|reporter| reporter.log(&told));
         }
         self.doubt_the_hunt();
+        for told in self.probes.used().iter().filter_map(ProbeHandle::goes_on) {
+            self.report(|reporter| reporter.log(&told));
+        }
         for probe in self.probes.used().iter().rev() {
             if let Err(fault) = probe.detach() {
                 self.report(|reporter| reporter.log(&format!("error: probe `{}`: {fault}", probe.name())));

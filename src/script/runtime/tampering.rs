@@ -45,6 +45,9 @@ impl Runtime {
         }
         let begun = spent();
         self.say_tampering();
+        if self.probes.used().iter().any(|probe| probe.pinned().is_some()) {
+            self.leases_changed();
+        }
         let pause = LOOK.max(spent().saturating_sub(begun) * SHARE);
         self.tampering.due.set(Instant::now() + pause);
     }

@@ -66,6 +66,8 @@ mod pace;
 mod panic;
 mod paths;
 mod perf;
+mod pin_kills;
+mod pins;
 mod prctl;
 mod privileged_exec;
 mod proc_mem;
@@ -622,6 +624,19 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what is frozen cannot be written" => tampering::frozen,
             "a session that watches bpf(2) does not see itself look" => tampering::unseen,
             "what the session does itself is nobody else's deed" => tampering::own_changes,
+        }
+        "pins" {
+            "goes on when its session has ended, or was killed; and is found, counted and removed" => pins::goes_on,
+            "whoever comes later has it observe and enforce again, and panic reaches it" => pins::is_changed_later,
+            "what needs a shell is refused by name" => pins::what_needs_a_shell,
+            "a lease runs out, and who holds the pin renews it" => pins::lease_and_hold,
+            "nobody reads: each verdict is as before" => pins::nobody_reads,
+            "removed behind the session's back: said, and ends with the session" => pins::removed_behind_its_back,
+            "unpin and detach" => pins::unpinned_by_the_session,
+            "what is not whole is told and removed" => pins::not_whole,
+            "what a scope and a filter know of processes and cgroups is kept without a session" => pins::is_kept_up_to_date,
+            "a later session has it by pinned()" => pins::by_a_later_session,
+            "kill -9 at each system call: wholly there or wholly gone" => pin_kills::wholly_there_or_gone,
         }
         "strained" {
             "a hook without room: said, and what is attached goes on" => strained::full_hook,
