@@ -75,6 +75,7 @@ mod ptrace;
 mod rates;
 mod reactions;
 mod recording;
+mod redteam;
 mod rename;
 mod sched;
 mod scope;
@@ -564,6 +565,15 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a file: by every way to open it" => bypasses::every_way_to_open,
             "a file: what is no open, and the rule for it" => bypasses::round_an_open,
             "a program: copies, memory and interpreters" => bypasses::copies_of_a_program,
+        }
+        "redteam" {
+            "a file by its path: every way is stopped" => redteam::path,
+            "a file by its name: what goes round it is named" => redteam::names,
+            "a program by its path: its copies are holes" => redteam::program,
+            "a connection: what reaches the same host by another address" => redteam::connection,
+            "a family of sockets: every way is stopped" => redteam::family,
+            "what refuses nothing, or cannot be told, is an error" => redteam::nothing_to_go_round,
+            "whoever is in scope tries, and a rule that lapses is no hold" => redteam::whom_and_how_long,
         }
         "breaker" {
             "as many are refused as it says, and no more" => breaker::so_many_and_no_more,
