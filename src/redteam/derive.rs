@@ -29,9 +29,9 @@ use crate::{
 
 /// Candidates of one probe that are tried; a list may have thousands.
 const MOST: usize = 24;
-/// A place and a name where a rule about none in particular may apply.
-const ANYWHERE: &str = "/tmp/krsi-redteam";
+/// A name of a file where a rule about none in particular may apply; what is executed has one of its own.
 const NAME: &str = "krsi-redteam";
+const PROGRAM: &str = "krsi-redteam-program";
 
 /// Who does a deed, so that a scope covers it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,9 +113,9 @@ pub fn deeds(spec: &Spec) -> Vec<Deed> {
     let mut found = match kind {
         Kind::Open => {
             let access = access(spec);
-            files(spec).into_iter().map(|path| Deed::Open { path, access }).collect()
+            files(spec, NAME).into_iter().map(|path| Deed::Open { path, access }).collect()
         }
-        Kind::Exec => files(spec).into_iter().map(|path| Deed::Exec { path }).collect(),
+        Kind::Exec => files(spec, PROGRAM).into_iter().map(|path| Deed::Exec { path }).collect(),
         Kind::Connect => connections(spec),
         Kind::Socket => families(spec).into_iter().map(|family| Deed::Socket { family }).collect::<Vec<_>>(),
     };
@@ -145,32 +145,32 @@ fn texts<'s>(spec: &'s Spec, param: &str) -> &'s [String] {
 }
 
 /// Paths that its params and its filter are about, the surest first.
-fn files(spec: &Spec) -> Vec<String> {
+fn files(spec: &Spec, name: &str) -> Vec<String> {
     let mut found: Vec<String> = texts(spec, "path").to_vec();
     for prefix in texts(spec, "path_prefix") {
-        found.extend(below(prefix));
+        found.extend(below(prefix, name));
     }
-    found.extend(texts(spec, "path_suffix").iter().map(|suffix| ending(suffix)));
-    for (name, test) in asked(spec) {
-        if name != "path" && name != "filename" {
+    found.extend(texts(spec, "path_suffix").iter().map(|suffix| ending(suffix, name)));
+    for (field, test) in asked(spec) {
+        if field != "path" && field != "filename" {
             continue;
         }
         match test {
             Test::Equals(whole) => found.push(raw::text(&whole)),
-            Test::StartsWith(prefix) => found.extend(below(&raw::text(&prefix))),
-            Test::EndsWith(suffix) => found.push(ending(&raw::text(&suffix))),
-            Test::Contains { needle, .. } => found.push(ending(&format!("/{}", raw::text(&needle)))),
+            Test::StartsWith(prefix) => found.extend(below(&raw::text(&prefix), name)),
+            Test::EndsWith(suffix) => found.push(ending(&raw::text(&suffix), name)),
+            Test::Contains { needle, .. } => found.push(ending(&format!("/{}", raw::text(&needle)), name)),
             Test::Reaches(_) | Test::Matches(_) => {}
         }
     }
-    found.push(ANYWHERE.to_owned());
+    found.push(format!("/tmp/{name}"));
     let mut seen = BTreeSet::new();
     found.retain(|path| path.starts_with('/') && !path.ends_with('/') && seen.insert(path.clone()));
     found
 }
 
 /// A file whose path begins so: one that is there, or one that may be made.
-fn below(prefix: &str) -> Vec<String> {
+fn below(prefix: &str, made: &str) -> Vec<String> {
     let (directory, beginning) = prefix.rsplit_once('/').unwrap_or(("", prefix));
     let place = if directory.is_empty() { "/" } else { directory };
     let entries = fs::read_dir(raw::os(place)).into_iter().flatten().flatten();
@@ -180,12 +180,12 @@ fn below(prefix: &str) -> Vec<String> {
     names.retain(|name| name.starts_with(beginning));
     names.sort();
     let there = names.into_iter().next().map(|name| format!("{directory}/{name}"));
-    there.into_iter().chain([format!("{prefix}{NAME}")]).collect()
+    there.into_iter().chain([format!("{prefix}{made}")]).collect()
 }
 
 /// A path that ends so.
-fn ending(suffix: &str) -> String {
-    if suffix.starts_with('/') { format!("{ANYWHERE}{suffix}") } else { format!("{ANYWHERE}-{suffix}") }
+fn ending(suffix: &str, name: &str) -> String {
+    if suffix.starts_with('/') { format!("/tmp/{name}{suffix}") } else { format!("/tmp/{name}-{suffix}") }
 }
 
 fn connections(spec: &Spec) -> Vec<Deed> {

@@ -78,6 +78,8 @@ struct Target {
     refused: Vec<Deed>,
     /// What became of candidates that it does not refuse.
     otherwise: Vec<String>,
+    /// Candidates for which there was no more need.
+    more: usize,
 }
 
 /// A deed's scene, and what its file was like.
@@ -98,7 +100,7 @@ impl Trial<'_> {
         let mut others = Vec::new();
         for seen in attached {
             if !matches!(seen.mode(), Mode::Deny(_) | Mode::Kill(_)) {
-                others.push(format!("{} ({})", seen.spec.name, seen.mode()));
+                others.push(seen);
                 continue;
             }
             match self.target(&seen) {
@@ -110,7 +112,8 @@ impl Trial<'_> {
             return Ok(vec![nothing_to_go_round(self.script, refuses_nothing(&others))]);
         }
         for other in &others {
-            (self.note)(&format!("not tried, since it refuses nothing: {other}"));
+            let why = format!("not tried: it neither denies nor kills ({})", other.mode());
+            finished.push(self.about(other, None, 0).nothing(CheckResult::Skip, why));
         }
         self.make_what_is_missing(&targets)?;
         self.find_refused(&mut targets)?;
@@ -160,7 +163,14 @@ impl Trial<'_> {
                 candidates.push(deed);
             }
         }
-        Ok(Target { seen: Rc::clone(seen), who, candidates, refused: Vec::new(), otherwise: Vec::new() })
+        Ok(Target {
+            seen: Rc::clone(seen),
+            who,
+            candidates,
+            refused: Vec::new(),
+            otherwise: Vec::new(),
+            more: 0,
+        })
     }
 
     /// Makes files of the names that there are none of.
@@ -203,7 +213,11 @@ impl Trial<'_> {
             for deed in target.candidates.clone() {
                 let is_possible =
                     possible.iter().any(|(name, known)| *name == target.seen.spec.name && *known == deed);
-                if !is_possible || target.refused.len() >= MOST_DEEDS {
+                if !is_possible {
+                    continue;
+                }
+                if target.refused.len() >= MOST_DEEDS {
+                    target.more += 1;
                     continue;
                 }
                 self.rearm()?;
@@ -280,6 +294,13 @@ impl Trial<'_> {
             }
             let untried = ways::UNTRIED.iter().filter(|untried| untried.of == deed.kind());
             finished.extend(untried.map(|untried| about.untried(untried.row, untried.why)));
+        }
+        if target.more > 0 {
+            let why = format!(
+                "not tried: {} more of what it may refuse; the first {MOST_DEEDS} that it refuses stand for them (--deed chooses others)",
+                target.more
+            );
+            finished.push(self.about(&seen, None, 0).nothing(CheckResult::Skip, why));
         }
         Ok(finished)
     }
@@ -392,10 +413,14 @@ fn gone(error: &std::io::Error) -> String {
     format!("the process that tries has ended: {error}")
 }
 
-fn refuses_nothing(others: &[String]) -> String {
+fn refuses_nothing(others: &[Rc<Seen>]) -> String {
+    let one = |seen: &Rc<Seen>| format!("{} ({})", seen.spec.name, seen.mode());
     let what = match others {
         [] => "it attaches no probe".to_owned(),
-        some => format!("none of its probes denies or kills: {}", some.join(", ")),
+        some => {
+            let some: Vec<_> = some.iter().map(one).collect();
+            format!("none of its probes denies or kills: {}", some.join(", "))
+        }
     };
     format!(
         "there is nothing to go round: {what}\nfix: `.deny(\"EPERM\")` instead of `.observe()` or `.shadow()`; a guard of the library that is \

@@ -101,6 +101,7 @@ mod unix_connect;
 mod unlink;
 mod userns;
 mod walks;
+mod watches;
 pub mod why;
 mod workers;
 mod xattr;
@@ -632,6 +633,11 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what is frozen cannot be written" => tampering::frozen,
             "a session that watches bpf(2) does not see itself look" => tampering::unseen,
             "what the session does itself is nobody else's deed" => tampering::own_changes,
+        }
+        "watches" {
+            "a probe trips when its health function says so, or says nothing" => watches::health,
+            "a canary that is permitted is an alert" => watches::canary,
+            "a check with such a canary is inconclusive" => watches::inconclusive,
         }
         "strained" {
             "a hook without room: said, and what is attached goes on" => strained::full_hook,
