@@ -269,7 +269,10 @@ fn tried(
         deeds: args.deeds.clone(),
         note: &mut note,
     };
-    let finished = trial.run().unwrap_or_else(|why| vec![nothing_to_go_round(&source.name, why)]);
+    let mut finished = Vec::new();
+    if let Err(why) = trial.run(&mut finished) {
+        finished.push(nothing_to_go_round(&source.name, why));
+    }
     if !living.ended {
         let _ = session.finish();
     }

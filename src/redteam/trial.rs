@@ -89,16 +89,13 @@ struct Stage {
 }
 
 impl Trial<'_> {
-    /// Tries everything.
+    /// Tries everything, and adds what came of it.
     ///
     /// # Errors
-    /// If that came to no end, and why.
-    pub fn run(&mut self) -> Result<Vec<Finished>, String> {
-        let attached = self.watch.attached();
-        let mut finished = Vec::new();
-        let mut targets = Vec::new();
-        let mut others = Vec::new();
-        for seen in attached {
+    /// If that came to no end, and why; what was tried before is told.
+    pub fn run(&mut self, finished: &mut Vec<Finished>) -> Result<(), String> {
+        let (mut targets, mut others) = (Vec::new(), Vec::new());
+        for seen in self.watch.attached() {
             if !matches!(seen.mode(), Mode::Deny(_) | Mode::Kill(_)) {
                 others.push(seen);
                 continue;
@@ -109,7 +106,8 @@ impl Trial<'_> {
             }
         }
         if targets.is_empty() && finished.is_empty() {
-            return Ok(vec![nothing_to_go_round(self.script, refuses_nothing(&others))]);
+            finished.push(nothing_to_go_round(self.script, refuses_nothing(&others)));
+            return Ok(());
         }
         for other in &others {
             let why = format!("not tried: it neither denies nor kills ({})", other.mode());
@@ -121,16 +119,14 @@ impl Trial<'_> {
             finished.extend(self.tried(target)?);
         }
         finished.extend(self.what_nobody_refuses(&targets));
-        if !finished.iter().any(|one| {
-            one.evidence
-                .iter()
-                .any(|evidence| evidence["outcome"] == "stopped" || evidence["outcome"] == "HOLE")
-        }) && !finished.iter().any(Finished::is_trouble)
-        {
+        let is_tried = |one: &Finished| {
+            one.evidence.iter().any(|of| of["outcome"] == "stopped" || of["outcome"] == "HOLE")
+        };
+        if !finished.iter().any(|one| is_tried(one) || one.is_trouble()) {
             let why = "nothing was tried: of what the script refuses no way round is known here".to_owned();
             finished.push(nothing_to_go_round(self.script, why));
         }
-        Ok(finished)
+        Ok(())
     }
 
     fn about<'a>(&'a self, seen: &'a Seen, deed: Option<&'a Deed>, number: usize) -> About<'a> {
