@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{deed::Deed, page, ways::Way};
+use super::{
+    deed::Deed,
+    page,
+    ways::{Untried, Way},
+};
 use crate::{
     check::{Check, CheckResult, Finished, Tally},
     report::printable,
@@ -107,9 +111,9 @@ impl About<'_> {
 
     /// Returns that of a row of the page which is not tried.
     #[must_use]
-    pub fn untried(&self, row: &str, why: &str) -> Finished {
-        let outcome = Outcome::NotTried(why.to_owned());
-        self.told(row, row, "", &outcome, Timestamp::now(), 0.0)
+    pub fn untried(&self, Untried { name, row, why, .. }: &Untried) -> Finished {
+        let outcome = Outcome::NotTried((*why).to_owned());
+        self.told(name, row, "", &outcome, Timestamp::now(), 0.0)
     }
 
     fn told(
@@ -209,7 +213,8 @@ pub fn table(all: &[Finished]) -> String {
             continue;
         }
         let answer = said(finished, "answer");
-        let why = if answer.is_empty() { reason } else { answer };
+        let why =
+            if answer.is_empty() { reason.strip_prefix("not tried: ").unwrap_or(reason) } else { answer };
         let line = format!("  {way:WAY$}  {:OUTCOME$}  {}", said(finished, "outcome"), printable(why));
         _ = writeln!(text, "{}", line.trim_end());
     }

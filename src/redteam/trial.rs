@@ -40,6 +40,7 @@ const FOLLOWED: Duration = Duration::from_millis(2500);
 /// Where a directory of a scene may be, for a file of the same file system.
 const PLACES: [&str; 6] = ["/var/tmp", "/root", "/mnt", "/run", "/tmp", "/dev/shm"];
 const DIRECTORY: &str = ".krsi-redteam";
+const FAR: &str = ".krsi-redteam-far";
 
 /// The session, which has to live meanwhile.
 pub trait Alive {
@@ -191,7 +192,7 @@ impl Trial<'_> {
 
     /// Finds what each probe refuses: what can be done while it observes, and cannot while it enforces.
     fn find_refused(&mut self, targets: &mut [Target]) -> Result<(), String> {
-        let nowhere = Scene { directory: "/".into(), held: None };
+        let nowhere = Scene { directory: "/".into(), far: "/".into(), held: None };
         self.hold_back(true)?;
         let mut possible = Vec::new();
         for target in targets.iter_mut() {
@@ -283,13 +284,15 @@ impl Trial<'_> {
                 stage(deed).map_err(|error| format!("no place can be made for attempts: {error}"))?;
             let outcomes = self.ways_to(target, deed, &mut stage);
             stage.clear(deed);
-            let _ = fs::remove_dir_all(raw::os(&stage.scene.directory));
+            for directory in [&stage.scene.directory, &stage.scene.far] {
+                let _ = fs::remove_dir_all(raw::os(directory));
+            }
             let about = self.about(&seen, Some(deed), index + 1);
             for (way, outcome, began, seconds) in outcomes? {
                 finished.push(about.way(way, &outcome, began, seconds));
             }
             let untried = ways::UNTRIED.iter().filter(|untried| untried.of == deed.kind());
-            finished.extend(untried.map(|untried| about.untried(untried.row, untried.why)));
+            finished.extend(untried.map(|untried| about.untried(untried)));
         }
         if target.more > 0 {
             let why = format!(
@@ -439,18 +442,20 @@ impl Stage {
                 let _ = fs::set_permissions(&path, fs::Permissions::from_mode(mode));
             }
         }
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                fs::remove_dir_all(path)
-            } else {
-                fs::remove_file(path)
-            };
+        for made in [&directory, &PathBuf::from(raw::os(&self.scene.far))] {
+            for entry in fs::read_dir(made).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    fs::remove_dir_all(path)
+                } else {
+                    fs::remove_file(path)
+                };
+            }
         }
     }
 }
 
-/// Makes a directory for what attempts make, on the deed's own file system if there is a place.
+/// Makes directories for what attempts make: on the deed's own file system if there is a place, and far from the deed's file.
 fn stage(deed: &Deed) -> std::io::Result<Stage> {
     let path = deed.path().map(raw::os).map(PathBuf::from);
     let found = path.as_ref().and_then(|path| fs::metadata(path).ok());
@@ -459,12 +464,20 @@ fn stage(deed: &Deed) -> std::io::Result<Stage> {
         let metadata = fs::metadata(place);
         metadata.is_ok_and(|of| of.is_dir() && found.as_ref().is_none_or(|found| found.dev() == of.dev()))
     };
-    let elsewhere = PLACES.iter().map(Path::new).filter(|place| *place != own).find(is_there);
-    let directory = elsewhere.unwrap_or(own).join(DIRECTORY);
-    let _ = fs::remove_dir_all(&directory);
-    fs::create_dir(&directory)?;
-    // Whoever the scope covers makes names there.
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777))?;
+    let places = || PLACES.iter().map(Path::new);
+    let beside = places().filter(|place| *place != own).find(is_there).unwrap_or(own);
+    // `/tmp` of `/tmp/a/b`: a rule about what is there says nothing of the rest.
+    let top = |path: &Path| path.components().nth(1).map(|part| part.as_os_str().to_owned());
+    let far = places().find(|place| place.is_dir() && top(place) != top(own)).unwrap_or(beside);
+    let (directory, far) = (made(&beside.join(DIRECTORY))?, made(&far.join(FAR))?);
     let mode = found.map(|found| found.permissions().mode() & 0o7777);
-    Ok(Stage { scene: Scene { directory: raw::from_os(&directory), held: None }, mode })
+    Ok(Stage { scene: Scene { directory, far, held: None }, mode })
+}
+
+/// A directory in which whoever the scope covers makes names.
+fn made(directory: &Path) -> std::io::Result<String> {
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o777))?;
+    Ok(raw::from_os(directory))
 }

@@ -23,6 +23,8 @@ pub struct Scene {
     /// A directory that everybody may write to, on the file system of the deed's file if there is such a place; in the form of
     /// [`raw`].
     pub directory: String,
+    /// Another one, in a part of the tree that the deed's file is not in, whatever its file system.
+    pub far: String,
     /// The deed's file, opened while that was permitted.
     pub held: Option<RawFd>,
 }
@@ -31,6 +33,11 @@ impl Scene {
     /// Returns a name in its directory.
     fn name(&self, name: &str) -> String {
         format!("{}/{name}", self.directory)
+    }
+
+    /// Returns one far from the deed's file.
+    fn far(&self, name: &str) -> String {
+        format!("{}/{name}", self.far)
     }
 }
 
@@ -49,6 +56,8 @@ pub struct Way {
 
 /// What of the page's rows is not tried here, and why.
 pub struct Untried {
+    /// Names it in a report.
+    pub name: &'static str,
     pub row: &'static str,
     pub of: Kind,
     pub why: &'static str,
@@ -146,16 +155,19 @@ pub const TABLE: &[Way] = ways! {
 /// What is known and not tried.
 pub const UNTRIED: &[Untried] = &[
     Untried {
+        name: "overlayfs",
         row: "overlayfs: the file beneath, or the copy above",
         of: Kind::Open,
         why: "it takes a mount of an overlay over the file's directory",
     },
     Untried {
+        name: "code in memory",
         row: "code written to memory and made executable",
         of: Kind::Exec,
         why: "it executes nothing, so it is no way to this program",
     },
     Untried {
+        name: "code in other programs",
         row: "code in what may be executed: a macro, a plugin, `LD_PRELOAD`",
         of: Kind::Exec,
         why: "it depends on the programs that may be executed",

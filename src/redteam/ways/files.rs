@@ -87,7 +87,7 @@ pub fn hard_link(deed: &Deed, scene: &Scene) -> Answer {
 }
 
 pub fn symbolic_link(deed: &Deed, scene: &Scene) -> Answer {
-    let name = scene.name("symbolic-link");
+    let name = scene.far("symbolic-link");
     symlink(raw::os(path(deed)?), raw::os(&name))?;
     plain(&deed.at(&name))
 }
@@ -105,7 +105,7 @@ fn bind(from: &Path, to: &Path) -> Result<(), Errno> {
 /// Mounted on another file.
 pub fn bind_mount(deed: &Deed, scene: &Scene) -> Answer {
     own_mounts(CloneFlags::empty())?;
-    let name = scene.name("mounted");
+    let name = scene.far("mounted");
     fs::write(raw::os(&name), "")?;
     bind(Path::new(&raw::os(path(deed)?)), Path::new(&raw::os(&name)))?;
     plain(&deed.at(&name))
@@ -121,7 +121,7 @@ pub fn rename(deed: &Deed, scene: &Scene) -> Answer {
 }
 
 pub fn copy(deed: &Deed, scene: &Scene) -> Answer {
-    let name = scene.name("copy");
+    let name = scene.far("copy");
     fs::copy(raw::os(path(deed)?), raw::os(&name))?;
     plain(&deed.at(&name))
 }
@@ -145,7 +145,7 @@ pub fn change_root(deed: &Deed, _: &Scene) -> Answer {
 /// As root of a user namespace of one's own, where the file has another name.
 pub fn own_namespaces(deed: &Deed, scene: &Scene) -> Answer {
     let (directory, name) = parts(path(deed)?)?;
-    let elsewhere = scene.name("elsewhere");
+    let elsewhere = scene.far("elsewhere");
     fs::create_dir(raw::os(&elsewhere))?;
     in_own_namespaces(Path::new(&raw::os(&directory)), Path::new(&raw::os(&elsewhere)))?;
     plain(&deed.at(&format!("{elsewhere}/{name}")))

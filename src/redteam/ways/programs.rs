@@ -48,7 +48,7 @@ pub fn from_memory(program: &[u8]) -> Answer {
 
 /// As the interpreter of a script.
 pub fn script(deed: &Deed, scene: &Scene) -> Answer {
-    let name = scene.name("script");
+    let name = scene.far("script");
     let mut line = b"#!".to_vec();
     line.extend_from_slice(&raw::bytes(path(deed)?));
     if line.len() > FIRST_LINE {
