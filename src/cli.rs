@@ -41,8 +41,7 @@ use crate::{
     name = "krsi-sh",
     version,
     max_term_width = 100,
-    override_usage = "krsi-sh [OPTIONS]\n       \
-                      krsi-sh [OPTIONS] <FILE | -e CODE> [--] [ARGS]...\n       \
+    override_usage = "krsi-sh [OPTIONS] [FILE | -e CODE] [--] [ARGS]...\n       \
                       krsi-sh [OPTIONS] COMMAND",
     subcommand_value_name = "COMMAND"
 )]
@@ -125,7 +124,7 @@ fn parse(arguments: &[OsString], variable: Option<OsString>) -> Result<Cli, clap
         return Err(table.error(ErrorKind::ArgumentConflict, text));
     }
     if let (Asked::Report(document), false) =
-        (cli.globals.format, matches!(cli.command, Some(Command::Check(_))))
+        (cli.globals.format, matches!(cli.command, Some(Command::Check(_) | Command::Redteam(_))))
     {
         let text = format!("--format {} is that of a report on checks: krsi-sh check PATH", document.name());
         return Err(table.error(ErrorKind::ArgumentConflict, text));
@@ -250,6 +249,7 @@ pub const SECTIONS: &[Section] = &[
             ("krsi-sh learn -o npm.rhai -c npm install", "a script that allows only what a command does"),
             ("krsi-sh templates file_open", "what can be matched, what an event tells"),
             ("krsi-sh lab hunt.rhai", "rehearsed in a throwaway virtual machine"),
+            ("krsi-sh redteam guard.rhai", "what goes round what it refuses, tried there"),
         ],
     },
     Section {

@@ -29,6 +29,7 @@ pub mod probe;
 pub mod raw;
 pub mod reaction;
 pub mod recording;
+pub mod redteam;
 pub mod report;
 pub mod runner;
 pub mod script;

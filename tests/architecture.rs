@@ -28,6 +28,7 @@ const STREET: &[&str] = &[
     "kernel",
     "recording",
     "learning",
+    "redteam",
     "report",
     "exit",
     "check",

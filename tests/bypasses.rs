@@ -2,6 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use krsi_sh::redteam::{
+    rows as rows_of_the_program,
+    ways::{TABLE, UNTRIED},
+};
+
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -73,5 +78,50 @@ fn every_claim_about_bypasses_is_named_on_the_page() {
     let page = read("docs/bypasses.md");
     for claim in claims().iter().filter(|claim| claim.starts_with("bypasses: ")) {
         assert!(page.contains(&format!("`{claim}`")), "`{claim}` is not named in docs/bypasses.md");
+    }
+}
+
+/// What `krsi-sh redteam` tries ways of: the page's sections.
+const TRIED: [&str; 3] = ["Files", "Programs", "Connections and sockets"];
+/// Rows that say what the ways of other rows come to where a rule is another one.
+const OF_OTHER_RULES: [&str; 3] = [
+    "another name, where the rule is a prefix or a suffix",
+    "the same, with a rule of `file_open` alone",
+    "the same, by place",
+];
+
+#[test]
+fn what_is_tried_is_on_the_page_and_what_is_on_the_page_is_tried() {
+    let page: Vec<_> = rows_of_the_program().iter().collect();
+    assert_eq!(page.len(), rows().len(), "the program reads other rows of the page than this test");
+    let tried = TABLE.iter().map(|way| (way.row, way.name));
+    let tried: Vec<_> = tried.chain(UNTRIED.iter().map(|untried| (untried.row, untried.row))).collect();
+    for (row, name) in &tried {
+        let found = page.iter().find(|known| known.way == *row);
+        let found = found.unwrap_or_else(|| panic!("`{name}`: the page has no row `{row}`"));
+        assert!(["stopped", "gap"].contains(&found.outcome), "`{name}`: the page calls it {}", found.outcome);
+    }
+    for row in page.iter().filter(|row| TRIED.contains(&row.section)) {
+        let is_shown = ["stopped", "gap"].contains(&row.outcome);
+        let is_tried = tried.iter().any(|(known, _)| *known == row.way);
+        let is_of_others = OF_OTHER_RULES.contains(&row.way);
+        assert!(
+            !is_shown || is_tried || is_of_others,
+            "`{}` is called {}, and redteam does not try it: a row of TABLE or UNTRIED (src/redteam/ways.rs)",
+            row.way,
+            row.outcome
+        );
+        assert!(!(is_tried && is_of_others), "`{}` is tried, and was said to be of another rule", row.way);
+    }
+}
+
+#[test]
+fn what_no_rule_of_a_template_sees_is_stopped_by_another_one_or_by_none() {
+    // A way of a row that the page calls stopped, and that no rule of the template sees, names the template that does.
+    for way in TABLE.iter().filter(|way| way.beyond) {
+        let row = rows_of_the_program().iter().find(|row| row.way == way.row);
+        let row = row.unwrap_or_else(|| panic!("`{}` has no row", way.name));
+        let names_another = row.outcome != "stopped" || row.why.contains("template");
+        assert!(names_another, "`{}`: {}", way.name, row.why);
     }
 }

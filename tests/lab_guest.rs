@@ -182,3 +182,38 @@ fn a_lab_that_is_killed_takes_its_guest_with_it() {
         std::thread::yield_now();
     }
 }
+
+/// From the command line to the report: what the guest tells comes out as a table and as JUnit.
+#[test]
+fn ways_round_a_script_are_tried_there_and_reported() {
+    if run(&shell("true")).is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (script, report) = (directory.path().join("guard.rhai"), directory.path().join("report.xml"));
+    std::fs::write(
+        &script,
+        "probe(\"file_open\", #{path_prefix: args[0]}).scope(#{uid: 0}).deny(\"EXDEV\").name(\"guard\").attach();",
+    )
+    .unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_krsi-sh"));
+    command.arg("redteam").arg("--output").arg(&report).arg(&script).args(["--", "/tmp/secrets/"]);
+    let output = command.output().unwrap();
+    let [told, log] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert_eq!(output.status.code(), Some(4), "{told}\n{log}");
+    let line = |way: &str| {
+        told.lines().find(|line| line.trim_start().starts_with(way)).unwrap_or_default().to_owned()
+    };
+    assert!(told.starts_with("guard: open /tmp/secrets/krsi-redteam\n"), "{told}");
+    assert!(line("openat2").contains("stopped") && line("openat2").contains("EXDEV, by guard"), "{told}");
+    assert!(line("bind mount").contains("HOLE") && line("bind mount").contains("`path`"), "{told}");
+    assert!(line("overlayfs").contains("not tried"), "{told}");
+    assert!(told.contains("5 holes"), "{told}");
+    assert!(log.contains("stand-ins were made for what is not there: /tmp/secrets/krsi-redteam"), "{log}");
+    let report = std::fs::read_to_string(&report).unwrap();
+    assert!(
+        report.contains("failures=\"5\"") && report.contains("name=\"redteam.guard.1.hard-link\""),
+        "{report}"
+    );
+}

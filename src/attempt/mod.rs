@@ -32,6 +32,7 @@ mod scratch;
 
 pub use self::{
     arguments::{ArgumentsError, Value},
+    calls::network::{FAMILY_NAMES, family},
     keeper::keep,
     message::{Attempted, Ending, Made, Performed, Ran, Reply, Spec, Want, Work},
     namespace::Namespace,

@@ -12,7 +12,11 @@ use std::{
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::{catalogue, complain, progress::Progress};
+use super::{
+    catalogue, complain,
+    progress::Progress,
+    reports::{self, Output, output},
+};
 use crate::{
     check::{
         CheckResult, Finished, Run, Selection,
@@ -106,13 +110,6 @@ pub struct CheckArgs {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Threshold(Option<Severity>);
 
-/// Where a report goes, and how it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    document: Document,
-    path: PathBuf,
-}
-
 /// Makes it a whole path, which a script's process can be given: it has to be a directory.
 fn root(word: &str) -> Result<PathBuf, String> {
     let path = Path::new(word).canonicalize().map_err(|error| error.to_string())?;
@@ -126,24 +123,6 @@ fn threshold(word: &str) -> Result<Threshold, String> {
             .map(|severity| Threshold(Some(severity)))
             .map_err(|error| format!("{error}, or never")),
     }
-}
-
-fn output(word: &str) -> Result<Output, String> {
-    if let Some((format, path)) = word.split_once(':')
-        && let Some(document) = Document::from_name(format)
-    {
-        return Ok(Output { document, path: path.into() });
-    }
-    let document = Document::of_file(word).ok_or_else(|| {
-        let ends: Vec<_> = Document::ALL.iter().flat_map(|document| document.suffixes()).copied().collect();
-        let names: Vec<_> = Document::ALL.iter().map(|document| document.name()).collect();
-        format!(
-            "the end of `{word}` tells no format; allowed: {}; or FORMAT:FILE with {}",
-            ends.join(" "),
-            names.join(", ")
-        )
-    })?;
-    Ok(Output { document, path: word.into() })
 }
 
 /// Runs the command; gives the process's exit code.
@@ -231,12 +210,7 @@ fn checked(args: &CheckArgs, globals: &Globals) -> Result<i32, Stopped> {
         finished,
     };
     let mut code = exit_code(&run, args.fail_on);
-    for Output { document, path } in &args.output {
-        if let Err(error) = to_file(*document, &run, path) {
-            complain(format_args!("check: cannot write {}: {error}", path.display()));
-            code = code.max(exit::ENVIRONMENT);
-        }
-    }
+    code = code.max(reports::write_all(&args.output, &run, "check"));
     if let Err(error) = tell(&run, args, globals, &places)
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -346,12 +320,6 @@ fn exit_code(run: &Run, Threshold(least): Threshold) -> i32 {
         one.counts_as() != CheckResult::Fail || least.is_some_and(|least| one.check.severity >= least)
     };
     exit::of_checks(&crate::check::Tally::of(run.finished.iter().filter(counts)))
-}
-
-fn to_file(document: Document, run: &Run, path: &Path) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    document.write(run, Look { all: true, ..Look::default() }, &mut bytes)?;
-    crate::system::whole_file::write(path, &bytes)
 }
 
 /// Writes the report on standard output: all of it, or what has changed.

@@ -3,20 +3,21 @@
 //! In: a script, evaluated with nothing attached and nothing done. Out: for each probe that it makes, the
 //! stages that an event goes through, and what its filter became; as tables or as JSON. Needs no privilege.
 
-use std::{fmt::Write as _, io, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{
     answer, catalogue, complain,
     confine::{Confined, is_about_a_command, parted},
+    only_log::OnlyLog,
     script_args::{ScriptArgs, ScriptError},
     width,
 };
 use crate::{
     exit,
     globals::Globals,
-    report::{Format, Lines, Record, Renderer, Sink, Stream, Writer, printable},
+    report::{Format, Writer, printable},
     script::{
         Session, Source,
         explanation::{Explanation, Stage},
@@ -84,25 +85,6 @@ fn read(script: &ScriptArgs) -> Result<(Source, Vec<String>), ScriptError> {
 
 /// How long the explanation waits for the script's errors to be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What the script says is not for whoever wants it explained; its errors are.
-struct OnlyLog;
-
-impl Sink for OnlyLog {
-    fn emit(&mut self, record: &Record<'_>, renderer: &mut dyn Renderer) -> io::Result<()> {
-        match record.stream() {
-            Stream::Log => renderer.render(record, self),
-            Stream::Data | Stream::Event => Ok(()),
-        }
-    }
-}
-
-impl Lines for OnlyLog {
-    fn line(&mut self, stream: Stream, line: &str) -> io::Result<()> {
-        Writer::get().push_line(stream.target(), line);
-        Ok(())
-    }
-}
 
 fn json(explanation: &Explanation) -> String {
     serde_json::to_string(explanation).unwrap_or_default() + "\n"

@@ -6,8 +6,11 @@
 //! nothing of the other commands.
 
 mod confine;
+mod guest;
 pub mod keep_scratch;
+mod only_log;
 mod progress;
+mod reports;
 pub mod script_args;
 pub mod shell;
 mod target;
@@ -65,6 +68,7 @@ commands! {
     panic: Panic(PanicArgs),
     pins: Pins(PinsArgs),
     lab: Lab(LabArgs),
+    redteam: Redteam(RedteamArgs),
 }
 
 /// The templates that are built in, and those of the directories that were named; why they cannot be had has been said.

@@ -62,6 +62,15 @@ impl WeakProbe {
     }
 }
 
+/// What is asked again and again about a probe that enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether the machine is unwell.
+    Health,
+    /// Whether a trigger of its own is refused.
+    Canary,
+}
+
 /// What became of a probe that a script has made, also when the script does not hold it any more.
 #[derive(Debug)]
 pub struct Birth {
@@ -129,6 +138,12 @@ struct State {
     trip_told: bool,
     /// It had tripped when the probe was detached.
     closed_tripped: bool,
+    /// Its health function has tripped it.
+    health_tripped: bool,
+    /// How often its health function is asked, if it has one.
+    health: Option<Duration>,
+    /// How often its canary is, likewise.
+    canary: Option<Duration>,
     /// How often another process has changed something of it.
     altered: u64,
     /// By what it was attached last.
@@ -210,6 +225,9 @@ impl ProbeHandle {
             limited_told: 0,
             trip_told: false,
             closed_tripped: false,
+            health_tripped: false,
+            health: None,
+            canary: None,
             altered: 0,
             door: None,
             missing_hooks: Vec::new(),
@@ -362,7 +380,7 @@ impl ProbeHandle {
         state.rehearsal_ends =
             state.rehearsal.and_then(|rehearsal| Instant::now().checked_add(rehearsal.lasts));
         (state.lapse_told, state.closed_lapsed) = (false, false);
-        (state.trip_told, state.closed_tripped) = (false, false);
+        (state.trip_told, state.closed_tripped, state.health_tripped) = (false, false, false);
         state.hold()?;
         drop(state);
         self.say_what_it_is();

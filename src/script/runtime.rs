@@ -11,6 +11,7 @@
 //! follow    what probes name is looked at again and again
 //! lapse     heartbeats, leases that run out, breakers that trip
 //! tampering what another process has changed of a probe
+//! watches   what is asked about probes that enforce: health, canaries
 //! stopping  what ends a script before its end
 //! end       detach, last events, accounts
 //! output    the reporter
@@ -29,6 +30,7 @@ mod replayed;
 mod serve;
 mod stopping;
 mod tampering;
+mod watches;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -75,6 +77,7 @@ pub use self::{
     end::Heard,
     questions::{Answering, LETTERS},
     serve::{Turn, Until},
+    watches::Watches,
 };
 
 /// Events between the ring buffers' reader and the script. What does not fit is counted as lost.
@@ -109,6 +112,8 @@ pub struct Runtime {
     /// Sequences, thresholds, and what the script remembers.
     pub correlations: Correlations,
     pub timers: RefCell<Timers>,
+    /// What is asked again and again about probes that enforce.
+    pub watches: Watches,
     /// Values that params of several probes take.
     pub sets: Sets,
     /// What somebody at the prompt is asked.
@@ -200,6 +205,7 @@ impl Runtime {
             frozen: FrozenTrees::default(),
             correlations: Correlations::default(),
             timers: RefCell::default(),
+            watches: Watches::default(),
             sets: Sets::default(),
             asked: Asked::default(),
             on_exit: RefCell::default(),

@@ -5,6 +5,7 @@ mod explain;
 pub mod glance;
 mod import;
 pub mod shell;
+mod stay;
 
 use std::{
     io::{self, Write as _},

@@ -6,7 +6,7 @@ use super::*;
 fn a_mistyped_subcommand_names_the_nearest_and_that_a_script_was_looked_for() {
     assert_snapshot!(run(&["temlates"]).refused(), @r"
     krsi-sh: `temlates` is not a subcommand, and there is no script of that name in ~; did you mean `krsi-sh templates`?
-    subcommands: run, check, record, replay, learn, explain, why, scripts, templates, doctor, panic, pins, lab; a script is named by its path
+    subcommands: run, check, record, replay, learn, explain, why, scripts, templates, doctor, panic, pins, lab, redteam; a script is named by its path
     ");
 }
 
@@ -112,4 +112,16 @@ fn quiet_and_verbose_contradict_each_other_on_either_side_of_a_subcommand() {
 fn a_second_code_is_refused() {
     let stderr = run(&["-e", "1", "-e", "2"]).refused();
     assert!(stderr.contains("cannot be used multiple times"), "{stderr}");
+}
+
+#[test]
+fn what_is_no_deed_says_what_is_one() {
+    let stderr = run(&["redteam", "--deed", "opne /etc/shadow", "guard.rhai"]).refused();
+    assert!(stderr.contains("did you mean `open`?") && stderr.contains("socket FAMILY"), "{stderr}");
+    let stderr = run(&["redteam"]).refused();
+    assert!(stderr.contains("SCRIPT"), "{stderr}");
+    let stderr = run(&["redteam", "--inside", "guard.rhai"]).refused();
+    assert!(stderr.contains("in the lab's guest alone"), "{stderr}");
+    let stderr = run(&["redteam", "--attacker"]).refused();
+    assert!(stderr.contains("`krsi-sh redteam` starts this itself"), "{stderr}");
 }

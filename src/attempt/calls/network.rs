@@ -46,10 +46,18 @@ pub const FAMILY_NAMES: &[&str] = &[
     "key",
 ];
 
+/// Returns family, type and protocol of a name.
+#[must_use]
+pub fn family(name: &str) -> Option<(i32, i32, i32)> {
+    let at = FAMILY_NAMES.iter().position(|known| *known == name)?;
+    FAMILIES.get(at).copied()
+}
+
 /// Makes a socket. The kernel may load a module for its family.
 pub fn socket(arguments: &Arguments) -> Answer {
-    let at = FAMILY_NAMES.iter().position(|name| *name == arguments.text(0)).unwrap_or_default();
-    let (family, kind, protocol) = FAMILIES[at];
+    let name = arguments.text(0);
+    let (family, kind, protocol) =
+        family(name).ok_or_else(|| Failure::NotAttempted(format!("there is no family `{name}`")))?;
     Socket::new(Domain::from(family), Type::from(kind), Some(Protocol::from(protocol)))?;
     Ok(())
 }

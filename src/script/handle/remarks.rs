@@ -113,6 +113,15 @@ impl State {
         if let Some(trip) = spec.trip {
             text.push_str(&format!(", trips at more than {trip}"));
         }
+        if let Some(every) = state.health {
+            text.push_str(&format!(
+                ", trips by its health function, asked every {}",
+                humantime::format_duration(every)
+            ));
+        }
+        if let Some(every) = state.canary {
+            text.push_str(&format!(", canary every {}", humantime::format_duration(every)));
+        }
         for limit in spec.limits.in_words() {
             text.push_str(&format!(", {limit}"));
         }

@@ -255,9 +255,9 @@ impl Losses {
                 Ok(Some(books)) if concerned && books.lease_over => {
                     Some(format!("the lease of probe `{name}` has run out: it did not enforce to the end"))
                 }
-                Ok(Some(books)) if concerned && books.altered > 0 => {
-                    Some(format!("another process has changed something of probe `{name}` in the kernel"))
-                }
+                Ok(Some(books)) if concerned && books.altered > 0 => Some(format!(
+                    "another process has changed something of probe `{name}` in the kernel, or its canary was permitted"
+                )),
                 Ok(Some(books)) if concerned && books.tripped => {
                     Some(format!("the breaker of probe `{name}` has tripped: it did not enforce to the end"))
                 }

@@ -84,6 +84,7 @@ impl Runtime {
                 self.look_at_questions();
                 self.run_timers(engine, until.or_before(now))?;
                 self.correlate(engine, BATCH)?;
+                self.ask_watches(engine)?;
             }
             match until {
                 Until::Deadline(deadline) if deadline <= now => {
@@ -149,7 +150,8 @@ impl Runtime {
         let due = due
             .chain(self.follow_due())
             .chain(self.tampering_due())
-            .chain(self.question_due(now).filter(|_| delivering));
+            .chain(self.question_due(now).filter(|_| delivering))
+            .chain(self.watch_due().filter(|_| delivering));
         let due = due.chain(self.correlate_due(now).filter(|_| delivering)).min();
         due.map_or(HEARTBEAT, |due| due.saturating_duration_since(now).min(HEARTBEAT))
     }

@@ -1,17 +1,13 @@
 //! Ways round a rule that are tried, and what comes of each: docs/bypasses.md says the same, and names these claims.
 
-use std::{
-    ffi::CString,
-    fs,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-};
+use std::{ffi::CString, fs, os::fd::OwnedFd, path::Path};
 
+use krsi_sh::redteam::{gates, ways::files};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
     libc,
     mount::{MsFlags, mount, umount},
-    sched::{CloneFlags, unshare},
     sys::stat::Mode,
 };
 
@@ -55,106 +51,16 @@ fn read_only(path: &str) -> Result<OwnedFd, Errno> {
     open(path, OFlag::O_RDONLY, Mode::empty())
 }
 
-/// What a system call has made: a descriptor.
-fn made(result: libc::c_long) -> Result<OwnedFd, Errno> {
-    let number = Errno::result(result)?;
-    // SAFETY: a descriptor that the kernel has just given, and nobody else has.
-    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(number).unwrap_or(-1)) })
-}
-
-fn by_openat2() -> Result<(), Errno> {
-    // struct open_how: flags, mode, resolve.
-    let how = [libc::O_RDONLY as u64, 0, 0];
-    let path = c_text(SECRET);
-    // SAFETY: a text that ends with a NUL, and a struct of three numbers.
-    made(unsafe {
-        libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path.as_ptr(), how.as_ptr(), size_of_val(&how))
-    })
-    .map(drop)
-}
-
-/// By a handle instead of a name (name_to_handle_at(2)).
-fn by_handle() -> Result<(), Errno> {
-    // struct file_handle: room for bytes, type, bytes.
-    let mut handle = [0_u32; 34];
-    handle[0] = 128;
-    let mut mounted = 0_i32;
-    let path = c_text(SECRET);
-    // SAFETY: a text that ends with a NUL, and as much room as the struct says.
-    unsafe {
-        Errno::result(libc::syscall(
-            libc::SYS_name_to_handle_at,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            handle.as_mut_ptr(),
-            &raw mut mounted,
-            0,
-        ))?;
-    }
-    let directory = open(PLACE, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-    // SAFETY: a descriptor, and a handle that the kernel has filled.
-    made(unsafe {
-        libc::syscall(libc::SYS_open_by_handle_at, directory.as_raw_fd(), handle.as_mut_ptr(), libc::O_RDONLY)
-    })
-    .map(drop)
-}
-
-/// The open of 32-bit programs; SIGSEGV where there is no such gate.
-#[cfg(target_arch = "x86_64")]
-fn by_32_bits() -> Result<(), Errno> {
-    const OPEN: i32 = 5;
-    let path = c_text(SECRET);
-    let bytes = path.as_bytes_with_nul();
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
-    let result: i32;
-    // SAFETY: memory that only this function knows, in the lower half, long enough for the path; the kernel changes the result's
-    // register only.
-    unsafe {
-        let low = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-        if low == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), low.cast(), bytes.len());
-        std::arch::asm!(
-            "push rbx", "mov ebx, {path:e}", "int 0x80", "pop rbx",
-            path = in(reg) low as u32,
-            inlateout("eax") OPEN => result, in("ecx") libc::O_RDONLY, in("edx") 0, in("esi") 0,
-            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
-        );
-    }
-    if result < 0 { Err(Errno::from_raw(-result)) } else { Ok(()) }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn by_32_bits() -> Result<(), Errno> {
-    Err(Errno::ENOSYS)
-}
-
-fn by_x32() -> Result<(), Errno> {
-    const X32: libc::c_long = 0x4000_0000;
-    let path = c_text(SECRET);
-    // SAFETY: a text that ends with a NUL.
-    made(unsafe { libc::syscall(X32 | libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY, 0) })
-        .map(drop)
-}
-
 /// As root of a user namespace of one's own, where the file has another name.
 fn in_own_namespaces() -> Result<(), Errno> {
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
     let elsewhere = format!("{PLACE}/elsewhere");
-    mount(Some(PLACE), elsewhere.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    files::in_own_namespaces(Path::new(PLACE), Path::new(&elsewhere))?;
     read_only(&format!("{elsewhere}/secret")).map(drop)
 }
 
 fn behind_another_root() -> Result<(), Errno> {
     nix::unistd::chroot(PLACE)?;
     read_only("/secret").map(drop)
-}
-
-/// First without reading, which asks nobody, and then by the descriptor's name.
-fn in_two_steps() -> Result<(), Errno> {
-    let named = open(SECRET, OFlag::O_PATH, Mode::empty())?;
-    read_only(&format!("/proc/self/fd/{}", named.as_raw_fd())).map(drop)
 }
 
 /// Executes what cannot be executed: the kernel opens it first.
@@ -172,14 +78,14 @@ type Way = (&'static str, fn() -> Result<(), Errno>);
 
 const WAYS: &[Way] = &[
     ("open", || read_only(SECRET).map(drop)),
-    ("openat2", by_openat2),
+    ("openat2", || gates::openat2(&c_text(SECRET), OFlag::O_RDONLY).map(drop)),
     ("/proc/self/root", || read_only(&format!("/proc/self/root{SECRET}")).map(drop)),
     ("another process's root", || read_only(&format!("/proc/1/root{SECRET}")).map(drop)),
-    ("in two steps", in_two_steps),
-    ("by a handle", by_handle),
+    ("in two steps", || files::in_two_steps(&c_text(SECRET), OFlag::O_RDONLY).map(drop)),
+    ("by a handle", || gates::by_handle(&c_text(SECRET), &c_text(PLACE), OFlag::O_RDONLY).map(drop)),
     ("by a ring", || io_uring::open(SECRET)),
-    ("by 32 bits", by_32_bits),
-    ("by x32", by_x32),
+    ("by 32 bits", || files::open_by_32_bits(&c_text(SECRET), OFlag::O_RDONLY)),
+    ("by x32", || files::open_by_x32(&c_text(SECRET), OFlag::O_RDONLY)),
     ("in namespaces of its own", in_own_namespaces),
     ("behind another root", behind_another_root),
     ("by executing it", by_executing),

@@ -77,6 +77,7 @@ mod ptrace;
 mod rates;
 mod reactions;
 mod recording;
+mod redteam;
 mod rename;
 mod sched;
 mod scope;
@@ -102,6 +103,7 @@ mod unix_connect;
 mod unlink;
 mod userns;
 mod walks;
+mod watches;
 pub mod why;
 mod workers;
 mod xattr;
@@ -567,6 +569,15 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a file: what is no open, and the rule for it" => bypasses::round_an_open,
             "a program: copies, memory and interpreters" => bypasses::copies_of_a_program,
         }
+        "redteam" {
+            "a file by its path: every way is stopped" => redteam::path,
+            "a file by its name: what goes round it is named" => redteam::names,
+            "a program by its path: its copies are holes" => redteam::program,
+            "a connection: what reaches the same host by another address" => redteam::connection,
+            "a family of sockets: every way is stopped" => redteam::family,
+            "what refuses nothing, or cannot be told, is an error" => redteam::nothing_to_go_round,
+            "whoever is in scope tries, and a rule that lapses is no hold" => redteam::whom_and_how_long,
+        }
         "breaker" {
             "as many are refused as it says, and no more" => breaker::so_many_and_no_more,
             "what is refused more slowly does not trip it" => breaker::slowly,
@@ -637,6 +648,11 @@ fn special() -> impl IntoIterator<Item = Step> {
             "what a scope and a filter know of processes and cgroups is kept without a session" => pins::is_kept_up_to_date,
             "a later session has it by pinned()" => pins::by_a_later_session,
             "kill -9 at each system call: wholly there or wholly gone" => pin_kills::wholly_there_or_gone,
+        }
+        "watches" {
+            "a probe trips when its health function says so, or says nothing" => watches::health,
+            "a canary that is permitted is an alert" => watches::canary,
+            "a check with such a canary is inconclusive" => watches::inconclusive,
         }
         "strained" {
             "a hook without room: said, and what is attached goes on" => strained::full_hook,
