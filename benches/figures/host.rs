@@ -6,7 +6,9 @@
 
 use std::process::ExitCode;
 
-use crate::{asks, boot, cost, document, figure, figure::Figure, filters, patterns, pipeline, size, start, walks};
+use crate::{
+    asks, boot, cost, document, figure, figure::Figure, filters, patterns, pipeline, size, start, walks,
+};
 
 /// A group of rows: the word that chooses it, and what takes it.
 type Group = (&'static str, fn() -> Vec<Figure>);

@@ -11,8 +11,7 @@ use crate::figure::{Figure, Outcome};
 const RUNS: usize = 5;
 const GOAL_MS: f64 = 200.0;
 const NAME: &str = "a hostile pattern is refused";
-const METHOD: &str =
-    "start to end of `krsi-sh explain` with a filter `e.cmdline.matches(PATTERN)`: the slowest of seven, the least of 5 runs of each";
+const METHOD: &str = "start to end of `krsi-sh explain` with a filter `e.cmdline.matches(PATTERN)`: the slowest of seven, the least of 5 runs of each";
 /// The code of a script that does not compile.
 const REFUSED: i32 = 1;
 
@@ -30,9 +29,10 @@ fn hostile() -> [String; 7] {
 
 pub fn figures() -> Vec<Figure> {
     let goal = format!("≤ {GOAL_MS} ms");
-    let slowest = hostile().iter().map(|pattern| least(pattern)).try_fold(0.0, |slowest: f64, taken| {
-        taken.map(|milliseconds| slowest.max(milliseconds))
-    });
+    let slowest = hostile()
+        .iter()
+        .map(|pattern| least(pattern))
+        .try_fold(0.0, |slowest: f64, taken| taken.map(|milliseconds| slowest.max(milliseconds)));
     vec![match slowest {
         Ok(slowest) => {
             let outcome = Outcome::of(slowest <= GOAL_MS);

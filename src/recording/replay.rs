@@ -602,9 +602,7 @@ impl Recorded for Replay {
                 self.0.pass();
             }
             if !is_whole.get() && trouble.borrow().is_none() {
-                doubts.push(
-                    "the recording has no end: its writer was killed, or could not write".to_owned(),
-                );
+                doubts.push("the recording has no end: its writer was killed, or could not write".to_owned());
             }
         }
         if self.0.strays.get() > 0 {

@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     backend::{
-        Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, Recorded, Request,
+        Altered, Attached, Backend, BackendError, Clock, Door, Followed, InScope, Passed, PinRequest, Pinned,
+        Recorded, Request,
     },
     facts::bpf::Program,
     probe::{
@@ -134,7 +135,7 @@ impl Backend for Watched {
             held_back: Cell::new(false),
         });
         self.watch.0.borrow_mut().push(Rc::clone(&seen));
-        Ok(Box::new(Handed { seen, door, no_better }))
+        Ok(Box::new(Handed { seen, door, no_better, pin: None }))
     }
 
     fn preview(&self, spec: &Spec) -> Result<Vec<InScope>, BackendError> {
@@ -143,6 +144,10 @@ impl Backend for Watched {
 
     fn programs(&self) -> Result<Vec<Program>, BackendError> {
         self.inner.programs()
+    }
+
+    fn pins(&self) -> Result<Vec<Box<dyn Pinned>>, BackendError> {
+        self.inner.pins()
     }
 
     fn is_live(&self) -> bool {
@@ -171,6 +176,8 @@ struct Handed {
     seen: Rc<Seen>,
     door: Door,
     no_better: Option<String>,
+    /// The name under which it is pinned, in the guest.
+    pin: Option<String>,
 }
 
 impl Drop for Handed {
@@ -242,6 +249,27 @@ impl Attached for Handed {
         if let Some(inner) = &mut *self.seen.inner.borrow_mut() {
             inner.let_go();
         }
+    }
+
+    fn pin(&mut self, request: PinRequest<'_>) -> Result<(), BackendError> {
+        let name = request.name.to_owned();
+        self.seen.change(|inner| inner.pin(request))?;
+        self.pin = Some(name);
+        Ok(())
+    }
+
+    fn unpin(&mut self) -> Result<(), BackendError> {
+        self.seen.change(|inner| inner.unpin())?;
+        self.pin = None;
+        Ok(())
+    }
+
+    fn pinned(&self) -> Option<&str> {
+        self.pin.as_deref()
+    }
+
+    fn lease_left(&self) -> Option<Option<Duration>> {
+        self.seen.with(|inner| inner.lease_left(), None)
     }
 
     fn limited(&self) -> Result<u64, BackendError> {

@@ -42,5 +42,5 @@ fn a_scripts_error_and_its_help_fit_a_narrow_terminal_too() {
     assert_eq!(place, rows[line + 1].chars().position(|c| c == '─'), "{rows:?}");
     let code = "help(\"exec\")";
     let terminal = Setup { columns: 40, arguments: &["-e", code], ..Setup::new(&home) }.start();
-    terminal.row("allow, deny or kill by path, file,");
+    terminal.row("kill by path, file, credentials or");
 }

@@ -99,6 +99,9 @@ impl State {
         if self.spec.trip.is_some() {
             said.push(format!("{name}: that its breaker has tripped is told by `krsi-sh pins` alone when this session has ended"));
         }
+        if self.health.is_some() || self.canary.is_some() {
+            said.push(format!("{name}: its health function and its canary are this session's, and are not asked when it has ended"));
+        }
         said
     }
 }

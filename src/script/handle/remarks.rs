@@ -113,13 +113,13 @@ impl State {
         if let Some(trip) = spec.trip {
             text.push_str(&format!(", trips at more than {trip}"));
         }
-        if let Some(every) = state.health {
+        if let Some(every) = self.health {
             text.push_str(&format!(
                 ", trips by its health function, asked every {}",
                 humantime::format_duration(every)
             ));
         }
-        if let Some(every) = state.canary {
+        if let Some(every) = self.canary {
             text.push_str(&format!(", canary every {}", humantime::format_duration(every)));
         }
         for limit in spec.limits.in_words() {
