@@ -30,9 +30,9 @@ use super::{
 const PIN: &str = "kills";
 /// So many sessions are killed, as long as that takes no more than this, stretched.
 const RUNS: usize = 200;
-const LONGEST: Duration = Duration::from_secs(200);
+const LONGEST: Duration = Duration::from_secs(90);
 /// And never fewer.
-const LEAST: usize = 200;
+const LEAST: usize = 50;
 
 /// When a session is killed: in which of its steps (pin, unpin, pin, detach), and before which system call since that began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
