@@ -64,6 +64,7 @@ complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "doctor" -d 'Find out w
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "pins" -d 'List the probes that are pinned, or look at one, change it, remove it'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "redteam" -d 'Try the known ways round what a script refuses, in a throwaway virtual machine'
 complete -c krsi-sh -n "__fish_krsi_sh_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s p -d 'Give the script this process as its `target`' -r
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand run" -s e -d 'Use this code instead of a file' -r
@@ -550,20 +551,54 @@ complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -l show-secrets -d 
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s q -l quiet -d 'No banner, no notes, no closing table'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "run" -d 'Run a script: a file, code, or standard input'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "record" -d 'Run a script, and keep all events in a file'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "replay" -d 'Run a script over what was recorded'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "learn" -d 'Watch what processes do, and write a script that allows only that'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "why" -d 'Show which layer of the kernel refuses each failing system call'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "pins" -d 'List the probes that are pinned, or look at one, change it, remove it'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
-complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l kernel -d 'Kernel to boot: the path of an image (/boot/vmlinuz-…), or the name of a cached one' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l with -d 'File to put into the guest, under /lab or at the path after a colon' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l timeout -d 'Time the guest may take, boot included (an interactive one has no limit of its own)' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l append -d 'Further words for the kernel\'s command line, such as `lockdown=integrity`' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l cpus -d 'Processors of the guest' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l memory -d 'Memory of the guest' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l deed -d 'Something that the script refuses: `open PATH [r|w|rw]`, `exec PATH`, `connect ADDRESS PORT`, `socket FAMILY`; may be repeated' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l output -d 'Write a report to this file too, as `check` does: its end says in which format (.xml: JUnit), or FORMAT:FILE does; may be repeated' -r -F
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -s e -d 'Take this code instead of a script' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l format -d 'How standard output is written' -r -f -a "auto\t'json if standard output is not a terminal, otherwise text'
+text\t'For people: users and errnos by name, sizes in KiB'
+json\t'One JSON value a line (NDJSON), numbers as they are'
+ndjson\t'Only for `check`. One JSON value a line, one for each check'
+junit\t'Only for `check`. JUnit\'s XML, for continuous integration'
+tap\t'Only for `check`. The Test Anything Protocol, version 14'
+sarif\t'Only for `check`. SARIF 2.1.0, for code scanning'
+html\t'Only for `check`. One page that needs nothing else'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l color -d 'Colour in text' -r -f -a "auto\t'If standard output is a terminal, NO_COLOR is not set, and TERM is not `dumb`'
+always\t'Always, NO_COLOR or not'
+never\t'Never'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l door -d 'Attach probes only in this way; by default, in the first of these that the kernel allows' -r -f -a "lsm\t'On the LSM hooks; wants `bpf` in the kernel\'s list of LSMs'
+fmod_ret\t'On the functions that call the LSM hooks; can also deny'
+observe\t'Elsewhere; refuses nothing'"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l template-dir -d 'Directory with further templates, as objects named NAME.bpf.o; may be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l for -d 'End the session after this time, such as 10s or 5m; exit code 0' -r
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l icount -d 'Let guest time count instructions, so that measured ratios repeat exactly (slower)'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l inside -d 'Do it here, which is in the guest'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l attacker -d 'Be the process that tries'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l audit -d 'Report denials, kills and signals instead of doing them'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -l show-secrets -d 'Write passwords, tokens and keys in arguments and other texts as they are, not as <redacted>'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -s q -l quiet -d 'No banner, no notes, no closing table'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -s v -l verbose -d 'More diagnostics on standard error; repeat for more'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand redteam" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "run" -d 'Run a script: a file, code, or standard input'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "check" -d 'Run scripts of checks, and report what passes and what fails'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "record" -d 'Run a script, and keep all events in a file'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "replay" -d 'Run a script over what was recorded'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "learn" -d 'Watch what processes do, and write a script that allows only that'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "explain" -d 'Explain a script\'s probes: what runs where, and what each filter became'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "why" -d 'Show which layer of the kernel refuses each failing system call'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "scripts" -d 'List the scripts that are found by name, or describe one'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "templates" -d 'List the templates, or describe one: hooks, params, event fields'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "doctor" -d 'Find out what this machine can do, by trying each hook'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "panic" -d 'Detach everything of krsi-sh on this system, whichever session it belongs to'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "pins" -d 'List the probes that are pinned, or look at one, change it, remove it'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "lab" -d 'Run a script in a throwaway virtual machine, or get a prompt there'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "redteam" -d 'Try the known ways round what a script refuses, in a throwaway virtual machine'
+complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and not __fish_seen_subcommand_from run check record replay learn explain why scripts templates doctor panic pins lab redteam help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "list" -d 'List them'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "show" -d 'Tell all about one'
 complete -c krsi-sh -n "__fish_krsi_sh_using_subcommand help; and __fish_seen_subcommand_from pins" -f -a "remove" -d 'Remove one: it refuses nothing from here on, and is detached unless a session holds it as well'

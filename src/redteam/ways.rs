@@ -76,7 +76,7 @@ const ROOTS: &str =
     "`/proc/self/root`, `/proc/PID/root`, chroot, a mount namespace of one's own as root of a user namespace";
 const CALLS: &str = "openat2(2), the calls of 32-bit programs and of x32";
 const OPENS_NOTHING: &str = "truncate(2), stat(2), rename(2), which open nothing";
-const PASSED_ON: &str = "a descriptor that somebody passes on (SCM_RIGHTS, pidfd_getfd(2))";
+const PASSED_ON: &str = "a descriptor that another process passes on (SCM_RIGHTS, pidfd_getfd(2))";
 const OTHERS: &str = "a thread that is not the first, a child in another pid namespace";
 const USER: &str = "becoming another user than the one in scope";
 const PROGRAM_NAMES: &str = "another name of the executable";
