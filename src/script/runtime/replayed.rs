@@ -85,7 +85,7 @@ impl Runtime {
     ) -> Result<(), Stop> {
         let now = self.clock.kernel_ns();
         if !self.in_callback.get() && recorded.settles(until) {
-            loop {
+            while !self.interrupted() {
                 match recorded.next_settled() {
                     Next::Event => self.dispatch_some(engine, usize::MAX)?,
                     Next::Matches(until) => self.correlate_until(engine, until)?,

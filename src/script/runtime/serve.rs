@@ -242,6 +242,10 @@ impl Runtime {
 
     pub(super) fn dispatch_some(&self, engine: &Engine, most: usize) -> Result<(), Stop> {
         for _ in 0..most {
+            // A signal goes first: it would end the next callback before that has begun.
+            if self.interrupted() && !self.tears_down.get() {
+                break;
+            }
             // Many that each take a moment take long.
             self.heartbeat();
             let Some(event) = self.events.1.try_next() else { break };
