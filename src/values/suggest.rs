@@ -33,8 +33,9 @@ fn far(given: &str, candidate: &str) -> Option<usize> {
         return None;
     }
     let distance = strsim::damerau_levenshtein(given, &candidate);
-    // Of three letters one that is wrong makes another word.
-    let another = length < 4 && candidate.chars().count() == length && !same_letters(given, &candidate);
+    // Of three letters one that is wrong makes another word, and so does one that is added to two.
+    let letters = candidate.chars().count();
+    let another = letters < 3 || (length < 4 && letters == length && !same_letters(given, &candidate));
     if distance <= most && !(distance > 0 && another) {
         return Some(distance);
     }
@@ -71,9 +72,14 @@ mod tests {
 
     #[test]
     fn another_word_is_no_slip() {
-        for (given, other) in
-            [("foo", "floor"), ("open", "append"), ("man", "max"), ("load", "log"), ("stats", "starts_with")]
-        {
+        for (given, other) in [
+            ("foo", "floor"),
+            ("open", "append"),
+            ("man", "max"),
+            ("load", "log"),
+            ("stats", "starts_with"),
+            ("pim", "PI"),
+        ] {
             assert_eq!(nearest(given, [other]), None, "{given}");
         }
     }

@@ -157,7 +157,7 @@ impl Runtime {
             return Ok(());
         }
         let (severity, text) = match said.and_then(|value| refused(&value)) {
-            Ok(true) if refusals(probe) > before => {
+            Ok(true) if before.is_some_and(|before| refusals(probe).is_some_and(|now| now > before)) => {
                 if watch.told.replace(false) {
                     self.note(&format!("probe `{}` refuses its canary again", probe.name()));
                 }
@@ -191,8 +191,9 @@ impl Runtime {
     }
 }
 
-fn refusals(probe: &ProbeHandle) -> u64 {
-    probe.counters().map_or(0, |counters| counters.deny + counters.kill)
+/// What it has refused so far; nothing if that cannot be read.
+fn refusals(probe: &ProbeHandle) -> Option<u64> {
+    probe.counters().ok().map(|counters| counters.deny + counters.kill)
 }
 
 /// Whether a trigger was refused: as the function says, or what `attempt` has given says.
