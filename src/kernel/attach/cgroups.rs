@@ -80,7 +80,7 @@ impl Named {
 }
 
 /// A cgroup's id is the inode number of its directory (kernfs); `None` if there is none there.
-fn id_at(path: &Path) -> Option<u64> {
+pub fn id_at(path: &Path) -> Option<u64> {
     let is_cgroup = statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC);
     path.metadata().ok().filter(|_| is_cgroup).map(|found| found.ino())
 }
@@ -224,6 +224,11 @@ impl Ways {
             }
         }
         Ok(())
+    }
+
+    /// Whether a cgroup of this id was found at a node, by the kernel's side or by this one.
+    pub fn has(&self, id: u64) -> bool {
+        self.table.as_ref().is_some_and(|table| table.get(&id, 0).is_ok())
     }
 
     /// Puts the cgroups that are at the nodes now into the table.

@@ -87,6 +87,8 @@ pub struct Resolved {
     /// What was pinned to what, a sentence each.
     pinned: Vec<String>,
     table: Option<HashMap<MapData, Key, u8>>,
+    /// Cgroups that the kernel's side has put there, and whose directories could not be seen when it was last looked.
+    not_yet_seen: BTreeSet<Key>,
     previous_looked_at: Option<Instant>,
 }
 
@@ -311,17 +313,37 @@ impl Resolved {
     }
 
     /// Looks whether another process has changed who is in scope, and puts that back; gives how many entries were put there, and how
-    /// many taken out. What the kernel's side takes out itself is left to [`Self::follow`].
+    /// many taken out. Cgroups that the kernel's side puts there and takes out itself are left alone.
     ///
     /// # Errors
     /// If the table cannot be read, or has no room.
     pub fn restore(&mut self) -> Result<(usize, usize), KernelError> {
-        let by_kernel: BTreeSet<u32> = self.cgroups.iter().map(|(number, _)| *number).collect();
         let Some(table) = &mut self.table else { return Ok((0, 0)) };
         let found = table.keys().collect::<Result<BTreeSet<Key>, _>>().map_err(|e| full(TABLE, &e))?;
-        let put: Vec<Key> = found.difference(&self.members).copied().collect();
-        let is_ours = |key: &&Key| !by_kernel.contains(&u32::from_ne_bytes([key[0], key[1], key[2], key[3]]));
-        let taken: Vec<Key> = self.members.difference(&found).filter(is_ours).copied().collect();
+        let of_cgroups: BTreeSet<u32> = self.cgroups.iter().map(|(number, _)| *number).collect();
+        // Asked after the table was read: a cgroup that goes takes its entry with it only once its directory is gone.
+        let here: BTreeSet<Key> = self
+            .cgroups
+            .iter()
+            .filter_map(|(number, named)| Some(layout(*number, 0, cgroups::id_at(&named.path)?)))
+            .collect();
+        let is_of_cgroup = |key: &Key| of_cgroups.contains(&number_of_condition(key));
+        let mut not_yet = BTreeSet::new();
+        let mut put = Vec::new();
+        for key in found.difference(&self.members) {
+            if is_of_cgroup(key) && here.contains(key) {
+                continue;
+            }
+            // The kernel's side puts a cgroup there before its directory can be seen.
+            if is_of_cgroup(key) && self.ways.has(number_in(key)) && !self.not_yet_seen.contains(key) {
+                not_yet.insert(*key);
+            } else {
+                put.push(*key);
+            }
+        }
+        self.not_yet_seen = not_yet;
+        let is_to_be = |key: &&Key| !is_of_cgroup(key) || here.contains(*key);
+        let taken: Vec<Key> = self.members.difference(&found).filter(is_to_be).copied().collect();
         for key in &put {
             let _ = table.remove(key);
         }
@@ -383,7 +405,7 @@ impl Resolved {
         let numbers: BTreeSet<u32> = self.cgroups.iter().map(|(number, _)| *number).collect();
         let numbers: BTreeSet<u32> =
             numbers.into_iter().chain(self.executables.iter().map(|(_, number, _)| *number)).collect();
-        let followed = |key: &Key| numbers.contains(&u32::from_ne_bytes([key[0], key[1], key[2], key[3]]));
+        let followed = |key: &Key| numbers.contains(&number_of_condition(key));
         let Some(table) = &mut self.table else { return Ok(()) };
         for key in wanted.difference(&self.members).copied().collect::<Vec<_>>() {
             table.insert(key, 1, 0).map_err(|e| full(TABLE, &e))?;
@@ -398,6 +420,11 @@ impl Resolved {
         }
         Ok(())
     }
+}
+
+/// The number of the condition that a member belongs to.
+fn number_of_condition(key: &Key) -> u32 {
+    u32::from_ne_bytes([key[0], key[1], key[2], key[3]])
 }
 
 /// The number that a member is.

@@ -3,7 +3,10 @@
 use std::{
     fs,
     io::{Read, Seek, SeekFrom},
-    os::fd::{AsRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -246,7 +249,36 @@ pub fn tables() -> Outcome {
     before.iter().try_for_each(|key| members.remove(key))?;
     said(&mut scoped, "had its scope changed by another process (0 put there, 1 taken out)")?;
     same("members", members.keys()?, before)?;
-    ended_well(scoped, 1)
+    ended_well(scoped, 1)?;
+    cgroups_in_scope()
+}
+
+/// The kernel's side writes to this table as well, so what it puts there is told from what another process does.
+fn cgroups_in_scope() -> Outcome {
+    let [left_out, other] = ["/sys/fs/cgroup/left-out", "/sys/fs/cgroup/other"];
+    for cgroup in [left_out, other] {
+        fs::create_dir_all(cgroup).map_err(text)?;
+    }
+    let mut shell = Shell::ready(&format!(
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{not_cgroup: \"{left_out}\", pid: {}}}).lease(\"1h\").deny().name(\"t\").attach(); print(\"ready\");",
+        std::process::id()
+    ))?;
+    let (members, nodes) = (Foreign::one("krsi_scope_memb")?, Foreign::one("krsi_scope_node")?);
+    let before = members.keys()?;
+    let entry = before.first().ok_or("the scope has no entry")?;
+    members.remove(entry)?;
+    said(&mut shell, "had its scope changed by another process (0 put there, 1 taken out)")?;
+    same("members", members.keys()?, before.clone())?;
+    let id = fs::metadata(other).map_err(text)?.ino().to_ne_bytes();
+    let mut foreign = entry.clone();
+    foreign[8..16].copy_from_slice(&id);
+    // As the kernel's side would do it, of a cgroup that nobody named.
+    nodes.put(&id, &mut [0; 4]).map_err(text)?;
+    members.put(&foreign, &mut [1]).map_err(text)?;
+    said(&mut shell, "had its scope changed by another process (1 put there, 0 taken out)")?;
+    same("members", members.keys()?, before)?;
+    ended_well(shell, 2)?;
+    [left_out, other].iter().try_for_each(|cgroup| fs::remove_dir(cgroup).map_err(text))
 }
 
 fn ended_well(shell: Shell, altered: usize) -> Outcome {
