@@ -16,7 +16,7 @@ help: ## Say what there is
 demo: ## Boot a kernel in the lab and watch a script observe and deny in it
 	@scripts/setup lab
 	@scripts/kernels -v 6.12
-	@cargo build --release
+	@scripts/alive "still compiling" cargo build --release
 	@$(BIN) --format=text lab --kernel 6.12 scripts/demo.rhai
 
 test: ## Run everything, in stages: lints, the objects' rebuild check, all tests; every claim on the oldest and the newest kernel, the common ones on all five
@@ -61,7 +61,7 @@ lint: ## Formatting and lints, warnings being errors
 	cargo fmt --check
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --release --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/debian scripts/kernels scripts/fuzz scripts/peers scripts/reports scripts/test .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/alive scripts/setup scripts/debian scripts/kernels scripts/fuzz scripts/peers scripts/reports scripts/test .ci/run; fi
 
 bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup lab
@@ -75,7 +75,7 @@ performance: ## The same, and write the figures into docs/performance.md
 	@KRSI_BLESS=1 $(MAKE) --no-print-directory bench
 
 build: ## Build the program
-	cargo build --release --locked
+	@scripts/alive "still compiling" cargo build --release --locked
 
 install: ## Install to $(PREFIX) what `make build` has built: the program, completions, man page
 	@[ -x "$(BIN)" ] || $(MAKE) --no-print-directory build
