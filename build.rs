@@ -1,6 +1,6 @@
-//! Compresses the committed template objects, so that adding a template touches no Rust file. Most of each is the same engine: one
-//! object is compressed by itself, and every other one as what is different in it, so any can be opened without the rest. No
-//! compiler for eBPF is needed here: `make templates` builds the objects, and they are committed.
+//! Compresses the committed template objects and what the index says of each, so that adding a template touches no Rust file. Most
+//! of each is the same: one is compressed by itself, and every other one as what is different in it, so any can be opened without
+//! the rest. No compiler for eBPF is needed here: `make templates` builds the objects, and they are committed.
 
 #[path = "src/template/hash.rs"]
 mod hash;
@@ -30,50 +30,66 @@ fn main() -> io::Result<()> {
 
     let index = fs::read_to_string(directory.join("index.ndjson")).unwrap_or_default();
     println!("cargo::rerun-if-changed={}", directory.join("index.ndjson").display());
+    let (together, lines) = index.split_once('\n').unwrap_or_default();
     let mut objects = Vec::new();
-    let mut indexed = 0;
+    let mut descriptions = Vec::new();
     for stem in stems {
         let path = directory.join(format!("{stem}.bpf.o"));
         println!("cargo::rerun-if-changed={}", path.display());
         let object = fs::read(&path)?;
-        indexed +=
-            usize::from(index.contains(&format!("{{\"stem\":{stem:?},\"hash\":{},", hash::hash(&object))));
+        let begin = format!("{{\"stem\":{stem:?},\"hash\":{},", hash::hash(&object));
+        descriptions.extend(lines.lines().find(|line| line.starts_with(&begin)).map(|line| line.as_bytes().to_vec()));
         objects.push((stem, object));
     }
-    let (archive, places) = archive(&objects)?;
-
-    let is_fresh = indexed == objects.len() && index.lines().count() == objects.len();
+    let is_fresh = descriptions.len() == objects.len() && lines.lines().count() == objects.len();
     if !is_fresh {
         println!(
             "cargo::warning=the index of the templates is stale, so that each start reads all objects; renew it: \
              KRSI_BLESS=1 cargo test --release --test templates -- index"
         );
+        descriptions.clear();
     }
-    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    let out = Path::new(&out);
-    let index = if is_fresh { index.as_bytes() } else { b"" };
-    fs::write(out.join("index.zst"), compressed(index, None)?)?;
-    fs::write(out.join("objects.zst"), archive)?;
-    fs::write(out.join("objects.rs"), places)
-}
 
-/// Compresses each object; returns all of them one after the other, and the Rust source that tells where each is.
-fn archive(objects: &[(String, Vec<u8>)]) -> io::Result<(Vec<u8>, String)> {
     let reference = objects.iter().position(|(stem, _)| stem == REFERENCE);
     let reference = reference.ok_or_else(|| io::Error::other(format!("there is no object `{REFERENCE}`")))?;
-    let prefix = objects.get(reference).map(|(_, object)| object.as_slice());
-    let mut archive = Vec::new();
-    let mut places = format!(
-        "/// The object that the others are compressed against.\nconst REFERENCE: usize = {reference};\n\n\
-         /// Each object by file stem: where it lies in the archive, and how long it is when it is opened.\n\
-         pub const PLACES: &[(&str, std::ops::Range<usize>, usize)] = &[\n"
+    let (stems, objects): (Vec<_>, Vec<_>) = objects.into_iter().unzip();
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    let out = Path::new(&out);
+    let mut source = format!(
+        "/// The object, and the line of the index, that the others are compressed against.\n\
+         const REFERENCE: usize = {reference};\n\n\
+         /// The objects' file names without extension.\n\
+         pub const STEMS: &[&str] = &{stems:?};\n\n"
     );
-    for (at, (stem, object)) in objects.iter().enumerate() {
-        let start = archive.len();
-        archive.extend(compressed(object, prefix.filter(|_| at != reference))?);
-        let _ = writeln!(places, "    ({stem:?}, {start}..{}, {}),", archive.len(), object.len());
+    for (name, doc, pieces) in [
+        ("objects", "Where each object lies in the archive, and how long it is when it is opened.", &objects),
+        ("descriptions", "The same of the lines of the index; none if it was stale.", &descriptions),
+    ] {
+        let (archive, places) = archive(pieces, reference)?;
+        fs::write(out.join(format!("{name}.zst")), archive)?;
+        let _ = writeln!(
+            source,
+            "/// {doc}\nconst {}: &[(std::ops::Range<usize>, usize)] = &{places:?};\n",
+            name.to_uppercase()
+        );
     }
-    places.push_str("];\n");
+    fs::write(out.join("together.json"), together)?;
+    fs::write(out.join("archive.rs"), source)
+}
+
+/// Where a piece lies among the compressed ones, and how long it is.
+type Place = (std::ops::Range<usize>, usize);
+
+/// Compresses each piece; returns all of them one after the other, and where each is.
+fn archive(pieces: &[Vec<u8>], reference: usize) -> io::Result<(Vec<u8>, Vec<Place>)> {
+    let prefix = pieces.get(reference).map(Vec::as_slice);
+    let mut archive = Vec::new();
+    let mut places = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        let start = archive.len();
+        archive.extend(compressed(piece, prefix.filter(|_| at != reference))?);
+        places.push((start..archive.len(), piece.len()));
+    }
     Ok((archive, places))
 }
 

@@ -395,4 +395,7 @@ fn the_index_is_what_the_objects_say() {
         assert_eq!(format!("{:?}", indexed.layout), format!("{:?}", described.layout));
         assert_eq!((&indexed.fields, &indexed.params), (&described.fields, &described.params));
     }
+    assert!(catalogue().names().eq(described.names()), "an object's file has the name of its template");
+    assert_eq!(catalogue().iter().count(), described.names().count());
+    assert_eq!(catalogue().field_names(), described.field_names());
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_1, bpf_cmd};
@@ -15,6 +15,16 @@ pub fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
         libc::syscall(libc::SYS_bpf, command as libc::c_long, &raw mut *attributes, size_of::<bpf_attr>())
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Has the kernel fill in what it knows of a program, a link or types.
+pub fn inform<T>(object: BorrowedFd<'_>, info: &mut T) -> io::Result<()> {
+    // SAFETY: all zero is a valid value of this union of plain numbers.
+    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
+    attributes.info.bpf_fd = object.as_raw_fd().cast_unsigned();
+    attributes.info.info_len = u32::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    attributes.info.info = (&raw mut *info).addr() as u64;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes).map(drop)
 }
 
 /// Makes a map. `describe` is given its attributes, all zero.

@@ -2,12 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsFd as _, OwnedFd},
     time::UNIX_EPOCH,
 };
 
 use aya::programs::{ProgramError, ProgramInfo, loaded_links, loaded_programs};
-use aya_obj::generated::{bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_prog_info};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_func_info, bpf_prog_info};
 use btf_rs::{Btf, Type};
 use procfs::process::{FDTarget, Process, all_processes};
 
@@ -16,9 +16,10 @@ use crate::{
     facts::bpf::Program,
     kernel::{
         KernelError,
-        call::{bpf, descriptor},
+        call::{bpf, descriptor, inform},
         errno::chain,
-        host, label,
+        host::{self, vmlinux},
+        label,
     },
     raw,
 };
@@ -77,7 +78,7 @@ fn raw_info(program: &ProgramInfo) -> Option<bpf_prog_info> {
     let descriptor = program.fd().ok()?;
     // SAFETY: it is plain numbers, and zeros are a value of it.
     let mut info = unsafe { std::mem::zeroed::<bpf_prog_info>() };
-    info_of(descriptor.as_fd().as_raw_fd(), &mut info)?;
+    inform(descriptor.as_fd(), &mut info).ok()?;
     Some(info)
 }
 
@@ -93,7 +94,7 @@ pub(in crate::kernel) fn function_of(id: u32) -> Option<(OwnedFd, u32)> {
     info.func_info = (&raw mut function).addr() as u64;
     info.nr_func_info = 1;
     info.func_info_rec_size = size_of::<bpf_func_info>() as u32;
-    info_of(program.as_raw_fd(), &mut info)?;
+    inform(program.as_fd(), &mut info).ok()?;
     (function.type_id != 0).then_some((program, function.type_id))
 }
 
@@ -102,7 +103,7 @@ pub(in crate::kernel) fn function_of(id: u32) -> Option<(OwnedFd, u32)> {
 fn target(info: &bpf_prog_info, types: &mut Option<Option<Btf>>) -> Option<String> {
     let number = info.attach_btf_id;
     // The numbers of another object (a module, another program) mean something else.
-    if number == 0 || !are_the_kernels(info.attach_btf_obj_id) {
+    if number == 0 || vmlinux::of_id(info.attach_btf_obj_id).is_none() {
         return None;
     }
     let types = types.get_or_insert_with(|| Btf::from_file(host::BTF).ok()).as_ref()?;
@@ -113,32 +114,6 @@ fn target(info: &bpf_prog_info, types: &mut Option<Option<Btf>>) -> Option<Strin
     };
     let name = name.strip_prefix("bpf_lsm_").or_else(|| name.strip_prefix("btf_trace_")).unwrap_or(&name);
     Some(name.to_owned())
-}
-
-/// Whether the types of this id are those of the kernel itself.
-fn are_the_kernels(id: u32) -> bool {
-    const NAME: &[u8] = b"vmlinux\0";
-    // SAFETY: zeros are a value of it.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    attributes.__bindgen_anon_6.__bindgen_anon_1.btf_id = id;
-    let Ok(types) = descriptor(bpf(bpf_cmd::BPF_BTF_GET_FD_BY_ID, &mut attributes)) else { return false };
-    let mut name = [0_u8; 64];
-    // SAFETY: it is plain numbers, and zeros are a value of it.
-    let mut info = unsafe { std::mem::zeroed::<bpf_btf_info>() };
-    info.name = name.as_mut_ptr().addr() as u64;
-    info.name_len = name.len() as u32;
-    let told = info_of(types.as_fd().as_raw_fd(), &mut info);
-    told.is_some() && info.kernel_btf == 1 && name.starts_with(NAME)
-}
-
-/// Has the kernel fill in what it knows of a program or of types.
-fn info_of<T>(descriptor: RawFd, info: &mut T) -> Option<()> {
-    // SAFETY: zeros are a value of it.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    attributes.info.bpf_fd = descriptor.cast_unsigned();
-    attributes.info.info_len = u32::try_from(size_of::<T>()).ok()?;
-    attributes.info.info = (&raw mut *info).addr() as u64;
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes).ok().map(|_| ())
 }
 
 /// Which processes hold which program, or a link to it.

@@ -74,7 +74,8 @@ impl Kernel {
         let mut wanted = Wanted::default();
         wanted.add(iterators::OBJECT);
         wanted.add(processes::OBJECT);
-        self.catalogue.iter().for_each(|template| wanted.add_names(&template.names));
+        let (types, sections) = self.catalogue.kernel_names();
+        wanted.add_names(types, sections);
         let types = kernel_types::types(wanted)?;
         Ok(self.iterators.get_or_init(|| Iterators::new(types)))
     }

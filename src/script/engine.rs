@@ -16,7 +16,7 @@ use crate::{report::Record, template::Catalogue};
 pub fn build(runtime: &Rc<Runtime>) -> Engine {
     let mut engine = bare();
     api::register(&mut engine);
-    api::event::register_fields(&mut engine, runtime.catalogue.iter());
+    api::event::register_fields(&mut engine, runtime.catalogue.field_names());
     engine.set_default_tag(Dynamic::from(Rc::clone(runtime)));
 
     let acting = Rc::clone(runtime);

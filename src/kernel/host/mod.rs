@@ -3,6 +3,7 @@
 pub mod facts;
 pub mod preemption;
 pub mod tracepoints;
+pub mod vmlinux;
 
 use std::{fs, io, path::Path};
 

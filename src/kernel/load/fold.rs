@@ -8,6 +8,8 @@
 //! Sparse conditional constant propagation (Wegman and Zadeck, 1991) over the registers of each function, then removal of
 //! dead code by liveness. Memory is not followed: a number that is written to the stack and read again is not known.
 
+use std::collections::BTreeSet;
+
 use super::instruction::{BY_REGISTER, Instruction, class, operation as op, pseudo};
 
 /// A program: its first function is where it is entered.
@@ -150,8 +152,9 @@ fn states(body: &[Operation], constant: &impl Fn(i32, i64, usize) -> Option<u64>
         return states;
     }
     states[0] = Some([Value::Unknown; REGISTERS]);
-    let mut waiting = vec![0];
-    while let Some(at) = waiting.pop() {
+    // In the order of the code, which leads forwards nearly everywhere: so most are looked at once.
+    let mut waiting = BTreeSet::from([0]);
+    while let Some(at) = waiting.pop_first() {
         let Some(before) = states[at] else { continue };
         let operation = &body[at];
         let after = after(operation, &before, constant);
@@ -162,7 +165,7 @@ fn states(body: &[Operation], constant: &impl Fn(i32, i64, usize) -> Option<u64>
             let joined = state.map_or(after, |known| join(&known, &after));
             if *state != Some(joined) {
                 *state = Some(joined);
-                waiting.push(to);
+                waiting.insert(to);
             }
         }
     }

@@ -5,12 +5,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use aya_obj::btf::{Btf, BtfKind};
+use aya_obj::btf::{Btf, BtfError, BtfKind};
 
 use crate::kernel::{
     KernelError,
     errno::chain,
-    host,
+    host::{self, vmlinux},
     load::{
         casts::{self, Casts},
         target::Target,
@@ -20,8 +20,7 @@ use crate::kernel::{
 
 /// What objects ask of the kernel's types.
 pub struct KernelTypes {
-    /// Structs, unions, enums and typedefs by their names, to relocate against; their numbers are not the kernel's.
-    pub named: Btf,
+    named: Named,
     /// What programs are attached to, with the kernel's numbers, by which the kernel is told.
     targets: HashMap<String, Target>,
     /// Where the kernel lets a program say what is behind an address.
@@ -30,7 +29,34 @@ pub struct KernelTypes {
     pub version: u32,
 }
 
+/// Structs, unions, enums and typedefs by their names.
+enum Named {
+    /// Those that some object names, as a section; their numbers are not the kernel's.
+    Some(Vec<u8>),
+    All(Btf),
+}
+
 impl KernelTypes {
+    /// Gives `relocate` the types that an object names. (It looks at each of the types for each that the object names, so there are
+    /// to be no others.)
+    ///
+    /// # Errors
+    /// If `relocate` fails.
+    pub fn with_named<T, E: From<BtfError>>(
+        &self,
+        object: &[u8],
+        relocate: impl FnOnce(&Btf) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let some = match &self.named {
+            Named::All(types) => return relocate(types),
+            Named::Some(some) => some,
+        };
+        let mut wanted = Wanted::default();
+        wanted.add(object);
+        let few = Whole::parse(some).and_then(|types| types.named(&wanted));
+        relocate(&Btf::parse(few.as_ref().unwrap_or(some), Default::default())?)
+    }
+
     /// What a program is attached to, by its name there ([`type_name`](super::target::type_name)).
     pub fn target(&self, type_name: &str) -> Option<Target> {
         self.targets.get(type_name).copied()
@@ -54,22 +80,22 @@ pub fn types(wanted: Wanted) -> Result<&'static KernelTypes, KernelError> {
 }
 
 fn read(wanted: &Wanted) -> Result<KernelTypes, KernelError> {
-    let whole = match std::fs::read(host::BTF) {
+    let whole = match vmlinux::types() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KernelError::NoBtf),
         other => other.map_err(|error| KernelError::Btf { error: chain(&error) })?,
-    };
-    let parse = |types: &[u8]| {
-        Btf::parse(types, Default::default()).map_err(|error| KernelError::Btf { error: error.to_string() })
     };
     let version = host::version()?;
     let some = Whole::parse(&whole)
         .and_then(|types| Some((types.named(wanted)?, types.targets(wanted)?, casts(&types))));
     match some {
-        Some((named, targets, casts)) => Ok(KernelTypes { named: parse(&named)?, targets, casts, version }),
+        Some((named, targets, casts)) => {
+            Ok(KernelTypes { named: Named::Some(named), targets, casts, version })
+        }
         None => {
-            let named = parse(&whole)?;
-            let targets = targets_of(&named, wanted);
-            Ok(KernelTypes { named, targets, casts: None, version })
+            let all = Btf::parse(&whole, Default::default())
+                .map_err(|error| KernelError::Btf { error: error.to_string() })?;
+            let targets = targets_of(&all, wanted);
+            Ok(KernelTypes { named: Named::All(all), targets, casts: None, version })
         }
     }
 }

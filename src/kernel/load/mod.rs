@@ -15,7 +15,13 @@ pub mod sets;
 pub mod target;
 pub mod types;
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use self::{
     constants::Constants,
@@ -72,6 +78,7 @@ pub struct MissingHook {
 /// # Errors
 /// If the kernel knows none of the hooks, a host refuses such programs, or the verifier does.
 pub fn load(types: &KernelTypes, plan: &Plan<'_>, sizes: &[Size<'_>]) -> Result<Loaded, KernelError> {
+    check_sort(types, plan)?;
     let patched = patch(plan)?;
     let object = Object::new(&patched.bytes, patched.sets, types, sizes);
     load_programs(types, plan, with_processes(plan, object.map_err(|e| object_error(plan.template, &e))?)?)
@@ -120,6 +127,34 @@ fn load_programs(types: &KernelTypes, plan: &Plan<'_>, object: Object) -> Result
         Door::FmodRet => load_hooks(types, plan.template, object, by_function),
         Door::Observe => load_observers(types, plan.template, object),
     }
+}
+
+/// Looks whether the host lets such programs be loaded at all, before anything is made for them. A sort that was loaded once is not
+/// tried again.
+fn check_sort(types: &KernelTypes, plan: &Plan<'_>) -> Result<(), KernelError> {
+    static LOADED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+    let place = match plan.constants.door {
+        Door::Lsm => by_hook,
+        Door::FmodRet => by_function,
+        Door::Observe => return Ok(()),
+    };
+    let mut places = plan.template.layout.programs.iter().filter_map(|(hook, program)| {
+        let Place { sort, target, .. } = place(types, plan.template, hook, program).ok()?;
+        Some((hook, sort, types.target(&type_name(sort, &target))?.number))
+    });
+    let Some((hook, sort, target)) = places.next() else { return Ok(()) };
+    let loaded = match sort {
+        Sort::Lsm => &LOADED[0],
+        Sort::ModifyReturn => &LOADED[1],
+        _ => &LOADED[2],
+    };
+    if !loaded.load(Relaxed) {
+        if program::is_refused(sort, target) && !is_memory_locked() {
+            return Err(KernelError::Refused { hook: hook.clone() });
+        }
+        loaded.store(true, Relaxed);
+    }
+    Ok(())
 }
 
 /// A program, and as what of what it is loaded.

@@ -167,7 +167,7 @@ impl Object {
         let types = types.and_then(|types| types::with_byte_arrays(&types, &lengths));
         let (types, keys) = types.ok_or(ObjectError::Parse(ParseError::NoBTF))?;
         let types = load_types(&types).map_err(ObjectError::TypesRefused)?;
-        object.relocate_btf(&kernel.named)?;
+        kernel.with_named(bytes, |named| object.relocate_btf(named).map_err(ObjectError::from))?;
         let mut maps: Vec<_> = object.maps.drain().collect();
         maps.sort_by(|(one, _), (other, _)| one.cmp(other));
         let code_sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
@@ -386,7 +386,7 @@ impl Object {
             target: target.number,
             of_program,
             license: &self.license,
-            types: &self.types,
+            types: Some(&self.types),
         };
         program::load(&request, &code)
             .map_err(|refused| ObjectError::Program { name: name.to_owned(), refused })

@@ -4,7 +4,7 @@ use std::{
     ffi::CStr,
     fs::File,
     io,
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use aya_obj::generated::{
@@ -12,8 +12,11 @@ use aya_obj::generated::{
 };
 
 use crate::kernel::{
-    call::{bpf, descriptor},
-    load::fold::Code,
+    call::{bpf, descriptor, inform},
+    load::{
+        fold::Code,
+        instruction::{Instruction, class, operation},
+    },
 };
 
 /// What sort of program the kernel is told that it is.
@@ -59,8 +62,8 @@ pub struct Request<'r> {
     /// The program whose type it is, if it is not the kernel's.
     pub of_program: Option<BorrowedFd<'r>>,
     pub license: &'r CStr,
-    /// The object's types.
-    pub types: &'r OwnedFd,
+    /// The object's types, if it has any.
+    pub types: Option<&'r OwnedFd>,
 }
 
 /// Why the kernel takes a program no more, and what the verifier says to it; nothing if it was never asked.
@@ -100,6 +103,24 @@ pub fn load(request: &Request<'_>, code: &Code) -> Result<OwnedFd, Refused> {
     }
 }
 
+/// Whether this host refuses each program of this sort, whatever is in it: one that does nothing is tried.
+pub fn is_refused(sort: Sort, target: u32) -> bool {
+    let set_to_0 = Instruction { code: class::ALU64 | operation::MOV, ..Instruction::default() };
+    let exit = Instruction { code: class::JMP | operation::EXIT, ..Instruction::default() };
+    let code = Code { instructions: vec![set_to_0, exit], functions: Vec::new() };
+    let request = Request {
+        name: "krsi_tried",
+        sort,
+        sleepable: false,
+        target,
+        of_program: None,
+        license: c"Dual MIT/GPL",
+        types: None,
+    };
+    let refusal = load_once(&request, &code, &mut []).err();
+    refusal.is_some_and(|error| error.raw_os_error() == Some(nix::libc::EPERM))
+}
+
 fn load_once(request: &Request<'_>, code: &Code, log: &mut [u8]) -> io::Result<OwnedFd> {
     const SLEEPABLE: u32 = 1 << 4;
     let instructions: Vec<u8> = code.instructions.iter().flat_map(|one| one.bytes()).collect();
@@ -123,10 +144,12 @@ fn load_once(request: &Request<'_>, code: &Code, log: &mut [u8]) -> io::Result<O
     if let Some(program) = request.of_program {
         load.__bindgen_anon_1.attach_prog_fd = program.as_raw_fd().cast_unsigned();
     }
-    load.prog_btf_fd = request.types.as_raw_fd().cast_unsigned();
-    load.func_info = functions.as_ptr() as u64;
-    load.func_info_cnt = u32::try_from(functions.len()).map_err(io::Error::other)?;
-    load.func_info_rec_size = size_of::<bpf_func_info>() as u32;
+    if let Some(types) = request.types {
+        load.prog_btf_fd = types.as_raw_fd().cast_unsigned();
+        load.func_info = functions.as_ptr() as u64;
+        load.func_info_cnt = u32::try_from(functions.len()).map_err(io::Error::other)?;
+        load.func_info_rec_size = size_of::<bpf_func_info>() as u32;
+    }
     let room = load.prog_name.len() - 1;
     for (to, from) in load.prog_name[..room].iter_mut().zip(request.name.bytes()) {
         *to = from.cast_signed();
@@ -164,12 +187,7 @@ impl Link {
     pub fn of(link: &OwnedFd) -> io::Result<Self> {
         // SAFETY: all zero is a valid value of this struct of plain numbers.
         let mut info = unsafe { std::mem::zeroed::<bpf_link_info>() };
-        // SAFETY: all zero is a valid value of this union of plain numbers.
-        let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-        attributes.info.bpf_fd = link.as_raw_fd().cast_unsigned();
-        attributes.info.info_len = u32::try_from(size_of::<bpf_link_info>()).map_err(io::Error::other)?;
-        attributes.info.info = std::ptr::from_mut(&mut info) as u64;
-        bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+        inform(link.as_fd(), &mut info)?;
         Ok(Link { id: info.id, program: info.prog_id })
     }
 }
@@ -182,12 +200,7 @@ impl Link {
 pub fn missed(program: &OwnedFd) -> io::Result<u64> {
     // SAFETY: all zero is a valid value of this struct of plain numbers.
     let mut info = unsafe { std::mem::zeroed::<bpf_prog_info>() };
-    // SAFETY: all zero is a valid value of this union of plain numbers.
-    let mut attributes = unsafe { std::mem::zeroed::<bpf_attr>() };
-    attributes.info.bpf_fd = program.as_raw_fd().cast_unsigned();
-    attributes.info.info_len = u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
-    attributes.info.info = std::ptr::from_mut(&mut info) as u64;
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    inform(program.as_fd(), &mut info)?;
     Ok(info.recursion_misses)
 }
 

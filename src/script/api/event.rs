@@ -1,6 +1,6 @@
 //! Events as scripts read them: `e.FIELD`, by the template's own names.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use rhai::{Array, Dynamic, Engine, Map, plugin::*};
 
@@ -14,7 +14,6 @@ use crate::{
         origin::{self, ScriptAncestor, ScriptRelative},
         value,
     },
-    template::Template,
 };
 
 /// Refuses a value for a field. What a method has left as it is comes back here too, and is no change.
@@ -70,10 +69,10 @@ mod functions {
     }
 }
 
-/// Registers each template's fields by their names too: a property that has no function of its own costs a search for
+/// Registers the templates' fields by their names too: a property that has no function of its own costs a search for
 /// one, and an error that says so, each time it is read.
-pub fn register_fields<'t>(engine: &mut Engine, templates: impl Iterator<Item = &'t Arc<Template>>) {
-    let fields = templates.flat_map(|template| template.fields.iter().map(|field| field.name.as_str()));
+pub fn register_fields(engine: &mut Engine, fields: &BTreeSet<String>) {
+    let fields = fields.iter().map(String::as_str);
     let relatives = RELATIVES.iter().map(|relative| relative.name).chain([ANCESTORS]);
     let names: BTreeSet<&str> = fields.chain(relatives).collect();
     for name in names {
