@@ -10,10 +10,26 @@
 #include "krsi_verdict.bpf.h"
 #include "krsi_walk.bpf.h"
 
+#define KRSI_RING_SIZE (1 << 20)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, KRSI_RING_SIZE);
 } krsi_events SEC(".maps");
+
+/*
+ * The kernel wakes the reader for the first record that it has not read, and no other: a reader that waits a moment before it
+ * reads is woken once for all that come meanwhile (src/kernel/maps/ring.rs). It is told not to wait where a task is held until
+ * there is an answer, and while the buffer fills.
+ */
+static __always_inline u64 krsi_waking(u32 verdict)
+{
+	if (verdict == KRSI_ASK)
+		return BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_query(&krsi_events, BPF_RB_AVAIL_DATA) > KRSI_RING_SIZE / 4)
+		return BPF_RB_FORCE_WAKEUP;
+	return 0;
+}
 
 struct krsi_sequence {
 	struct bpf_spin_lock lock;
@@ -132,7 +148,8 @@ __noinline u64 krsi_emit(u32 slot)
 	scratch->event.header.seq = krsi_next_number();
 	if (size > sizeof(struct event))
 		size = sizeof(struct event);
-	if (bpf_ringbuf_output(&krsi_events, (char *)&scratch->event - krsi_origin_sent, krsi_origin_sent + size, 0)) {
+	if (bpf_ringbuf_output(&krsi_events, (char *)&scratch->event - krsi_origin_sent, krsi_origin_sent + size,
+			       krsi_waking(scratch->event.header.verdict))) {
 		krsi_count(krsi_counter_lost_ring);
 		return 0;
 	}

@@ -46,6 +46,8 @@ enum {
 
 enum {
 	BPF_ANY = 0,
+	BPF_RB_FORCE_WAKEUP = 2, /* of bpf_ringbuf_output */
+	BPF_RB_AVAIL_DATA = 0,   /* of bpf_ringbuf_query */
 	BPF_NOEXIST = 1,
 };
 
@@ -356,6 +358,7 @@ static long (*const bpf_send_signal_thread)(u32 signal) = (void *)117;
 static u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*const bpf_seq_write)(void *seq, const void *data, u32 len) = (void *)127;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static u64 (*const bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
 static long (*const bpf_d_path)(struct path *path, char *buf, u32 size) = (void *)147;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 static struct pt_regs *(*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;

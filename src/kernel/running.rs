@@ -87,6 +87,7 @@ pub fn reading_thread() -> Result<Runtime, KernelError> {
         .worker_threads(1)
         .thread_name("krsi-rings")
         .enable_io()
+        .enable_time()
         .build()
         .map_err(|error| KernelError::Host { what: "start the thread that reads events".into(), error })
 }

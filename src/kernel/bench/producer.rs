@@ -49,7 +49,7 @@ pub struct Produced {
 /// When the kernel wakes a process that waits for records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waking {
-    /// If the reader has caught up, which is what templates ask for.
+    /// If the reader has caught up, or the buffer fills: what templates ask for (`krsi_waking` of `krsi_event.bpf.h`).
     Adaptive,
     Never,
 }
@@ -86,7 +86,7 @@ impl Producer {
             .and_then(|field| i16::try_from(field.offset - template.layout.origin_size).ok());
         let number =
             number.ok_or_else(|| host(io::Error::other("events of this template have no number")))?;
-        let code = code(&value, &ring, record.len(), &notes, number);
+        let code = code(&value, &ring, ring_size, record.len(), &notes, number);
         let program = test_run::load(&code, 0, &mut vec![0; 1 << 20])?;
         let mut first = record.to_vec();
         first.resize(notes.size, 0);
@@ -188,14 +188,25 @@ impl Following {
 
 /// How often is where the verifier does not know it, and no register keeps it: so every turn looks the same, and the
 /// loop is followed once.
-fn code(value: &OwnedFd, ring: &OwnedFd, size: usize, notes: &Notes, number: i16) -> Vec<u8> {
+fn code(
+    value: &OwnedFd,
+    ring: &OwnedFd,
+    ring_size: u32,
+    size: usize,
+    notes: &Notes,
+    number: i16,
+) -> Vec<u8> {
     const OUTPUT: i32 = 130;
+    const QUERY: i32 = 134;
+    const AVAILABLE_DATA: i32 = 0;
+    const FORCE_WAKEUP: i32 = 2;
+    let filling = i32::try_from(ring_size / 4).unwrap_or(i32::MAX);
     const PSEUDO_MAP_FD: u8 = 1;
     let mut program = Program::begin(value);
     program.put(0xbf, 7, 0, 0, 0); // r7 = r0
-    program.put(MAY_GOTO, 0, 0, 18, 0);
+    program.put(MAY_GOTO, 0, 0, 26, 0);
     program.put(0x79, 6, 7, notes.times, 0); // r6 = *(u64 *)(r7 + times)
-    program.put(0x15, 6, 0, 16, 0); // if r6 == 0 goto end
+    program.put(0x15, 6, 0, 24, 0); // if r6 == 0 goto end
     program.put(0x07, 6, 0, 0, -1); // r6 -= 1
     program.put(0x7b, 7, 6, notes.times, 0); // *(u64 *)(r7 + times) = r6
     program.put(0x79, 6, 7, number, 0); // r6 = *(u64 *)(r7 + number)
@@ -203,15 +214,23 @@ fn code(value: &OwnedFd, ring: &OwnedFd, size: usize, notes: &Notes, number: i16
     program.put(0x7b, 7, 6, number, 0); // *(u64 *)(r7 + number) = r6
     program.put(0x18, 1, PSEUDO_MAP_FD, 0, ring.as_raw_fd()); // r1 = ring
     program.put(0, 0, 0, 0, 0);
+    program.put(0xb7, 2, 0, 0, AVAILABLE_DATA); // r2 = what
+    program.put(0x85, 0, 0, 0, QUERY);
+    program.put(0x79, 6, 7, notes.flags, 0); // r6 = *(u64 *)(r7 + flags)
+    program.put(0x55, 6, 0, 2, 0); // if r6 != 0 goto + 2
+    program.put(0xb5, 0, 0, 1, filling); // if r0 <= filling goto + 1
+    program.put(0xb7, 6, 0, 0, FORCE_WAKEUP); // r6 = flags
+    program.put(0x18, 1, PSEUDO_MAP_FD, 0, ring.as_raw_fd()); // r1 = ring
+    program.put(0, 0, 0, 0, 0);
     program.put(0xbf, 2, 7, 0, 0); // r2 = r7
     program.put(0xb7, 3, 0, 0, i32::try_from(size).unwrap_or(i32::MAX)); // r3 = size
-    program.put(0x79, 4, 7, notes.flags, 0); // r4 = *(u64 *)(r7 + flags)
+    program.put(0xbf, 4, 6, 0, 0); // r4 = r6
     program.put(0x85, 0, 0, 0, OUTPUT);
-    program.put(0x15, 0, 0, -15, 0); // if r0 == 0 goto may_goto
+    program.put(0x15, 0, 0, -23, 0); // if r0 == 0 goto may_goto
     program.put(0x79, 6, 7, notes.lost, 0); // r6 = *(u64 *)(r7 + lost)
     program.put(0x07, 6, 0, 0, 1); // r6 += 1
     program.put(0x7b, 7, 6, notes.lost, 0); // *(u64 *)(r7 + lost) = r6
-    program.put(0x05, 0, 0, -19, 0); // goto may_goto
+    program.put(0x05, 0, 0, -27, 0); // goto may_goto
     program.put(0xb7, 0, 0, 0, 0); // r0 = 0
     program.put(EXIT, 0, 0, 0, 0);
     program.0

@@ -1,7 +1,10 @@
 //! Ring buffer to queue. One task for each attached probe; it never waits for
 //! what consumes the queue: what does not fit is counted as lost.
+//!
+//! Being woken costs both sides more than an event does, so what comes soon after other events is read a moment later, together
+//! with all that come meanwhile: the kernel wakes a reader for the first record that is not read, and not for those behind it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aya::maps::{Map, MapData, RingBuf};
 use tokio::{
@@ -9,6 +12,7 @@ use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot},
     task::JoinHandle,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
@@ -100,6 +104,10 @@ impl Drop for Reader {
     }
 }
 
+/// The least time between two readings, unless the kernel's side says that one is urgent (`krsi_waking` of
+/// `krsi_event.bpf.h`) or somebody asks for what is there. Nobody sees it, and at most so much is lost of it when all ends at once.
+const PAUSE: Duration = Duration::from_millis(2);
+
 async fn follow(
     mut ring: AsyncFd<RingBuf<MapData>>,
     outlet: Arc<Outlet>,
@@ -107,6 +115,9 @@ async fn follow(
     mut stopped: oneshot::Receiver<()>,
 ) -> RingBuf<MapData> {
     let mut spare = Spare::default();
+    // From when on it may be read again, and whether there is something to read then.
+    let mut due = Instant::now();
+    let mut waiting = false;
     loop {
         tokio::select! {
             _ = &mut stopped => break,
@@ -116,8 +127,19 @@ async fn follow(
             }
             ready = ring.readable_mut() => {
                 let Ok(mut ready) = ready else { break };
-                drain(ready.get_inner_mut(), &outlet, &mut spare);
+                // Before it is read: what comes while it is read wakes again.
                 ready.clear_ready();
+                // Woken while something waits already: that is urgent.
+                if !waiting && Instant::now() < due {
+                    waiting = true;
+                    continue;
+                }
+                drain(ready.get_inner_mut(), &outlet, &mut spare);
+                (due, waiting) = (Instant::now() + PAUSE, false);
+            }
+            () = sleep_until(due), if waiting => {
+                drain(ring.get_mut(), &outlet, &mut spare);
+                (due, waiting) = (Instant::now() + PAUSE, false);
             }
         }
     }
