@@ -41,9 +41,10 @@ try: ## Compile one template and run its row of the common claims on one kernel:
 	@scripts/templates "$(TEMPLATE)"
 	@cargo test --test lab -- "$(TRY_KERNEL)::$(TEMPLATE)::$(CLAIMS)"
 
-kernels: ## Fetch the five kernels of the matrix, and user-mode Linux, into the cache
+kernels: ## Fetch the five kernels of the matrix, user-mode Linux, and the services that are learned from, into the cache
 	@scripts/setup lab
 	@scripts/kernels -v --all
+	@scripts/peers -v --services
 
 templates: ## Rebuild the committed eBPF objects
 	@scripts/setup templates
@@ -68,7 +69,7 @@ bench: ## Measure against the goals; fails if one is missed
 	@scripts/setup templates
 	@scripts/setup bench
 	@scripts/kernels 6.12
-	@scripts/peers --all
+	@scripts/peers --tools
 	cargo bench --bench figures
 
 performance: ## The same, and write the figures into docs/performance.md

@@ -81,7 +81,7 @@ impl File {
         &self.meta
     }
 
-    fn place(&self) -> PathBuf {
+    pub(super) fn place(&self) -> PathBuf {
         self.place.clone().unwrap_or_else(|| raw::os(&self.path).into())
     }
 

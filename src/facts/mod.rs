@@ -23,6 +23,7 @@ mod cron;
 mod error;
 pub mod file;
 pub mod files;
+mod format;
 pub mod kernel;
 mod modules;
 mod mounts;

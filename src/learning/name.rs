@@ -101,12 +101,17 @@ fn escaped(text: &str) -> String {
 }
 
 fn segment_of(segment: &str, place: Place, pids: &Pids) -> Segment {
-    let all_digits = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let all_digits = digits(segment);
     if place.numbered && all_digits {
         return Segment::Like("[0-9]+".to_owned());
     }
     if !place.plain {
         return Segment::Exact(segment.to_owned());
+    }
+    // A file that has no name (O_TMPFILE) is told by its inode's number.
+    if place.takes_hashes && segment.strip_prefix('#').is_some_and(digits) {
+        return Segment::Like("#[0-9]+".to_owned());
     }
     let mut pattern = String::new();
     let mut is_random = false;
@@ -224,6 +229,8 @@ mod tests {
             ("/tmp/npm-4711-0a1b2c3d/x", "^/tmp/npm-[0-9]+-[0-9a-f]{8}/x"),
             ("/tmp/tmp.Xk29LmQq0a", "^/tmp/tmp\\.[0-9A-Za-z_]{10}"),
             ("/tmp/tmpab_cdefg/f", "^/tmp/tmp[0-9A-Za-z_]{8}/f"),
+            ("/tmp/#62", "^/tmp/#[0-9]+"),
+            ("/var/lib/x/#4026531", "^/var/lib/x/#[0-9]+"),
             ("/tmp/ccQx7Yab.o", "^/tmp/[0-9A-Za-z_]{8}\\.o"),
             ("/var/cache/0123456789abcdef0123456789abcdef.gz", "^/var/cache/[0-9a-f]{32}\\.gz"),
             ("/var/lib/x/6f1c7a3e-9b1d-4c52-8d2e-0123456789ab", "^/var/lib/x/[0-9a-f-]{36}"),
@@ -240,6 +247,8 @@ mod tests {
             "/usr/lib/x86_64-linux-gnu/libc.so.6",
             "/etc/passwd",
             "/tmp/README",
+            "/tmp/#",
+            "/tmp/#notes#",
             "/tmp/build_output/Makefile",
             "/tmp/node_modules/left-pad/index.js",
             "/opt/app/port4712",

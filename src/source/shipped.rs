@@ -9,6 +9,7 @@ macro_rules! shipped {
 
 /// By their names.
 const SHIPPED: &[(&str, &str)] = shipped! {
+    "lib/containers",
     "lib/files",
     "lib/net",
     "lib/processes",

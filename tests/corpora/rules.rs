@@ -24,7 +24,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "A hook is asked before the operation, and not at all where it has failed already.",
     ),
     ("names of hosts", "Addresses are told, and no names."),
-    ("what is in files", "The content of a file is not looked at."),
+    (
+        "what is in files",
+        "A probe does not look at the content of a file; a callback can, a moment later (`file(…).format`).",
+    ),
     ("signatures of modules", "Whether a module is signed is not told."),
     ("the name that prctl sets", "It is in the task's memory, which the hook does not read."),
     ("whether a mapped file has a name", "The path of a mapped file is told as it was."),
@@ -171,7 +174,7 @@ fn every_rule_has_a_script_or_reasons() {
 }
 
 /// Rules of each collection that a shipped script finds, as its case in the lab shows. They may only rise.
-const SHIPPED: [(&str, usize); 3] = [("falco", 23), ("tetragon", 14), ("tracee", 26)];
+const SHIPPED: [(&str, usize); 3] = [("falco", 23), ("tetragon", 22), ("tracee", 29)];
 
 #[test]
 fn what_a_shipped_script_finds_is_of_the_library() {

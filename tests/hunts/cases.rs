@@ -27,7 +27,7 @@ pub struct HuntCase {
     /// What comes before, and is neither.
     pub before: &'static [Act],
     pub enact: &'static [Act],
-    /// A part of what it then says.
+    /// A part of what it then says; of several findings, one a line.
     pub says: &'static str,
     pub look_alike: &'static [Act],
 }
@@ -45,6 +45,23 @@ pub const CASES: &[HuntCase] = cases! {
     "af-alg" [], [],
         [Deed("alg socket")] => "a socket of AF_ALG is made",
         [Deed("netlink socket")];
+    "container-program" ["--wait", "300ms"], [Sh("mkdir -p /opt")],
+        [Sh("unshare -m sh -c 'cp /bin/busybox /opt/busybox-dropped; sleep 2'; rm -f /opt/busybox-dropped")] => "/opt/busybox-dropped is written, a program, not by the host",
+        [Sh("unshare -m sh -c 'cp /etc/passwd /opt/dropped-text; sleep 2'; cp /bin/busybox /opt/busybox-host; sleep 1; rm -f /opt/busybox-host")];
+    "hidden-program" ["--wait", "300ms"], [Sh("mkdir -p /opt; cp /bin/busybox /opt/busybox-shown")],
+        [Sh("cp /bin/busybox /opt/.hidden; sleep 1; rm -f /opt/.hidden; mv /opt/busybox-shown /opt/.shown; sleep 1; rm -f /opt/.shown")]
+            => "/opt/.hidden is written, a program with a hidden name\n/opt/.shown is written, a program with a hidden name",
+        [Sh("cp /etc/passwd /opt/.hidden-text; cp /bin/busybox /opt/busybox-seen; cat /opt/.hidden-text; sleep 1; rm -f /opt/busybox-seen")];
+    "module-any" [], [Sh("mkdir -p /lib/modules/t; echo junk > /lib/modules/t/junk.ko")],
+        [Deed("module /lib/modules/t/junk.ko")] => "the module /lib/modules/t/junk.ko is given to the kernel",
+        [Sh("cat /lib/modules/t/junk.ko /proc/modules")];
+    "privileges-raised" [], [],
+        [Deed("root again"), Deed("raise capabilities"), User("unshare -U /bin/true")]
+            => "user 1000 becomes 0 by\n are raised\na user namespace is made by user 1000",
+        [Deed("root to user"), Sh("unshare -U /bin/true")];
+    "tcp-out" [], [],
+        [Sh("wget -q -O /dev/null http://203.0.113.7:443/; true")] => "203.0.113.7 port 443 is connected to, outside of the own networks",
+        [Sh("wget -q -O /dev/null http://127.0.0.1:443/; wget -q -O /dev/null http://10.0.0.7:443/; true"), Deed("connect 203.0.113.7:53")];
     "anti-debug" [], [],
         [Deed("traceme")] => "asks to be traced, by",
         [Deed("epoll")];

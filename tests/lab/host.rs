@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     boots::{BOOTS, Boot, USER_MODE, USER_MODE_BOOT},
-    gaps, guest,
+    gaps, guest, services,
 };
 
 /// The matrix: fewer than these is a failure under `make test`.
@@ -33,6 +33,7 @@ const KERNELS: &[&str] = &[
     "7.3-modules",
     "5.10-selinux",
     "7.3-selinux",
+    "6.12-services",
 ];
 /// Behind a kernel's name: booted without `bpf` in `lsm=`, so that probes are attached by fmod_ret.
 const WITHOUT_BPF: &str = "-fmod_ret";
@@ -44,8 +45,16 @@ const MODULES: &str = "landlock,lockdown,yama,apparmor,bpf";
 /// The same with the module that is not there together with AppArmor.
 const WITH_SELINUX: &str = "-selinux";
 const SELINUX: &str = "lockdown,yama,selinux,bpf";
+/// The same with Debian's services, which have libraries and a loader: only the claims about them.
+const WITH_SERVICES: &str = "-services";
+/// The usual ones.
+const USUAL: &str = "lockdown,yama,integrity,bpf";
 /// Columns for claims that are made in no other.
-const APART: [(&str, &str); 2] = [(WITH_MODULES, guest::why::MODULES), (WITH_SELINUX, guest::why::SELINUX)];
+const APART: [(&str, &str); 3] = [
+    (WITH_MODULES, guest::why::MODULES),
+    (WITH_SELINUX, guest::why::SELINUX),
+    (WITH_SERVICES, guest::services::TEMPLATE),
+];
 /// Those on which everything is claimed in each run: the oldest and the newest. On the others it is what every template
 /// has in common, unless `KRSI_LAB_ALL` is set (`make matrix`) or a claim is asked for by its name.
 const WHOLE: &[&str] = &["5.10", "7.3"];
@@ -78,6 +87,9 @@ pub fn main() -> ExitCode {
         let reason = "no kernel is cached; run: make kernels";
         println!("skipped: {reason}");
         return libtest_mimic::run(&arguments, trials(&[], Extent::Everything, Some(reason))).exit_code();
+    }
+    if let Some(reason) = services_lack() {
+        println!("skipped: claims about services: {reason}");
     }
     let filter = arguments.filter.clone().unwrap_or_default();
     let extent = Extent::asked(&filter);
@@ -138,7 +150,8 @@ fn trials(rows: &[Row], extent: Extent, skipped: Option<&str>) -> Vec<Trial> {
                 Some(_) => Ok(()),
                 None => Err(Failed::from("no result")),
             });
-            trial.with_ignored_flag(skipped.is_some() || !extent.has(kernel, template, step))
+            let ignored = skipped.is_some() || is_left_out(kernel) || !extent.has(kernel, template, step);
+            trial.with_ignored_flag(ignored)
         })
         .collect()
 }
@@ -207,7 +220,9 @@ enum Job {
 /// the last of them runs.
 fn jobs(filter: &str, extent: Extent) -> Vec<Job> {
     let wanted = |kernel: &str, template: &str, step: &str| name(kernel, template, step).contains(filter);
-    let is_suite = |kernel: &&&'static str| guest::STEPS.iter().any(|step| is_wanted(kernel, step, filter));
+    let is_suite = |kernel: &&&'static str| {
+        !is_left_out(kernel) && guest::STEPS.iter().any(|step| is_wanted(kernel, step, filter))
+    };
     let boots = |kernel: &'static str, boots: &'static [Boot]| {
         let any = move |boot: &&Boot| {
             boot.claims
@@ -327,6 +342,7 @@ fn run_guest(
         mode: 0o644,
     };
     let policy = kernel.ends_with(WITH_SELINUX).then(selinux_policy).transpose()?;
+    let services = if kernel.ends_with(WITH_SERVICES) { services::files()? } else { Vec::new() };
     let scripts = guest::hunts::scripts()?;
     let scripts = scripts.into_iter().map(|(host, guest)| Extra { host, guest, mode: 0o644 });
     let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).to_vec();
@@ -334,13 +350,28 @@ fn run_guest(
         kernel: Some(image.to_owned()),
         lsm: lsm.map(str::to_owned),
         shell: Some(env!("CARGO_BIN_EXE_krsi-sh").into()),
-        files: [suite, active].into_iter().chain(modules).chain(policy).chain(scripts).collect(),
+        files: [suite, active]
+            .into_iter()
+            .chain(modules)
+            .chain(policy)
+            .chain(scripts)
+            .chain(services)
+            .collect(),
         // What happens at once has to happen at once.
         cpus: 2,
         timeout: Duration::from_secs(3600),
         ..Request::new(Command::Run { argv, stdin: Vec::new() })
     };
     Ok(lab::run(&request, streams)?)
+}
+
+/// Why nothing is claimed about services: they are not cached, and do not have to be.
+fn services_lack() -> Option<String> {
+    if std::env::var_os("KRSI_REQUIRE_LAB").is_some() { None } else { services::files().err() }
+}
+
+fn is_left_out(column: &str) -> bool {
+    column.ends_with(WITH_SERVICES) && services_lack().is_some()
 }
 
 /// The policy of tests/lab/selinux.conf as the kernel takes it.
@@ -369,7 +400,8 @@ fn cached(kernel: &str) -> bool {
 
 /// A column's kernel, and its LSMs if they are not the usual ones.
 fn image_of(column: &str) -> (&str, Option<&'static str>) {
-    let others = [(WITHOUT_BPF, OTHER_LSMS), (WITH_MODULES, MODULES), (WITH_SELINUX, SELINUX)];
+    let others =
+        [(WITHOUT_BPF, OTHER_LSMS), (WITH_MODULES, MODULES), (WITH_SELINUX, SELINUX), (WITH_SERVICES, USUAL)];
     let known = others.iter().find_map(|(suffix, lsms)| Some((column.strip_suffix(suffix)?, Some(*lsms))));
     known.unwrap_or((column, None))
 }

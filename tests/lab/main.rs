@@ -20,6 +20,10 @@ mod guest;
 mod host;
 #[path = "../hunts/cases.rs"]
 mod hunt_cases;
+#[path = "../../benches/figures/peers.rs"]
+#[expect(dead_code, reason = "the figures run them from the cache, too")]
+mod peers;
+mod services;
 
 use std::process::ExitCode;
 

@@ -423,6 +423,7 @@ const HARMLESS: &[&str] = &[
     "get$attributes(File)",
     "get$acl(File)",
     "get$default_acl(File)",
+    "get$format(File)",
     "get$sha256(File)",
     "check(string, string, function)",
     // In the mode that the policy has let it have.

@@ -17,7 +17,7 @@ use std::{
 
 use nix::{
     libc::{self, c_int, c_long},
-    unistd::{ForkResult, Uid, fork, pipe, read, setuid, write},
+    unistd::{ForkResult, Uid, fork, pipe, read, setresuid, setuid, write},
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -116,6 +116,13 @@ fn perform(name: &str) -> Result<()> {
         }
         "root below a user" => below(Some(1000)),
         "root below root" => below(None),
+        "raise capabilities" => raise(),
+        "root to user" => Ok(setuid(Uid::from_raw(1000))?),
+        "root again" => {
+            let (user, root, same) = (Uid::from_raw(1000), Uid::from_raw(0), Uid::from_raw(u32::MAX));
+            setresuid(user, user, root)?;
+            Ok(setresuid(same, root, same)?)
+        }
         _ => Err("nobody knows how to do this".into()),
     }
 }
@@ -221,6 +228,20 @@ fn execute(file: &fs::File) -> Result<()> {
     let words = [CString::new("true")?];
     let environment: [CString; 0] = [];
     Err(nix::unistd::fexecve(file, &words, &environment).map(drop).expect_err("it has returned").into())
+}
+
+/// Does without its capabilities, and takes them again.
+fn raise() -> Result<()> {
+    // struct __user_cap_header_struct of version 3, and two of struct __user_cap_data_struct: effective, permitted, inheritable.
+    let header = [0x2008_0522_u32, 0];
+    let mut data = [0_u32; 6];
+    let capabilities =
+        |call, data: &mut [u32; 6]| try_call(call, &[header.as_ptr() as c_long, data.as_mut_ptr() as c_long]);
+    capabilities(libc::SYS_capget, &mut data)?;
+    let effective = std::mem::take(&mut data[0]);
+    capabilities(libc::SYS_capset, &mut data)?;
+    data[0] = effective;
+    capabilities(libc::SYS_capset, &mut data)
 }
 
 /// Gives a file one capability (`struct vfs_cap_data`, revision 2).

@@ -292,10 +292,12 @@ fn judge(case: &HuntCase, group: u32, hunted: &Hunted) -> Outcome {
             .map(|alert| format!("{} (gid {})", alert["text"], alert["event"]["gid"]))
             .collect::<Vec<_>>()
     };
-    holds(
-        found.iter().any(|text| text.contains(case.says)),
-        format!("it does not say `{}`, but {:?}; {} {}", case.says, all(), hunted.outcome(), hunted.stderr),
-    )?;
+    for says in case.says.lines() {
+        holds(
+            found.iter().any(|text| text.contains(says)),
+            format!("it does not say `{says}`, but {:?}; {} {}", all(), hunted.outcome(), hunted.stderr),
+        )?;
+    }
     holds(alike.is_empty(), format!("it takes the look-alike for it: {alike:?}"))?;
     same("what it comes to", &hunted.outcome()["result"], &"found".into())?;
     same("its exit code", hunted.code, Some(4))?;

@@ -42,6 +42,7 @@ mod guards;
 mod held;
 mod help;
 pub mod hunts;
+mod inject;
 mod io_uring;
 mod ipc;
 mod jail;
@@ -83,6 +84,7 @@ mod sched;
 mod scope;
 mod scope_kinds;
 mod sendto;
+pub mod services;
 mod setid;
 mod sets;
 mod setsockopt;
@@ -667,6 +669,12 @@ fn special() -> impl IntoIterator<Item = Step> {
             "another rule is asked of what was recorded, and what it cannot tell is refused" => recording::asked_anew,
             "the minutes before an alert are written when it comes, and replayed" => recording::before_an_alert,
             "a recorder that is killed, or whose disk is full, loses nothing else" => recording::cut_off,
+        }
+        "services" {
+            "nginx: what was learned goes on, and an intruder's file, connection and shell are refused" => services::nginx,
+            "sshd: what was learned goes on, and whoever has a stolen key gets no further" => services::sshd,
+            "cron: what was learned goes on, and neither a new job nor more in an old one does" => services::cron,
+            "a shell session: what was learned goes on, and nothing else does" => services::session,
         }
         "learning" {
             "two runs of one thing make one profile, which allows that and refuses an intruder" => learning::of_a_command,

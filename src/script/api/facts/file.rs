@@ -28,8 +28,8 @@ mod functions {
     /// itself; `.resolved` is what it leads to. Fields: path, name, kind (`file`, `directory`, `symlink`, `fifo`, `socket`,
     /// `char-device`, `block-device`), mode (permissions with the bits for set-uid, set-gid, sticky), permissions
     /// (`-rwsr-xr-x`), setuid, setgid, sticky, world_writable, uid, gid, owner, group, size, links, inode, device, mtime,
-    /// ctime, atime (seconds since 1970), target, resolved, capabilities, attributes, acl, default_acl, sha256.
-    /// The last five are read when they are asked for; `help("File")` tells each.
+    /// ctime, atime (seconds since 1970), target, resolved, capabilities, attributes, acl, default_acl, format, sha256.
+    /// The last six are read when they are asked for; `help("File")` tells each.
     #[rhai_fn(name = "file", return_raw)]
     pub fn look(context: NativeCallContext, path: &str) -> Fallible<Dynamic> {
         let runtime = runtime(&context)?;
@@ -195,6 +195,13 @@ mod functions {
     pub fn default_acl(context: NativeCallContext, file: &mut ScriptFile) -> Fallible<Dynamic> {
         Ok(read(&*runtime(&context)?, |reader| file.inner().default_acl(reader))?
             .map_or(Dynamic::UNIT, texts))
+    }
+
+    /// What its first bytes say that it is: `elf` (a program or a library), `script` (it begins with `#!`); `()` for anything else,
+    /// and for what is not a regular file, or is gone.
+    #[rhai_fn(get = "format", pure, return_raw)]
+    pub fn format(context: NativeCallContext, file: &mut ScriptFile) -> Fallible<Dynamic> {
+        Ok(or_unit(read(&*runtime(&context)?, |_| file.inner().format())?))
     }
 
     /// SHA-256 of its contents in hexadecimal digits, read anew each time; `()` for what is not a regular file.
