@@ -338,8 +338,10 @@ fn run_guest(
     let policy = kernel.ends_with(WITH_SELINUX).then(selinux_policy).transpose()?;
     let scripts = guest::hunts::scripts()?;
     let scripts = scripts.into_iter().map(|(host, guest)| Extra { host, guest, mode: 0o644 });
-    let handed = guest::HANDED.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
-    let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).into_iter().chain(handed).collect();
+    let handed =
+        guest::HANDED.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
+    let argv =
+        ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).into_iter().chain(handed).collect();
     let request = Request {
         kernel: Some(image.to_owned()),
         lsm: lsm.map(str::to_owned),

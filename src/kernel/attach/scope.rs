@@ -353,6 +353,16 @@ impl Resolved {
         Ok((put.len(), taken.len()))
     }
 
+    /// The same of the tables by which names are followed and parts of paths are found, which may be large.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has no room.
+    pub fn restore_names(&mut self) -> Result<(usize, usize), KernelError> {
+        let (put, taken) = self.ways.restore()?;
+        let (more_put, more_taken) = self.parts.restore()?;
+        Ok((put + more_put, taken + more_taken))
+    }
+
     fn follow_executables(&mut self, iterators: &Iterators) -> Result<Vec<Followed>, KernelError> {
         let changed: Vec<usize> =
             (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();

@@ -634,6 +634,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a mode, a lease, a param that another process writes is put back, and said" => tampering::words,
             "what another process makes observe stays so, and is said" => tampering::observes,
             "entries of tables are put back" => tampering::tables,
+            "by what a scope is followed is put back" => tampering::scope,
             "whom a probe spares is put back" => tampering::spared,
             "no other process detaches a link, and one that is closed is attached again" => tampering::links,
             "what is frozen cannot be written" => tampering::frozen,

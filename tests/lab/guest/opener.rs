@@ -168,7 +168,11 @@ impl Opener {
             self.child.try_wait().map(|status| status.is_some()).map_err(|e| e.to_string())
         })?;
         let counted = self.counted()?;
-        same("counted of what was begun", counted.opened + counted.refused, self.place.begun.load(Ordering::SeqCst))?;
+        same(
+            "counted of what was begun",
+            counted.opened + counted.refused,
+            self.place.begun.load(Ordering::SeqCst),
+        )?;
         Ok(counted)
     }
 }

@@ -152,7 +152,8 @@ impl Judged {
     /// Each event that was sent, and not counted as lost, was told.
     fn agree_with(&self, ended: &Ended) -> Outcome {
         for books in ended.lines.iter().filter(|line| line["type"] == "books") {
-            let told = books["probe"].as_str().and_then(|probe| self.0.get(probe)).copied().unwrap_or_default();
+            let told =
+                books["probe"].as_str().and_then(|probe| self.0.get(probe)).copied().unwrap_or_default();
             same(&format!("events told, by {books}"), told, books["delivered"].as_u64().unwrap_or(u64::MAX))?;
             same(&format!("errors, by {books}"), &books["errors"], &json!(0))?;
         }
@@ -210,8 +211,7 @@ const REFUSES_D: &str = "|e| if e.path.ends_with(\"-d\") { true } else { allow }
 
 pub fn name_in_memory() -> Outcome {
     let inodes = files()?;
-    let (raced, ended) =
-        race("open by a changing name", &[of_opens(REFUSES_D)], is_denied_file(inodes))?;
+    let (raced, ended) = race("open by a changing name", &[of_opens(REFUSES_D)], is_denied_file(inodes))?;
     each_was_counted(&raced, &ended)
 }
 

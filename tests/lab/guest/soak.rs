@@ -7,6 +7,8 @@
 //!
 //! `KRSI_SOAK_SECONDS` says for how long; the seed is part of a failure, and `KRSI_SOAK_SEED` gives it again.
 
+mod changes;
+
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -37,6 +39,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Of openers, between two opens.
 const REST: Duration = Duration::from_millis(2);
+const LONG_REST: Duration = Duration::from_millis(50);
 /// How much more memory the session may have at the end than after a third of the time, in percent.
 const MORE_MEMORY: u64 = 5;
 
@@ -167,8 +170,9 @@ struct Walk {
     replaced: u64,
     /// Events that were told, by probe.
     told: HashMap<String, u64>,
-    /// The session's memory, in KiB, and when.
-    memory: Vec<(Duration, u64)>,
+    /// The session's memory, in KiB, after each third of the time.
+    memory: Vec<u64>,
+    steps: u64,
     begun: Instant,
 }
 
@@ -202,6 +206,7 @@ impl Walk {
             replaced: 0,
             told: HashMap::new(),
             memory: Vec::new(),
+            steps: 0,
             begun: Instant::now(),
         };
         walk.type_line(&attaching())?;
@@ -257,7 +262,10 @@ impl Walk {
                 let what = if *armed { "armed" } else { "not armed" };
                 holds(
                     as_it_should && opened + refused > 0,
-                    format!("{when}: probe {}, which is {what}: {opened} opened, {refused} refused", probe.name),
+                    format!(
+                        "{when}: probe {}, which is {what}: {opened} opened, {refused} refused",
+                        probe.name
+                    ),
                 )?;
             }
         }
@@ -271,7 +279,7 @@ impl Walk {
     /// Lets the openers go on for a while: now and then as fast as they can, and else so that a step need not wait long for what
     /// has piled up.
     fn go_on(&mut self) -> Outcome {
-        let at_full_rate = self.random.below(6) == 0;
+        let at_full_rate = self.steps == 0 || self.random.below(6) == 0;
         let lasts = if at_full_rate { 500 } else { 20 + self.random.below(200) as u64 };
         if at_full_rate {
             self.openers.iter().for_each(|opener| opener.rest(Duration::ZERO));
@@ -311,185 +319,27 @@ impl Walk {
         self.go_on()?;
         self.known = self.counted()?;
         self.judge(&after, &self.known, &now, &format!("{name}: {what}: after it"))?;
-        self.memory.push((self.begun.elapsed(), memory_of(self.shell.pid())?));
+        self.steps += 1;
         Ok(())
     }
 
-    /// Changes something of a probe; gives what.
-    fn change(&mut self, number: usize) -> Result<String, String> {
-        let probe = &self.probes[number];
-        let name = probe.name;
-        // What is not armed is armed again more often than not.
-        if !probe.is_armed() && self.random.below(2) == 0 {
-            return self.arm(number);
+    /// Looks at the session's memory, where everything is armed, nothing waits to be told, and former programs have left.
+    fn look_at_memory(&mut self) -> Outcome {
+        const SETTLED: Duration = Duration::from_secs(3);
+        self.openers.iter().for_each(|opener| opener.rest(LONG_REST));
+        for number in 0..self.probes.len() {
+            if !self.probes[number].is_armed() {
+                self.arm(number)?;
+            }
         }
-        let probe = &mut self.probes[number];
-        let line = match self.random.below(8) {
-            0 | 1 => {
-                let modes = [".observe()", ".shadow()", ".deny(\"EPERM\")", ".deny(\"EACCES\")", ASK];
-                let modes = if probe.kind == Kind::Asks { &modes[..] } else { &modes[..4] };
-                let mode = self.random.of(modes);
-                probe.enforces = mode.starts_with(".deny") || mode == ASK;
-                format!("{name}{mode};")
-            }
-            2 | 3 => {
-                let filters = [
-                    ("()", true),
-                    ("|e| e.uid == 0", true),
-                    ("|e| e.path.starts_with(\"/tmp/soak/\") && e.pid != 1", true),
-                    ("|e| e.path.contains(\"soak\") || e.comm == \"nobody\"", true),
-                    ("|e| e.uid == 4242", false),
-                ];
-                let (filter, matches) = self.random.of(&filters);
-                probe.matches = matches;
-                format!("{name}.when({filter});")
-            }
-            4 if probe.attached => {
-                probe.attached = false;
-                format!("{name}.detach();")
-            }
-            4 => {
-                // From here on it would last again for a while.
-                (probe.attached, probe.lasts) = (true, true);
-                format!("{name}.lease(\"1h\"); {name}.attach();")
-            }
-            5 if probe.attached && probe.lasts => return self.lapse(number),
-            5 => {
-                probe.lasts = true;
-                format!("{name}.lease(\"1h\");")
-            }
-            _ => return self.change_own(number),
-        };
-        self.type_line(&line)?;
-        Ok(line)
-    }
-
-    /// Arms it, whatever it is.
-    fn arm(&mut self, number: usize) -> Result<String, String> {
-        let probe = &mut self.probes[number];
-        let name = probe.name;
-        let mode = if probe.kind == Kind::Asks { ASK } else { ".deny(\"EPERM\")" };
-        let covers = match probe.kind {
-            Kind::Prefixes => format!("p.set(\"path_prefix\", \"{DIRECTORY}/p/\");"),
-            Kind::Set => format!("bad.add(\"{DIRECTORY}/s\");"),
-            _ => String::new(),
-        };
-        let attach = if probe.attached { String::new() } else { format!("{name}.attach();") };
-        (probe.attached, probe.enforces, probe.matches, probe.lasts) = (true, true, true, true);
-        if probe.kind != Kind::NotCgroup {
-            probe.covers = true;
-        }
-        let line = format!("{name}{mode}; {name}.when(()); {covers} {name}.lease(\"1h\"); {attach}");
-        self.type_line(&line)?;
-        if self.probes[number].kind == Kind::NotCgroup && !self.probes[number].covers {
-            move_into("", &self.openers[4])?;
-            self.probes[number].covers = true;
-        }
-        Ok(line)
-    }
-
-    /// Lets its lease run out.
-    fn lapse(&mut self, number: usize) -> Result<String, String> {
-        let was_armed = self.probes[number].is_armed();
-        let line = format!("{}.lease(\"300ms\");", self.probes[number].name);
-        self.type_line(&line)?;
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(400) {
+        while begun.elapsed() < SETTLED {
             self.look()?;
         }
-        self.probes[number].lasts = false;
-        if was_armed {
-            // What was held when it ran out is let go by the waker.
-            let opener = self.probes[number].openers[0];
-            let opened = self.openers[opener].counted()?.opened;
-            let openers = &self.openers;
-            until("the lease has run out", Duration::from_secs(10), || {
-                Ok(openers[opener].counted()?.opened > opened)
-            })?;
-        }
-        Ok(line)
-    }
-
-    /// What only this kind of probe has.
-    fn change_own(&mut self, number: usize) -> Result<String, String> {
-        let line = match self.probes[number].kind {
-            Kind::Prefixes => {
-                let many: Vec<_> = (0..200).map(|n| format!("/tmp/soak/none-{n}/")).collect();
-                let (values, covers) = match self.random.below(4) {
-                    0 => (vec![format!("{DIRECTORY}/p/")], true),
-                    1 => (vec![format!("{DIRECTORY}/p/a"), format!("{DIRECTORY}/p/b")], true),
-                    2 => ([many, vec![format!("{DIRECTORY}/p/")]].concat(), true),
-                    _ => (many, false),
-                };
-                self.probes[number].covers = covers;
-                format!("p.set(\"path_prefix\", {values:?});")
-            }
-            Kind::Set => return self.change_set(number),
-            Kind::Cgroup => return self.renew_cgroup(3, number),
-            Kind::NotCgroup => return self.renew_cgroup(4, number),
-            Kind::Asks => "q.set(\"path\", [\"/tmp/soak/q\", \"/tmp/soak/none\"]);".to_owned(),
-        };
-        self.type_line(&line)?;
-        Ok(line)
-    }
-
-    fn change_set(&mut self, number: usize) -> Result<String, String> {
-        let file = format!("{DIRECTORY}/s");
-        let choice = self.random.below(5);
-        if choice == 4 {
-            // Another file of this name.
-            self.replaced += 1;
-            let next = format!("{DIRECTORY}/s-next");
-            fs::write(&next, "content").map_err(text)?;
-            fs::rename(&next, &file).map_err(text)?;
-            return Ok("its file is replaced".into());
-        }
-        let many: Vec<_> = (0..100).map(|n| format!("{DIRECTORY}/none-{n}")).collect();
-        let (line, covers) = match choice {
-            0 => (format!("bad.add(\"{file}\");"), true),
-            1 => (format!("bad.remove(\"{file}\");"), false),
-            2 => (format!("bad.fill({:?});", [many, vec![file]].concat()), true),
-            _ => (format!("bad.clear(); bad.fill({many:?});"), false),
-        };
-        self.probes[number].covers = covers;
-        self.type_line(&line)?;
-        Ok(line)
-    }
-
-    /// The opener leaves its cgroup, which is made anew, and is in it again.
-    fn renew_cgroup(&mut self, opener: usize, number: usize) -> Result<String, String> {
-        let kind = self.probes[number].kind;
-        let cgroup = if kind == Kind::Cgroup { "soak-c" } else { "soak-n" };
-        let what = format!("cgroup {cgroup} is made anew");
-        let others = {
-            let probe = &mut self.probes[number];
-            probe.covers = kind == Kind::NotCgroup;
-            probe.is_armed()
-        };
-        move_into("", &self.openers[opener])?;
-        self.is(opener, others, &format!("{what}: outside"))?;
-        let path = format!("{CGROUPS}/{cgroup}");
-        until("the cgroup is empty", PATIENCE, || Ok(fs::remove_dir(&path).is_ok()))?;
-        fs::create_dir(&path).map_err(text)?;
-        self.probes[number].covers = kind == Kind::Cgroup;
-        move_into(cgroup, &self.openers[opener])?;
-        let inside = self.probes[number].is_armed();
-        self.is(opener, inside, &format!("{what}: inside"))?;
-        Ok(what)
-    }
-
-    /// Whether an opener is refused, or not, from now on.
-    fn is(&mut self, opener: usize, refused: bool, when: &str) -> Outcome {
-        let opener = &self.openers[opener];
-        opener.is_through()?;
-        let before = opener.counted()?;
-        for _ in 0..3 {
-            opener.is_through()?;
-        }
-        let after = opener.counted()?;
-        let as_it_should =
-            if refused { after.opened == before.opened } else { after.refused == before.refused };
-        holds(as_it_should, format!("{when}: refused: {refused}; from {before:?} to {after:?}"))
+        self.memory.push(memory_of(self.shell.pid())?);
+        self.openers.iter().for_each(|opener| opener.rest(REST));
+        self.known = self.counted()?;
+        Ok(())
     }
 
     /// Ends the openers and the session: every number has to agree.
@@ -499,7 +349,8 @@ impl Walk {
             counted.push(opener.stop()?);
             self.look()?;
         }
-        let [third, last] = self.memory_then_and_now()?;
+        let (third, last) = (self.memory.first().copied(), self.memory.last().copied());
+        let (third, last) = third.zip(last).ok_or("the memory was not looked at")?;
         writeln!(self.keyboard, "exit(0)").map_err(text)?;
         let ended = self.shell.end()?;
         for line in ended.lines.iter().filter(|line| line["type"] == "event") {
@@ -513,38 +364,27 @@ impl Walk {
             same(&format!("refused, by {books}"), count("deny"), refused)?;
             let told = self.told.get(probe.name).copied().unwrap_or_default();
             same(&format!("events told, by {books}"), told, count("delivered"))?;
-            same(&format!("errors and changes by others, of {books}"), (count("errors"), count("altered")), (0, 0))?;
+            same(
+                &format!("errors and changes by others, of {books}"),
+                (count("errors"), count("altered")),
+                (0, 0),
+            )?;
         }
         holds(!ended.stderr.contains("by another process"), format!("nobody is accused: {}", ended.stderr))?;
         let refused: u64 = counted.iter().map(|counted| counted.refused).sum();
         let opened: u64 = counted.iter().map(|counted| counted.opened).sum();
         let told: u64 = self.told.values().sum();
         tell(format!(
-            "soak: {} steps in {:.0} s, {opened} opened, {refused} refused, {told} events told, {} files replaced; {third} KiB after a third, {last} KiB at the end: {:?}",
-            self.memory.len(),
+            "soak: {} steps in {:.0} s, {opened} opened, {refused} refused, {told} events told, {} files replaced; KiB after each third: {:?}",
+            self.steps,
             self.begun.elapsed().as_secs_f32(),
             self.replaced,
-            self.memory.iter().step_by(self.memory.len() / 20 + 1).map(|(_, size)| size).collect::<Vec<_>>()
+            self.memory
         ));
         holds(
             last * 100 <= third * (100 + MORE_MEMORY),
             format!("the session had {third} KiB after a third of the time, and {last} KiB at the end"),
         )
-    }
-
-    /// The session's memory after a third, and at the end: of a few looks each the middle one.
-    fn memory_then_and_now(&self) -> Result<[u64; 2], String> {
-        let whole = self.memory.last().ok_or("no step was made")?.0;
-        let middle = |from: f64, to: f64| {
-            let within = |(at, _): &&(Duration, u64)| {
-                let share = at.div_duration_f64(whole);
-                (from..=to).contains(&share)
-            };
-            let mut sizes: Vec<u64> = self.memory.iter().filter(within).map(|(_, size)| *size).collect();
-            sizes.sort_unstable();
-            sizes.get(sizes.len() / 2).copied().ok_or("too few steps to compare the memory of")
-        };
-        Ok([middle(0.25, 0.4)?, middle(0.85, 1.0)?])
     }
 }
 
@@ -561,7 +401,8 @@ fn move_into(cgroup: &str, opener: &Opener) -> Outcome {
 /// `VmRSS`, in KiB.
 fn memory_of(pid: u32) -> Result<u64, String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(text)?;
-    let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    let size =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
     size.ok_or_else(|| format!("no VmRSS: {status}"))
 }
 
@@ -579,10 +420,12 @@ pub fn walk() -> Outcome {
     let before = loaded();
     let outcome = (|| {
         let mut walk = Walk::start(seed)?;
-        let lasts = Duration::from_secs(seconds);
-        while walk.begun.elapsed() < lasts {
-            let number = walk.memory.len() + 1;
-            walk.step().map_err(|why| format!("step {number}: {why}"))?;
+        for third in 1..=3 {
+            while walk.begun.elapsed() < Duration::from_secs(seconds) * third / 3 {
+                let number = walk.steps + 1;
+                walk.step().map_err(|why| format!("step {number}: {why}"))?;
+            }
+            walk.look_at_memory()?;
         }
         walk.end()?;
         until("nothing is left in the kernel", PATIENCE, || Ok(loaded() == before))
