@@ -250,6 +250,10 @@ pub fn tables() -> Outcome {
     said(&mut scoped, "had its scope changed by another process (0 put there, 1 taken out)")?;
     same("members", members.keys()?, before)?;
     ended_well(scoped, 1)?;
+    drop(members);
+    until("the former table is gone", Duration::from_secs(5), || {
+        Ok(Foreign::all("krsi_scope_memb")?.is_empty())
+    })?;
     cgroups_in_scope()
 }
 
