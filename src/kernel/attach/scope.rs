@@ -353,14 +353,20 @@ impl Resolved {
         Ok((put.len(), taken.len()))
     }
 
-    /// The same of the tables by which names are followed and parts of paths are found, which may be large.
+    /// The same of the tables by which cgroups are followed.
     ///
     /// # Errors
     /// If one cannot be read, or has no room.
-    pub fn restore_names(&mut self) -> Result<(usize, usize), KernelError> {
-        let (put, taken) = self.ways.restore()?;
-        let (more_put, more_taken) = self.parts.restore()?;
-        Ok((put + more_put, taken + more_taken))
+    pub fn restore_ways(&mut self) -> Result<(usize, usize), KernelError> {
+        self.ways.restore()
+    }
+
+    /// The same of the tables of parts of paths, which may be large.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has no room.
+    pub fn restore_parts(&mut self) -> Result<(usize, usize), KernelError> {
+        self.parts.restore()
     }
 
     fn follow_executables(&mut self, iterators: &Iterators) -> Result<Vec<Followed>, KernelError> {

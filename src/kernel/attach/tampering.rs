@@ -74,11 +74,12 @@ impl Attachment {
             }
         }
         altered.extend(of_scope(self.scope.restore()?));
+        altered.extend(of_scope(self.scope.restore_ways()?));
         let begun = Instant::now();
         if self.tables_due > begun {
             return Ok(());
         }
-        altered.extend(of_scope(self.scope.restore_names()?));
+        altered.extend(of_scope(self.scope.restore_parts()?));
         let restored = self.tables.restore()?;
         self.tables_due = Instant::now() + begun.elapsed() * SHARE;
         for (table, put, taken) in restored {
