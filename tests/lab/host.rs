@@ -75,6 +75,12 @@ pub struct Row {
     pub reason: String,
 }
 
+/// What a claim has measured, for who looks at its progress.
+#[derive(Serialize, Deserialize)]
+pub struct Figures {
+    pub figures: String,
+}
+
 pub fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The guests have done the work by then; trials only report.
@@ -260,6 +266,9 @@ impl Write for Reports {
         if self.shown && bytes.contains(&b'\n') {
             let begin = self.bytes[..before].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             for row in self.bytes[begin..].split(|byte| *byte == b'\n') {
+                if let Ok(Figures { figures }) = serde_json::from_slice(row) {
+                    eprintln!("{figures}");
+                }
                 let Ok(row) = serde_json::from_slice::<Row>(row) else { continue };
                 let seconds = std::mem::replace(&mut self.last, Instant::now()).elapsed().as_secs_f32();
                 let name = name(self.kernel, &row.template, &row.step);
@@ -345,7 +354,10 @@ fn run_guest(
     let services = if kernel.ends_with(WITH_SERVICES) { services::files()? } else { Vec::new() };
     let scripts = guest::hunts::scripts()?;
     let scripts = scripts.into_iter().map(|(host, guest)| Extra { host, guest, mode: 0o644 });
-    let argv = ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).to_vec();
+    let handed =
+        guest::HANDED.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
+    let argv =
+        ["/lab/suite", "--guest", kernel, filter].map(str::to_owned).into_iter().chain(handed).collect();
     let request = Request {
         kernel: Some(image.to_owned()),
         lsm: lsm.map(str::to_owned),
@@ -359,7 +371,7 @@ fn run_guest(
             .collect(),
         // What happens at once has to happen at once.
         cpus: 2,
-        timeout: Duration::from_secs(3600),
+        timeout: Duration::from_secs(3600) + longer(),
         ..Request::new(Command::Run { argv, stdin: Vec::new() })
     };
     Ok(lab::run(&request, streams)?)
@@ -372,6 +384,12 @@ fn services_lack() -> Option<String> {
 
 fn is_left_out(column: &str) -> bool {
     column.ends_with(WITH_SERVICES) && services_lack().is_some()
+}
+
+/// How much longer a guest may take for what is asked of single claims.
+fn longer() -> Duration {
+    let seconds = |name: &&str| std::env::var(name).ok()?.parse().ok().map(Duration::from_secs);
+    guest::HANDED.iter().filter(|name| name.ends_with("_SECONDS")).filter_map(seconds).sum::<Duration>() * 10
 }
 
 /// The policy of tests/lab/selinux.conf as the kernel takes it.

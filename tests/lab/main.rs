@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         Some(guest::exec_unlink::CRUMBLING) => guest::exec_unlink::crumble(),
         Some(guest::why::REFUSED) => guest::why::act(&std::env::args().nth(2).unwrap_or_default()),
         Some(guest::deeds::DEED) => guest::deeds::main(&std::env::args().nth(2).unwrap_or_default()),
+        Some(guest::racer::RACE) => guest::racer::main(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some(guest::opener::OPEN) => guest::opener::main(&std::env::args().skip(2).collect::<Vec<_>>()),
         _ => host::main(),
     }
 }

@@ -94,6 +94,8 @@ pub struct Ways {
     /// The cgroups of `cgroup`, if these are few and the kernel tells their depths: asked for by that, without a climb.
     places: Vec<(PathBuf, u32)>,
     table: Option<HashMap<MapData, u64, u32>>,
+    step_table: Option<HashMap<MapData, Step, Node>>,
+    place_table: Option<Array<MapData, u64>>,
 }
 
 /// `KRSI_PLACES` of the templates.
@@ -206,6 +208,7 @@ impl Ways {
         for (step, node) in &self.steps {
             steps.insert(step, node, 0).map_err(|e| full(STEPS, &e))?;
         }
+        self.step_table = Some(steps);
         self.table = Some(HashMap::try_from(take(object, NODES)?).map_err(|e| table(NODES, e))?);
         // The order matters: what is made from here on is seen by the tracepoint, and what was made before is found.
         for (program, tracepoint) in TRACKERS {
@@ -215,15 +218,70 @@ impl Ways {
         let mut places: Array<MapData, u64> =
             Array::try_from(take(object, PLACE_TABLE)?).map_err(|e| table(PLACE_TABLE, e))?;
         for (place, (path, _)) in (0..).zip(&self.places) {
-            // Until what was written is still there: the tracepoint may have come in between with a newer one.
-            let mut written = None;
-            while written != Some(id_at(path)) {
-                let now = id_at(path);
-                places.set(place, now.unwrap_or_default(), 0).map_err(|e| table(PLACE_TABLE, e))?;
-                written = Some(now);
+            // Unless the tracepoint has come in between with a newer one.
+            let mut written = 0;
+            while let Some(now) = id_at(path)
+                && now != written
+                && places.get(&place, 0).map_err(|e| table(PLACE_TABLE, e))? == written
+            {
+                places.set(place, now, 0).map_err(|e| table(PLACE_TABLE, e))?;
+                written = now;
             }
         }
+        self.place_table = Some(places);
         Ok(())
+    }
+
+    /// Looks whether another process has changed by what the cgroups are followed, and puts that back; gives how many entries were
+    /// put there, and how many taken out. The kernel's side writes to two of the tables as well, before the directory of a cgroup can
+    /// be seen and after it is gone: what was there the whole time has its entries.
+    ///
+    /// # Errors
+    /// If a table cannot be read, or has no room.
+    pub fn restore(&mut self) -> Result<(usize, usize), KernelError> {
+        let (mut put, mut taken) = self.restore_steps()?;
+        if let Some(table) = &mut self.table {
+            for (path, node) in &self.nodes {
+                let Some(id) = id_at(path) else { continue };
+                let found = table.get(&id, 0).ok();
+                if found != Some(*node) && id_at(path) == Some(id) {
+                    table.insert(id, node, 0).map_err(|e| full(NODES, &e))?;
+                    taken += 1;
+                    put += usize::from(found.is_some());
+                }
+            }
+        }
+        let unreadable = |e| KernelError::Table { table: PLACE_TABLE, reason: chain(&e) };
+        if let Some(table) = &mut self.place_table {
+            for (place, (path, _)) in (0..).zip(&self.places) {
+                let Some(id) = id_at(path) else { continue };
+                let found = table.get(&place, 0).map_err(unreadable)?;
+                if found != id && id_at(path) == Some(id) {
+                    table.set(place, id, 0).map_err(unreadable)?;
+                    taken += 1;
+                    put += usize::from(found != 0);
+                }
+            }
+        }
+        Ok((put, taken))
+    }
+
+    /// The kernel's side only reads these.
+    fn restore_steps(&mut self) -> Result<(usize, usize), KernelError> {
+        let Some(table) = &mut self.step_table else { return Ok((0, 0)) };
+        let found: BTreeMap<Step, Node> =
+            table.iter().collect::<Result<_, _>>().map_err(|e| full(STEPS, &e))?;
+        let is_ours = |step: &Step| self.steps.iter().any(|(own, _)| own == step);
+        let put: Vec<Step> = found.keys().filter(|step| !is_ours(step)).copied().collect();
+        let mut taken = 0;
+        for (step, node) in self.steps.iter().filter(|(step, node)| found.get(step) != Some(node)) {
+            table.insert(step, node, 0).map_err(|e| full(STEPS, &e))?;
+            taken += 1;
+        }
+        for step in &put {
+            let _ = table.remove(step);
+        }
+        Ok((put.len(), taken))
     }
 
     /// Whether a cgroup of this id was found at a node, by the kernel's side or by this one.

@@ -119,6 +119,38 @@ impl Parts {
         Ok(())
     }
 
+    /// Looks whether another process has changed the tables, and puts that back; gives how many entries were put there, and how many
+    /// taken out.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has no room.
+    pub fn restore(&mut self) -> Result<(usize, usize), KernelError> {
+        let (mut put, mut taken) = (0, 0);
+        for (side, name, table) in
+            [(Side::Prefixes, PREFIXES, &mut self.prefixes), (Side::Suffixes, SUFFIXES, &mut self.suffixes)]
+        {
+            let Some(table) = table else { continue };
+            let unreadable = |error| full_of(name, &error, ROOM);
+            let of_side = self.written.0.iter().filter(|((of, _), _)| *of == side);
+            let wanted: BTreeMap<(u32, Text), u8> =
+                of_side.map(|((_, text), bits)| (as_member(&key(text)), *bits)).collect();
+            let mut found = BTreeMap::new();
+            for entry in table.iter() {
+                let (key, bits) = entry.map_err(unreadable)?;
+                found.insert(as_member(&key), bits);
+            }
+            for ((bits, text), of) in wanted.iter().filter(|(member, of)| found.get(*member) != Some(*of)) {
+                table.insert(&Key::new(*bits, *text), *of, 0).map_err(unreadable)?;
+                taken += 1;
+            }
+            for (bits, text) in found.keys().filter(|member| !wanted.contains_key(*member)) {
+                let _ = table.remove(&Key::new(*bits, *text));
+                put += 1;
+            }
+        }
+        Ok((put, taken))
+    }
+
     /// Has the tables say this and nothing else. What was written is known also if that fails.
     fn write(&mut self, wanted: Entries) -> Result<(), KernelError> {
         for (entry, bits) in &wanted.0 {
@@ -154,6 +186,10 @@ impl Parts {
 fn open(object: &Object, name: &'static str) -> Result<Option<Table>, KernelError> {
     let table = take_used(object, name)?.map(Table::try_from).transpose();
     table.map_err(|error| KernelError::Table { table: name, reason: chain(&error) })
+}
+
+fn as_member(key: &Key<Text>) -> (u32, Text) {
+    (key.prefix_len(), key.data())
 }
 
 /// Longer texts than the table takes are none of a scope's.

@@ -353,6 +353,22 @@ impl Resolved {
         Ok((put.len(), taken.len()))
     }
 
+    /// The same of the tables by which cgroups are followed.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has no room.
+    pub fn restore_ways(&mut self) -> Result<(usize, usize), KernelError> {
+        self.ways.restore()
+    }
+
+    /// The same of the tables of parts of paths, which may be large.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has no room.
+    pub fn restore_parts(&mut self) -> Result<(usize, usize), KernelError> {
+        self.parts.restore()
+    }
+
     fn follow_executables(&mut self, iterators: &Iterators) -> Result<Vec<Followed>, KernelError> {
         let changed: Vec<usize> =
             (0..self.executables.len()).filter(|i| self.executables[*i].2.has_changed()).collect();

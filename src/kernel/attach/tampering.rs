@@ -23,6 +23,13 @@ fn put_back(what: String) -> Altered {
     Altered { what: format!("{what}; that was put back"), observes: false }
 }
 
+/// What is to be said of entries of the scope's that were put there, or taken out.
+fn of_scope((put, taken): (usize, usize)) -> Option<Altered> {
+    (put + taken > 0).then(|| {
+        put_back(format!("had its scope changed by another process ({put} put there, {taken} taken out)"))
+    })
+}
+
 impl Attachment {
     /// Looks whether anything of it is not as this shell has left it, and puts back what can be. Without `asking`, nothing is looked at
     /// for which the kernel has to be asked by bpf(2): the settings are, and whether a link was closed.
@@ -66,16 +73,13 @@ impl Attachment {
                 altered.push(put_back(format!("{what} process {}", pids.join(", "))));
             }
         }
-        let (put, taken) = self.scope.restore()?;
-        if put + taken > 0 {
-            altered.push(put_back(format!(
-                "had its scope changed by another process ({put} put there, {taken} taken out)"
-            )));
-        }
+        altered.extend(of_scope(self.scope.restore()?));
+        altered.extend(of_scope(self.scope.restore_ways()?));
         let begun = Instant::now();
         if self.tables_due > begun {
             return Ok(());
         }
+        altered.extend(of_scope(self.scope.restore_parts()?));
         let restored = self.tables.restore()?;
         self.tables_due = Instant::now() + begun.elapsed() * SHARE;
         for (table, put, taken) in restored {

@@ -61,6 +61,7 @@ mod names;
 mod namespaces;
 mod net;
 mod netlink;
+pub mod opener;
 mod origin;
 mod output;
 mod pace;
@@ -75,6 +76,8 @@ mod proc_mem;
 mod product;
 mod prompt;
 mod ptrace;
+pub mod racer;
+mod races;
 mod rates;
 mod reactions;
 mod recording;
@@ -91,6 +94,7 @@ mod setsockopt;
 mod settime;
 mod shell;
 mod signal;
+mod soak;
 mod socket;
 mod stacks;
 mod stat;
@@ -119,7 +123,7 @@ use std::{
 
 use krsi_sh::template::Catalogue;
 
-use crate::host::{self, Row};
+use crate::host::{self, Figures, Row};
 use cases::{Case, Cases, Claim};
 
 /// Begins the names of the claims that are made of every template.
@@ -632,6 +636,7 @@ fn special() -> impl IntoIterator<Item = Step> {
             "a mode, a lease, a param that another process writes is put back, and said" => tampering::words,
             "what another process makes observe stays so, and is said" => tampering::observes,
             "entries of tables are put back" => tampering::tables,
+            "by what a scope is followed is put back" => tampering::scope,
             "whom a probe spares is put back" => tampering::spared,
             "no other process detaches a link, and one that is closed is attached again" => tampering::links,
             "what is frozen cannot be written" => tampering::frozen,
@@ -662,6 +667,20 @@ fn special() -> impl IntoIterator<Item = Step> {
             "short of memory: as a whole or not at all" => strained::short_of_memory,
             "a processor comes and goes under load" => strained::a_processor_comes_and_goes,
             "the wall clock is turned under a lease" => strained::the_clock_is_turned,
+        }
+        "races" {
+            "a name in memory that another thread writes to" => races::name_in_memory,
+            "a symbolic link that turns between what is allowed and what is not" => races::turning_link,
+            "a file that is renamed to and fro" => races::renamed,
+            "executed by a name that another task writes to" => races::executed,
+            "executed with an argument that another task writes to" => races::arguments,
+            "executed with a variable that another task writes to" => races::environment,
+            "connected to an address that another thread writes to" => races::connected,
+            "sent to an address that another thread writes to" => races::sent,
+            "more tasks than processors: each event is of one of them" => races::many_tasks,
+        }
+        "soak" {
+            "a random walk of changes at full rate: refused while armed, counted exactly, nothing left" => soak::walk,
         }
         "recording" {
             "secrets are in no output and no recording, and a rule has the real text" => recording::secrets,
@@ -728,6 +747,14 @@ fn special() -> impl IntoIterator<Item = Step> {
     }
 }
 
+/// Begins what the host hands to the guest of its environment, behind everything else: `NAME=VALUE`.
+pub const HANDED: [&str; 3] = [races::SECONDS, soak::SECONDS, soak::SEED];
+
+/// What the host has in this variable of [`HANDED`], if anything.
+pub fn handed(name: &str) -> Option<String> {
+    std::env::args().skip(4).find_map(|word| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
 pub fn main() -> ExitCode {
     // A panic is a step's failure, told as its reason and not on the terminal.
     std::panic::set_hook(Box::new(|_| {}));
@@ -762,6 +789,11 @@ fn outcome(step: &Step, cases: &Cases) -> Outcome {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         Err(format!("panic: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")))
     })
+}
+
+/// Shows what was measured to who looks at the progress.
+pub fn tell(figures: impl Into<String>) {
+    println!("{}", serde_json::to_string(&Figures { figures: figures.into() }).unwrap());
 }
 
 /// `Err` with what was expected and what came, if they differ.

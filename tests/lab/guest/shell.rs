@@ -150,7 +150,7 @@ impl Shell {
     }
 
     /// What is known of one that does not do what is waited for.
-    fn trouble(&mut self, error: &dyn std::fmt::Display) -> String {
+    pub fn trouble(&mut self, error: &dyn std::fmt::Display) -> String {
         self.kill();
         let stderr = self.errors.recv_timeout(stretched(LAST_WORDS)).unwrap_or_default();
         format!("{error}; standard output: {:?}; standard error: {stderr}", self.seen)
@@ -167,6 +167,13 @@ impl Shell {
         while let Ok(line) = self.lines.recv_timeout(stretched(QUIET)) {
             self.seen.push(line);
         }
+    }
+
+    /// What has come since the last look, of which nothing is kept; waits a moment for the first of it.
+    pub fn poll(&mut self) -> Vec<Value> {
+        const MOMENT: Duration = Duration::from_millis(20);
+        let first = self.lines.recv_timeout(MOMENT);
+        first.into_iter().chain(self.lines.try_iter()).collect()
     }
 
     /// The event about this process and path.

@@ -33,7 +33,7 @@ use super::{
     pace::{stretched, until},
     same,
     shell::{Ended, Shell},
-    task::{Deed, ME, REFUSED, open_file},
+    task::{Deed, Identity, ME, REFUSED, open_file},
 };
 
 const FILE: &str = "/tmp/tampering";
@@ -73,9 +73,9 @@ impl Foreign {
     }
 
     fn one(name: &str) -> Result<Self, String> {
-        let mut all = Self::all(name)?;
-        same(&format!("maps named {name}"), all.len(), 1)?;
-        all.pop().ok_or_else(|| "none".into())
+        // The kernel frees one a moment after its session has ended.
+        until(&format!("one map named {name}"), Duration::from_secs(10), || Ok(Self::all(name)?.len() == 1))?;
+        Self::all(name)?.pop().ok_or_else(|| "none".into())
     }
 
     fn element(&self, key: Option<&[u8]>, value: Option<&mut [u8]>) -> Attributes {
@@ -283,6 +283,68 @@ fn cgroups_in_scope() -> Outcome {
     same("members", members.keys()?, before)?;
     ended_well(shell, 2)?;
     [left_out, other].iter().try_for_each(|cgroup| fs::remove_dir(cgroup).map_err(text))
+}
+
+/// By what a scope is followed, and what it names of paths.
+pub fn scope() -> Outcome {
+    let cgroup = "/sys/fs/cgroup/followed";
+    fs::create_dir_all(cgroup).map_err(text)?;
+    ways_to_cgroups(cgroup)?;
+    fs::remove_dir(cgroup).map_err(text)?;
+    parts_of_paths()
+}
+
+/// By what a cgroup is followed to: which one is at its place, at which node it is, and which steps lead there.
+fn ways_to_cgroups(cgroup: &str) -> Outcome {
+    let mut shell = Shell::ready(&format!(
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{cgroup: \"{cgroup}\"}}).lease(\"1h\").deny().name(\"t\").attach(); print(\"ready\");"
+    ))?;
+    let inside = Identity { cgroup: Some(cgroup), ..ME };
+    let reads = || open_file(&inside, FILE, OFlag::O_RDONLY).map(|task| task.deed);
+    same("in the cgroup", reads()?, REFUSED)?;
+    let id = fs::metadata(cgroup).map_err(text)?.ino().to_ne_bytes();
+    let place = 0_u32.to_ne_bytes();
+    let places = Foreign::one("krsi_scope_plac")?;
+    places.put(&place, &mut [0; 8]).map_err(text)?;
+    said(&mut shell, "had its scope changed by another process (0 put there, 1 taken out)")?;
+    same("its place", places.value(&place)?, id.to_vec())?;
+    same("in the cgroup again", reads()?, REFUSED)?;
+    for (table, key) in [("krsi_scope_node", Some(id.to_vec())), ("krsi_scope_step", None)] {
+        shell.seen.clear();
+        let table = Foreign::one(table)?;
+        let key = key.or(table.keys()?.pop()).ok_or("no step leads to it")?;
+        let before = table.value(&key)?;
+        table.remove(&key)?;
+        said(&mut shell, "had its scope changed by another process (0 put there, 1 taken out)")?;
+        same("what was taken out", table.value(&key)?, before)?;
+    }
+    // So it is followed as before.
+    fs::remove_dir(cgroup).map_err(text)?;
+    fs::create_dir(cgroup).map_err(text)?;
+    same("in the cgroup made anew", reads()?, REFUSED)?;
+    let ended = shell.stop()?;
+    same("altered", &ended.books("t")?["altered"], &json!(3))?;
+    ended.well()
+}
+
+/// Parts of executables' paths.
+fn parts_of_paths() -> Outcome {
+    let mut shell = Shell::ready(&format!(
+        "probe(\"file_open\", #{{path: \"{FILE}\"}}).scope(#{{exe_prefix: \"/lab/\", not_exe_suffix: \"/nobody\"}}).lease(\"1h\").deny().name(\"t\").attach(); print(\"ready\");"
+    ))?;
+    same("by its executable", read(FILE)?, REFUSED)?;
+    for table in ["krsi_exe_prefix", "krsi_exe_suffix"] {
+        shell.seen.clear();
+        let table = Foreign::one(table)?;
+        let before = table.keys()?;
+        before.iter().try_for_each(|key| table.remove(key))?;
+        said(&mut shell, "had its scope changed by another process (0 put there, 1 taken out)")?;
+        same("parts", table.keys()?, before)?;
+        same("by its executable again", read(FILE)?, REFUSED)?;
+    }
+    let ended = shell.stop()?;
+    same("altered", &ended.books("t")?["altered"], &json!(2))?;
+    ended.well()
 }
 
 fn ended_well(shell: Shell, altered: usize) -> Outcome {
