@@ -38,7 +38,8 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", path.display());
         let object = fs::read(&path)?;
         let begin = format!("{{\"stem\":{stem:?},\"hash\":{},", hash::hash(&object));
-        descriptions.extend(lines.lines().find(|line| line.starts_with(&begin)).map(|line| line.as_bytes().to_vec()));
+        descriptions
+            .extend(lines.lines().find(|line| line.starts_with(&begin)).map(|line| line.as_bytes().to_vec()));
         objects.push((stem, object));
     }
     let is_fresh = descriptions.len() == objects.len() && lines.lines().count() == objects.len();

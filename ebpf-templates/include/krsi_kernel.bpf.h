@@ -158,7 +158,16 @@ struct proc_inode {
 	struct inode vfs_inode;
 } __relocated;
 
+struct seqcount {
+	u32 sequence;
+} __relocated;
+
+struct seqcount_spinlock {
+	struct seqcount seqcount;
+} __relocated;
+
 struct dentry {
+	struct seqcount_spinlock d_seq;
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;

@@ -7,8 +7,8 @@
 
 /*
  * The walk: a path as d_path would give it, from the task's root (or the root of all mounts, for a file outside of it),
- * without its locks: a rename under way may be seen half done. For kernels whose LSM programs have no d_path (before
- * 5.11), and for paths that no BTF pointer leads to.
+ * without its locks, but never with a name and a directory that did not belong together. For kernels whose LSM programs have
+ * no d_path (before 5.11), and for paths that no BTF pointer leads to.
  *
  * Goes up, writing each name before the last one, into scratch.exe: so the text ends there at a fixed place, and as many
  * names fit as a path can have. Each step is a function of its own, and what it leaves for the next is in memory of which
@@ -140,15 +140,23 @@ __noinline u64 krsi_name_pseudo(u32 slot, u64 address)
 	return KRSI_PREPEND(scratch, krsi_slash);
 }
 
+/* Changes with each rename of the dentry, and is odd during one (fs/dcache.c, __d_move). */
+static __always_inline u32 krsi_renames(struct dentry *dentry)
+{
+	return READ(dentry, d_seq.seqcount.sequence);
+}
+
 /* One step up. Gives whether there is more above. */
 __noinline u64 krsi_step_up(u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&krsi_scratch, &slot);
 	struct vfsmount *mount;
 	struct dentry *dentry, *parent;
+	u32 at, renames;
 
 	if (!scratch)
 		return 0;
+	at = scratch->walk.at;
 	mount = (struct vfsmount *)scratch->walk.mount;
 	dentry = (struct dentry *)scratch->walk.dentry;
 	if ((u64)dentry == scratch->walk.root_dentry && (u64)mount == scratch->walk.root_mount) {
@@ -167,14 +175,25 @@ __noinline u64 krsi_step_up(u32 slot)
 		scratch->walk.mount = (u64)__builtin_preserve_access_index(&outer->mnt);
 		return 1;
 	}
+	renames = krsi_renames(dentry);
 	parent = READ(dentry, d_parent);
 	if (parent == dentry) {
 		/* Named by the caller: from here it would be one call too deep for the kernel. */
 		scratch->walk.top = KRSI_TOP_PSEUDO;
 		return 0;
 	}
-	scratch->walk.dentry = (u64)parent;
-	return krsi_prepend_name(scratch, dentry) && KRSI_PREPEND(scratch, krsi_slash);
+	if (krsi_prepend_name(scratch, dentry) && KRSI_PREPEND(scratch, krsi_slash)) {
+		/* The helpers in between keep the compiler from reading it once. */
+		if (renames == krsi_renames(dentry) && !(renames & 1)) {
+			scratch->walk.dentry = (u64)parent;
+			return 1;
+		}
+	} else if (renames == krsi_renames(dentry)) {
+		return 0;
+	}
+	/* The same step again. */
+	scratch->walk.at = at;
+	return 1;
 }
 
 /* Steps up some way. A function of its own, so that both loops cost the verifier their sum and not their product. */

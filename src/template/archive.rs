@@ -37,7 +37,10 @@ pub fn archived(place: usize) -> &'static [u8] {
 pub fn description(place: usize) -> Option<Vec<u8>> {
     static REFERENCE_LINE: OnceLock<Vec<u8>> = OnceLock::new();
     let reference = REFERENCE_LINE.get_or_init(|| {
-        DESCRIPTIONS.get(REFERENCE).and_then(|place| open(DESCRIPTION_ARCHIVE, place, &[])).unwrap_or_default()
+        DESCRIPTIONS
+            .get(REFERENCE)
+            .and_then(|place| open(DESCRIPTION_ARCHIVE, place, &[]))
+            .unwrap_or_default()
     });
     if place == REFERENCE {
         return Some(reference.clone()).filter(|line| !line.is_empty());

@@ -188,14 +188,7 @@ impl Following {
 
 /// How often is where the verifier does not know it, and no register keeps it: so every turn looks the same, and the
 /// loop is followed once.
-fn code(
-    value: &OwnedFd,
-    ring: &OwnedFd,
-    ring_size: u32,
-    size: usize,
-    notes: &Notes,
-    number: i16,
-) -> Vec<u8> {
+fn code(value: &OwnedFd, ring: &OwnedFd, ring_size: u32, size: usize, notes: &Notes, number: i16) -> Vec<u8> {
     const OUTPUT: i32 = 130;
     const QUERY: i32 = 134;
     const AVAILABLE_DATA: i32 = 0;

@@ -138,7 +138,8 @@ impl<'a> Whole<'a> {
 
     /// The number of a function.
     pub fn function(&self, name: &str) -> Option<u32> {
-        let is = |entry: &Entry<'_>| entry.kind() == kind::FUNC && self.types.is(entry.name(), name.as_bytes());
+        let is =
+            |entry: &Entry<'_>| entry.kind() == kind::FUNC && self.types.is(entry.name(), name.as_bytes());
         (1..).zip(&self.entries).find(|(_, entry)| is(entry)).map(|(id, _)| id)
     }
 
