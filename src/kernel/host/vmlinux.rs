@@ -16,6 +16,8 @@ use crate::kernel::call::{bpf, descriptor, inform};
 pub fn types() -> io::Result<Vec<u8>> {
     /// Types are numbered as they come, and the kernel's own come first.
     const FIRST: u32 = 1;
+    // What is looked for elsewhere, and told by `doctor`, is the file.
+    fs::metadata(super::BTF)?;
     match of_id(FIRST).map(|(types, size)| copy(&types, size)) {
         Some(Ok(section)) => Ok(section),
         // Nobody has asked for them yet, a kernel does not name them (5.10), or the privilege is missing.
