@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-/// Time that passes at once where nothing else is to be done: guest time counts instructions.
-const LOOK: Duration = Duration::from_millis(250);
+/// Time that passes at once where nothing else is to be done: guest time counts instructions. The shell looks at its probes twice a
+/// second for each of two reasons, so there is always a rest of more than twice this.
+const LOOK: Duration = Duration::from_millis(100);
 /// So many looks, and then it hangs.
-const LOOKS: usize = 400;
+const LOOKS: usize = 1000;
 /// What a reader that looks again and again takes between two of ours while there is nothing to read: less than a
 /// hundredth of the time.
 const POLLING: u64 = 2_000_000;

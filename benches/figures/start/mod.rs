@@ -67,21 +67,27 @@ pub fn figures() -> Vec<Figure> {
     match guest() {
         Ok(found) => {
             let place = format!("guest, Linux {KERNEL}, {}", found.acceleration);
-            figures.extend(race::figures("guest", &place, Outcome::Failed, found.findings.race));
+            figures.extend(race::figures(
+                "guest",
+                &place,
+                race::IN_GUEST,
+                Outcome::Failed,
+                found.findings.race,
+            ));
             figures.extend(memory::figures("guest", &place, Outcome::Failed, found.findings.memory));
         }
         Err(reason) => {
-            figures.push(Figure::failed("first event, guest", race::GOAL, &reason));
+            figures.push(Figure::failed("first event, guest", race::IN_GUEST.words, &reason));
             figures.push(Figure::failed("memory, guest", &memory::goal(), &reason));
         }
     }
     let place = format!("this host, Linux {}", krsi_sh::kernel::facts().release);
     match host() {
         Ok(findings) => {
-            figures.extend(race::figures("host", &place, Outcome::Refused, findings.race));
+            figures.extend(race::figures("host", &place, race::ON_HOST, Outcome::Refused, findings.race));
             figures.extend(memory::figures("host", &place, Outcome::Refused, findings.memory));
         }
-        Err(reason) => figures.push(Figure::failed("first event, host", race::GOAL, &reason)),
+        Err(reason) => figures.push(Figure::failed("first event, host", race::ON_HOST.words, &reason)),
     }
     figures.push(binary());
     figures
