@@ -27,7 +27,7 @@ use crate::{
     template::Template,
 };
 
-/// Of `krsi_events` (`krsi_engine.bpf.h`).
+/// `KRSI_RING_SIZE` of `krsi_event.bpf.h`.
 pub const RING_SIZE: u32 = 1 << 20;
 
 /// Writes one record, again and again, each with the next number.

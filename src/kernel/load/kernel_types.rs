@@ -32,8 +32,8 @@ pub struct KernelTypes {
 /// Structs, unions, enums and typedefs by their names.
 enum Named {
     /// Those that some object names, as a section; their numbers are not the kernel's.
-    Some(Vec<u8>),
-    All(Btf),
+    Part(Vec<u8>),
+    Whole(Btf),
 }
 
 impl KernelTypes {
@@ -48,8 +48,8 @@ impl KernelTypes {
         relocate: impl FnOnce(&Btf) -> Result<T, E>,
     ) -> Result<T, E> {
         let some = match &self.named {
-            Named::All(types) => return relocate(types),
-            Named::Some(some) => some,
+            Named::Whole(types) => return relocate(types),
+            Named::Part(some) => some,
         };
         let mut wanted = Wanted::default();
         wanted.add(object);
@@ -89,13 +89,13 @@ fn read(wanted: &Wanted) -> Result<KernelTypes, KernelError> {
         .and_then(|types| Some((types.named(wanted)?, types.targets(wanted)?, casts(&types))));
     match some {
         Some((named, targets, casts)) => {
-            Ok(KernelTypes { named: Named::Some(named), targets, casts, version })
+            Ok(KernelTypes { named: Named::Part(named), targets, casts, version })
         }
         None => {
             let all = Btf::parse(&whole, Default::default())
                 .map_err(|error| KernelError::Btf { error: error.to_string() })?;
             let targets = targets_of(&all, wanted);
-            Ok(KernelTypes { named: Named::All(all), targets, casts: None, version })
+            Ok(KernelTypes { named: Named::Whole(all), targets, casts: None, version })
         }
     }
 }

@@ -129,10 +129,10 @@ fn load_programs(types: &KernelTypes, plan: &Plan<'_>, object: Object) -> Result
     }
 }
 
-/// Looks whether the host lets such programs be loaded at all, before anything is made for them. A sort that was loaded once is not
+/// Looks whether the host lets such programs be loaded at all, before anything is made for them. A sort that was not refused once is not
 /// tried again.
 fn check_sort(types: &KernelTypes, plan: &Plan<'_>) -> Result<(), KernelError> {
-    static LOADED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+    static LET_IN: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
     let place = match plan.constants.door {
         Door::Lsm => by_hook,
         Door::FmodRet => by_function,
@@ -143,16 +143,16 @@ fn check_sort(types: &KernelTypes, plan: &Plan<'_>) -> Result<(), KernelError> {
         Some((hook, sort, types.target(&type_name(sort, &target))?.number))
     });
     let Some((hook, sort, target)) = places.next() else { return Ok(()) };
-    let loaded = match sort {
-        Sort::Lsm => &LOADED[0],
-        Sort::ModifyReturn => &LOADED[1],
-        _ => &LOADED[2],
+    let let_in = match sort {
+        Sort::Lsm => &LET_IN[0],
+        Sort::ModifyReturn => &LET_IN[1],
+        _ => &LET_IN[2],
     };
-    if !loaded.load(Relaxed) {
+    if !let_in.load(Relaxed) {
         if program::is_refused(sort, target) && !is_memory_locked() {
             return Err(KernelError::Refused { hook: hook.clone() });
         }
-        loaded.store(true, Relaxed);
+        let_in.store(true, Relaxed);
     }
     Ok(())
 }
